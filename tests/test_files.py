@@ -1,0 +1,108 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xpmlp._files import replacing, write_bytes, write_text
+
+
+@pytest.fixture
+def umask() -> Iterator[int]:
+    """A mask that is neither the usual one nor what a temporary file gets."""
+    before = os.umask(0o027)
+    yield 0o027
+    os.umask(before)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_is_seen_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == tmp_path  # a move within a file system is one step
+        assert temporary.suffix == ".csv"  # libraries choose the format by it
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["numbers.csv"]
+
+
+@pytest.mark.parametrize("error", [ValueError("half way"), KeyboardInterrupt()], ids=["error", "Ctrl-C"])
+@pytest.mark.parametrize("old", [None, "old"], ids=["new file", "old file"])
+def test_a_block_that_fails_changes_nothing(tmp_path: Path, error: BaseException, old: str | None) -> None:
+    path = tmp_path / "numbers.csv"
+    if old is not None:
+        path.write_text(old)
+
+    def write() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        write()
+    assert names(tmp_path) == ([] if old is None else ["numbers.csv"])
+    assert old is None or path.read_text() == old
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)  # where a file system that writes late says so
+    with pytest.raises(OSError, match="No space left"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["numbers.csv"]
+
+
+def test_the_content_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, events = tmp_path / "numbers.csv", []
+    flush, replace = os.fsync, Path.replace
+
+    def recorded_flush(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        events.append(f"flush {kind}")
+        flush(descriptor)
+
+    def recorded_replace(source: Path, target: Path) -> Path:
+        events.append("move")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_flush)
+    monkeypatch.setattr(Path, "replace", recorded_replace)
+    write_bytes(path, b"new")
+    assert events == ["flush file", "move", "flush folder"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no file mode masks")
+def test_permissions_are_those_of_any_new_file(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "weights.safetensors"
+    write_bytes(path, b"1")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert os.umask(umask) == umask  # the mask itself is as it was
+
+
+def test_text_is_utf_8_with_its_own_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    write_text(path, "größe\nλ\r\n")
+    assert path.read_bytes() == "größe\nλ\r\n".encode()
+
+
+def test_a_folder_that_is_not_there_is_the_systems_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_bytes(tmp_path / "nowhere" / "weights", b"1")
+    assert names(tmp_path) == []

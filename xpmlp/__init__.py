@@ -1,0 +1,59 @@
+"""Multilayer perceptrons on any array library that follows the Python array API standard.
+
+``load_config`` reads what to train, `train` trains it, `evaluate` and `predict` use what was trained.  The network
+itself is in `xpmlp.nn`, its optimisers in `xpmlp.optim`: array-API code that names no array library.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xpmlp._version import __version__
+
+if TYPE_CHECKING:
+    from xpmlp.config import Config, load_config
+    from xpmlp.errors import XpmlpError
+    from xpmlp.grid import GridResult, train_grid
+    from xpmlp.training import Reporter, Result, evaluate, predict, train
+
+
+__all__ = [
+    "Config",
+    "GridResult",
+    "Reporter",
+    "Result",
+    "XpmlpError",
+    "__version__",
+    "evaluate",
+    "load_config",
+    "predict",
+    "train",
+    "train_grid",
+]
+
+_HOMES = {
+    "Config": "xpmlp.config",
+    "GridResult": "xpmlp.grid",
+    "Reporter": "xpmlp.training",
+    "Result": "xpmlp.training",
+    "XpmlpError": "xpmlp.errors",
+    "evaluate": "xpmlp.training",
+    "load_config": "xpmlp.config",
+    "predict": "xpmlp.training",
+    "train": "xpmlp.training",
+    "train_grid": "xpmlp.grid",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import xpmlp`` itself is quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xpmlp' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

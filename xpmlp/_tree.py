@@ -1,0 +1,36 @@
+"""Nested NamedTuples and lists of arrays: a training's state, its constants, a network's parameters.
+
+JAX knows such trees by itself; these few functions serve the other backends, copying, files and comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The arrays of a tree with their names, such as ``("parameters.0.weights", array)``, in a fixed order.
+
+    A NamedTuple's fields give names, a list's or tuple's items numbers; ``None`` is an empty tree.
+    """
+    if tree is None:
+        return
+    if isinstance(tree, (list, tuple)):
+        names = getattr(tree, "_fields", range(len(tree)))
+        for name, item in zip(names, tree, strict=True):
+            yield from leaves(item, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, tree
+
+
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """A tree of the same structure with ``function`` of each array."""
+    if tree is None:
+        return None
+    if isinstance(tree, (list, tuple)):
+        items = [map_leaves(function, item) for item in tree]
+        if hasattr(tree, "_fields"):
+            return type(tree)(*items)
+        return type(tree)(items)
+    return function(tree)
