@@ -1,0 +1,101 @@
+"""Properties of the passes: stacked runs, per-example gradients, what is left alone, what is refused."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import pytest
+
+from tests.helpers import assert_close, call, cases, tolerance
+from tests.oracle import Problem, logits, on, random_problem
+from xpmlp import nn
+from xpmlp.backend import Backend
+from xpmlp.nn import Layer
+
+HIDDEN = ("sigmoid", "relu")
+
+BatchResult = tuple[list, list, list[Layer], list[Layer]]
+
+
+@functools.cache
+def both_passes(ops: nn.Ops) -> Callable[..., BatchResult]:
+    """A function to activations, deltas, mean gradients and each example's gradients."""
+
+    def passes(parameters: nn.Parameters, x: object, targets: object) -> BatchResult:
+        activations = nn.forward(ops, parameters, x, HIDDEN)
+        _, delta = nn.cross_entropy(ops, activations[-1], targets)
+        deltas = nn.backward(ops, parameters, activations, delta, HIDDEN)
+        return (
+            activations,
+            deltas,
+            nn.gradients(activations, deltas, targets.shape[-2]),
+            nn.per_example_gradients(activations, deltas),
+        )
+
+    return passes
+
+
+def run_both_passes(backend: Backend, problem: Problem) -> BatchResult:
+    return call(backend, both_passes(backend.ops), *on(backend, problem))
+
+
+def test_logits(backend: Backend) -> None:
+    problem = random_problem(2)
+    activations, *_ = run_both_passes(backend, problem)
+    assert [tuple(a.shape) for a in activations] == [(5, 3), (5, 4), (5, 5), (5, 2)]
+    assert_close(activations[-1], logits(problem, HIDDEN), tolerance(backend, 1e-6, 1e-14), backend)
+
+
+def test_stacked_runs_equal_each_alone(backend: Backend) -> None:
+    problem = random_problem(2, runs=3)
+    stacked = run_both_passes(backend, problem)
+    for run in range(3):
+        alone = run_both_passes(backend, problem.run(run))
+        for of_stack, of_one in zip(stacked, alone, strict=True):
+            for several, one in zip(flat(of_stack), flat(of_one), strict=True):
+                assert_close(several[run, ...], backend.to_numpy(one), tolerance(backend, 1e-6, 1e-12), backend)
+
+
+@pytest.mark.parametrize("runs", [None, 3], ids=["one run", "3 runs"])
+def test_the_mean_of_per_example_gradients_is_the_gradient(backend: Backend, runs: int | None) -> None:
+    *_, mean, each = run_both_passes(backend, random_problem(2, runs=runs))
+    for gradient, gradients in zip(mean, each, strict=True):
+        for leaf, leaves in zip(gradient, gradients, strict=True):
+            assert_close(leaf, backend.to_numpy(leaves).mean(axis=-3), tolerance(backend, 1e-6, 1e-14), backend)
+
+
+@pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
+def test_each_example_has_the_gradient_that_it_has_alone(backend: Backend) -> None:
+    problem = random_problem(2)
+    *_, each = run_both_passes(backend, problem)
+    alone = problem._replace(x=problem.x[3:4], labels=problem.labels[3:4])
+    *_, gradients, _ = run_both_passes(backend, alone)
+    for leaves, leaf in zip(flat(each), flat(gradients), strict=True):
+        assert_close(leaves[3, ...], backend.to_numpy(leaf), 1e-14, backend)
+
+
+@pytest.mark.parametrize("backend", cases("numpy", "strict", "torch", "cupy"), indirect=True)
+def test_the_passes_leave_their_arguments_alone(backend: Backend) -> None:
+    problem = random_problem(2)
+    parameters, x, targets = on(backend, problem)
+    both_passes(backend.ops)(parameters, x, targets)
+    exact = tolerance(backend, 1e-7, 0)
+    assert_close(x, problem.x, exact, backend)
+    assert_close(targets, problem.targets, 0, backend)
+    for leaf, expected in zip(flat(parameters), flat(problem.parameters), strict=True):
+        assert_close(leaf, expected, exact, backend)
+
+
+@pytest.mark.parametrize("hidden", [(), ("relu",), ("relu", "relu", "relu")])
+def test_activations_that_do_not_fit_the_layers_are_refused(hidden: tuple[str, ...]) -> None:
+    from array_api_compat import numpy as xp
+
+    problem = random_problem(2)
+    with pytest.raises(ValueError, match="zip"):
+        nn.forward(nn.pure_ops(xp), problem.parameters, problem.x, hidden)
+
+
+def flat(arrays: list) -> list:
+    """A list of arrays from one of arrays or of layers."""
+    return [leaf for item in arrays for leaf in (item if isinstance(item, Layer) else [item])]

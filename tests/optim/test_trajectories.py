@@ -1,0 +1,139 @@
+"""Twenty steps of every optimiser against scikit-learn's, on every backend, one run and stacked runs."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+from tests.helpers import assert_close, assert_lives_on, tolerance
+from tests.oracle import Floats
+from xpmlp.backend import Backend
+from xpmlp.nn import Layer, Ops
+from xpmlp.optim import Hyperparameters, optimizers
+
+STEPS, BATCH, WIDTHS = 20, 4, (3, 5, 2)
+
+
+class Factors(NamedTuple):
+    """What a backward pass would give: random here, since an optimiser need not know where gradients come from."""
+
+    activations: list[Floats]
+    deltas: list[Floats]
+
+
+class Constants(NamedTuple):
+    factors: Factors
+    weight_sum: Any
+    hyperparameters: Hyperparameters
+
+
+def random_numbers(runs: int | None) -> tuple[list[Layer], Factors]:
+    """First parameters, and factors ([runs,] examples, width) for all steps."""
+    rng = np.random.default_rng(11)
+    stack = () if runs is None else (runs,)
+    layers = list(itertools.pairwise(WIDTHS))
+    examples = (*stack, STEPS * BATCH)
+    return (
+        [Layer(rng.normal(size=(*stack, a, b)), rng.normal(size=(*stack, 1, b))) for a, b in layers],
+        Factors(
+            [rng.normal(size=(*examples, width)) for width, _ in layers],
+            [rng.normal(size=(*examples, width)) for _, width in layers],
+        ),
+    )
+
+
+def scikit_learn_trajectory(
+    name: str, parameters: list[Layer], factors: Factors, weight_sum: float, settings: Hyperparameters
+) -> list[Floats]:
+    """Weights and biases after the steps, of one run."""
+    values = [leaf.copy() for layer in parameters for leaf in layer]
+    if name == "adam":
+        optimizer = AdamOptimizer(values, settings.learning_rate)
+    else:
+        mass = 0.0 if name == "sgd" else settings.momentum
+        optimizer = SGDOptimizer(values, settings.learning_rate, momentum=mass, nesterov=name == "nesterov")
+    for step in range(STEPS):
+        rows = slice(step * BATCH, (step + 1) * BATCH)
+        gradients = []
+        for weights, a, d in zip(values[::2], factors.activations, factors.deltas, strict=True):
+            decay = 0.0 if settings.weight_decay is None else settings.weight_decay
+            gradients.append(np.einsum("bi,bo->io", a[rows], d[rows]) / weight_sum + decay * weights)
+            gradients.append(d[rows].sum(axis=0, keepdims=True) / weight_sum)
+        optimizer.update_params(values, gradients)
+    return values
+
+
+def trajectory(
+    backend: Backend, name: str, parameters: list[Layer], factors: Factors, weight_sum: Any, settings: Hyperparameters
+) -> list[Any]:
+    """The same on a backend, folded as training does it."""
+    state = backend.parameters(parameters)
+    state = (state, optimizers[name]().init(state))
+    on_device = Factors(*([backend.asarray(array, backend.dtype) for array in arrays] for arrays in factors))
+    rows = backend.asarray(np.arange(STEPS * BATCH).reshape(STEPS, BATCH), backend.index_dtype)
+    constants = Constants(on_device, weight_sum, settings)
+    (updated, _), _ = backend.scan(step_of(name, backend.ops), state, (rows,), constants)
+    return [leaf for layer in updated for leaf in layer]
+
+
+@functools.cache
+def step_of(name: str, ops: Ops) -> Any:
+    """One step function for an optimiser, so that JAX compiles it once for each shape."""
+    update = optimizers[name]().update
+
+    def step(state: Any, batch: tuple[Any, ...], constants: Constants) -> Any:
+        (rows,) = batch
+        activations, deltas = ([ops.xp.take(a, rows, axis=-2) for a in arrays] for arrays in constants.factors)
+        return update(ops, *state, activations, deltas, constants.weight_sum, constants.hyperparameters), ()
+
+    return step
+
+
+@pytest.mark.parametrize("name", optimizers)
+@pytest.mark.parametrize("weight_decay", [None, 0.1])
+def test_one_run(backend: Backend, name: str, weight_decay: float | None) -> None:
+    parameters, factors = random_numbers(None)
+    settings = Hyperparameters(0.05, weight_decay, 0.7)
+    expected = scikit_learn_trajectory(name, parameters, factors, BATCH, settings)
+    actual = trajectory(backend, name, parameters, factors, float(BATCH), settings)
+    for leaf, wanted in zip(actual, expected, strict=True):
+        assert_close(leaf, wanted, tolerance(backend, 2e-6, 1e-12), backend)
+
+
+@pytest.mark.parametrize("name", optimizers)
+def test_each_of_the_stacked_runs_has_its_own_settings(backend: Backend, name: str) -> None:
+    parameters, factors = random_numbers(3)
+    rates, decays, masses, sums = [0.1, 0.03, 0.01], [0.0, 0.1, 0.3], [0.0, 0.5, 0.9], [4.0, 2.0, 7.0]
+    rate, decay, mass, weight_sum = (
+        backend.asarray(np.reshape(values, (3, 1, 1)), backend.dtype) for values in (rates, decays, masses, sums)
+    )
+    actual = trajectory(backend, name, parameters, factors, weight_sum, Hyperparameters(rate, decay, mass))
+    for run in range(3):
+        alone = scikit_learn_trajectory(
+            name,
+            [Layer(weights[run], biases[run]) for weights, biases in parameters],
+            Factors(*([array[run] for array in arrays] for arrays in factors)),
+            sums[run],
+            Hyperparameters(rates[run], decays[run], masses[run]),
+        )
+        for leaf, wanted in zip(actual, alone, strict=True):
+            assert_close(leaf[run, ...], wanted, tolerance(backend, 2e-6, 1e-12), backend)
+
+
+@pytest.mark.parametrize("name", optimizers)
+def test_the_first_state_is_zero_and_shares_no_memory(backend: Backend, name: str) -> None:
+    from xpmlp._tree import leaves
+
+    parameters = backend.parameters(random_numbers(None)[0])
+    state = [leaf for _, leaf in leaves(optimizers[name]().init(parameters))]
+    assert len(state) == {"sgd": 0, "momentum": 4, "nesterov": 4, "adam": 9}[name]
+    for leaf in state:
+        assert_close(leaf, np.zeros(leaf.shape), 0, backend)
+    everything = [leaf for _, leaf in leaves([parameters, state])]
+    assert len({id(leaf) for leaf in everything}) == len(everything)
+    assert_lives_on(parameters[0].weights, backend)

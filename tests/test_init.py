@@ -1,0 +1,100 @@
+"""Random numbers as a function of (seed, purpose): determinism, distributions, and values that may not change."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from xpmlp.init import Purpose, batch_order, generator, initial_parameters, initializers
+
+N_IN, N_OUT = 300, 200
+
+STANDARD_DEVIATIONS = {
+    # of a uniform distribution on +- c it is c / sqrt(3)
+    "glorot_uniform": math.sqrt(6 / (N_IN + N_OUT)) / math.sqrt(3),
+    "glorot_normal": math.sqrt(2 / (N_IN + N_OUT)),
+    "he_normal": math.sqrt(2 / N_IN),
+    "normal": 0.3,
+}
+
+
+@pytest.mark.parametrize("name", initializers)
+def test_distribution(name: str) -> None:
+    ((weights, biases),) = initial_parameters([N_IN, N_OUT], 5, name, scale=0.3)
+    expected = STANDARD_DEVIATIONS[name]
+    assert weights.shape == (N_IN, N_OUT)
+    assert weights.dtype == np.float64
+    # of 60,000 numbers: four standard errors of the mean, and of the standard deviation (at most 1 / sqrt(2 n) of it)
+    assert abs(weights.mean()) < 4 * expected / math.sqrt(weights.size)
+    assert weights.std() == pytest.approx(expected, rel=4 / math.sqrt(2 * weights.size))
+    assert biases.shape == (1, N_OUT)
+    assert not biases.any()
+
+
+def test_glorot_uniform_keeps_its_bound_and_fills_it() -> None:
+    ((weights, _),) = initial_parameters([N_IN, N_OUT], 5)
+    bound = math.sqrt(6 / (N_IN + N_OUT))
+    assert np.abs(weights).max() <= bound
+    assert np.quantile(weights, [0.25, 0.5, 0.75]) == pytest.approx([-bound / 2, 0, bound / 2], abs=0.02 * bound)
+
+
+@pytest.mark.parametrize("name", ["glorot_normal", "he_normal", "normal"])
+def test_normal_tails(name: str) -> None:
+    ((weights, _),) = initial_parameters([N_IN, N_OUT], 5, name, scale=0.3)
+    within = [np.mean(np.abs(weights) < k * STANDARD_DEVIATIONS[name]) for k in (1, 2, 3)]
+    assert within == pytest.approx([0.6827, 0.9545, 0.9973], abs=0.006)
+
+
+PINNED = {
+    "glorot_uniform": ([0.30006802263971943, -0.5043720396356872], [0.26120323895543396, 0.5621494721343181]),
+    "glorot_normal": ([0.07951877387433376, -0.08355045159713635], [0.9220672745790841, 0.6696873713613738]),
+    "he_normal": ([0.10265829564204268, -0.10786316920127266], [1.3040000451301372, 0.9470809631292422]),
+    "normal": ([0.001257302210933933, -0.0013210486329130189], [0.013040000451301373, 0.009470809631292421]),
+}
+
+
+@pytest.mark.parametrize("name", initializers)
+def test_values_are_pinned(name: str) -> None:
+    # a change here makes every published figure irreproducible: it needs a new version, not a new number
+    first, second = initial_parameters([3, 2, 2], 0, name)
+    np.testing.assert_allclose([first[0][0], second[0][0]], PINNED[name], rtol=1e-15)
+
+
+def test_batch_orders_are_pinned() -> None:
+    assert batch_order(0, 0, 8).tolist() == [1, 3, 7, 6, 0, 4, 2, 5]
+    assert batch_order(0, 1, 8).tolist() == [0, 7, 1, 4, 6, 3, 5, 2]
+    assert batch_order(1, 0, 8).tolist() == [6, 1, 4, 0, 3, 2, 5, 7]
+
+
+def test_layers_differ_and_seeds_differ() -> None:
+    first, second = (weights for weights, _ in initial_parameters([4, 4, 4], 0))
+    (other, _), _ = initial_parameters([4, 4, 4], 1)
+    assert not np.any(first == second)
+    assert not np.any(first == other)
+
+
+def test_the_same_seed_gives_the_same_bits_whatever_was_drawn_before() -> None:
+    expected = initial_parameters([4, 3, 2], 3, "he_normal")
+    np.random.default_rng(3).normal(size=10)
+    batch_order(3, 0, 10)
+    for layer, again in zip(expected, initial_parameters([4, 3, 2], 3, "he_normal"), strict=True):
+        for leaf, same in zip(layer, again, strict=True):
+            np.testing.assert_array_equal(leaf, same)
+
+
+def test_every_purpose_and_epoch_has_a_stream_of_its_own() -> None:
+    streams = [generator(7, Purpose.WEIGHTS), *(generator(7, Purpose.BATCH_ORDER, epoch) for epoch in range(3))]
+    streams += [generator(8, Purpose.WEIGHTS), *(generator(8, Purpose.BATCH_ORDER, epoch) for epoch in range(3))]
+    assert len({stream.integers(2**63) for stream in streams}) == len(streams)
+
+
+@pytest.mark.parametrize("examples", [1, 7, 1000])
+def test_batch_order_is_a_permutation(examples: int) -> None:
+    assert sorted(batch_order(0, 3, examples).tolist()) == list(range(examples))
+
+
+def test_batch_order_differs_by_epoch_and_seed() -> None:
+    orders = [batch_order(seed, epoch, 100).tolist() for seed in range(3) for epoch in range(3)]
+    assert len({tuple(order) for order in orders}) == 9

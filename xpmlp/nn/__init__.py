@@ -1,0 +1,36 @@
+"""The multilayer perceptron as array-API code: it runs on any library that follows the standard.
+
+======================== ==========================================================================================
+`forward`                the activations of every layer
+`losses`, `cross_entropy` loss per example and its derivative by the logits
+`backward`               the derivative by every layer's pre-activation
+`gradients`              mean gradients from the two lists of factors
+`per_example_gradients`  each example's own gradients from the same factors
+`Ops`, `pure_ops`        the replaceable operations and their definitions
+======================== ==========================================================================================
+"""
+
+from xpmlp._typing import Layer, Parameters
+from xpmlp.nn.activations import Activation, activations
+from xpmlp.nn.losses import Loss, cross_entropy, losses, one_hot, softmax, weighted
+from xpmlp.nn.network import backward, forward, gradients, per_example_gradients
+from xpmlp.nn.ops import Ops, pure_ops
+
+__all__ = [
+    "Activation",
+    "Layer",
+    "Loss",
+    "Ops",
+    "Parameters",
+    "activations",
+    "backward",
+    "cross_entropy",
+    "forward",
+    "gradients",
+    "losses",
+    "one_hot",
+    "per_example_gradients",
+    "pure_ops",
+    "softmax",
+    "weighted",
+]

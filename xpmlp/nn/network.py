@@ -1,0 +1,116 @@
+"""The network: one forward pass, one backward pass, and gradients from their factors.
+
+Shapes: ``[runs,]`` is an optional leading axis on every array, for many runs stacked in one; a single instance is
+a batch of one.  The derivation is in docs/gradients.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from array_api_compat import array_namespace
+
+from xpmlp._typing import Array, Layer, Parameters
+from xpmlp.nn.activations import activations as activation_table
+from xpmlp.nn.ops import Ops
+
+
+def forward(ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str]) -> list[Array]:
+    """Run the network and keep what every layer saw.
+
+    Parameters
+    ----------
+    ops : Ops
+        The operations, ``pure_ops(xp)`` or a backend's.
+    parameters : list of Layer
+        From input to output.
+    x : ([runs,] batch, n_in)
+    hidden : sequence of str
+        The activation of each hidden layer, one fewer than there are layers; see ``xpmlp.nn.activations``.
+
+    Returns
+    -------
+    activations : list of arrays
+        ``[x, a1, ..., logits]``: the input of each layer, then the output, ([runs,] batch, width) each.
+
+    Raises
+    ------
+    ValueError
+        If the number of activations does not fit the number of layers.
+    """
+    result = [x]
+    for layer, name in zip(parameters, [*hidden, "identity"], strict=True):
+        preactivation = ops.affine(result[-1], layer.weights, layer.biases)
+        result.append(activation_table[name].function(ops, preactivation))
+    return result
+
+
+def backward(
+    ops: Ops, parameters: Parameters, activations: list[Array], delta: Array, hidden: Sequence[str]
+) -> list[Array]:
+    """Carry the derivative of the loss by the logits back to every layer.
+
+    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(a_l)``.
+
+    Parameters
+    ----------
+    parameters, hidden
+        As in `forward`.
+    activations : list of arrays
+        What `forward` returned.
+    delta : ([runs,] batch, n_out)
+        The derivative of each example's loss by its logits.
+
+    Returns
+    -------
+    deltas : list of arrays
+        ``dL/dz`` of each layer from input to output, per example and unscaled, ([runs,] batch, n_out of the layer).
+        With ``activations`` they are the factors of the gradients.
+    """
+    deltas = [delta]
+    for index in range(len(parameters) - 1, 0, -1):
+        upstream = ops.multiply_transposed(deltas[-1], parameters[index].weights)
+        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, activations[index]))
+    deltas.reverse()
+    return deltas
+
+
+def gradients(activations: list[Array], deltas: list[Array], weight_sum: float | Array) -> list[Layer]:
+    """The mean gradient of each layer, from the factors that `forward` and `backward` returned.
+
+    ``dW = activation.T @ delta / weight_sum``, ``db = sum over the batch of delta / weight_sum``.
+
+    Parameters
+    ----------
+    activations : list of ([runs,] batch, n_in)
+        The layers' inputs; the logits at the end may be left on.
+    deltas : list of ([runs,] batch, n_out)
+    weight_sum : float or ([runs, 1, 1])
+        The batch size, or the sum of the sample weights.
+
+    Returns
+    -------
+    gradients : list of Layer
+        Shaped as the parameters are.
+    """
+    xp = array_namespace(deltas[0])
+    result = []
+    for activation, delta in zip(activations, deltas, strict=False):
+        mean = delta / weight_sum
+        result.append(Layer(xp.matrix_transpose(activation) @ mean, xp.sum(mean, axis=-2, keepdims=True)))
+    return result
+
+
+def per_example_gradients(activations: list[Array], deltas: list[Array]) -> list[Layer]:
+    """The gradient of each example's own loss: outer products of the same factors.
+
+    Returns
+    -------
+    gradients : list of Layer
+        Weights ([runs,] batch, n_in, n_out) and biases ([runs,] batch, 1, n_out); their mean over the batch is what
+        `gradients` gives.
+    """
+    return [
+        Layer(activation[..., :, None] * delta[..., None, :], delta[..., None, :])
+        for activation, delta in zip(activations, deltas, strict=False)
+    ]

@@ -1,0 +1,125 @@
+"""The few operations that dominate a training step, and the seam where a backend puts in faster equals.
+
+Each has one pure definition in the array API here.  They travel together as `Ops`, which the forward pass, the
+backward pass and the optimisers are given; a backend may replace entries by equals from a well-kept library
+(`xpmlp.backend`), and every replacement is tested against its definition here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from xpmlp._typing import Array, Namespace
+
+
+class Ops(NamedTuple):
+    """The replaceable operations on one array library.
+
+    Attributes
+    ----------
+    xp : namespace
+        The array library, following the array API standard.
+    affine : (x, weights, biases) -> x @ weights + biases
+        ``x`` ([runs,] batch, n_in), ``weights`` ([runs,] n_in, n_out), ``biases`` ([runs,] 1, n_out).
+    sigmoid : (x) -> 1 / (1 + exp(-x))
+        May overwrite ``x``.
+    softmax_cross_entropy : (logits, targets) -> (loss ([runs,] batch), delta ([runs,] batch, n_out))
+        Leaves ``logits`` and ``targets`` as they are.
+    multiply_transposed : (delta, weights) -> delta @ weights.T
+        What a layer's delta sends back to the layer before; a fresh array.
+    subtract_product : (weights, activation, delta) -> weights - activation.T @ delta
+    subtract_sum : (biases, delta) -> biases - sum of delta over the batch
+        These two overwrite their first argument where arrays are mutable; only what they return may be used
+        afterwards.
+    """
+
+    xp: Namespace
+    affine: Callable[[Array, Array, Array], Array]
+    sigmoid: Callable[[Array], Array]
+    softmax_cross_entropy: Callable[[Array, Array], tuple[Array, Array]]
+    multiply_transposed: Callable[[Array, Array], Array]
+    subtract_product: Callable[[Array, Array, Array], Array]
+    subtract_sum: Callable[[Array, Array], Array]
+
+
+def pure_ops(xp: Namespace) -> Ops:
+    """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``."""
+    return Ops(
+        xp=xp,
+        affine=affine,
+        sigmoid=partial(sigmoid, xp),
+        softmax_cross_entropy=partial(softmax_cross_entropy, xp),
+        multiply_transposed=partial(multiply_transposed, xp),
+        subtract_product=partial(subtract_product, xp),
+        subtract_sum=partial(subtract_sum, xp),
+    )
+
+
+def affine(x: Array, weights: Array, biases: Array) -> Array:
+    """``x @ weights + biases``, a fresh array ([runs,] batch, n_out)."""
+    logits = x @ weights
+    logits += biases
+    return logits
+
+
+def sigmoid(xp: Namespace, x: Array) -> Array:
+    """``1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2``, which cannot overflow and needs one function and no branch.
+
+    Its absolute error is a rounding of one; values near 0 are not to full *relative* precision, so that a loss must
+    not take the logarithm of it.
+    """
+    result = xp.tanh(0.5 * x)
+    result *= 0.5
+    result += 0.5
+    return result
+
+
+def softmax_cross_entropy(xp: Namespace, logits: Array, targets: Array) -> tuple[Array, Array]:
+    """Cross-entropy of softmax against target probabilities, and its derivative by the logits.
+
+    With ``y = softmax(o)``: ``loss = log(sum_j exp(o_j)) - sum_j t_j o_j`` and ``delta_j = y_j - t_j``.  The largest
+    logit is subtracted first (log-sum-exp), so that no exponential overflows and the logarithm is of at least 1.
+
+    Parameters
+    ----------
+    logits : ([runs,] batch, n_out)
+    targets : ([runs,] batch, n_out)
+        Probabilities that sum to one for each example: one-hot for a class.
+
+    Returns
+    -------
+    loss : ([runs,] batch)
+        In nats, per example.
+    delta : ([runs,] batch, n_out)
+        Per example, not divided by the batch size.
+
+    References
+    ----------
+    Bishop, Pattern Recognition and Machine Learning (2006), sections 4.3.4 and 5.2; derived in docs/gradients.md.
+    """
+    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
+    exponentials = xp.exp(shifted)
+    total = xp.sum(exponentials, axis=-1, keepdims=True)
+    loss = xp.sum(targets * (xp.log(total) - shifted), axis=-1)
+    exponentials /= total
+    exponentials -= targets
+    return loss, exponentials
+
+
+def multiply_transposed(xp: Namespace, delta: Array, weights: Array) -> Array:
+    """``delta @ weights.T``: ([runs,] batch, n_in)."""
+    return delta @ xp.matrix_transpose(weights)
+
+
+def subtract_product(xp: Namespace, weights: Array, activation: Array, delta: Array) -> Array:
+    """``weights - activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out)."""
+    weights -= xp.matrix_transpose(activation) @ delta
+    return weights
+
+
+def subtract_sum(xp: Namespace, biases: Array, delta: Array) -> Array:
+    """``biases`` ([runs,] 1, n_out) minus the sum of ``delta`` ([runs,] batch, n_out), in place where possible."""
+    biases -= xp.sum(delta, axis=-2, keepdims=True)
+    return biases

@@ -1,0 +1,46 @@
+"""Stochastic gradient descent: ``w <- w - learning_rate * gradient``."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xpmlp._typing import Array, Layer, Parameters
+from xpmlp.nn import Ops
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer
+
+
+class SgdState(NamedTuple):
+    """Plain SGD remembers nothing."""
+
+
+def sgd() -> Optimizer:
+    """Plain SGD (Robbins and Monro 1951), with L2 weight decay.
+
+    The gradient is never formed: the scaled factors go straight into the weights, ``W -= a.T @ (rate * delta)``,
+    which is one fused operation on backends that have it.
+    """
+    return Optimizer(_init, _update)
+
+
+def _init(parameters: Parameters) -> SgdState:
+    return SgdState()
+
+
+def _update(
+    ops: Ops,
+    parameters: Parameters,
+    state: SgdState,
+    activations: list[Array],
+    deltas: list[Array],
+    weight_sum: float | Array,
+    hyperparameters: Hyperparameters,
+) -> tuple[Parameters, SgdState]:
+    rate = hyperparameters.learning_rate / weight_sum
+    decay = hyperparameters.weight_decay
+    updated = []
+    for (weights, biases), activation, delta in zip(parameters, activations, deltas, strict=False):
+        step = delta * rate
+        if decay is not None:
+            weights *= 1 - hyperparameters.learning_rate * decay
+        updated.append(Layer(ops.subtract_product(weights, activation, step), ops.subtract_sum(biases, step)))
+    return updated, state

@@ -1,0 +1,224 @@
+"""A multilayer perceptron in plain Python, to be read: loops over lists of floats, with ``math`` alone.
+
+One hidden layer of sigmoid units, then softmax with cross-entropy, trained one example at a time.  With row
+vectors and weights of shape (n_in, n_out), as everywhere in this package, the network is ::
+
+    z = x W + b        h_j = sigmoid(z_j)        o = h V + c        y = softmax(o)        loss = -log y_target
+
+and the chain rule, followed from the loss back to the input, gives ::
+
+    do_k = y_k - [k = target]                      dV_jk = h_j do_k        dc_k = do_k
+    dz_j = (sum_k do_k V_jk) h_j (1 - h_j)         dW_ij = x_i dz_j        db_j = dz_j
+
+where ``do`` is short for the loss's derivatives by ``o``, and [k = target] is 1 for the target, else 0;
+docs/gradients.md derives it.  The package's other modules do the same with arrays, to any depth and for many
+examples at once; their tests take this one as an oracle.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+
+class Layer(NamedTuple):
+    """A fully connected layer, ``x @ weights + biases``; or the loss's derivatives by each of its numbers.
+
+    Attributes
+    ----------
+    weights : (n_in, n_out)
+        One row for each input, one column for each output.
+    biases : (n_out,)
+    """
+
+    weights: list[list[float]]
+    biases: list[float]
+
+
+class Network(NamedTuple):
+    """The two layers; or the loss's derivatives by each of their numbers.
+
+    Attributes
+    ----------
+    hidden : Layer
+        W and b, of shapes (n_in, n_hidden) and (n_hidden,).
+    output : Layer
+        V and c, of shapes (n_hidden, n_out) and (n_out,).
+    """
+
+    hidden: Layer
+    output: Layer
+
+
+def initial(n_in: int, n_hidden: int, n_out: int, seed: int) -> Network:
+    """Return a network with random weights and zero biases.
+
+    Hidden units that start equal get equal gradients and stay equal for ever; hence random weights.  They are
+    drawn evenly from [-r, r] with r = sqrt(6 / (n_in + n_out)) of their layer: Glorot and Bengio,
+    "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 16.
+    """
+    generator = random.Random(seed)
+
+    def layer(rows: int, columns: int) -> Layer:
+        r = math.sqrt(6 / (rows + columns))
+        weights = [[generator.uniform(-r, r) for _ in range(columns)] for _ in range(rows)]
+        return Layer(weights, biases=[0.0] * columns)
+
+    return Network(hidden=layer(n_in, n_hidden), output=layer(n_hidden, n_out))
+
+
+def sigmoid(z: float) -> float:
+    """Return 1 / (1 + exp(-z)), in the form whose exponential cannot overflow."""
+    if z >= 0:
+        return 1 / (1 + math.exp(-z))
+    exponential = math.exp(z)
+    return exponential / (1 + exponential)
+
+
+def affine(x: Sequence[float], layer: Layer) -> list[float]:
+    """Return ``x @ weights + biases``, (n_out,), for one row ``x``, (n_in,)."""
+    total = layer.biases.copy()
+    for x_i, row in zip(x, layer.weights, strict=True):
+        for k, weight in enumerate(row):
+            total[k] += x_i * weight
+    return total
+
+
+def forward(network: Network, x: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return the hidden activations h, (n_hidden,), and the logits o, (n_out,), of one input, (n_in,)."""
+    h = [sigmoid(z_j) for z_j in affine(x, network.hidden)]
+    o = affine(h, network.output)
+    return h, o
+
+
+def softmax_cross_entropy(o: list[float], target: int) -> tuple[float, list[float]]:
+    """Return the loss, -log y_target, and its derivatives by the logits, y_k - [k = target].
+
+    y_k = exp(o_k) / sum(exp(o)) does not change when one number is subtracted from every logit.  With the
+    largest subtracted, no exponential overflows, and their sum is at least 1.  The loss is written as
+    log(sum(exp(o))) - o_target, since a small y_target would be rounded to 0, which has no logarithm.
+    """
+    largest = max(o)
+    exponentials = [math.exp(o_k - largest) for o_k in o]
+    total = sum(exponentials)
+    do = [exponential / total for exponential in exponentials]
+    do[target] -= 1
+    return math.log(total) - (o[target] - largest), do
+
+
+def backward(output: Layer, h: list[float], do: list[float]) -> list[float]:
+    """Return ``dz``, (n_hidden,): the loss's derivatives by the hidden units' sums z, before the sigmoid."""
+    dz = []
+    for j, h_j in enumerate(h):
+        row = output.weights[j]
+        dh_j = 0.0
+        for k, do_k in enumerate(do):
+            dh_j += do_k * row[k]
+        dz.append(dh_j * h_j * (1 - h_j))  # sigmoid'(z) = sigmoid(z) (1 - sigmoid(z))
+    return dz
+
+
+def loss(network: Network, x: Sequence[float], target: int) -> float:
+    """Return the cross-entropy of one input, (n_in,), whose class is ``target``."""
+    _, o = forward(network, x)
+    return softmax_cross_entropy(o, target)[0]
+
+
+def gradients(network: Network, x: Sequence[float], target: int) -> Network:
+    """Return the derivatives of one example's loss by every weight and bias, arranged as the network is."""
+    h, o = forward(network, x)
+    _, do = softmax_cross_entropy(o, target)
+    dz = backward(network.output, h, do)
+    dW = [[x_i * dz_j for dz_j in dz] for x_i in x]
+    dV = [[h_j * do_k for do_k in do] for h_j in h]
+    return Network(hidden=Layer(dW, dz), output=Layer(dV, do))
+
+
+def step(network: Network, x: Sequence[float], target: int, learning_rate: float) -> float:
+    """Take one step of gradient descent, changing ``network``; return the example's loss before the step.
+
+    A weight's gradient is a product of two factors, subtracted as it is multiplied out: no list of gradients
+    is made.
+    """
+    h, o = forward(network, x)
+    example_loss, do = softmax_cross_entropy(o, target)
+    dz = backward(network.output, h, do)  # before the output layer changes
+    _descend(network.output, h, do, learning_rate)
+    _descend(network.hidden, x, dz, learning_rate)
+    return example_loss
+
+
+def _descend(layer: Layer, x: Sequence[float], delta: list[float], learning_rate: float) -> None:
+    """Subtract ``learning_rate`` times the layer's gradients, x_i delta_k and delta_k, in place."""
+    weights, biases = layer
+    for k, delta_k in enumerate(delta):
+        biases[k] -= learning_rate * delta_k
+    for i, x_i in enumerate(x):
+        row = weights[i]
+        rate = learning_rate * x_i
+        for k, delta_k in enumerate(delta):
+            row[k] -= rate * delta_k
+
+
+def train(
+    network: Network,
+    points: Collection[Collection[float]],
+    labels: Collection[int],
+    *,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
+) -> list[float]:
+    """Train by stochastic gradient descent, one example at a time in random order, changing ``network``.
+
+    Parameters
+    ----------
+    network : Network
+    points : (examples, n_in)
+    labels : (examples,)
+        Classes, from 0 to n_out - 1.
+    epochs : int
+        How often every example is taken.
+    learning_rate : float
+    seed : int
+        Of the examples' order, which is drawn anew for each epoch.
+
+    Returns
+    -------
+    (epochs,)
+        The mean of each epoch's losses, each taken just before the step on its example.
+
+    Raises
+    ------
+    ValueError
+        If there are no points, not as many labels as points, a point that is not as long as the network's
+        input, or a label that is none of its classes.
+    """
+    examples = _checked_examples(network, points, labels)
+    generator = random.Random(seed)
+    losses = []
+    for _ in range(epochs):
+        generator.shuffle(examples)
+        total = 0.0
+        for x, target in examples:
+            total += step(network, x, target, learning_rate)
+        losses.append(total / len(examples))
+    return losses
+
+
+def _checked_examples(
+    network: Network, points: Collection[Collection[float]], labels: Collection[int]
+) -> list[tuple[list[float], int]]:
+    """Pair the points with their labels, as Python's own numbers: NumPy's are slower one by one."""
+    n_in, classes = len(network.hidden.weights), len(network.output.biases)
+    if len(points) == 0 or len(points) != len(labels):
+        raise ValueError(f"{len(points)} points and {len(labels)} labels given; give one label for each point.")
+    examples = [([float(x_i) for x_i in x], int(label)) for x, label in zip(points, labels, strict=True)]
+    for x, label in examples:
+        if len(x) != n_in:
+            raise ValueError(f"A point of {len(x)} numbers given; this network takes points of {n_in}.")
+        if not 0 <= label < classes:
+            raise ValueError(f"The label {label} given; this network's classes are 0 to {classes - 1}.")
+    return examples
