@@ -1,0 +1,260 @@
+"""CuPy without a GPU: the real program on a stand-in that records what is asked of CuPy, held against CuPy itself.
+
+The stand-in computes with NumPy.  CuPy imports without a driver, so that its names and signatures can be looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import array_api_compat
+import array_api_compat.numpy
+import numpy as np
+import pytest
+
+from tests.required import skip
+from tests.training.small import small_problem, train_runs
+from xpmlp.backend import Backend, probe, resolve
+from xpmlp.errors import BackendError
+from xpmlp.nn import activations, cross_entropy, per_example_gradients
+from xpmlp.optim import optimizers
+from xpmlp.training.run import RunSettings, Status
+
+
+class Use(NamedTuple):
+    """One way in which a function was called: what matters for its signature."""
+
+    name: str
+    positional: int
+    keywords: tuple[str, ...]
+
+
+class Recorder:
+    """An object that notes the names looked up in it and the calls of its functions."""
+
+    def __init__(self, wrapped: Any, path: str, names: set[str], uses: set[Use]) -> None:
+        self._wrapped, self._path, self._names, self._uses = wrapped, path, names, uses
+
+    def __getattr__(self, name: str) -> Any:
+        found, path = getattr(self._wrapped, name), f"{self._path}.{name}"
+        self._names.add(path)
+        if isinstance(found, SimpleNamespace):
+            return Recorder(found, path, self._names, self._uses)
+        if isinstance(found, (type, str)) or not callable(found):
+            return found
+
+        def recorded(*positional: Any, **keywords: Any) -> Any:
+            self._uses.add(Use(path, len(positional), tuple(sorted(keywords))))
+            return found(*positional, **keywords)
+
+        return recorded
+
+
+class CudaError(Exception):
+    """As ``cupy.cuda.runtime.CUDARuntimeError``."""
+
+
+class Device(contextlib.AbstractContextManager["Device"]):
+    """As ``cupy.cuda.Device``."""
+
+    def __init__(self, device: int) -> None:
+        self.id = device
+
+    def synchronize(self) -> None:
+        return
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+def stand_in(devices: int) -> SimpleNamespace:
+    """What the backend needs of ``cupy``, on a machine with this many GPUs."""
+
+    def count() -> int:
+        if not devices:
+            raise CudaError
+        return devices
+
+    runtime = SimpleNamespace(
+        CUDARuntimeError=CudaError,
+        getDeviceCount=count,
+        getDeviceProperties=lambda device: {"name": b"Stand-in"},
+        memGetInfo=lambda: (1, 2),
+    )
+    return SimpleNamespace(
+        __version__="0",
+        __spec__=ModuleSpec("cupy", None),
+        asnumpy=np.array,
+        cuda=SimpleNamespace(Device=Device, runtime=runtime),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: None),
+    )
+
+
+class Recording(NamedTuple):
+    """What has been asked of ``cupy`` and of ``array_api_compat.cupy``."""
+
+    names: set[str]
+    uses: set[Use]
+
+
+@pytest.fixture
+def devices() -> int:
+    """GPUs of the stand-in."""
+    return 2
+
+
+@pytest.fixture
+def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """Put the stand-in in CuPy's place."""
+    made = Recording(set(), set())
+    xp = Recorder(array_api_compat.numpy, "array_api_compat.cupy", *made)
+    monkeypatch.setitem(sys.modules, "cupy", Recorder(stand_in(devices), "cupy", *made))
+    monkeypatch.setattr(array_api_compat, "cupy", xp, raising=False)
+    for module in ("nn.network", "optim.adam", "optim.momentum"):
+        monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
+    return made
+
+
+def use_everything(backend: Backend) -> None:
+    """Train, evaluate and predict with every activation and optimiser, one run and several, one of which diverges."""
+    for activation in activations:
+        problem = small_problem(backend, activation=activation, learning_rate=0.01)
+        (run,) = train_runs(problem)
+        assert run.status is Status.FINISHED
+        with backend.session(8):
+            problem.inference.predict(run.parameters or [], problem.dataset.train.features.astype(np.float64))
+    for optimizer in optimizers:
+        train_runs(small_problem(backend, optimizer=optimizer, patience=1, evaluate_train=True))
+        with np.errstate(over="ignore", invalid="ignore"):  # of which a GPU would say nothing
+            diverging, *others = train_runs(
+                small_problem(backend, optimizer=optimizer, activation="identity"),
+                *(RunSettings(seed, rate, 1e-3, 0.5) for seed, rate in enumerate((1e300, 0.01, 0.01))),
+            )
+        assert diverging.status is Status.DIVERGED
+        assert {run.status for run in others} == {Status.FINISHED}
+    one, targets = backend.parameters([np.ones((2, 3)), np.eye(2, 3)])
+    _, delta = cross_entropy(backend.ops, one, targets, backend.asarray(np.ones(2)))
+    per_example_gradients([one], [delta])
+    backend.free_memory()
+    backend.synchronize()
+
+
+@pytest.fixture
+def used(recording: Recording) -> Recording:
+    """What the whole program asks of CuPy."""
+    use_everything(resolve("cupy", "cuda:1", "float64").backend)
+    return recording
+
+
+@pytest.fixture
+def cupy() -> Any:
+    """The real CuPy; asked for before ``used``, which puts the stand-in in its place."""
+    try:
+        import cupy
+        from array_api_compat import cupy as compat
+    except ImportError as error:
+        skip("cupy", f"CuPy cannot be imported here: {error}")
+    return SimpleNamespace(cupy=cupy, array_api_compat=SimpleNamespace(cupy=compat))
+
+
+def real(cupy: Any, path: str) -> Any:
+    """What a recorded name stands for."""
+    for name in path.split("."):
+        cupy = getattr(cupy, name)
+    return cupy
+
+
+def accepts(function: Any, use: Use) -> bool:
+    """Whether a function can be called that way, as far as its signature can be seen."""
+    if hasattr(function, "nin"):  # a ufunc
+        return use.positional == function.nin and set(use.keywords) <= {"out", "casting", "dtype"}
+    try:
+        inspect.signature(function).bind(*range(use.positional), **dict.fromkeys(use.keywords))
+    except TypeError:
+        return False
+    except ValueError:  # compiled, without a signature
+        return True
+    return True
+
+
+def test_cupy_has_every_name(cupy: Any, used: Recording) -> None:
+    missing = []
+    for path in sorted(used.names):
+        try:
+            real(cupy, path)
+        except AttributeError:
+            missing.append(path)
+    assert missing == []
+
+
+def test_cupy_accepts_every_call(cupy: Any, used: Recording) -> None:
+    assert [use for use in sorted(used.uses) if not accepts(real(cupy, use.name), use)] == []
+
+
+def test_cupy_has_the_methods_of_its_devices_and_memory(cupy: Any) -> None:
+    for method in ("id", "synchronize", "__enter__", "__exit__"):
+        assert hasattr(cupy.cupy.cuda.Device, method)
+    assert hasattr(cupy.cupy.cuda.MemoryPool, "free_all_blocks")
+    assert issubclass(cupy.cupy.cuda.runtime.CUDARuntimeError, Exception)
+
+
+def test_the_program_is_recorded(used: Recording) -> None:
+    """A name of every part of the program, or the tests above would look at nothing."""
+    functions = {use.name.removeprefix("array_api_compat.cupy.") for use in used.uses}
+    assert functions >= {
+        *("matrix_transpose", "exp", "log", "max", "sum", "tanh", "maximum", "astype", "argmax", "broadcast_to"),
+        *("expm1", "sqrt", "zeros", "zeros_like", "take", "reshape", "stack", "mean", "count_nonzero", "isfinite"),
+        *("asarray", "cupy.asnumpy", "cupy.cuda.runtime.getDeviceCount", "cupy.get_default_memory_pool"),
+    }
+    assert Use("array_api_compat.cupy.sum", 1, ("axis", "keepdims")) in used.uses
+    assert {"cupy.__version__", "cupy.cuda.Device", "array_api_compat.cupy.float64"} <= used.names
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        (Use("array_api_compat.cupy.sum", 1, ("axis", "keepdims")), True),
+        (Use("array_api_compat.cupy.sum", 1, ("axes",)), False),
+        (Use("array_api_compat.cupy.tanh", 1, ()), True),
+        (Use("array_api_compat.cupy.tanh", 2, ()), False),
+        (Use("array_api_compat.cupy.tanh", 1, ("where",)), False),
+    ],
+)
+def test_a_wrong_call_would_be_found(use: Use, expected: bool, cupy: Any) -> None:
+    assert accepts(real(cupy, use.name), use) is expected
+
+
+@pytest.mark.parametrize("device", [None, "cuda", "cuda:0", "cuda:1"])
+def test_device_is_named_as_cupy_counts(device: str | None, recording: Recording) -> None:
+    backend = resolve("cupy", device).backend
+    assert backend.device.id == (1 if device == "cuda:1" else 0)
+    assert (backend.device_name, backend.is_accelerator) == ("Stand-in", True)
+
+
+def test_report_lists_the_devices(recording: Recording) -> None:
+    report = probe("cupy")
+    assert (report.devices, report.float64, report.problem) == (["cuda:0", "cuda:1"], True, None)
+
+
+def test_float32_training_stays_float32(recording: Recording) -> None:
+    problem = small_problem(resolve("cupy", None, "float32").backend, optimizer="adam")
+    (run,) = train_runs(problem)
+    assert {leaf.dtype for layer in run.parameters or [] for leaf in layer} == {np.dtype("float32")}
+
+
+def test_missing_device_is_one_sentence(recording: Recording) -> None:
+    with pytest.raises(BackendError, match=r"^backend cupy has no device 'cuda:7' here; it has cuda:0, cuda:1\.$"):
+        resolve("cupy", "cuda:7")
+
+
+@pytest.mark.parametrize("devices", [0])
+def test_missing_driver_is_one_sentence(recording: Recording) -> None:
+    with pytest.raises(BackendError, match=r"finds no CUDA device: check the driver .* `--backend numpy`\.$"):
+        resolve("cupy")
+    assert probe("cupy").problem

@@ -1,0 +1,195 @@
+"""Every operation of every backend against its definition in `xpmlp.nn.ops`, run by NumPy in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import array_api_compat.numpy
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.helpers import assert_close, call, cases, tolerance
+from xpmlp._typing import Array
+from xpmlp.backend import Backend
+from xpmlp.nn import Ops, pure_ops
+
+N_IN, N_OUT = 7, 5
+DEFINITIONS = pure_ops(array_api_compat.numpy)
+
+every_shape = pytest.mark.parametrize(
+    ("stack", "batch"), [((), 1), ((), 32), ((3,), 1), ((3,), 32)], ids=["one", "batch", "runs-one", "runs-batch"]
+)
+mutable = pytest.mark.parametrize("backend", cases("numpy", "strict", "torch", "cupy"), indirect=True)
+update = pytest.mark.parametrize("name", ["subtract_product", "subtract_sum"])
+
+
+class Operands(NamedTuple):
+    """([runs,] batch, n_in) and so on, as the operations name them."""
+
+    activation: Any
+    weights: Any
+    biases: Any
+    delta: Any
+    logits: Any
+    targets: Any
+
+
+ARGUMENTS = {
+    "affine": ("activation", "weights", "biases"),
+    "sigmoid": ("logits",),
+    "softmax_cross_entropy": ("logits", "targets"),
+    "multiply_transposed": ("delta", "weights"),
+    "subtract_product": ("weights", "activation", "delta"),
+    "subtract_sum": ("biases", "delta"),
+}
+
+
+def random_operands(stack: tuple[int, ...], batch: int) -> Operands:
+    rng = np.random.default_rng([batch, *stack])
+    labels = rng.integers(0, N_OUT, size=(*stack, batch))
+    return Operands(
+        rng.normal(size=(*stack, batch, N_IN)),
+        rng.normal(size=(*stack, N_IN, N_OUT)),
+        rng.normal(size=(*stack, 1, N_OUT)),
+        rng.normal(size=(*stack, batch, N_OUT)),
+        4 * rng.normal(size=(*stack, batch, N_OUT)),
+        np.eye(N_OUT)[labels],
+    )
+
+
+def host_arguments(name: str, stack: tuple[int, ...], batch: int) -> list[npt.NDArray[Any]]:
+    operands = random_operands(stack, batch)._asdict()
+    return [operands[argument] for argument in ARGUMENTS[name]]
+
+
+def defined(name: str, host: list[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
+    """What the definition gives in float64."""
+    return as_tuple(getattr(DEFINITIONS, name)(*(array.copy() for array in host)))
+
+
+def as_tuple(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def assert_all_close(actual: Any, expected: tuple[npt.NDArray[Any], ...], backend: Backend) -> None:
+    __tracebackhide__ = True
+    for one, wanted in zip(as_tuple(actual), expected, strict=True):
+        assert_close(one, wanted, tolerance(backend, 1e-6, 1e-14), backend)
+
+
+@every_shape
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...], batch: int, backend: Backend) -> None:
+    host = host_arguments(name, stack, batch)
+    arguments = backend.parameters(host)
+    assert_all_close(call(backend, getattr(backend.ops, name), *arguments), defined(name, host), backend)
+
+
+def test_every_operation_is_compared() -> None:
+    assert {"xp", *ARGUMENTS} == set(Ops._fields)
+
+
+@pytest.mark.parametrize("name", ["affine", "softmax_cross_entropy", "multiply_transposed"])
+def test_operation_leaves_its_arguments_alone(name: str, backend: Backend) -> None:
+    arguments = backend.parameters(host_arguments(name, (3,), 4))
+    before = [backend.to_numpy(argument) for argument in arguments]
+    results = as_tuple(getattr(backend.ops, name)(*arguments))
+    for result in results:
+        if backend.name != "jax":
+            result *= 0.0
+    for argument, old in zip(arguments, before, strict=True):
+        np.testing.assert_array_equal(backend.to_numpy(argument), old)
+
+
+@mutable
+@every_shape
+@update
+def test_update_writes_over_its_first_argument(name: str, stack: tuple[int, ...], batch: int, backend: Backend) -> None:
+    host = host_arguments(name, stack, batch)
+    target, *others = backend.parameters(host)
+    result = getattr(backend.ops, name)(target, *others)
+    assert result is target
+    assert_all_close(target, defined(name, host), backend)
+
+
+def column_major(backend: Backend, array: Array) -> Array:
+    """The same values with the last two axes stored the other way round."""
+    transpose = backend.xp.matrix_transpose
+    return transpose(backend.parameters(np.swapaxes(array, -1, -2)))
+
+
+def every_other(backend: Backend, array: Array) -> Array:
+    """The same values as every other column of a wider array: contiguous in neither order."""
+    return backend.parameters(np.repeat(array, 2, axis=-1))[..., ::2]
+
+
+@mutable
+@every_shape
+@pytest.mark.parametrize("layout", [column_major, every_other])
+def test_no_update_is_lost_in_weights_that_are_not_row_major(
+    layout: Callable[[Backend, Array], Array], stack: tuple[int, ...], batch: int, backend: Backend
+) -> None:
+    host = host_arguments("subtract_product", stack, batch)
+    weights = layout(backend, host[0])
+    _, activation, delta = backend.parameters(host)
+    result = backend.ops.subtract_product(weights, activation, delta)
+    expected = defined("subtract_product", host)
+    assert_all_close(result, expected, backend)
+    assert_all_close(weights, expected, backend)
+
+
+@every_shape
+def test_update_takes_factors_of_any_layout(stack: tuple[int, ...], batch: int, backend: Backend) -> None:
+    host = host_arguments("subtract_product", stack, batch)
+    weights = backend.parameters(host[0])
+    activation, delta = column_major(backend, host[1]), every_other(backend, host[2])
+    result = call(backend, backend.ops.subtract_product, weights, activation, delta)
+    assert_all_close(result, defined("subtract_product", host), backend)
+
+
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "runs"])
+def test_extreme_values_stay_finite(stack: tuple[int, ...], backend: Backend) -> None:
+    host = host_arguments("softmax_cross_entropy", stack, 32)
+    extreme = [1e4 * np.sign(host[0]), host[1]]
+    arguments = backend.parameters(extreme)
+    loss, delta = call(backend, backend.ops.softmax_cross_entropy, *arguments)
+    assert_all_close((loss, delta), defined("softmax_cross_entropy", extreme), backend)
+    assert_all_close(call(backend, backend.ops.sigmoid, arguments[0]), (np.where(host[0] > 0, 1.0, 0.0),), backend)
+
+
+def test_not_a_number_passes_through(backend: Backend) -> None:
+    """A divergence has to be seen, whichever operation meets it first."""
+    host = [np.full((2, 3), np.nan) for _ in range(2)]
+    for name in ("softmax_cross_entropy", "sigmoid"):
+        arguments = backend.parameters(host[: len(ARGUMENTS[name])])
+        for result in as_tuple(call(backend, getattr(backend.ops, name), *arguments)):
+            assert np.isnan(backend.to_numpy(result)).all()
+
+
+@pytest.mark.parametrize("name", ["numpy", "strict", "torch", "jax"])
+def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Backend]) -> None:
+    plain = get_backend(name, fused=False)
+    for actual, definition in zip(plain.ops, pure_ops(plain.xp), strict=True):
+        assert getattr(actual, "func", actual) is getattr(definition, "func", definition)
+        assert getattr(actual, "args", None) == getattr(definition, "args", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "replaced"),
+    [
+        ("numpy", {"softmax_cross_entropy", "subtract_product", "subtract_sum"}),
+        ("torch", {"affine", "sigmoid", "subtract_product"}),
+    ],
+)
+def test_fused_by_default(name: str, replaced: set[str], get_backend: Callable[..., Backend]) -> None:
+    """So that the comparisons above compare something."""
+    fused, plain = get_backend(name).ops, get_backend(name, fused=False).ops
+    differ = {
+        field
+        for field in ARGUMENTS
+        if getattr(getattr(fused, field), "func", getattr(fused, field))
+        is not getattr(getattr(plain, field), "func", getattr(plain, field))
+    }
+    assert differ == replaced

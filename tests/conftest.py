@@ -1,0 +1,43 @@
+"""Fixtures for every test: the array libraries, one case for each device and dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.helpers import CASES, Case, find_backend
+from tests.required import PROPERTY, RequiredBackends, skip
+from xpmlp.backend import Backend
+from xpmlp.errors import BackendError
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(RequiredBackends(), "required-backends")
+
+
+@pytest.fixture
+def get_backend(request: pytest.FixtureRequest) -> Callable[..., Backend]:
+    """A function (name, device, dtype, fused) -> backend; where there is none it skips or fails the test."""
+
+    def get(name: str, device: str | None = None, dtype: str = "float32", *, fused: bool = True) -> Backend:
+        request.node.user_properties.append((PROPERTY, name))
+        try:
+            return find_backend(name, device, dtype, fused)
+        except BackendError as error:
+            skip(name, str(error), may_be_missing=device is not None and device != "cpu")
+            raise
+
+    return get
+
+
+@pytest.fixture(params=CASES, ids=str)
+def backend(request: pytest.FixtureRequest, get_backend: Callable[..., Backend]) -> Iterator[Backend]:
+    """Each backend on each of its devices and dtypes, within its session.
+
+    Choose among the cases with ``@pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)``.
+    """
+    case: Case = request.param
+    found = get_backend(case.name, case.device, case.dtype)
+    with found.session(batch_size=8):
+        yield found

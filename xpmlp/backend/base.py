@@ -1,0 +1,163 @@
+"""What a backend is: where arrays live, how a training step is folded over batches, and which operations are fused.
+
+Everything else in the program is written once, in the array API.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array, Device, Namespace
+from xpmlp.nn import Ops, pure_ops
+
+DTypeName = Literal["float32", "float64"]
+
+Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
+"""(state, batch, constants) -> (state, outputs): one step of a fold."""
+
+
+class Backend(ABC):
+    """An array library on one device with one dtype.
+
+    Attributes
+    ----------
+    name : str
+        As the config names it.
+    xp : namespace
+        The array library, following the standard.
+    device : device
+        As the library names it.
+    device_name : str
+        For people: ``cpu``, or the GPU's product name.
+    dtype_name : "float32" or "float64"
+        Of weights, activations and losses.
+    index_dtype : dtype
+        Of class indices and of batches of row numbers.
+    ops : Ops
+        The operations of a training step.
+    version : str
+        The library's version.
+    is_accelerator : bool
+        Whether arrays live outside the host's memory.
+    """
+
+    name: ClassVar[str]
+    xp: Namespace
+    device: Device
+    device_name: str
+    dtype_name: DTypeName
+    ops: Ops
+    version: str
+    is_accelerator: bool = False
+    index_dtype_name: Literal["int32", "int64"] = "int64"
+
+    def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None) -> None:
+        self.dtype_name = dtype
+        self.threads = threads
+        self._start(device)
+        self.ops = self._fused_ops() if fused else pure_ops(self.xp)
+
+    @abstractmethod
+    def _start(self, device: str | None) -> None:
+        """Import the library and set ``xp``, ``device``, ``device_name`` and ``version``.
+
+        Raises
+        ------
+        BackendError
+            If the library, the device or the dtype cannot be had.
+        """
+
+    @abstractmethod
+    def devices(self) -> list[str]:
+        """The names of the devices that this library can use here, its default first."""
+
+    def _fused_ops(self) -> Ops:
+        """The operations with this backend's faster equals in place; the pure ones where there are none."""
+        return pure_ops(self.xp)
+
+    @property
+    def dtype(self) -> Any:
+        """The floating-point dtype as the library has it."""
+        return getattr(self.xp, self.dtype_name)
+
+    @property
+    def index_dtype(self) -> Any:
+        """The integer dtype of class indices and row numbers."""
+        return getattr(self.xp, self.index_dtype_name)
+
+    @contextlib.contextmanager
+    def session(self, batch_size: int) -> Iterator[None]:
+        """What has to hold while arrays are made and steps run: precision modes, threads, the current device.
+
+        Parameters
+        ----------
+        batch_size : int
+            By which the number of threads is chosen where the user gave none.
+        """
+        yield
+
+    def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
+        """Move a host array to the device: one of the two functions that do (`to_numpy` is the other).
+
+        The result may share memory with ``host`` (NumPy, torch), so it must not be written to; see `parameters`.
+        """
+        return self.xp.asarray(host, dtype=dtype, device=self.device)
+
+    def parameters(self, host: Any) -> Any:
+        """Move a tree of host arrays to the device as fresh arrays of the backend's dtype, free to be overwritten.
+
+        They are row-major whatever the order of the host's: in-place BLAS updates need to know.
+        """
+        return self.copy(map_leaves(lambda leaf: self.asarray(np.array(leaf, order="C"), self.dtype), host))
+
+    def to_numpy(self, array: Array) -> npt.NDArray[Any]:
+        """Copy an array to the host: one of the two functions that do."""
+        return np.array(array)
+
+    def copy(self, tree: Any) -> Any:
+        """A copy of every array of a tree, on the same device, sharing no memory with it."""
+        return map_leaves(lambda leaf: self.xp.asarray(leaf, copy=True), tree)
+
+    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Fold ``step`` over ``batches``.
+
+        Parameters
+        ----------
+        step : (state, batch, constants) -> (state, outputs)
+            Written in the array API, without host reads or branches on values.  ``batch`` and ``outputs`` are tuples
+            of arrays.
+        state : tree of arrays
+            Dead afterwards: the step may overwrite it.  Use what comes back.
+        batches : tuple of (steps, ...)
+            One step's batch is what they hold at one index of their first axis.
+        constants : tree of arrays and numbers
+            The same for every step.
+
+        Returns
+        -------
+        state : tree of arrays
+        outputs : tuple of (steps, ...)
+        """
+        collected = []
+        for index in range(batches[0].shape[0]):
+            state, outputs = step(state, tuple(series[index, ...] for series in batches), constants)
+            collected.append(outputs)
+        return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
+
+    def free_memory(self) -> int | None:
+        """Free bytes on an accelerator; ``None`` on a CPU, or where the library cannot tell."""
+        return None
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what was asked of it."""
+        return
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.version} on {self.device_name}, {self.dtype_name}>"

@@ -1,0 +1,83 @@
+"""CuPy: arrays on a CUDA GPU."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._typing import Array
+from xpmlp.backend.base import Backend
+from xpmlp.errors import BackendError
+
+INSTALL = "install it with `pip install 'xpmlp[cuda13]'` (or cuda12, as your driver allows)"
+
+
+class CupyBackend(Backend):
+    """CuPy on ``cuda:N``."""
+
+    name = "cupy"
+    is_accelerator = True
+
+    def _start(self, device: str | None) -> None:
+        try:
+            import cupy
+            from array_api_compat import cupy as xp
+        except ImportError as error:
+            raise BackendError(f"backend cupy needs CuPy, which cannot be imported here: {INSTALL}.") from error
+        self._cupy, self.xp, self.version = cupy, xp, cupy.__version__
+        found = self.devices()
+        wanted = device or "cuda:0"
+        wanted = "cuda:0" if wanted == "cuda" else wanted
+        if wanted not in found:
+            raise BackendError(
+                f"backend cupy has no device {wanted!r} here; it has {', '.join(found)}."
+                if found
+                else "backend cupy finds no CUDA device: check the driver with `nvidia-smi` (in a container, start it "
+                "with `--gpus all`), or choose another backend, for example `--backend numpy`."
+            )
+        self.device = cupy.cuda.Device(int(wanted.partition(":")[2]))
+        properties = cupy.cuda.runtime.getDeviceProperties(self.device.id)
+        self.device_name = properties["name"].decode()
+
+    def devices(self) -> list[str]:
+        """The GPUs that CuPy can use; none where there is no driver."""
+        try:
+            return [f"cuda:{index}" for index in range(self._cupy.cuda.runtime.getDeviceCount())]
+        except self._cupy.cuda.runtime.CUDARuntimeError:
+            return []
+
+    @contextlib.contextmanager
+    def session(self, batch_size: int) -> Iterator[None]:
+        """Make the configured GPU the current one, and give its memory back afterwards."""
+        with self.device:
+            try:
+                yield
+            finally:
+                self._cupy.get_default_memory_pool().free_all_blocks()
+
+    def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
+        """Move a host array to the GPU."""
+        with self.device:
+            return self.xp.asarray(host, dtype=dtype)
+
+    def copy(self, tree: Any) -> Any:
+        """A copy of every array of a tree, on the GPU."""
+        with self.device:
+            return super().copy(tree)
+
+    def to_numpy(self, array: Array) -> npt.NDArray[Any]:
+        """Copy an array to the host."""
+        return np.array(self._cupy.asnumpy(array))
+
+    def free_memory(self) -> int | None:
+        """Free bytes on the GPU."""
+        with self.device:
+            return int(self._cupy.cuda.runtime.memGetInfo()[0])
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        self.device.synchronize()

@@ -1,0 +1,113 @@
+"""JAX: the fold compiled as one program, with the state's buffers donated."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array
+from xpmlp.backend.base import Backend, Step
+from xpmlp.errors import BackendError
+
+
+class JaxBackend(Backend):
+    """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``."""
+
+    name = "jax"
+    index_dtype_name = "int32"  # JAX has no int64 outside its 64-bit mode
+
+    def _start(self, device: str | None) -> None:
+        try:
+            import jax
+            import jax.numpy as jnp
+        except ImportError as error:
+            raise BackendError(
+                f"backend jax needs JAX, which cannot be imported here ({error}): "
+                "install it with `pip install 'xpmlp[jax]'`."
+            ) from error
+        self._jax, self.xp, self.version = jax, jnp, jax.__version__
+        self.device = self._find_device(device)
+        self.is_accelerator = self.device.platform != "cpu"
+        self.device_name = self.device.device_kind if self.is_accelerator else "cpu"
+        self._compiled: dict[Step, Any] = {}
+        self._outputs: tuple[Array, ...] = ()
+        with self._precision():
+            if jnp.zeros(1, dtype=self.dtype_name, device=self.device).dtype != self.dtype_name:
+                raise BackendError(
+                    "backend jax cannot do float64 in this process: "
+                    'its 64-bit mode is refused; set backend.dtype to "float32".'
+                )
+
+    def devices(self) -> list[str]:
+        """The names of the devices that this JAX can use."""
+        names = ["cpu"]
+        with contextlib.suppress(RuntimeError):
+            names += [f"gpu:{device.id}" for device in self._jax.devices("gpu")]
+        return names
+
+    def _find_device(self, device: str | None) -> Any:
+        kind, _, index = (device or "cpu").partition(":")
+        try:
+            found = {str(device.id): device for device in self._jax.devices("gpu" if kind == "cuda" else kind)}
+            return found[index or "0"]
+        except (RuntimeError, KeyError) as error:
+            raise BackendError(
+                f"backend jax has no device {device!r} here; it has {', '.join(self.devices())}."
+            ) from error
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        """float64 on JAX is a mode: all that touches an array has to run inside it."""
+        with self._jax.enable_x64(self.dtype_name == "float64"):
+            yield
+
+    @contextlib.contextmanager
+    def session(self, batch_size: int) -> Iterator[None]:
+        """64-bit mode where float64 was asked for, and products in full precision."""
+        with self._precision(), self._jax.default_matmul_precision("highest"):
+            yield
+
+    def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
+        """Move a host array to the device."""
+        with self._precision():
+            return self.xp.asarray(host, dtype=dtype, device=self.device)
+
+    def copy(self, tree: Any) -> Any:
+        """A copy of every array of a tree."""
+        with self._precision():
+            return map_leaves(lambda leaf: self.xp.array(leaf, copy=True), tree)
+
+    def to_numpy(self, array: Array) -> npt.NDArray[Any]:
+        """Copy an array to the host."""
+        return np.array(array)
+
+    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape."""
+        state, self._outputs = self.compiled(step)(state, batches, constants)
+        return state, self._outputs
+
+    def compiled(self, step: Step) -> Any:
+        """The jitted fold of ``step``; its ``_cache_size()`` tells how many shapes it was compiled for."""
+        if step not in self._compiled:
+            jax = self._jax
+
+            def fold(state: Any, batches: tuple[Array, ...], constants: Any) -> Any:
+                return jax.lax.scan(lambda carry, batch: step(carry, batch, constants), state, batches)
+
+            self._compiled[step] = jax.jit(fold, donate_argnums=0)
+        return self._compiled[step]
+
+    def free_memory(self) -> int | None:
+        """Free bytes of the part of an accelerator's memory that JAX has taken for itself."""
+        statistics = self.device.memory_stats() if self.is_accelerator else None
+        return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
+
+    def synchronize(self) -> None:
+        """Wait until the last fold is done."""
+        # its outputs, since its state may have been donated to another fold by now
+        self._jax.block_until_ready(self._outputs)

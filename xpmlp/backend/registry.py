@@ -1,0 +1,137 @@
+"""Finding a backend by name, choosing one, and saying what there is."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import NamedTuple
+
+from xpmlp.backend.base import Backend, DTypeName
+from xpmlp.errors import BackendError
+
+# name -> (module, class, the package that it needs, its name for people)
+_BACKENDS = {
+    "numpy": ("xpmlp.backend.numpy", "NumpyBackend", "numpy"),
+    "cupy": ("xpmlp.backend.cupy", "CupyBackend", "cupy"),
+    "torch": ("xpmlp.backend.torch", "TorchBackend", "torch"),
+    "jax": ("xpmlp.backend.jax", "JaxBackend", "jax"),
+    "strict": ("xpmlp.backend.strict", "StrictBackend", "array_api_strict"),
+}
+
+NAMES = tuple(_BACKENDS)
+"""The backends' names, as a config gives them."""
+
+
+class Choice(NamedTuple):
+    """A backend, and for ``auto`` why it was chosen.
+
+    Attributes
+    ----------
+    backend : Backend
+    reason : str or None
+        One sentence, or ``None`` where the user chose.
+    """
+
+    backend: Backend
+    reason: str | None
+
+
+class Report(NamedTuple):
+    """A line of ``xpmlp backends``.
+
+    Attributes
+    ----------
+    name, version : str
+    devices : list of str
+        Empty where the backend cannot be used.
+    float64 : bool
+        Whether its first device has float64.
+    problem : str or None
+        Why it cannot be used here.
+    """
+
+    name: str
+    version: str
+    devices: list[str]
+    float64: bool
+    problem: str | None
+
+
+def resolve(
+    name: str = "numpy",
+    device: str | None = None,
+    dtype: DTypeName = "float32",
+    *,
+    fused: bool = True,
+    threads: int | None = None,
+) -> Choice:
+    """Find the backend that a config names.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`, or ``auto``: CuPy, PyTorch or JAX on a GPU if there is one, in this order, else NumPy.
+    device : str, optional
+        As the library names it; its default where not given.
+    dtype : "float32" or "float64"
+    fused : bool
+        Use the backend's faster equals of the hot operations.
+    threads : int, optional
+        Threads of CPU libraries.
+
+    Returns
+    -------
+    choice : Choice
+
+    Raises
+    ------
+    BackendError
+        If the backend is unknown or not installed, or has no such device or dtype.  Nothing falls back silently.
+    """
+    if name == "auto":
+        return _choose(device, dtype, fused=fused, threads=threads)
+    if name not in _BACKENDS:
+        raise BackendError(f"there is no backend {name!r}; there are auto, {', '.join(NAMES)}.")
+    module, class_name, _ = _BACKENDS[name]
+    cls = getattr(importlib.import_module(module), class_name)
+    return Choice(cls(device, dtype, fused=fused, threads=threads), None)
+
+
+def _choose(device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None) -> Choice:
+    if device is not None:
+        raise BackendError(f"backend auto chooses the device itself, but {device!r} was given: name the backend, too.")
+    passed_over = []
+    for name in ("cupy", "torch", "jax"):
+        report = probe(name)
+        gpus = [found for found in report.devices if found != "cpu"]
+        if not gpus:
+            passed_over.append(f"{name}: {report.problem or 'no GPU'}")
+            continue
+        try:
+            backend = resolve(name, gpus[0], dtype, fused=fused, threads=threads).backend
+        except BackendError as error:  # a GPU without float64
+            passed_over.append(f"{name}: {error}")
+        else:
+            return Choice(backend, f"backend auto: {name} on {gpus[0]} ({backend.device_name}).")
+    backend = resolve("numpy", None, dtype, fused=fused, threads=threads).backend
+    return Choice(backend, f"backend auto: numpy on cpu ({'; '.join(passed_over)}).")
+
+
+def probe(name: str) -> Report:
+    """Try a backend and say what it can do here."""
+    _, _, package = _BACKENDS[name]
+    if importlib.util.find_spec(package) is None:
+        return Report(name, "", [], False, "not installed")
+    try:
+        backend = resolve(name).backend
+    except BackendError as error:
+        return Report(name, "", [], False, str(error))
+    return Report(name, backend.version, backend.devices(), _has_float64(name), None)
+
+
+def _has_float64(name: str) -> bool:
+    try:
+        resolve(name, None, "float64")
+    except BackendError:
+        return False
+    return True

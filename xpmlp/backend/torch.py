@@ -1,0 +1,110 @@
+"""PyTorch, without its autograd: on the CPU, a CUDA GPU or Apple's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._typing import Array
+from xpmlp.backend.base import Backend
+from xpmlp.errors import BackendError
+from xpmlp.nn import Ops
+
+
+class TorchBackend(Backend):
+    """PyTorch on ``cpu``, ``cuda:N`` or ``mps``."""
+
+    name = "torch"
+
+    def _start(self, device: str | None) -> None:
+        try:
+            import torch
+            from array_api_compat import torch as xp
+        except ImportError as error:
+            raise BackendError(
+                f"backend torch needs PyTorch, which cannot be imported here ({error}): "
+                "install it with `pip install 'xpmlp[torch]'`."
+            ) from error
+        self._torch, self.xp, self.version = torch, xp, torch.__version__
+        try:
+            self.device = torch.device(device or "cpu")
+            torch.empty(0, device=self.device)
+        # torch says so in three ways: an unknown name, a build without CUDA, a device without a kernel
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise BackendError(
+                f"backend torch has no device {device!r} here; it has {', '.join(self.devices())}."
+            ) from error
+        if self.device.type == "mps" and self.dtype_name == "float64":
+            raise BackendError("device 'mps' has no float64: set backend.dtype to \"float32\".")
+        self.is_accelerator = self.device.type != "cpu"
+        cuda = self.device.type == "cuda"
+        self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
+
+    def devices(self) -> list[str]:
+        """The names of the devices that this PyTorch can use."""
+        names = ["cpu", *(f"cuda:{index}" for index in range(self._torch.cuda.device_count()))]
+        if self._torch.backends.mps.is_available():
+            names.append("mps")
+        return names
+
+    def _fused_ops(self) -> Ops:
+        torch = self._torch
+        return (
+            super()
+            ._fused_ops()
+            ._replace(affine=_affine(torch), sigmoid=torch.sigmoid_, subtract_product=_subtract_product)
+        )
+
+    @contextlib.contextmanager
+    def session(self, batch_size: int) -> Iterator[None]:
+        """No autograd, full float32 precision of products, and the configured number of threads."""
+        torch = self._torch
+        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        torch.set_num_threads(self.threads or threads)
+        torch.set_float32_matmul_precision("highest")
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.set_float32_matmul_precision(precision)
+
+    def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
+        """Move a host array to the device.
+
+        Tensors know no read-only memory, no negative strides and no foreign byte order: such arrays are copied first.
+        """
+        host = np.asarray(host)
+        return super().asarray(np.require(host, host.dtype.newbyteorder("="), ("C", "W")), dtype)
+
+    def to_numpy(self, array: Array) -> npt.NDArray[Any]:
+        """Copy an array to the host."""
+        return np.array(array.numpy(force=True))
+
+    def free_memory(self) -> int | None:
+        """Free bytes on a CUDA GPU."""
+        return int(self._torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else None
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        if self.device.type == "cuda":
+            self._torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            self._torch.mps.synchronize()
+
+
+def _affine(torch: Any) -> Any:
+    def affine(x: Array, weights: Array, biases: Array) -> Array:
+        return (torch.baddbmm if weights.ndim == 3 else torch.addmm)(biases, x, weights)
+
+    return affine
+
+
+def _subtract_product(weights: Array, activation: Array, delta: Array) -> Array:
+    if weights.ndim == 3:
+        return weights.baddbmm_(activation.mT, delta, alpha=-1)
+    return weights.addmm_(activation.T, delta, alpha=-1)
