@@ -1,0 +1,97 @@
+"""Values that are fine in themselves and do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from xpmlp.config import Config, load_config
+from xpmlp.config.rules import RULES
+
+BROKEN = {
+    '[data]\nname = "csv"': 'data.name = "csv" needs data.path: the file to read.',
+    '[data]\nname = "npz"': 'data.name = "npz" needs data.path: the file to read.',
+    '[data]\nname = "digits"\npath = "/x.csv"': (
+        'data.path = "/x.csv" is for data.name = "csv" or "npz" only: leave it out, or name one of these.'
+    ),
+    '[data]\nname = "synth"\nroot = "/x"': 'data.root = "/x" is for data.name = "mnist" or "fashion-mnist" only',
+    '[data]\nname = "mnist"\ntarget = "y"': 'data.target = "y" is for data.name = "csv" or "npz" only: leave it out.',
+    '[data]\nname = "csv"\npath = "/x.csv"\nfeatures = "x"': 'data.features = "x" is for data.name = "npz" only',
+    '[data]\nname = "digits"\nstandardize = true': 'data.standardize = true is for data.name = "csv" or "npz" only',
+    '[data]\nname = "synth"\nsplit = "test"': (
+        'data.split = "test" needs a test set, and data.name = "synth" has none: use "validation".'
+    ),
+    '[data]\nname = "synth"\nsplit = "three-way"': 'data.split = "three-way" needs a test set',
+    '[data]\nname = "digits"\ntest_fraction = 0\nsplit = "test"': "data.test_fraction = 0.0 leaves no test set",
+    '[data]\nname = "mnist"\ntest_fraction = 0.1': 'data.test_fraction = 0.1 is for data.name = "digits", "csv" or',
+    '[data]\nname = "digits"\nsplit = "test"\n[train]\npatience = 3': (
+        'train.patience = 3 needs a validation part to watch, and data.split = "test" holds none out'
+    ),
+    '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
+}
+FINE = [
+    '[data]\nname = "csv"\npath = "/x.csv"\ntarget = "y"\nstandardize = false\ntest_fraction = 0',
+    '[data]\nname = "npz"\npath = "/x.npz"\ntarget = "y"\nfeatures = "x"\nstandardize = true',
+    '[data]\nname = "fashion-mnist"\nroot = "/x"\nstandardize = false\nsplit = "three-way"',
+    '[data]\nname = "digits"\nsplit = "three-way"\ntest_fraction = 0.3\n[train]\npatience = 3',
+    '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]\noptimizer = ["sgd", "nesterov"]',
+]
+
+Mistakes = Callable[..., list[str]]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_what_does_not_go_together(text: str, mistakes: Mistakes) -> None:
+    (line,) = mistakes(text)
+    assert line.startswith(f"net.toml: {BROKEN[text]}")
+
+
+def test_every_rule_is_tested() -> None:
+    broken = [line.split(" = ")[0] for line in BROKEN.values()]
+    assert {rule.keys[0] for rule in RULES} <= set(broken)
+    assert len(RULES) <= len(BROKEN)
+
+
+@pytest.mark.parametrize("text", FINE)
+def test_what_goes_together(text: str, write: Callable[[str], str]) -> None:
+    load_config(write(text))
+
+
+def test_rules_are_told_together_and_beside_other_mistakes(mistakes: Mistakes) -> None:
+    lines = mistakes(
+        """
+        [data]
+        name = "synth"
+        split = "test"
+        path = "/x.csv"
+        [train]
+        patience = 3
+        epochs = 0
+        """
+    )
+    assert [line.split(" = ")[0] for line in lines] == [
+        "net.toml: train.epochs",
+        "net.toml: data.path",
+        "net.toml: data.split",
+        "net.toml: train.patience",
+    ]
+
+
+def test_a_rule_about_a_mistaken_value_is_not_told(mistakes: Mistakes) -> None:
+    (line,) = mistakes('[data]\nname = "cvs"\npath = "/x.csv"\n')
+    assert 'did you mean "csv"?' in line
+
+
+def test_a_rule_is_named_after_where_the_value_came_from(mistakes: Mistakes) -> None:
+    (line,) = mistakes('[data]\nname = "digits"\n[train]\npatience = 3', {"data.split": "test"})
+    assert line.startswith("net.toml: train.patience = 3 needs")
+    (line,) = mistakes('[data]\nname = "synth"', {"data.split": "test"})
+    assert line.startswith('--set data.split = "test" needs')
+
+
+def test_configs_built_in_python_are_held_to_the_rules() -> None:
+    with pytest.raises(ValidationError, match=r"data\.name\n  needs data\.path") as error:
+        Config.model_validate({"data": {"name": "csv"}})
+    assert error.value.errors()[0]["loc"] == ("data", "name")

@@ -1,0 +1,192 @@
+"""A person's own CSV file: what is taken from it, and the sentence that each mistake in it gets."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xpmlp.data import load
+from xpmlp.errors import DataError
+
+Write = Callable[[str], Path]
+ROWS = "".join(f"{i},{i * i},{'cat' if i % 2 else 'dog'}\n" for i in range(40))
+GOOD = "size,weight,kind\n" + ROWS
+
+
+def test_columns_become_features_and_labels_classes(write_csv: Write) -> None:
+    path = write_csv(GOOD)
+    dataset = load("csv", path=path, target="kind", standardize=False)
+    assert dataset.validation is not None
+    assert dataset.test is not None
+    assert dataset.classes.tolist() == ["cat", "dog"]
+    assert dataset.feature_names == ("size", "weight")
+    assert dataset.hashes == {"mine.csv": hashlib.sha256(GOOD.encode()).hexdigest()}
+    assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [28, 4, 8]
+    seen = set()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        sizes, weights = part.features.T
+        np.testing.assert_array_equal(weights, sizes**2)
+        np.testing.assert_array_equal(part.targets, sizes % 2 == 0)
+        seen |= set(sizes.tolist())
+    assert seen == set(range(40))
+
+
+def test_the_target_may_stand_anywhere(write_csv: Write) -> None:
+    text = "kind,size\n" + "".join(f"{i % 3},{i}\n" for i in range(30))
+    dataset = load("csv", path=write_csv(text), target="kind", standardize=False)
+    assert dataset.feature_names == ("size",)
+    np.testing.assert_array_equal(dataset.train.targets, dataset.train.features[:, 0] % 3)
+
+
+def test_standardisation_is_fitted_on_the_training_part_only(write_csv: Write) -> None:
+    path = write_csv(GOOD)
+    raw = load("csv", path=path, target="kind", standardize=False)
+    dataset = load("csv", path=path, target="kind")
+    mean, std = raw.train.features.mean(axis=0), raw.train.features.std(axis=0)
+    assert dataset.validation is not None
+    assert raw.validation is not None
+    np.testing.assert_allclose(dataset.train.features.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(dataset.train.features.std(axis=0), 1.0)
+    np.testing.assert_allclose(dataset.validation.features, (raw.validation.features - mean) / std)
+    np.testing.assert_array_equal(dataset.train.targets, raw.train.targets)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (("3", "-1"), [-1, 3]),
+        (("2.0", "1.0"), [1, 2]),
+        (("true", "false"), [False, True]),
+        (("True", "False"), [False, True]),
+        ((" 1", "0"), [0, 1]),
+        (("yes", "no, thanks"), ["no, thanks", "yes"]),
+        (("é", "日本"), ["é", "日本"]),
+        (("1", "a"), ["1", "a"]),
+    ],
+)
+def test_labels_of_any_type(write_csv: Write, labels: tuple[str, str], classes: list[object]) -> None:
+    text = "a,target\n" + "".join(f'{i},"{labels[i % 2]}"\n' for i in range(20))
+    assert (
+        load("csv", path=write_csv(text.replace('"', "") if "," not in labels[1] else text)).classes.tolist() == classes
+    )
+
+
+def test_truth_values_are_features_too(write_csv: Write) -> None:
+    text = "round,target\n" + "".join(f"{i % 3 == 0},{i % 2}\n" for i in range(20))
+    dataset = load("csv", path=write_csv(text), test_fraction=0.0, standardize=False)
+    assert set(dataset.train.features.ravel()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("\n", "\r\n"),
+        "\ufeff" + GOOD,
+        GOOD + "\n\n",
+        GOOD.rstrip("\n"),
+        GOOD.replace(",", ", "),
+        GOOD.replace("size", '"size"'),
+    ],
+    ids=["crlf", "byte-order mark", "blank lines at the end", "no newline at the end", "spaces", "quotes"],
+)
+def test_usual_variations_mean_the_same(write_csv: Write, text: str) -> None:
+    expected = load("csv", path=write_csv(GOOD), target="kind")
+    got = load("csv", path=write_csv(text), target="kind")
+    assert got.feature_names == expected.feature_names
+    assert got.classes.tolist() == expected.classes.tolist()
+    np.testing.assert_array_equal(got.train.features, expected.train.features)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("size,weight,kind\n", "a header but no rows"),
+        (GOOD.replace("kind", "Kinds"), "no column 'kind' for the target; did you mean 'Kinds'"),
+        (GOOD.replace("kind", "species"), "no column 'kind' .* there is 'size', 'weight', 'species'"),
+        (GOOD.replace("weight", "size"), "names 'size' more than once"),
+        (GOOD.replace("weight", "kind"), "names 'kind' more than once"),
+        (GOOD.replace("size", ""), "column 1 has no name"),
+        ("kind\n" + "a\nb\n" * 20, "no feature columns; fields are separated by commas"),
+        (GOOD.replace(",", ";"), "no column 'kind'"),
+        (GOOD + "1,2\n", "row 41 has no value in column 'kind'"),
+        (GOOD + "1,2,cat,4\n", "a row has more fields than the header"),
+        (GOOD + "1,,cat\n", "row 41 has no value in column 'weight'"),
+        (GOOD + "1,2,\n", "row 41 has no value in column 'kind'"),
+        ("size,weight,kind\n,,\n" + ROWS, "row 1 has no value in column 'size'"),
+        (GOOD + "1,heavy,cat\n", "row 41, column 'weight' has 'heavy', which is not a number"),
+        (GOOD + "NA,1,cat\n", "row 41, column 'size' has 'NA'"),
+        (GOOD + "1,nan,cat\n", r"row 41, column 'weight' is missing \(NaN\)"),
+        (GOOD + "inf,1,cat\n", "row 41, column 'size' is infinite"),
+        (GOOD + "1e999,1,cat\n", "row 41, column 'size' is infinite"),
+        (GOOD + "1,1,bird\n", r"class 'bird' has too few examples \(1\)"),
+        (GOOD.replace("dog", "cat"), "all targets are 'cat'"),
+        (GOOD.replace("dog", "0.5").replace("cat", "1"), "target of row 1 is 0.5; classes are whole numbers"),
+        (GOOD.replace("dog", "nan").replace("cat", "1.0"), "target of row 1 is missing"),
+        (GOOD.replace("dog", "9" * 30).replace("cat", "1"), "too large to be told apart"),
+        (GOOD + '"1,2,cat\n', "not a well-formed CSV file"),
+        ("\x00\x01\x02", "a header but no rows"),
+    ],
+)
+def test_each_mistake_gets_its_sentence(write_csv: Write, text: str, says: str) -> None:
+    with pytest.raises(DataError, match=says) as caught:
+        load("csv", path=write_csv(text), target="kind")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_text_or_no_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes(GOOD.replace("size", "gr\u00f6\u00dfe").encode("latin-1"))
+    with pytest.raises(DataError, match="invalid utf-8"):
+        load("csv", path=path, target="kind")
+    for missing in (tmp_path, tmp_path / "nowhere.csv", tmp_path / "*.csv"):
+        with pytest.raises(DataError, match="no such file"):
+            load("csv", path=missing, target="kind")
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12), st.sampled_from("ab")), min_size=30, max_size=40
+    ).filter(lambda rows: min(sum(row[2] == label for row in rows) for label in "ab") >= 6)
+)
+def test_numbers_written_by_python_are_read_to_the_bit(rows: list[tuple[float, float, str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows([("x", "y", "target"), *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.csv"
+        path.write_text(text.getvalue())
+        dataset = load("csv", path=path, standardize=False)
+    assert dataset.validation is not None
+    assert dataset.test is not None
+    got = [
+        (*map(float, features), str(dataset.classes[target]))
+        for part in (dataset.train, dataset.validation, dataset.test)
+        for features, target in zip(part.features, part.targets, strict=True)
+    ]
+    assert sorted(got) == sorted(rows)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.sampled_from(list('",\n\r\0;.e-N \xff'))), max_size=4))
+def test_no_damage_does_worse_than_a_data_error(changes: list[tuple[int, str]]) -> None:
+    content = bytearray(GOOD.encode())
+    for position, character in changes:
+        content[position : position + 1] = character.encode("latin-1")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.csv"
+        path.write_bytes(content)
+        try:
+            dataset = load("csv", path=path, target="kind")
+        except DataError:
+            return
+    assert np.isfinite(dataset.train.features).all()
+    assert len(dataset.classes) >= 2

@@ -1,0 +1,42 @@
+"""The configuration: TOML files, checked against typed models that also write their own documentation.
+
+==================  ==========================================================================
+``sections``        the fields of each section, with bounds, defaults and descriptions
+``rules``           values that do not go together
+``model``           ``Config``: the sections together
+``read``, ``load``  one TOML file; files that extend one another, overrides
+``show``            values as a person would write them
+``schema``          the JSON schema, and what it allows in words
+``explain``         error messages
+``reference``       docs/configuration.md
+==================  ==========================================================================
+"""
+
+from xpmlp.config.load import load_config, parse_override
+from xpmlp.config.model import Config
+from xpmlp.config.reference import markdown
+from xpmlp.config.schema import json_schema
+from xpmlp.config.sections import (
+    GRID_AXES,
+    BackendConfig,
+    DataConfig,
+    GridConfig,
+    ModelConfig,
+    OutputConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "GRID_AXES",
+    "BackendConfig",
+    "Config",
+    "DataConfig",
+    "GridConfig",
+    "ModelConfig",
+    "OutputConfig",
+    "TrainConfig",
+    "json_schema",
+    "load_config",
+    "markdown",
+    "parse_override",
+]

@@ -1,0 +1,5 @@
+"""Write the reference: ``python -m xpmlp.config > docs/configuration.md``."""
+
+from xpmlp.config.reference import markdown
+
+print(markdown(), end="")

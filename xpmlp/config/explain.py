@@ -1,0 +1,114 @@
+"""pydantic's errors as sentences for the person who wrote the file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import ErrorDetails
+
+from xpmlp.config.rules import RULE
+from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections
+from xpmlp.config.show import show, show_key
+
+MAX_MISTAKES = 30
+
+
+class _Mistake(NamedTuple):
+    """One of pydantic's errors, its location taken apart: ``section``, ``key`` and the place within the value."""
+
+    kind: str
+    section: str
+    key: str | None
+    rest: list[str]
+    given: Any
+    message: str
+
+
+def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], str]) -> str:
+    """One line for each error: where it is, what was given, what is allowed, and perhaps what was meant.
+
+    Parameters
+    ----------
+    errors
+        As given by ``ValidationError.errors()``.
+    origin
+        The prefix of a message about a location: ``"mnist.toml: "`` or ``"--set "``.
+    """
+    schemas = sections(json_schema())
+    lines = []
+    for error in errors[:MAX_MISTAKES]:
+        section, *rest = map(str, error["loc"])
+        key = rest.pop(0) if rest else None
+        mistake = _Mistake(error["type"], section, key, rest, error["input"], error["msg"])
+        prefix = origin((section,) if key is None else (section, key))
+        lines.append(prefix + _sentence(mistake, schemas))
+    if len(errors) > MAX_MISTAKES:
+        lines.append(f"... and {len(errors) - MAX_MISTAKES} more.")
+    return "\n".join(lines)
+
+
+def _sentence(mistake: _Mistake, schemas: dict[str, Schema]) -> str:
+    section, key = mistake.section, mistake.key
+    if section not in schemas:
+        return _unknown_section(section, mistake.given, schemas)
+    properties = schemas[section]["properties"]
+    if mistake.kind == "missing":
+        return f"data.name is missing: give {allowed(schemas['data']['properties']['name'])}."
+    if key is None:
+        return f"{section} = {show(mistake.given)} is not allowed: [{section}] is a table of keys with values."
+    if key not in properties:
+        return _unknown_key(section, key, mistake.given, schemas)
+    place = "".join(f"[{index}]" for index in mistake.rest)
+    subject = f"{section}.{key}{place} = {show(mistake.given)}"
+    if mistake.kind == RULE:
+        return f"{subject} {mistake.message}"
+    schema = properties[key]
+    for _ in mistake.rest:
+        schema = schema["items"]
+    return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(mistake.given, schema)}"
+
+
+def _unknown_section(name: str, given: Any, schemas: dict[str, Schema]) -> str:
+    if not isinstance(given, dict):
+        home = next((section for section in schemas if name in schemas[section]["properties"]), None)
+        hint = f"it belongs in a section: did you mean {home}.{name}?" if home else _sections_are(schemas)
+        return f"{show_key(name)} = {show(given)}: there is no such key at the top level; {hint}"
+    close = _closest(name, schemas)
+    hint = f"did you mean [{close}]?" if close else _sections_are(schemas)
+    return f"[{show_key(name)}]: there is no such section; {hint}"
+
+
+def _sections_are(schemas: dict[str, Schema]) -> str:
+    return f"the sections are {', '.join(f'[{section}]' for section in schemas)}."
+
+
+def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema]) -> str:
+    names = list(schemas[section]["properties"])
+    elsewhere = [name for name in schemas if key in schemas[name]["properties"]]
+    close = _closest(key, names)
+    if elsewhere:
+        hint = f"it belongs in [{elsewhere[0]}]."
+    elif close:
+        hint = f"did you mean '{close}'?"
+    else:
+        hint = f"[{section}] takes {', '.join(names)}."
+    return f"{section}.{show_key(key)} = {show(given)}: there is no such key in [{section}]; {hint}"
+
+
+def _meant_choice(given: Any, schema: Schema) -> str:
+    options = [choice for part in schema.get("anyOf", [schema]) for choice in choices_of(part)]
+    close = _closest(given, options) if isinstance(given, str) else None
+    return f'; did you mean "{close}"?' if close else "."
+
+
+def _closest(word: str, names: Iterable[str]) -> str | None:
+    """The name that a mistyped word most likely stands for, whatever its case and its hyphens."""
+    plain = {_plain(name): name for name in names}
+    close = difflib.get_close_matches(_plain(word), plain, n=1)
+    return plain[close[0]] if close else None
+
+
+def _plain(word: str) -> str:
+    return word[:100].lower().replace("-", "_").replace(" ", "_")

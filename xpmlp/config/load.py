@@ -1,0 +1,170 @@
+"""From a config file, what it extends, and overrides to a validated ``Config``."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from xpmlp.config.explain import explain
+from xpmlp.config.model import Config
+from xpmlp.config.read import read_toml
+from xpmlp.config.show import show
+from xpmlp.errors import ConfigError
+
+MAX_EXTENDS = 10
+"""Files in a chain of ``extends``."""
+
+_PATHS = ("root", "path")
+"""The keys of ``[data]`` that are relative to the file in which they stand."""
+
+
+class _Draft:
+    """Tables that were laid over each other, not yet validated, and where each value came from."""
+
+    def __init__(self, file: Path) -> None:
+        self.tables: dict[str, Any] = {}
+        self._file = file
+        self._origins: dict[tuple[str, ...], str] = {}
+
+    def lay(self, tables: Mapping[str, Any], origin: str) -> None:
+        """Lay tables over what is there, key by key.  ``origin`` is the prefix of messages about them."""
+        for section, table in tables.items():
+            self._origins[section,] = origin
+            if isinstance(table, dict):
+                under = self.tables.get(section)
+                self.tables[section] = {**under, **table} if isinstance(under, dict) else table
+                self._origins.update({(section, key): origin for key in table})
+            else:
+                self.tables[section] = table
+
+    def origin(self, location: tuple[str, ...]) -> str:
+        """Where the value at a location came from, or its section, or else the file that was asked for."""
+        return self._origins.get(location) or self._origins.get(location[:1]) or f"{self._file}: "
+
+
+def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Config:
+    """Load a config file.
+
+    Parameters
+    ----------
+    path
+        A TOML file.  If it ``extends`` another, its keys are laid over that file's.
+    overrides
+        Values by dotted key, ``{"train.epochs": 1}``, laid over the file's.  Paths among them are relative to the
+        working directory, those in a file are relative to that file.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
+    """
+    file = Path(path)
+    draft = _Draft(file)
+    for source, tables in reversed(_chain(file)):
+        draft.lay(_anchored(tables, source.parent), f"{source}: ")
+    for key, value in (overrides or {}).items():
+        section, _, name = key.partition(".")
+        draft.lay({section: {name: value}} if name else {key: value}, "--set ")
+    try:
+        return Config.model_validate(draft.tables, context={"name": file.stem})
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+    mistakes += _rules_broken_besides(draft.tables, mistakes)
+    raise ConfigError(explain(mistakes, draft.origin))
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """Take ``--set``'s argument apart: "train.epochs=1" gives ("train.epochs", 1).
+
+    The value is TOML.  What is not, and does not begin like a quoted string, a list or a table, is taken as a
+    string, so that ``backend.name=torch`` needs no quotes that a shell would eat.
+
+    Raises
+    ------
+    ConfigError
+        If there is no ``=``, nothing on one side of it, a broken quoted string, list or table, or no valid Unicode.
+    """
+    key, equals, value = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise ConfigError(f"--set {show(text)}: there is no '='; write --set section.key=value, as train.epochs=1.")
+    if not key or not value:
+        missing = "key before" if not key else "value after"
+        raise ConfigError(f"--set {show(text)}: there is no {missing} the '='; write --set section.key=value.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"--set {show(text)}: not valid Unicode text.") from None
+    try:
+        tables = tomllib.loads(f"value = {value}")
+    except (ValueError, RecursionError):
+        tables = {}
+    if list(tables) == ["value"]:
+        return key, tables["value"]
+    if value[0] in "\"'[{" or "\n" in value:
+        raise ConfigError(f"--set {show(text)}: {show(value)} is not a valid TOML value.")
+    return key, value
+
+
+def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The file and those it extends, nearest first, each with its tables."""
+    chain: list[tuple[Path, dict[str, Any]]] = []
+    seen: list[Path] = []
+    while True:
+        if len(chain) == MAX_EXTENDS:
+            raise ConfigError(f"{chain[0][0]}: more than {MAX_EXTENDS} files extend one another; merge some of them.")
+        try:
+            tables = read_toml(file)
+        except ConfigError as error:
+            if not chain:
+                raise
+            raise ConfigError(f"{chain[-1][0]} extends {error}") from None
+        if file.resolve() in seen:
+            names = " -> ".join(str(path) for path, _ in chain)
+            raise ConfigError(f"{chain[-1][0]}: extends goes round in a circle: {names} -> {file}.")
+        seen.append(file.resolve())
+        chain.append((file, tables))
+        if "extends" not in tables:
+            return chain
+        base = tables.pop("extends")
+        if not isinstance(base, str) or not base:
+            raise ConfigError(f"{file}: extends = {show(base)} is not allowed: give the name of another config file.")
+        file = file.parent / base
+
+
+def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The tables with the paths in ``[data]`` taken as relative to the folder of their file."""
+    data = tables.get("data")
+    if not isinstance(data, dict):
+        return tables
+    anchored = {
+        key: str(folder.absolute() / value)
+        for key, value in data.items()
+        if key in _PATHS and isinstance(value, str) and value not in ("", "none") and not value.startswith("~")
+    }
+    return {**tables, "data": {**data, **anchored}}
+
+
+def _rules_broken_besides(tables: dict[str, Any], mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The rules that are broken by values that are fine in themselves.
+
+    pydantic looks at a rule only when every field is fine; so that all mistakes are told at once, the others are
+    taken out and the rest is looked at again.
+    """
+    wrong = {".".join(map(str, mistake["loc"][:2])) for mistake in mistakes}
+    fine = {
+        section: {key: value for key, value in table.items() if f"{section}.{key}" not in wrong}
+        for section, table in tables.items()
+        if section in Config.model_fields and isinstance(table, dict)
+    }
+    fine["data"] = {"name": "digits"} | fine.get("data", {})
+    try:
+        Config.model_validate(fine)
+    except ValidationError as error:
+        return [mistake for mistake in error.errors() if wrong.isdisjoint(mistake["ctx"]["keys"])]
+    return []

@@ -1,0 +1,67 @@
+"""``Config``: the sections together."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import tomli_w
+from pydantic import Field, PrivateAttr, model_validator
+
+from xpmlp.config.rules import check_rules
+from xpmlp.config.sections import (
+    BackendConfig,
+    DataConfig,
+    GridConfig,
+    ModelConfig,
+    OutputConfig,
+    Section,
+    TrainConfig,
+)
+
+
+class Config(Section):
+    """All that a training needs to know: what to train, on which data, on which backend.
+
+    Built from a file by ``load_config``, which words its mistakes for a person, or directly from sections:
+    ``Config(data=DataConfig(name="digits"))``, which raises pydantic's ``ValidationError``.
+    """
+
+    backend: BackendConfig = Field(default_factory=BackendConfig)
+    data: DataConfig
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    grid: GridConfig = Field(default_factory=GridConfig)
+    output: OutputConfig = Field(default_factory=OutputConfig)
+
+    _name: str = PrivateAttr("run")
+
+    @property
+    def name(self) -> str:
+        """The stem of the file that the config was loaded from, or "run"; no part of the TOML or of equality."""
+        return self._name
+
+    def to_toml(self) -> str:
+        """Every key with its value as TOML, "none" standing for None; loading it gives an equal Config."""
+        tables = self.model_dump(mode="json")
+        resolved = {
+            section: {key: "none" if value is None else value for key, value in table.items()}
+            for section, table in tables.items()
+        }
+        return tomli_w.dumps(resolved)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all sections are equal, wherever the two came from."""
+        if not isinstance(other, Config):
+            return NotImplemented
+        return self.model_dump() == other.model_dump()
+
+    def model_post_init(self, context: Any) -> None:
+        """Take the name from the validation context, where ``load_config`` puts it."""
+        if context is not None:
+            self._name = context["name"]
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> Config:
+        check_rules(lambda key: reduce(getattr, key.split("."), self))
+        return self

@@ -1,0 +1,83 @@
+"""Reading one TOML file, with a sentence for whatever can be wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from xpmlp.config.show import show
+from xpmlp.errors import ConfigError
+
+MAX_BYTES = 1_000_000
+"""No config is near this size: a larger file is a mistaken argument, not worth parsing."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, unreadable, larger than ``MAX_BYTES``, not UTF-8 text, or not TOML.
+    """
+    text = _decoded(_content(path), path)
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{path}: the values are nested too deeply for a config file.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax_mistake(path, text, str(error))) from None
+    except ValueError:  # the parser hands it on from int()
+        raise ConfigError(f"{path}: an integer in this file has thousands of digits.") from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file{_similar(path)}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: this is a folder; name the config file in it.") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"{path}: cannot be read: {reason}.") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes, which no config file is; is it the right file?")
+    return content
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        text = content.decode("utf-8-sig")  # Windows editors put a byte order mark first
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigError(f"{path}: not a text file in UTF-8, as TOML is; is it the right file?")
+    return text
+
+
+def _similar(path: Path) -> str:
+    """The end of a message about a missing file: the TOML file beside it that may have been meant."""
+    try:
+        stems = [entry.stem for entry in path.parent.iterdir() if entry.suffix == ".toml"]
+    except OSError:
+        stems = []
+    close = difflib.get_close_matches(path.stem, stems, n=1)
+    return f"; did you mean '{path.with_name(close[0] + '.toml')}'?" if close else "."
+
+
+def _syntax_mistake(path: Path, text: str, message: str) -> str:
+    """The parser's message with the place first and the offending line last."""
+    lines = text.splitlines() or [""]
+    found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+    if found:
+        line, column = int(found[1]), int(found[2])
+        message = message[: found.start()]
+    else:
+        line, column = len(lines), len(lines[-1]) + 1
+    written = lines[line - 1].strip() if line <= len(lines) else ""
+    return f"{path}, line {line}, column {column}: not valid TOML ({message}): {show(written)}."

@@ -1,0 +1,120 @@
+"""What no field can check alone: values that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from xpmlp.config.sections import DataConfig
+
+RULE = "rule"
+"""The type that a broken rule's error carries, beside pydantic's own."""
+
+FILES = ("csv", "npz")
+STRATIFIED = ("digits", *FILES)
+IDX = ("mnist", "fashion-mnist")
+
+_DEFAULTS = {key: field.default for key, field in DataConfig.model_fields.items()}
+
+
+class Rule(NamedTuple):
+    """Values that do not go together.
+
+    Attributes
+    ----------
+    keys
+        The dotted keys concerned.  The first is the one to name in the message, and never at its default.
+    broken
+        Called with the keys' values; true if they contradict each other.
+    message
+        What follows ``key = value``: why not, and what to do.
+    """
+
+    keys: tuple[str, ...]
+    broken: Callable[..., bool]
+    message: str
+
+
+RULES = (
+    Rule(
+        ("data.name", "data.path"),
+        lambda name, path: name in FILES and path is None,
+        "needs data.path: the file to read.",
+    ),
+    Rule(
+        ("data.path", "data.name"),
+        lambda path, name: path is not None and name not in FILES,
+        'is for data.name = "csv" or "npz" only: leave it out, or name one of these.',
+    ),
+    Rule(
+        ("data.root", "data.name"),
+        lambda root, name: root is not None and name not in IDX,
+        'is for data.name = "mnist" or "fashion-mnist" only: leave it out (csv and npz take data.path).',
+    ),
+    Rule(
+        ("data.target", "data.name"),
+        lambda target, name: target != _DEFAULTS["target"] and name not in FILES,
+        'is for data.name = "csv" or "npz" only: leave it out.',
+    ),
+    Rule(
+        ("data.features", "data.name"),
+        lambda features, name: features != _DEFAULTS["features"] and name != "npz",
+        'is for data.name = "npz" only: leave it out (a csv file\'s features are all columns but the target).',
+    ),
+    Rule(
+        ("data.standardize", "data.name"),
+        lambda standardize, name: bool(standardize) and name not in FILES,
+        'is for data.name = "csv" or "npz" only: leave it out (the other sets bring their own scale).',
+    ),
+    Rule(
+        ("data.split", "data.name"),
+        lambda split, name: split != "validation" and name == "synth",
+        'needs a test set, and data.name = "synth" has none: use "validation".',
+    ),
+    Rule(
+        ("data.test_fraction", "data.split", "data.name"),
+        lambda fraction, split, name: fraction == 0 and split != "validation" and name in STRATIFIED,
+        'leaves no test set for data.split to evaluate: give more than 0, or data.split = "validation".',
+    ),
+    Rule(
+        ("data.test_fraction", "data.name"),
+        lambda fraction, name: fraction != _DEFAULTS["test_fraction"] and name not in STRATIFIED,
+        'is for data.name = "digits", "csv" or "npz" only: leave it out (the test sets of the others are fixed).',
+    ),
+    Rule(
+        ("train.patience", "data.split"),
+        lambda patience, split: patience is not None and split == "test",
+        'needs a validation part to watch, and data.split = "test" holds none out: use data.split = "three-way" '
+        'or "validation", or leave train.patience out.',
+    ),
+    Rule(
+        ("grid.momentum", "train.optimizer", "grid.optimizer"),
+        lambda momenta, optimizer, optimizers: (
+            bool(momenta) and not {"momentum", "nesterov"} & {optimizer, *optimizers}
+        ),
+        'varies what train.optimizer has no use for: choose "momentum" or "nesterov", or leave it out.',
+    ),
+)
+
+
+def check_rules(value: Callable[[str], Any]) -> None:
+    """Refuse values that do not go together; ``value`` looks a dotted key up.
+
+    Raises
+    ------
+    ValidationError
+        One error of the type ``RULE`` for each broken rule, its key as the location, all keys in its context.
+    """
+    errors = [
+        InitErrorDetails(
+            type=PydanticCustomError(RULE, "{message}", {"message": rule.message, "keys": rule.keys}),
+            loc=tuple(rule.keys[0].split(".")),
+            input=value(rule.keys[0]),
+        )
+        for rule in RULES
+        if rule.broken(*map(value, rule.keys))
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("Config", errors)

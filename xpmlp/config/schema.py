@@ -1,0 +1,89 @@
+"""The JSON schema of a config file, and in words what each key allows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from xpmlp.config.model import Config
+
+Schema = dict[str, Any]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_NOUNS = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "string": "a string"}
+_BOUNDS = {
+    "minimum": "of at least {}",
+    "exclusiveMinimum": "greater than {}",
+    "maximum": "of at most {}",
+    "exclusiveMaximum": "less than {}",
+}
+
+
+def json_schema() -> Schema:
+    """The JSON schema of a config file, for editors that complete and check.
+
+    It describes a file as it is written: "none" where the models have None, and ``extends``, which may bring what
+    is otherwise required.
+    """
+    schema = _without_null(Config.model_json_schema())
+    required = schema.pop("required")
+    required_data = schema["$defs"]["DataConfig"].pop("required")
+    schema["properties"]["extends"] = {
+        "type": "string",
+        "minLength": 1,
+        "title": "Extends",
+        "description": "The config file that this one completes and overrides, relative to this one.",
+    }
+    schema["if"] = {"not": {"required": ["extends"]}}
+    schema["then"] = {"required": required, "properties": {"data": {"required": required_data}}}
+    return {"$schema": _DIALECT, **schema, "title": "xpmlp config"}
+
+
+def sections(schema: Schema) -> dict[str, Schema]:
+    """Each section's own schema by the section's name, in order, from that of the whole file."""
+    return {
+        name: schema["$defs"][value["$ref"].rsplit("/", 1)[-1]]
+        for name, value in schema["properties"].items()
+        if "$ref" in value
+    }
+
+
+def allowed(schema: Schema) -> str:
+    """What the schema of one key allows, in words: 'an integer of at least 1, or "none"'."""
+    if "anyOf" in schema:
+        return ", or ".join(allowed(choice) for choice in schema["anyOf"])
+    choices = choices_of(schema)
+    if choices:
+        *most, last = (json.dumps(choice) for choice in choices)
+        return f"{', '.join(most)} or {last}" if most else last
+    if schema["type"] == "array":
+        return f"a list, each item {allowed(schema['items'])}"
+    if schema.get("format") == "path":
+        return "a non-empty path"
+    noun = "a non-empty string" if "minLength" in schema else _NOUNS[schema["type"]]
+    bounds = [text.format(_number(schema[bound])) for bound, text in _BOUNDS.items() if bound in schema]
+    return " ".join([noun, " and ".join(bounds)]).rstrip()
+
+
+def choices_of(schema: Schema) -> list[str]:
+    """The literals that a key allows, or an empty list if it takes any value of its type."""
+    if "const" in schema:
+        return [schema["const"]]
+    return list(schema.get("enum", []))
+
+
+def _without_null(schema: Any) -> Any:
+    """Replace JSON's null, which TOML cannot write, by the word "none"."""
+    if isinstance(schema, list):
+        return [_without_null(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema == {"type": "null"}:
+        return {"const": "none", "type": "string"}
+    return {
+        key: "none" if key == "default" and value is None else _without_null(value) for key, value in schema.items()
+    }
+
+
+def _number(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

@@ -1,0 +1,278 @@
+"""The sections of a config file: every field with its type, its bounds, its default and what it means.
+
+The same definitions check a file, word the error messages, and fill the JSON schema and docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+Value = TypeVar("Value")
+
+
+def _none_from_text(value: Any) -> Any:
+    """TOML has no null: the word "none" stands for it, so that a file or ``--set`` can undo what it extends."""
+    return None if value == "none" else value
+
+
+def _path(value: Any) -> Any:
+    """Text to a path, with "~" for the home folder; no path is made of "" or NUL: pydantic refuses them as text."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # "~name" of a person whom this machine does not know
+        return Path(value)
+
+
+def _absolute_path(value: Any) -> Any:
+    """Text or a path to an absolute path."""
+    path = _path(value)
+    return path.absolute() if isinstance(path, Path) else path
+
+
+def _auto_or_count(value: Any) -> Any:
+    """The word "auto" or a number of at least 1: one error for both, where a union would give one for each."""
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError
+
+
+OrNone: TypeAlias = Annotated[Value | None, BeforeValidator(_none_from_text)]
+AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_absolute_path)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+AutoOrCount: TypeAlias = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_auto_or_count),
+    WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
+]
+Activation: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
+OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, no unknown keys, no silent conversions (1.5, true, "3" are no integers)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class BackendConfig(Section):
+    """Which array library computes, on which device, and in which precision."""
+
+    name: Literal["auto", "numpy", "cupy", "torch", "jax", "strict"] = Field(
+        "numpy",
+        description="The array library. `auto` takes the first with a working GPU (CuPy, PyTorch, JAX), else NumPy, "
+        "and says which; any other that is not usable here is an error. `strict` is array-api-strict, for tests.",
+    )
+    device: OrNone[Text] = Field(
+        None,
+        description='The device as its library names it: "cpu", "cuda:0", "mps", "device1" (strict) and so on. '
+        '"none": the backend\'s default device.',
+    )
+    dtype: Literal["float32", "float64"] = Field("float32", description="The type of weights, activations and losses.")
+    fused: bool = Field(
+        True,
+        description="Use the backend's faster equals of the few operations that dominate; false: the pure "
+        "array-API definitions.",
+    )
+    threads: OrNone[Count] = Field(
+        None,
+        description='CPU threads of BLAS and PyTorch. "none": chosen by the batch size. The same number is needed '
+        "to get the same bits again.",
+    )
+
+
+class DataConfig(Section):
+    """Which examples to learn from, and which to judge by.
+
+    `split = "validation"` holds out a part of the training set and evaluates it after each epoch; `"test"` trains
+    on all of the training set and evaluates the test set once, at the end; `"three-way"` holds out a validation
+    part and evaluates the test set once, at the end.
+    """
+
+    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"] = Field(
+        description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
+        "`npz` read a file of your own."
+    )
+    root: OrNone[AbsolutePath] = Field(
+        None,
+        description="The folder with the IDX files, gzipped or not (mnist, fashion-mnist). Relative to the config "
+        'file. "none": look in `XPMLP_DATA_DIR`, then in the usual places, then download.',
+    )
+    path: OrNone[AbsolutePath] = Field(
+        None,
+        description="The file to read: required for csv and npz, refused for the others. Relative to the config file.",
+    )
+    target: Text = Field("target", description="The column (csv) or array (npz) with the classes, labels of any type.")
+    features: Text = Field(
+        "features",
+        description="The array with the features, one row per example (npz). A csv file's features are all columns "
+        "but the target.",
+    )
+    split: Literal["validation", "test", "three-way"] = Field(
+        "validation", description="What is held out, and what is evaluated when: see above."
+    )
+    validation_size: OrNone[Count] = Field(
+        None,
+        description='Examples held out for validation. "none": the data set\'s own: the last 5,000 of the training '
+        "set for mnist and fashion-mnist, the last 10,000 for synth, 10% for digits, csv and npz. Unused by "
+        '`split = "test"`.',
+    )
+    test_fraction: Fraction = Field(
+        0.2,
+        description="The part of the examples that is set aside as the test set before anything else, whatever the "
+        "split; stratified by class (digits, csv, npz; the others bring their own). 0: no test set.",
+    )
+    seed: Seed = Field(
+        0, description="Seed of the stratified split (digits, csv, npz); apart from that of the training."
+    )
+    standardize: OrNone[bool] = Field(
+        None,
+        description="Shift and scale each feature to mean 0 and standard deviation 1, fitted on the training part "
+        'only (csv, npz). "none": true for csv and npz, except for uint8 images in an npz file; false for the others.',
+    )
+
+
+class ModelConfig(Section):
+    """The network: its layers between input and output, its loss, and its first weights."""
+
+    hidden_layer_sizes: list[Count] = Field(
+        [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
+    )
+    activation: Activation = Field("relu", description="The hidden layers' activation function.")
+    loss: Literal["softmax"] = Field(
+        "softmax", description="The loss with its output function: `softmax` is softmax with cross-entropy."
+    )
+    init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
+        "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
+    )
+    init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
+
+
+class TrainConfig(Section):
+    """The optimisation: how long, in which steps, and when to stop."""
+
+    epochs: Count = Field(10, description="Passes over the training examples.")
+    batch_size: Count = Field(32, description="Examples per step. The shorter last batch is trained too.")
+    optimizer: OptimizerName = Field(
+        "sgd", description="The rule that turns gradients into steps (nesterov and adam in scikit-learn's form)."
+    )
+    learning_rate: NonNegative = Field(
+        0.01, description="Step size: the factor on the mean gradient of a batch; the first one of a schedule."
+    )
+    momentum: Fraction = Field(0.9, description="Part of the last step that is kept (momentum, nesterov).")
+    beta_1: Fraction = Field(0.9, description="Decay, per step, of the mean of the gradients (adam).")
+    beta_2: Fraction = Field(0.999, description="Decay, per step, of the mean of the squared gradients (adam).")
+    epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
+    weight_decay: NonNegative = Field(
+        0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
+    )
+    schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
+        "constant",
+        description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
+        "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "
+        "`cosine`, from `learning_rate` down to 0 along half a cosine.",
+    )
+    power_t: NonNegative = Field(0.5, description="Exponent of the schedule `inverse_scaling`.")
+    tol: NonNegative = Field(
+        1e-4, description="The fall of the training loss, per epoch, that is no stall (schedule `adaptive`)."
+    )
+    n_iter_no_change: Count = Field(
+        10, description="More epochs in a row than this without such a fall are a stall (schedule `adaptive`)."
+    )
+    seed: Seed = Field(0, description="Seed of the first weights and of the order of the examples.")
+    shuffle: bool = Field(True, description="A new order of the examples in each epoch; false: as they come.")
+    patience: OrNone[Count] = Field(
+        None,
+        description="Early stopping: end after this many epochs without a better validation loss, and keep the best "
+        'weights. "none": train all epochs and keep the last.',
+    )
+    min_improvement: NonNegative = Field(
+        0.0, description="The fall of the validation loss that counts as better (with patience)."
+    )
+    evaluate_train: bool = Field(
+        False,
+        description="Evaluate the training examples after each epoch, too, into `train_after.csv`: the training "
+        "figures of `epochs.csv` are taken while the weights still change, so they lag.",
+    )
+    segment_steps: Count = Field(
+        500,
+        description="Steps between two readings of results from the device: Ctrl-C, the progress bar and the check "
+        "for a diverged loss act at these points.",
+    )
+
+
+class GridConfig(Section):
+    """Many runs from one file: every combination of the lists given here, each with several seeds.
+
+    Seeds, learning rates, weight decays and momenta are stacked along a leading axis of the same arrays; the other
+    lists change shapes or code, so that their runs are trained in blocks of their own. A list that is empty does not
+    vary. Without this section there is one run.
+    """
+
+    runs: Count = Field(
+        1, description="Runs of each combination, with the seeds `train.seed`, `train.seed` + 1, and so on."
+    )
+    learning_rate: list[NonNegative] = Field([], description="Instead of `train.learning_rate`.")
+    weight_decay: list[NonNegative] = Field([], description="Instead of `train.weight_decay`.")
+    momentum: list[Fraction] = Field([], description="Instead of `train.momentum`.")
+    batch_size: list[Count] = Field([], description="Instead of `train.batch_size`.")
+    hidden_layer_sizes: list[list[Count]] = Field(
+        [], description="Instead of `model.hidden_layer_sizes`, as `[[300], [800]]`."
+    )
+    activation: list[Activation] = Field([], description="Instead of `model.activation`.")
+    optimizer: list[OptimizerName] = Field([], description="Instead of `train.optimizer`.")
+    block_width: AutoOrCount = Field(
+        "auto",
+        description='Runs stacked in one block. "auto": 1 on a CPU, where a stack would leave the cache; on a GPU as '
+        "many as its memory holds.",
+    )
+    workers: AutoOrCount = Field(
+        "auto",
+        description='Local processes that train blocks side by side. "auto": one for each core on a CPU backend that '
+        "runs on one thread (numpy, strict, torch), else 1.",
+    )
+    scheduler: OrNone[Text] = Field(
+        None,
+        description='Address of a Dask scheduler whose workers train the blocks, as "tcp://host:8786". "none": this '
+        "machine.",
+    )
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether there is more than the one run of a config without this section."""
+        return self.runs > 1 or any(getattr(self, axis) for axis in GRID_AXES)
+
+
+GRID_AXES = {
+    "learning_rate": "train",
+    "weight_decay": "train",
+    "momentum": "train",
+    "batch_size": "train",
+    "hidden_layer_sizes": "model",
+    "activation": "model",
+    "optimizer": "train",
+}
+"""What a grid can vary, and the section that it varies."""
+
+
+class OutputConfig(Section):
+    """What a run leaves behind."""
+
+    folder: Annotated[Path, BeforeValidator(_path)] = Field(
+        Path("runs"),
+        description="Run folders are `<folder>/<name of the config file>`. Relative to the working directory.",
+    )
+    plots: bool = Field(True, description="Draw the curves (`loss.png`, `loss.svg`, `epochs.png`).")
+    tensorboard: bool = Field(
+        False,
+        description="Write the curves as TensorBoard event files, too, into `tensorboard/` (extra `tensorboard`).",
+    )

@@ -1,0 +1,49 @@
+"""Values and keys as a person would write them in TOML: short and on one line, whatever they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+MAX_LENGTH = 60
+
+
+def show(value: Any) -> str:
+    """A value as TOML, cut to ``MAX_LENGTH`` characters; control characters escaped, nested values left out."""
+    if isinstance(value, list):
+        return _cut(f"[{', '.join(map(_scalar, value[:MAX_LENGTH]))}]")
+    return _cut(_scalar(value))
+
+
+def show_key(key: str) -> str:
+    """A key as TOML: bare where it may be."""
+    return key if re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_LENGTH}}}", key) else show(key)
+
+
+def _scalar(value: Any) -> str:
+    match value:
+        case None:
+            return '"none"'
+        case bool():
+            return "true" if value else "false"
+        case int() if abs(value) >= 10**MAX_LENGTH:
+            return "a huge integer"  # Python refuses to write out thousands of digits
+        case dict():
+            return "{...}"
+        case list():
+            return "[...]"
+        case str() | Path():
+            return _printable(json.dumps(str(value), ensure_ascii=False))
+        case _:
+            return _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """The text with characters that would garble a terminal written as escapes."""
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 3] + "..."

@@ -1,0 +1,30 @@
+"""Data sets on the host, as NumPy arrays.
+
+=====================  ===================================================================================
+``load``               find or download a set, split it, preprocess it: one door, ``[data]``'s arguments
+``Dataset``            what it gives: parts, classes, and the preprocessing that prediction repeats
+``read_features``      features to predict from, out of npy, npz, csv and IDX files
+``read_idx``           the hardened reader of the IDX format
+``list_sets, fetch``   which sets there are, and how to get those that are downloaded
+=====================  ===================================================================================
+"""
+
+from xpmlp.data.catalog import SetRow, fetch, list_sets
+from xpmlp.data.dataset import Dataset, Part, Preprocessing
+from xpmlp.data.idx import read_idx
+from xpmlp.data.inputs import read_features
+from xpmlp.data.load import load
+from xpmlp.data.splits import Split
+
+__all__ = [
+    "Dataset",
+    "Part",
+    "Preprocessing",
+    "SetRow",
+    "Split",
+    "fetch",
+    "list_sets",
+    "load",
+    "read_features",
+    "read_idx",
+]

@@ -1,0 +1,77 @@
+"""The data sets that there are, whether they are here, and how to get them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from xpmlp.data.image_sets import IMAGE_SETS, ImageSet
+from xpmlp.data.locate import by_hand, find
+from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.errors import DataError
+
+
+class SetRow(NamedTuple):
+    """One row of ``xpmlp data list``.
+
+    Attributes
+    ----------
+    name : str
+    description : str
+        What it is.
+    where : str
+        Where it is; or "not here", and how to get it.
+    """
+
+    name: str
+    description: str
+    where: str
+
+
+def list_sets() -> list[SetRow]:
+    """A row for every set that ``load`` knows; files are looked for, not read."""
+    return [
+        *(_image_set_row(image_set) for image_set in IMAGE_SETS.values()),
+        SetRow("synth", "70,000 points of the plane in two classes", "computed when asked for"),
+        SetRow("digits", "1,797 handwritten digits of 8 x 8 pixels", "bundled with scikit-learn"),
+        SetRow("csv", "your own table: a header, numeric columns, a target", 'set data.path = "FILE.csv"'),
+        SetRow("npz", "your own arrays: features and a target", 'set data.path = "FILE.npz"'),
+    ]
+
+
+def fetch(name: str, quiet: bool = False) -> Path:
+    """Download a set into pooch's cache, unless it is there already, and verify it.
+
+    Parameters
+    ----------
+    name : str
+        ``mnist`` or ``fashion-mnist``.
+    quiet : bool
+        Whether to draw no progress bars (on standard error).
+
+    Returns
+    -------
+    Path
+        The folder that its files are in.
+
+    Raises
+    ------
+    DataError
+        If ``name`` is no set that is downloaded, or it cannot be had.
+    """
+    if name not in IMAGE_SETS:
+        if name in (row.name for row in list_sets()):
+            raise DataError(f"{name} needs no download; those that do are {listed(list(IMAGE_SETS))}")
+        raise DataError(f"there is no data set {name!r} to download{did_you_mean(name, list(IMAGE_SETS))}")
+    from xpmlp.data.download import fetch_image_set
+
+    return fetch_image_set(IMAGE_SETS[name], quiet=quiet)
+
+
+def _image_set_row(image_set: ImageSet) -> SetRow:
+    try:
+        folder = find(image_set)
+    except DataError as error:  # a folder with some of the files
+        return SetRow(image_set.name, image_set.title, str(error))
+    where = str(folder) if folder else f"not here: xpmlp data fetch {image_set.name}, or {by_hand(image_set)}"
+    return SetRow(image_set.name, image_set.title, where)

@@ -1,0 +1,193 @@
+"""A person's own CSV file: a header, numeric feature columns, and a target column of any type.
+
+polars reads it.  What polars lets pass (repeated column names, short rows, an index without a name) is found
+here, since it would train a network on something that nobody meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.data.table import Table, check_features
+from xpmlp.errors import DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_csv_table(path: str | Path, target: str) -> Table:
+    """The table in ``path``: column ``target`` has the labels, and every other column is a feature.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty or no well-formed CSV with a header, has no column ``target`` or no other
+        column, or a value is missing or not a number where one is needed.
+    """
+    path = Path(path)
+    frame = _read_frame(path)
+    if target not in frame.columns:
+        raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, frame.columns)}")
+    names = tuple(name for name in frame.columns if name != target)
+    features = _numeric_columns(path, frame, names)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Table(
+        name=str(path),
+        features=features,
+        labels=_labels(path, _field_column(frame, target)),
+        image_shape=None,
+        feature_names=names,
+        hashes={path.name: digest},
+    )
+
+
+def read_csv_features(path: Path, names: tuple[str, ...] | None, target: str | None) -> NDArray[np.float64]:
+    """The feature columns of ``path``: those called ``names``, in that order, or all but ``target``.
+
+    Raises
+    ------
+    DataError
+        As ``read_csv_table``, and if one of ``names`` is missing.
+    """
+    frame = _read_frame(path)
+    if names is None:
+        _refuse_data_as_header(path, frame.columns)
+        return _numeric_columns(path, frame, tuple(name for name in frame.columns if name != target))
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        hint = did_you_mean(missing[0], frame.columns)
+        raise DataError(f"{path}: lacks {listed(missing)}, which the model was trained on{hint}")
+    return _numeric_columns(path, frame, names)
+
+
+def _read_frame(path: Path) -> pl.DataFrame:
+    """The file's fields as strings, and its columns' names as the header has them.
+
+    To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
+    """
+    import polars as pl
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        header = pl.read_csv(path, has_header=False, n_rows=1, infer_schema=False, glob=False)
+        frame = pl.read_csv(path, infer_schema=False, glob=False)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path}: is empty; a header and rows are needed") from None
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: not a well-formed CSV file ({_reason(error)})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if header.height == 0 or header.width != frame.width:
+        raise DataError(f"{path}: does not begin with a header that names every column")
+    names = [(name or "").strip() for name in header.row(0)]
+    if "" in names:
+        raise DataError(
+            f"{path}: column {names.index('') + 1} has no name in the header; if it is an index, write the file "
+            "without it, else name it"
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: the header names {listed(repeated)} more than once; rename or drop columns")
+    frame.columns = names
+    frame = _without_blank_end(frame)
+    if frame.height == 0:
+        raise DataError(f"{path}: has a header but no rows")
+    return frame
+
+
+def _reason(error: Exception) -> str:
+    """The reason that polars gives, without its advice on how to call polars."""
+    first = str(error).strip().splitlines()[0]
+    if "more fields" in first:
+        return "a row has more fields than the header"
+    if "could not parse" in first:
+        return "a field cannot be parsed; is a quote left open?"
+    return first
+
+
+def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the rows of nothing that blank lines at a file's end make."""
+    height = frame.height
+    while height and all(value is None for value in frame.row(height - 1)):
+        height -= 1
+    return frame.head(height)
+
+
+def _numeric_columns(path: Path, frame: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+    if not names:
+        raise DataError(f"{path}: has no feature columns; fields are separated by commas")
+    features = np.empty((frame.height, len(names)))
+    for index, name in enumerate(names):
+        features[:, index] = _numbers(path, _field_column(frame, name))
+    return check_features(features, str(path), names)
+
+
+def _field_column(frame: pl.DataFrame, name: str) -> pl.Series:
+    """A column's fields without the spaces around them, null where there is nothing else."""
+    return frame[name].str.strip_chars().replace("", None)
+
+
+def _numbers(path: Path, column: pl.Series) -> NDArray[np.float64]:
+    import polars as pl
+
+    _refuse_missing(path, column)
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count():
+        truths = _truths(column)
+        if truths is not None:
+            return truths.astype(np.float64)
+        row = numbers.is_null().arg_max() or 0
+        raise DataError(
+            f"{path}: row {row + 1}, column {column.name!r} has {column[row]!r}, which is not a number; encode the "
+            "column as numbers or drop it"
+        )
+    return numbers.to_numpy()
+
+
+def _labels(path: Path, column: pl.Series) -> NDArray[Any]:
+    """The labels as integers if all of them are, else as reals, truth values, or the strings they are."""
+    import polars as pl
+
+    _refuse_missing(path, column)
+    for kind in (pl.Int64, pl.Float64):
+        numbers = column.cast(kind, strict=False)
+        if numbers.null_count() == 0:
+            return numbers.to_numpy()
+    truths = _truths(column)
+    return np.asarray(column.to_list(), dtype=np.str_) if truths is None else truths
+
+
+def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
+    """Whether each value is "true", if all are "true" or "false", in capitals or not; else None."""
+    folded = column.str.to_lowercase()
+    return (folded == "true").to_numpy() if folded.is_in(["true", "false"]).all() else None
+
+
+def _refuse_missing(path: Path, column: pl.Series) -> None:
+    if column.null_count():
+        row = column.is_null().arg_max() or 0
+        raise DataError(f"{path}: row {row + 1} has no value in column {column.name!r}; fill it in or drop the row")
+
+
+def _refuse_data_as_header(path: Path, names: Sequence[str]) -> None:
+    """Notice a file without a header, whose first row would be lost; a header 0, 1, 2 ... is one."""
+    counted = ([str(i) for i in range(len(names))], [str(i + 1) for i in range(len(names))])
+    if list(names) not in counted and all(_is_number(name) for name in names):
+        raise DataError(f"{path}: its first line has numbers only; a header that names the columns is needed")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

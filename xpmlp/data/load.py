@@ -1,0 +1,142 @@
+"""One door to every data set: its arguments are the ``[data]`` section of a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import numpy as np
+
+from xpmlp.data.dataset import Dataset
+from xpmlp.data.image_sets import IMAGE_SETS
+from xpmlp.data.messages import did_you_mean
+from xpmlp.data.splits import Split
+from xpmlp.data.table import Table, split_table, standardized
+from xpmlp.errors import DataError
+
+SetName = Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"]
+
+
+def load(
+    name: str,
+    *,
+    split: str = "validation",
+    root: str | Path | None = None,
+    path: str | Path | None = None,
+    target: str = "target",
+    features: str = "features",
+    validation_size: int | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    standardize: bool | None = None,
+    quiet: bool = True,
+) -> Dataset:
+    """Load a data set, split it and preprocess it.
+
+    Parameters
+    ----------
+    name : str
+        ``mnist``, ``fashion-mnist``, ``synth``, ``digits``, ``csv`` or ``npz``.
+    split : str
+        ``validation`` holds examples out of the training data; ``test`` trains on all of them and has no
+        validation part; ``three-way`` has the parts of ``validation``, for a trainer that tests at the end.
+        The test part is the same for each of them.
+    root : str, Path or None
+        For mnist and fashion-mnist: the folder to look for their files in first.
+    path : str, Path or None
+        For csv and npz: the file.
+    target, features : str
+        The file's column (csv) or array (npz) with the labels, and the npz file's array with the features.
+    validation_size : int or None
+        How many examples to hold out.  None: 5,000 of mnist and fashion-mnist, 10,000 of synth (the last ones),
+        and a tenth of the others, stratified by ``seed``.
+    test_fraction : float
+        For digits, csv and npz: the share of all examples, stratified by ``seed``, that makes the test part.
+    seed : int
+        Of the stratified splits.
+    standardize : bool or None
+        Whether to standardise the features with the training part's means and deviations.  None: csv and npz
+        are, unless the npz file has uint8 images.
+    quiet : bool
+        Whether a download draws no progress bars.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    DataError
+        If an argument is not one of those above, or the data are missing, damaged or not fit for the split.
+    """
+    _check_source(name, root, path)
+    known_split = _known_split(split)
+    _check_sizes(validation_size, test_fraction, seed)
+    if name in IMAGE_SETS:
+        from xpmlp.data.mnist import load_image_set
+
+        dataset = load_image_set(
+            IMAGE_SETS[name], split=known_split, root=root, validation_size=validation_size, quiet=quiet
+        )
+        return standardized(dataset) if standardize else dataset
+    if name == "synth":
+        from xpmlp.data.synth import load_synth
+
+        dataset = load_synth(split=known_split, validation_size=validation_size)
+        return standardized(dataset) if standardize else dataset
+    table, standardize_by_default, scale = _read_table(name, path, target, features)
+    return split_table(
+        table,
+        name=name,
+        split=known_split,
+        test_fraction=test_fraction,
+        validation_size=validation_size,
+        seed=seed,
+        standardize=standardize_by_default if standardize is None else standardize,
+        scale=scale,
+    )
+
+
+def _read_table(name: str, path: str | Path | None, target: str, features: str) -> tuple[Table, bool, float]:
+    """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
+    if name == "digits":
+        from xpmlp.data.digits import read_digits
+
+        return read_digits(), False, 1 / 16
+    if path is None:
+        raise DataError(f'{name} needs a file: set path = "..." to yours')
+    if name == "csv":
+        from xpmlp.data.csv_file import read_csv_table
+
+        return read_csv_table(path, target), True, 1.0
+    from xpmlp.data.numpy_file import read_npz_table
+
+    table = read_npz_table(path, features, target)
+    is_bytes = table.image_shape is not None and table.features.dtype == np.uint8
+    return table, not is_bytes, 1 / 255 if is_bytes else 1.0
+
+
+def _check_source(name: str, root: str | Path | None, path: str | Path | None) -> None:
+    names = get_args(SetName)
+    if name not in names:
+        raise DataError(f"there is no data set {name!r}{did_you_mean(name, names)}")
+    if path is not None and name not in ("csv", "npz"):
+        raise DataError(f"path = {str(path)!r} is for csv and npz; {name} does not read it")
+    if root is not None and name not in IMAGE_SETS:
+        raise DataError(f"root = {str(root)!r} is for {' and '.join(IMAGE_SETS)}; {name} does not look there")
+
+
+def _known_split(split: str) -> Split:
+    known = get_args(Split)
+    if split not in known:
+        raise DataError(f"there is no split {split!r}{did_you_mean(split, known)}")
+    return cast("Split", split)
+
+
+def _check_sizes(validation_size: int | None, test_fraction: float, seed: int) -> None:
+    if validation_size is not None and validation_size < 1:
+        raise DataError(f"validation_size = {validation_size} must be 1 or more, or be left out")
+    if not 0.0 <= test_fraction < 1.0:
+        raise DataError(f"test_fraction = {test_fraction} must be at least 0 and less than 1")
+    if seed < 0:
+        raise DataError(f"seed = {seed} must be 0 or more")

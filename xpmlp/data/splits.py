@@ -1,0 +1,119 @@
+"""Which examples train, which validate and which test."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpmlp.data.dataset import Part
+from xpmlp.errors import DataError
+
+Split = Literal["validation", "test", "three-way"]
+
+DEFAULT_VALIDATION_FRACTION = 0.1
+
+
+class Parts(NamedTuple):
+    """The three parts of a split; ``validation`` and ``test`` may be missing."""
+
+    train: Part
+    validation: Part | None
+    test: Part | None
+
+
+def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
+    """``part`` without its last ``size`` examples, and those examples; both are views.
+
+    Raises
+    ------
+    DataError
+        If nothing would be left to train on.
+    """
+    if size >= len(part):
+        raise DataError(
+            f"validation_size = {size} leaves nothing to train on: {name} has {len(part)} training examples"
+        )
+    cut = len(part) - size
+    return (
+        Part(part.features[:cut], part.targets[:cut]),
+        Part(part.features[cut:], part.targets[cut:]),
+    )
+
+
+def split_stratified(
+    whole: Part,
+    classes: NDArray[Any],
+    *,
+    split: Split,
+    test_fraction: float,
+    validation_size: int | None,
+    seed: int,
+) -> Parts:
+    """Cut one table into parts that keep the classes' shares, by ``seed``.
+
+    The test part is taken first, so that it is the same whatever is held out for validation afterwards.
+
+    Parameters
+    ----------
+    whole : Part
+        All examples, n of them.
+    classes : (n_classes,)
+        The labels, for messages.
+    test_fraction : float
+        The share of all examples that the test part gets; 0 for no test part.
+    validation_size : int or None
+        How many of the remaining examples validate; None for a tenth of them.
+
+    Raises
+    ------
+    DataError
+        If a class has too few examples for a stratified split, or a part is too small to hold every class.
+    """
+    rest, test = whole, None
+    if test_fraction > 0.0:
+        size = max(math.ceil(test_fraction * len(whole)), len(classes))
+        rest, test = _hold_out_stratified(whole, classes, size, seed, "test part", "test_fraction")
+    elif split != "validation":
+        raise DataError(f'split = "{split}" needs a test part: set test_fraction to more than 0')
+    if split == "test":
+        return Parts(rest, None, test)
+    if validation_size is None:
+        validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), len(classes))
+    train, validation = _hold_out_stratified(rest, classes, validation_size, seed, "validation part", "validation_size")
+    return Parts(train, validation, test)
+
+
+def _hold_out_stratified(
+    whole: Part, classes: NDArray[Any], size: int, seed: int, what: str, option: str
+) -> tuple[Part, Part]:
+    counts = np.bincount(whole.targets, minlength=len(classes))
+    rarest = int(counts.argmin())
+    if counts[rarest] < 2:
+        raise DataError(
+            f"class {classes[rarest].item()!r} has too few examples ({counts[rarest]}) to be in both the training "
+            f"part and the {what}; drop the class or add examples of it"
+        )
+    if size < len(classes) or len(whole) - size < len(classes):
+        raise DataError(
+            f"{option} gives a {what} of {size} out of {len(whole)} examples, but both sides need at least one "
+            f"example for each of the {len(classes)} classes"
+        )
+    from sklearn.model_selection import train_test_split  # heavy, so imported late
+
+    kept, held_out = train_test_split(
+        np.arange(len(whole)), test_size=size, stratify=whole.targets, random_state=seed % 2**32
+    )
+    left = np.bincount(whole.targets[kept], minlength=len(classes))
+    if not left.all():
+        raise DataError(
+            f"{option} leaves no example of class {classes[int(left.argmin())].item()!r} to train on; lower it"
+        )
+    return _take(whole, kept), _take(whole, held_out)
+
+
+def _take(whole: Part, indices: NDArray[np.intp]) -> Part:
+    indices = np.sort(indices)  # the order of the file; batches are shuffled later
+    return Part(np.ascontiguousarray(whole.features[indices]), whole.targets[indices])

@@ -1,0 +1,186 @@
+"""A table of examples that has no parts of its own: its labels become class indices and it is split by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xpmlp.data.dataset import Dataset, Part, Preprocessing
+from xpmlp.data.splits import Split, split_stratified
+from xpmlp.errors import DataError
+
+
+@dataclass(frozen=True)
+class Table:
+    """Features and labels as a file has them.
+
+    Attributes
+    ----------
+    name : str
+        How messages call the source.
+    features : (n, n_features)
+    labels : (n,)
+        Of any of NumPy's boolean, integer, real or string types.
+    image_shape : (height, width) or None
+    feature_names : tuple of str, or None
+    hashes : dict
+    """
+
+    name: str
+    features: NDArray[Any]
+    labels: NDArray[Any]
+    image_shape: tuple[int, int] | None
+    feature_names: tuple[str, ...] | None
+    hashes: dict[str, str]
+
+
+def split_table(
+    table: Table,
+    *,
+    name: str,
+    split: Split,
+    test_fraction: float,
+    validation_size: int | None,
+    seed: int,
+    standardize: bool,
+    scale: float,
+) -> Dataset:
+    """``table`` as a data set: stratified parts by ``seed``, standardised with the training part's moments.
+
+    Parameters
+    ----------
+    standardize : bool
+        Whether to standardise; if not, the features stay as they are stored and ``scale`` is left to the device.
+
+    Raises
+    ------
+    DataError
+        If the labels are no classes, or the classes have too few examples for the split.
+    """
+    classes, targets = class_indices(table.labels, table.name)
+    parts = split_stratified(
+        Part(table.features, targets),
+        classes,
+        split=split,
+        test_fraction=test_fraction,
+        validation_size=validation_size,
+        seed=seed,
+    )
+    dataset = Dataset(
+        name=name,
+        train=parts.train,
+        validation=parts.validation,
+        test=parts.test,
+        classes=classes,
+        preprocessing=Preprocessing(scale=scale),
+        image_shape=table.image_shape,
+        feature_names=table.feature_names,
+        hashes=table.hashes,
+    )
+    return standardized(dataset) if standardize else dataset
+
+
+def standardized(dataset: Dataset) -> Dataset:
+    """``dataset`` with every part standardised by the mean and deviation of its training part."""
+    preprocessing = Preprocessing.fit(dataset.train.features)
+
+    def apply(part: Part | None) -> Part | None:
+        return None if part is None else Part(preprocessing.apply(part.features), part.targets)
+
+    return replace(
+        dataset,
+        train=Part(preprocessing.apply(dataset.train.features), dataset.train.targets),
+        validation=apply(dataset.validation),
+        test=apply(dataset.test),
+        preprocessing=preprocessing,
+    )
+
+
+def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The sorted distinct labels, and each example's index among them.
+
+    Whole numbers stored as reals (what a table with a missing value leaves behind) become int64.
+
+    Raises
+    ------
+    DataError
+        If a label is missing or a fraction, or there is one class only.
+    """
+    labels = _as_classes(labels, source)
+    classes, targets = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
+    return classes, targets.astype(np.int64)
+
+
+def _as_classes(labels: NDArray[Any], source: str) -> NDArray[Any]:
+    kind = labels.dtype.kind
+    if kind in "bU":
+        return labels
+    if kind == "S":
+        return np.char.decode(labels, "utf-8", "replace")
+    if kind in "iu":
+        if labels.max(initial=0) > np.iinfo(np.int64).max:
+            raise DataError(f"{source}: the target {labels.max()} is too large; labels go up to 2**63 - 1")
+        return labels.astype(np.int64)
+    if kind == "f":
+        broken = ~np.isfinite(labels)
+        if broken.any():
+            raise DataError(f"{source}: the target of row {broken.argmax() + 1} is missing or not finite")
+        fraction = labels != np.trunc(labels)
+        if fraction.any():
+            raise DataError(
+                f"{source}: the target of row {fraction.argmax() + 1} is {labels[fraction][0]:g}; classes are "
+                "whole numbers or names (to predict a quantity is regression, which this does not do)"
+            )
+        if np.abs(labels).max() > 2**53:
+            raise DataError(f"{source}: the targets are reals too large to be told apart; store them as integers")
+        return labels.astype(np.int64)
+    raise DataError(f"{source}: targets of type {labels.dtype} cannot be classes; use whole numbers or strings")
+
+
+def check_features(features: NDArray[Any], source: str, names: tuple[str, ...] | None = None) -> NDArray[Any]:
+    """``features`` in a plain, C-contiguous storage type, once they are found fit to be network input.
+
+    Parameters
+    ----------
+    features : (n, n_features)
+        Of a boolean, integer or real type; booleans become uint8.
+    source : str
+        What messages begin with.
+    names : tuple of str, or None
+        The columns' names, for messages.
+
+    Raises
+    ------
+    DataError
+        If there are no rows or no columns, a value is missing or not finite, or the type is no number.
+    """
+    if features.dtype.kind not in "biuf":
+        raise DataError(f"{source}: features of type {features.dtype} are not numbers")
+    rows, columns = features.shape
+    if rows == 0:
+        raise DataError(f"{source}: has no rows")
+    if columns == 0:
+        raise DataError(f"{source}: has no feature columns")
+    if features.dtype.kind == "b":
+        return np.ascontiguousarray(features, dtype=np.uint8)
+    if features.dtype.kind == "f":
+        if features.dtype.itemsize > 8:
+            features = features.astype(np.float64)
+        check_finite(features, source, names)
+    return np.ascontiguousarray(features, dtype=features.dtype.newbyteorder("="))
+
+
+def check_finite(features: NDArray[Any], source: str, names: tuple[str, ...] | None) -> None:
+    """Refuse a missing or infinite value, and say in which row (from 1) and column it is."""
+    for column in range(features.shape[1]):  # one column at a time keeps the temporary small
+        broken = ~np.isfinite(features[:, column])
+        if broken.any():
+            row = int(broken.argmax())
+            name = repr(names[column]) if names else str(column + 1)
+            value = "missing (NaN)" if np.isnan(features[row, column]) else "infinite"
+            raise DataError(f"{source}: row {row + 1}, column {name} is {value}; fill it in or drop the row")
