@@ -1,0 +1,90 @@
+"""Running ``xpmlp`` in the tests' process, and run folders for its commands to work on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import xpmlp as library
+from tests.digits import digits_config
+from xpmlp.cli import main
+
+
+class Outcome(NamedTuple):
+    """What a command did: its exit status and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    def assert_refused(self, *parts: str, status: int = 2) -> None:
+        """Assert that it ended with one sentence, which has these parts, and nothing else."""
+        __tracebackhide__ = True
+        assert self.status == status, self
+        assert self.out == ""
+        assert self.err.startswith("error: ")
+        assert self.err.count("\n") == 1
+        assert self.err.endswith("\n")
+        for part in parts:
+            assert part in self.err
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def xpmlp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """A function (*arguments) -> outcome that runs the program."""
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["xpmlp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the digits; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    library.train(digits_config({"train.epochs": 5}), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def iris_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Flowers of three kinds, by name, in a CSV file whose columns are named."""
+    from sklearn.datasets import load_iris
+
+    data = load_iris()
+    lines = ["sepal length,sepal width,petal length,petal width,kind"]
+    for row, target in zip(data.data, data.target, strict=True):
+        lines.append(",".join([*map(str, row), str(data.target_names[target])]))
+    path = tmp_path_factory.mktemp("iris") / "iris.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def iris_run(tmp_path_factory: pytest.TempPathFactory, iris_csv: Path) -> Path:
+    """The folder of a run on ``iris_csv``; not to be changed."""
+    folder = tmp_path_factory.mktemp("runs") / "iris"
+    changes = {"data.name": "csv", "data.path": str(iris_csv), "data.target": "kind", "train.epochs": 60}
+    library.train(digits_config(changes), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_features() -> object:
+    """The digits' features, (1797, 64) uint8."""
+    from xpmlp.data.digits import read_digits
+
+    return read_digits().features

@@ -1,0 +1,118 @@
+"""Ctrl-C, in a process of its own: what there is so far is kept, and can be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run
+from tests.digits import QUICKSTART
+from xpmlp.cli.interrupt import stop_on_interrupt
+
+ROOT = Path(__file__).parents[2]
+ENDLESS = ("--set", "train.epochs=100000", "--set", "output.plots=false")
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A function (*arguments) -> process that starts the program; none of them outlives the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "xpmlp", *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
+    """Read what the process prints up to a line that begins like this."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return
+    raise AssertionError(f"no line {beginning!r}; standard error: {process.communicate()[1]}")
+
+
+def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("train", QUICKSTART, *ENDLESS, "--out", folder)
+    wait_for(process, "epoch      1/100000")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert err.splitlines() == ["", "stopping after this stretch of steps; Ctrl-C again to stop at once"]
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == "interrupted"
+    assert facts["test"] is None
+    epochs, steps = facts["epochs"], facts["steps"]
+    assert 1 <= epochs < 100_000
+    last, where = out.splitlines()[-2:]
+    assert last == f"interrupted after {epochs} whole epochs and {steps:,} steps; what there is is kept"
+    assert where == f"run folder: {folder}"
+    assert len((folder / "epochs.csv").read_text().splitlines()) == 1 + epochs
+    assert np.load(folder / "batch_losses.npy").shape == (steps,)
+    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert xpmlp("evaluate", folder).out.startswith("validation: loss ")
+
+
+def test_quiet_is_quiet(start: Start, tmp_path: Path) -> None:
+    """No line says that the training has begun: its folder does."""
+    folder = tmp_path / "run"
+    process = start("train", QUICKSTART, *ENDLESS, "--out", folder, "--quiet")
+    while not folder.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def twice() -> None:
+        with stop_on_interrupt(quiet=True) as stop:
+            assert not stop.requested
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.requested
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice Ctrl-C in the middle of a training: no traceback, and no file."""
+
+    def twice(*arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("xpmlp.training.trainer.train_block", twice)
+    outcome = xpmlp("train", QUICKSTART, *ENDLESS, "--out", tmp_path / "run")
+    assert outcome.status == 130
+    assert "Traceback" not in outcome.err
+    assert list((tmp_path / "run").iterdir()) == []

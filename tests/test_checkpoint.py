@@ -1,0 +1,214 @@
+"""Saved networks: what is written comes back, and a file that was not written so is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from safetensors.numpy import load, save
+
+from tests.helpers import assert_lives_on
+from xpmlp._typing import Layer
+from xpmlp.backend import Backend
+from xpmlp.checkpoint import SavedNetwork, load_network, save_network
+from xpmlp.data import Preprocessing
+from xpmlp.errors import RunFolderError
+
+LABELS = [[0, 1, 2], [-7, 0, 12], ["ant", "bee", "Köder, 大"], [0.5, 1.5, 2.0]]
+
+
+def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: Any) -> SavedNetwork:
+    """A 4-5-3 network of random numbers."""
+    rng = np.random.default_rng(3)
+    parameters = [
+        (rng.normal(size=(4, 5)).astype(dtype), rng.normal(size=(1, 5)).astype(dtype)),
+        (rng.normal(size=(5, 3)).astype(dtype), rng.normal(size=(1, 3)).astype(dtype)),
+    ]
+    fields = {
+        "parameters": parameters,
+        "hidden": ("tanh",),
+        "loss": "softmax",
+        "classes": np.asarray(classes),
+        "preprocessing": Preprocessing(scale=1 / 255),
+        "feature_names": None,
+    }
+    return SavedNetwork(**(fields | changes))
+
+
+def assert_same_parameters(actual: SavedNetwork, expected: SavedNetwork) -> None:
+    for one, other in zip(actual.parameters, expected.parameters, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b, strict=True)
+
+
+def test_weights_return_bit_for_bit_from_every_library(tmp_path: Path, backend: Backend) -> None:
+    """Written from arrays on a device, and read back to it, in both types."""
+    saved = network(backend.dtype_name)
+    layers = backend.parameters([Layer(*layer) for layer in saved.parameters])
+    host = [(backend.to_numpy(weights), backend.to_numpy(biases)) for weights, biases in layers]
+    save_network(tmp_path / "weights", saved._replace(parameters=host))
+
+    loaded = load_network(tmp_path / "weights")
+    assert_same_parameters(loaded, saved)
+    again = backend.parameters([Layer(*layer) for layer in loaded.parameters])
+    for layer, (weights, biases) in zip(again, saved.parameters, strict=True):
+        assert_lives_on(layer.weights, backend)
+        np.testing.assert_array_equal(backend.to_numpy(layer.weights), weights, strict=True)
+        np.testing.assert_array_equal(backend.to_numpy(layer.biases), biases, strict=True)
+
+
+@pytest.mark.parametrize("classes", [*LABELS, np.array([False, True, True])], ids=str)
+def test_labels_return_with_their_type(tmp_path: Path, classes: Any) -> None:
+    saved = network(classes=classes)
+    save_network(tmp_path / "weights", saved)
+    np.testing.assert_array_equal(load_network(tmp_path / "weights").classes, saved.classes, strict=True)
+
+
+def test_all_that_prediction_needs_returns(tmp_path: Path) -> None:
+    standardized = Preprocessing(np.array([0.1, 1e300, -3.0, 0.0]), np.array([1.0, 2 / 3, 1e-12, 4.0]))
+    saved = network(hidden=("relu",), preprocessing=standardized, feature_names=("width", "Höhe", "a b", ""))
+    save_network(tmp_path / "weights", saved)
+    loaded = load_network(tmp_path / "weights")
+    assert (loaded.hidden, loaded.loss, loaded.feature_names) == (saved.hidden, saved.loss, saved.feature_names)
+    assert loaded.preprocessing.to_json() == standardized.to_json()
+    assert loaded.preprocessing.mean is not None
+    np.testing.assert_array_equal(loaded.preprocessing.mean, standardized.mean, strict=True)
+
+
+def test_views_and_a_network_without_hidden_layers_are_written_right(tmp_path: Path) -> None:
+    weights = np.arange(24.0).reshape(3, 8)[:, ::2].T  # neither C- nor F-contiguous
+    saved = network(parameters=[(weights, np.zeros((1, 3)))], hidden=())
+    save_network(tmp_path / "weights", saved)
+    assert_same_parameters(load_network(tmp_path / "weights"), saved)
+
+
+def test_nothing_is_pickled(tmp_path: Path) -> None:
+    """Any reader of safetensors finds the arrays, under names that say what they are."""
+    save_network(tmp_path / "weights", network())
+    arrays = load((tmp_path / "weights").read_bytes())
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "layers.0.weights": (4, 5),
+        "layers.0.biases": (1, 5),
+        "layers.1.weights": (5, 3),
+        "layers.1.biases": (1, 3),
+    }
+
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def tampered(path: Path, change: Callable[[Tensors, dict[str, Any]], Any]) -> Path:
+    """A file that is sound but for what ``change`` does to its arrays and its description."""
+    save_network(path, network())
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    tensors, description = load(content), json.loads(header["__metadata__"]["xpmlp"])
+    change(tensors, description)
+    path.write_bytes(save(tensors, metadata={"xpmlp": json.dumps(description)}))
+    return path
+
+
+TAMPERINGS: dict[str, Callable[[Tensors, dict[str, Any]], Any]] = {
+    "unknown activation": lambda tensors, said: said.update(hidden=["swish"]),
+    "activation that is a list": lambda tensors, said: said.update(hidden=[["tanh"]]),
+    "unknown loss": lambda tensors, said: said.update(loss="hinge"),
+    "another format": lambda tensors, said: said.update(format="xpmlp weights 2"),
+    "no format": lambda tensors, said: said.pop("format"),
+    "more layers than arrays": lambda tensors, said: said.update(hidden=["tanh", "tanh"]),
+    "fewer layers than arrays": lambda tensors, said: said.update(hidden=[]),
+    "a missing array": lambda tensors, said: tensors.pop("layers.1.biases"),
+    "another array": lambda tensors, said: tensors.update(momentum=np.zeros(3, "f4")),
+    "layers that do not fit": lambda tensors, said: tensors.update({"layers.1.weights": np.zeros((6, 3), "f4")}),
+    "biases that do not fit": lambda tensors, said: tensors.update({"layers.0.biases": np.zeros((5,), "f4")}),
+    "weights of one axis": lambda tensors, said: tensors.update({"layers.0.weights": np.zeros(20, "f4")}),
+    "a scalar for weights": lambda tensors, said: tensors.update({"layers.0.weights": np.zeros((), "f4")}),
+    "integers for weights": lambda tensors, said: tensors.update({"layers.0.weights": np.zeros((4, 5), "i4")}),
+    "two types in a layer": lambda tensors, said: tensors.update({"layers.0.biases": np.zeros((1, 5), "f8")}),
+    "NaN in weights": lambda tensors, said: tensors["layers.0.weights"].fill(np.nan),
+    "too few classes": lambda tensors, said: said.update(classes=["a", "b"]),
+    "classes of two types": lambda tensors, said: said.update(classes=["a", None, {}]),
+    "classes in a table": lambda tensors, said: said.update(classes=[["a"], ["b"], ["c"]]),
+    "no preprocessing": lambda tensors, said: said.update(preprocessing=None),
+    "a mean without deviation": lambda tensors, said: said["preprocessing"].update(mean=[0.0] * 4),
+    "means of another width": lambda tensors, said: said["preprocessing"].update(mean=[0.0] * 3, std=[1.0] * 3),
+    "too few feature names": lambda tensors, said: said.update(feature_names=["a", "b", "c"]),
+    "numbers for feature names": lambda tensors, said: said.update(feature_names=[1, 2, 3, 4]),
+    "a number for feature names": lambda tensors, said: said.update(feature_names=4),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, name: str) -> None:
+    path = tampered(tmp_path / "weights", TAMPERINGS[name])
+    with pytest.raises(RunFolderError) as raised:
+        load_network(path)
+    assert str(raised.value).startswith(f"{path} is not a network that xpmlp has saved, or it is damaged (")
+
+
+def test_the_tampering_itself_does_no_damage(tmp_path: Path) -> None:
+    path = tampered(tmp_path / "weights", lambda tensors, said: None)
+    assert_same_parameters(load_network(path), network())
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    save_network(path, network())
+    content = path.read_bytes()
+    for length in [0, 1, 7, 8, 9, *range(10, len(content), 31), len(content) - 1]:
+        path.write_bytes(content[:length])
+        with pytest.raises(RunFolderError, match="damaged"):
+            load_network(path)
+
+
+def test_a_changed_byte_is_refused_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    save_network(path, network())
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= rng.integers(1, 256)
+        path.write_bytes(damaged)
+        try:
+            loaded = load_network(path)
+        except RunFolderError:
+            refused += 1
+        else:
+            assert all(np.isfinite(leaf).all() for layer in loaded.parameters for leaf in layer)
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        np.random.default_rng(0).bytes(2000),
+        b"\xff" * 64,  # a header longer than any file
+        (2).to_bytes(8, "little") + b"{}",
+        b"<html>not found</html>",
+        save({"w": np.zeros(3)}),
+        save({"w": np.zeros(3)}, metadata={"format": "pt"}),
+        save({"w": np.zeros(3)}, metadata={"xpmlp": "[" * 100_000}),
+        save({"w": np.zeros(3)}, metadata={"xpmlp": "[]"}),
+        save({"w": np.zeros(3)}, metadata={"xpmlp": "null"}),
+    ],
+    ids=["random", "long header", "empty", "html", "no metadata", "foreign", "nested", "list", "null"],
+)
+def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match="train it again"):
+        load_network(path)
+
+
+def test_a_file_that_is_missing_or_a_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="has not written its weights"):
+        load_network(tmp_path / "weights")
+    with pytest.raises(RunFolderError, match=r"cannot be read|damaged"):
+        load_network(tmp_path)

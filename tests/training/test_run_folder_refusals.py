@@ -1,0 +1,114 @@
+"""Folders that cannot be used: one sentence, nothing lost, nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import xpmlp
+from tests.digits import digits_config
+from xpmlp.errors import DataError, RunFolderError
+
+
+def refused(folder: Path, *parts: str, **options: Any) -> None:
+    """Assert that training into this folder is refused in one sentence that has these parts."""
+    with pytest.raises(RunFolderError) as error:
+        xpmlp.train(digits_config(options.pop("config", None)), folder, **options)
+    message = str(error.value)
+    assert error.value.exit_status == 2
+    assert len(message.splitlines()) == 1
+    for part in parts:
+        assert part in message
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    refused(tmp_path, str(tmp_path), "not empty", "--overwrite")
+    assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_overwriting_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
+    xpmlp.train(digits_config({"output.plots": True}), tmp_path)
+    before = contents(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    xpmlp.train(digits_config({"train.seed": 1}), tmp_path, overwrite=True)
+    after = contents(tmp_path)
+    assert set(after) == set(before) - {"loss.png", "loss.svg", "epochs.png"} | {"notes.txt"}
+    assert all(after[name] != before[name] for name in set(after) - {"notes.txt"})
+    assert after["notes.txt"] == b"mine"
+
+
+def test_an_empty_folder_is_used(tmp_path: Path) -> None:
+    assert xpmlp.train(digits_config(), tmp_path).run_dir == tmp_path
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    refused(tmp_path / "file", "is a file, not a folder", "--out")
+    refused(tmp_path / "file" / "run", "cannot be made", os.strerror(errno.ENOTDIR))
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    refused(tmp_path / ("x" * 300), "cannot be used", os.strerror(errno.ENAMETOOLONG))
+
+
+def test_no_permission_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # permissions do not bind root
+    refused(tmp_path, "cannot be written to", "--out")
+
+
+def test_no_permission_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(self: Path) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", deny)
+        refused(tmp_path, "cannot be used", os.strerror(errno.EACCES))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a run that was written."""
+    folder = tmp_path_factory.mktemp("whole")
+    xpmlp.train(digits_config({"output.plots": True}), folder)
+    return contents(folder)
+
+
+@pytest.mark.parametrize("full_at", range(8))
+def test_a_full_disk_at_each_write(
+    full_at: int, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+
+    def full(descriptor: int) -> None:
+        nonlocal writes
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            return  # a folder's entry is flushed, too
+        if writes == full_at:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        writes += 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        refused(tmp_path / "run", "cannot be written", os.strerror(errno.ENOSPC), config={"output.plots": True})
+    written = contents(tmp_path / "run")
+    assert len(written) == full_at, "whole files and no temporary ones"
+    for name in set(written) - {"run.json"}:
+        assert written[name] == whole[name]
+
+
+def test_missing_data_leave_no_folder(tmp_path: Path) -> None:
+    config = digits_config({"data.name": "csv", "data.path": str(tmp_path / "no.csv"), "data.split": "validation"})
+    with pytest.raises(DataError):
+        xpmlp.train(config, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []

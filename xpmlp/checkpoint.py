@@ -1,0 +1,127 @@
+"""Saved networks: one safetensors file with the weights and, as JSON in its metadata, what they belong to.
+
+Nothing is pickled.  Any backend can read what any other has written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._files import write_bytes
+from xpmlp.data import Preprocessing
+from xpmlp.errors import DataError, RunFolderError
+from xpmlp.nn import activations, losses
+
+FORMAT = "xpmlp weights 1"
+
+HostParameters = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+"""(weights (n_in, n_out), biases (1, n_out)) of each layer, on the host."""
+
+
+class SavedNetwork(NamedTuple):
+    """A network that can predict, with all that this needs.
+
+    Attributes
+    ----------
+    parameters : list of (weights (n_in, n_out), biases (1, n_out))
+    hidden : tuple of str
+        The activation of each hidden layer.
+    loss : str
+    classes : (n_classes,)
+        The label of each output.
+    preprocessing : Preprocessing
+    feature_names : tuple of str, or None
+    """
+
+    parameters: HostParameters
+    hidden: tuple[str, ...]
+    loss: str
+    classes: npt.NDArray[Any]
+    preprocessing: Preprocessing
+    feature_names: tuple[str, ...] | None
+
+
+def save_network(path: Path, network: SavedNetwork) -> None:
+    """Write a network, whole or not at all."""
+    from safetensors.numpy import save
+
+    tensors = {
+        f"layers.{index}.{name}": np.ascontiguousarray(array)
+        for index, layer in enumerate(network.parameters)
+        for name, array in zip(("weights", "biases"), layer, strict=True)
+    }
+    description = {
+        "format": FORMAT,
+        "hidden": list(network.hidden),
+        "loss": network.loss,
+        "classes": network.classes.tolist(),
+        "preprocessing": network.preprocessing.to_json(),
+        "feature_names": network.feature_names,
+    }
+    write_bytes(path, save(tensors, metadata={"xpmlp": json.dumps(description)}))
+
+
+def load_network(path: Path) -> SavedNetwork:
+    """Read a network.
+
+    Raises
+    ------
+    RunFolderError
+        If the file is missing, or is not what `save_network` writes.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        return _network(json.loads(metadata["xpmlp"]), tensors)
+    except FileNotFoundError as error:
+        raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error}.") from error
+    except (SafetensorError, LookupError, TypeError, ValueError, DataError, RecursionError) as error:
+        raise RunFolderError(
+            f"{path} is not a network that xpmlp has saved, or it is damaged ({error}): train it again."
+        ) from error
+
+
+def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> SavedNetwork:
+    """Check what a file says against the tensors that it holds."""
+    if description["format"] != FORMAT:
+        raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
+    hidden, names = tuple(description["hidden"]), description["feature_names"]
+    unknown = [name for name in hidden if name not in activations]
+    if unknown or description["loss"] not in losses:
+        raise ValueError(f"there is no activation or loss {(unknown or [description['loss']])[0]!r}")
+    parameters = [
+        (tensors.pop(f"layers.{index}.weights"), tensors.pop(f"layers.{index}.biases"))
+        for index in range(len(hidden) + 1)
+    ]
+    if tensors:
+        raise ValueError(f"unexpected array {min(tensors)!r}")
+    classes = np.asarray(description["classes"])
+    n_features = width = parameters[0][0].shape[0]
+    for index, (weights, biases) in enumerate(parameters):
+        if weights.ndim != 2 or weights.shape[0] != width or biases.shape != (1, weights.shape[1]):
+            raise ValueError(f"layer {index} has weights {weights.shape} and biases {biases.shape}")
+        if weights.dtype.kind != "f" or biases.dtype != weights.dtype:
+            raise ValueError(f"layer {index} has numbers of type {weights.dtype} and {biases.dtype}")
+        if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
+            raise ValueError(f"layer {index} has a number that is not finite")
+        width = weights.shape[1]
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(classes) != width:
+        raise ValueError(f"it has {width} outputs but {classes.size} classes")
+    preprocessing = Preprocessing.from_json(description["preprocessing"])
+    if preprocessing.mean is not None and preprocessing.mean.size != n_features:
+        raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
+    if names is not None and (len(names) != n_features or not all(isinstance(name, str) for name in names)):
+        raise ValueError(f"its {n_features} inputs have the names {names!r}")
+    return SavedNetwork(
+        parameters, hidden, description["loss"], classes, preprocessing, None if names is None else tuple(names)
+    )

@@ -1,0 +1,29 @@
+"""The command line: read arguments, call the library, print.
+
+A mistake in a file or an option ends with one clear message and the exit status of its error, without a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from xpmlp.errors import XpmlpError
+
+
+def main() -> None:
+    """Run ``xpmlp`` with the process's arguments and exit."""
+    try:
+        from xpmlp.cli.app import app
+
+        app(prog_name="xpmlp")
+    except XpmlpError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except MemoryError as error:
+        print(
+            f"error: out of memory ({error}): lower model.hidden_layer_sizes, train.batch_size or grid.block_width.",
+            file=sys.stderr,
+        )
+        sys.exit(XpmlpError.exit_status)
+    except KeyboardInterrupt:  # while the program was being loaded; afterwards the commands see to it
+        sys.exit(130)

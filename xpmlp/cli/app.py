@@ -1,0 +1,229 @@
+"""The commands of ``xpmlp`` and their options.  What they need is imported when they run, so that help is quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(
+    name="xpmlp",
+    help="Train multilayer perceptrons on NumPy, CuPy, PyTorch or JAX: a config file says what, on what data, and "
+    "where.\n\nBegin with `xpmlp train configs/quickstart.toml`, which needs no download.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(
+    name="config", help="Look at configs: the schema for editors, or one resolved.", no_args_is_help=True
+)
+data_app = typer.Typer(name="data", help="See which data sets are here, and fetch them.", no_args_is_help=True)
+app.add_typer(config_app)
+app.add_typer(data_app)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file, for example configs/quickstart.toml.")]
+RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A folder that `xpmlp train` has written.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replace a value of the config, as `--set train.epochs=1`; repeatable."
+    ),
+]
+BackendName = Annotated[
+    str | None, typer.Option("--backend", metavar="NAME", help="auto, numpy, cupy, torch, jax or strict.")
+]
+RunNumber = Annotated[
+    str | None, typer.Option("--run", metavar="K", help="Which run of a grid: its number, or `best`.")
+]
+DeviceName = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="As the library names it: cpu, cuda:0, mps ...")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import xpmlp
+
+        typer.echo(f"xpmlp {xpmlp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    backend: BackendName = None,
+    device: DeviceName = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The run folder [default: runs/<config name>].")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Train the network that CONFIG describes, or all runs of its [grid], and write a run folder.
+
+    The folder has the curves, all numbers and the weights.
+
+    Ctrl-C finishes the current stretch of steps, writes what there is and exits with status 130.
+
+    Examples: `xpmlp train configs/quickstart.toml`, `xpmlp train configs/mnist.toml --backend torch --set
+    train.epochs=1`.
+    """
+    loaded = _load(config, overrides, backend, device)
+    if loaded.grid.is_grid:
+        from xpmlp.cli.grid import run
+    else:
+        from xpmlp.cli.train import run
+    raise typer.Exit(run(loaded, out or loaded.output.folder / loaded.name, overwrite=overwrite, quiet=quiet))
+
+
+@app.command()
+def evaluate(
+    run_dir: RunDir,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option("--split", help="Which part of the data [default: the part that training held out]."),
+    ] = None,
+    run: RunNumber = None,
+    backend: BackendName = None,
+    device: DeviceName = None,
+) -> None:
+    """Evaluate the network of RUN_DIR on a part of its data set, on any backend.
+
+    Example: `xpmlp evaluate runs/mnist --split test`.
+    """
+    from xpmlp.training import evaluate as evaluate_run
+
+    result = evaluate_run(run_dir, split, run=run, backend=backend, device=device)
+    typer.echo(
+        f"{result.split}: loss {result.score.loss:.6f}, accuracy {result.score.accuracy:.4f} "
+        f"({result.examples:,} examples, {result.backend.name} on {result.backend.device_name})"
+    )
+
+
+@app.command()
+def predict(
+    run_dir: RunDir,
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="Examples: a .npy, .npz, .csv or IDX file (.gz or not).")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write: a .csv or .npy file.")
+    ],
+    run: RunNumber = None,
+    backend: BackendName = None,
+    device: DeviceName = None,
+) -> None:
+    """Predict classes and probabilities for the examples in INPUT with the network of RUN_DIR, on any backend.
+
+    INPUT has the features as the training data had them; what the run did to them is done again.
+
+    Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
+    """
+    from xpmlp.training import predict_file
+
+    prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device)
+    typer.echo(f"{len(prediction.classes):,} predictions in {output}")
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The report's folder.")] = Path("runs/report"),
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="PARTS", help="Some of its parts, as `table1,figure3`, with what they need."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small version in under a minute, without MNIST; not comparable.")
+    ] = False,
+    backend: BackendName = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Recompute every table and figure of the coursework report, and write them as one page beside its figures.
+
+    Finished parts are kept: after Ctrl-C (exit status 130) the same command computes those that are missing.
+
+    Examples: `xpmlp report --quick`, `xpmlp report --out runs/report --only table1,figure3`.
+    """
+    from xpmlp.cli.report import run
+
+    raise typer.Exit(run(out, only=only, quick=quick, backend=backend, quiet=quiet))
+
+
+@app.command()
+def backends() -> None:
+    """Say which array libraries can be used here, on which devices, or why not."""
+    from xpmlp.backend import NAMES, probe
+    from xpmlp.cli.columns import aligned
+
+    rows = [
+        (report.name, report.version or "-", _yes_or_no(report.float64), ", ".join(report.devices))
+        if report.problem is None
+        else (report.name, report.version or "-", "-", f"not usable: {report.problem}")
+        for report in map(probe, NAMES)
+    ]
+    typer.echo(aligned(("backend", "version", "float64", "devices"), rows))
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of config files: with it an editor completes and checks them."""
+    from xpmlp.config import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@config_app.command("show")
+def config_show(
+    config: ConfigFile, overrides: Overrides = None, backend: BackendName = None, device: DeviceName = None
+) -> None:
+    """Print CONFIG with everything that it extends, all defaults and the overrides filled in."""
+    typer.echo(_load(config, overrides, backend, device).to_toml(), nl=False)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets: what they are, and where they were found or would have to be put."""
+    from xpmlp.cli.columns import aligned
+    from xpmlp.data import list_sets
+
+    typer.echo(aligned(("data set", "what it is", "where"), list_sets()))
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist or fashion-mnist.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Download a data set into the cache, if it is not there yet, and check it."""
+    from xpmlp.data import fetch
+
+    typer.echo(fetch(name, quiet=quiet))
+
+
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _load(config: Path, overrides: list[str] | None, backend: str | None, device: str | None) -> Any:
+    """The config of a command, with its overrides; another backend does not inherit the config's device."""
+    from xpmlp.config import load_config, parse_override
+
+    values = dict(parse_override(text) for text in overrides or [])
+    if backend is not None:
+        values |= {"backend.name": backend, "backend.device": "none"}
+    if device is not None:
+        values["backend.device"] = device
+    return load_config(config, values)

@@ -1,0 +1,129 @@
+"""How a training is shown: a progress bar on a terminal, one line for each epoch elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from xpmlp.backend import Choice
+from xpmlp.data import Dataset
+from xpmlp.training import EpochRow, Progress, Reporter
+
+
+@contextmanager
+def reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[Reporter]:
+    """The reporter that suits where the output goes."""
+    if quiet:
+        yield Reporter()
+    elif stream.isatty():
+        with _Terminal(Console(file=stream)) as terminal:
+            yield terminal
+    else:
+        yield _Lines(stream)
+
+
+def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str]:
+    """The lines that say what is about to be trained, and where."""
+    if choice.reason is not None:
+        yield choice.reason
+    parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
+    yield f"{dataset.name}: {counts} examples"
+    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+    yield f"network {'-'.join(map(str, sizes))}, {parameters:,} parameters"
+    backend = choice.backend
+    yield f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
+
+
+class _Lines(Reporter):
+    """A line for what is trained, and a line for each epoch."""
+
+    quiet = False
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+        self.epochs, self.examples, self.started = 0, 0, 0.0
+
+    def write(self, line: str) -> None:
+        """Print a line."""
+        print(line, file=self.stream, flush=True)
+
+    def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
+        for line in describe(choice, dataset, sizes):
+            self.write(line)
+
+    def begin(self, epochs: int, steps: int) -> None:
+        self.epochs, self.started = epochs, time.perf_counter()
+
+    def segment(self, progress: Progress) -> None:
+        self.examples += progress.examples
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        elapsed = time.perf_counter() - self.started
+        validation = (
+            ""
+            if row.validation_loss is None
+            else f"   validation loss {row.validation_loss:.4f}, accuracy {row.validation_accuracy:.4f}"
+        )
+        self.write(
+            f"epoch {row.epoch:>{len(str(self.epochs))}}/{self.epochs}"
+            f"   train loss {row.train_loss:.4f}, accuracy {row.train_accuracy:.4f}{validation}"
+            f"   {self.examples / elapsed:,.0f} examples/s"
+        )
+        self.examples, self.started = 0, time.perf_counter()
+
+
+class _Terminal(_Lines):
+    """The same lines, above a bar with loss, accuracy, speed and the time that is left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}"),
+            TextColumn("{task.fields[speed]:,.0f} examples/s"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self.task: TaskID | None = None
+        self.seen, self.since = 0, 0.0
+
+    def __enter__(self) -> _Terminal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def write(self, line: str) -> None:
+        self.bar.console.print(line, markup=False, highlight=False)
+
+    def begin(self, epochs: int, steps: int) -> None:
+        super().begin(epochs, steps)
+        self.since = time.perf_counter()
+        self.task = self.bar.add_task(f"epoch 1/{epochs}", total=epochs * steps, loss=0.0, accuracy=0.0, speed=0.0)
+        self.bar.start()
+
+    def segment(self, progress: Progress) -> None:
+        super().segment(progress)
+        self.seen += progress.examples
+        if self.task is not None:
+            self.bar.update(
+                self.task,
+                description=f"epoch {progress.epoch}/{progress.epochs}",
+                completed=(progress.epoch - 1) * progress.steps + progress.step,
+                loss=progress.loss,
+                accuracy=progress.accuracy,
+                speed=self.seen / (time.perf_counter() - self.since),
+            )
+
+    def end(self) -> None:
+        self.bar.stop()

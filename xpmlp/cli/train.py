@@ -1,0 +1,41 @@
+"""``xpmlp train``: a training that a person watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
+from xpmlp.cli.progress import reporter_for
+from xpmlp.config import Config
+from xpmlp.training import Result, Status, train
+
+
+def run(config: Config, folder: Path, *, overwrite: bool, quiet: bool) -> int:
+    """Train, show how it goes, and say where the results are.
+
+    Returns
+    -------
+    exit_status : int
+        0, or 130 if it was interrupted.
+    """
+    with stop_on_interrupt(quiet) as stop, reporter_for(sys.stdout, quiet=quiet) as reporter:
+        result = train(config, folder, overwrite=overwrite, reporter=reporter, should_stop=lambda: stop.requested)
+    if not quiet:
+        for line in summary(result, config.output.plots):
+            print(line)
+    return EXIT_STATUS if result.run.status is Status.INTERRUPTED else 0
+
+
+def summary(result: Result, plots: bool) -> Iterator[str]:
+    """The last lines: how it ended, the score on the test set, and where the results are."""
+    run = result.run
+    if run.status is Status.INTERRUPTED:
+        yield f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; what there is is kept"
+    if run.status is Status.STOPPED_EARLY:
+        yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
+    if run.test is not None:
+        yield f"test accuracy {run.test.accuracy:.4f}, test loss {run.test.loss:.4f}"
+    curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if plots else ""
+    yield f"run folder: {result.run_dir}{curves}"

@@ -1,0 +1,81 @@
+"""Figures of runs and of the report, drawn from saved numbers; the only package that imports matplotlib.
+
+Matplotlib is imported when something is drawn, and used through its objects: no pyplot, no window, no figure that
+stays in memory.  The same numbers give the same bytes, whatever style the user has set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xpmlp.plots.curves import NARROW, Band, bands_figure, learning_rates_figure, mean_loss_figure
+from xpmlp.plots.epochs import epochs_figure
+from xpmlp.plots.loss import loss_figure
+from xpmlp.plots.pictures import boundary_figure, confusion_figure, images_figure
+from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
+from xpmlp.plots.style import own_style, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "NARROW",
+    "Band",
+    "Facts",
+    "bands_figure",
+    "boundary_figure",
+    "confusion_figure",
+    "draw",
+    "draw_run",
+    "images_figure",
+    "learning_rates_figure",
+    "loss_figure",
+    "mean_loss_figure",
+]
+
+
+def draw(stem: Path, make: Callable[[], Figure]) -> list[Path]:
+    """Make a figure in this project's style and write it as PNG and SVG.
+
+    Parameters
+    ----------
+    stem : Path
+        Without an ending.
+    make : () -> Figure
+
+    Returns
+    -------
+    list of Path
+        The files written, each whole or not at all.
+    """
+    with own_style():
+        return save(make(), stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
+
+
+def draw_run(folder: Path) -> list[Path]:
+    """Draw the curves of the run in ``folder`` into ``loss.png``, ``loss.svg`` and ``epochs.png``.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``epochs.csv``, ``batch_losses.npy``, (steps,) or (steps, runs), and perhaps ``run.json``, of which
+        the keys ``name``, ``steps_per_epoch`` and ``batch_size`` are used.
+
+    Returns
+    -------
+    list of Path
+        The files written, each whole or not at all.
+
+    Raises
+    ------
+    RunFolderError
+        If one of the first two is missing, or a file is damaged.
+    OSError
+        If the folder cannot be written to, or the disk is full.
+    """
+    facts, epochs, losses = read_facts(folder), read_epochs(folder), read_losses(folder)
+    with own_style():
+        written = save(loss_figure(losses, facts), folder / "loss.png", folder / "loss.svg")
+        return written + save(epochs_figure(epochs, facts), folder / "epochs.png")

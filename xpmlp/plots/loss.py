@@ -1,0 +1,187 @@
+"""The figure of the loss of each batch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.plots.saved import Facts, FloatArray
+from xpmlp.plots.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, new_figure, say, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_POINTS = 8_000  # more are only a blot
+MAX_VERTICES = 1_000  # of a smoothed line: about one for each pixel
+WINDOWS = 50  # of the smoothing, end to end, cover all steps
+MAX_EPOCH_LINES = 20
+RUN_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)  # more runs than these are drawn as one
+
+
+def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8.5, 4.6)) -> Figure:
+    """The loss of each batch against the step, as points, with a smoothed line on top.
+
+    Of many steps only every n-th is a point, as the legend says; the line is made from all of them.  A few runs have
+    a colour each; of many, the line is the mean.  The scale is logarithmic if a line spans more than a factor of ten.
+
+    Parameters
+    ----------
+    losses : (steps, runs)
+        NaN where a run had ended.
+    facts : Facts
+    size : (width, height)
+        In inches.
+    """
+    figure = new_figure(*size)
+    axes = figure.add_subplot()
+    title(axes, f"{facts.name}: loss of each batch")
+    axes.set_xlabel("step" if facts.batch_size is None else f"step (batches of {facts.batch_size:,})")
+    axes.set_ylabel("cross-entropy (nats)")
+    if not np.isfinite(losses).any():
+        say(axes, "No batch has a finite loss." if losses.size else "No step was made.")
+        return figure
+
+    steps, runs = losses.shape
+    half_width = max(steps // (2 * WINDOWS), 1)
+    window = f"mean of {2 * half_width + 1:,} batches"
+    if 1 < runs <= len(RUN_COLOURS):
+        parts = [(losses[:, [run]], RUN_COLOURS[run], RUN_COLOURS[run], f"run {run}, {window}") for run in range(runs)]
+    else:
+        parts = [(losses, BLUE, VERMILION, window if runs == 1 else f"{window} of each of {runs} runs")]
+    lines = []
+    for values, point_colour, line_colour, label in parts:
+        _draw_points(axes, values, math.ceil(losses.size / MAX_POINTS), point_colour)
+        at, line = smoothed(values, half_width)
+        axes.plot(at + 1, line, color="white", linewidth=4, alpha=0.85)  # lifts the line off its points
+        axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label)
+        lines.append(line)
+    _fit_horizontal_scale(axes, steps)
+    hidden = _fit_vertical_scale(axes, losses, np.concatenate(lines))
+    _mark_epochs(axes, steps, facts.steps_per_epoch)
+    _mark_end(axes, losses)
+    _add_legend(axes, losses, hidden)
+    return figure
+
+
+def smoothed(losses: FloatArray, half_width: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Means over all runs and the batches within ``half_width`` steps, at no more than ``MAX_VERTICES`` steps.
+
+    The window narrows towards the first step, where the loss falls so fast that a mean over later batches would
+    hide it.
+
+    Parameters
+    ----------
+    losses : (steps, runs)
+        Those that are not finite count for nothing.
+    half_width : int
+
+    Returns
+    -------
+    at : (vertices,)
+        The steps, from 0.
+    means : (vertices,)
+        The means there; NaN where no run has a finite loss at the step itself.
+    """
+    at = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), MAX_VERTICES)).round().astype(np.int64))
+    means = np.full(len(at), np.nan)
+    for vertex in np.flatnonzero(np.isfinite(losses[at]).any(axis=1)):
+        step = at[vertex]
+        half = min(half_width, step)
+        window = losses[step - half : step + half + 1]
+        means[vertex] = np.mean(window[np.isfinite(window)])
+    return at, means
+
+
+def _draw_points(axes: Axes, losses: FloatArray, every: int, colour: str) -> None:
+    """Every ``every``-th batch as a point; in an SVG all of them are one small image."""
+    shown = losses[::every]
+    points = axes.plot(np.arange(len(losses))[::every] + 1, shown, "o", color=colour, rasterized=True)
+    for series in points:
+        series.set(markersize=2.8 if shown.size > 1_000 else 3.6, markeredgewidth=0)
+        series.set_alpha(0.25 + 0.5 / (1 + shown.size / 1_000))
+
+
+def _fit_horizontal_scale(axes: Axes, steps: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    margin = max(0.01 * steps, 0.5)
+    axes.set_xlim(1 - margin, steps + margin)
+    room = int(axes.get_figure(root=True).get_figwidth())  # type: ignore[union-attr]  # a long number needs an inch
+    axes.xaxis.set_major_locator(MaxNLocator(room, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def _fit_vertical_scale(axes: Axes, losses: FloatArray, line: FloatArray) -> float:
+    """Frame the lines and the bulk of the points, so that a few outliers don't flatten the rest.
+
+    Returns the part of the points that lie outside.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    finite = losses[np.isfinite(losses)]
+    low, high = float(np.nanmin(line)), float(np.nanmax(line))
+    top = max(high, float(np.quantile(finite, 0.995)))
+    top = min(1.5 * top, max(top, float(finite.max())))
+    if 0 < 10 * low < high:
+        bottom = max(low / 10, min(low, float(np.quantile(finite, 0.005))))
+        bottom = max(bottom / 1.5, min(bottom, float(finite.min())))
+        axes.set_yscale("log")
+        axes.set_ylim(bottom / 1.1, top * 1.1)
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        if top / bottom < 1e4:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_ylim(0, top * 1.04 or 1.0)
+    lowest, highest = axes.get_ylim()
+    return float(np.mean((finite < lowest) | (finite > highest)))
+
+
+def _mark_epochs(axes: Axes, steps: int, steps_per_epoch: int | None) -> None:
+    """A faint line at the end of each epoch, or of every few, and their numbers along the top."""
+    if not steps_per_epoch or steps <= steps_per_epoch:
+        return
+    epochs = steps // steps_per_epoch
+    every = next(n * 10**k for k in range(20) for n in (1, 2, 5) if epochs <= MAX_EPOCH_LINES * n * 10**k)
+    numbers = np.arange(every, epochs + 1, every)
+    ends = numbers * steps_per_epoch
+    for end in ends:
+        axes.axvline(end, color=FAINT, linewidth=0.8, zorder=0)
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(ends, [f"{number:,}" for number in numbers])
+    top.tick_params(length=0, labelsize="small", pad=1)
+    top.spines["top"].set_visible(False)
+    axes.text(1.01, 1.006, "epoch", transform=axes.transAxes, fontsize="small", color=GREY)
+
+
+def _mark_end(axes: Axes, losses: FloatArray) -> None:
+    """Where the loss of a single run stopped being finite; of several, NaN may also be the padding after a run."""
+    if losses.shape[1] > 1 or np.isfinite(losses).all():
+        return
+    step = int(np.argmin(np.isfinite(losses[:, 0]))) + 1
+    axes.axvline(step, color=INK, linewidth=1.2, linestyle="--", label=f"not finite from step {step:,}")
+
+
+def _add_legend(axes: Axes, losses: FloatArray, hidden: float) -> None:
+    """Say what is a point and what a line, and how much is missing; on the side where the loss is low."""
+    from matplotlib.lines import Line2D
+
+    every = math.ceil(losses.size / MAX_POINTS)
+    label = "batches" if every == 1 else f"one batch in {every:,}"
+    if hidden:
+        label += f" ({max(hidden, 0.001):.1%} of all lie outside)"
+    colour = GREY if 1 < losses.shape[1] <= len(RUN_COLOURS) else BLUE
+    points = Line2D([], [], linestyle="none", marker="o", markersize=4, color=colour, alpha=0.7, label=label)
+    lines, _ = axes.get_legend_handles_labels()
+    half = len(losses) // 2
+    axes.legend(
+        handles=[points, *lines], loc="upper left" if _peak(losses[half:]) > _peak(losses[:half]) else "upper right"
+    )
+
+
+def _peak(losses: FloatArray) -> float:
+    return float(np.max(losses, initial=-math.inf, where=np.isfinite(losses)))

@@ -1,0 +1,77 @@
+"""What all figures have in common: colours, fonts, and how they are written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xpmlp._files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito (2008), "Color Universal Design": told apart with any colour vision.
+BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+INK, GREY, FAINT = "#333333", "#767676", "#DDDDDD"
+
+STYLE = {
+    "axes.edgecolor": "#999999",
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12.0,
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "font.size": 11.5,
+    "legend.fontsize": 10.5,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
+    "savefig.dpi": 144,
+    "svg.hashsalt": "xpmlp",  # without it, the ids in an SVG are random
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+}
+
+
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Draw in this project's style, whatever the user has set; their settings come back afterwards."""
+    import matplotlib.style
+
+    with matplotlib.style.context(STYLE, after_reset=True):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of this size in inches, whose parts find their own places."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def title(axes: Axes, text: str) -> None:
+    """Head ``axes`` with ``text`` as it is: a run's name may hold a dollar sign, which matplotlib takes for TeX."""
+    axes.set_title(text, parse_math=False)
+
+
+def say(axes: Axes, sentence: str) -> None:
+    """Write ``sentence`` where there is nothing to draw."""
+    axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=GREY)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def save(figure: Figure, *paths: Path) -> list[Path]:
+    """Write ``figure`` to each of ``paths``, in the format that the suffix names, without a date or a version."""
+    for path in paths:
+        kind = path.suffix[1:]
+        nothing = {"png": ["Software"], "svg": ["Date", "Creator"]}[kind]
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=dict.fromkeys(nothing))
+    return list(paths)

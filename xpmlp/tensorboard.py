@@ -1,0 +1,103 @@
+"""The curves of a run as TensorBoard event files, written from the numbers that its folder holds."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from xpmlp.errors import BackendError, RunFolderError
+
+FOLDER = "tensorboard"
+"""Where in a run folder the event files are; `tensorboard --logdir` takes it, or a folder of run folders."""
+
+LONGEST = 1000
+"""Points of the batch losses: each the mean of as many steps as it takes to stay below this."""
+
+_TAGS = {
+    "train_loss": "loss/train",
+    "validation_loss": "loss/validation",
+    "train_accuracy": "accuracy/train",
+    "validation_accuracy": "accuracy/validation",
+    "learning_rate": "learning_rate",
+}
+
+
+def check_installed() -> None:
+    """Say what to install before any training is done for nothing.
+
+    Raises
+    ------
+    BackendError
+        If the writer of event files is not installed.
+    """
+    try:
+        import tensorboardX  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            "output.tensorboard = true needs tensorboardX: install it with `pip install 'xpmlp[tensorboard]'`."
+        ) from error
+
+
+def write_events(folder: Path) -> Path:
+    """Write the figures of ``epochs.csv`` and ``batch_losses.npy`` as event files, one line a run.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder, of one run or of a grid.
+
+    Returns
+    -------
+    Path
+        The folder with the event files: in it a folder for each run of a grid.  What an earlier training left there
+        is removed.
+
+    Raises
+    ------
+    RunFolderError
+        If the numbers are missing or damaged.
+    OSError
+        If the folder cannot be written to, or the disk is full.
+    """
+    from tensorboardX import SummaryWriter
+
+    rows, losses = _read(folder)
+    target = folder / FOLDER
+    shutil.rmtree(target, ignore_errors=True)
+    numbers = sorted({int(row["run"]) for row in rows}) or [0]
+    for column, number in enumerate(numbers):
+        name = target if len(numbers) == 1 else target / f"run-{number}"
+        with SummaryWriter(str(name)) as writer:
+            for row in rows:
+                if int(row["run"]) == number:
+                    for key, tag in _TAGS.items():
+                        if row[key] != "":
+                            writer.add_scalar(tag, float(row[key]), int(row["epoch"]))
+            if column < losses.shape[1]:
+                for step, loss in _thinned(losses[:, column]):
+                    writer.add_scalar("loss/batch", loss, step)
+    return target
+
+
+def _read(folder: Path) -> tuple[list[dict[str, str]], np.ndarray[tuple[int, int], np.dtype[np.floating]]]:
+    """The rows of ``epochs.csv`` and the batch losses (steps, runs)."""
+    try:
+        with (folder / "epochs.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        losses = np.load(folder / "batch_losses.npy", allow_pickle=False)
+        return rows, losses.reshape(len(losses), -1)
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunFolderError(f"the numbers in {folder} cannot be read: {error}.") from error
+
+
+def _thinned(losses: np.ndarray[tuple[int], np.dtype[np.floating]]) -> list[tuple[int, float]]:
+    """(step, mean loss of the steps up to it), at most `LONGEST` of them; the NaN after a run's end is left out."""
+    finite = losses[np.isfinite(losses)]
+    width = -(-len(finite) // LONGEST) or 1
+    return [
+        (min(start + width, len(finite)), float(finite[start : start + width].mean()))
+        for start in range(0, len(finite), width)
+    ]

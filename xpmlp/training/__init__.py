@@ -1,0 +1,37 @@
+"""Training, evaluation and prediction: what the command line and Python users call.
+
+==================== ==================================================================
+`train`              a config to a trained network, and to a run folder if asked for
+`evaluate`           a run folder's network on a part of its data set
+`predict`            a run folder's network on new inputs
+`Reporter`           hears how a training goes
+==================== ==================================================================
+
+Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch is cut for that, ``loop`` the epochs,
+``run`` and ``history`` the records, ``run_folder`` the files.
+"""
+
+from xpmlp.training.evaluation import Evaluation, evaluate
+from xpmlp.training.history import History
+from xpmlp.training.inference import Score
+from xpmlp.training.prediction import Prediction, predict, predict_file
+from xpmlp.training.reporter import Progress, Reporter
+from xpmlp.training.run import EpochRow, Run, Status
+from xpmlp.training.trainer import Result, train
+
+__all__ = [
+    "EpochRow",
+    "Evaluation",
+    "History",
+    "Prediction",
+    "Progress",
+    "Reporter",
+    "Result",
+    "Run",
+    "Score",
+    "Status",
+    "evaluate",
+    "predict",
+    "predict_file",
+    "train",
+]

@@ -1,0 +1,117 @@
+"""One run: what distinguishes it from the others of its block, and the record of what it did."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._typing import Parameters
+from xpmlp.config import Config, TrainConfig
+from xpmlp.training.inference import Score
+
+
+class RunSettings(NamedTuple):
+    """What may differ between the stacked runs of one block."""
+
+    seed: int
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+
+    @classmethod
+    def of(cls, train: TrainConfig) -> RunSettings:
+        """The settings of the one run that a config without a grid describes."""
+        return cls(train.seed, train.learning_rate, train.weight_decay, train.momentum)
+
+    def applied_to(self, config: Config) -> Config:
+        """The config of this run alone."""
+        train = config.train.model_copy(update=self._asdict())
+        return config.model_copy(update={"train": train})
+
+
+class EpochRow(NamedTuple):
+    """A line of ``epochs.csv``.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    train_loss, train_accuracy : float
+        Means over the epoch's examples, each as its batch met it during training.
+    validation_loss, validation_accuracy : float or None
+        After the epoch; ``None`` where nothing is held out.
+    learning_rate : float
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+
+
+class Status(StrEnum):
+    """How a run stands, or how it ended."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped early"
+    DIVERGED = "diverged"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass
+class Run:
+    """The record of a run, filled in by the training loop.
+
+    Attributes
+    ----------
+    settings : RunSettings
+    status : Status
+    epochs : list of EpochRow
+    batch_losses : list of (steps,)
+        The mean loss of every batch, one array for each segment.
+    parameters : list of Layer, or None
+        The weights that it ended with, on the device, without a runs axis; ``None`` while it runs.
+    best_loss, best_epoch : float, int
+        Of early stopping; infinity and 0 without it.
+    ended_at : (epoch, step in the epoch) or None
+        Where it diverged.
+    train_scores : list of Score
+        On the training examples after each epoch, where the config asks for it.
+    test : Score or None
+    """
+
+    settings: RunSettings
+    status: Status = Status.RUNNING
+    epochs: list[EpochRow] = field(default_factory=list)
+    batch_losses: list[npt.NDArray[Any]] = field(default_factory=list)
+    parameters: Parameters | None = None
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    best_parameters: Parameters | None = None
+    ended_at: tuple[int, int] | None = None
+    train_scores: list[Score] = field(default_factory=list)
+    test: Score | None = None
+
+    @property
+    def losses(self) -> npt.NDArray[Any]:
+        """The loss of every batch, (steps,)."""
+        return np.concatenate(self.batch_losses) if self.batch_losses else np.empty(0)
+
+    def end(self, status: Status, parameters: Parameters) -> None:
+        """Close the record."""
+        self.status, self.parameters, self.best_parameters = status, parameters, None
+
+    def improved(self, loss: float, epoch: int, least: float) -> bool:
+        """Note a validation loss; whether it is better than the best so far by more than ``least``."""
+        if not loss < self.best_loss - least:
+            return False
+        self.best_loss, self.best_epoch = loss, epoch
+        return True

@@ -1,0 +1,228 @@
+"""The folder that a training leaves behind."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xpmlp._files import write_bytes, write_text
+from xpmlp.checkpoint import SavedNetwork, load_network, save_network
+from xpmlp.config import Config, OutputConfig, load_config
+from xpmlp.errors import RunFolderError
+from xpmlp.training.history import batch_losses_npy, epochs_csv, train_after_csv
+from xpmlp.training.outcome import Outcome
+from xpmlp.training.run import Run, Status
+
+FILES = (
+    "config.toml",
+    "run.json",
+    "epochs.csv",
+    "train_after.csv",
+    "batch_losses.npy",
+    "weights.safetensors",
+    "loss.png",
+    "loss.svg",
+    "epochs.png",
+)
+"""What a run folder holds."""
+
+RUNS = "runs"
+"""Where the folder of a grid holds a run folder for each of its runs, named by its number."""
+
+SUMMARY = "summary.csv"
+"""What the folder of a grid holds besides."""
+
+
+def prepare(folder: Path, output: OutputConfig, *, overwrite: bool) -> None:
+    """Refuse what cannot be written, before any work is done for it; nothing is made yet.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds something and ``overwrite`` is not set, is no folder, or cannot be looked into.
+    BackendError
+        If TensorBoard's files are asked for and their writer is not installed.
+    """
+    if output.tensorboard:
+        from xpmlp.tensorboard import check_installed
+
+        check_installed()
+    _check_free(folder, overwrite=overwrite)
+
+
+def _check_free(folder: Path, *, overwrite: bool) -> None:
+    try:
+        exists, is_folder = folder.exists(), folder.is_dir()
+        occupied = is_folder and any(folder.iterdir())
+    except OSError as error:  # no permission to look, a name that is too long
+        raise RunFolderError(f"the run folder {folder} cannot be used: {error.strerror}.") from error
+    if exists and not is_folder:
+        raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
+    if occupied and not overwrite:
+        raise RunFolderError(
+            f"the run folder {folder} is not empty: choose another with --out, or replace it with --overwrite."
+        )
+
+
+def claim(folder: Path, *, overwrite: bool) -> None:
+    """Make a folder ready to be written to, once the data are there and before the training begins.
+
+    Raises
+    ------
+    RunFolderError
+        As `prepare`, or if it cannot be made or written to.
+    """
+    _check_free(folder, overwrite=overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"the run folder {folder} cannot be made: {error.strerror}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise RunFolderError(f"the run folder {folder} cannot be written to: choose another with --out.")
+
+
+def write(folder: Path, outcome: Outcome) -> None:
+    """Write all numbers of a run, each file whole or not at all; ``run.json``, last, says that they are there.
+
+    Raises
+    ------
+    RunFolderError
+        If the disk is full or the folder cannot be written to.
+    """
+    with explained(folder):
+        # of what is overwritten: never a mixture of two
+        for name in (*FILES, SUMMARY):
+            if name != "config.toml":
+                (folder / name).unlink(missing_ok=True)
+        remove_members(folder)
+        write_text(folder / "config.toml", outcome.config.to_toml())
+        write_text(folder / "epochs.csv", epochs_csv([outcome.run]))
+        if (after := train_after_csv([outcome.run])) is not None:
+            write_text(folder / "train_after.csv", after)
+        write_bytes(folder / "batch_losses.npy", batch_losses_npy(outcome.run.losses))
+        save_network(folder / "weights.safetensors", outcome.network)
+        facts = {"name": outcome.config.name, **outcome.facts, **run_facts(outcome.run)}
+        write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+
+
+def draw(folder: Path, output: OutputConfig) -> None:
+    """Draw what the config's ``[output]`` asks for, from the numbers in a folder.
+
+    Raises
+    ------
+    RunFolderError
+        If the disk is full or the folder cannot be written to.
+    """
+    with explained(folder):
+        if output.plots:
+            from xpmlp.plots import draw_run
+
+            draw_run(folder)
+        if output.tensorboard:
+            from xpmlp.tensorboard import write_events
+
+            write_events(folder)
+
+
+def remove_members(folder: Path) -> None:
+    """Remove the runs of the grid that is in a folder, and what was not finished of them; nothing else is touched."""
+    if (runs := folder / RUNS).is_dir():
+        for path in runs.iterdir():
+            if path.name.removeprefix(".").isdecimal():
+                shutil.rmtree(path)
+        if not any(runs.iterdir()):
+            runs.rmdir()
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn an operating system's error into a sentence about a run folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFolderError(f"the run folder {folder} cannot be written: {error.strerror or error}.") from error
+
+
+def read(folder: Path, run: str | None = None) -> tuple[Config, SavedNetwork]:
+    """The config and the network of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of one run, or of a grid.
+    run : str, optional
+        Which run of a grid: its number, or ``best``: that with the lowest validation loss (test, training loss where
+        there is none).
+
+    Raises
+    ------
+    RunFolderError, ConfigError
+        If it is not a run folder, or damaged, or there is no such run.
+    """
+    if not folder.is_dir():
+        raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
+    if (folder / RUNS).is_dir():
+        folder = _member(folder, run)
+    elif run is not None:
+        raise RunFolderError(f"{folder} holds a single run: leave out --run.")
+    if not (folder / "config.toml").is_file():
+        raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
+    return load_config(folder / "config.toml"), load_network(folder / "weights.safetensors")
+
+
+def _member(folder: Path, run: str | None) -> Path:
+    """The folder of one run of a grid."""
+    members = {int(path.name): path for path in (folder / RUNS).iterdir() if path.name.isdecimal()}
+    if not members:
+        raise RunFolderError(f"{folder} holds no run that was finished: train it again.")
+    allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
+    if run is None:
+        raise RunFolderError(f"{folder} holds {len(members)} runs: {allowed}.")
+    if run == "best":
+        return members[min(members, key=lambda number: _deciding_loss(members[number]))]
+    if not run.isdecimal() or int(run) not in members:
+        raise RunFolderError(f"{folder} holds no run {run!r}: {allowed}.")
+    return members[int(run)]
+
+
+def _deciding_loss(folder: Path) -> float:
+    """What a run's weights are judged by; infinity if they have no such figure."""
+    try:
+        facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        last = None if facts["status"] == Status.DIVERGED else facts["final"]  # older than the weights that were kept
+        final, test = facts["best"] or last or {}, facts["test"] or {}
+        figures = (final.get("validation_loss"), test.get("loss"), final.get("train_loss"))
+        return next((float(figure) for figure in figures if figure is not None), math.inf)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(f"{folder / 'run.json'} cannot be read: {error}.") from error
+
+
+def _finite(figures: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity and no NaN: such figures become null."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """What ``run.json`` says of a run: how it ended, its settings and its final figures."""
+    last = run.epochs[-1] if run.epochs else None
+    facts: dict[str, Any] = {
+        "status": str(run.status),
+        **run.settings._asdict(),
+        "epochs": len(run.epochs),
+        "steps": len(run.losses),
+        "final": None if last is None else _finite(last._asdict()),
+        "best": _finite(run.epochs[run.best_epoch - 1]._asdict()) if run.best_epoch else None,
+        "test": None if run.test is None else _finite(run.test._asdict()),
+    }
+    if run.ended_at is not None:
+        facts["diverged_at"] = {"epoch": run.ended_at[0], "step": run.ended_at[1]}
+    return facts

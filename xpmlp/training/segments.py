@@ -1,0 +1,52 @@
+"""How an epoch is cut into segments of steps."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+
+class Segment(NamedTuple):
+    """A stretch of an epoch that one fold takes: ``steps`` batches of ``batch`` examples.
+
+    Attributes
+    ----------
+    start : int
+        The position of its first example in the epoch's order.
+    steps, batch : int
+    """
+
+    start: int
+    steps: int
+    batch: int
+
+    @property
+    def examples(self) -> int:
+        """How many examples it visits."""
+        return self.steps * self.batch
+
+    def cut(self, order: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Its part of an epoch's order (n,), as batches (steps, batch)."""
+        return order[self.start : self.start + self.examples].reshape(self.steps, self.batch)
+
+
+def segments(examples: int, batch_size: int, longest: int | None = None) -> list[Segment]:
+    """Cut an epoch into segments: full batches first, then the shorter tail as a segment of its own.
+
+    All but the last of the full batches' segments have ``longest`` steps, so that an epoch has at most three shapes
+    and every epoch the same ones: what a compiler has to see is bounded.
+
+    Parameters
+    ----------
+    examples, batch_size : int
+    longest : int, optional
+        The most steps in a segment; no bound where not given.
+    """
+    full = examples // batch_size
+    length = longest or max(full, 1)
+    result = [Segment(first * batch_size, min(length, full - first), batch_size) for first in range(0, full, length)]
+    tail = examples - full * batch_size
+    if tail:
+        result.append(Segment(full * batch_size, 1, tail))
+    return result

@@ -1,0 +1,180 @@
+"""`train`: from a config to a trained network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xpmlp._typing import Array
+from xpmlp.backend import Backend, Choice, resolve
+from xpmlp.config import BackendConfig, Config, DataConfig
+from xpmlp.data import Dataset, load
+from xpmlp.errors import ConfigError, DivergenceError
+from xpmlp.training import run_folder
+from xpmlp.training.history import History
+from xpmlp.training.loop import train_block
+from xpmlp.training.outcome import Timing, outcome_of
+from xpmlp.training.problem import Problem
+from xpmlp.training.reporter import Reporter
+from xpmlp.training.run import Run, RunSettings, Status
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training gave.
+
+    Attributes
+    ----------
+    parameters : list of (weights (n_in, n_out), biases (1, n_out))
+        The trained network, arrays of the config's backend, on its device.
+    history : History
+        The figures of every epoch and batch, as NumPy arrays.
+    run_dir : Path or None
+        The run folder, if one was asked for.
+    run : Run
+        The record: how it ended, early stopping, the score on the test set.
+    backend : Backend
+    """
+
+    parameters: list[tuple[Array, Array]]
+    history: History
+    run_dir: Path | None
+    run: Run
+    backend: Backend
+
+
+def train(
+    config: Config,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Train the network that a config describes.
+
+    Prints nothing, and writes nothing unless ``out`` is given.
+
+    Parameters
+    ----------
+    config : Config
+        From `xpmlp.load_config`, or built from its sections.
+    out : path, optional
+        The run folder to write.
+    overwrite : bool
+        Replace what a run has left in that folder.
+    reporter : Reporter, optional
+        Hears of the chosen backend, of every segment and of every epoch.
+    should_stop : () -> bool
+        Asked before each segment of steps; where it says so, the training ends with what there is.
+
+    Returns
+    -------
+    result : Result
+
+    Raises
+    ------
+    ConfigError
+        If the config has a grid of runs; see `xpmlp.train_grid`.
+    BackendError
+        If the config's backend, device or dtype cannot be had.
+    DataError
+        If the data set cannot be read.
+    RunFolderError
+        If the folder is in the way or cannot be written.
+    DivergenceError
+        If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
+    """
+    if config.grid.is_grid:
+        raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
+    reporter = reporter or Reporter()
+    choice = resolve_configured(config.backend)
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        run_folder.prepare(folder, config.output, overwrite=overwrite)
+    started = time.perf_counter()
+    dataset = load_data(config.data, quiet=reporter.quiet)
+    loading = time.perf_counter() - started
+    if folder is not None:
+        run_folder.claim(folder, overwrite=overwrite)
+    problem = Problem(config, dataset, choice.backend)
+    reporter.prepared(choice, dataset, problem.sizes)
+    with choice.backend.session(config.train.batch_size):
+        (run,), training = train_to_the_end(problem, [RunSettings.of(config.train)], reporter, should_stop)
+        if folder is not None:
+            run_folder.write(folder, outcome_of(problem, run, Timing(loading, training)))
+    reporter.end()
+    if folder is not None:
+        run_folder.draw(folder, config.output)
+    if run.status is Status.DIVERGED:
+        raise DivergenceError(_divergence(run, folder))
+    parameters = [(layer.weights, layer.biases) for layer in run.parameters or []]
+    return Result(parameters, History.of([run]), folder, run, choice.backend)
+
+
+def train_to_the_end(
+    problem: Problem, settings: Sequence[RunSettings], reporter: Reporter, should_stop: Callable[[], bool]
+) -> tuple[list[Run], float]:
+    """Train a block, and evaluate the test set where the config says so.
+
+    Parameters
+    ----------
+    problem, settings, reporter, should_stop
+        See `xpmlp.training.loop.train_block`; the backend's session is the caller's.
+
+    Returns
+    -------
+    runs : list of Run
+    seconds : float
+        Of the training, without the test.
+    """
+    started = time.perf_counter()
+    runs = train_block(problem, settings, reporter, should_stop)
+    problem.backend.synchronize()
+    seconds = time.perf_counter() - started
+    if problem.config.data.split != "validation":
+        for run in runs:
+            if run.status in (Status.FINISHED, Status.STOPPED_EARLY):
+                _evaluate_test(problem, run)
+    return runs, seconds
+
+
+def resolve_configured(settings: BackendConfig) -> Choice:
+    """The backend that a config's ``[backend]`` names."""
+    return resolve(settings.name, settings.device, settings.dtype, fused=settings.fused, threads=settings.threads)
+
+
+def load_data(data: DataConfig, *, quiet: bool = True) -> Dataset:
+    """The data set that a config's ``[data]`` names; ``quiet`` draws no progress bar where it is downloaded."""
+    return load(
+        data.name,
+        split=data.split,
+        root=data.root,
+        path=data.path,
+        target=data.target,
+        features=data.features,
+        validation_size=data.validation_size,
+        test_fraction=data.test_fraction,
+        seed=data.seed,
+        standardize=data.standardize,
+        quiet=quiet,
+    )
+
+
+def _evaluate_test(problem: Problem, run: Run) -> None:
+    """Open the test set, once, at the end."""
+    if problem.dataset.test is not None and run.parameters is not None:
+        examples = problem.inference.to_device(problem.dataset.test, problem.dataset.n_classes)
+        (run.test,) = problem.inference.evaluate(run.parameters, examples)
+
+
+def _divergence(run: Run, folder: Path | None) -> str:
+    assert run.ended_at is not None
+    epoch, step = run.ended_at
+    kept = "" if folder is None else f" The last finite weights are in {folder / 'weights.safetensors'}."
+    return (
+        f"the loss or a weight stopped being finite in epoch {epoch}, at step {step}: try a lower train.learning_rate "
+        f"(it was {run.settings.learning_rate:g}), or scale the features (data.standardize).{kept}"
+    )
