@@ -1,0 +1,80 @@
+"""Work that goes wrong, for a test to put in the place of the scheduler's: functions that other processes can import.
+
+The file with the block's data lies in a folder of the test's own; marks that are left there tell one attempt from the
+next.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from xpmlp.grid.block import train_one
+from xpmlp.grid.plan import Block
+from xpmlp.training import Reporter
+from xpmlp.training.outcome import Outcome
+
+UNLUCKY = 1
+"""The number of the run that something happens to."""
+
+
+def die_once(block: Block, threads: int | None) -> list[Outcome]:
+    """Train, but the first time that the unlucky run is tried, the process is killed in the middle of it."""
+    return _train(block, threads, _killer() if _first_attempt(block) else _go_on)
+
+
+def die_always(block: Block, threads: int | None) -> list[Outcome]:
+    """Train, but each process that tries the unlucky run is killed in the middle of it."""
+    _first_attempt(block)
+    return _train(block, threads, _killer() if _is_unlucky(block) else _go_on)
+
+
+def fail(block: Block, threads: int | None) -> list[Outcome]:
+    """Train, but the unlucky run raises an error."""
+    _first_attempt(block)
+    if _is_unlucky(block):
+        raise ArithmeticError("the dice fell off the table")
+    return _train(block, threads, _go_on)
+
+
+def attempts(folder: Path) -> int:
+    """How often the unlucky run was tried."""
+    return len(list(folder.glob("attempt-*")))
+
+
+def _train(block: Block, threads: int | None, should_stop: Callable[[], bool]) -> list[Outcome]:
+    return train_one(block, threads, Reporter(), should_stop)
+
+
+def _go_on() -> bool:
+    return False
+
+
+def _killer() -> Callable[[], bool]:
+    """What is asked before each segment of steps, and kills the process the third time."""
+    calls = count(1)
+
+    def kill() -> bool:
+        if next(calls) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    return kill
+
+
+def _is_unlucky(block: Block) -> bool:
+    return any(member.number == UNLUCKY for member in block.members)
+
+
+def _first_attempt(block: Block) -> bool:
+    """Whether this is the unlucky run, tried for the first time; every attempt leaves a mark."""
+    if not _is_unlucky(block):
+        return False
+    assert block.config.data.path is not None
+    folder = block.config.data.path.parent
+    before = attempts(folder)
+    (folder / f"attempt-{before}").touch()
+    return before == 0

@@ -1,0 +1,110 @@
+"""What a grid consists of: its runs, and the blocks in which those of equal shapes are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby, product
+from typing import Any, NamedTuple
+
+from xpmlp.config import GRID_AXES, Config, GridConfig
+from xpmlp.training.run import RunSettings
+
+STACKING = ("learning_rate", "weight_decay", "momentum")
+"""The axes that runs of one block may differ in; the others change shapes or code."""
+
+
+class Member(NamedTuple):
+    """One run of a grid.
+
+    Attributes
+    ----------
+    number : int
+        From 0, in the order of the grid: the last axis varies fastest, and the seeds faster still.
+    point : dict
+        The value of each axis that varies.
+    config : Config
+        By which it could be trained alone.
+    """
+
+    number: int
+    point: dict[str, Any]
+    config: Config
+
+
+class Block(NamedTuple):
+    """Runs that are trained together.
+
+    Attributes
+    ----------
+    number : int
+    config : Config
+        What they have in common; its seed, learning rate, weight decay and momentum are the first run's.
+    members : tuple of Member
+    """
+
+    number: int
+    config: Config
+    members: tuple[Member, ...]
+
+    @property
+    def settings(self) -> list[RunSettings]:
+        """What tells its runs apart."""
+        return [RunSettings.of(member.config.train) for member in self.members]
+
+    @property
+    def label(self) -> str:
+        """Its runs, for messages: ``run 3`` or ``runs 3, 4, 5``."""
+        numbers = ", ".join(str(member.number) for member in self.members)
+        return f"run{'s' if len(self.members) > 1 else ''} {numbers}"
+
+
+def members_of(config: Config) -> list[Member]:
+    """All runs of a config's grid: every combination of its lists, with each seed.
+
+    Parameters
+    ----------
+    config : Config
+
+    Returns
+    -------
+    members : list of Member
+        One, with an empty point, for a config without a grid.
+    """
+    grid = config.grid
+    axes = {name: getattr(grid, name) for name in GRID_AXES if getattr(grid, name)}
+    members: list[Member] = []
+    for values in product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        for seed in range(config.train.seed, config.train.seed + grid.runs):
+            members.append(Member(len(members), point, _alone(config, point, seed)))
+    return members
+
+
+def blocks_of(members: Iterable[Member], width: int) -> list[Block]:
+    """Cut runs into blocks of at most ``width`` that differ in nothing but what can be stacked."""
+    blocks: list[Block] = []
+    ordered = sorted(members, key=lambda member: (_shape(member), member.number))
+    for _, group in groupby(ordered, key=_shape):
+        alike = tuple(group)
+        for start in range(0, len(alike), width):
+            blocks.append(Block(len(blocks), alike[start].config, alike[start : start + width]))
+    return blocks
+
+
+def _alone(config: Config, point: dict[str, Any], seed: int) -> Config:
+    """The config of one run: the grid's values in the places that they vary."""
+    updates: dict[str, dict[str, Any]] = {"model": {}, "train": {"seed": seed}}
+    for name, value in point.items():
+        updates[GRID_AXES[name]][name] = value
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update=updates["model"]),
+            "train": config.train.model_copy(update=updates["train"]),
+            "grid": GridConfig(),
+        }
+    )
+
+
+def _shape(member: Member) -> str:
+    """What runs of one block must have in common, as text that sorts."""
+    return repr([(name, value) for name, value in member.point.items() if name not in STACKING])

@@ -1,0 +1,234 @@
+"""Blocks as futures: one after another here, over local processes, or over a Dask cluster, by the same loop."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures.process import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.synchronize import Event
+
+from xpmlp.errors import BackendError
+from xpmlp.grid.block import train_one
+from xpmlp.grid.plan import Block
+from xpmlp.training.outcome import Outcome
+from xpmlp.training.reporter import Reporter
+
+RETRIES = 2
+"""How often a block whose worker died is tried again, alone in a fresh process."""
+
+POLL = 0.2
+"""Seconds between two looks at whether the user wants to stop."""
+
+Done = Callable[[Block, list[Outcome]], None]
+
+
+def run_here(
+    blocks: Iterable[Block], reporter: Reporter, should_stop: Callable[[], bool], done: Done
+) -> dict[int, str]:
+    """Train blocks one after another in this process.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+    reporter : Reporter
+        Hears of every segment.
+    should_stop : () -> bool
+    done : (block, outcomes) -> None
+        Called with each block that is done.
+
+    Returns
+    -------
+    failures : dict
+        The error of each block, by number, that raised one.
+    """
+    failures = {}
+    for block in blocks:
+        if should_stop():
+            break
+        try:
+            outcomes = train_one(block, None, reporter, should_stop)
+        except Exception as error:  # whatever it is, the other blocks go on
+            failures[block.number] = _words(error)
+        else:
+            done(block, outcomes)
+    return failures
+
+
+def run_in_processes(
+    blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: Done
+) -> dict[int, str]:
+    """Train blocks over local processes.  A process that dies is replaced, and its block tried again.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+    workers : int
+    threads : int, optional
+        CPU threads of each process, where the config leaves them open.
+    should_stop, done
+        As in `run_here`.
+
+    Returns
+    -------
+    failures : dict
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and GPU state
+    stop = context.Event()
+
+    def pool() -> Executor:
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(stop,))
+
+    def poll() -> bool:
+        if should_stop():
+            stop.set()  # blocks under way end as interrupted, and give what they have
+        return stop.is_set()
+
+    failures: dict[int, str] = {}
+    lost = _drain(pool, blocks, workers, threads, poll, done, failures)
+    for block in lost:
+        if poll():
+            break
+        # one at a time, so that a block whose process dies again takes no other with it
+        for _ in range(RETRIES):
+            if not _drain(pool, [block], 1, threads, poll, done, failures):
+                break
+        else:
+            failures[block.number] = f"its process died {RETRIES + 1} times (out of memory?)"
+    return failures
+
+
+def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: Done) -> dict[int, str]:
+    """Train blocks on the workers of a Dask cluster, which itself retries those whose worker died.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+    scheduler : str
+        Its address, as ``tcp://host:8786``.
+    should_stop, done
+        As in `run_here`.
+
+    Returns
+    -------
+    failures : dict
+
+    Raises
+    ------
+    BackendError
+        If Dask is not installed or the scheduler does not answer.
+    """
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise BackendError(
+            f"grid.scheduler = {scheduler!r} needs Dask: install it with `pip install 'xpmlp[dask]'`."
+        ) from error
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise BackendError(f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}.") from error
+    queue = list(blocks)
+    failures: dict[int, str] = {}
+
+    def pool() -> Executor:
+        return client.get_executor(pure=False)
+
+    with client:
+        lost = _drain(pool, queue, len(queue), 1, should_stop, done, failures, KilledWorker)
+        for block in lost:
+            if should_stop():
+                break
+            # Dask blames all blocks that a worker held when it died: alone, only the one whose fault it is dies again
+            if _drain(pool, [block], 1, 1, should_stop, done, failures, KilledWorker):
+                failures[block.number] = "its worker died each time (out of memory?)"
+    return failures
+
+
+def _drain(
+    pool: Callable[[], Executor],
+    blocks: Iterable[Block],
+    window: int,
+    threads: int | None,
+    should_stop: Callable[[], bool],
+    done: Done,
+    failures: dict[int, str],
+    given_up: type[Exception] = BrokenExecutor,
+) -> list[Block]:
+    """Train blocks on an executor, at most ``window`` at a time, a fresh one whenever it breaks.
+
+    Returns those lost with it, and those that the executor has ``given_up`` because their worker died.
+    """
+    queue, lost = deque(blocks), []
+    while queue:
+        running: dict[Future[list[Outcome]], Block] = {}
+        broken = False
+        with pool() as executor:
+            while (queue or running) and not broken:
+                while queue and len(running) < window:
+                    try:
+                        with _interrupt_held():
+                            running[executor.submit(_work, queue[0], threads)] = queue[0]
+                    except BrokenExecutor:  # a process has died since the last look: its block is among the running
+                        broken = True
+                        break
+                    queue.popleft()
+                finished, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    block = running.pop(future)
+                    try:
+                        outcomes = future.result()
+                    except BrokenExecutor:
+                        broken = True
+                        lost.append(block)
+                    except given_up:
+                        lost.append(block)
+                    except CancelledError:
+                        if not should_stop():
+                            failures[block.number] = "it was given up by the cluster: its scheduler has gone"
+                    except Exception as error:  # whatever it is, the other blocks go on
+                        failures[block.number] = _words(error)
+                    else:
+                        done(block, outcomes)
+                if should_stop():
+                    queue.clear()
+                    for future in running:
+                        future.cancel()
+        lost.extend(running.values())
+    return lost
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Hold Ctrl-C back while a process may be started: it inherits that, and so starts undisturbed."""
+    if os.name == "nt":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_stop: Event | None = None
+"""In a worker process: set when the user wants to stop."""
+
+
+def _start_worker(stop: Event) -> None:
+    """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(block: Block, threads: int | None) -> list[Outcome]:
+    return train_one(block, threads, Reporter(), lambda: _stop is not None and _stop.is_set())

@@ -1,0 +1,160 @@
+"""What a grid has shown: means and standard deviations over the seeds, for each combination of its values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from xpmlp.grid.plan import Member
+from xpmlp.training.run import Run, Status
+
+FIGURES = (
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "test_loss",
+    "test_accuracy",
+)
+"""What is summarised, as far as there is any."""
+
+
+class Statistic(NamedTuple):
+    """A figure over several seeds.
+
+    Attributes
+    ----------
+    mean : float
+    deviation : float or None
+        The sample's standard deviation (divided by n - 1); ``None`` for a single run.
+    """
+
+    mean: float
+    deviation: float | None
+
+
+class Summary(NamedTuple):
+    """One combination of a grid's values.
+
+    Attributes
+    ----------
+    point : dict
+        The value of each axis that varies.
+    runs : int
+        How many runs are counted: those that ended with finite figures.
+    diverged : int
+    figures : dict of Statistic
+        By the names in `FIGURES`; of the last epoch, or the best with early stopping.
+    """
+
+    point: dict[str, Any]
+    runs: int
+    diverged: int
+    figures: dict[str, Statistic]
+
+
+def summarize(members: Sequence[Member], runs: Sequence[Run]) -> list[Summary]:
+    """Summarise runs by their point of the grid.
+
+    Parameters
+    ----------
+    members, runs : sequences
+        Of the same length and order.
+
+    Returns
+    -------
+    summaries : list of Summary
+        In the order of the grid.
+    """
+    groups: dict[str, list[tuple[Member, Run]]] = {}
+    for member, run in zip(members, runs, strict=True):
+        groups.setdefault(repr(member.point), []).append((member, run))
+    return [_summary(group) for group in groups.values()]
+
+
+def _summary(group: list[tuple[Member, Run]]) -> Summary:
+    counted = [figures_of(run) for _, run in group if run.status is not Status.DIVERGED]
+    counted = [figures for figures in counted if figures]
+    names = [name for name in FIGURES if counted and all(name in figures for figures in counted)]
+    return Summary(
+        group[0][0].point,
+        len(counted),
+        sum(run.status is Status.DIVERGED for _, run in group),
+        {name: _statistic([figures[name] for figures in counted]) for name in names},
+    )
+
+
+def figures_of(run: Run) -> dict[str, float]:
+    """A run's final figures by the names in `FIGURES`: those of its last epoch, or of its best if that was kept."""
+    if not run.epochs:
+        return {}
+    row = run.epochs[(run.best_epoch or len(run.epochs)) - 1]
+    figures = {name: getattr(row, name) for name in FIGURES if getattr(row, name, None) is not None}
+    if run.test is not None:
+        figures |= {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy}
+    return figures
+
+
+def deciding_figure(figures: dict[str, Any]) -> str | None:
+    """The figure by which runs are compared, the lower the better: the validation loss if there is one."""
+    return next((name for name in ("validation_loss", "test_loss", "train_loss") if name in figures), None)
+
+
+def best(summaries: Sequence[Summary]) -> int | None:
+    """The index of the best combination, by the mean of its deciding figure."""
+    means = [
+        summary.figures[name].mean if (name := deciding_figure(summary.figures)) else math.inf for summary in summaries
+    ]
+    finite = [index for index, mean in enumerate(means) if math.isfinite(mean)]
+    return min(finite, key=lambda index: means[index], default=None)
+
+
+def summary_csv(summaries: Sequence[Summary]) -> str:
+    """The text of ``summary.csv``: the axes, the number of runs, and mean and deviation of each figure."""
+    axes = list(summaries[0].point)
+    names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*axes, "runs", "diverged", *(f"{name}_{part}" for name in names for part in ("mean", "std"))])
+    for summary in summaries:
+        cells = [summary.figures.get(name, (None, None)) for name in names]
+        values = [summary.point[axis] for axis in axes]
+        writer.writerow([*values, summary.runs, summary.diverged, *(part for cell in cells for part in cell)])
+    return text.getvalue()
+
+
+def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str]]]:
+    """The same for a person: header and rows, figures as ``0.1398 ± 0.0067``."""
+    axes = list(summaries[0].point)
+    names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
+    header = [*(axis.replace("_", " ") for axis in axes), "runs", *(name.replace("_", " ") for name in names)]
+    rows = []
+    for summary in summaries:
+        diverged = f" ({summary.diverged} diverged)" if summary.diverged else ""
+        figures = [_text(summary.figures[name]) if name in summary.figures else "-" for name in names]
+        rows.append([*(point_text(summary.point[axis]) for axis in axes), f"{summary.runs}{diverged}", *figures])
+    return header, rows
+
+
+def _statistic(values: list[float]) -> Statistic:
+    return Statistic(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+
+def short(value: Any) -> str:
+    """A value for a person: four decimals of a figure, or four digits of a huge one."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3e}"
+
+
+def point_text(value: Any) -> str:
+    """A value of an axis as a person would write it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _text(statistic: Statistic) -> str:
+    return short(statistic.mean) + ("" if statistic.deviation is None else f" ± {short(statistic.deviation)}")
