@@ -1,0 +1,44 @@
+"""The configs of the report's parts: files that `xpmlp train` takes, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xpmlp
+from xpmlp.config import Config, load_config
+from xpmlp.errors import ConfigError
+
+_PACKAGE = Path(xpmlp.__file__).parent
+
+_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+"""Where the shipped configs are: within an installed package, or beside it in a checkout."""
+
+
+def report_config(name: str) -> Path:
+    """The file of a part's config.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there: the installation is not whole.
+    """
+    for folder in _FOLDERS:
+        if (file := folder / "report" / f"{name}.toml").is_file():
+            return file
+    raise ConfigError(f"the config of the report's {name} is missing in {_FOLDERS[0]}: install xpmlp again.")
+
+
+def load_report_config(name: str, backend: str | None, overrides: Mapping[str, Any]) -> Config:
+    """A part's config, without run plots (the report draws its own), on another backend if one is named.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or there is no such backend.
+    """
+    values = {"output.plots": False, **overrides}
+    if backend is not None:
+        values |= {"backend.name": backend, "backend.device": "none"}
+    return load_config(report_config(name), values)

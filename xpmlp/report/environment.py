@@ -1,0 +1,42 @@
+"""The machine and the versions that the report was computed with."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from xpmlp._version import __version__
+
+
+@lru_cache(maxsize=1)
+def environment() -> dict[str, str]:
+    """What figures and times may depend on, apart from the backend: a name and a text for each."""
+    return {
+        "processor": _processor(),
+        "cores": str(_cores()),
+        "system": f"{platform.system()}, {platform.machine()}",
+        "Python": platform.python_version(),
+        "xpmlp": __version__,
+        "NumPy": np.__version__,
+        "SciPy": version("scipy"),
+    }
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    """The processor's product name where the system tells it (Linux), else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

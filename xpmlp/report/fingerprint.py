@@ -1,0 +1,71 @@
+"""What a finished part depends on, as one hash: where it is the same, nothing has to be computed again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import xpmlp
+from xpmlp.backend import resolve
+from xpmlp.config import Config
+from xpmlp.report.environment import environment
+from xpmlp.report.part import Part
+
+_SHOWING = ("cli", "plots", "report")
+"""The packages whose code changes no number."""
+
+
+def fingerprint(part: Part, config: Config | None, quick: bool, needed: Mapping[str, str]) -> str:
+    """The SHA-256 of everything that decides a part's numbers and its time.
+
+    That is the code that computes, the part's config, the machine and the versions, and the parts that it needs.
+    The data need no hash: the published sets are checked against theirs, the others are generated.
+
+    Parameters
+    ----------
+    part : Part
+    config : Config or None
+    quick : bool
+    needed : dict of str
+        The fingerprints of the parts that it needs.
+    """
+    parts = {
+        "part": part.name,
+        "code": [_core_code(), _module_code(part.compute.__module__)],
+        "config": None if config is None else config.to_toml(),
+        "backend": None if config is None else _version(config),
+        "quick": quick,
+        "environment": environment(),
+        "needs": dict(needed),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _version(config: Config) -> str:
+    settings = config.backend
+    return resolve(settings.name, settings.device, settings.dtype).backend.version
+
+
+@lru_cache(maxsize=1)
+def _core_code() -> str:
+    """The hash of the package's code, without that which only shows."""
+    root = Path(xpmlp.__file__).parent
+    files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in _SHOWING)
+    return _hash(files)
+
+
+def _module_code(name: str) -> str:
+    file = sys.modules[name].__file__
+    assert file is not None
+    return _hash([Path(file)])
+
+
+def _hash(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.read_bytes())
+    return total.hexdigest()

@@ -1,0 +1,42 @@
+"""The CSV files that every number of the page can be traced to."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._files import write_text
+
+Columns = dict[str, npt.NDArray[np.float64]]
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table, whole or not at all; numbers in full precision, ``None`` as an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path) -> Columns:
+    """The columns of a table of numbers, each (rows,) float64; an empty cell is NaN."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    table = np.array([[float(cell or "nan") for cell in row] for row in rows]).reshape(len(rows), len(header))
+    return {name: table[:, column] for column, name in enumerate(header)}
+
+
+def by_run(columns: Columns, name: str) -> npt.NDArray[np.float64]:
+    """A column of a table with a row for each run and epoch, as (epochs, runs), NaN where a run has no row."""
+    runs, run = np.unique(columns["run"], return_inverse=True)
+    epoch = columns["epoch"].astype(int) - 1
+    table = np.full((int(epoch.max()) + 1, len(runs)), np.nan)
+    table[epoch, run] = columns[name]
+    return table

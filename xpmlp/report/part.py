@@ -1,0 +1,158 @@
+"""A part of the report: what it computes, how it is shown, and the record that a finished one leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpmlp._files import write_text
+from xpmlp.config import Config
+from xpmlp.grid import GridReporter
+from xpmlp.report.comparison import Comparison
+from xpmlp.report.document import Block
+
+RECORD = "part.json"
+"""The file that says that a part's folder is whole; it is written last."""
+
+
+class Interrupted(Exception):  # noqa: N818  (no error: what is finished is kept)
+    """The user wants to stop, and a part is not finished."""
+
+
+class Done(NamedTuple):
+    """A finished part.
+
+    Attributes
+    ----------
+    name : str
+    folder : Path
+        With the files that its numbers are in.
+    results : dict
+        What is said of it, of JSON's types.
+    seconds : float
+        How long it took.
+    finished : str
+        When it was finished, in local time.
+    """
+
+    name: str
+    folder: Path
+    results: dict[str, Any]
+    seconds: float
+    finished: str
+
+    def source(self, file: str) -> str:
+        """The path of one of its files from the page's folder."""
+        return f"{self.name}/{file}"
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a part is given to compute with.
+
+    Attributes
+    ----------
+    folder : Path
+        Its own, empty.
+    config : Config or None
+        Its file in configs/report, if it has one.
+    quick : bool
+        Whether it is the small version.
+    needed : dict of Done
+        The parts that it needs, by name.
+    reporter : GridReporter
+        Hears of trainings.
+    should_stop : () -> bool
+    """
+
+    folder: Path
+    config: Config | None
+    quick: bool
+    needed: Mapping[str, Done] = field(default_factory=dict)
+    reporter: GridReporter = field(default_factory=GridReporter)
+    should_stop: Callable[[], bool] = _never
+
+    @property
+    def settings(self) -> Config:
+        """The config of a part that has one."""
+        assert self.config is not None
+        return self.config
+
+
+class Shown(NamedTuple):
+    """What a part has to show.
+
+    Attributes
+    ----------
+    blocks : list of Block
+    comparisons : list of Comparison
+    """
+
+    blocks: list[Block]
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the report.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder, and on the command line.
+    title : str
+    compute : (Work) -> results
+        Writes the part's files and returns what is said of it; raises `Interrupted` when asked to stop.
+    show : (Done, quick) -> Shown
+        Draws the figures from the files.
+    config : str or None
+        Its file in configs/report, without the ending.
+    needs : tuple of str
+        The parts that must be finished before.
+    quick : dict
+        What the small version changes in the config.
+    aliases : tuple of str
+        Other names of it on the command line.
+    beside : bool
+        Whether it keeps one core busy for a while, and is computed in a process beside the others.
+    """
+
+    name: str
+    title: str
+    compute: Callable[[Work], dict[str, Any]]
+    show: Callable[[Done, bool], Shown]
+    config: str | None = None
+    needs: tuple[str, ...] = ()
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    beside: bool = False
+
+
+def write_record(done: Done, fingerprint: str) -> None:
+    """Say that a part is finished, and what it depends on."""
+    record = {
+        "name": done.name,
+        "fingerprint": fingerprint,
+        "seconds": done.seconds,
+        "finished": done.finished,
+        "results": done.results,
+    }
+    write_text(done.folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def read_record(folder: Path, name: str, fingerprint: str) -> Done | None:
+    """The finished part in ``folder``; ``None`` if there is none, or it depends on something else."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if record["fingerprint"] != fingerprint:
+            return None
+        return Done(name, folder, dict(record["results"]), float(record["seconds"]), str(record["finished"]))
+    except (OSError, ValueError, KeyError, TypeError):  # not there or damaged: it is computed again
+        return None

@@ -1,0 +1,54 @@
+"""The parts of the report, each a module that computes it and shows it."""
+
+from __future__ import annotations
+
+from xpmlp.errors import ConfigError
+from xpmlp.report.part import Part
+from xpmlp.report.parts import beyond, figure1, figure2, figure3, final, questions, shapes, table1, table4
+
+PARTS = (
+    questions.PART,
+    table1.PART,
+    figure1.PART,
+    shapes.PART,
+    figure2.PART,
+    figure3.PART,
+    table4.PART,
+    final.PART,
+    beyond.PART,
+)
+"""All parts, in the order of the page."""
+
+# Table 4 has all cores to itself.  After it, Figure 1 keeps one core busy about as long as the rest does another.
+COMPUTING_ORDER = (
+    questions.PART,
+    table1.PART,
+    shapes.PART,
+    table4.PART,
+    figure1.PART,
+    figure2.PART,
+    figure3.PART,
+    final.PART,
+    beyond.PART,
+)
+"""All parts, in the order in which they are computed."""
+
+
+def named_parts(names: list[str] | None) -> list[Part]:
+    """The parts with these names, or aliases, in the order of the page; all of them for ``None``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no part of a name, or no name.
+    """
+    if names is None:
+        return list(PARTS)
+    known = {name: part for part in PARTS for name in (part.name, *part.aliases)}
+    if not names:
+        raise ConfigError(f"--only names no part: choose among {', '.join(known)}.")
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"the report has no part {name!r}: choose among {', '.join(known)}.")
+    wanted = {known[name].name for name in names}
+    return [part for part in PARTS if part.name in wanted]

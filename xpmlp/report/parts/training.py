@@ -1,0 +1,43 @@
+"""Training within a part: into its folder, and ended with it when the user wants to stop."""
+
+from __future__ import annotations
+
+from xpmlp.config import Config
+from xpmlp.grid import GridResult, train_grid
+from xpmlp.report.part import Interrupted, Work
+from xpmlp.training import Result, Status, train
+
+RUN = "run"
+"""The run folder within a part's folder."""
+
+
+def train_run(work: Work, config: Config) -> Result:
+    """Train one network.
+
+    Raises
+    ------
+    Interrupted
+        If it was asked to stop.
+    XpmlpError
+        As `xpmlp.train`.
+    """
+    result = train(config, work.folder / RUN, reporter=work.reporter, should_stop=work.should_stop)
+    if result.run.status is Status.INTERRUPTED:
+        raise Interrupted
+    return result
+
+
+def train_runs(work: Work, config: Config) -> GridResult:
+    """Train a grid of networks.
+
+    Raises
+    ------
+    Interrupted
+        If it was asked to stop.
+    XpmlpError
+        As `xpmlp.train_grid`.
+    """
+    result = train_grid(config, work.folder / RUN, reporter=work.reporter, should_stop=work.should_stop)
+    if work.should_stop() or any(run.status is Status.INTERRUPTED for run in result.runs):
+        raise Interrupted
+    return result

@@ -1,0 +1,112 @@
+"""`write_report`: from nothing, or from what an interrupted one has left, to the whole page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from xpmlp._files import write_text
+from xpmlp.errors import RunFolderError
+from xpmlp.report.comparison import Comparison
+from xpmlp.report.html import html
+from xpmlp.report.markdown import markdown
+from xpmlp.report.page import make_page
+from xpmlp.report.part import Done
+from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
+from xpmlp.report.schedule import ReportReporter, Schedule
+from xpmlp.training.run_folder import explained
+
+MARK = "report.json"
+"""The file by which a folder is known as a report's: in no other is anything replaced."""
+
+
+class Report(NamedTuple):
+    """What was written.
+
+    Attributes
+    ----------
+    page : Path
+        The HTML file.
+    done : dict of Done
+        All parts that are on it, by name.
+    comparisons : list of Comparison
+    """
+
+    page: Path
+    done: dict[str, Done]
+    comparisons: list[Comparison]
+
+
+def write_report(
+    out: str | Path,
+    *,
+    only: Sequence[str] | None = None,
+    quick: bool = False,
+    backend: str | None = None,
+    reporter: ReportReporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Compute the parts of the report that are missing in a folder, and write its page.
+
+    Where it takes worker processes, a script has to call this under ``if __name__ == "__main__":``, as for every use
+    of `multiprocessing`.
+
+    Parameters
+    ----------
+    out : path
+        A folder that is empty, new, or a report's.
+    only : sequence of str, optional
+        Names of parts; they are computed with what they need.  The page shows all that are finished.
+    quick : bool
+        The small version.
+    backend : str, optional
+        For all parts but those in plain Python, instead of their configs' own.
+    reporter : ReportReporter, optional
+    should_stop : () -> bool
+
+    Returns
+    -------
+    report : Report
+
+    Raises
+    ------
+    ConfigError, BackendError, DataError
+        If there is no such part or backend, or the data cannot be had.
+    RunFolderError
+        If the folder holds something else, or cannot be written to.
+    Interrupted
+        If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
+    """
+    names = [part.name for part in named_parts(None if only is None else list(only))]
+    folder = Path(out)
+    schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
+    _claim(folder)
+    with explained(folder):
+        schedule.run(names, reporter or ReportReporter(), should_stop)
+        done = schedule.finished()
+        page, comparisons = make_page(PARTS, done, folder, quick=quick, backend=schedule.backend_in_words)
+        write_text(folder / "report.md", markdown(page))
+        write_text(folder / "report.html", html(page))
+    return Report(folder / "report.html", done, comparisons)
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder a report's.
+
+    Raises
+    ------
+    RunFolderError
+        If it holds something else, is no folder, or cannot be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / MARK).is_file():
+            if any(folder.iterdir()):
+                raise RunFolderError(
+                    f"the folder {folder} is not empty, and is not a report's: choose another with --out."
+                )
+            write_text(folder / MARK, json.dumps({"program": "xpmlp report"}) + "\n")
