@@ -13,6 +13,7 @@ import numpy.typing as npt
 from xpmlp._typing import Parameters
 from xpmlp.config import Config, TrainConfig
 from xpmlp.training.inference import Score
+from xpmlp.training.segments import Segment
 
 
 class RunSettings(NamedTuple):
@@ -67,6 +68,42 @@ class Status(StrEnum):
 
 
 @dataclass
+class UnderWay:
+    """What a run has done of the epoch that is under way.
+
+    Attributes
+    ----------
+    steps, examples : int
+    loss_sum : float
+        The examples' losses, each as its batch met it.
+    correct : int
+        Examples that were predicted right.
+    """
+
+    steps: int = 0
+    examples: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+
+    def add(self, segment: Segment, losses: npt.NDArray[Any], correct: npt.NDArray[Any]) -> None:
+        """Count a trained segment: the mean loss (steps,) and the number of correct predictions (steps,)."""
+        self.steps += segment.steps
+        self.examples += segment.examples
+        self.loss_sum += float(losses.sum(dtype=np.float64)) * segment.batch
+        self.correct += int(correct.sum())
+
+    @property
+    def loss(self) -> float:
+        """The mean loss of the examples so far."""
+        return self.loss_sum / self.examples
+
+    @property
+    def accuracy(self) -> float:
+        """The part of the examples so far that was predicted right."""
+        return self.correct / self.examples
+
+
+@dataclass
 class Run:
     """The record of a run, filled in by the training loop.
 
@@ -74,6 +111,8 @@ class Run:
     ----------
     settings : RunSettings
     status : Status
+    under_way : UnderWay
+        The epoch that is under way, as far as it has come.
     epochs : list of EpochRow
     batch_losses : list of (steps,)
         The mean loss of every batch, one array for each segment.
@@ -90,6 +129,7 @@ class Run:
 
     settings: RunSettings
     status: Status = Status.RUNNING
+    under_way: UnderWay = field(default_factory=UnderWay)
     epochs: list[EpochRow] = field(default_factory=list)
     batch_losses: list[npt.NDArray[Any]] = field(default_factory=list)
     parameters: Parameters | None = None

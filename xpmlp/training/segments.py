@@ -31,7 +31,7 @@ class Segment(NamedTuple):
         return order[self.start : self.start + self.examples].reshape(self.steps, self.batch)
 
 
-def segments(examples: int, batch_size: int, longest: int | None = None) -> list[Segment]:
+def segments(examples: int, batch_size: int, longest: int | None = None, *, done: int = 0) -> list[Segment]:
     """Cut an epoch into segments: full batches first, then the shorter tail as a segment of its own.
 
     All but the last of the full batches' segments have ``longest`` steps, so that an epoch has at most three shapes
@@ -42,11 +42,15 @@ def segments(examples: int, batch_size: int, longest: int | None = None) -> list
     examples, batch_size : int
     longest : int, optional
         The most steps in a segment; no bound where not given.
+    done : int
+        Examples of the epoch that were visited before: only the rest is cut.
     """
-    full = examples // batch_size
+    full = (examples - done) // batch_size
     length = longest or max(full, 1)
-    result = [Segment(first * batch_size, min(length, full - first), batch_size) for first in range(0, full, length)]
-    tail = examples - full * batch_size
+    result = [
+        Segment(done + first * batch_size, min(length, full - first), batch_size) for first in range(0, full, length)
+    ]
+    tail = examples - done - full * batch_size
     if tail:
-        result.append(Segment(full * batch_size, 1, tail))
+        result.append(Segment(examples - tail, 1, tail))
     return result

@@ -1,0 +1,127 @@
+"""A training that stands still: state out, state in.
+
+Between two segments all that a training will do follows from a `Snapshot`, the config and the data.  The orders of
+the examples and the learning rates are recomputed from the seed and the records, not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Parameters
+from xpmlp.backend import Backend
+from xpmlp.training.run import Run, Status
+from xpmlp.training.step import TrainingState
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A block of runs between two segments of steps, all of it on the host and sharing no memory with the training.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that is under way, from 1; how far it is, the runs' ``under_way`` say.  One more than were trained
+        where they all are.
+    state : TrainingState
+        Parameters and optimiser state of the runs that have not ended, stacked if they are several.
+    runs : list of Run
+        The records of all runs; those that have not ended have the status ``RUNNING``.
+    seconds : float
+        How long it took to get there.
+    """
+
+    epoch: int
+    state: TrainingState
+    runs: list[Run]
+    seconds: float
+
+    @property
+    def running(self) -> list[Run]:
+        """The runs that have not ended."""
+        return [run for run in self.runs if run.status is Status.RUNNING]
+
+    @property
+    def steps_under_way(self) -> int:
+        """Steps done of the epoch that is under way."""
+        return max((run.under_way.steps for run in self.running), default=0)
+
+    @property
+    def steps(self) -> int:
+        """Steps done since the beginning, by the run that has done the most."""
+        return max(len(run.losses) for run in self.runs)
+
+
+def take_snapshot(backend: Backend, epoch: int, state: TrainingState, runs: Sequence[Run], seconds: float) -> Snapshot:
+    """Copy a block to the host; the training may go on afterwards.
+
+    Parameters
+    ----------
+    backend : Backend
+    epoch : int
+        The epoch that is under way, from 1.
+    state : TrainingState
+        On the device.
+    runs : sequence of Run
+    seconds : float
+    """
+    return Snapshot(epoch, to_host(backend, state), [_record(backend, run) for run in runs], seconds)
+
+
+def restore(backend: Backend, snapshot: Snapshot) -> tuple[TrainingState, list[Run]]:
+    """A snapshot's state and records on a device, of whichever backend, as fresh arrays; the snapshot stays as it is.
+
+    Returns
+    -------
+    state : TrainingState
+    runs : list of Run
+    """
+    runs = [
+        replace(
+            run,
+            under_way=replace(run.under_way),
+            epochs=list(run.epochs),
+            batch_losses=list(run.batch_losses),
+            train_scores=list(run.train_scores),
+            parameters=to_device(backend, run.parameters),
+            best_parameters=to_device(backend, run.best_parameters),
+        )
+        for run in snapshot.runs
+    ]
+    return to_device(backend, snapshot.state), runs
+
+
+def to_host(backend: Backend, tree: Any) -> Any:
+    """A copy of a tree of device arrays as NumPy arrays."""
+    return map_leaves(backend.to_numpy, tree)
+
+
+def to_device(backend: Backend, tree: Any) -> Any:
+    """A tree of NumPy arrays as fresh device arrays: floats in the backend's dtype, integers as they are."""
+
+    def move(leaf: Any) -> Any:
+        if np.issubdtype(leaf.dtype, np.floating):
+            return backend.parameters(leaf)
+        return backend.copy(backend.asarray(leaf))
+
+    return map_leaves(move, tree)
+
+
+def _record(backend: Backend, run: Run) -> Run:
+    """A copy of a run's record that the training will not change, its weights on the host."""
+    parameters: Parameters | None = to_host(backend, run.parameters)
+    best: Parameters | None = to_host(backend, run.best_parameters)
+    return replace(
+        run,
+        under_way=replace(run.under_way),
+        epochs=list(run.epochs),
+        batch_losses=list(run.batch_losses),
+        train_scores=list(run.train_scores),
+        parameters=parameters,
+        best_parameters=best,
+    )
