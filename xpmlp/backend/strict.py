@@ -1,4 +1,4 @@
-"""array-api-strict: the standard and nothing but the standard, with devices that refuse to mix.
+"""array-api-strict: the newest standard that it knows and nothing but the standard, with devices that refuse to mix.
 
 For checking, not for speed.  ``device1`` imitates a GPU: its arrays refuse to become NumPy arrays by themselves.
 """
@@ -52,8 +52,14 @@ class StrictBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """Let overflows pass as they do on other backends: the training loop looks for what is not finite."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        """The standard without what it makes optional: boolean indexing, data-dependent shapes, extensions.
+
+        Overflows pass as they do on other backends: the training loop looks for what is not finite.
+        """
+        minimal = self.xp.ArrayAPIStrictFlags(
+            boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
+        )
+        with minimal, np.errstate(over="ignore", invalid="ignore"):
             yield
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
