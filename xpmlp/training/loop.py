@@ -14,27 +14,28 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Layer, Parameters
-from xpmlp.init import batch_order
-from xpmlp.optim import Hyperparameters, ScheduleSettings, schedules
-from xpmlp.training.problem import Problem
+from xpmlp._typing import Parameters
+from xpmlp.optim import Hyperparameters
+from xpmlp.training.course import Course
 from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.step import Constants, TrainingState, take_rows
+from xpmlp.training.task import Task
 
 
 def train_block(
-    problem: Problem,
+    task: Task,
     settings: Sequence[RunSettings],
     reporter: Reporter,
     should_stop: Callable[[], bool],
+    course: Course | None = None,
 ) -> list[Run]:
     """Train runs of equal shapes together, inside the backend's session.
 
     Parameters
     ----------
-    problem : Problem
+    task : Task
         What they have in common.
     settings : sequence of RunSettings
         One for each run.
@@ -42,13 +43,15 @@ def train_block(
         Hears of every segment and epoch.
     should_stop : () -> bool
         Asked before each segment; where it says so, the runs end as interrupted, with the weights they have.
+    course : Course, optional
+        Where first weights, orders of examples and learning rates come from, if not from the config alone.
 
     Returns
     -------
     runs : list of Run
         Ended, in the order of ``settings``.
     """
-    block = _Block(problem, settings, reporter)
+    block = _Block(task, settings, reporter, course or Course(task))
     block.train(should_stop)
     return [lap.run for lap in block.laps]
 
@@ -89,23 +92,21 @@ class _Lap:
 class _Block:
     """Runs in training: their records, and the stacked arrays of those that are still active."""
 
-    def __init__(self, problem: Problem, settings: Sequence[RunSettings], reporter: Reporter) -> None:
-        self.problem, self.backend, self.reporter = problem, problem.backend, reporter
-        self.plan = problem.config.train
+    def __init__(self, task: Task, settings: Sequence[RunSettings], reporter: Reporter, course: Course) -> None:
+        self.task, self.backend, self.reporter, self.course = task, task.backend, reporter, course
+        self.plan = task.plan
         self.laps = [_Lap(Run(one)) for one in settings]
         self.active = list(self.laps)
-        self.examples = len(problem.dataset.train)
-        self.segments = segments(self.examples, self.plan.batch_size, self.plan.segment_steps)
+        self.segments = segments(task.n_examples, self.plan.batch_size, self.plan.segment_steps)
         self.steps = sum(segment.steps for segment in self.segments)
-        parameters = self._initial_parameters()
-        self.state = TrainingState(parameters, problem.optimizer.init(parameters))
+        self.state = course.initial_state(settings)
 
     def train(self, should_stop: Callable[[], bool]) -> None:
         """Train until every run has ended."""
         self.reporter.begin(self.plan.epochs, self.steps)
         for epoch in range(1, self.plan.epochs + 1):
             for lap in self.active:
-                lap.begin(self._order(lap.run, epoch), self._learning_rate(lap.run, epoch))
+                lap.begin(self.course.order(lap.run, epoch), self.course.learning_rate(lap.run, epoch))
             for segment in self.segments:
                 if should_stop():
                     self._leave(range(len(self.active)), Status.INTERRUPTED)
@@ -118,33 +119,6 @@ class _Block:
             if not self.active:
                 return
         self._leave(range(len(self.active)), Status.FINISHED)
-
-    def _initial_parameters(self) -> Parameters:
-        runs = [self.problem.initial_parameters(lap.run.settings.seed) for lap in self.laps]
-        if len(runs) == 1:
-            stacked = [Layer(*layer) for layer in runs[0]]
-        else:
-            stacked = [
-                Layer(*(np.stack(leaf) for leaf in zip(*layers, strict=True))) for layers in zip(*runs, strict=True)
-            ]
-        fresh: Parameters = self.backend.parameters(stacked)
-        return fresh
-
-    def _order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        if not self.plan.shuffle:
-            return np.arange(self.examples)
-        return batch_order(run.settings.seed, epoch, self.examples)
-
-    def _learning_rate(self, run: Run, epoch: int) -> float:
-        settings = ScheduleSettings(
-            run.settings.learning_rate,
-            self.plan.epochs,
-            self.examples,
-            self.plan.power_t,
-            self.plan.tol,
-            self.plan.n_iter_no_change,
-        )
-        return schedules[self.plan.schedule](settings, epoch - 1, [row.train_loss for row in run.epochs])
 
     def _hyperparameters(self) -> Hyperparameters:
         """The active runs' hyperparameters: floats for one run, (runs, 1, 1) arrays for a stack."""
@@ -164,15 +138,13 @@ class _Block:
 
     def _train_segment(self, epoch: int, segment: Segment) -> None:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
-        xp, examples = self.backend.xp, self.problem.train_examples
+        xp = self.backend.xp
         stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
-        rows = self.backend.asarray(
-            (stacked if len(self.active) > 1 else stacked[:, 0]).astype(self.backend.index_dtype_name, copy=False)
-        )
+        rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
         labels = take_rows(self.backend.ops, examples.labels, rows)
         before = self.backend.copy(self.state.parameters)
         self.state, (loss, decided) = self.backend.scan(
-            self.problem.training_step, self.state, (rows, labels), Constants(examples, self._hyperparameters())
+            self.task.training_step, self.state, (rows, labels), Constants(examples, self._hyperparameters())
         )
         losses, correct = (
             self.backend.to_numpy(output).reshape(segment.steps, len(self.active))
@@ -199,14 +171,14 @@ class _Block:
 
     def _end_epoch(self, epoch: int) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
-        examples = self.problem.validation_examples
+        examples = self.task.validation_examples
         scores = (
             [None] * len(self.active)
             if examples is None
-            else self.problem.inference.evaluate(self.state.parameters, examples)
+            else self.task.inference.evaluate(self.state.parameters, examples)
         )
         if self.plan.evaluate_train:
-            after = self.problem.inference.evaluate(self.state.parameters, self.problem.train_examples)
+            after = self.task.inference.evaluate(self.state.parameters, self.task.train_examples)
             for lap, train_score in zip(self.active, after, strict=True):
                 lap.run.train_scores.append(train_score)
         stopped = []
@@ -215,7 +187,9 @@ class _Block:
             row = EpochRow(epoch, lap.loss, lap.accuracy, loss, accuracy, lap.learning_rate)
             lap.run.epochs.append(row)
             self.reporter.epoch(self.laps.index(lap), row)
-            if self.plan.patience is not None and loss is not None:
+            if self.course.epoch_ended(lap.run, self.state):
+                stopped.append(column)
+            elif self.plan.patience is not None and loss is not None:
                 if lap.run.improved(loss, epoch, self.plan.min_improvement):
                     lap.run.best_parameters = self._one(self.state.parameters, column)
                 elif epoch - lap.run.best_epoch >= self.plan.patience:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from xpmlp._typing import Array
 from xpmlp.backend import Backend, Step
-from xpmlp.config import Config
+from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
 from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
@@ -74,6 +76,21 @@ class Problem:
         """The validation part on the device, or ``None`` where nothing is held out."""
         part = self.dataset.validation
         return None if part is None else self.inference.to_device(part, self.dataset.n_classes)
+
+    @property
+    def plan(self) -> TrainConfig:
+        """The config's ``[train]``."""
+        return self.config.train
+
+    @property
+    def n_examples(self) -> int:
+        """How many examples are trained on."""
+        return len(self.dataset.train)
+
+    def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
+        """The row numbers ``order`` (steps, [runs,] batch) on the device, and all training examples."""
+        rows = self.backend.asarray(order.astype(self.backend.index_dtype_name, copy=False))
+        return rows, self.train_examples
 
     def initial_parameters(self, seed: int) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
         """The weights (n_in, n_out) and biases (1, n_out) that a run with this seed begins with, on the host."""
