@@ -25,9 +25,10 @@ def fold(backend: Backend, problem: Problem, name: str) -> Any:
     def step(state: Any, batch: Any, constants: Any) -> Any:
         (rows,), (x, labels, classes, hyperparameters) = batch, constants
         activations = nn.forward(ops, state[0], ops.xp.take(x, rows, axis=0), HIDDEN)
-        loss = nn.losses["softmax"]
+        loss = nn.losses["cross_entropy"]
         targets = loss.encode(ops, ops.xp.take(labels, rows, axis=0), classes, x.dtype)
-        values, delta = loss.value_and_delta(ops, activations[-1], targets)
+        values = loss.value(ops, activations[-1], targets)
+        delta = loss.delta(ops, activations[-1], targets)
         deltas = nn.backward(ops, state[0], activations, delta, HIDDEN)
         state = optimizer.update(ops, *state, activations, deltas, float(rows.shape[0]), hyperparameters)
         return state, (values, loss.decide(ops, activations[-1]))

@@ -35,14 +35,14 @@ def test_segments_cover_an_epoch(examples: int, batch: int, longest: int | None)
 def test_every_example_is_visited_once_an_epoch(shuffle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = small_problem(epochs=3, segment_steps=3, seed=5, shuffle=shuffle)
     visited: list[Any] = []
-    scan = problem.backend.scan
+    fold = problem.backend.fold
 
-    def recording(step: Any, state: Any, batches: Any, constants: Any) -> Any:
-        if step is problem.training_step:
+    def recording(folded: Any, state: Any, batches: Any, constants: Any, ahead: int) -> Any:
+        if folded is problem.training_fold:
             visited.extend(batches[0].ravel())
-        return scan(step, state, batches, constants)
+        return fold(folded, state, batches, constants, ahead)
 
-    monkeypatch.setattr(problem.backend, "scan", recording)
+    monkeypatch.setattr(problem.backend, "fold", recording)
     train_runs(problem)
     orders = [batch_order(5, epoch, EXAMPLES) if shuffle else np.arange(EXAMPLES) for epoch in (1, 2, 3)]
     np.testing.assert_array_equal(visited, np.concatenate(orders))

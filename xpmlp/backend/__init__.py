@@ -7,7 +7,7 @@
 ======================== ==================================================================
 """
 
-from xpmlp.backend.base import Backend, DTypeName, Step
+from xpmlp.backend.base import Backend, DTypeName, Fold, Step
 from xpmlp.backend.registry import NAMES, Choice, Report, probe, resolve
 
-__all__ = ["NAMES", "Backend", "Choice", "DTypeName", "Report", "Step", "probe", "resolve"]
+__all__ = ["NAMES", "Backend", "Choice", "DTypeName", "Fold", "Report", "Step", "probe", "resolve"]

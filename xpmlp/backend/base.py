@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,24 @@ DTypeName = Literal["float32", "float64"]
 
 Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
+
+
+class Fold(NamedTuple):
+    """A step with what can be done for many steps at once, before and after it.
+
+    Attributes
+    ----------
+    prepare : (batches, constants) -> prepared
+        Tuples of arrays with a common first axis, one entry a step; does to each step what it would do to it alone.
+    step : Step
+        Gets one step of what is prepared.
+    conclude : (prepared, outputs, constants) -> results
+        Makes of the outputs of many steps what is kept of them: tuples of arrays with the same first axis.
+    """
+
+    prepare: Callable[[tuple[Array, ...], Any], tuple[Array, ...]]
+    step: Step
+    conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
 
 
 class Backend(ABC):
@@ -46,6 +64,9 @@ class Backend(ABC):
         The library's version.
     is_accelerator : bool
         Whether arrays live outside the host's memory.
+    ahead_bytes : int
+        How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
+        beside the weights.
     """
 
     name: ClassVar[str]
@@ -56,6 +77,7 @@ class Backend(ABC):
     ops: Ops
     version: str
     is_accelerator: bool = False
+    ahead_bytes: int = 400_000
     index_dtype_name: Literal["int32", "int64"] = "int64"
 
     def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None) -> None:
@@ -146,10 +168,35 @@ class Backend(ABC):
         outputs : tuple of (steps, ...)
         """
         collected = []
-        for index in range(batches[0].shape[0]):
-            state, outputs = step(state, tuple(series[index, ...] for series in batches), constants)
+        for batch in zip(*map(self.xp.unstack, batches), strict=True):
+            state, outputs = step(state, batch, constants)
             collected.append(outputs)
         return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
+
+    def fold(
+        self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
+    ) -> tuple[Any, tuple[Array, ...]]:
+        """Fold a step over batches that are prepared, and whose outputs are concluded, for ``ahead`` steps at once.
+
+        Parameters
+        ----------
+        fold : Fold
+        state, batches, constants
+            As in `scan`.
+        ahead : int
+            At least 1.  Bounds the memory that prepared batches take; the results do not depend on it.
+
+        Returns
+        -------
+        state : tree of arrays
+        results : tuple of (steps, ...)
+        """
+        concluded = []
+        for first in range(0, batches[0].shape[0], ahead):
+            prepared = fold.prepare(tuple(series[first : first + ahead, ...] for series in batches), constants)
+            state, outputs = self.scan(fold.step, state, prepared, constants)
+            concluded.append(fold.conclude(prepared, outputs, constants))
+        return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
 
     def free_memory(self) -> int | None:
         """Free bytes on an accelerator; ``None`` on a CPU, or where the library cannot tell."""

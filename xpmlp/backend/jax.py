@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend, Step
+from xpmlp.backend.base import Backend, Fold, Step
 from xpmlp.errors import BackendError
 
 
@@ -35,6 +35,7 @@ class JaxBackend(Backend):
         self.is_accelerator = self.device.platform != "cpu"
         self.device_name = self.device.device_kind if self.is_accelerator else "cpu"
         self._compiled: dict[Step, Any] = {}
+        self._whole: dict[Fold, Step] = {}
         self._outputs: tuple[Array, ...] = ()
         with self._precision():
             if jnp.zeros(1, dtype=self.dtype_name, device=self.device).dtype != self.dtype_name:
@@ -90,6 +91,20 @@ class JaxBackend(Backend):
         """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape."""
         state, self._outputs = self.compiled(step)(state, batches, constants)
         return state, self._outputs
+
+    def fold(
+        self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
+    ) -> tuple[Any, tuple[Array, ...]]:
+        """Fold a step in one compiled program.  The compiler fuses what comes before and after with the step."""
+        if fold not in self._whole:
+
+            def whole(state: Any, batch: tuple[Array, ...], constants: Any) -> Any:
+                prepared = fold.prepare(batch, constants)
+                state, outputs = fold.step(state, prepared, constants)
+                return state, fold.conclude(prepared, outputs, constants)
+
+            self._whole[fold] = whole
+        return self.scan(self._whole[fold], state, batches, constants)
 
     def compiled(self, step: Step) -> Any:
         """The jitted fold of ``step``; its ``_cache_size()`` tells how many shapes it was compiled for."""

@@ -38,7 +38,7 @@ class NumpyBackend(Backend):
             super()
             ._fused_ops()
             ._replace(
-                softmax_cross_entropy=_softmax_cross_entropy,
+                softmax=_softmax,
                 subtract_product=_in_place_update(self.dtype_name),
                 subtract_sum=_subtract_sum,
             )
@@ -86,16 +86,12 @@ def _in_place_update(dtype_name: str) -> Any:
     return subtract_product
 
 
-def _softmax_cross_entropy(logits: Array, targets: Array) -> tuple[Array, Array]:
+def _softmax(logits: Array) -> Array:
     """The pure definition by ufuncs alone: for small batches NumPy's reducing functions cost more than the sums."""
-    shifted = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    total = np.add.reduce(exponentials, axis=-1, keepdims=True)
-    exponentials /= total
-    exponentials -= targets
-    shifted -= np.log(total)
-    shifted *= targets
-    return -np.add.reduce(shifted, axis=-1), exponentials
+    probabilities = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    np.exp(probabilities, out=probabilities)
+    probabilities /= np.add.reduce(probabilities, axis=-1, keepdims=True)
+    return probabilities
 
 
 def _subtract_sum(biases: Array, delta: Array) -> Array:

@@ -25,8 +25,8 @@ class Ops(NamedTuple):
         ``x`` ([runs,] batch, n_in), ``weights`` ([runs,] n_in, n_out), ``biases`` ([runs,] 1, n_out).
     sigmoid : (x) -> 1 / (1 + exp(-x))
         May overwrite ``x``.
-    softmax_cross_entropy : (logits, targets) -> (loss ([runs,] batch), delta ([runs,] batch, n_out))
-        Leaves ``logits`` and ``targets`` as they are.
+    softmax : (logits) -> probabilities ([runs,] batch, n_out)
+        A fresh array.
     multiply_transposed : (delta, weights) -> delta @ weights.T
         What a layer's delta sends back to the layer before; a fresh array.
     subtract_product : (weights, activation, delta) -> weights - activation.T @ delta
@@ -38,7 +38,7 @@ class Ops(NamedTuple):
     xp: Namespace
     affine: Callable[[Array, Array, Array], Array]
     sigmoid: Callable[[Array], Array]
-    softmax_cross_entropy: Callable[[Array, Array], tuple[Array, Array]]
+    softmax: Callable[[Array], Array]
     multiply_transposed: Callable[[Array, Array], Array]
     subtract_product: Callable[[Array, Array, Array], Array]
     subtract_sum: Callable[[Array, Array], Array]
@@ -50,7 +50,7 @@ def pure_ops(xp: Namespace) -> Ops:
         xp=xp,
         affine=affine,
         sigmoid=partial(sigmoid, xp),
-        softmax_cross_entropy=partial(softmax_cross_entropy, xp),
+        softmax=partial(softmax, xp),
         multiply_transposed=partial(multiply_transposed, xp),
         subtract_product=partial(subtract_product, xp),
         subtract_sum=partial(subtract_sum, xp),
@@ -76,36 +76,14 @@ def sigmoid(xp: Namespace, x: Array) -> Array:
     return result
 
 
-def softmax_cross_entropy(xp: Namespace, logits: Array, targets: Array) -> tuple[Array, Array]:
-    """Cross-entropy of softmax against target probabilities, and its derivative by the logits.
+def softmax(xp: Namespace, logits: Array) -> Array:
+    """Probabilities of the classes, ``exp(o_i) / sum_j exp(o_j)``: ([runs,] batch, n_out), a fresh array.
 
-    With ``y = softmax(o)``: ``loss = log(sum_j exp(o_j)) - sum_j t_j o_j`` and ``delta_j = y_j - t_j``.  The largest
-    logit is subtracted first (log-sum-exp), so that no exponential overflows and the logarithm is of at least 1.
-
-    Parameters
-    ----------
-    logits : ([runs,] batch, n_out)
-    targets : ([runs,] batch, n_out)
-        Probabilities that sum to one for each example: one-hot for a class.
-
-    Returns
-    -------
-    loss : ([runs,] batch)
-        In nats, per example.
-    delta : ([runs,] batch, n_out)
-        Per example, not divided by the batch size.
-
-    References
-    ----------
-    Bishop, Pattern Recognition and Machine Learning (2006), sections 4.3.4 and 5.2; derived in docs/gradients.md.
+    The largest logit is subtracted first, so that no exponential overflows and their sum is at least 1.
     """
-    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
-    exponentials = xp.exp(shifted)
-    total = xp.sum(exponentials, axis=-1, keepdims=True)
-    loss = xp.sum(targets * (xp.log(total) - shifted), axis=-1)
-    exponentials /= total
-    exponentials -= targets
-    return loss, exponentials
+    probabilities = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    probabilities /= xp.sum(probabilities, axis=-1, keepdims=True)
+    return probabilities
 
 
 def multiply_transposed(xp: Namespace, delta: Array, weights: Array) -> Array:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array, Parameters
-from xpmlp.backend import Backend, Step
+from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, Network, evaluation_step, prediction_step, take_rows
+from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold, take_rows
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
@@ -49,12 +49,12 @@ class Inference:
     backend: Backend
 
     @cached_property
-    def _evaluation_step(self) -> Step:
-        return evaluation_step(self.network, self.backend.ops)
+    def _evaluation(self) -> Fold:
+        return evaluation_fold(self.network, self.backend.ops, self.backend.dtype)
 
     @cached_property
-    def _prediction_step(self) -> Step:
-        return prediction_step(self.network, self.backend.ops)
+    def _prediction(self) -> Fold:
+        return prediction_fold(self.network, self.backend.ops, self.backend.dtype)
 
     def to_device(self, part: Part, n_classes: int) -> Examples:
         """Move a part of a data set to the device: integers in their storage type, others in the backend's."""
@@ -74,7 +74,7 @@ class Inference:
         xp = self.backend.xp
         total = examples.labels.shape[0]
         loss, correct = np.zeros(1), np.zeros(1)
-        for labels, (losses, decided) in self._fold(self._evaluation_step, parameters, examples, labelled=True):
+        for labels, (losses, decided) in self._fold(self._evaluation, parameters, examples, labelled=True):
             hits = decided == (labels if decided.ndim == 2 else labels[:, None, :])
             loss = loss + self.backend.to_numpy(xp.sum(losses, axis=(0, -1))).astype(np.float64)
             correct = correct + self.backend.to_numpy(xp.count_nonzero(hits, axis=(0, -1)))
@@ -96,13 +96,13 @@ class Inference:
         """
         width = parameters[-1].weights.shape[-1]
         part = Part(features, np.zeros(len(features), dtype=np.int64))
-        folded = self._fold(self._prediction_step, parameters, self.to_device(part, width), labelled=False)
+        folded = self._fold(self._prediction, parameters, self.to_device(part, width), labelled=False)
         return np.concatenate([self.backend.to_numpy(prediction).reshape(-1, width) for _, (prediction,) in folded])
 
     def _fold(
-        self, step: Step, parameters: Parameters, examples: Examples, *, labelled: bool
+        self, fold: Fold, parameters: Parameters, examples: Examples, *, labelled: bool
     ) -> Iterator[tuple[Array, tuple[Array, ...]]]:
-        """Fold a step over all examples in order: the labels (steps, batch) and the outputs of each segment."""
+        """Fold over all examples in order: the labels (steps, batch) and the outputs of each segment."""
         backend = self.backend
         parameters = backend.copy(parameters)  # what goes into a fold is dead
         numbers = np.arange(examples.labels.shape[0], dtype=backend.index_dtype_name)
@@ -110,5 +110,5 @@ class Inference:
             rows = backend.asarray(segment.cut(numbers))
             labels = take_rows(backend.ops, examples.labels, rows)
             batches = (rows, labels) if labelled else (rows,)
-            parameters, outputs = backend.scan(step, parameters, batches, examples)
+            parameters, outputs = backend.fold(fold, parameters, batches, examples, ahead=1)
             yield labels, outputs

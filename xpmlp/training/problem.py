@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.backend import Backend, Step
+from xpmlp.backend import Backend, Fold
 from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
 from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
 from xpmlp.training.inference import Inference
-from xpmlp.training.step import Examples, Network, training_step
+from xpmlp.training.step import Examples, Network, training_fold
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Problem:
         return Inference(self.network, self.backend)
 
     @cached_property
-    def training_step(self) -> Step:
+    def training_fold(self) -> Fold:
         """See `xpmlp.training.step`; one object, so that JAX compiles it once for each shape."""
-        return training_step(self.network, self.optimizer, self.backend.ops)
+        return training_fold(self.network, self.optimizer, self.backend.ops, self.backend.dtype)
 
     @cached_property
     def train_examples(self) -> Examples:

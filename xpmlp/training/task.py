@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.backend import Backend, Step
+from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.optim import Optimizer
 from xpmlp.training.inference import Inference
@@ -35,7 +35,7 @@ class Task(Protocol):
         """The network's evaluation on the same backend."""
 
     @property
-    def training_step(self) -> Step:
+    def training_fold(self) -> Fold:
         """See `xpmlp.training.step`; always the same object."""
 
     @property
