@@ -26,9 +26,14 @@ class Segment(NamedTuple):
         """How many examples it visits."""
         return self.steps * self.batch
 
+    @property
+    def end(self) -> int:
+        """The position after its last example."""
+        return self.start + self.examples
+
     def cut(self, order: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Its part of an epoch's order (n,), as batches (steps, batch)."""
-        return order[self.start : self.start + self.examples].reshape(self.steps, self.batch)
+        return order[self.start : self.end].reshape(self.steps, self.batch)
 
 
 def segments(examples: int, batch_size: int, longest: int | None = None, *, done: int = 0) -> list[Segment]:

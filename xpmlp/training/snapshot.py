@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,6 +55,16 @@ class Snapshot:
     def steps(self) -> int:
         """Steps done since the beginning, by the run that has done the most."""
         return max(len(run.losses) for run in self.runs)
+
+
+class Saver(Protocol):
+    """Whoever keeps snapshots: the training loop asks after each segment whether one is due."""
+
+    def due(self, *, epoch_ended: bool, steps: int) -> bool:
+        """Whether to take a snapshot now, ``steps`` after the beginning; without one, nothing is copied."""
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot: one that was due, or the last one before the training ends, however it does."""
 
 
 def take_snapshot(backend: Backend, epoch: int, state: TrainingState, runs: Sequence[Run], seconds: float) -> Snapshot:
