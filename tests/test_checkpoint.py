@@ -32,7 +32,7 @@ def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: A
     fields = {
         "parameters": parameters,
         "hidden": ("tanh",),
-        "loss": "softmax",
+        "loss": "cross_entropy",
         "classes": np.asarray(classes),
         "preprocessing": Preprocessing(scale=1 / 255),
         "feature_names": None,

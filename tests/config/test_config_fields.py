@@ -32,7 +32,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
-        "loss": "softmax",
+        "loss": "cross_entropy",
         "init": "glorot_uniform",
         "init_scale": 0.01,
     },
@@ -93,7 +93,7 @@ LITERALS = {
     ("backend", "dtype"): ["float32", "float64"],
     ("data", "split"): ["validation", "test", "three-way"],
     ("model", "activation"): ["sigmoid", "tanh", "relu", "identity"],
-    ("model", "loss"): ["softmax"],
+    ("model", "loss"): ["cross_entropy"],
     ("model", "init"): ["glorot_uniform", "glorot_normal", "he_normal", "normal"],
     ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam"],
     ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],

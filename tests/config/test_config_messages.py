@@ -42,7 +42,7 @@ MESSAGES = {
         'model.activation = "ReLU" is not allowed: give "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
     ),
     "[model]\nactivation = 1": ('model.activation = 1 is not allowed: give "sigmoid", "tanh", "relu" or "identity".'),
-    '[model]\nloss = "x"': 'model.loss = "x" is not allowed: give "softmax".',
+    '[model]\nloss = "x"': 'model.loss = "x" is not allowed: give "cross_entropy".',
     '[train]\nepochs = "3"': 'train.epochs = "3" is not allowed: give an integer of at least 1.',
     "[train]\nepochs = true": "train.epochs = true is not allowed: give an integer of at least 1.",
     "[train]\npatience = 0": 'train.patience = 0 is not allowed: give an integer of at least 1, or "none".',

@@ -26,7 +26,9 @@ def test_values(backend: Backend, logits: np.ndarray) -> None:
     accuracy = tolerance(backend, 1e-6, 1e-14)
     assert_close(loss, -np.sum(targets * scipy.special.log_softmax(logits, axis=-1), axis=-1), accuracy, backend)
     assert_close(delta, scipy.special.softmax(logits, axis=-1) - targets, accuracy, backend)
-    assert_close(nn.losses["softmax"].transform(backend.ops, o), scipy.special.softmax(logits, -1), accuracy, backend)
+    assert_close(
+        nn.losses["cross_entropy"].transform(backend.ops, o), scipy.special.softmax(logits, -1), accuracy, backend
+    )
     # neither argument was overwritten
     assert_close(o, logits, tolerance(backend, 1e-7, 0), backend)
     assert_close(t, targets, tolerance(backend, 1e-7, 0), backend)
@@ -92,12 +94,12 @@ def test_weighted_loss(backend: Backend) -> None:
 
 
 def test_labels(backend: Backend) -> None:
-    softmax = nn.losses["softmax"]
+    loss = nn.losses["cross_entropy"]
     labels = backend.asarray(np.asarray([[2, 0], [1, 1]]), backend.index_dtype)
     classes = backend.asarray(np.arange(3), backend.index_dtype)
-    targets = softmax.encode(backend.ops, labels, classes, backend.dtype)
+    targets = loss.encode(backend.ops, labels, classes, backend.dtype)
     assert_close(targets, np.eye(3)[[[2, 0], [1, 1]]], 0, backend)
     logits = backend.asarray([[[0.0, 1, 2], [0, 1, 2]], [[5, 6, 5], [-1, -2, -3]]], backend.dtype)
-    decided = softmax.decide(backend.ops, logits)
+    decided = loss.decide(backend.ops, logits)
     assert_lives_on(decided, backend)
     assert backend.to_numpy(decided).tolist() == [[2, 2], [1, 0]]

@@ -148,8 +148,8 @@ class ModelConfig(Section):
         [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
     )
     activation: Activation = Field("relu", description="The hidden layers' activation function.")
-    loss: Literal["softmax"] = Field(
-        "softmax", description="The loss with its output function: `softmax` is softmax with cross-entropy."
+    loss: Literal["cross_entropy"] = Field(
+        "cross_entropy", description="The loss with its output function: `cross_entropy` comes with softmax."
     )
     init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
         "glorot_uniform", description="How the first weights are drawn; biases begin at zero."

@@ -6,25 +6,31 @@
 `backward`               the derivative by every layer's pre-activation
 `gradients`              mean gradients from the two lists of factors
 `per_example_gradients`  each example's own gradients from the same factors
+`dropout_masks`          what dropout leaves of the hidden layers, by a counter hash
 `Ops`, `pure_ops`        the replaceable operations and their definitions
 ======================== ==========================================================================================
 """
 
 from xpmlp._typing import Layer, Parameters
 from xpmlp.nn.activations import Activation, activations
+from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
 from xpmlp.nn.losses import Loss, cross_entropy, losses, one_hot, softmax, weighted
 from xpmlp.nn.network import backward, forward, gradients, per_example_gradients
 from xpmlp.nn.ops import Ops, pure_ops
 
 __all__ = [
     "Activation",
+    "Counters",
     "Layer",
     "Loss",
+    "Mask",
     "Ops",
     "Parameters",
     "activations",
+    "as_int32",
     "backward",
     "cross_entropy",
+    "dropout_masks",
     "forward",
     "gradients",
     "losses",

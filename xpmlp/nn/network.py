@@ -12,10 +12,13 @@ from array_api_compat import array_namespace
 
 from xpmlp._typing import Array, Layer, Parameters
 from xpmlp.nn.activations import activations as activation_table
+from xpmlp.nn.dropout import Mask
 from xpmlp.nn.ops import Ops
 
 
-def forward(ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str]) -> list[Array]:
+def forward(
+    ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
+) -> list[Array]:
     """Run the network and keep what every layer saw.
 
     Parameters
@@ -27,34 +30,46 @@ def forward(ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str]) -
     x : ([runs,] batch, n_in)
     hidden : sequence of str
         The activation of each hidden layer, one fewer than there are layers; see ``xpmlp.nn.activations``.
+    masks : sequence of Mask or None, optional
+        What dropout leaves of each hidden layer's output; see ``xpmlp.nn.dropout``.
 
     Returns
     -------
     activations : list of arrays
-        ``[x, a1, ..., logits]``: the input of each layer, then the output, ([runs,] batch, width) each.
+        ``[x, a1, ..., logits]``: the input of each layer, after its mask, then the output, ([runs,] batch, width)
+        each.
 
     Raises
     ------
     ValueError
-        If the number of activations does not fit the number of layers.
+        If the number of activations, or of masks, does not fit the number of layers.
     """
     result = [x]
-    for layer, name in zip(parameters, [*hidden, "identity"], strict=True):
+    for layer, name, mask in zip(parameters, [*hidden, "identity"], _with_none(masks, hidden), strict=True):
         preactivation = ops.affine(result[-1], layer.weights, layer.biases)
-        result.append(activation_table[name].function(ops, preactivation))
+        activation = activation_table[name].function(ops, preactivation)
+        if mask is not None:
+            activation *= mask.factors
+        result.append(activation)
     return result
 
 
 def backward(
-    ops: Ops, parameters: Parameters, activations: list[Array], delta: Array, hidden: Sequence[str]
+    ops: Ops,
+    parameters: Parameters,
+    activations: list[Array],
+    delta: Array,
+    hidden: Sequence[str],
+    masks: Sequence[Mask | None] = (),
 ) -> list[Array]:
     """Carry the derivative of the loss by the logits back to every layer.
 
-    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(a_l)``.
+    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(a_l)``, and times the mask's
+    factors where there is one.
 
     Parameters
     ----------
-    parameters, hidden
+    parameters, hidden, masks
         As in `forward`.
     activations : list of arrays
         What `forward` returned.
@@ -67,12 +82,21 @@ def backward(
         ``dL/dz`` of each layer from input to output, per example and unscaled, ([runs,] batch, n_out of the layer).
         With ``activations`` they are the factors of the gradients.
     """
-    deltas = [delta]
+    deltas, masks = [delta], _with_none(masks, hidden)
     for index in range(len(parameters) - 1, 0, -1):
         upstream = ops.multiply_transposed(deltas[-1], parameters[index].weights)
-        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, activations[index]))
+        activation, mask = activations[index], masks[index - 1]
+        if mask is not None:
+            upstream *= mask.factors
+            activation = activation * mask.keep  # as it was before the mask; dropped ones are multiplied by 0 anyway
+        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, activation))
     deltas.reverse()
     return deltas
+
+
+def _with_none(masks: Sequence[Mask | None], hidden: Sequence[str]) -> list[Mask | None]:
+    """A mask or ``None`` for every layer, the output included."""
+    return [*(masks or [None] * len(hidden)), None]
 
 
 def gradients(activations: list[Array], deltas: list[Array], weight_sum: float | Array) -> list[Layer]:

@@ -1,0 +1,29 @@
+"""Losses: how targets are encoded, the loss with its derivative, and what is predicted.  The table is `losses`.
+
+================= ============================ ============================= ======================
+name              targets                      prediction                    score
+================= ============================ ============================= ======================
+``cross_entropy`` one of several classes       softmax of the logits         accuracy
+``logistic``      yes or no, once or more      sigmoid of the logits         accuracy
+``squared``       values                       the logits                    R² (``r2``)
+``poisson``       counts, values of at least 0 exponential of the logits     R² (``r2``)
+================= ============================ ============================= ======================
+
+The derivative is by the logits and per example: nothing here divides by the batch size, that happens where gradients
+are formed.  For all four it is ``prediction - target``.
+"""
+
+from xpmlp.nn.losses.cross_entropy import CROSS_ENTROPY, cross_entropy, one_hot, softmax
+from xpmlp.nn.losses.logistic import LOGISTIC
+from xpmlp.nn.losses.loss import Loss, weighted
+from xpmlp.nn.losses.poisson import POISSON
+from xpmlp.nn.losses.squared import SQUARED
+
+losses: dict[str, Loss] = {
+    "cross_entropy": CROSS_ENTROPY,
+    "logistic": LOGISTIC,
+    "squared": SQUARED,
+    "poisson": POISSON,
+}
+
+__all__ = ["Loss", "cross_entropy", "losses", "one_hot", "softmax", "weighted"]

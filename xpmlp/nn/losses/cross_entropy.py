@@ -1,0 +1,78 @@
+"""Softmax with cross-entropy: one of several classes."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.nn.losses.loss import Loss, prediction_minus_target, weighted
+from xpmlp.nn.ops import Ops
+
+
+def one_hot(ops: Ops, labels: Array, classes: Array, dtype: object) -> Array:
+    """Rows with a one at each label's place.
+
+    Parameters
+    ----------
+    labels : ([runs,] batch)
+        Class indices.
+    classes : (n_out,)
+        ``0 .. n_out - 1`` on the same device; an argument because a step must create no arrays of its own.
+    dtype : dtype of the result
+
+    Returns
+    -------
+    targets : ([runs,] batch, n_out)
+    """
+    return ops.xp.astype(labels[..., None] == classes, dtype)
+
+
+def softmax(ops: Ops, logits: Array) -> Array:
+    """Probabilities of the classes: ``exp(o_i) / sum_j exp(o_j)``, ([runs,] batch, n_out), stable for any logits."""
+    return ops.softmax(logits)
+
+
+def _value(ops: Ops, logits: Array, targets: Array) -> Array:
+    """``log(sum_j exp(o_j)) - sum_j t_j o_j``, the largest logit subtracted first: a logarithm of at least 1."""
+    xp = ops.xp
+    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
+    total = xp.sum(xp.exp(shifted), axis=-1, keepdims=True)
+    return xp.sum(targets * (xp.log(total) - shifted), axis=-1)
+
+
+def _most_probable_class(ops: Ops, logits: Array) -> Array:
+    return ops.xp.argmax(logits, axis=-1)
+
+
+def _right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
+    return ops.xp.astype(decided == targets, precision.dtype)
+
+
+_delta = prediction_minus_target(softmax)
+
+CROSS_ENTROPY = Loss(one_hot, _value, _delta, softmax, _most_probable_class, _right, "accuracy")
+
+
+def cross_entropy(ops: Ops, logits: Array, targets: Array, sample_weights: Array | None = None) -> tuple[Array, Array]:
+    """Softmax with cross-entropy and its derivative by the logits, optionally with a weight for each example.
+
+    With ``y = softmax(o)``: ``loss = -sum_j t_j log(y_j)`` and ``delta_j = y_j - t_j``.
+
+    Parameters
+    ----------
+    logits : ([runs,] batch, n_out)
+    targets : ([runs,] batch, n_out)
+        Probabilities that sum to one for each example: one-hot for a class.
+    sample_weights : ([runs,] batch), optional
+        Multiply each example's loss and delta.  Divide by their sum, not by the batch size, where a mean is formed.
+
+    Returns
+    -------
+    loss : ([runs,] batch)
+        In nats, per example.
+    delta : ([runs,] batch, n_out)
+        Per example, not divided by the batch size.
+
+    References
+    ----------
+    Bishop, Pattern Recognition and Machine Learning (2006), sections 4.3.4 and 5.2; derived in docs/gradients.md.
+    """
+    return weighted(_value(ops, logits, targets), _delta(ops, logits, targets), sample_weights)
