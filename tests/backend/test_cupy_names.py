@@ -1,23 +1,18 @@
 """CuPy without a GPU: the real program on a stand-in that records what is asked of CuPy, held against CuPy itself.
 
-The stand-in computes with NumPy.  CuPy imports without a driver, so that its names and signatures can be looked at.
+CuPy imports without a driver, so that its names and signatures can be looked at.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import inspect
-import sys
-from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
-import array_api_compat
-import array_api_compat.numpy
 import numpy as np
 import pytest
 
+from tests.backend.cupy_stand_in import Recording, Use
 from tests.required import skip
 from tests.training.small import small_problem, train_runs
 from xpmlp.backend import Backend, probe, resolve
@@ -25,100 +20,6 @@ from xpmlp.errors import BackendError
 from xpmlp.nn import activations, cross_entropy, per_example_gradients
 from xpmlp.optim import optimizers
 from xpmlp.training.run import RunSettings, Status
-
-
-class Use(NamedTuple):
-    """One way in which a function was called: what matters for its signature."""
-
-    name: str
-    positional: int
-    keywords: tuple[str, ...]
-
-
-class Recorder:
-    """An object that notes the names looked up in it and the calls of its functions."""
-
-    def __init__(self, wrapped: Any, path: str, names: set[str], uses: set[Use]) -> None:
-        self._wrapped, self._path, self._names, self._uses = wrapped, path, names, uses
-
-    def __getattr__(self, name: str) -> Any:
-        found, path = getattr(self._wrapped, name), f"{self._path}.{name}"
-        self._names.add(path)
-        if isinstance(found, SimpleNamespace):
-            return Recorder(found, path, self._names, self._uses)
-        if isinstance(found, (type, str)) or not callable(found):
-            return found
-
-        def recorded(*positional: Any, **keywords: Any) -> Any:
-            self._uses.add(Use(path, len(positional), tuple(sorted(keywords))))
-            return found(*positional, **keywords)
-
-        return recorded
-
-
-class CudaError(Exception):
-    """As ``cupy.cuda.runtime.CUDARuntimeError``."""
-
-
-class Device(contextlib.AbstractContextManager["Device"]):
-    """As ``cupy.cuda.Device``."""
-
-    def __init__(self, device: int) -> None:
-        self.id = device
-
-    def synchronize(self) -> None:
-        return
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-
-def stand_in(devices: int) -> SimpleNamespace:
-    """What the backend needs of ``cupy``, on a machine with this many GPUs."""
-
-    def count() -> int:
-        if not devices:
-            raise CudaError
-        return devices
-
-    runtime = SimpleNamespace(
-        CUDARuntimeError=CudaError,
-        getDeviceCount=count,
-        getDeviceProperties=lambda device: {"name": b"Stand-in"},
-        memGetInfo=lambda: (1, 2),
-    )
-    return SimpleNamespace(
-        __version__="0",
-        __spec__=ModuleSpec("cupy", None),
-        asnumpy=np.array,
-        cuda=SimpleNamespace(Device=Device, runtime=runtime),
-        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: None),
-    )
-
-
-class Recording(NamedTuple):
-    """What has been asked of ``cupy`` and of ``array_api_compat.cupy``."""
-
-    names: set[str]
-    uses: set[Use]
-
-
-@pytest.fixture
-def devices() -> int:
-    """GPUs of the stand-in."""
-    return 2
-
-
-@pytest.fixture
-def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """Put the stand-in in CuPy's place."""
-    made = Recording(set(), set())
-    xp = Recorder(array_api_compat.numpy, "array_api_compat.cupy", *made)
-    monkeypatch.setitem(sys.modules, "cupy", Recorder(stand_in(devices), "cupy", *made))
-    monkeypatch.setattr(array_api_compat, "cupy", xp, raising=False)
-    for module in ("nn.network", "optim.adam", "optim.momentum"):
-        monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
-    return made
 
 
 def use_everything(backend: Backend) -> None:
@@ -198,9 +99,12 @@ def test_cupy_accepts_every_call(cupy: Any, used: Recording) -> None:
 
 
 def test_cupy_has_the_methods_of_its_devices_and_memory(cupy: Any) -> None:
-    for method in ("id", "synchronize", "__enter__", "__exit__"):
+    for method in ("id", "compute_capability", "synchronize", "__enter__", "__exit__"):
         assert hasattr(cupy.cupy.cuda.Device, method)
-    assert hasattr(cupy.cupy.cuda.MemoryPool, "free_all_blocks")
+    for method in ("synchronize", "__enter__", "__exit__"):
+        assert hasattr(cupy.cupy.cuda.Stream, method)
+    for method in ("free_all_blocks", "free_bytes"):
+        assert hasattr(cupy.cupy.cuda.MemoryPool, method)
     assert issubclass(cupy.cupy.cuda.runtime.CUDARuntimeError, Exception)
 
 

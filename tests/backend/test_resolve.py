@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ def test_mps_has_no_float64(get_backend: Callable[..., Backend], monkeypatch: py
     get_backend("torch")
     import torch
 
-    monkeypatch.setattr(torch, "empty", lambda size, device: None)  # as if there were such a device
+    as_if_there = SimpleNamespace(device=torch.device("mps"))
+    monkeypatch.setattr(torch, "empty", lambda size, device: as_if_there)
     assert error_of("torch", "mps", "float64") == "device 'mps' has no float64: set backend.dtype to \"float32\"."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from threadpoolctl import threadpool_info
 
 from tests.helpers import Case, cases
 from xpmlp.backend import Backend, resolve
+
+TF32 = [("cpu", False, False), ("cpu", True, False), ("gpu", False, False), ("gpu", True, True)]
 
 
 def blas_threads() -> set[int]:
@@ -77,11 +80,59 @@ def test_torch_tensors_carry_no_gradient(get_backend: Callable[..., Backend]) ->
         assert not (weights @ weights).requires_grad
 
 
-def test_jax_multiplies_in_full_precision(get_backend: Callable[..., Backend]) -> None:
+@pytest.mark.parametrize(("device", "tf32", "expected"), TF32)
+def test_torch_multiplies_in_tf32_only_if_asked_as_if_on(
+    device: str, tf32: bool, expected: bool, get_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_backend("torch")
+    import torch
+
+    backend = resolve("torch", tf32=tf32).backend
+    monkeypatch.setattr(backend, "device", torch.device("cuda:0" if device == "gpu" else device))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    before = torch.get_float32_matmul_precision()
+    with backend.session(batch_size=1):
+        assert torch.get_float32_matmul_precision() == ("high" if expected else "highest")
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_torch_gives_a_gpus_memory_back_as_if_on_one(
+    get_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_backend("torch")
+    import torch
+
+    backend, given_back = resolve("torch").backend, []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: given_back.append(True))
+    with failing_session(backend):
+        pass
+    assert not given_back
+    monkeypatch.setattr(backend, "device", torch.device("cuda:0"))
+    with failing_session(backend):
+        assert not given_back
+    assert given_back == [True]
+
+
+@pytest.mark.parametrize(("device", "tf32", "expected"), TF32)
+def test_jax_multiplies_in_tf32_only_if_asked_as_if_on(
+    device: str, tf32: bool, expected: bool, get_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_backend("jax")
+    import jax
+
+    backend = resolve("jax", tf32=tf32).backend
+    monkeypatch.setattr(jax, "default_device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(backend, "device", SimpleNamespace(platform=device))
+    before = jax.config.jax_default_matmul_precision
+    with failing_session(backend):
+        assert jax.config.jax_default_matmul_precision == ("tensorfloat32" if expected else "highest")
+    assert jax.config.jax_default_matmul_precision == before
+
+
+def test_jax_makes_arrays_on_its_device(get_backend: Callable[..., Backend]) -> None:
     backend = get_backend("jax")
     import jax
 
-    before = jax.config.jax_default_matmul_precision
     with backend.session(batch_size=1):
-        assert jax.config.jax_default_matmul_precision == "highest"
-    assert jax.config.jax_default_matmul_precision == before
+        assert jax.config.jax_default_device == backend.device
+    assert jax.config.jax_default_device is None

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from xpmlp.config import Config, DataConfig, json_schema
 
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "backend": {"name": "numpy", "device": None, "dtype": "float32", "fused": True, "threads": None},
+    "backend": {"name": "numpy", "device": None, "dtype": "float32", "fused": True, "tf32": False, "threads": None},
     "data": {
         "name": "digits",
         "root": None,
@@ -82,6 +82,7 @@ POSITIVE = [("train", "epsilon"), ("model", "init_scale")]
 NON_NEGATIVE = [("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement")]
 BOOLEANS = [
     ("backend", "fused"),
+    ("backend", "tf32"),
     ("train", "shuffle"),
     ("train", "evaluate_train"),
     ("output", "plots"),

@@ -67,6 +67,8 @@ class Backend(ABC):
     ahead_bytes : int
         How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
         beside the weights.
+    tf32 : bool
+        Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
     """
 
     name: ClassVar[str]
@@ -80,9 +82,10 @@ class Backend(ABC):
     ahead_bytes: int = 400_000
     index_dtype_name: Literal["int32", "int64"] = "int64"
 
-    def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None) -> None:
+    def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None, tf32: bool) -> None:
         self.dtype_name = dtype
         self.threads = threads
+        self.tf32 = tf32
         self._start(device)
         self.ops = self._fused_ops() if fused else pure_ops(self.xp)
 

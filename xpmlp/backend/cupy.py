@@ -15,9 +15,16 @@ from xpmlp.errors import BackendError
 
 INSTALL = "install it with `pip install 'xpmlp[cuda13]'` (or cuda12, as your driver allows)"
 
+FIRST_WITH_TF32 = 80
+"""The compute capability of the first GPUs that have TensorFloat-32, times ten."""
+
 
 class CupyBackend(Backend):
-    """CuPy on ``cuda:N``."""
+    """CuPy on ``cuda:N``.
+
+    Two runs give the same bits: cuBLAS promises it for calls on one stream of the same GPU, and nothing else here adds
+    in an order that depends on timing.
+    """
 
     name = "cupy"
     is_accelerator = True
@@ -52,12 +59,32 @@ class CupyBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """Make the configured GPU the current one, and give its memory back afterwards."""
-        with self.device:
+        """The configured GPU, a stream of the session's own, and TF32 only if asked for; the memory is given back.
+
+        The stream is one that waits for the default stream and that the default stream waits for: arrays made before
+        the session can be used in it, and its own afterwards.
+        """
+        with self.device, self._precision(), self._cupy.cuda.Stream() as stream:
             try:
                 yield
             finally:
+                stream.synchronize()
                 self._cupy.get_default_memory_pool().free_all_blocks()
+
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        """Float32 products in TF32 if asked for, else in full, whatever ``CUPY_TF32`` says.
+
+        That variable is CuPy's public switch, but it is read once, at the first product of the process.
+        """
+        linalg = self._cupy._core._routines_linalg
+        tf32 = self.tf32 and int(self.device.compute_capability) >= FIRST_WITH_TF32
+        before = linalg.get_compute_type(np.float32)
+        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32 if tf32 else linalg.COMPUTE_TYPE_DEFAULT)
+        try:
+            yield
+        finally:
+            linalg.set_compute_type(np.float32, before)
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the GPU."""
@@ -74,9 +101,9 @@ class CupyBackend(Backend):
         return np.array(self._cupy.asnumpy(array))
 
     def free_memory(self) -> int | None:
-        """Free bytes on the GPU."""
+        """Free bytes on the GPU, those included that CuPy holds in reserve."""
         with self.device:
-            return int(self._cupy.cuda.runtime.memGetInfo()[0])
+            return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

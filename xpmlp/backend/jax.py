@@ -16,7 +16,11 @@ from xpmlp.errors import BackendError
 
 
 class JaxBackend(Backend):
-    """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``."""
+    """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``.
+
+    Two runs give the same bits on a CPU.  On a GPU, XLA times several kernels when it compiles and takes the fastest,
+    so that another process may round differently: ``XLA_FLAGS=--xla_gpu_deterministic_ops=true`` forbids that.
+    """
 
     name = "jax"
     index_dtype_name = "int32"  # JAX has no int64 outside its 64-bit mode
@@ -69,8 +73,10 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """64-bit mode where float64 was asked for, and products in full precision."""
-        with self._precision(), self._jax.default_matmul_precision("highest"):
+        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
+        products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
+        jax = self._jax
+        with self._precision(), jax.default_matmul_precision(products), jax.default_device(self.device):
             yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xpmlp.backend.base import Backend, DTypeName
 from xpmlp.errors import BackendError
@@ -64,6 +64,7 @@ def resolve(
     *,
     fused: bool = True,
     threads: int | None = None,
+    tf32: bool = False,
 ) -> Choice:
     """Find the backend that a config names.
 
@@ -78,6 +79,8 @@ def resolve(
         Use the backend's faster equals of the hot operations.
     threads : int, optional
         Threads of CPU libraries.
+    tf32 : bool
+        Let a GPU that has TensorFloat-32 round the factors of float32 products to it.
 
     Returns
     -------
@@ -89,15 +92,15 @@ def resolve(
         If the backend is unknown or not installed, or has no such device or dtype.  Nothing falls back silently.
     """
     if name == "auto":
-        return _choose(device, dtype, fused=fused, threads=threads)
+        return _choose(device, dtype, fused=fused, threads=threads, tf32=tf32)
     if name not in _BACKENDS:
         raise BackendError(f"there is no backend {name!r}; there are auto, {', '.join(NAMES)}.")
     module, class_name, _ = _BACKENDS[name]
     cls = getattr(importlib.import_module(module), class_name)
-    return Choice(cls(device, dtype, fused=fused, threads=threads), None)
+    return Choice(cls(device, dtype, fused=fused, threads=threads, tf32=tf32), None)
 
 
-def _choose(device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None) -> Choice:
+def _choose(device: str | None, dtype: DTypeName, **options: Any) -> Choice:
     if device is not None:
         raise BackendError(f"backend auto chooses the device itself, but {device!r} was given: name the backend, too.")
     passed_over = []
@@ -108,12 +111,12 @@ def _choose(device: str | None, dtype: DTypeName, *, fused: bool, threads: int |
             passed_over.append(f"{name}: {report.problem or 'no GPU'}")
             continue
         try:
-            backend = resolve(name, gpus[0], dtype, fused=fused, threads=threads).backend
+            backend = resolve(name, gpus[0], dtype, **options).backend
         except BackendError as error:  # a GPU without float64
             passed_over.append(f"{name}: {error}")
         else:
             return Choice(backend, f"backend auto: {name} on {gpus[0]} ({backend.device_name}).")
-    backend = resolve("numpy", None, dtype, fused=fused, threads=threads).backend
+    backend = resolve("numpy", None, dtype, **options).backend
     return Choice(backend, f"backend auto: numpy on cpu ({'; '.join(passed_over)}).")
 
 

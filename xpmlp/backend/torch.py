@@ -16,7 +16,12 @@ from xpmlp.nn import Ops
 
 
 class TorchBackend(Backend):
-    """PyTorch on ``cpu``, ``cuda:N`` or ``mps``."""
+    """PyTorch on ``cpu``, ``cuda:N`` or ``mps``.
+
+    Two runs give the same bits: on a CPU with the same number of threads; on CUDA since cuBLAS promises it for calls on
+    one stream of the same GPU (``CUBLAS_WORKSPACE_CONFIG`` matters with several), and the other operations add in a
+    fixed order.  For ``mps`` there is no such promise.
+    """
 
     name = "torch"
 
@@ -31,8 +36,7 @@ class TorchBackend(Backend):
             ) from error
         self._torch, self.xp, self.version = torch, xp, torch.__version__
         try:
-            self.device = torch.device(device or "cpu")
-            torch.empty(0, device=self.device)
+            self.device = torch.empty(0, device=device or "cpu").device  # "cuda" becomes "cuda:0", as tensors say it
         # torch says so in three ways: an unknown name, a build without CUDA, a device without a kernel
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise BackendError(
@@ -61,17 +65,19 @@ class TorchBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """No autograd, full float32 precision of products, and the configured number of threads."""
-        torch = self._torch
+        """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
+        torch, cuda = self._torch, self.device.type == "cuda"
         threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
         torch.set_num_threads(self.threads or threads)
-        torch.set_float32_matmul_precision("highest")
+        torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
         try:
             with torch.no_grad():
                 yield
         finally:
             torch.set_num_threads(threads)
             torch.set_float32_matmul_precision(precision)
+            if cuda:
+                torch.cuda.empty_cache()
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device.
@@ -86,8 +92,12 @@ class TorchBackend(Backend):
         return np.array(array.numpy(force=True))
 
     def free_memory(self) -> int | None:
-        """Free bytes on a CUDA GPU."""
-        return int(self._torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else None
+        """Free bytes on a CUDA GPU, those included that PyTorch holds in reserve."""
+        if self.device.type != "cuda":
+            return None
+        cuda = self._torch.cuda
+        reserve = cuda.memory_reserved(self.device) - cuda.memory_allocated(self.device)
+        return int(cuda.mem_get_info(self.device)[0] + reserve)
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

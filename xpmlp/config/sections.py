@@ -83,6 +83,11 @@ class BackendConfig(Section):
         description="Use the backend's faster equals of the few operations that dominate; false: the pure "
         "array-API definitions.",
     )
+    tf32: bool = Field(
+        False,
+        description="Let an NVIDIA GPU that has TensorFloat-32 round the factors of float32 products to 10 bits: "
+        "faster, and about three digits in place of seven. Results no longer agree with other backends' to rounding.",
+    )
     threads: OrNone[Count] = Field(
         None,
         description='CPU threads of BLAS and PyTorch. "none": chosen by the batch size. The same number is needed '

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from xpmlp._typing import Layer
-from xpmlp.backend import Backend, resolve
+from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Part
@@ -14,7 +14,7 @@ from xpmlp.errors import RunFolderError
 from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.problem import Problem
-from xpmlp.training.trainer import load_data
+from xpmlp.training.trainer import load_data, resolve_configured
 
 Split = Literal["train", "validation", "test"]
 
@@ -90,10 +90,10 @@ def resolve_for(config: Config, backend: str | None, device: str | None) -> Back
     """The backend that a run's config names, or the one that the user names instead."""
     settings = config.backend
     if backend is not None:
-        device_name = device
-    else:
-        backend, device_name = settings.name, device or settings.device
-    return resolve(backend, device_name, settings.dtype, fused=settings.fused, threads=settings.threads).backend
+        settings = settings.model_copy(update={"name": backend, "device": device})
+    elif device is not None:
+        settings = settings.model_copy(update={"device": device})
+    return resolve_configured(settings).backend
 
 
 def on_device(backend: Backend, network: SavedNetwork) -> list[Layer]:

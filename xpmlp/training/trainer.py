@@ -105,6 +105,7 @@ def train(
         (run,), training = train_to_the_end(problem, [RunSettings.of(config.train)], reporter, should_stop)
         if folder is not None:
             run_folder.write(folder, outcome_of(problem, run, Timing(loading, training)))
+        del problem  # with its data on the device, so that the end of the session can give the memory back
     reporter.end()
     if folder is not None:
         run_folder.draw(folder, config.output)
@@ -143,7 +144,14 @@ def train_to_the_end(
 
 def resolve_configured(settings: BackendConfig) -> Choice:
     """The backend that a config's ``[backend]`` names."""
-    return resolve(settings.name, settings.device, settings.dtype, fused=settings.fused, threads=settings.threads)
+    return resolve(
+        settings.name,
+        settings.device,
+        settings.dtype,
+        fused=settings.fused,
+        threads=settings.threads,
+        tf32=settings.tf32,
+    )
 
 
 def load_data(data: DataConfig, *, quiet: bool = True) -> Dataset:

@@ -1,0 +1,30 @@
+"""Fixtures for the tests of the backends: a machine with GPUs for CuPy, which there need not be."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import array_api_compat
+import array_api_compat.numpy
+import pytest
+
+from tests.backend.cupy_stand_in import Recorder, Recording, stand_in
+
+
+@pytest.fixture
+def devices() -> int:
+    """GPUs of the stand-in."""
+    return 2
+
+
+@pytest.fixture
+def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """Put the stand-in in CuPy's place."""
+    made = Recording(set(), set())
+    xp = Recorder(array_api_compat.numpy, "array_api_compat.cupy", *made)
+    monkeypatch.setitem(sys.modules, "cupy", Recorder(stand_in(devices), "cupy", *made))
+    monkeypatch.setattr(array_api_compat, "cupy", xp, raising=False)
+    for module in ("nn.network", "optim.adam", "optim.momentum"):
+        monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
+    return made

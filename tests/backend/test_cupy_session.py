@@ -1,0 +1,71 @@
+"""What a session on CuPy sets and puts back, on a stand-in: there need be no GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backend.cupy_stand_in import Device, Recording, Stream
+from tests.training.small import small_problem, train_runs
+from xpmlp.backend import resolve
+
+DEFAULT, TF32, PEDANTIC = 1, 7, 2
+
+
+def stand_in() -> Any:
+    return sys.modules["cupy"]
+
+
+def compute_type() -> int:
+    return int(stand_in()._core._routines_linalg.get_compute_type(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("tf32", "capability", "expected"),
+    [(False, "90", DEFAULT), (True, "90", TF32), (True, "80", TF32), (True, "75", DEFAULT)],
+)
+def test_stand_in_multiplies_in_tf32_only_if_asked_and_able(
+    tf32: bool, capability: str, expected: int, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Device, "compute_capability", capability)
+    # what a user may have set, or CUPY_TF32
+    stand_in()._core._routines_linalg.set_compute_type(np.float32, PEDANTIC if tf32 else TF32)
+    before = compute_type()
+    with contextlib.suppress(ZeroDivisionError), resolve("cupy", tf32=tf32).backend.session(batch_size=1):
+        assert compute_type() == expected
+        raise ZeroDivisionError
+    assert compute_type() == before
+
+
+def test_stand_in_steps_run_on_a_stream_of_their_own(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = resolve("cupy", None, "float64").backend
+    seen = set()
+    scan = type(backend).scan
+
+    def watched(*arguments: Any) -> Any:
+        seen.add(Stream.current)
+        return scan(*arguments)
+
+    monkeypatch.setattr(type(backend), "scan", watched)
+    train_runs(small_problem(backend))
+    (stream,) = seen
+    assert isinstance(stream, Stream)
+    assert stream.synchronized, "what it has made may be used on another stream"
+    assert Stream.current is None
+
+
+def test_stand_in_gives_its_memory_back(recording: Recording) -> None:
+    backend = resolve("cupy").backend
+    pool = stand_in().get_default_memory_pool()
+    with contextlib.suppress(ZeroDivisionError), backend.session(batch_size=1):
+        assert pool.given_back == 0
+        raise ZeroDivisionError
+    assert pool.given_back == 1
+
+
+def test_stand_in_counts_what_cupy_holds_in_reserve_as_free(recording: Recording) -> None:
+    assert resolve("cupy").backend.free_memory() == 100 + 10
