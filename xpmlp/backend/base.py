@@ -194,9 +194,10 @@ class Backend(ABC):
         state : tree of arrays
         results : tuple of (steps, ...)
         """
-        concluded = []
-        for first in range(0, batches[0].shape[0], ahead):
-            prepared = fold.prepare(tuple(series[first : first + ahead, ...] for series in batches), constants)
+        concluded, steps = [], batches[0].shape[0]
+        for first in range(0, steps, ahead):
+            last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
+            prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
             state, outputs = self.scan(fold.step, state, prepared, constants)
             concluded.append(fold.conclude(prepared, outputs, constants))
         return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
