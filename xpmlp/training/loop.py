@@ -7,20 +7,24 @@ unchanged.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp import nn
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
 from xpmlp.training.reporter import Progress, Reporter
-from xpmlp.training.run import EpochRow, Run, RunSettings, Status
+from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.segments import Segment, segments
-from xpmlp.training.step import Constants, TrainingState, take_rows
+from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
+from xpmlp.training.step import Constants, TrainingState, dropout_counters, steps_ahead
 from xpmlp.training.task import Task
 
 
@@ -30,6 +34,9 @@ def train_block(
     reporter: Reporter,
     should_stop: Callable[[], bool],
     course: Course | None = None,
+    *,
+    start: Snapshot | None = None,
+    saver: Saver | None = None,
 ) -> list[Run]:
     """Train runs of equal shapes together, inside the backend's session.
 
@@ -45,80 +52,100 @@ def train_block(
         Asked before each segment; where it says so, the runs end as interrupted, with the weights they have.
     course : Course, optional
         Where first weights, orders of examples and learning rates come from, if not from the config alone.
+    start : Snapshot, optional
+        Where an earlier training of these runs stood: go on from there.
+    saver : Saver, optional
+        Is given a snapshot whenever it asks for one, and at the end.
 
     Returns
     -------
     runs : list of Run
         Ended, in the order of ``settings``.
     """
-    block = _Block(task, settings, reporter, course or Course(task))
+    block = _Block(task, settings, reporter, course or Course(task), start, saver)
     block.train(should_stop)
     return [lap.run for lap in block.laps]
 
 
 class _Lap:
-    """A run with the epoch that it is in."""
+    """A run with the epoch that it is in: the order of its examples and its learning rate."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.order: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.learning_rate = run.settings.learning_rate
-        self.loss_sum, self.correct, self.examples, self.steps = 0.0, 0, 0, 0
-
-    def begin(self, order: npt.NDArray[np.int64], learning_rate: float) -> None:
-        """Start an epoch that visits the examples in ``order``."""
-        self.order, self.learning_rate = order, learning_rate
-        self.loss_sum, self.correct, self.examples, self.steps = 0.0, 0, 0, 0
-
-    def add(self, segment: Segment, losses: npt.NDArray[Any], correct: npt.NDArray[Any]) -> None:
-        """Count a trained segment: the mean loss (steps,) and the number of correct predictions (steps,)."""
-        self.run.batch_losses.append(losses)
-        self.loss_sum += float(losses.sum(dtype=np.float64)) * segment.batch
-        self.correct += int(correct.sum())
-        self.examples += segment.examples
-        self.steps += segment.steps
-
-    @property
-    def loss(self) -> float:
-        """The mean loss of the epoch's examples so far."""
-        return self.loss_sum / self.examples
-
-    @property
-    def accuracy(self) -> float:
-        """The part of the epoch's examples so far that was predicted right."""
-        return self.correct / self.examples
 
 
 class _Block:
     """Runs in training: their records, and the stacked arrays of those that are still active."""
 
-    def __init__(self, task: Task, settings: Sequence[RunSettings], reporter: Reporter, course: Course) -> None:
-        self.task, self.backend, self.reporter, self.course = task, task.backend, reporter, course
+    def __init__(
+        self,
+        task: Task,
+        settings: Sequence[RunSettings],
+        reporter: Reporter,
+        course: Course,
+        start: Snapshot | None,
+        saver: Saver | None,
+    ) -> None:
+        self.task, self.backend, self.reporter, self.course, self.saver = task, task.backend, reporter, course, saver
         self.plan = task.plan
-        self.laps = [_Lap(Run(one)) for one in settings]
-        self.active = list(self.laps)
-        self.segments = segments(task.n_examples, self.plan.batch_size, self.plan.segment_steps)
-        self.steps = sum(segment.steps for segment in self.segments)
-        self.state = course.initial_state(settings)
+        self.metric = nn.losses[task.inference.network.loss].metric
+        self.steps = sum(segment.steps for segment in self._segments(done=0))
+        self.epoch, self.started = 1, time.perf_counter()
+        if start is None:
+            runs = [Run(one, self.metric) for one in settings]
+            self.state = course.initial_state(settings)
+        else:
+            self.state, runs = restore(self.backend, start)
+            self.epoch, self.started = start.epoch, self.started - start.seconds
+            for run, one in zip(runs, settings, strict=True):
+                run.settings = one
+        self.laps = [_Lap(run) for run in runs]
+        self.active = [lap for lap in self.laps if lap.run.status is Status.RUNNING]
 
     def train(self, should_stop: Callable[[], bool]) -> None:
         """Train until every run has ended."""
-        self.reporter.begin(self.plan.epochs, self.steps)
-        for epoch in range(1, self.plan.epochs + 1):
+        self.reporter.begin(self.plan.epochs, self.steps, self.metric)
+        done = self._train_epochs(should_stop)
+        if self.saver is not None:
+            self.saver.save(self._snapshot())
+        self._leave(range(len(self.active)), Status.FINISHED if done else Status.INTERRUPTED)
+
+    def _train_epochs(self, should_stop: Callable[[], bool]) -> bool:
+        """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
+        while self.active and self.epoch <= self.plan.epochs:
             for lap in self.active:
-                lap.begin(self.course.order(lap.run, epoch), self.course.learning_rate(lap.run, epoch))
-            for segment in self.segments:
+                lap.order = self.course.order(lap.run, self.epoch)
+                lap.learning_rate = self.course.learning_rate(lap.run, self.epoch)
+            for segment in self._segments(self.active[0].run.under_way.examples):
                 if should_stop():
-                    self._leave(range(len(self.active)), Status.INTERRUPTED)
-                    return
-                self._train_segment(epoch, segment)
+                    return False
+                self._train_segment(segment)
                 if not self.active:
-                    return
-                self.reporter.segment(self._progress(epoch, segment))
-            self._end_epoch(epoch)
-            if not self.active:
-                return
-        self._leave(range(len(self.active)), Status.FINISHED)
+                    return True
+                self.reporter.segment(self._progress(segment))
+                if segment.end < self.task.n_examples:
+                    self._save_if_due(epoch_ended=False)
+            self._end_epoch()
+            self._save_if_due(epoch_ended=True)
+        return True
+
+    def _segments(self, done: int) -> list[Segment]:
+        """The segments of an epoch that are left when so many of its examples are done."""
+        return segments(self.task.n_examples, self.plan.batch_size, self.plan.segment_steps, done=done)
+
+    def _save_if_due(self, *, epoch_ended: bool) -> None:
+        """Have a snapshot saved if it is time for one: only then does the state come to the host."""
+        if self.saver is None:
+            return
+        under_way = self.active[0].run.under_way.steps if self.active else 0
+        if self.saver.due(epoch_ended=epoch_ended, steps=(self.epoch - 1) * self.steps + under_way):
+            self.saver.save(self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        runs = [lap.run for lap in self.laps]
+        return take_snapshot(self.backend, self.epoch, self.state, runs, time.perf_counter() - self.started)
 
     def _hyperparameters(self) -> Hyperparameters:
         """The active runs' hyperparameters: floats for one run, (runs, 1, 1) arrays for a stack."""
@@ -136,19 +163,25 @@ class _Block:
             return values[0]
         return self.backend.asarray(np.asarray(values)[:, None, None], self.backend.dtype)
 
-    def _train_segment(self, epoch: int, segment: Segment) -> None:
+    def _train_segment(self, segment: Segment) -> None:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
-        xp = self.backend.xp
+        xp, network = self.backend.xp, self.task.inference.network
+        seeds = [lap.run.settings.seed for lap in self.active]
         stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
         rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
-        labels = take_rows(self.backend.ops, examples.labels, rows)
+        counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
+        batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
         before = self.backend.copy(self.state.parameters)
-        self.state, (loss, decided) = self.backend.scan(
-            self.task.training_step, self.state, (rows, labels), Constants(examples, self._hyperparameters())
+        self.state, (loss, value) = self.backend.fold(
+            self.task.training_fold,
+            self.state,
+            batches,
+            Constants(examples, self._hyperparameters(), counters),
+            steps_ahead(self.backend, self.state.parameters, segment.batch),
         )
-        losses, correct = (
+        losses, values = (
             self.backend.to_numpy(output).reshape(segment.steps, len(self.active))
-            for output in (xp.mean(loss, axis=-1), xp.count_nonzero(decided == labels, axis=-1))
+            for output in (xp.mean(loss, axis=-1), xp.sum(value, axis=-1))
         )
         finite = self._finite_weights()
         diverged = []
@@ -157,11 +190,18 @@ class _Block:
             if len(bad) or not finite[column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
                 lap.run.batch_losses.append(losses[:last, column])
-                lap.run.ended_at = (epoch, lap.steps + last)
+                lap.run.ended_at = (self.epoch, lap.run.under_way.steps + last)
                 diverged.append(column)
             else:
-                lap.add(segment, losses[:, column], correct[:, column])
+                lap.run.batch_losses.append(losses[:, column])
+                lap.run.under_way.add(segment, losses[:, column], values[:, column])
         self._leave(diverged, Status.DIVERGED, before)
+
+    def _step_numbers(self, segment: Segment, axes: int) -> Any:
+        """The numbers of a segment's steps since the training's beginning: (steps, [1,] 1), of as many axes as rows."""
+        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        numbers = np.arange(first, first + segment.steps).astype(np.int32)
+        return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
 
     def _finite_weights(self) -> npt.NDArray[np.bool_]:
         """Whether all weights of each active run are finite, (runs,)."""
@@ -169,8 +209,9 @@ class _Block:
         flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for layer in self.state.parameters for leaf in layer]
         return self.backend.to_numpy(xp.all(xp.stack(flags), axis=0)).reshape(len(self.active))
 
-    def _end_epoch(self, epoch: int) -> None:
+    def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
+        epoch = self.epoch
         examples = self.task.validation_examples
         scores = (
             [None] * len(self.active)
@@ -183,8 +224,9 @@ class _Block:
                 lap.run.train_scores.append(train_score)
         stopped = []
         for column, (lap, score) in enumerate(zip(self.active, scores, strict=True)):
-            loss, accuracy = (None, None) if score is None else score
-            row = EpochRow(epoch, lap.loss, lap.accuracy, loss, accuracy, lap.learning_rate)
+            loss, value = (None, None) if score is None else score
+            trained, lap.run.under_way = lap.run.under_way, UnderWay()
+            row = EpochRow(epoch, trained.loss, trained.value, loss, value, lap.learning_rate)
             lap.run.epochs.append(row)
             self.reporter.epoch(self.laps.index(lap), row)
             if self.course.epoch_ended(lap.run, self.state):
@@ -195,6 +237,7 @@ class _Block:
                 elif epoch - lap.run.best_epoch >= self.plan.patience:
                     stopped.append(column)
         self._leave(stopped, Status.STOPPED_EARLY)
+        self.epoch += 1
 
     def _leave(self, columns: Iterable[int], status: Status, parameters: Parameters | None = None) -> None:
         """End the runs in these columns and compact the stack to the others.
@@ -236,15 +279,14 @@ class _Block:
         state: TrainingState = self.backend.copy(map_leaves(keep, self.state))
         return state
 
-    def _progress(self, epoch: int, segment: Segment) -> Progress:
-        losses = [lap.loss for lap in self.active]
-        accuracies = [lap.accuracy for lap in self.active]
+    def _progress(self, segment: Segment) -> Progress:
+        under_way = [lap.run.under_way for lap in self.active]
         return Progress(
-            epoch,
+            self.epoch,
             self.plan.epochs,
-            self.active[0].steps,
+            under_way[0].steps,
             self.steps,
             segment.examples * len(self.active),
-            sum(losses) / len(losses),
-            sum(accuracies) / len(accuracies),
+            fmean(one.loss for one in under_way),
+            fmean(one.value for one in under_way),
         )
