@@ -1,0 +1,156 @@
+"""A training's last checkpoints in a folder, and the losses of all its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.checkpoint.journal import Journal
+from xpmlp.checkpoint.sealed import Damaged, Tensors, read_sealed, write_sealed
+from xpmlp.errors import RunFolderError
+
+FORMAT = "xpmlp checkpoint 1"
+
+_NAMES = "step-*.safetensors"
+
+
+class Checkpoint(NamedTuple):
+    """What was read from a checkpoint.
+
+    Attributes
+    ----------
+    path : Path
+    description : dict
+        Of JSON's types.
+    tensors : dict of arrays
+    losses : list of (steps,)
+        The mean loss of every batch, in float64, for each run.
+    """
+
+    path: Path
+    description: dict[str, Any]
+    tensors: Tensors
+    losses: list[npt.NDArray[np.float64]]
+
+
+class CheckpointWriter:
+    """Writes a training's checkpoints, each whole or not at all, and keeps the last ones.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    runs : int
+        How many runs the training has.
+    keep : int
+        How many checkpoints to keep.
+    start : Checkpoint, optional
+        The one in this folder from which the training goes on.
+    """
+
+    def __init__(self, folder: Path, runs: int, keep: int, start: Checkpoint | None = None) -> None:
+        self.folder, self.keep = folder, keep
+        self._journals = [_journal(folder, run) for run in range(runs)]
+        self._intact: list[Path] = []
+        if start is not None:
+            for journal, seal in zip(self._journals, start.description["losses"], strict=True):
+                journal.reopen(seal)
+            self._intact = [path for path in _checkpoints(folder) if path.name <= start.path.name]
+
+    def write(
+        self,
+        step: int,
+        description: Mapping[str, Any],
+        tensors: Mapping[str, npt.NDArray[Any]],
+        losses: Sequence[Sequence[npt.NDArray[Any]]],
+    ) -> Path:
+        """Write a checkpoint, then remove those that are too old and those that were found damaged.
+
+        Parameters
+        ----------
+        step : int
+            Steps since the beginning of the training.
+        description : dict
+            Of JSON's types.
+        tensors : dict of arrays
+        losses : for each run a list of arrays
+            The mean loss of every batch since the beginning; a list that has grown since the last call.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        OSError
+            If the disk is full or the folder cannot be written to; the checkpoints before are as they were.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for journal, pieces in zip(self._journals, losses, strict=True):
+            journal.extend(pieces)
+        path = self.folder / _NAMES.replace("*", f"{step:012d}")
+        seals = [journal.seal for journal in self._journals]
+        write_sealed(path, {**description, "format": FORMAT, "losses": seals}, tensors)
+        self._intact = [*(older for older in self._intact if older != path), path][-self.keep :]
+        for other in _checkpoints(self.folder):
+            if other not in self._intact:
+                other.unlink()
+        return path
+
+
+def newest_checkpoint(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
+    """Read the newest checkpoint of a folder that is intact.
+
+    Parameters
+    ----------
+    folder : Path
+    tell : (str) -> None
+        Given a sentence about each one that is damaged.
+
+    Returns
+    -------
+    checkpoint : Checkpoint or None
+        ``None`` where none was written.
+
+    Raises
+    ------
+    RunFolderError
+        If there are some and all of them are damaged, or one cannot be read.
+    """
+    paths = _checkpoints(folder)
+    for path in reversed(paths):
+        try:
+            return _read(path)
+        except Damaged as error:
+            tell(f"the checkpoint {path.name} is damaged ({error}); the one before it is tried")
+        except OSError as error:
+            raise RunFolderError(f"the checkpoint {path} cannot be read: {error.strerror or error}.") from error
+    if paths:
+        raise RunFolderError(f"every checkpoint in {folder} is damaged: train again with --overwrite.")
+    return None
+
+
+def _read(path: Path) -> Checkpoint:
+    description, tensors = read_sealed(path)
+    if description.get("format") != FORMAT:
+        raise Damaged(f"its format is {description.get('format')!r}, not {FORMAT!r}")
+    try:
+        losses = [_journal(path.parent, run).reopen(seal) for run, seal in enumerate(description["losses"])]
+    except (LookupError, TypeError, ValueError) as error:
+        raise Damaged(f"its list of losses cannot be read: {error}") from error
+    except FileNotFoundError as error:
+        raise Damaged("the losses beside it are missing") from error
+    return Checkpoint(path, description, tensors, losses)
+
+
+def _journal(folder: Path, run: int) -> Journal:
+    return Journal(folder / f"losses-{run}.f64")
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder by their step, which no clock can change."""
+    return sorted(folder.glob(_NAMES))
