@@ -50,8 +50,8 @@ def test_one_run(config_file: Path, tmp_path: Path) -> None:
     for tag, figures in {
         "loss/train": history.train_loss,
         "loss/validation": history.validation_loss,
-        "accuracy/train": history.train_accuracy,
-        "accuracy/validation": history.validation_accuracy,
+        "accuracy/train": history.train_value,
+        "accuracy/validation": history.validation_value,
         "learning_rate": history.learning_rate,
     }.items():
         steps, values = zip(*series[tag], strict=True)

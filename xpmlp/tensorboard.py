@@ -21,6 +21,8 @@ _TAGS = {
     "validation_loss": "loss/validation",
     "train_accuracy": "accuracy/train",
     "validation_accuracy": "accuracy/validation",
+    "train_r2": "r2/train",
+    "validation_r2": "r2/validation",
     "learning_rate": "learning_rate",
 }
 
@@ -74,7 +76,7 @@ def write_events(folder: Path) -> Path:
             for row in rows:
                 if int(row["run"]) == number:
                     for key, tag in _TAGS.items():
-                        if row[key] != "":
+                        if row.get(key):
                             writer.add_scalar(tag, float(row[key]), int(row["epoch"]))
             if column < losses.shape[1]:
                 for step, loss in _thinned(losses[:, column]):

@@ -148,7 +148,7 @@ def test_table_4_is_the_grids_summary_and_decides_the_final_rate(quick: Report, 
 def test_the_final_score_can_be_had_again_and_is_what_the_confusion_matrix_says(quick: Report, folder: Path) -> None:
     results = quick.done["final"].results
     again = evaluate(folder / "final" / "run", "test").score
-    assert (results["loss"], results["accuracy"]) == (again.loss, again.accuracy)
+    assert (results["loss"], results["accuracy"]) == (again.loss, again.value)
     confusion = rows_of(folder / "beyond" / "confusion.csv")
     right = sum(int(row[f"predicted_{row['class']}"]) for row in confusion)
     assert right / results["tested_on"] == pytest.approx(results["accuracy"])

@@ -33,7 +33,7 @@ def assert_same(problem: Problem, run: Run, trace: numpy_loop.Trace) -> None:
     history = History.of([run])
     assert relative_difference(history.batch_losses, np.array(trace.batch_losses)) <= 1e-12
     assert relative_difference(history.train_loss, np.array(trace.epoch_losses)) <= 1e-12
-    np.testing.assert_array_equal(history.train_accuracy, trace.epoch_accuracies)
+    np.testing.assert_array_equal(history.train_value, trace.epoch_accuracies)
     for actual, wanted in zip(weights_of(problem, run), trace.weights, strict=True):
         assert relative_difference(actual.ravel(), wanted.ravel()) <= 1e-12
 
@@ -102,4 +102,4 @@ def test_validation_figures_are_of_the_weights_after_the_epoch() -> None:
         outputs = np.tanh(held_out.features / 16 @ first + shift) @ second + last
         likelihood = np.exp(outputs[np.arange(30), held_out.targets]) / np.exp(outputs).sum(axis=1)
         assert row.validation_loss == pytest.approx(-np.log(likelihood).mean(), rel=1e-12)
-        assert row.validation_accuracy == np.mean(outputs.argmax(axis=1) == held_out.targets)
+        assert row.validation_value == np.mean(outputs.argmax(axis=1) == held_out.targets)

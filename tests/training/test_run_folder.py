@@ -64,8 +64,8 @@ def test_epochs_csv_to_the_letter(folder: Path, trained: Result) -> None:
     assert end == ""
     history = trained.history
     assert rows == [
-        f"0,{epoch},{history.train_loss[row]},{history.train_accuracy[row]},{history.validation_loss[row]},"
-        f"{history.validation_accuracy[row]},0.003"
+        f"0,{epoch},{history.train_loss[row]},{history.train_value[row]},{history.validation_loss[row]},"
+        f"{history.validation_value[row]},0.003"
         for row, epoch in enumerate((1, 2))
     ]
 
@@ -124,13 +124,13 @@ def test_run_json(folder: Path, trained: Result) -> None:
     assert facts["final"] == {
         "epoch": 2,
         "train_loss": history.train_loss[1],
-        "train_accuracy": history.train_accuracy[1],
+        "train_accuracy": history.train_value[1],
         "validation_loss": history.validation_loss[1],
-        "validation_accuracy": history.validation_accuracy[1],
+        "validation_accuracy": history.validation_value[1],
         "learning_rate": 0.003,
     }
     assert trained.run.test is not None
-    assert facts["test"] == trained.run.test._asdict()
+    assert facts["test"] == {"loss": trained.run.test.loss, "accuracy": trained.run.test.value}
     assert facts["best"] is None
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.training.small import EXAMPLES, small_problem, train_runs, weights_of
 from xpmlp.backend import Backend, resolve
 from xpmlp.init import batch_order
+from xpmlp.nn import Metric
 from xpmlp.training import Progress, Reporter
 from xpmlp.training.segments import segments
 
@@ -69,7 +70,7 @@ def test_the_reporter_hears_of_every_segment() -> None:
     class Listener(Reporter):
         heard: list[Progress]
 
-        def begin(self, epochs: int, steps: int) -> None:
+        def begin(self, epochs: int, steps: int, metric: Metric) -> None:
             self.heard, self.length = [], (epochs, steps)
 
         def segment(self, progress: Progress) -> None:
@@ -84,7 +85,7 @@ def test_the_reporter_hears_of_every_segment() -> None:
     ]
     assert listener.heard[0].loss == pytest.approx(run.losses[:4].mean(), rel=1e-12)
     for last, row in zip(listener.heard[2::3], run.epochs, strict=True):
-        assert (last.loss, last.accuracy) == (row.train_loss, row.train_accuracy)
+        assert (last.loss, last.value) == (row.train_loss, row.train_value)
 
 
 def compilations(backend: Any, monkeypatch: pytest.MonkeyPatch, **train: Any) -> int:

@@ -104,11 +104,12 @@ def evaluate(
 
     Example: `xpmlp evaluate runs/mnist --split test`.
     """
+    from xpmlp.nn import metric_names
     from xpmlp.training import evaluate as evaluate_run
 
     result = evaluate_run(run_dir, split, run=run, backend=backend, device=device)
     typer.echo(
-        f"{result.split}: loss {result.score.loss:.6f}, accuracy {result.score.accuracy:.4f} "
+        f"{result.split}: loss {result.score.loss:.6f}, {metric_names[result.metric]} {result.score.value:.4f} "
         f"({result.examples:,} examples, {result.backend.name} on {result.backend.device_name})"
     )
 

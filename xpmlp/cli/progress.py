@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from xpmlp.backend import Choice
 from xpmlp.data import Dataset
+from xpmlp.nn import Metric, metric_names
 from xpmlp.training import EpochRow, Progress, Reporter
 
 
@@ -50,6 +51,7 @@ class _Lines(Reporter):
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
         self.epochs, self.examples, self.started = 0, 0, 0.0
+        self.metric: Metric = "accuracy"
 
     def write(self, line: str) -> None:
         """Print a line."""
@@ -59,36 +61,38 @@ class _Lines(Reporter):
         for line in describe(choice, dataset, sizes):
             self.write(line)
 
-    def begin(self, epochs: int, steps: int) -> None:
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        self.metric = metric
         self.epochs, self.started = epochs, time.perf_counter()
 
     def segment(self, progress: Progress) -> None:
         self.examples += progress.examples
 
     def epoch(self, run: int, row: EpochRow) -> None:
+        name = metric_names[self.metric]
         elapsed = time.perf_counter() - self.started
         validation = (
             ""
             if row.validation_loss is None
-            else f"   validation loss {row.validation_loss:.4f}, accuracy {row.validation_accuracy:.4f}"
+            else f"   validation loss {row.validation_loss:.4f}, {name} {row.validation_value:.4f}"
         )
         self.write(
             f"epoch {row.epoch:>{len(str(self.epochs))}}/{self.epochs}"
-            f"   train loss {row.train_loss:.4f}, accuracy {row.train_accuracy:.4f}{validation}"
+            f"   train loss {row.train_loss:.4f}, {name} {row.train_value:.4f}{validation}"
             f"   {self.examples / elapsed:,.0f} examples/s"
         )
         self.examples, self.started = 0, time.perf_counter()
 
 
 class _Terminal(_Lines):
-    """The same lines, above a bar with loss, accuracy, speed and the time that is left."""
+    """The same lines, above a bar with loss, metric, speed and the time that is left."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console.file)
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}"),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[name]} {task.fields[value]:.4f}"),
             TextColumn("{task.fields[speed]:,.0f} examples/s"),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -106,10 +110,12 @@ class _Terminal(_Lines):
     def write(self, line: str) -> None:
         self.bar.console.print(line, markup=False, highlight=False)
 
-    def begin(self, epochs: int, steps: int) -> None:
-        super().begin(epochs, steps)
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        super().begin(epochs, steps, metric)
         self.since = time.perf_counter()
-        self.task = self.bar.add_task(f"epoch 1/{epochs}", total=epochs * steps, loss=0.0, accuracy=0.0, speed=0.0)
+        self.task = self.bar.add_task(
+            f"epoch 1/{epochs}", total=epochs * steps, name=metric_names[metric], loss=0.0, value=0.0, speed=0.0
+        )
         self.bar.start()
 
     def segment(self, progress: Progress) -> None:
@@ -121,7 +127,7 @@ class _Terminal(_Lines):
                 description=f"epoch {progress.epoch}/{progress.epochs}",
                 completed=(progress.epoch - 1) * progress.steps + progress.step,
                 loss=progress.loss,
-                accuracy=progress.accuracy,
+                value=progress.value,
                 speed=self.seen / (time.perf_counter() - self.since),
             )
 

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
 from xpmlp.grid import Block
+from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
 from xpmlp.training import Progress
 from xpmlp.training.outcome import Outcome
@@ -112,7 +113,7 @@ class _Shown(ReportReporter):
         self._line(f"  {runs} runs" + ("" if workers is None else f", {workers} at a time"))
         self._start(examples)
 
-    def begin(self, epochs: int, steps: int) -> None:
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         if not self.runs:
             self._start(epochs * steps)
 

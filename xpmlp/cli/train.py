@@ -9,6 +9,7 @@ from pathlib import Path
 from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
 from xpmlp.cli.progress import reporter_for
 from xpmlp.config import Config
+from xpmlp.nn import metric_names
 from xpmlp.training import Result, Status, train
 
 
@@ -36,6 +37,6 @@ def summary(result: Result, plots: bool) -> Iterator[str]:
     if run.status is Status.STOPPED_EARLY:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
     if run.test is not None:
-        yield f"test accuracy {run.test.accuracy:.4f}, test loss {run.test.loss:.4f}"
+        yield f"test {metric_names[run.metric]} {run.test.value:.4f}, test loss {run.test.loss:.4f}"
     curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if plots else ""
     yield f"run folder: {result.run_dir}{curves}"

@@ -21,12 +21,15 @@ class Part:
     ----------
     features : (n, n_features), C-contiguous
         In the type they are stored in; MNIST's are uint8.
-    targets : (n,), int64
-        The index of each example's class, from 0 to n_classes - 1.
+    targets : (n,) int64, or (n, n_targets) float64
+        The index of each example's class, from 0 to n_classes - 1; or values.
+    weights : (n,), optional
+        How much each example counts, at least 0; equally where not given.
     """
 
     features: NDArray[Any]
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
+    weights: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

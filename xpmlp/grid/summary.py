@@ -10,16 +10,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from xpmlp.grid.plan import Member
+from xpmlp.nn import metric_names
 from xpmlp.training.run import Run, Status
 
-FIGURES = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
+FIGURES = tuple(f"{part}_{figure}" for part in ("train", "validation", "test") for figure in ("loss", *metric_names))
 """What is summarised, as far as there is any."""
 
 
@@ -93,9 +87,13 @@ def figures_of(run: Run) -> dict[str, float]:
     if not run.epochs:
         return {}
     row = run.epochs[(run.best_epoch or len(run.epochs)) - 1]
-    figures = {name: getattr(row, name) for name in FIGURES if getattr(row, name, None) is not None}
+    found = [("train", row.train_loss, row.train_value), ("validation", row.validation_loss, row.validation_value)]
     if run.test is not None:
-        figures |= {"test_loss": run.test.loss, "test_accuracy": run.test.accuracy}
+        found.append(("test", *run.test))
+    figures: dict[str, float] = {}
+    for part, loss, value in found:
+        if loss is not None and value is not None:
+            figures |= {f"{part}_loss": loss, f"{part}_{run.metric}": value}
     return figures
 
 

@@ -14,7 +14,7 @@
 from xpmlp._typing import Layer, Parameters
 from xpmlp.nn.activations import Activation, activations
 from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
-from xpmlp.nn.losses import Loss, cross_entropy, losses, one_hot, softmax, weighted
+from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
 from xpmlp.nn.network import backward, forward, gradients, per_example_gradients
 from xpmlp.nn.ops import Ops, pure_ops
 
@@ -24,6 +24,7 @@ __all__ = [
     "Layer",
     "Loss",
     "Mask",
+    "Metric",
     "Ops",
     "Parameters",
     "activations",
@@ -34,6 +35,7 @@ __all__ = [
     "forward",
     "gradients",
     "losses",
+    "metric_names",
     "one_hot",
     "per_example_gradients",
     "pure_ops",

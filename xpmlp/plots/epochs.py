@@ -1,4 +1,4 @@
-"""The figure of loss and accuracy by epoch."""
+"""The figure of loss and accuracy, or R², by epoch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xpmlp.nn import Metric, metric_names
 from xpmlp.plots.saved import Epochs, Facts, FloatArray
 from xpmlp.plots.style import BLUE, VERMILION, new_figure, say, title
 
@@ -14,28 +15,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_MARKED_EPOCHS = 40
+METRICS: dict[Metric, tuple[str, float, str, float]] = {
+    "accuracy": ("classified correctly (%)", 100.0, "{:.1f}", 100.5),
+    "r2": ("R², part of the variance that is predicted", 1.0, "{:.3f}", 1.005),
+}
+"""The metric's axis: its label, the factor on values, how they are written, and the top of the axis."""
 PARTS = {"train": (BLUE, "o"), "validation": (VERMILION, "s")}
 
 
 def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
-    """Loss and accuracy by epoch, of the training part and, where there is one, of the validation part.
+    """Loss and metric by epoch, of the training part and, where there is one, of the validation part.
 
     Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
     several runs the mean and the standard deviation of each run's own last.
     """
     figure = new_figure(10, 4.2)
-    loss, accuracy = figure.subplots(1, 2)
+    loss, value = figure.subplots(1, 2)
     title(loss, f"{facts.name}: loss by epoch")
-    title(accuracy, f"{facts.name}: accuracy by epoch")
-    loss.set(xlabel="epoch", ylabel="cross-entropy (nats)")
-    accuracy.set(xlabel="epoch", ylabel="classified correctly (%)")
+    title(value, f"{facts.name}: {metric_names[epochs.metric]} by epoch")
+    loss.set(xlabel="epoch", ylabel=facts.loss_title)
+    label, scale, form, most = METRICS[epochs.metric]
+    value.set(xlabel="epoch", ylabel=label)
     if not len(epochs.train_loss):
         say(loss, "No epoch was finished.")
-        say(accuracy, "No epoch was finished.")
+        say(value, "No epoch was finished.")
         return figure
     _panel(loss, epochs.train_loss, epochs.validation_loss, "{:#.3g}")
-    _panel(accuracy, epochs.train_accuracy * 100, epochs.validation_accuracy * 100, "{:.1f}")
-    accuracy.set_ylim(top=min(accuracy.get_ylim()[1], 100.5))
+    _panel(value, epochs.train_value * scale, epochs.validation_value * scale, form)
+    value.set_ylim(top=min(value.get_ylim()[1], most))
     return figure
 
 

@@ -40,7 +40,7 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
     axes = figure.add_subplot()
     title(axes, f"{facts.name}: loss of each batch")
     axes.set_xlabel("step" if facts.batch_size is None else f"step (batches of {facts.batch_size:,})")
-    axes.set_ylabel("cross-entropy (nats)")
+    axes.set_ylabel(facts.loss_title)
     if not np.isfinite(losses).any():
         say(axes, "No batch has a finite loss." if losses.size else "No step was made.")
         return figure

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.errors import RunFolderError
+from xpmlp.nn import Metric, losses
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,15 +24,25 @@ class Facts(NamedTuple):
     name: str
     steps_per_epoch: int | None = None
     batch_size: int | None = None
+    loss: str = "cross_entropy"
+
+    @property
+    def loss_title(self) -> str:
+        """What the axis of losses says."""
+        return losses[self.loss].title if self.loss in losses else "loss"
 
 
 class Epochs(NamedTuple):
-    """The columns of ``epochs.csv`` that are drawn, each (epochs, runs), with NaN where there is no figure."""
+    """The columns of ``epochs.csv`` that are drawn, each (epochs, runs), with NaN where there is no figure.
+
+    The values are of ``metric``.
+    """
 
     train_loss: FloatArray
-    train_accuracy: FloatArray
+    train_value: FloatArray
     validation_loss: FloatArray
-    validation_accuracy: FloatArray
+    validation_value: FloatArray
+    metric: Metric
 
 
 def read_facts(folder: Path) -> Facts:
@@ -47,7 +58,12 @@ def read_facts(folder: Path) -> Facts:
         return Facts(folder.name)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return Facts(str(record.get("name", folder.name)), record.get("steps_per_epoch"), record.get("batch_size"))
+        return Facts(
+            str(record.get("name", folder.name)),
+            record.get("steps_per_epoch"),
+            record.get("batch_size"),
+            str(record.get("loss", "cross_entropy")),
+        )
     except (ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
 
@@ -65,12 +81,15 @@ def read_epochs(folder: Path) -> Epochs:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             rows = list(reader)
-        if lacking := {"run", "epoch", *Epochs._fields} - set(reader.fieldnames or ()):
+        found = set(reader.fieldnames or ())
+        metric: Metric = "r2" if "train_r2" in found else "accuracy"
+        columns = [name.replace("value", metric) for name in Epochs._fields[:4]]
+        if lacking := {"run", "epoch", *columns} - found:
             raise _damaged(path, f"without the columns {', '.join(sorted(lacking))}")
         places = [(int(row["epoch"]) - 1, int(row["run"])) for row in rows]
         shape = tuple(np.max(places, axis=0) + 1) if places else (0, 1)
-        epochs = Epochs(*(np.full(shape, np.nan) for _ in Epochs._fields))
-        for name, values in epochs._asdict().items():
+        series = [np.full(shape, np.nan) for _ in columns]
+        for name, values in zip(columns, series, strict=True):
             for place, row in zip(places, rows, strict=True):
                 values[place] = float("nan" if row[name] == "" else row[name])
             _bound(values)
@@ -78,7 +97,8 @@ def read_epochs(folder: Path) -> Epochs:
         raise _missing(path) from error
     except (TypeError, ValueError, csv.Error) as error:
         raise _damaged(path, error) from error
-    return epochs
+    train_loss, train_value, validation_loss, validation_value = series
+    return Epochs(train_loss, train_value, validation_loss, validation_value, metric)
 
 
 def read_losses(folder: Path) -> FloatArray:
@@ -91,20 +111,21 @@ def read_losses(folder: Path) -> FloatArray:
     """
     path = folder / "batch_losses.npy"
     try:
-        losses: FloatArray = np.load(path, allow_pickle=False).astype(np.float64)
+        values: FloatArray = np.load(path, allow_pickle=False).astype(np.float64)
     except FileNotFoundError as error:
         raise _missing(path) from error
     except (ValueError, EOFError) as error:
         raise _damaged(path, error) from error
-    if losses.ndim not in (1, 2):
-        raise _damaged(path, f"of the shape {losses.shape} instead of (steps,) or (steps, runs)")
-    _bound(losses)
-    return losses[:, np.newaxis] if losses.ndim == 1 else losses
+    if values.ndim not in (1, 2):
+        raise _damaged(path, f"of the shape {values.shape} instead of (steps,) or (steps, runs)")
+    _bound(values)
+    return values[:, np.newaxis] if values.ndim == 1 else values
 
 
 def _bound(values: FloatArray) -> None:
-    """Bring finite values down to ``LARGEST``, in place."""
-    values[np.isfinite(values) & (values > LARGEST)] = LARGEST
+    """Bring finite values to at most ``LARGEST``, either way, in place."""
+    finite = np.isfinite(values)
+    values[finite] = np.clip(values[finite], -LARGEST, LARGEST)
 
 
 def _missing(path: Path) -> RunFolderError:

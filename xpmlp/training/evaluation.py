@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from xpmlp import nn
 from xpmlp._typing import Layer
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Part
 from xpmlp.errors import RunFolderError
+from xpmlp.nn import Metric
 from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.problem import Problem
@@ -25,12 +27,15 @@ class Evaluation(NamedTuple):
     Attributes
     ----------
     score : Score
+    metric : "accuracy" or "r2"
+        What the score's value is.
     split : str
     examples : int
     backend : Backend
     """
 
     score: Score
+    metric: Metric
     split: str
     examples: int
     backend: Backend
@@ -83,7 +88,7 @@ def evaluate(
     with chosen.session(BATCH):
         examples = problem.inference.to_device(part, dataset.n_classes)
         (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
-    return Evaluation(score, split, len(part), chosen)
+    return Evaluation(score, nn.losses[network.loss].metric, split, len(part), chosen)
 
 
 def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.nn import Metric
 from xpmlp.training.run import EpochRow, Run
 
-COLUMNS = ("run", *EpochRow._fields)
-"""The columns of ``epochs.csv``."""
+
+def columns(metric: Metric) -> list[str]:
+    """The columns of ``epochs.csv``: the metric names those of its values, as ``train_accuracy``."""
+    return ["run", *(name.replace("value", metric) for name in EpochRow._fields)]
 
 
 @dataclass(frozen=True)
@@ -24,35 +27,39 @@ class History:
     ----------
     run, epoch : (rows,) int64
         Which run, from 0, and which of its epochs, from 1, a row is about.
-    train_loss, train_accuracy : (rows,)
+    train_loss, train_value : (rows,)
         Means over the epoch's examples, each as its batch met it during training.
-    validation_loss, validation_accuracy : (rows,)
+    validation_loss, validation_value : (rows,)
         After the epoch; NaN where nothing is held out.
     learning_rate : (rows,)
     batch_losses : (steps,) for one run, (steps, runs) for several
         The mean loss of each batch, before its update; NaN after a run's end.
+    metric : "accuracy" or "r2"
+        What the values are.
     """
 
     run: npt.NDArray[np.int64]
     epoch: npt.NDArray[np.int64]
     train_loss: npt.NDArray[np.float64]
-    train_accuracy: npt.NDArray[np.float64]
+    train_value: npt.NDArray[np.float64]
     validation_loss: npt.NDArray[np.float64]
-    validation_accuracy: npt.NDArray[np.float64]
+    validation_value: npt.NDArray[np.float64]
     learning_rate: npt.NDArray[np.float64]
     batch_losses: npt.NDArray[np.floating]
+    metric: Metric
 
     @classmethod
     def of(cls, runs: Sequence[Run]) -> History:
         """Gather the records of runs."""
         rows = [(index, *row) for index, one in enumerate(runs) for row in one.epochs]
-        columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-        run, epoch = (np.array(column, dtype=np.int64) for column in columns[:2])
-        losses, accuracies, validation_losses, validation_accuracies, rates = (
-            np.array(column, dtype=np.float64) for column in columns[2:]
+        table = list(zip(*rows, strict=True)) or [()] * (1 + len(EpochRow._fields))
+        run, epoch = (np.array(column, dtype=np.int64) for column in table[:2])
+        losses, values, validation_losses, validation_values, rates = (
+            np.array(column, dtype=np.float64) for column in table[2:]
         )
         batches = _side_by_side([one.losses for one in runs])
-        return cls(run, epoch, losses, accuracies, validation_losses, validation_accuracies, rates, batches)
+        metric = runs[0].metric if runs else "accuracy"
+        return cls(run, epoch, losses, values, validation_losses, validation_values, rates, batches, metric)
 
 
 def _side_by_side(losses: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.floating]:
@@ -78,7 +85,7 @@ def epochs_csv(runs: Sequence[Run], numbers: Sequence[int] | None = None) -> str
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns(runs[0].metric))
     for number, run in zip(numbers or range(len(runs)), runs, strict=True):
         writer.writerows((number, *row) for row in run.epochs)
     return text.getvalue()
@@ -96,7 +103,7 @@ def train_after_csv(runs: Sequence[Run], numbers: Sequence[int] | None = None) -
         return None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("run", "epoch", "train_loss", "train_accuracy"))
+    writer.writerow(("run", "epoch", "train_loss", f"train_{runs[0].metric}"))
     for number, run in zip(numbers or range(len(runs)), runs, strict=True):
         writer.writerows((number, epoch, *score) for epoch, score in enumerate(run.train_scores, start=1))
     return text.getvalue()

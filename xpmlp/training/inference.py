@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp import nn
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold, take_rows
+from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
@@ -25,14 +26,13 @@ class Score(NamedTuple):
 
     Attributes
     ----------
-    loss : float
-        Mean over the examples.
-    accuracy : float
-        Part of the examples that are predicted right, from 0 to 1.
+    loss, value : float
+        Means over the examples, weighted where they have weights.  What ``value`` is, the loss says (`nn.losses`): the
+        accuracy, from 0 to 1, or R², at most 1.
     """
 
     loss: float
-    accuracy: float
+    value: float
 
 
 @dataclass(frozen=True)
@@ -56,29 +56,33 @@ class Inference:
     def _prediction(self) -> Fold:
         return prediction_fold(self.network, self.backend.ops, self.backend.dtype)
 
-    def to_device(self, part: Part, n_classes: int) -> Examples:
+    def to_device(self, part: Part, n_outputs: int) -> Examples:
         """Move a part of a data set to the device: integers in their storage type, others in the backend's."""
         backend = self.backend
-        integers = np.dtype(backend.index_dtype_name)
+        integers, reals = np.dtype(backend.index_dtype_name), np.dtype(backend.dtype_name)
+        of_classes = nn.losses[self.network.loss].of_classes
+        targets = part.targets if of_classes else part.targets.reshape(len(part), -1)
         features = part.features
         if features.dtype.kind == "f":
-            features = features.astype(backend.dtype_name, copy=False)
+            features = features.astype(reals, copy=False)
         return Examples(
             backend.asarray(features),
-            backend.asarray(part.targets.astype(integers, copy=False)),
-            backend.asarray(np.arange(n_classes, dtype=integers)),
+            backend.asarray(targets.astype(integers if of_classes else reals, copy=False)),
+            backend.asarray(np.arange(n_outputs, dtype=integers)),
+            backend.asarray(precision_of(part, n_outputs).astype(reals)),
+            None if part.weights is None else backend.asarray(part.weights.astype(reals, copy=False)),
         )
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
         """The score of each stacked run, or of the one there is without a runs axis."""
         xp = self.backend.xp
-        total = examples.labels.shape[0]
-        loss, correct = np.zeros(1), np.zeros(1)
-        for labels, (losses, decided) in self._fold(self._evaluation, parameters, examples, labelled=True):
-            hits = decided == (labels if decided.ndim == 2 else labels[:, None, :])
-            loss = loss + self.backend.to_numpy(xp.sum(losses, axis=(0, -1))).astype(np.float64)
-            correct = correct + self.backend.to_numpy(xp.count_nonzero(hits, axis=(0, -1)))
-        return [Score(float(a) / total, float(b) / total) for a, b in zip(loss, correct, strict=True)]
+        weights = examples.weights
+        total = examples.targets.shape[0] if weights is None else float(xp.sum(weights))
+        sums = np.zeros((2, 1))
+        for outputs in self._fold(self._evaluation, parameters, examples):
+            segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))).reshape(-1) for output in outputs]
+            sums = sums + np.asarray(segment, dtype=np.float64)
+        return [Score(*map(float, means)) for means in (sums / total).T]
 
     def predict(self, parameters: Parameters, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What one run predicts for preprocessed features.
@@ -92,23 +96,34 @@ class Inference:
         Returns
         -------
         prediction : (n, n_out)
-            Probabilities of the classes, for a classifier.
+            Probabilities of the classes, for a classifier; else values.
         """
         width = parameters[-1].weights.shape[-1]
-        part = Part(features, np.zeros(len(features), dtype=np.int64))
-        folded = self._fold(self._prediction, parameters, self.to_device(part, width), labelled=False)
-        return np.concatenate([self.backend.to_numpy(prediction).reshape(-1, width) for _, (prediction,) in folded])
+        features = self.to_device(Part(features, np.zeros((len(features), width))), width).features
+        return self.backend.to_numpy(self.outputs(parameters, features))
 
-    def _fold(
-        self, fold: Fold, parameters: Parameters, examples: Examples, *, labelled: bool
-    ) -> Iterator[tuple[Array, tuple[Array, ...]]]:
-        """Fold over all examples in order: the labels (steps, batch) and the outputs of each segment."""
+    def outputs(self, parameters: Parameters, features: Array) -> Array:
+        """What one run predicts for features (n, n_in) on the device: (n, n_out), on the device."""
+        width, none = parameters[-1].weights.shape[-1], self.backend.asarray(np.zeros(0, self.backend.dtype_name))
+        examples = Examples(features, features, none, none)
+        folded = self._fold(self._prediction, parameters, examples)
+        return self.backend.xp.concat([self.backend.xp.reshape(part, (-1, width)) for (part,) in folded], axis=0)
+
+    def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
+        """Fold over all examples in order: the outputs of each segment."""
         backend = self.backend
         parameters = backend.copy(parameters)  # what goes into a fold is dead
-        numbers = np.arange(examples.labels.shape[0], dtype=backend.index_dtype_name)
+        numbers = np.arange(examples.targets.shape[0], dtype=backend.index_dtype_name)
         for segment in segments(len(numbers), BATCH):
             rows = backend.asarray(segment.cut(numbers))
-            labels = take_rows(backend.ops, examples.labels, rows)
-            batches = (rows, labels) if labelled else (rows,)
-            parameters, outputs = backend.fold(fold, parameters, batches, examples, ahead=1)
-            yield labels, outputs
+            parameters, outputs = backend.fold(fold, parameters, (rows,), examples, ahead=1)
+            yield outputs
+
+
+def precision_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
+    """What `Examples.precision` is: 1 over the variance of each column of values, (n_outputs,); ones for classes."""
+    if part.targets.ndim == 1:
+        return np.ones(n_outputs)
+    mean = np.average(part.targets, axis=0, weights=part.weights)
+    variance = np.average((part.targets - mean) ** 2, axis=0, weights=part.weights)
+    return np.divide(1.0, variance, out=np.zeros(n_outputs), where=variance > 0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from xpmlp.backend import Choice
 from xpmlp.data import Dataset
+from xpmlp.nn import Metric
 from xpmlp.training.run import EpochRow
 
 
@@ -20,8 +21,8 @@ class Progress(NamedTuple):
         Steps done in this epoch, and steps of an epoch.
     examples : int
         Examples trained on since the last report, over all runs.
-    loss, accuracy : float
-        Means over this epoch so far, over the runs still going.
+    loss, value : float
+        Means over this epoch so far, over the runs still going; ``value`` is accuracy or R².
     """
 
     epoch: int
@@ -30,7 +31,7 @@ class Progress(NamedTuple):
     steps: int
     examples: int
     loss: float
-    accuracy: float
+    value: float
 
 
 class Reporter:
@@ -47,8 +48,8 @@ class Reporter:
     def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
         """The backend was found and the data were read; ``sizes`` are the widths of the network's layers."""
 
-    def begin(self, epochs: int, steps: int) -> None:
-        """A training of this many epochs, of this many steps each, begins."""
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        """A training of this many epochs, of this many steps each, begins; values will be of this metric."""
 
     def segment(self, progress: Progress) -> None:
         """A segment was trained and its results were read back."""

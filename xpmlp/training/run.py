@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from xpmlp._typing import Parameters
 from xpmlp.config import Config, TrainConfig
+from xpmlp.nn import Metric
 from xpmlp.training.inference import Score
 from xpmlp.training.segments import Segment
 
@@ -42,19 +43,24 @@ class EpochRow(NamedTuple):
     ----------
     epoch : int
         From 1.
-    train_loss, train_accuracy : float
-        Means over the epoch's examples, each as its batch met it during training.
-    validation_loss, validation_accuracy : float or None
+    train_loss, train_value : float
+        Means over the epoch's examples, each as its batch met it during training.  ``value`` is the run's metric,
+        accuracy or R², which names the column.
+    validation_loss, validation_value : float or None
         After the epoch; ``None`` where nothing is held out.
     learning_rate : float
     """
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_value: float
     validation_loss: float | None
-    validation_accuracy: float | None
+    validation_value: float | None
     learning_rate: float
+
+    def named(self, metric: Metric) -> dict[str, Any]:
+        """The figures by the names of their columns."""
+        return {name.replace("value", metric): figure for name, figure in self._asdict().items()}
 
 
 class Status(StrEnum):
@@ -76,21 +82,21 @@ class UnderWay:
     steps, examples : int
     loss_sum : float
         The examples' losses, each as its batch met it.
-    correct : int
-        Examples that were predicted right.
+    value_sum : float
+        The examples' parts in accuracy or R², likewise.
     """
 
     steps: int = 0
     examples: int = 0
     loss_sum: float = 0.0
-    correct: int = 0
+    value_sum: float = 0.0
 
-    def add(self, segment: Segment, losses: npt.NDArray[Any], correct: npt.NDArray[Any]) -> None:
-        """Count a trained segment: the mean loss (steps,) and the number of correct predictions (steps,)."""
+    def add(self, segment: Segment, losses: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
+        """Count a trained segment: the mean loss (steps,) and the sum of the examples' figures (steps,)."""
         self.steps += segment.steps
         self.examples += segment.examples
         self.loss_sum += float(losses.sum(dtype=np.float64)) * segment.batch
-        self.correct += int(correct.sum())
+        self.value_sum += float(values.sum(dtype=np.float64))
 
     @property
     def loss(self) -> float:
@@ -98,9 +104,9 @@ class UnderWay:
         return self.loss_sum / self.examples
 
     @property
-    def accuracy(self) -> float:
-        """The part of the examples so far that was predicted right."""
-        return self.correct / self.examples
+    def value(self) -> float:
+        """Accuracy or R² of the examples so far."""
+        return self.value_sum / self.examples
 
 
 @dataclass
@@ -110,6 +116,8 @@ class Run:
     Attributes
     ----------
     settings : RunSettings
+    metric : "accuracy" or "r2"
+        What the ``value`` of its scores is.
     status : Status
     under_way : UnderWay
         The epoch that is under way, as far as it has come.
@@ -128,6 +136,7 @@ class Run:
     """
 
     settings: RunSettings
+    metric: Metric = "accuracy"
     status: Status = Status.RUNNING
     under_way: UnderWay = field(default_factory=UnderWay)
     epochs: list[EpochRow] = field(default_factory=list)

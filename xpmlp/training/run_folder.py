@@ -219,9 +219,9 @@ def run_facts(run: Run) -> dict[str, Any]:
         **run.settings._asdict(),
         "epochs": len(run.epochs),
         "steps": len(run.losses),
-        "final": None if last is None else _finite(last._asdict()),
-        "best": _finite(run.epochs[run.best_epoch - 1]._asdict()) if run.best_epoch else None,
-        "test": None if run.test is None else _finite(run.test._asdict()),
+        "final": None if last is None else _finite(last.named(run.metric)),
+        "best": _finite(run.epochs[run.best_epoch - 1].named(run.metric)) if run.best_epoch else None,
+        "test": None if run.test is None else _finite({"loss": run.test.loss, run.metric: run.test.value}),
     }
     if run.ended_at is not None:
         facts["diverged_at"] = {"epoch": run.ended_at[0], "step": run.ended_at[1]}

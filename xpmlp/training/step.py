@@ -1,13 +1,13 @@
 """What a backend folds over batches to train, to evaluate and to predict.  Array-API code, written once.
 
-A batch is taken from the data, converted and scaled ahead of its step, for many steps at once; losses and decisions
-are formed of the logits of many steps at once.  In the step itself is only what one batch has to wait for another for.
+A batch is taken from the data, converted and scaled ahead of its step, for many steps at once; losses and scores are
+formed of the logits of many steps at once.  In the step itself is only what one batch has to wait for another for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +30,14 @@ class Network(NamedTuple):
         A key of ``nn.losses``.
     input_scale : float
         What features are multiplied by once they are converted.
+    dropout : tuple of float
+        The part of each hidden layer's units that is dropped in training; empty for none.
     """
 
     hidden: tuple[str, ...]
     loss: str
     input_scale: float
+    dropout: tuple[float, ...] = ()
 
 
 class Examples(NamedTuple):
@@ -44,22 +47,37 @@ class Examples(NamedTuple):
     ----------
     features : (n, n_in)
         In the type they are stored in.
-    labels : (n,)
-        Class indices, of the backend's index dtype.
+    targets : (n,) or (n, n_out)
+        Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
-        ``0 .. n_out - 1``, of the same dtype.
+        ``0 .. n_out - 1``, of its index dtype.
+    precision : (n_out,)
+        1 over the variance of each column of values, 0 where they are constant; ones for classes.
+    weights : (n,), optional
+        How much each example counts, at least 0: all means over this part are weighted means.
     """
 
     features: Array
-    labels: Array
+    targets: Array
     classes: Array
+    precision: Array
+    weights: Array | None = None
 
 
 class Constants(NamedTuple):
-    """What every training step of an epoch shares."""
+    """What every training step of an epoch shares.
+
+    Attributes
+    ----------
+    examples : Examples
+    hyperparameters : Hyperparameters
+    counters : Counters, optional
+        For dropout's masks; see `dropout_counters`.
+    """
 
     examples: Examples
     hyperparameters: Hyperparameters
+    counters: nn.Counters | None = None
 
 
 class TrainingState(NamedTuple):
@@ -74,30 +92,40 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     Returns
     -------
-    fold : (state, (rows, labels), constants) -> (state, (loss, decided))
+    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
         ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, [runs,] batch) the numbers of the
-        examples and ``labels`` (steps, [runs,] batch) their labels.  ``loss`` and ``decided``, of the same shape, are
-        the loss and the predicted label of each example before the update.
+        examples, and with dropout ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning.
+        ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
+        relative to its batch.
     """
     delta_of = nn.losses[network.loss].delta
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        return _inputs(network, ops, dtype, constants.examples, *batches)
+        rows, *numbers = batches
+        inputs = _inputs(network, ops, dtype, constants.examples, rows)
+        if inputs.weights is not None:
+            inputs = inputs._replace(weights=_relative(ops, inputs.weights))
+        return *inputs.present, *_mask_factors(network, ops, dtype, constants.counters, numbers)
 
     def step(
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        x, targets = batch
-        parameters = state.parameters
-        activations = nn.forward(ops, parameters, x, network.hidden)
-        delta = delta_of(ops, activations[-1], targets)
-        deltas = nn.backward(ops, parameters, activations, delta, network.hidden)
+        inputs, factors = _split(batch, constants.examples)
+        parameters, masks = state.parameters, _masks(network, factors)
+        activations = nn.forward(ops, parameters, inputs.x, network.hidden, masks)
+        delta = delta_of(ops, activations[-1], inputs.encoded)
+        if inputs.weights is not None:
+            delta *= inputs.weights[..., None]
+        deltas = nn.backward(ops, parameters, activations, delta, network.hidden, masks)
         updated = optimizer.update(
-            ops, parameters, state.optimizer, activations, deltas, x.shape[-2], constants.hyperparameters
+            ops, parameters, state.optimizer, activations, deltas, inputs.x.shape[-2], constants.hyperparameters
         )
         return TrainingState(*updated), (activations[-1],)
 
-    return Fold(prepare, step, _verdict(network, ops))
+    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+        return _verdict(network, ops, constants.examples, prepared, outputs)
+
+    return Fold(prepare, step, conclude)
 
 
 def steps_ahead(backend: Backend, parameters: Parameters, batch: int) -> int:
@@ -111,14 +139,18 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
 
     Returns
     -------
-    fold : (parameters, (rows, labels), examples) -> (parameters, (loss, decided))
-        As in `training_fold`, but ``rows`` and ``labels`` are (steps, batch).
+    fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
+        As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
+        weights themselves: divide by the sum of the part's.
     """
 
     def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _inputs(network, ops, dtype, examples, *batches)
+        return _inputs(network, ops, dtype, examples, *batches).present
 
-    return Fold(prepare, _forward_step(network, ops), _verdict(network, ops))
+    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
+        return _verdict(network, ops, examples, prepared, outputs)
+
+    return Fold(prepare, _forward_step(network, ops), conclude)
 
 
 def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
@@ -145,12 +177,99 @@ def _forward_step(network: Network, ops: Ops) -> Step:
     return step
 
 
-def _inputs(
-    network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array, labels: Array
-) -> tuple[Array, Array]:
-    """The features (..., n_in) and the encoded targets (..., n_out) of the examples in ``rows`` (...)."""
-    targets = nn.losses[network.loss].encode(ops, labels, examples.classes, dtype)
-    return _features(network, ops, dtype, examples, rows), targets
+class _Inputs(NamedTuple):
+    """Batches of examples, as a step takes them.
+
+    Attributes
+    ----------
+    x : (..., n_in)
+    encoded : (..., n_out)
+        The targets as the loss wants them.
+    targets : (...) or (..., n_out)
+        As they are stored.
+    weights : (...), optional
+    """
+
+    x: Array
+    encoded: Array
+    targets: Array
+    weights: Array | None
+
+    @property
+    def present(self) -> tuple[Array, ...]:
+        """What there is, for `_split` to take apart."""
+        return self[:3] if self.weights is None else tuple(self)
+
+
+def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> _Inputs:
+    """The examples in ``rows`` (...)."""
+    targets = take_rows(ops, examples.targets, rows)
+    return _Inputs(
+        _features(network, ops, dtype, examples, rows),
+        nn.losses[network.loss].encode(ops, targets, examples.classes, dtype),
+        targets,
+        None if examples.weights is None else take_rows(ops, examples.weights, rows),
+    )
+
+
+def _split(prepared: tuple[Array, ...], examples: Examples) -> tuple[_Inputs, tuple[Array, ...]]:
+    """Prepared arrays as inputs, and the factors of dropout's masks."""
+    x, encoded, targets, *rest = prepared
+    weights = None if examples.weights is None else rest.pop(0)
+    return _Inputs(x, encoded, targets, weights), tuple(rest)
+
+
+def _relative(ops: Ops, weights: Array) -> Array:
+    """Weights (..., batch) over their mean in the batch; zeros stay zeros, so that such a batch changes nothing."""
+    mean = ops.xp.mean(weights, axis=-1, keepdims=True)
+    return weights / ops.xp.where(mean > 0, mean, ops.xp.ones_like(mean))
+
+
+def dropout_counters(
+    network: Network, backend: Backend, parameters: Parameters, seeds: Sequence[int], batch: int
+) -> nn.Counters | None:
+    """What dropout's masks are a function of besides the step; ``None`` without dropout.
+
+    The rest is the number of the step since the training's beginning, which the loop hands in with each batch: it
+    follows from the epoch and the place in it, so that there is no state to save.  The masks are those of each run's
+    seed, whatever it is stacked with.
+
+    Parameters
+    ----------
+    parameters : list of Layer
+    seeds : sequence of int
+        One for each run that is stacked.
+    batch : int
+    """
+    if not any(network.dropout):
+        return None
+
+    def count(length: int) -> Array:
+        return backend.asarray(np.arange(length, dtype=np.int32))
+
+    column = np.asarray([[nn.as_int32(seed)] for seed in seeds], dtype=np.int32)
+    return nn.Counters(
+        backend.asarray(column if len(seeds) > 1 else column[0]),
+        count(batch),
+        tuple(count(layer.weights.shape[-1]) for layer in parameters[:-1]),
+    )
+
+
+def _mask_factors(
+    network: Network, ops: Ops, dtype: Any, counters: nn.Counters | None, numbers: Sequence[Array]
+) -> tuple[Array, ...]:
+    """The factors of each mask (..., batch, width), where there is dropout."""
+    if counters is None:
+        return ()
+    (number,) = numbers
+    masks = nn.dropout_masks(ops, network.dropout, counters, number, dtype)
+    return tuple(mask.factors for mask in masks if mask is not None)
+
+
+def _masks(network: Network, factors: Sequence[Array]) -> list[nn.Mask | None]:
+    """The masks by hidden layer, or none at all."""
+    found = iter(factors)
+    return [nn.Mask(next(found), 1.0 - rate) if rate else None for rate in network.dropout]
 
 
 def _features(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Array:
@@ -161,17 +280,22 @@ def _features(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: 
     return x
 
 
-def _verdict(network: Network, ops: Ops) -> Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]:
-    """The loss and the decision (steps, [runs,] batch) on each example, from its target and its logits."""
-    loss = nn.losses[network.loss]
-
-    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], _: Any) -> tuple[Array, ...]:
-        (_, targets), (logits,) = prepared, outputs
-        if targets.ndim < logits.ndim:  # the same examples for every run
-            targets = ops.xp.expand_dims(targets, axis=-3)
-        return loss.value(ops, logits, targets), loss.decide(ops, logits)
-
-    return conclude
+def _verdict(
+    network: Network, ops: Ops, examples: Examples, prepared: tuple[Array, ...], outputs: tuple[Array, ...]
+) -> tuple[Array, ...]:
+    """The loss and the score (steps, [runs,] batch) of each example, times its weight, from target and logits."""
+    loss, xp = nn.losses[network.loss], ops.xp
+    (_, encoded, targets, weights), _ = _split(prepared, examples)
+    (logits,) = outputs
+    if encoded.ndim < logits.ndim:  # the same examples for every run
+        targets = xp.expand_dims(targets, axis=encoded.ndim - targets.ndim - 3)
+        encoded = xp.expand_dims(encoded, axis=-3)
+        weights = None if weights is None else xp.expand_dims(weights, axis=-2)
+    results = (
+        loss.value(ops, logits, encoded),
+        loss.score(ops, loss.decide(ops, logits), targets, examples.precision),
+    )
+    return results if weights is None else tuple(result * weights for result in results)
 
 
 def take_rows(ops: Ops, array: Array, rows: Array) -> Array:

@@ -15,9 +15,12 @@ are formed.  For all four it is ``prediction - target``.
 
 from xpmlp.nn.losses.cross_entropy import CROSS_ENTROPY, cross_entropy, one_hot, softmax
 from xpmlp.nn.losses.logistic import LOGISTIC
-from xpmlp.nn.losses.loss import Loss, weighted
+from xpmlp.nn.losses.loss import Loss, Metric, weighted
 from xpmlp.nn.losses.poisson import POISSON
 from xpmlp.nn.losses.squared import SQUARED
+
+metric_names: dict[Metric, str] = {"accuracy": "accuracy", "r2": "R²"}
+"""The metrics, which name columns and keys, as a person would write them."""
 
 losses: dict[str, Loss] = {
     "cross_entropy": CROSS_ENTROPY,
@@ -26,4 +29,4 @@ losses: dict[str, Loss] = {
     "poisson": POISSON,
 }
 
-__all__ = ["Loss", "cross_entropy", "losses", "one_hot", "softmax", "weighted"]
+__all__ = ["Loss", "Metric", "cross_entropy", "losses", "metric_names", "one_hot", "softmax", "weighted"]

@@ -48,7 +48,9 @@ def _right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
 
 _delta = prediction_minus_target(softmax)
 
-CROSS_ENTROPY = Loss(one_hot, _value, _delta, softmax, _most_probable_class, _right, "accuracy")
+CROSS_ENTROPY = Loss(
+    one_hot, _value, _delta, softmax, _most_probable_class, _right, True, "accuracy", "cross-entropy (nats)"
+)
 
 
 def cross_entropy(ops: Ops, logits: Array, targets: Array, sample_weights: Array | None = None) -> tuple[Array, Array]:

@@ -48,5 +48,7 @@ LOGISTIC = Loss(
     _probabilities,
     _more_probable_than_not,
     _all_right,
+    False,
     "accuracy",
+    "cross-entropy (nats)",
 )

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
+Metric = Literal["accuracy", "r2"]
+
 
 class Loss(NamedTuple):
     """A loss with everything that belongs to it.
@@ -29,8 +31,12 @@ class Loss(NamedTuple):
         A figure for each example, (..., batch), in the dtype of ``precision``, whose mean over a part is the part's
         ``metric``.  ``precision`` (n_out,) is 1 over the variance of the part's targets, 0 where they are constant;
         a metric that needs no variance takes its dtype alone.
+    of_classes : bool
+        Whether stored targets are class indices, ([runs,] batch), rather than numbers for each output.
     metric : "accuracy" or "r2"
         The part of the examples that are right in every output; R², its mean over the outputs.
+    title : str
+        What the axis of a figure says.
     """
 
     encode: Callable[[Ops, Array, Array, object], Array]
@@ -39,7 +45,9 @@ class Loss(NamedTuple):
     transform: Callable[[Ops, Array], Array]
     decide: Callable[[Ops, Array], Array]
     score: Callable[[Ops, Array, Array, Array], Array]
-    metric: Literal["accuracy", "r2"]
+    of_classes: bool
+    metric: Metric
+    title: str
 
 
 def as_stored(ops: Ops, targets: Array, classes: Array, dtype: object) -> Array:

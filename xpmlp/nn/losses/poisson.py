@@ -34,4 +34,14 @@ def _expected(ops: Ops, logits: Array) -> Array:
     return ops.xp.exp(logits)
 
 
-POISSON = Loss(as_stored, _value, prediction_minus_target(_expected), _expected, _expected, explained, "r2")
+POISSON = Loss(
+    as_stored,
+    _value,
+    prediction_minus_target(_expected),
+    _expected,
+    _expected,
+    explained,
+    False,
+    "r2",
+    "half the Poisson deviance",
+)

@@ -33,4 +33,4 @@ def _values(ops: Ops, logits: Array) -> Array:
     return logits
 
 
-SQUARED = Loss(as_stored, _value, _delta, _values, _values, explained, "r2")
+SQUARED = Loss(as_stored, _value, _delta, _values, _values, explained, False, "r2", "half the squared error")

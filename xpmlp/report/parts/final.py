@@ -26,7 +26,7 @@ def compute(work: Work) -> dict[str, Any]:
     write_csv(
         work.folder / "test.csv",
         ("figure", "coursework", "this_run"),
-        [("loss", coursework.FINAL_LOSS, test.loss), ("accuracy", coursework.FINAL_ACCURACY, test.accuracy)],
+        [("loss", coursework.FINAL_LOSS, test.loss), ("accuracy", coursework.FINAL_ACCURACY, test.value)],
     )
     return {
         "learning_rate": rate,
@@ -35,7 +35,7 @@ def compute(work: Work) -> dict[str, Any]:
         "trained_on": len(dataset.train),
         "tested_on": len(dataset.test),
         "loss": test.loss,
-        "accuracy": test.accuracy,
+        "accuracy": test.value,
     }
 
 

@@ -89,7 +89,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     )
     examples = problem.train_examples
     x = xp.astype(examples.features[:size, :], backend.dtype) * problem.network.input_scale
-    t = nn.one_hot(ops, examples.labels[:size], examples.classes, backend.dtype)
+    t = nn.one_hot(ops, examples.targets[:size], examples.classes, backend.dtype)
 
     instance = [*values(ops, parameters, x[0, :]), *derivatives(ops, parameters, x[0, :], t[0, :])]
     batch = [*values(ops, parameters, x), *derivatives(ops, parameters, x, t)]
