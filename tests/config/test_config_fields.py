@@ -70,11 +70,23 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "workers": "auto",
         "scheduler": None,
     },
-    "output": {"folder": Path("runs"), "plots": True, "tensorboard": False},
+    "output": {
+        "folder": Path("runs"),
+        "plots": True,
+        "tensorboard": False,
+        "checkpoint_every": "auto",
+        "keep": 2,
+    },
 }
 KEYS = [(section, key) for section, table in DEFAULTS.items() for key in table]
 
-COUNTS = [("train", "epochs"), ("train", "batch_size"), ("train", "segment_steps"), ("train", "n_iter_no_change")]
+COUNTS = [
+    ("train", "epochs"),
+    ("train", "batch_size"),
+    ("train", "segment_steps"),
+    ("train", "n_iter_no_change"),
+    ("output", "keep"),
+]
 OPTIONAL_COUNTS = [("backend", "threads"), ("data", "validation_size"), ("train", "patience")]
 SEEDS = [("train", "seed"), ("data", "seed")]
 DECAYS = [("train", "momentum"), ("train", "beta_1"), ("train", "beta_2"), ("data", "test_fraction")]
@@ -139,6 +151,11 @@ def test_only_the_data_set_is_required() -> None:
         ([("grid", "scheduler")], ["tcp://host:8786", "none"], ["", 1, True]),
         ([("backend", "device")], ["cpu", "cuda:0", "none", None], ["", 0, True]),
         ([("data", "target"), ("data", "features")], ["target", "features"], ["", 3, True]),
+        (
+            [("output", "checkpoint_every")],
+            ["auto", "1 epoch", "10 epochs", "60 seconds", "1000 steps", "none", None],
+            ["", "0 steps", "1.5 seconds", "-1 steps", "steps", "5", 5, "5 minutes", "5  steps", "1 step\n", True],
+        ),
         ([("output", "folder")], ["out", "/tmp/out", Path("out")], ["", 3, "a\0b", True]),
         ([("data", "path")], ["x.csv", "/x.npz", Path("x.csv")], ["", 3, "a\0b", False]),
     ],

@@ -206,6 +206,10 @@ class Backend(ABC):
         """Free bytes on an accelerator; ``None`` on a CPU, or where the library cannot tell."""
         return None
 
+    def threads_in_use(self) -> int | None:
+        """How many CPU threads compute within a session: with another number the bits may differ."""
+        return self.threads
+
     def synchronize(self) -> None:
         """Wait until the device has done what was asked of it."""
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,10 @@ class JaxBackend(Backend):
         """Free bytes of the part of an accelerator's memory that JAX has taken for itself."""
         statistics = self.device.memory_stats() if self.is_accelerator else None
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
+
+    def threads_in_use(self) -> int | None:
+        """One for each core of the machine, which JAX does not let one choose."""
+        return os.cpu_count()
 
     def synchronize(self) -> None:
         """Wait until the last fold is done."""

@@ -1,9 +1,10 @@
-"""NumPy: arrays in the host's memory, with SciPy's BLAS for the weight update."""
+"""NumPy: arrays in the host's memory, with SciPy's BLAS for the products."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,56 +35,29 @@ class NumpyBackend(Backend):
         return ["cpu"]
 
     def _fused_ops(self) -> Ops:
-        return (
-            super()
-            ._fused_ops()
-            ._replace(
-                softmax=_softmax,
-                subtract_product=_in_place_update(self.dtype_name),
-                subtract_sum=_subtract_sum,
-            )
+        from xpmlp.backend.blas import with_blas
+
+        half = np.dtype(self.dtype_name).type(0.5)
+        return with_blas(super()._fused_ops(), self.dtype_name)._replace(
+            sigmoid=partial(_sigmoid, half), softmax=_softmax, subtract_sum=_subtract_sum
         )
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """Limit BLAS to the configured threads, one by default.
+        """Give BLAS as many threads as the config says, or as pay for batches of this size."""
+        from xpmlp.backend.blas import threads_for
 
-        NumPy's and SciPy's wheels bring an OpenBLAS each, whose thread pools fight when both run threaded; for the
-        layers and batches of an MLP one thread is also the fastest, or near it.
-        """
-        # the limits hold only for libraries that are loaded already
-        import scipy.linalg.blas  # noqa: F401
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(self.threads or 1), np.errstate(over="ignore", invalid="ignore"):
+        with threads_for(batch_size, self.threads), np.errstate(over="ignore", invalid="ignore"):
             yield
 
 
-def _in_place_update(dtype_name: str) -> Any:
-    """``weights -= activation.T @ delta`` as one BLAS call without a temporary for the product.
-
-    BLAS is column-major: a C-ordered ``weights`` is to it the transpose, so that what it computes is
-    ``weights.T -= delta.T @ activation``.  For a batch of one that is an outer product (ger), where NumPy's matmul
-    takes a slow path.
-    """
-    from scipy.linalg import blas
-
-    gemm, ger = (blas.sgemm, blas.sger) if dtype_name == "float32" else (blas.dgemm, blas.dger)
-    dtype = np.dtype(dtype_name)
-
-    def subtract_product(weights: Array, activation: Array, delta: Array) -> Array:
-        if weights.ndim == 3:
-            for run in range(weights.shape[0]):
-                subtract_product(weights[run], activation[run], delta[run])
-        elif not weights.flags.c_contiguous or weights.dtype != dtype:
-            weights -= activation.T @ delta  # BLAS would update a copy, and the update would be lost
-        elif delta.shape[0] == 1:
-            ger(-1.0, delta[0], activation[0], a=weights.T, overwrite_a=1)
-        else:
-            gemm(-1.0, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
-        return weights
-
-    return subtract_product
+def _sigmoid(half: Any, x: Array) -> Array:
+    """The pure definition, over its argument and with constants that NumPy need not convert."""
+    np.multiply(x, half, out=x)
+    np.tanh(x, out=x)
+    np.multiply(x, half, out=x)
+    np.add(x, half, out=x)
+    return x
 
 
 def _softmax(logits: Array) -> Array:
@@ -94,6 +68,6 @@ def _softmax(logits: Array) -> Array:
     return probabilities
 
 
-def _subtract_sum(biases: Array, delta: Array) -> Array:
-    biases -= delta if delta.shape[-2] == 1 else np.add.reduce(delta, axis=-2, keepdims=True)
+def _subtract_sum(biases: Array, delta: Array, rate: float | Array) -> Array:
+    biases -= rate * (delta if delta.shape[-2] == 1 else np.add.reduce(delta, axis=-2, keepdims=True))
     return biases

@@ -99,6 +99,10 @@ class TorchBackend(Backend):
         reserve = cuda.memory_reserved(self.device) - cuda.memory_allocated(self.device)
         return int(cuda.mem_get_info(self.device)[0] + reserve)
 
+    def threads_in_use(self) -> int:
+        """As configured, or as many as PyTorch takes by itself."""
+        return self.threads or int(self._torch.get_num_threads())
+
     def synchronize(self) -> None:
         """Wait for the GPU."""
         if self.device.type == "cuda":
@@ -114,7 +118,9 @@ def _affine(torch: Any) -> Any:
     return affine
 
 
-def _subtract_product(weights: Array, activation: Array, delta: Array) -> Array:
+def _subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
+    if not isinstance(rate, float):
+        delta, rate = rate * delta, 1.0
     if weights.ndim == 3:
-        return weights.baddbmm_(activation.mT, delta, alpha=-1)
-    return weights.addmm_(activation.T, delta, alpha=-1)
+        return weights.baddbmm_(activation.mT, delta, alpha=-rate)
+    return weights.addmm_(activation.T, delta, alpha=-rate)

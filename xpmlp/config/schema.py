@@ -60,6 +60,9 @@ def allowed(schema: Schema) -> str:
         return f"a list, each item {allowed(schema['items'])}"
     if schema.get("format") == "path":
         return "a non-empty path"
+    if "examples" in schema:
+        *most, last = (json.dumps(example) for example in schema["examples"])
+        return f"a string like {', '.join(most)} or {last}"
     noun = "a non-empty string" if "minLength" in schema else _NOUNS[schema["type"]]
     bounds = [text.format(_number(schema[bound])) for bound, text in _BOUNDS.items() if bound in schema]
     return " ".join([noun, " and ".join(bounds)]).rstrip()

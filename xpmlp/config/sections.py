@@ -58,6 +58,24 @@ Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 
+Interval: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^(auto|[1-9][0-9]{0,11} (epoch|second|step)s?)$"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto", "type": "string"},
+                {
+                    "type": "string",
+                    "pattern": "^[1-9][0-9]{0,11} (epoch|second|step)s?$",
+                    "examples": ["5 epochs", "60 seconds", "1000 steps"],
+                },
+            ]
+        }
+    ),
+]
+
+
 class Section(BaseModel):
     """A table of the file: frozen, no unknown keys, no silent conversions (1.5, true, "3" are no integers)."""
 
@@ -281,3 +299,10 @@ class OutputConfig(Section):
         False,
         description="Write the curves as TensorBoard event files, too, into `tensorboard/` (extra `tensorboard`).",
     )
+    checkpoint_every: OrNone[Interval] = Field(
+        "auto",
+        description="When to write a checkpoint, from which `--resume` goes on: after so many epochs, or at the first "
+        'end of a segment after so many seconds or steps. "auto": at the first end of an epoch after 30 seconds. A '
+        'training that ends or is stopped writes one, too. "none": never.',
+    )
+    keep: Count = Field(2, description="Checkpoints that are kept: the last ones, a second one in case of damage.")
