@@ -11,44 +11,43 @@ from tests.grid.small import EXAMPLES, FEATURES, grid_config
 from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.config import Config
 from xpmlp.grid import Block, GridReporter, train_grid
-from xpmlp.grid.block import width_that_fits
+from xpmlp.grid.grid import _width
+from xpmlp.grid.plan import members_of
+from xpmlp.training.memory import footprint
 from xpmlp.training.outcome import Outcome
+from xpmlp.training.problem import Problem
+from xpmlp.training.trainer import load_data, resolve_configured
 
-DATA = EXAMPLES * FEATURES * 8
-"""Bytes of the training part."""
 
-PARAMETERS = (6 + 1) * 5 + (5 + 1) * 3
-"""Of a 6-5-3 network."""
+def problem_of(config: Config) -> Problem:
+    """The first run of a grid."""
+    member = members_of(config)[0]
+    return Problem(member.config, load_data(config.data), resolve_configured(config.backend).backend)
 
-BATCH = 8 * (6 + 5 + 3)
-"""Numbers in the layers for a batch of 8: activations, deltas, and as many to work with."""
 
-RUN = 8 * (3 * PARAMETERS + 3 * BATCH)
-"""Bytes of a run in float64 with plain SGD."""
+def memory_for(config: Config, runs: int) -> int:
+    """The free bytes that so many runs of a grid need, and not a byte more."""
+    taken = footprint(problem_of(config))
+    return next(free for free in range(taken.of(runs), 2 * taken.of(runs)) if taken.widest(free) >= runs)
 
 
 @pytest.mark.parametrize(
-    ("config", "size"),
+    ("change", "parameters", "numbers"),
     [
-        ({}, RUN),
-        ({"backend": {"dtype": "float32"}}, RUN // 2),
-        ({"train": {"optimizer": "momentum"}}, RUN + 8 * PARAMETERS),
-        ({"train": {"optimizer": "nesterov"}}, RUN + 8 * PARAMETERS),
-        ({"train": {"optimizer": "adam"}}, RUN + 8 * 2 * PARAMETERS),
-        ({"train": {"batch_size": 16}}, RUN + 8 * 3 * BATCH),
+        ({"train": {"optimizer": "momentum"}}, 1, 0),
+        ({"train": {"optimizer": "nesterov"}}, 1, 0),
+        ({"train": {"optimizer": "adam"}}, 2, 0),
+        ({"train": {"patience": 3}}, 1, 0),
+        # with batches of 8, evaluating the 20 takes more than training
+        ({"train": {"batch_size": 16}}, 0, 3 * 16 * (6 + 5 + 3) - 20 * (6 + 2 * (5 + 3))),
     ],
-    ids=["sgd", "float32", "momentum", "nesterov", "adam", "batch"],
+    ids=["momentum", "nesterov", "adam", "best weights", "batch"],
 )
-@pytest.mark.parametrize("runs", [1, 2, 7, 1000])
-def test_as_many_as_fit_into_four_fifths(data: Path, config: dict[str, Any], size: int, runs: int) -> None:
-    enough = -(-runs * size * 5 // 4)
-    assert width_that_fits(grid_config(data, **config), 6, 3, enough) == runs
-    assert width_that_fits(grid_config(data, **config), 6, 3, enough - 2) == max(runs - 1, 1)
-
-
-def test_one_fits_always(data: Path) -> None:
-    assert width_that_fits(grid_config(data), 6, 3, 0) == 1
-    assert width_that_fits(grid_config(data), 6, 3, -(10**9)) == 1
+def test_what_a_run_takes(data: Path, change: dict[str, Any], parameters: int, numbers: int) -> None:
+    # of a 6-5-3 network, beside what plain SGD with batches of 8 takes
+    plain, changed = footprint(problem_of(grid_config(data))), footprint(problem_of(grid_config(data, **change)))
+    assert changed.data == plain.data == 8 * (EXAMPLES + 20) * FEATURES
+    assert changed.run - plain.run == 8 * (parameters * ((6 + 1) * 5 + (5 + 1) * 3) + numbers)
 
 
 class Labels(GridReporter):
@@ -90,15 +89,31 @@ def test_on_an_accelerator(
     data: Path, monkeypatch: pytest.MonkeyPatch, width: Any, room: int | None, expected: list[str]
 ) -> None:
     """``room``: how many runs the memory holds, almost one more, besides the data, which are on the device, too."""
-    free = None if room is None else DATA + -(-(room + 1) * RUN * 5 // 4) - 2
+    config = grid_config(data, runs=4, block_width=width, workers="auto", train={"epochs": 1})
+    free = None if room is None else memory_for(config, room + 1) - 1
     monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
     monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
-    config = grid_config(data, runs=4, block_width=width, workers="auto", train={"epochs": 1})
     assert labels(config) == expected
 
 
 def test_the_largest_runs_of_a_grid_decide(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: DATA + 2 * RUN * 5 // 4)
     config = grid_config(data, runs=2, hidden_layer_sizes=[[5], [50]], train={"epochs": 1})
+    free = memory_for(config, 2)
+    monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
+    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
     assert sorted(labels(config)) == ["run 0", "run 1", "run 2", "run 3"]
+
+
+def test_on_a_cpu_a_stack_is_split_too_where_it_does_not_fit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = grid_config(data, runs=4, block_width=4, train={"epochs": 1})
+    free = memory_for(config, 2)
+    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
+    assert labels(config) == ["runs 0, 1", "runs 2, 3"]
+
+
+def test_processes_share_the_memory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = grid_config(data, runs=4, block_width=4, workers=2)
+    dataset, backend = load_data(config.data), resolve_configured(config.backend).backend
+    for free, expected in ((2 * memory_for(config, 3), 3), (2 * memory_for(config, 3) - 2, 2)):
+        monkeypatch.setattr(NumpyBackend, "free_memory", lambda self, free=free: free)
+        assert _width(config, dataset, backend) == expected

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device, Namespace
+from xpmlp.backend.host_memory import free_host_memory
 from xpmlp.nn import Ops, pure_ops
 
 DTypeName = Literal["float32", "float64"]
@@ -203,8 +204,12 @@ class Backend(ABC):
         return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
 
     def free_memory(self) -> int | None:
-        """Free bytes on an accelerator; ``None`` on a CPU, or where the library cannot tell."""
-        return None
+        """Free bytes where the arrays live: on an accelerator, or the host's; ``None`` where nothing can tell."""
+        return free_host_memory()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether an error says that memory could not be had, on the device or on the host."""
+        return isinstance(error, MemoryError)
 
     def threads_in_use(self) -> int | None:
         """How many CPU threads compute within a session: with another number the bits may differ."""

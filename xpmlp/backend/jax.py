@@ -125,13 +125,20 @@ class JaxBackend(Backend):
         return self._compiled[step]
 
     def free_memory(self) -> int | None:
-        """Free bytes of the part of an accelerator's memory that JAX has taken for itself."""
-        statistics = self.device.memory_stats() if self.is_accelerator else None
+        """Free bytes of the part of an accelerator's memory that JAX has taken for itself; or the host's."""
+        if not self.is_accelerator:
+            return super().free_memory()
+        statistics = self.device.memory_stats()
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
 
     def threads_in_use(self) -> int | None:
         """One for each core of the machine, which JAX does not let one choose."""
         return os.cpu_count()
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """JAX says it by a status code in the text of its one error."""
+        said = isinstance(error, self._jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+        return said or super().is_out_of_memory(error)
 
     def synchronize(self) -> None:
         """Wait until the last fold is done."""

@@ -14,6 +14,9 @@ from xpmlp.backend.base import Backend
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What PyTorch's errors say on Linux, on Windows and on Metal."""
+
 
 class TorchBackend(Backend):
     """PyTorch on ``cpu``, ``cuda:N`` or ``mps``.
@@ -92,9 +95,9 @@ class TorchBackend(Backend):
         return np.array(array.numpy(force=True))
 
     def free_memory(self) -> int | None:
-        """Free bytes on a CUDA GPU, those included that PyTorch holds in reserve."""
+        """Free bytes on a CUDA GPU, those included that PyTorch holds in reserve; else the host's, which mps shares."""
         if self.device.type != "cuda":
-            return None
+            return super().free_memory()
         cuda = self._torch.cuda
         reserve = cuda.memory_reserved(self.device) - cuda.memory_allocated(self.device)
         return int(cuda.mem_get_info(self.device)[0] + reserve)
@@ -102,6 +105,11 @@ class TorchBackend(Backend):
     def threads_in_use(self) -> int:
         """As configured, or as many as PyTorch takes by itself."""
         return self.threads or int(self._torch.get_num_threads())
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """CUDA has an error of its own for it; the CPU and Metal say it in words."""
+        said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+        return said or isinstance(error, self._torch.OutOfMemoryError) or super().is_out_of_memory(error)
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 
 from xpmlp.config import Config
 from xpmlp.grid.plan import Block
@@ -15,14 +14,6 @@ from xpmlp.training.outcome import Outcome, Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
-
-EXPECTED_STATES = 3
-"""Copies of the parameters that a run needs besides the optimiser's: themselves, the last finite ones, a gradient."""
-
-MEMORY_SHARE = 0.8
-"""The part of a device's free memory that the runs of a block may take."""
-
-_OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
 
 
 def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop: Callable[[], bool]) -> list[Outcome]:
@@ -51,19 +42,6 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
             replace(outcome_of(problem, run, timing), config=member.config)
             for member, run in zip(block.members, runs, strict=True)
         ]
-
-
-def width_that_fits(config: Config, n_features: int, n_classes: int, free: int) -> int:
-    """How many runs of a config can be stacked in ``free`` bytes of a device's memory; at least one.
-
-    Counted are the parameters with their copies, the optimiser's state, and the activations and deltas of a batch.
-    """
-    sizes = [n_features, *config.model.hidden_layer_sizes, n_classes]
-    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    states = EXPECTED_STATES + _OPTIMIZER_STATES[config.train.optimizer]
-    numbers = states * parameters + 3 * config.train.batch_size * sum(sizes)
-    size = 4 if config.backend.dtype == "float32" else 8
-    return max(1, int(MEMORY_SHARE * free) // (numbers * size))
 
 
 def _common(config: Config, threads: int | None) -> Config:

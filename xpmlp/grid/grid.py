@@ -14,13 +14,14 @@ from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.errors import GridError
-from xpmlp.grid.block import width_that_fits
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.training import run_folder
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
+from xpmlp.training.memory import footprint
 from xpmlp.training.outcome import Outcome
+from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
 from xpmlp.training.run import Run
 from xpmlp.training.trainer import load_data, resolve_configured
@@ -198,18 +199,15 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
 
 
 def _width(config: Config, dataset: Dataset, backend: Backend) -> int:
-    """How many runs to stack: as the config says, as a GPU's memory holds, or one on a CPU."""
-    free = backend.free_memory()
-    wanted = config.grid.block_width
+    """How many runs to stack: as the config says, or all on a GPU and one on a CPU; no more than the memory holds."""
+    free, wanted = backend.free_memory(), config.grid.block_width
+    members = members_of(config)
     if wanted == "auto":
-        wanted = 1 if not backend.is_accelerator else len(members_of(config))
+        wanted = len(members) if backend.is_accelerator else 1
     if free is None:
         return wanted
-    fits = (
-        width_that_fits(member.config, dataset.n_features, dataset.n_classes, free - dataset.train.features.nbytes)
-        for member in members_of(config)
-    )
-    return min(wanted, *fits)
+    share = free // min(_workers(config, backend), len(members))
+    return min(wanted, *(footprint(Problem(member.config, dataset, backend)).widest(share) for member in members))
 
 
 def _workers(config: Config, backend: Backend) -> int:

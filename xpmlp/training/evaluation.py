@@ -15,6 +15,7 @@ from xpmlp.errors import RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
+from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.problem import Problem
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -85,7 +86,8 @@ def evaluate(
     expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
     if [weights.shape for weights, _ in network.parameters] != expected:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    with chosen.session(BATCH):
+    advice = "evaluate on another backend or device"
+    with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, dataset.n_classes)
         (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
     return Evaluation(score, nn.losses[network.loss].metric, split, len(part), chosen)

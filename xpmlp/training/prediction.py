@@ -16,6 +16,7 @@ from xpmlp.errors import DataError
 from xpmlp.training import run_folder
 from xpmlp.training.evaluation import on_device, resolve_for
 from xpmlp.training.inference import BATCH, Inference
+from xpmlp.training.memory import memory_explained
 from xpmlp.training.step import Network
 
 
@@ -72,7 +73,7 @@ def predict(
     chosen = resolve_for(config, backend, device)
     raw = _checked(np.asarray(features), saved.parameters[0][0].shape[0])
     inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
-    with chosen.session(BATCH):
+    with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         probabilities = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
     if not np.isfinite(probabilities).all():
         example = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])

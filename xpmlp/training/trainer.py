@@ -15,6 +15,7 @@ from xpmlp.errors import ConfigError, DivergenceError
 from xpmlp.training import run_folder
 from xpmlp.training.history import History
 from xpmlp.training.loop import train_block
+from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -79,7 +80,7 @@ def train(
     ConfigError
         If the config has a grid of runs; see `xpmlp.train_grid`.
     BackendError
-        If the config's backend, device or dtype cannot be had.
+        If the config's backend, device or dtype cannot be had, or memory runs out.
     DataError
         If the data set cannot be read.
     RunFolderError
@@ -130,15 +131,21 @@ def train_to_the_end(
     runs : list of Run
     seconds : float
         Of the training, without the test.
+
+    Raises
+    ------
+    BackendError
+        If memory runs out.
     """
-    started = time.perf_counter()
-    runs = train_block(problem, settings, reporter, should_stop)
-    problem.backend.synchronize()
-    seconds = time.perf_counter() - started
-    if problem.config.data.split != "validation":
-        for run in runs:
-            if run.status in (Status.FINISHED, Status.STOPPED_EARLY):
-                _evaluate_test(problem, run)
+    with memory_explained(problem.backend, footprint(problem).of(len(settings)), _thrift(problem, len(settings))):
+        started = time.perf_counter()
+        runs = train_block(problem, settings, reporter, should_stop)
+        problem.backend.synchronize()
+        seconds = time.perf_counter() - started
+        if problem.config.data.split != "validation":
+            for run in runs:
+                if run.status in (Status.FINISHED, Status.STOPPED_EARLY):
+                    _evaluate_test(problem, run)
     return runs, seconds
 
 
@@ -169,6 +176,12 @@ def load_data(data: DataConfig, *, quiet: bool = True) -> Dataset:
         standardize=data.standardize,
         quiet=quiet,
     )
+
+
+def _thrift(problem: Problem, runs: int) -> str:
+    """What needs less memory."""
+    batch = f"lower train.batch_size (it is {problem.config.train.batch_size})"
+    return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 
 def _evaluate_test(problem: Problem, run: Run) -> None:

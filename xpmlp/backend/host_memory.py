@@ -1,0 +1,44 @@
+"""The host's free memory, as far as this process may have it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MEMINFO = Path("/proc/meminfo")
+
+CGROUPS = (
+    (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+"""Where a container finds its limit and what it uses of it, in version 2 and in version 1."""
+
+
+def free_host_memory() -> int | None:
+    """Bytes that can still be had: the machine's, or fewer in a container with a limit; ``None`` if nothing tells."""
+    found = [free for free in (_free_of_machine(), *map(_free_of_cgroup, CGROUPS)) if free is not None]
+    return min(found, default=None)
+
+
+def _free_of_machine() -> int | None:
+    """What Linux says is available, caches included; elsewhere the unused pages, where there is a count of them."""
+    try:
+        lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
+        return int(lines["MemAvailable"].removesuffix("kB")) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _free_of_cgroup(names: tuple[Path, str, str]) -> int | None:
+    """The limit less what is in use, but for the cached files, which would be given up; ``None`` without a limit."""
+    folder, limit, usage = names
+    try:
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        used = int((folder / usage).read_text()) - int(statistics["inactive_file"])
+        return max(0, int((folder / limit).read_text()) - used)
+    except (OSError, KeyError, ValueError):  # no such group, or "max"
+        return None

@@ -1,0 +1,112 @@
+"""How much memory a block of runs takes, and what to say when there is not so much."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpmlp.backend import Backend
+from xpmlp.errors import BackendError
+from xpmlp.training.inference import BATCH
+from xpmlp.training.problem import Problem
+
+SHARE = 0.8
+"""The part of the free memory that a block may take: allocators waste some, and the libraries work with some."""
+
+_OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
+
+
+class Footprint(NamedTuple):
+    """An estimate of the bytes that a block of stacked runs takes.
+
+    Attributes
+    ----------
+    data : int
+        The data set, which the runs share.
+    run : int
+        Each run.
+    """
+
+    data: int
+    run: int
+
+    def of(self, runs: int) -> int:
+        """Of a block of so many runs."""
+        return self.data + runs * self.run
+
+    def widest(self, free: int) -> int:
+        """How many runs can be stacked in so many free bytes; at least one, which can but try."""
+        return max(1, (int(SHARE * free) - self.data) // self.run)
+
+
+def footprint(problem: Problem) -> Footprint:
+    """Estimate what the runs of a problem take.
+
+    Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
+    early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
+    in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
+    eight numbers for each example.
+    """
+    train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
+    size = np.dtype(problem.backend.dtype_name).itemsize
+    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+    copies = 3 + (train.patience is not None) + _OPTIMIZER_STATES[train.optimizer]
+    trained = 3 * min(train.batch_size, len(dataset.train)) * sum(sizes)
+    evaluated = _evaluated(problem) * (2 * sum(sizes) - sizes[0])
+    segment = min(train.segment_steps * train.batch_size, len(dataset.train))
+    run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
+    parts = (dataset.train, dataset.validation, dataset.test)
+    return Footprint(sum(_bytes(part.features, size) for part in parts if part is not None), run)
+
+
+@contextlib.contextmanager
+def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[None]:
+    """Say in one sentence that memory ran out, how much is needed and what to do.
+
+    Parameters
+    ----------
+    backend : Backend
+    needed : int
+        Bytes, an estimate.
+    advice : str
+        What to do, the end of the sentence.
+
+    Raises
+    ------
+    BackendError
+        Where the backend's library says that it is out of memory.
+    """
+    free = backend.free_memory()
+    try:
+        yield
+    except Exception as error:
+        if not backend.is_out_of_memory(error):
+            raise
+        had = "" if free is None else f", {_readable(free)} were free"
+        raise BackendError(
+            f"backend {backend.name} ran out of memory on {backend.device_name}: it takes about "
+            f"{_readable(needed)}{had}; {advice}."
+        ) from error
+
+
+def _evaluated(problem: Problem) -> int:
+    """The examples of the largest batch that is evaluated."""
+    dataset = problem.dataset
+    parts = [dataset.validation, dataset.test, dataset.train if problem.config.train.evaluate_train else None]
+    return min(BATCH, max((len(part) for part in parts if part is not None), default=0))
+
+
+def _bytes(features: Any, size: int) -> int:
+    """What features take on the device: integers in their storage type, others in that of the network."""
+    return int(features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize))
+
+
+def _readable(size: int) -> str:
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1e3:.1f} kB"
