@@ -14,6 +14,7 @@ from xpmlp._version import __version__
 if TYPE_CHECKING:
     from xpmlp.config import Config, load_config
     from xpmlp.errors import XpmlpError
+    from xpmlp.estimator import MLPClassifier, MLPRegressor
     from xpmlp.grid import GridResult, train_grid
     from xpmlp.training import Reporter, Result, evaluate, predict, train
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "GridResult",
+    "MLPClassifier",
+    "MLPRegressor",
     "Reporter",
     "Result",
     "XpmlpError",
@@ -35,6 +38,8 @@ __all__ = [
 _HOMES = {
     "Config": "xpmlp.config",
     "GridResult": "xpmlp.grid",
+    "MLPClassifier": "xpmlp.estimator",
+    "MLPRegressor": "xpmlp.estimator",
     "Reporter": "xpmlp.training",
     "Result": "xpmlp.training",
     "XpmlpError": "xpmlp.errors",

@@ -1,0 +1,218 @@
+"""What the classifier and the regressor have in common: parameters, fitting, predicting."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from xpmlp._typing import Array, Layer, Parameters
+from xpmlp.backend import NAMES, Backend, Residence
+from xpmlp.estimator.course import Memory
+from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name
+from xpmlp.estimator.places import backend_at, placed
+from xpmlp.estimator.stochastic import fit_stochastic
+from xpmlp.estimator.task import inference_of, predictions
+from xpmlp.training.inference import BATCH
+from xpmlp.training.step import Network
+
+ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+"""scikit-learn's names of the activations, and the core's."""
+
+STOCHASTIC_SOLVERS = ("sgd", "adam")
+
+OUT_ACTIVATIONS = {"cross_entropy": "softmax", "logistic": "logistic", "squared": "identity", "poisson": "exp"}
+"""The core's losses, and scikit-learn's names of the output functions that come with them."""
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """A multilayer perceptron with scikit-learn's parameters; see the classifier and the regressor."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
+        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "callbacks": [list, tuple, None],
+        "backend": [StrOptions(set(NAMES)), None],
+        "device": [str, None],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+    }
+
+    _y_numeric: ClassVar[bool]
+    coefs_: list[Array]
+    intercepts_: list[Array]
+
+    @abstractmethod
+    def _encode(self, y: npt.NDArray[Any], *, incremental: bool) -> npt.NDArray[Any]:
+        """Targets as the loss wants them; sets ``n_outputs_`` and what else is known from them."""
+
+    @property
+    @abstractmethod
+    def _loss_name(self) -> str:
+        """The core's loss."""
+
+    @abstractmethod
+    def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
+        """The score of predictions (n, n_outputs), all on the host."""
+
+    def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
+        """How much each example counts."""
+        return given.weights
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation_data: tuple[Any, ...] | None = None
+    ) -> BaseMLP:
+        sizes, fresh = self._hidden_layer_sizes(), self._is_first_fit(incremental=incremental)
+        given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
+        given = given._replace(weights=self._weights_of(given))
+        targets = self._encode(given.targets, incremental=incremental)
+        units = [given.features.shape[1], *sizes, self.n_outputs_]
+        random = self._random(fresh=fresh)
+        if fresh:
+            self._begin(units, given, random)
+        elif [weights.shape[1] for weights in self.coefs_] != units[1:]:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes} does not fit the layers of "
+                f"{[weights.shape[1] for weights in self.coefs_[:-1]]} units that are to be trained further: fit with "
+                "warm_start=False to begin anew."
+            )
+        engine = self._engine(given.residence, dtype_name(given.features))
+        fit_stochastic(self, engine, given, targets, random, incremental=incremental)
+        self._random_state = random
+        return self
+
+    def _is_first_fit(self, *, incremental: bool) -> bool:
+        return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+
+    def _hidden_layer_sizes(self) -> list[int]:
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return [int(size) for size in sizes]
+
+    def _per_layer(self, name: str, sizes: list[int]) -> list[Any]:
+        """A parameter that is one value for all hidden layers, or one for each."""
+        value = getattr(self, name)
+        values = list(value) if isinstance(value, list | tuple) else [value] * len(sizes)
+        if len(values) != len(sizes):
+            raise ValueError(
+                f"{name} has {len(values)} values for {len(sizes)} hidden layers: give one for each, or a single one."
+            )
+        return values
+
+    def _network(self) -> Network:
+        sizes = self._hidden_layer_sizes()
+        names, rates = self._per_layer("activation", sizes), self._per_layer("dropout", sizes)
+        for name in names:
+            if name not in ACTIVATIONS:
+                raise ValueError(f"there is no activation {name!r}; there are {', '.join(ACTIVATIONS)}.")
+        for rate in rates:
+            if not 0 <= rate < 1:
+                raise ValueError(f"a dropout of {rate!r} is not in [0, 1).")
+        hidden = tuple(ACTIVATIONS[name] for name in names)
+        return Network(hidden, self._loss_name, 1.0, tuple(map(float, rates)) if any(rates) else ())
+
+    def _random(self, *, fresh: bool) -> np.random.RandomState:
+        """The random stream: for a seed, a copy of where the training before left it."""
+        stream: np.random.RandomState
+        if fresh or not isinstance(self.random_state, Integral) or not hasattr(self, "_random_state"):
+            stream = check_random_state(self.random_state)
+            return stream
+        stream = np.random.RandomState()
+        stream.set_state(self._random_state.get_state())
+        return stream
+
+    def _begin(self, units: list[int], given: TrainingInput, random: np.random.RandomState) -> None:
+        """Draw first weights as scikit-learn does, and forget what was fitted before."""
+        self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(units)
+        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name]
+        activations = self._per_layer("activation", units[1:-1])
+        home = backend_at(*given.residence, dtype_name(given.features))
+        drawn = []
+        for (n_in, n_out), activation in zip(
+            pairwise(units), [*activations, *(activations[-1:] or [self.activation])], strict=True
+        ):
+            bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
+            drawn.append(Layer(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out))))
+        self._keep(home.parameters(drawn), given.residence, home.dtype_name)
+        self._memory = Memory()
+        if self.solver in STOCHASTIC_SOLVERS:
+            self.loss_curve_: list[float] = []
+            self.validation_loss_curve_: list[float] | None = None
+            early = self.early_stopping
+            self.validation_scores_: list[float] | None = [] if early else None
+            self.best_validation_score_ = -np.inf if early else None
+            self.best_loss_ = None if early else np.inf
+
+    def _keep(self, parameters: Parameters, residence: Residence, dtype: Any) -> None:
+        """Make weights the fitted ones, as arrays of where the training's features live."""
+        home = backend_at(*residence, dtype)
+        self.coefs_ = [placed(layer.weights, home) for layer in parameters]
+        self.intercepts_ = [placed(layer.biases[0, :], home) for layer in parameters]
+
+    def _engine(self, residence: Residence, dtype: Any) -> Backend:
+        """The backend to compute with: where the features live, unless ``backend`` or ``device`` say otherwise."""
+        name = self.backend or residence.backend
+        device = self.device or (residence.device if name == residence.backend else None)
+        return backend_at(name, device, dtype)
+
+    def _parameters(self) -> Parameters:
+        """The fitted weights as the core has them."""
+        xp = array_namespace(self.coefs_[0])
+        biases = [xp.reshape(intercept, (1, -1)) for intercept in self.intercepts_]
+        return [Layer(*layer) for layer in zip(self.coefs_, biases, strict=True)]
+
+    def _raw_predictions(self, X: Any, method: str) -> Array:
+        """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values."""
+        check_is_fitted(self)
+        features, residence = check_features(self, X, method=method, fitted=self.coefs_[0])
+        dtype = dtype_name(self.coefs_[0])
+        engine = self._engine(residence, dtype)
+        with engine.session(BATCH):
+            parameters = [Layer(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
+            raw = predictions(inference_of(self._network(), engine), parameters, features)
+            return placed(raw, backend_at(*residence, dtype))
+
+    def _check_solver(self) -> bool:
+        if self.solver not in STOCHASTIC_SOLVERS:
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = True
+        return tags

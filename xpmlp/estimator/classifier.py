@@ -1,0 +1,267 @@
+"""`MLPClassifier`: classes from features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+from array_api_compat import array_namespace
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+from xpmlp._typing import Array
+from xpmlp.estimator.base import BaseMLP
+from xpmlp.estimator.inputs import TrainingInput
+from xpmlp.estimator.places import to_host
+from xpmlp.estimator.targets import Labels
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multilayer perceptron classifier, with scikit-learn's interface, on any array library.
+
+    Parameters are those of `sklearn.neural_network.MLPClassifier`, with the same meaning and defaults, and in addition:
+
+    Parameters
+    ----------
+    activation : str or list of str
+        One for all hidden layers, or one for each.
+    dropout : float or list of float, default=0.0
+        The part of each hidden layer's units that is dropped in training; one for all, or one for each.
+    class_weight : dict, "balanced" or None
+        How much each class counts, times ``sample_weight``; "balanced": inversely to its frequency.
+    callbacks : list of callables, optional
+        Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
+        training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
+    backend : {"numpy", "cupy", "torch", "jax", "strict"}, optional
+        What to compute with; by default the library of the arrays given as ``X``, and NumPy for lists and data frames.
+        What comes back is always where ``X`` is.
+    device : str, optional
+        The device to compute on, as its library names it.
+    dtype : {"float32", "float64"}, optional
+        What to compute in; by default float32 for ``X`` in float32, float64 for everything else.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        The loss on ``validation_data`` after each epoch.
+
+    Notes
+    -----
+    Other fitted attributes are those of `sklearn.neural_network.MLPClassifier`.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+    _y_numeric = False
+    classes_: Array
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        class_weight: Mapping[Any, float] | str | None = None,
+        callbacks: Sequence[Callable[..., Any]] | None = None,
+        backend: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.backend = backend
+        self.device = device
+        self.dtype = dtype
+
+    @property
+    def _loss_name(self) -> str:
+        return self._labels.loss
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: tuple[Any, ...] | None = None
+    ) -> MLPClassifier:
+        """Fit the network to features and classes.
+
+        Parameters
+        ----------
+        X : (n, n_features)
+            An array of any backend, a data frame, a list, or a sparse matrix.
+        y : (n,) or (n, n_labels)
+            Classes of any type, or an indicator matrix of labels.  It follows ``X`` to where that is, as
+            ``sample_weight`` does.
+        sample_weight : (n,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            What to evaluate after each epoch (``validation_loss_curve_``); with ``early_stopping`` it is watched, and
+            nothing is held out of ``X``.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, incremental=False, validation_data=validation_data)
+        return self
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+        """Train one more epoch, exactly as `fit` would go on.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        classes : (n_classes,)
+            All classes; needed in the first call, since ``y`` need not have them all.
+
+        Returns
+        -------
+        self
+        """
+        if _check_partial_fit_first_call(self, to_host(classes)):
+            y_host = to_host(y)
+            self._labels = Labels(y_host if type_of_target(y_host).startswith("multilabel") else to_host(classes))
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : (n, n_features)
+            Where the estimator was fitted: of the same array library, on the same device.
+
+        Returns
+        -------
+        y : (n,) or (n, n_labels)
+        """
+        return self._labels_of(self._raw_predictions(X, "predict"))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : (n, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        probabilities : (n, n_classes)
+            In the order of ``classes_``.
+        """
+        return self._probabilities(X, "predict_proba")
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : (n, n_features)
+            As for `predict`.
+
+        Returns
+        -------
+        log_probabilities : (n, n_classes)
+        """
+        probabilities = self._probabilities(X, "predict_log_proba")
+        return array_namespace(probabilities).log(probabilities)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The part of the predictions that is right; of labels, right in all of them.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+        """
+        return float(accuracy_score(to_host(y), to_host(self.predict(X)), sample_weight=to_host(sample_weight)))
+
+    def _probabilities(self, X: Any, method: str) -> Array:
+        raw = self._raw_predictions(X, method)
+        if self.n_outputs_ > 1:
+            return raw
+        xp = array_namespace(raw)
+        return xp.stack([1 - raw[:, 0], raw[:, 0]], axis=1)
+
+    def _labels_of(self, raw: Array) -> Array:
+        return self._labels.decode(raw, self.classes_)
+
+    def _encode(self, y: npt.NDArray[Any], *, incremental: bool) -> npt.NDArray[Any]:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if hasattr(self, "classes_") and (self.warm_start or incremental):
+            self._labels.check(y, all_of_them=self.warm_start)
+        else:
+            self._labels = Labels(y)
+            self.classes_ = self._labels.classes
+        self.n_outputs_ = self._labels.n_outputs
+        return self._labels.encode(y)
+
+    def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
+        if self.class_weight is None:
+            return given.weights
+        weights: npt.NDArray[Any] = compute_sample_weight(self.class_weight, given.targets)
+        return weights if given.weights is None else weights * given.weights
+
+    def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
+        return float(accuracy_score(y, self._labels.decode(raw, self._labels.classes), sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

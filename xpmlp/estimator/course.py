@@ -1,0 +1,173 @@
+"""How scikit-learn goes about a training: its random stream, its learning rates, its reasons to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.utils import shuffle
+
+from xpmlp._typing import Layer, Parameters
+from xpmlp.estimator.places import moved
+from xpmlp.estimator.task import EstimatorTask
+from xpmlp.training.course import Course
+from xpmlp.training.run import Run, RunSettings
+from xpmlp.training.step import TrainingState
+
+SMALLEST_RATE = 1e-6
+"""Where the schedule "adaptive" gives up."""
+
+
+@dataclass
+class Memory:
+    """What a training leaves for the next one, beside the fitted attributes, so that the two are as one.
+
+    Attributes
+    ----------
+    choice : OptimizerChoice, optional
+        The optimiser whose state it is.
+    state : tree of arrays, optional
+        What the optimiser remembers, on the backend that trained.
+    order : (n_examples,), optional
+        The last epoch's: the next one's is a permutation of it.
+    stalled : int
+        Epochs in a row without an improvement.
+    cuts : int
+        How often the schedule "adaptive" has divided the learning rate by 5.
+    """
+
+    choice: Any = None
+    state: Any = None
+    order: npt.NDArray[np.int64] | None = None
+    stalled: int = 0
+    cuts: int = 0
+
+
+class EstimatorCourse(Course):
+    """A course that goes scikit-learn's way, and on from where an earlier training left off.
+
+    Parameters
+    ----------
+    task : EstimatorTask
+    estimator : MLPClassifier or MLPRegressor
+        Its parameters say how; its fitted attributes are kept up to date.
+    memory : Memory
+        Of the trainings before; changed in place.
+    random : numpy.random.RandomState
+    score : (parameters) -> float, optional
+        What early stopping watches instead of the training loss.
+    show : (parameters) -> None
+        Puts weights into the estimator, for its callbacks to see.
+    """
+
+    task: EstimatorTask
+
+    def __init__(
+        self,
+        task: EstimatorTask,
+        estimator: Any,
+        memory: Memory,
+        random: np.random.RandomState,
+        score: Callable[[Parameters], float] | None,
+        show: Callable[[Parameters], None],
+    ) -> None:
+        super().__init__(task)
+        self.estimator, self.memory, self.random = estimator, memory, random
+        self.score, self.show = score, show
+
+    def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
+        """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
+        backend, memory = self.task.backend, self.memory
+        initial = [Layer(*layer) for layer in self.task.initial_parameters(settings[0].seed)]
+        parameters: Parameters = moved(initial, backend)
+        if memory.choice == self.task.choice and memory.state is not None:
+            return TrainingState(parameters, moved(memory.state, backend))
+        return TrainingState(parameters, self.task.optimizer.init(parameters))
+
+    def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
+        """The last epoch's order, shuffled."""
+        n, last = self.task.n_examples, self.memory.order
+        if not self.estimator.shuffle:
+            return self.task.rows
+        last = np.arange(n) if last is None or len(last) != n else last
+        self.memory.order = shuffle(last, random_state=self.random)
+        return self.task.rows[self.memory.order]
+
+    def learning_rate(self, run: Run, epoch: int) -> float:
+        """The initial rate, by scikit-learn's schedules for the solver "sgd"."""
+        estimator = self.estimator
+        rate = float(estimator.learning_rate_init)
+        if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+            return rate * math.pow(estimator.t_ + 1, -estimator.power_t)
+        for _ in range(self.memory.cuts):
+            rate /= 5
+        return rate
+
+    def epoch_ended(self, run: Run, state: TrainingState) -> bool:
+        """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""
+        estimator, row = self.estimator, run.epochs[-1]
+        self.memory.choice, self.memory.state = self.task.choice, state.optimizer
+        estimator.n_iter_ += 1
+        estimator.t_ += self.task.n_examples
+        estimator.loss_ = row.train_loss
+        estimator.loss_curve_.append(row.train_loss)
+        if row.validation_loss is not None:
+            estimator.validation_loss_curve_.append(row.validation_loss)
+        self._say(f"Iteration {estimator.n_iter_}, loss = {row.train_loss:.8f}")
+        improved = self._improved_loss() if self.score is None else self._improved_score(run, state.parameters)
+        self.memory.stalled = 0 if improved else self.memory.stalled + 1
+        stop = self.memory.stalled > estimator.n_iter_no_change and self._stop_or_slow_down(row.learning_rate)
+        for callback in estimator.callbacks or ():
+            self.show(state.parameters)
+            stop = bool(callback(estimator, row)) or stop
+        return stop
+
+    def _improved_loss(self) -> bool:
+        """Whether the loss has fallen by more than ``tol``; the best one is kept either way."""
+        estimator = self.estimator
+        improved = estimator.loss_ <= estimator.best_loss_ - estimator.tol
+        estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+        return bool(improved)
+
+    def _improved_score(self, run: Run, parameters: Parameters) -> bool:
+        """Whether the validation score has risen by at least ``tol``; the best weights are kept either way."""
+        assert self.score is not None
+        estimator, score = self.estimator, self.score(parameters)
+        if math.isnan(score):
+            raise ValueError(
+                f"The validation score after epoch {estimator.n_iter_} is not a number: the predictions for the "
+                "examples held out are not finite. The input data may contain large values and need to be preprocessed."
+            )
+        estimator.validation_scores_.append(score)
+        self._say(f"Validation score: {score:f}")
+        improved = score >= estimator.best_validation_score_ + estimator.tol
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            run.best_parameters = self.task.backend.copy(parameters)
+        return bool(improved)
+
+    def _stop_or_slow_down(self, rate: float) -> bool:
+        """Stop, or with the schedule "adaptive" divide the learning rate first, until it is too small."""
+        estimator = self.estimator
+        what = "Training loss" if self.score is None else "Validation score"
+        said = (
+            f"{what} did not improve more than tol={estimator.tol:f} for {estimator.n_iter_no_change} "
+            "consecutive epochs."
+        )
+        if estimator.solver != "sgd" or estimator.learning_rate != "adaptive":
+            self._say(f"{said} Stopping.")
+            return True
+        if rate <= SMALLEST_RATE:
+            self._say(f"{said} Learning rate too small. Stopping.")
+            return True
+        self.memory.cuts, self.memory.stalled = self.memory.cuts + 1, 0
+        self._say(f"{said} Setting learning rate to {rate / 5:f}")
+        return False
+
+    def _say(self, line: str) -> None:
+        if self.estimator.verbose:
+            print(line)

@@ -1,0 +1,176 @@
+"""What is given to an estimator, checked: features that stay where they are, targets and weights on the host.
+
+NumPy arrays, lists, data frames and sparse matrices go through scikit-learn's own checks.  Arrays of other libraries
+would be turned into NumPy arrays by those, or refused, unless scikit-learn's dispatch is on; they are checked here,
+in their own namespace, with scikit-learn's messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
+
+from xpmlp._typing import Array
+from xpmlp.backend import HOST, DTypeName, Residence, residence_of
+from xpmlp.errors import BackendError
+from xpmlp.estimator.places import backend_at, to_host
+
+
+class TrainingInput(NamedTuple):
+    """What `fit` was given, checked.
+
+    Attributes
+    ----------
+    features : (n, n_features)
+        Where they were given, in the dtype to compute in; a sparse matrix in CSR form.
+    targets : (n,) or (n, n_outputs)
+        On the host.
+    weights : (n,) or None
+        On the host.
+    residence : Residence
+        Where the features live.
+    """
+
+    features: Any
+    targets: npt.NDArray[Any]
+    weights: npt.NDArray[Any] | None
+    residence: Residence
+
+
+def check_training_input(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_numeric: bool
+) -> TrainingInput:
+    """Check what `fit` or `partial_fit` was given.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``dtype`` is what to compute in; ``None`` keeps float32 and makes float64 of everything else.
+    X : (n, n_features)
+        Of any backend, array-like or sparse.
+    y : (n,) or (n, n_outputs)
+    sample_weight : (n,), number or None
+    reset : bool
+        Whether to remember the number and the names of the features, or to compare with those remembered.
+    y_numeric : bool
+        Whether ``y`` has to be numbers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        scikit-learn's own.
+    """
+    residence = residence_of(X)
+    y, sample_weight = to_host(y), to_host(sample_weight)
+    if residence == HOST:
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=y_numeric,
+            dtype=_host_dtypes(estimator),
+            reset=reset,
+        )
+    else:
+        X = _check_device_array(estimator, X, residence, reset=reset)
+        y = validate_data(estimator, y=_required(estimator, y), multi_output=True, y_numeric=y_numeric)
+        check_consistent_length(X, y)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, y, dtype=np.dtype(dtype_name(X)))
+    return TrainingInput(_rows(X), y, sample_weight, residence)
+
+
+def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Array) -> tuple[Any, Residence]:
+    """Check the features that ``method`` of a fitted estimator was given.
+
+    Parameters
+    ----------
+    fitted : array
+        One of the estimator's, which says where it lives.
+
+    Raises
+    ------
+    ValueError
+        scikit-learn's own; also if ``X`` is of another namespace or on another device than the estimator.
+    """
+    residence, home = residence_of(X), residence_of(fitted)
+    if residence != home:
+        raise ValueError(
+            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device "
+            f"as those passed to fit(). The estimator was fitted with arrays of {home}, {method} was given "
+            f"{residence}. You can move the estimator to the same namespace and device as X with: 'from "
+            "sklearn.utils._array_api import get_namespace_and_device, move_estimator_to; xp, _, device = "
+            "get_namespace_and_device(X); estimator = move_estimator_to(estimator, xp, device)'"
+        )
+    if residence == HOST:
+        X = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=_host_dtypes(estimator), reset=False)
+    else:
+        X = _check_device_array(estimator, X, residence, reset=False)
+    return _rows(X), residence
+
+
+def dtype_name(X: Any) -> DTypeName:
+    """The dtype of checked features."""
+    return "float32" if str(X.dtype).endswith("float32") else "float64"
+
+
+def _rows(X: Any) -> Any:
+    """Sparse features in the form whose rows can be taken."""
+    return X.tocsr() if hasattr(X, "tocsr") else X
+
+
+def _host_dtypes(estimator: Any) -> list[Any]:
+    return [np.float64, np.float32] if estimator.dtype is None else [np.dtype(estimator.dtype)]
+
+
+def _required(estimator: BaseEstimator, y: Any) -> Any:
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
+        )
+    return y
+
+
+def _check_device_array(estimator: Any, X: Array, residence: Residence, *, reset: bool) -> Array:
+    """Features of another library than NumPy, as `sklearn.utils.check_array` would check them."""
+    xp, name = array_namespace(X), type(estimator).__name__
+    if X.ndim < 2:
+        raise ValueError(
+            f"Expected 2D array, got {X.ndim}D array instead:\narray={X}.\nReshape your data either using "
+            "array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) if it contains a single "
+            "sample."
+        )
+    if X.ndim > 2:
+        raise ValueError(f"Found array with dim {X.ndim}, while dim <= 2 is required by {name}.")
+    if xp.isdtype(X.dtype, "complex floating"):
+        raise ValueError(f"Complex data not supported\n{X}\n")
+    for axis, unit in enumerate(("sample", "feature")):
+        if X.shape[axis] == 0:
+            raise ValueError(
+                f"Found array with 0 {unit}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required by {name}."
+            )
+    dtype = getattr(xp, estimator.dtype or _dtype_on(X, residence))
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    X = xp.astype(X, dtype, copy=False)
+    if not bool(xp.all(xp.isfinite(X))):
+        what = "NaN" if bool(xp.any(xp.isnan(X))) else f"infinity or a value too large for {dtype}"
+        raise ValueError(f"Input X contains {what}.")
+    return X
+
+
+def _dtype_on(X: Array, residence: Residence) -> DTypeName:
+    """float32 for float32 and where there is no float64; float64 for everything else."""
+    if str(X.dtype).endswith(".float32") or str(X.dtype) == "float32":
+        return "float32"
+    try:
+        backend_at(*residence, "float64")
+    except BackendError:
+        return "float32"
+    return "float64"

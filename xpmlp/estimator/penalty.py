@@ -1,0 +1,56 @@
+"""The L2 penalty in scikit-learn's form: divided by the size of the batch, and a part of the reported loss."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.backend import Fold
+from xpmlp.nn import Ops
+from xpmlp.training.step import Constants, TrainingState, take_rows
+
+
+def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
+    """A training fold with ``alpha / 2 * sum(W**2) / weight_sum`` added to the loss of every example.
+
+    ``weight_sum`` is the size of the batch, or the sum of its sample weights.  ``alpha`` is taken from the
+    hyperparameters' weight decay, which the core neither divides by the batch nor adds to the loss.
+
+    Parameters
+    ----------
+    fold : Fold
+        As `xpmlp.training.step.training_fold` makes it.
+    ops : Ops
+    share : float
+        What the loss of the data is multiplied by: scikit-learn reports the mean over the outputs of the squared
+        error, and descends along the derivative of their sum.
+    """
+    xp = ops.xp
+
+    def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+        rows, weights = batches[0], constants.examples.weights
+        if weights is None:
+            sums = xp.zeros_like(rows[:, 0], dtype=constants.examples.precision.dtype) + rows.shape[-1]
+        else:
+            sums = xp.sum(take_rows(ops, weights, rows), axis=-1)
+        return sums, *fold.prepare(batches, constants)
+
+    def step(
+        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+    ) -> tuple[TrainingState, tuple[Array, ...]]:
+        weight_sum, *inner = batch
+        alpha = constants.hyperparameters.weight_decay
+        if alpha is None:
+            penalty = xp.zeros_like(weight_sum)
+        else:
+            flat = [xp.reshape(layer.weights, (-1,)) for layer in state.parameters]
+            penalty = 0.5 * alpha / weight_sum * sum(xp.vecdot(weights, weights) for weights in flat)
+            decay = constants.hyperparameters._replace(weight_decay=alpha / weight_sum)
+            constants = constants._replace(hyperparameters=decay)
+        state, outputs = fold.step(state, tuple(inner), constants)
+        return state, (penalty, *outputs)
+
+    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+        penalty, *inner = outputs
+        loss, *others = fold.conclude(prepared[1:], tuple(inner), constants)
+        return (share * loss + penalty[:, None], *others)
+
+    return Fold(prepare, step, conclude)

@@ -1,0 +1,44 @@
+"""From where arrays were given to where they are computed with, and back."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Array
+from xpmlp.backend import HOST, Backend, DTypeName, Residence, residence_of, resolve
+
+
+@functools.cache
+def backend_at(name: str, device: str | None, dtype: DTypeName) -> Backend:
+    """The backend of that name: always the same object, so that JAX compiles a step once."""
+    return resolve(name, device, dtype).backend
+
+
+def to_host(array: Any) -> Any:
+    """An array of any backend as a NumPy array; anything else as it is."""
+    residence = residence_of(array)
+    return array if residence == HOST else backend_at(*residence, "float32").to_numpy(array)
+
+
+def residence_of_backend(backend: Backend) -> Residence:
+    """Where a backend's arrays live."""
+    return residence_of(backend.asarray(np.zeros(1, dtype=backend.dtype_name)))
+
+
+def placed(array: Any, backend: Backend) -> Array:
+    """An array of any backend on this one; itself, not a copy, where it is there already."""
+    if residence_of(array) == residence_of_backend(backend):
+        return array
+    return backend.asarray(to_host(array))
+
+
+def moved(tree: Any, backend: Backend) -> Any:
+    """A tree of arrays of any backend as fresh arrays on this one, in its dtype and free to be overwritten."""
+    here = residence_of_backend(backend)
+    if here != HOST and all(residence_of(leaf) == here and leaf.dtype == backend.dtype for _, leaf in leaves(tree)):
+        return backend.copy(tree)
+    return backend.parameters(map_leaves(to_host, tree))

@@ -1,0 +1,105 @@
+"""Classes: between a user's labels and the targets that the losses want."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import type_of_target, unique_labels
+
+from xpmlp._typing import Array
+from xpmlp.backend import HOST, residence_of
+from xpmlp.estimator.places import to_host
+
+
+class Labels:
+    """The classes that a classifier knows.
+
+    Parameters
+    ----------
+    y : (n,) or (n, n_labels)
+        Targets or a list of all classes, on the host.
+
+    Attributes
+    ----------
+    classes : (n_classes,)
+        Sorted.
+    loss : "cross_entropy" or "logistic"
+        The loss by which they are learned: one of several classes, or yes or no for each output.
+    """
+
+    def __init__(self, y: npt.NDArray[Any]) -> None:
+        self.binarizer = LabelBinarizer().fit(y)
+        self.classes: npt.NDArray[Any] = self.binarizer.classes_
+        self.loss = "cross_entropy" if self.binarizer.y_type_ == "multiclass" else "logistic"
+
+    @property
+    def n_outputs(self) -> int:
+        """The width of the network's output."""
+        several = self.loss == "cross_entropy" or self.binarizer.y_type_.startswith("multilabel")
+        return len(self.classes) if several else 1
+
+    def check(self, y: npt.NDArray[Any], *, all_of_them: bool) -> None:
+        """Refuse targets that do not go with the classes.
+
+        Parameters
+        ----------
+        all_of_them : bool
+            Whether every class has to be there, as for a warm start.
+
+        Raises
+        ------
+        ValueError
+            scikit-learn's own.
+        """
+        classes = unique_labels(y)
+        if all_of_them:
+            if set(classes) != set(self.classes):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has {classes}."
+            )
+
+    def encode(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Targets for the loss: class indices (n,), or zeros and ones (n, n_outputs)."""
+        if self.loss == "logistic":
+            return np.asarray(self.binarizer.transform(y))
+        if type_of_target(y).startswith("multilabel"):
+            raise ValueError("The object was not fitted with multilabel input.")
+        return np.searchsorted(self.classes, y)
+
+    def decode(self, predictions: Array, classes: Array) -> Array:
+        """The predicted labels, where the predictions are.
+
+        Parameters
+        ----------
+        predictions : (n, n_outputs)
+            Probabilities.
+        classes : (n_classes,)
+            The classes as an array of where the predictions are; on the host if its library has no such type.
+
+        Returns
+        -------
+        labels : (n,) or (n, n_labels)
+        """
+        if residence_of(predictions) == HOST:
+            flat = predictions[:, 0] if self.n_outputs == 1 else predictions
+            return self.binarizer.inverse_transform(flat)
+        xp = array_namespace(predictions)
+        positive = predictions > 0.5
+        if self.binarizer.y_type_.startswith("multilabel"):
+            return xp.astype(positive, classes.dtype)
+        if self.loss == "cross_entropy":
+            index = xp.argmax(predictions, axis=1)
+        else:
+            index = xp.astype(positive[:, 0], xp.int32) * (len(self.classes) - 1)
+        if residence_of(classes) == HOST:
+            return classes[to_host(index)]
+        return xp.take(classes, index, axis=0)
