@@ -33,7 +33,7 @@ class Operands(NamedTuple):
     biases: Any
     delta: Any
     logits: Any
-    targets: Any
+    rate: Any
 
 
 ARGUMENTS = {
@@ -41,21 +41,21 @@ ARGUMENTS = {
     "sigmoid": ("logits",),
     "softmax": ("logits",),
     "multiply_transposed": ("delta", "weights"),
-    "subtract_product": ("weights", "activation", "delta"),
-    "subtract_sum": ("biases", "delta"),
+    "product_of_factors": ("activation", "delta"),
+    "subtract_product": ("weights", "activation", "delta", "rate"),
+    "subtract_sum": ("biases", "delta", "rate"),
 }
 
 
 def random_operands(stack: tuple[int, ...], batch: int) -> Operands:
     rng = np.random.default_rng([batch, *stack])
-    labels = rng.integers(0, N_OUT, size=(*stack, batch))
     return Operands(
         rng.normal(size=(*stack, batch, N_IN)),
         rng.normal(size=(*stack, N_IN, N_OUT)),
         rng.normal(size=(*stack, 1, N_OUT)),
         rng.normal(size=(*stack, batch, N_OUT)),
         4 * rng.normal(size=(*stack, batch, N_OUT)),
-        np.eye(N_OUT)[labels],
+        rng.uniform(0.1, 1.0, size=(*stack, 1, 1)) if stack else 0.3,
     )
 
 
@@ -64,9 +64,14 @@ def host_arguments(name: str, stack: tuple[int, ...], batch: int) -> list[npt.ND
     return [operands[argument] for argument in ARGUMENTS[name]]
 
 
+def on(backend: Backend, host: list[Any]) -> list[Any]:
+    """Operands on the backend's device; numbers stay numbers."""
+    return [one if isinstance(one, float) else backend.parameters(one) for one in host]
+
+
 def defined(name: str, host: list[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
     """What the definition gives in float64."""
-    return as_tuple(getattr(DEFINITIONS, name)(*(array.copy() for array in host)))
+    return as_tuple(getattr(DEFINITIONS, name)(*(np.copy(one) if isinstance(one, np.ndarray) else one for one in host)))
 
 
 def as_tuple(result: Any) -> tuple[Any, ...]:
@@ -83,7 +88,7 @@ def assert_all_close(actual: Any, expected: tuple[npt.NDArray[Any], ...], backen
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...], batch: int, backend: Backend) -> None:
     host = host_arguments(name, stack, batch)
-    arguments = backend.parameters(host)
+    arguments = on(backend, host)
     assert_all_close(call(backend, getattr(backend.ops, name), *arguments), defined(name, host), backend)
 
 
@@ -91,7 +96,7 @@ def test_every_operation_is_compared() -> None:
     assert {"xp", *ARGUMENTS} == set(Ops._fields)
 
 
-@pytest.mark.parametrize("name", ["affine", "softmax", "multiply_transposed"])
+@pytest.mark.parametrize("name", ["affine", "softmax", "multiply_transposed", "product_of_factors"])
 def test_operation_leaves_its_arguments_alone(name: str, backend: Backend) -> None:
     arguments = backend.parameters(host_arguments(name, (3,), 4))
     before = [backend.to_numpy(argument) for argument in arguments]
@@ -108,7 +113,7 @@ def test_operation_leaves_its_arguments_alone(name: str, backend: Backend) -> No
 @update
 def test_update_writes_over_its_first_argument(name: str, stack: tuple[int, ...], batch: int, backend: Backend) -> None:
     host = host_arguments(name, stack, batch)
-    target, *others = backend.parameters(host)
+    target, *others = on(backend, host)
     result = getattr(backend.ops, name)(target, *others)
     assert result is target
     assert_all_close(target, defined(name, host), backend)
@@ -133,8 +138,8 @@ def test_no_update_is_lost_in_weights_that_are_not_row_major(
 ) -> None:
     host = host_arguments("subtract_product", stack, batch)
     weights = layout(backend, host[0])
-    _, activation, delta = backend.parameters(host)
-    result = backend.ops.subtract_product(weights, activation, delta)
+    _, activation, delta, rate = on(backend, host)
+    result = backend.ops.subtract_product(weights, activation, delta, rate)
     expected = defined("subtract_product", host)
     assert_all_close(result, expected, backend)
     assert_all_close(weights, expected, backend)
@@ -145,7 +150,7 @@ def test_update_takes_factors_of_any_layout(stack: tuple[int, ...], batch: int, 
     host = host_arguments("subtract_product", stack, batch)
     weights = backend.parameters(host[0])
     activation, delta = column_major(backend, host[1]), every_other(backend, host[2])
-    result = call(backend, backend.ops.subtract_product, weights, activation, delta)
+    result = call(backend, backend.ops.subtract_product, weights, activation, delta, *on(backend, host[3:]))
     assert_all_close(result, defined("subtract_product", host), backend)
 
 
@@ -178,7 +183,7 @@ def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Bac
 @pytest.mark.parametrize(
     ("name", "replaced"),
     [
-        ("numpy", {"softmax", "subtract_product", "subtract_sum"}),
+        ("numpy", set(ARGUMENTS)),
         ("torch", {"affine", "sigmoid", "subtract_product"}),
     ],
 )

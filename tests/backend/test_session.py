@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tests.helpers import Case, cases
 from xpmlp.backend import Backend, resolve
@@ -17,9 +18,13 @@ from xpmlp.backend import Backend, resolve
 TF32 = [("cpu", False, False), ("cpu", True, False), ("gpu", False, False), ("gpu", True, True)]
 
 
-def blas_threads() -> set[int]:
-    """The threads of every BLAS that is loaded: NumPy's wheel and SciPy's bring one each."""
-    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+def blas_threads() -> dict[str, int]:
+    """The threads of NumPy's BLAS and of SciPy's: the wheels bring one each."""
+    return {
+        Path(library["filepath"]).parent.name: library["num_threads"]
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
 
 
 @contextlib.contextmanager
@@ -30,13 +35,20 @@ def failing_session(backend: Backend) -> Iterator[None]:
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize(("threads", "expected"), [(None, {1}), (2, {2})])
-def test_numpy_caps_every_blas(threads: int | None, expected: set[int]) -> None:
+@pytest.mark.parametrize(
+    ("threads", "batch_size", "expected"),
+    [(None, 1, 1), (None, 31, 1), (None, 32, 2), (None, 1000, 4), (3, 1, 3), (3, 1000, 3)],
+)
+def test_numpy_gives_threads_to_one_blas_alone(threads: int | None, batch_size: int, expected: int) -> None:
+    """Two with threads of their own would fight for the cores."""
     backend = resolve("numpy", threads=threads).backend
-    with resolve("numpy", threads=3).backend.session(batch_size=1):
-        with failing_session(backend):
-            assert blas_threads() == expected
-        assert blas_threads() == {3}
+    with threadpool_limits(4, user_api="blas"):  # as on a machine of four cores
+        before = blas_threads()
+        assert set(before) == {"numpy.libs", "scipy.libs"}
+        with contextlib.suppress(ZeroDivisionError), backend.session(batch_size):
+            assert blas_threads() == {"numpy.libs": 1, "scipy.libs": expected}
+            raise ZeroDivisionError
+        assert blas_threads() == before
 
 
 @pytest.mark.parametrize("case", [case.values[0] for case in cases()], ids=str)

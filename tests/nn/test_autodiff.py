@@ -61,7 +61,8 @@ def test_gradients(backend: Backend, automatic: Any, hidden: tuple[str, ...]) ->
     def gradients(parameters: nn.Parameters, x: Any, targets: Any) -> list[Layer]:
         activations = nn.forward(backend.ops, parameters, x, hidden)
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets)
-        return nn.gradients(activations, nn.backward(backend.ops, parameters, activations, delta, hidden), x.shape[0])
+        deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)
+        return nn.gradients(backend.ops, activations, deltas, x.shape[0])
 
     actual = call(backend, gradients, *on(backend, problem))
     for layer, expected in zip(actual, automatic(problem, hidden), strict=True):

@@ -65,7 +65,7 @@ def check(backend: Backend, hidden: tuple[str, ...], runs: int | None, *, weight
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, sample_weights)
         deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)
         # one sum for all runs here; a sum for each is in tests/optim
-        return nn.gradients(activations, deltas, float(SAMPLE_WEIGHTS.sum()) if weighted else 5)
+        return nn.gradients(backend.ops, activations, deltas, float(SAMPLE_WEIGHTS.sum()) if weighted else 5)
 
     actual = call(backend, gradients, *on(backend, problem), backend.asarray(weights, backend.dtype))
     for layer, wanted in zip(actual, expected(hidden, runs, weighted), strict=True):

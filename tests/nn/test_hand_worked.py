@@ -84,20 +84,20 @@ def test_forward_and_loss(backend: Backend) -> None:
 
 def test_gradients_of_one_example(backend: Backend) -> None:
     _, activations, deltas = factors(backend, [1])
-    assert_gradients(backend, nn.gradients(activations, deltas, 1), 1)
+    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 1), 1)
 
 
 def test_gradients_of_a_batch_are_a_mean(backend: Backend) -> None:
     # For class 0, do = y - (1, 0) = (-1/4, 1/4): minus a third of what it is for class 1, and all that follows is
     # linear in do.  The mean of the two is (1 - 1/3) / 2 = 1/3 of the gradients above.
     _, activations, deltas = factors(backend, [1, 0])
-    assert_gradients(backend, nn.gradients(activations, deltas, 2), 1 / 3)
+    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 2), 1 / 3)
 
 
 def test_gradients_of_weighted_examples(backend: Backend) -> None:
     # With weights 2 and 3: (2 - 3/3) / (2 + 3) = 1/5.
     _, activations, deltas = factors(backend, [1, 0], [2.0, 3.0])
-    assert_gradients(backend, nn.gradients(activations, deltas, 5), 1 / 5)
+    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 5), 1 / 5)
 
 
 def test_a_step_of_sgd(backend: Backend) -> None:
@@ -125,7 +125,7 @@ def test_the_courseworks_network_has_a_first_layer_gradient_of_zero(backend: Bac
         ]
     )
     x, target = backend.asarray([[1.0, -1.0]], backend.dtype), backend.asarray([[1.0, 0.0]], backend.dtype)
-    first, second = nn.gradients(*call(backend, both_passes(backend.ops), parameters, x, target, None), 1)
+    first, second = nn.gradients(backend.ops, *call(backend, both_passes(backend.ops), parameters, x, target, None), 1)
     assert_close(second.weights, [[-0.4404, 0.4404]] * 3, 1e-4, backend)
     assert_close(second.biases, [[-0.5, 0.5]], 1e-6, backend)
     assert_close(first.weights, np.zeros((2, 3)), 0, backend)

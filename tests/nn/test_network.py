@@ -29,7 +29,7 @@ def both_passes(ops: nn.Ops) -> Callable[..., BatchResult]:
         return (
             activations,
             deltas,
-            nn.gradients(activations, deltas, targets.shape[-2]),
+            nn.gradients(ops, activations, deltas, targets.shape[-2]),
             nn.per_example_gradients(activations, deltas),
         )
 

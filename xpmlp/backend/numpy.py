@@ -50,6 +50,13 @@ class NumpyBackend(Backend):
         with threads_for(batch_size, self.threads), np.errstate(over="ignore", invalid="ignore"):
             yield
 
+    def threads_in_use(self) -> int:
+        """Of the BLAS that has the most: within a session that is the one that computes."""
+        from threadpoolctl import ThreadpoolController
+
+        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        return max((library.num_threads for library in libraries), default=1)
+
 
 def _sigmoid(half: Any, x: Array) -> Array:
     """The pure definition, over its argument and with constants that NumPy need not convert."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from array_api_compat import array_namespace
-
 from xpmlp._typing import Array, Layer, Parameters
 from xpmlp.nn.activations import activations as activation_table
 from xpmlp.nn.dropout import Mask
@@ -99,13 +97,14 @@ def _with_none(masks: Sequence[Mask | None], hidden: Sequence[str]) -> list[Mask
     return [*(masks or [None] * len(hidden)), None]
 
 
-def gradients(activations: list[Array], deltas: list[Array], weight_sum: float | Array) -> list[Layer]:
+def gradients(ops: Ops, activations: list[Array], deltas: list[Array], weight_sum: float | Array) -> list[Layer]:
     """The mean gradient of each layer, from the factors that `forward` and `backward` returned.
 
     ``dW = activation.T @ delta / weight_sum``, ``db = sum over the batch of delta / weight_sum``.
 
     Parameters
     ----------
+    ops : Ops
     activations : list of ([runs,] batch, n_in)
         The layers' inputs; the logits at the end may be left on.
     deltas : list of ([runs,] batch, n_out)
@@ -117,11 +116,10 @@ def gradients(activations: list[Array], deltas: list[Array], weight_sum: float |
     gradients : list of Layer
         Shaped as the parameters are.
     """
-    xp = array_namespace(deltas[0])
     result = []
     for activation, delta in zip(activations, deltas, strict=False):
         mean = delta / weight_sum
-        result.append(Layer(xp.matrix_transpose(activation) @ mean, xp.sum(mean, axis=-2, keepdims=True)))
+        result.append(Layer(ops.product_of_factors(activation, mean), ops.xp.sum(mean, axis=-2, keepdims=True)))
     return result
 
 

@@ -29,8 +29,10 @@ class Ops(NamedTuple):
         A fresh array.
     multiply_transposed : (delta, weights) -> delta @ weights.T
         What a layer's delta sends back to the layer before; a fresh array.
-    subtract_product : (weights, activation, delta) -> weights - activation.T @ delta
-    subtract_sum : (biases, delta) -> biases - sum of delta over the batch
+    product_of_factors : (activation, delta) -> activation.T @ delta
+        The gradient of a layer's weights, ([runs,] n_in, n_out); a fresh array.
+    subtract_product : (weights, activation, delta, rate) -> weights - rate * activation.T @ delta
+    subtract_sum : (biases, delta, rate) -> biases - rate * sum of delta over the batch
         These two overwrite their first argument where arrays are mutable; only what they return may be used
         afterwards.
     """
@@ -40,8 +42,9 @@ class Ops(NamedTuple):
     sigmoid: Callable[[Array], Array]
     softmax: Callable[[Array], Array]
     multiply_transposed: Callable[[Array, Array], Array]
-    subtract_product: Callable[[Array, Array, Array], Array]
-    subtract_sum: Callable[[Array, Array], Array]
+    product_of_factors: Callable[[Array, Array], Array]
+    subtract_product: Callable[[Array, Array, Array, float | Array], Array]
+    subtract_sum: Callable[[Array, Array, float | Array], Array]
 
 
 def pure_ops(xp: Namespace) -> Ops:
@@ -52,6 +55,7 @@ def pure_ops(xp: Namespace) -> Ops:
         sigmoid=partial(sigmoid, xp),
         softmax=partial(softmax, xp),
         multiply_transposed=partial(multiply_transposed, xp),
+        product_of_factors=partial(product_of_factors, xp),
         subtract_product=partial(subtract_product, xp),
         subtract_sum=partial(subtract_sum, xp),
     )
@@ -91,13 +95,21 @@ def multiply_transposed(xp: Namespace, delta: Array, weights: Array) -> Array:
     return delta @ xp.matrix_transpose(weights)
 
 
-def subtract_product(xp: Namespace, weights: Array, activation: Array, delta: Array) -> Array:
-    """``weights - activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out)."""
-    weights -= xp.matrix_transpose(activation) @ delta
+def product_of_factors(xp: Namespace, activation: Array, delta: Array) -> Array:
+    """``activation.T @ delta``: ([runs,] n_in, n_out)."""
+    return xp.matrix_transpose(activation) @ delta
+
+
+def subtract_product(xp: Namespace, weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
+    """``weights - rate * activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out).
+
+    ``rate`` is a number or ([runs, 1, 1]).
+    """
+    weights -= xp.matrix_transpose(activation) @ (rate * delta)
     return weights
 
 
-def subtract_sum(xp: Namespace, biases: Array, delta: Array) -> Array:
-    """``biases`` ([runs,] 1, n_out) minus the sum of ``delta`` ([runs,] batch, n_out), in place where possible."""
-    biases -= xp.sum(delta, axis=-2, keepdims=True)
+def subtract_sum(xp: Namespace, biases: Array, delta: Array, rate: float | Array) -> Array:
+    """``biases - rate * sum of delta over the batch``, in place where arrays are mutable: ([runs,] 1, n_out)."""
+    biases -= rate * xp.sum(delta, axis=-2, keepdims=True)
     return biases

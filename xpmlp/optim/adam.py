@@ -79,7 +79,7 @@ def _update(
 ) -> tuple[Parameters, AdamState]:
     step = state.step + 1
     rate = hyperparameters.learning_rate * _bias_correction(ops, decay, step)
-    slopes = decayed(gradients(activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
+    slopes = decayed(gradients(ops, activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
     updated, firsts, seconds = [], [], []
     for layer, slope, first, second in zip(parameters, slopes, state.first, state.second, strict=True):
         moved = [_move(ops, *leaves, rate, decay) for leaves in zip(layer, slope, first, second, strict=True)]

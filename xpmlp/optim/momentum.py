@@ -48,7 +48,7 @@ def _update(
     hyperparameters: Hyperparameters,
 ) -> tuple[Parameters, MomentumState]:
     rate, mass = hyperparameters.learning_rate, hyperparameters.momentum
-    slopes = decayed(gradients(activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
+    slopes = decayed(gradients(ops, activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
     updated, velocities = [], []
     for layer, slope, velocity in zip(parameters, slopes, state.velocity, strict=True):
         moved = [_move(*leaves, rate, mass, nesterov) for leaves in zip(layer, slope, velocity, strict=True)]

@@ -16,8 +16,8 @@ class SgdState(NamedTuple):
 def sgd() -> Optimizer:
     """Plain SGD (Robbins and Monro 1951), with L2 weight decay.
 
-    The gradient is never formed: the scaled factors go straight into the weights, ``W -= a.T @ (rate * delta)``,
-    which is one fused operation on backends that have it.
+    The gradient is never formed: its factors go straight into the weights, ``W -= rate * a.T @ delta``, which is one
+    fused operation on backends that have it.
     """
     return Optimizer(_init, _update)
 
@@ -39,8 +39,12 @@ def _update(
     decay = hyperparameters.weight_decay
     updated = []
     for (weights, biases), activation, delta in zip(parameters, activations, deltas, strict=False):
-        step = delta * rate
         if decay is not None:
             weights *= 1 - hyperparameters.learning_rate * decay
-        updated.append(Layer(ops.subtract_product(weights, activation, step), ops.subtract_sum(biases, step)))
+        updated.append(
+            Layer(
+                ops.subtract_product(weights, activation, delta, rate),
+                ops.subtract_sum(biases, delta, rate),
+            )
+        )
     return updated, state

@@ -108,7 +108,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     _, delta = nn.cross_entropy(ops, activations[-1], t)
     deltas = nn.backward(ops, parameters, activations, delta, problem.network.hidden)
     each = nn.per_example_gradients(activations, deltas)
-    mean = nn.gradients(activations, deltas, size)
+    mean = nn.gradients(ops, activations, deltas, size)
     chained = (by_name["∂ℓ/∂y"][:, None, :] @ by_name["∂y/∂o"])[:, 0, :]
     pairs = [
         ("∂ℓ/∂W: the mean over the batch and the batch's gradient", xp.mean(each[0].weights, axis=0), mean[0].weights),
