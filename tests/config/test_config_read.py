@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from xpmlp.config.read import MAX_BYTES
+from xpmlp.config.read import MAX_BYTES, MAX_KEY_PARTS
 
 Mistakes = Callable[..., list[str]]
 Write = Callable[..., Path]
@@ -93,6 +94,30 @@ def test_absurd_nesting(mistakes: Mistakes, text: str) -> None:
 
 
 def test_deep_tables_and_lists_are_no_more_than_mistakes(mistakes: Mistakes) -> None:
-    lines = mistakes(".".join("a" * 2000) + " = 1\n[model]\nhidden_layer_sizes = " + "[" * 200 + "]" * 200)
+    lines = mistakes(".".join("a" * MAX_KEY_PARTS) + " = 1\n[model]\nhidden_layer_sizes = " + "[" * 200 + "]" * 200)
     assert len(lines) == 3
     assert "model.hidden_layer_sizes[0] = [[...]] is not allowed: give an integer of at least 1." in lines[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 400_000 + "a = 1",
+        "[" + "a . " * 17 + "a]",
+        "x = {" + "'a'." * 17 + "a = 1}",
+        '[data]\n"a.\\"".' + "b." * 17,
+    ],
+    ids=["a megabyte", "header", "inline table", "quoted"],
+)
+def test_a_key_of_many_parts_is_refused_before_it_is_parsed(mistakes: Mistakes, text: str) -> None:
+    """The parser's memory grows with the square of the parts: 400,000 of them took all that there was."""
+    assert mistakes(text) == ["net.toml: a dotted key has more than 16 parts; a config's keys have two."]
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + '\\"' * 490_000, "a" * 900_000, "'" * 900_000, "a " * 450_000, ".".join("1" * 9)]
+)
+def test_looking_for_such_keys_takes_no_time(mistakes: Mistakes, text: str) -> None:
+    begun = time.monotonic()
+    assert len(mistakes(text)) >= 1
+    assert time.monotonic() - begun < 5.0

@@ -126,7 +126,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.npz"
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(DataError, match="signature is missing"):
+    with pytest.raises(DataError, match="not a zip file"):
         load("npz", path=path)
     objects = np.empty(40, dtype=object)
     objects[:] = Bomb()
@@ -148,7 +148,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load("npz", path=path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("features", b"no array")
-    with pytest.raises(DataError, match="'features' is not an array"):
+    with pytest.raises(DataError, match=r"'features': .*signature is missing"):
         load("npz", path=path)
 
 

@@ -1,12 +1,14 @@
 """The command line: read arguments, call the library, print.
 
 A mistake in a file or an option ends with one clear message and the exit status of its error, without a traceback.
+What the message quotes of a file or a path cannot send the terminal commands.
 """
 
 from __future__ import annotations
 
 import sys
 
+from xpmlp._text import printable
 from xpmlp.errors import XpmlpError
 
 
@@ -17,7 +19,7 @@ def main() -> None:
 
         app(prog_name="xpmlp")
     except XpmlpError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_status)
     except MemoryError as error:
         print(

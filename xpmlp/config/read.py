@@ -14,6 +14,12 @@ from xpmlp.errors import ConfigError
 MAX_BYTES = 1_000_000
 """No config is near this size: a larger file is a mistaken argument, not worth parsing."""
 
+MAX_KEY_PARTS = 16
+"""A config's keys have two parts.  The parser needs memory with the square of their number."""
+
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_KEY_PARTS}}}")
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
@@ -21,9 +27,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is missing, unreadable, larger than ``MAX_BYTES``, not UTF-8 text, or not TOML.
+        If the file is missing, unreadable, larger than ``MAX_BYTES``, not UTF-8 text, not TOML, or nested more deeply
+        than any config.
     """
     text = _decoded(_content(path), path)
+    if _LONG_KEY.search(text):
+        raise ConfigError(f"{path}: a dotted key has more than {MAX_KEY_PARTS} parts; a config's keys have two.")
     try:
         return tomllib.loads(text)
     except RecursionError:

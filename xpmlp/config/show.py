@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from xpmlp._text import printable
+
 MAX_LENGTH = 60
 
 
@@ -35,14 +37,9 @@ def _scalar(value: Any) -> str:
         case list():
             return "[...]"
         case str() | Path():
-            return _printable(json.dumps(str(value), ensure_ascii=False))
+            return printable(json.dumps(str(value), ensure_ascii=False))
         case _:
-            return _printable(str(value))
-
-
-def _printable(text: str) -> str:
-    """The text with characters that would garble a terminal written as escapes."""
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+            return printable(str(value))
 
 
 def _cut(text: str) -> str:

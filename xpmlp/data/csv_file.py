@@ -7,6 +7,7 @@ here, since it would train a network on something that nobody meant.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
+
+MAX_BYTES = 2**32
+"""A larger table belongs in an npz file: read as text it needs several times its size in memory."""
+
+MAX_COLUMNS = 50_000
+"""A header with more names is taken for a mistake (a table on its side, a file that is no table)."""
+
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
+"""The first bytes of gzip, zstd and zlib."""
+
+_ZLIB_OR_TEXT = b"x^"
+"""Text, as in the header ``x^2,y``, but polars takes it for zlib."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_csv_table(path: str | Path, target: str) -> Table:
@@ -78,8 +93,13 @@ def _read_frame(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
-        header = pl.read_csv(path, has_header=False, n_rows=1, infer_schema=False, glob=False)
-        frame = pl.read_csv(path, infer_schema=False, glob=False)
+        source = _checked(path)
+        header = pl.read_csv(source, has_header=False, n_rows=1, infer_schema=False, glob=False)
+        if header.width > MAX_COLUMNS:
+            raise DataError(
+                f"{path}: has {header.width:,} columns; at most {MAX_COLUMNS:,} can be read from a CSV file"
+            )
+        frame = pl.read_csv(source, infer_schema=False, glob=False)
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: is empty; a header and rows are needed") from None
     except pl.exceptions.PolarsError as error:
@@ -94,7 +114,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
             f"{path}: column {names.index('') + 1} has no name in the header; if it is an index, write the file "
             "without it, else name it"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise DataError(f"{path}: the header names {listed(repeated)} more than once; rename or drop columns")
     frame.columns = names
@@ -102,6 +122,24 @@ def _read_frame(path: Path) -> pl.DataFrame:
     if frame.height == 0:
         raise DataError(f"{path}: has a header but no rows")
     return frame
+
+
+def _checked(path: Path) -> Path | bytes:
+    """What polars is to read: it would decompress a file without a limit, so none that looks compressed.
+
+    Raises
+    ------
+    DataError
+        If the file is compressed or absurdly large.
+    """
+    with path.open("rb") as file:
+        start = file.read(4)
+        if start.startswith(_COMPRESSED):
+            raise DataError(f"{path}: is compressed; decompress it first")
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
+        return _BYTE_ORDER_MARK + start + file.read() if start.startswith(_ZLIB_OR_TEXT) else path
 
 
 def _reason(error: Exception) -> str:
@@ -147,8 +185,8 @@ def _numbers(path: Path, column: pl.Series) -> NDArray[np.float64]:
             return truths.astype(np.float64)
         row = numbers.is_null().arg_max() or 0
         raise DataError(
-            f"{path}: row {row + 1}, column {column.name!r} has {column[row]!r}, which is not a number; encode the "
-            "column as numbers or drop it"
+            f"{path}: row {row + 1}, column {quoted(column.name)} has {quoted(column[row])}, which is not a number; "
+            "encode the column as numbers or drop it"
         )
     return numbers.to_numpy()
 
@@ -175,7 +213,9 @@ def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
 def _refuse_missing(path: Path, column: pl.Series) -> None:
     if column.null_count():
         row = column.is_null().arg_max() or 0
-        raise DataError(f"{path}: row {row + 1} has no value in column {column.name!r}; fill it in or drop the row")
+        raise DataError(
+            f"{path}: row {row + 1} has no value in column {quoted(column.name)}; fill it in or drop the row"
+        )
 
 
 def _refuse_data_as_header(path: Path, names: Sequence[str]) -> None:

@@ -19,17 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
 from xpmlp.errors import DataError
-
-DEFAULT_MAX_BYTES = 2**30
-"""Larger content is refused unless the caller raises the limit."""
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_DIMENSIONS = 8
 _GZIP_MAGIC = b"\x1f\x8b"
-# Deflate spends at least two bits on a copy of at most 258 bytes, so it cannot compress beyond 1032 to 1.
-_MAX_DEFLATE_RATIO = 1032
-_CHUNK = 1 << 20
 
 
 def read_idx(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[Any]:
@@ -63,7 +58,7 @@ def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> t
         with path.open("rb") as raw:
             is_gzip = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            capacity = path.stat().st_size * (_MAX_DEFLATE_RATIO if is_gzip else 1)
+            capacity = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzip else 1)
             if not is_gzip:
                 return _read(path, raw, capacity, max_bytes)
             with gzip.GzipFile(fileobj=raw, mode="rb") as content:
@@ -90,17 +85,11 @@ def _read(path: Path, content: io.BufferedIOBase, capacity: int, max_bytes: int)
         array = np.empty(shape, dtype=dtype)
     except MemoryError:
         raise DataError(f"{path}: there is not enough memory for its {promised:,} bytes") from None
-    elements = array.reshape(-1).view(np.uint8).data
-    read = 0
-    while read < len(elements):
-        count = content.readinto(elements[read : read + _CHUNK])
-        if not count:
-            raise DataError(
-                f"{path}: its header promises {promised:,} bytes, but it ends after {len(header) + read:,}; "
-                "it is cut short"
-            )
-        digest.update(elements[read : read + count])
-        read += count
+    read = read_elements(content, array.reshape(-1), digest.update)
+    if len(header) + read < promised:
+        raise DataError(
+            f"{path}: its header promises {promised:,} bytes, but it ends after {len(header) + read:,}; it is cut short"
+        )
     if content.read(1):  # reaching the end also makes gzip compare its checksum
         raise DataError(f"{path}: it goes on after the {promised:,} bytes that its header promises")
     if not array.dtype.isnative:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+MAX_LENGTH = 60
+"""Of a name or a value that a message quotes."""
+
+_MAX_COMPARED = 1_000
+
+
+def quoted(text: str) -> str:
+    """A name or a value as a sentence quotes it: its start, control characters as escapes."""
+    return repr(text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 3] + "...")
+
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:
     """The end of a sentence about an unknown name: the closest known one, or else those that there are."""
-    by_folded = {name.casefold(): name for name in known}
-    close = difflib.get_close_matches(given.casefold(), by_folded, n=1)
+    by_folded = {name.casefold(): name for name in known[:_MAX_COMPARED] if len(name) <= MAX_LENGTH}
+    close = difflib.get_close_matches(given[:MAX_LENGTH].casefold(), by_folded, n=1)
     return f"; did you mean {by_folded[close[0]]!r}?" if close else f"; there is {listed(known)}"
 
 
@@ -17,5 +27,5 @@ def listed(names: Sequence[str], at_most: int = 8) -> str:
     """Names for a sentence: the first few, and how many more."""
     if not names:
         return "none"
-    shown = ", ".join(repr(name) for name in names[:at_most])
+    shown = ", ".join(map(quoted, names[:at_most]))
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"

@@ -1,28 +1,40 @@
-"""A person's own arrays: npz files with features and targets, npy files with features.  Nothing is unpickled."""
+"""A person's own arrays: npz files with features and targets, npy files with features.
+
+NumPy reads an array's header.  Its elements are read here, so that nothing is unpickled, nothing is allocated that the
+file cannot hold, and nothing is decompressed beyond what the header promises.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
+from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
 from xpmlp.data.messages import did_you_mean
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
-# What numpy.load and zipfile let through for damaged headers, archives, and encrypted members.
+_NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
+_HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+# What NumPy's reader of headers and zipfile let through for damaged headers, archives, and encrypted members.
 _UNREADABLE = (
     ValueError,
+    TypeError,
+    OverflowError,
     EOFError,
     RuntimeError,
     SyntaxError,
@@ -68,8 +80,8 @@ def read_npz_table(path: str | Path, features: str, target: str) -> Table:
 def read_npz_features(path: Path, features: str) -> NDArray[Any]:
     """The array ``features`` of ``path``, or its only array."""
     with _open_npz(path) as archive:
-        only = archive.files[0] if len(archive.files) == 1 else features
-        return _member(path, archive, only)
+        names = _array_names(archive)
+        return _member(path, archive, names[0] if len(names) == 1 else features)
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -80,10 +92,11 @@ def read_npy(path: Path) -> NDArray[Any]:
     DataError
         If it is missing, damaged, or would have to be unpickled.
     """
-    with _open_numpy(path, "npy") as loaded:
-        if not isinstance(loaded, np.ndarray):
+    with _one_sentence(path, "npy", str(path)), path.open("rb") as file:
+        if file.read(len(_ZIP)) == _ZIP:
             raise DataError(f"{path}: holds several arrays; name it .npz")
-        return loaded
+        file.seek(0)
+        return _read_array(file, str(path), path.stat().st_size)
 
 
 def flattened(raw: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[int, int] | None]:
@@ -96,54 +109,91 @@ def flattened(raw: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[int, 
 
 
 @contextmanager
-def _open_npz(path: Path) -> Iterator[NpzFile]:
-    with _open_numpy(path, "npz") as loaded:
-        if not isinstance(loaded, NpzFile):
+def _open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _one_sentence(path, "npz", str(path)), path.open("rb") as file:
+        if file.read(len(_NPY)) == _NPY:
             raise DataError(f"{path}: holds a single array without a name; save it with numpy.savez")
-        with loaded:
-            yield loaded
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+
+
+def _array_names(archive: zipfile.ZipFile) -> Sequence[str]:
+    return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    names = _array_names(archive)
+    if name not in names:
+        raise DataError(f"{path}: has no array {name!r}{did_you_mean(name, names)}")
+    source = f"{path}: array {name!r}"
+    with _one_sentence(path, "npz", source):
+        member = archive.infolist()[len(names) - 1 - names[::-1].index(name)]  # of two with one name the later counts
+        if member.compress_type not in _METHODS:
+            raise DataError(f"{source}: is compressed by a method that NumPy does not use; save it with numpy.savez")
+        capacity = path.stat().st_size
+        if member.compress_type == zipfile.ZIP_DEFLATED:
+            capacity = min(capacity, member.compress_size) * MAX_DEFLATE_RATIO
+            if member.file_size > DEFAULT_MAX_BYTES:
+                raise DataError(
+                    f"{source}: promises {member.file_size:,} bytes once decompressed; at most {DEFAULT_MAX_BYTES:,} "
+                    "are allowed: save it without compression, with numpy.savez"
+                )
+        if member.file_size > capacity:
+            raise DataError(f"{source}: promises {member.file_size:,} bytes, more than the file can hold")
+        with archive.open(member) as content:
+            return _read_array(content, source, member.file_size)
+
+
+def _read_array(content: IO[bytes], source: str, size: int) -> NDArray[Any]:
+    """The array in ``content``, which is ``size`` bytes long."""
+    if content.read(len(_NPY)) != _NPY:
+        raise ValueError("its signature is missing")
+    content.seek(0)
+    shape, fortran_order, dtype = _read_header(content)
+    if dtype.hasobject:
+        raise DataError(f"{source}: holds Python objects, which are never unpickled; save plain numbers or strings")
+    promised, held = math.prod(shape) * dtype.itemsize, size - content.tell()
+    if promised != held or not dtype.itemsize:
+        raise DataError(
+            f"{source}: its header promises {promised:,} bytes, but it holds {held:,}; it is cut short or damaged"
+        )
+    array = np.empty(shape, dtype, order="F" if fortran_order else "C")
+    read = read_elements(content, array.reshape(-1, order="A"))
+    if read < promised or content.read(1):  # reaching the end also makes zipfile compare its checksum
+        raise DataError(f"{source}: ends after {read:,} of {promised:,} bytes; it is cut short or damaged")
+    return array
+
+
+def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type."""
+    version = np.lib.format.read_magic(content)
+    if version not in _HEADER_READERS:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # that Python 2 has written it
+            shape, fortran_order, dtype = _HEADER_READERS[version](content)
+    except MemoryError:  # how Python's parser refuses what is nested too deeply
+        raise ValueError("its header is nested too deeply") from None
+    if any(side < 0 for side in shape):
+        raise ValueError(f"its header gives the shape {shape}")
+    return shape, fortran_order, dtype
 
 
 @contextmanager
-def _open_numpy(path: Path, kind: str) -> Iterator[NDArray[Any] | NpzFile]:
-    """What ``numpy.load`` makes of ``path``; the file is opened here, because NumPy leaves a bad one open."""
-    with _one_sentence(path, kind), path.open("rb") as file:
-        yield np.load(file, allow_pickle=False)
-
-
-def _member(path: Path, archive: NpzFile, name: str) -> NDArray[Any]:
-    if name not in archive.files:
-        raise DataError(f"{path}: has no array {name!r}{did_you_mean(name, archive.files)}")
-    with _one_sentence(path, "npz", name):
-        loaded: NDArray[Any] = archive[name]
-    if not isinstance(loaded, np.ndarray):  # a member that is no array comes back as bytes
-        raise DataError(f"{path}: {name!r} is not an array")
-    return loaded
-
-
-@contextmanager
-def _one_sentence(path: Path, kind: str, member: str | None = None) -> Iterator[None]:
-    """Turn what NumPy raises for a bad file into one sentence."""
-    source = f"{path}: array {member!r}" if member else f"{path}"
+def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
+    """Turn what is raised for a bad file into one sentence."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
         yield
     except MemoryError:
-        raise DataError(f"{source}: promises more than fits into memory") from None
+        raise DataError(f"{source}: there is not enough memory for it") from None
     except _UNREADABLE as error:
-        if "Object arrays" in str(error):
-            raise DataError(
-                f"{source}: holds Python objects, which are never unpickled; save plain numbers or strings"
-            ) from None
-        # NumPy takes whatever begins with neither format's signature for a pickle.
-        reason = "its signature is missing" if "pickled" in str(error) else _first_line(error)
-        raise DataError(f"{source}: not a readable {kind} file ({reason})") from None
+        raise DataError(f"{source}: not a readable {kind} file ({_first_line(error)})") from None
     except OSError as error:
         raise DataError(f"{source}: cannot be read ({error.strerror or error})") from None
 
 
 def _first_line(error: Exception) -> str:
-    """The start of what ``error`` says, fit for a terminal even where it quotes a damaged file."""
-    first = (str(error).splitlines() or [type(error).__name__])[0][:100]
-    return "".join(character if character.isprintable() else "?" for character in first)
+    """The start of what ``error`` says."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:100]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._csv import csv_text
 from xpmlp._files import write_text
 
 Columns = dict[str, npt.NDArray[np.float64]]
@@ -18,11 +18,7 @@ Columns = dict[str, npt.NDArray[np.float64]]
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table, whole or not at all; numbers in full precision, ``None`` as an empty cell."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([columns, *rows]))
 
 
 def read_csv(path: Path) -> Columns:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._csv import csv_text
 from xpmlp._files import write_bytes, write_text
 from xpmlp.data import read_features
 from xpmlp.errors import DataError
@@ -101,7 +101,8 @@ def predict_file(
     source : path
         ``.npy``, ``.npz``, ``.csv`` or IDX (``.gz`` or not).
     output : path
-        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class.  ``.npy``: a structured
+        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; a label that a spreadsheet
+        would take for a formula gets an apostrophe in front.  ``.npy``: a structured
         array with the fields ``class`` and ``probabilities``.  Written whole or not at all.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
@@ -145,12 +146,10 @@ def _checked(features: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
 
 
 def _write_csv(path: Path, prediction: Prediction) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *(f"probability of {label}" for label in prediction.labels)])
-    for label, probabilities in zip(prediction.classes.tolist(), prediction.probabilities, strict=True):
-        writer.writerow([label, *probabilities])
-    write_text(path, text.getvalue())
+    header = ["class", *(f"probability of {label}" for label in prediction.labels)]
+    labels = prediction.classes.tolist()
+    rows = ([label, *row] for label, row in zip(labels, prediction.probabilities, strict=True))
+    write_text(path, csv_text([header, *rows]))
 
 
 def _write_npy(path: Path, prediction: Prediction) -> None:

@@ -1,0 +1,218 @@
+"""Files made to do harm, or found by fuzzing: each is refused in one sentence, or read for what it says."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xpmlp._csv import csv_text
+from xpmlp._text import printable
+from xpmlp.data.csv_file import MAX_BYTES, MAX_COLUMNS, read_csv_table
+from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.data.numpy_file import read_npy, read_npz_features, read_npz_table
+from xpmlp.errors import DataError
+
+MEBIBYTE = 2**20
+
+
+def npy(header: object, content: bytes = b"", version: bytes = b"\1\0") -> bytes:
+    """An npy file with any header."""
+    text = (header if isinstance(header, str) else repr(header)).encode() + b"\n"
+    return b"\x93NUMPY" + version + struct.pack("<H", len(text)) + text + content
+
+
+def described(shape: object, description: object = "<f8", order: object = False) -> dict[str, object]:
+    return {"descr": description, "fortran_order": order, "shape": shape}
+
+
+@contextmanager
+def at_most(allocated: int) -> Iterator[None]:
+    """Assert that so many bytes are enough."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < allocated
+    finally:
+        tracemalloc.stop()
+
+
+def zip_of(path: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (npy(described((2**40,))), "promises 8,796,093,022,208 bytes, but it holds 0"),
+        (npy(described((2**31, 2**31, 2**31))), "promises"),
+        (npy(described((2**64,))), "promises"),  # NumPy: OverflowError
+        (npy(described((2**70, 2**70), "|u1")), "promises"),
+        (npy(described((2**62,), "<U0")), "promises 0 bytes"),
+        (npy(described((-1,))), "gives the shape"),
+        (npy(described((2,)), bytes(15)), "promises 16 bytes, but it holds 15"),
+        (npy(described((2,)), bytes(17)), "promises 16 bytes, but it holds 17"),
+        (npy(described((1.5,))), "not a readable npy file"),
+        (npy(described((2,), 7), bytes(16)), "not a readable npy file"),  # NumPy: TypeError
+        (npy(described((2,), "|O"), bytes(16)), "never unpickled"),
+        (npy("(" * 5000), "not a readable npy file"),
+        (npy("9" * 5000), "not a readable npy file"),
+        (npy("__import__('os').abort()"), "not a readable npy file"),
+        (npy(described((2,)), bytes(16), b"\7\0"), r"version 7\.0"),
+        (b"\x93NUMPY\1\0\xff\xff{", "not a readable npy file"),
+        (b"", "signature is missing"),
+        (b"\x80\x04\x95", "signature is missing"),
+    ],
+)
+def test_a_header_is_checked_before_anything_is_allocated(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    with at_most(8 * MEBIBYTE), pytest.raises(DataError, match=says) as caught:
+        read_npy(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("kind", ["<f8", ">i2", "|b1", "<U3", "<M8[s]"])
+def test_honest_arrays_are_read(tmp_path: Path, order: Any, kind: str) -> None:
+    array = np.asarray(np.arange(12).reshape(2, 3, 2).astype(kind), order=order)
+    path = tmp_path / "x.npy"
+    np.save(path, array)
+    np.testing.assert_array_equal(read_npy(path), array, strict=True)
+    np.savez_compressed(tmp_path / "x.npz", features=array)
+    np.testing.assert_array_equal(read_npz_features(tmp_path / "x.npz", "features"), array, strict=True)
+
+
+def test_what_python_2_has_written_is_read_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2L,), }", np.arange(2.0).tobytes()))
+    np.testing.assert_array_equal(read_npy(path), [0, 1])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_members_are_stored_or_deflated(tmp_path: Path, method: int) -> None:
+    """Damaged LZMA made zipfile raise an LZMAError; NumPy writes neither."""
+    path = zip_of(tmp_path / "x.npz", method, features=npy(described((1, 1)), bytes(8)))
+    with pytest.raises(DataError, match="a method that NumPy does not use"):
+        read_npz_features(path, "features")
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    """Behind an honest little array, or promised in full: neither is decompressed."""
+    bomb = npy(described((1, 1)), bytes(8)) + bytes(64 * MEBIBYTE)
+    for content, says in ((bomb, "promises 8 bytes, but it holds 67,"), (bomb[:9], "not a readable npz")):
+        path = zip_of(tmp_path / "x.npz", features=content)
+        with at_most(4 * MEBIBYTE), pytest.raises(DataError, match=says):
+            read_npz_features(path, "features")
+
+
+def _with_size(path: Path, size: int) -> None:
+    """Write another decompressed size into the archive's directory and the member's own header."""
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\1\2", 24), (b"PK\3\4", 22)):
+        place = content.index(signature) + offset
+        content[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("size", "says"), [(2**31, "at most 1,073,741,824 are allowed"), (2**29, "more than the file can hold")]
+)
+def test_a_member_may_promise_only_what_can_be_in_it(tmp_path: Path, size: int, says: str) -> None:
+    path = zip_of(tmp_path / "x.npz", features=npy(described((size // 8 - 16, 1)), bytes(800)))
+    _with_size(path, size)
+    with at_most(4 * MEBIBYTE), pytest.raises(DataError, match=says):
+        read_npz_features(path, "features")
+
+
+def test_a_member_that_ends_before_its_declared_size(tmp_path: Path) -> None:
+    header = npy(described((100_000, 1)))
+    path = zip_of(tmp_path / "x.npz", features=header + bytes(8_000))
+    _with_size(path, len(header) + 800_000)
+    with at_most(4 * MEBIBYTE), pytest.raises(DataError, match=r"x\.npz: array 'features'"):
+        read_npz_features(path, "features")
+
+
+def test_names_in_an_archive_are_no_paths(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "x.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("../escaped.npy", "/tmp/escaped.npy", "features.npy"):
+            archive.writestr(name, npy(described((2, 1)), bytes(16)))
+        archive.writestr("target.npy", npy(described((2,)), np.arange(2.0).tobytes()))
+    assert read_npz_table(path, "features", "target").features.shape == (2, 1)
+    assert read_npz_table(path, "../escaped", "target").features.shape == (2, 1)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "in", path]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[bytes], Any]:
+    def read(content: bytes) -> Any:
+        path = tmp_path / "x.csv"
+        path.write_bytes(content)
+        return read_csv_table(path, "target")
+
+    return read
+
+
+def test_a_header_that_looks_like_zlib_is_text(read: Callable[[bytes], Any]) -> None:
+    """polars took ``x^`` for zlib and gave a column with the name "1r\\x02T1r2"."""
+    table = read(b"x^2,target\n1,a\n4,b\n")
+    assert table.feature_names == ("x^2",)
+    assert table.features.tolist() == [[1.0], [4.0]]
+
+
+@pytest.mark.parametrize("start", [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda"])
+def test_a_compressed_table_is_not_unpacked(read: Callable[[bytes], Any], start: bytes) -> None:
+    with pytest.raises(DataError, match="is compressed; decompress it first"):
+        read(start + gzip.compress(bytes(MEBIBYTE))[2:])
+
+
+def test_a_table_of_absurd_size_is_not_read(read: Callable[[bytes], Any], tmp_path: Path) -> None:
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DataError, match="at most 4,294,967,296 can be read as CSV: save it as npz"):
+        read_csv_table(path, "target")
+
+
+def test_columns_without_end_are_refused_soon(read: Callable[[bytes], Any]) -> None:
+    begun = time.monotonic()
+    with pytest.raises(DataError, match=r"has 100,000 columns; at most 50,000"):
+        read(b",".join(b"x%d" % index for index in range(2 * MAX_COLUMNS)) + b"\n")
+    assert time.monotonic() - begun < 5.0
+
+
+def test_a_long_field_is_not_quoted_in_full(read: Callable[[bytes], Any]) -> None:
+    with pytest.raises(DataError) as caught:
+        read(b"x,target\n" + b"y" * MEBIBYTE + b",1\n")
+    assert len(str(caught.value)) < 500
+    assert len(listed(["x" * MEBIBYTE])) < 500
+    assert len(did_you_mean("y" * MEBIBYTE, ["x" * MEBIBYTE] * 10_000)) < 1000
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_is_a_formula(start: str) -> None:
+    assert csv_text([[f"{start}1+1"]]).strip('"\n').startswith("'")
+
+
+def test_numbers_are_written_as_they_are() -> None:
+    numbers = [-1, -0.5, np.float32(-0.25), np.float64(-1e-300), float("-inf"), True, None]
+    assert csv_text([numbers]) == "-1,-0.5,-0.25,-1e-300,-inf,True,\n"
+    assert csv_text([["a", "1-1", "<b>", ""]]) == "a,1-1,<b>,\n"
+
+
+def test_a_terminal_gets_no_commands() -> None:
+    assert printable("\x1b[31mred\x07\x9b2J\u202e[red]é大\n") == "\\u001b[31mred\\u0007\\u009b2J\\u202e[red]é大\n"
