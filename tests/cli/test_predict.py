@@ -106,8 +106,8 @@ def test_another_backend_says_the_same(
 ) -> None:
     get_backend(*case)  # or skip
     prediction = library.predict(digits_run, digits_features, backend=case.name, device=case.device)
-    np.testing.assert_allclose(prediction.probabilities, expected(digits_run, digits_features), rtol=1e-4, atol=1e-6)
-    assert prediction.labels.tolist() == list(range(10))
+    np.testing.assert_allclose(prediction.outputs, expected(digits_run, digits_features), rtol=1e-4, atol=1e-6)
+    assert prediction.names.tolist() == list(range(10))
 
 
 def test_prints_nothing_from_python(digits_run: Path, digits_features: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -37,13 +37,20 @@ MESSAGES = {
     "train = 1": "train = 1 is not allowed: [train] is a table of keys with values.",
     "[[train]]": "train = [{...}] is not allowed: [train] is a table of keys with values.",
     '[model]\nactivation = "rleu"': (
-        'model.activation = "rleu" is not allowed: give "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
+        'model.activation = "rleu" is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
+        'or a list, each item "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
     ),
     '[model]\nactivation = "ReLU"': (
-        'model.activation = "ReLU" is not allowed: give "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
+        'model.activation = "ReLU" is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
+        'or a list, each item "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
     ),
-    "[model]\nactivation = 1": ('model.activation = 1 is not allowed: give "sigmoid", "tanh", "relu" or "identity".'),
-    '[model]\nloss = "x"': 'model.loss = "x" is not allowed: give "cross_entropy".',
+    "[model]\nactivation = 1": (
+        'model.activation = 1 is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
+        'or a list, each item "sigmoid", "tanh", "relu" or "identity".'
+    ),
+    '[model]\nloss = "x"': (
+        'model.loss = "x" is not allowed: give "auto", "cross_entropy", "logistic", "squared" or "poisson".'
+    ),
     '[train]\nepochs = "3"': 'train.epochs = "3" is not allowed: give an integer of at least 1.',
     "[train]\nepochs = true": "train.epochs = true is not allowed: give an integer of at least 1.",
     "[train]\npatience = 0": 'train.patience = 0 is not allowed: give an integer of at least 1, or "none".',

@@ -29,9 +29,44 @@ BROKEN = {
     '[data]\nname = "digits"\nsplit = "test"\n[train]\npatience = 3': (
         'train.patience = 3 needs a validation part to watch, and data.split = "test" holds none out'
     ),
+    '[data]\nname = "mnist"\n[model]\nloss = "squared"': 'model.loss = "squared" predicts values, and only',
+    '[data]\nname = "csv"\npath = "/x"\n[model]\nloss = "poisson"\n[train]\nclass_weight = "balanced"': (
+        'train.class_weight = "balanced" is for classes, and model.loss predicts values: leave it out.'
+    ),
+    '[data]\nname = "digits"\n[model]\nactivation = ["relu", "tanh"]': (
+        'model.activation = ["relu", "tanh"] needs as many values as there are hidden layers, or a single one for all.'
+    ),
+    '[data]\nname = "digits"\n[model]\ndropout = [0.5]\n[grid]\nhidden_layer_sizes = [[5], [5, 5]]': (
+        "model.dropout = [0.5] needs as many values as there are hidden layers"
+    ),
+    '[data]\nname = "digits"\n[grid]\nactivation = ["relu", ["tanh", "relu"]]': (
+        'grid.activation = ["relu", [...]] has a list without a value for each hidden layer'
+    ),
+    **{
+        f'[data]\nname = "digits"\n[grid]\n{axis} = [{value}, {value}]': (
+            f"grid.{axis} = [{shown}, {shown}] has a value twice, which would train the same runs twice"
+        )
+        for axis, value, shown in (
+            ("learning_rate", "1", "1.0"),
+            ("weight_decay", "0.5", "0.5"),
+            ("batch_size", "8", "8"),
+            ("hidden_layer_sizes", "[8]", "[...]"),
+            ("activation", '"relu"', '"relu"'),
+            ("optimizer", '"sgd"', '"sgd"'),
+        )
+    },
+    '[data]\nname = "digits"\n[train]\nseed = 4294967295\n[grid]\nruns = 2': (
+        "grid.runs = 2 needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed."
+    ),
+    '[data]\nname = "digits"\n[train]\noptimizer = "momentum"\n[grid]\nmomentum = [0.5, 0.5]': (
+        "grid.momentum = [0.5, 0.5] has a value twice"
+    ),
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
 }
 FINE = [
+    '[data]\nname = "csv"\npath = "/x.csv"\ntarget = ["a", "b"]\n[model]\nloss = "squared"',
+    '[data]\nname = "digits"\n[model]\nhidden_layer_sizes = [5, 4]\nactivation = ["relu", "tanh"]\ndropout = [0.5, 0]',
+    '[data]\nname = "digits"\n[train]\nseed = 4294967294\nclass_weight = { "3" = 2 }\n[grid]\nruns = 2',
     '[data]\nname = "csv"\npath = "/x.csv"\ntarget = "y"\nstandardize = false\ntest_fraction = 0',
     '[data]\nname = "npz"\npath = "/x.npz"\ntarget = "y"\nfeatures = "x"\nstandardize = true',
     '[data]\nname = "fashion-mnist"\nroot = "/x"\nstandardize = false\nsplit = "three-way"',

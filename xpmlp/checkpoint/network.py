@@ -33,9 +33,11 @@ class SavedNetwork(NamedTuple):
         The activation of each hidden layer.
     loss : str
     classes : (n_classes,)
-        The label of each output.
+        The label of each output, or of no and yes; empty where the targets were values.
     preprocessing : Preprocessing
     feature_names : tuple of str, or None
+    target_names : tuple of str
+        The name of each output where the targets were values; else empty.
     """
 
     parameters: HostParameters
@@ -44,6 +46,7 @@ class SavedNetwork(NamedTuple):
     classes: npt.NDArray[Any]
     preprocessing: Preprocessing
     feature_names: tuple[str, ...] | None
+    target_names: tuple[str, ...] = ()
 
 
 def save_network(path: Path, network: SavedNetwork) -> None:
@@ -62,6 +65,7 @@ def save_network(path: Path, network: SavedNetwork) -> None:
         "classes": network.classes.tolist(),
         "preprocessing": network.preprocessing.to_json(),
         "feature_names": network.feature_names,
+        "target_names": network.target_names,
     }
     write_bytes(path, save(tensors, metadata={"xpmlp": json.dumps(description)}))
 
@@ -115,13 +119,23 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
         if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
             raise ValueError(f"layer {index} has a number that is not finite")
         width = weights.shape[1]
-    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or len(classes) != width:
+    targets = tuple(description["target_names"])
+    wanted = 2 if description["loss"] == "logistic" and width == 1 else width
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or (not targets and len(classes) != wanted):
         raise ValueError(f"it has {width} outputs but {classes.size} classes")
+    if targets and (classes.size or len(targets) != width or not all(isinstance(name, str) for name in targets)):
+        raise ValueError(f"its {width} outputs have the names {targets!r} and {classes.size} classes")
     preprocessing = Preprocessing.from_json(description["preprocessing"])
     if preprocessing.mean is not None and preprocessing.mean.size != n_features:
         raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
     if names is not None and (len(names) != n_features or not all(isinstance(name, str) for name in names)):
         raise ValueError(f"its {n_features} inputs have the names {names!r}")
     return SavedNetwork(
-        parameters, hidden, description["loss"], classes, preprocessing, None if names is None else tuple(names)
+        parameters,
+        hidden,
+        description["loss"],
+        classes,
+        preprocessing,
+        None if names is None else tuple(names),
+        targets,
     )

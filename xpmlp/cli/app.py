@@ -127,7 +127,7 @@ def predict(
     backend: BackendName = None,
     device: DeviceName = None,
 ) -> None:
-    """Predict classes and probabilities for the examples in INPUT with the network of RUN_DIR, on any backend.
+    """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
     INPUT has the features as the training data had them; what the run did to them is done again.
 
@@ -136,7 +136,7 @@ def predict(
     from xpmlp.training import predict_file
 
     prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device)
-    typer.echo(f"{len(prediction.classes):,} predictions in {output}")
+    typer.echo(f"{len(prediction.decided):,} predictions in {output}")
 
 
 @app.command()

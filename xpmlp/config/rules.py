@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from xpmlp.config.sections import DataConfig
+from xpmlp.config.sections import GRID_AXES, DataConfig
 
 RULE = "rule"
 """The type that a broken rule's error carries, beside pydantic's own."""
@@ -88,6 +88,46 @@ RULES = (
         lambda patience, split: patience is not None and split == "test",
         'needs a validation part to watch, and data.split = "test" holds none out: use data.split = "three-way" '
         'or "validation", or leave train.patience out.',
+    ),
+    Rule(
+        ("model.loss", "data.name"),
+        lambda loss, name: loss in ("squared", "poisson") and name not in FILES,
+        'predicts values, and only data.name = "csv" or "npz" can have any: leave it out.',
+    ),
+    Rule(
+        ("train.class_weight", "model.loss"),
+        lambda weight, loss: weight is not None and loss in ("squared", "poisson"),
+        "is for classes, and model.loss predicts values: leave it out.",
+    ),
+    *(
+        Rule(
+            (key, "model.hidden_layer_sizes", "grid.hidden_layer_sizes"),
+            lambda given, sizes, grid: any(
+                len(given) != len(one) for one in grid or [sizes] if isinstance(given, list)
+            ),
+            "needs as many values as there are hidden layers, or a single one for all.",
+        )
+        for key in ("model.activation", "model.dropout")
+    ),
+    Rule(
+        ("grid.activation", "model.hidden_layer_sizes", "grid.hidden_layer_sizes"),
+        lambda given, sizes, grid: any(
+            len(one) != len(layers) for one in given if isinstance(one, list) for layers in grid or [sizes]
+        ),
+        "has a list without a value for each hidden layer: give as many, or a single name for all layers.",
+    ),
+    *(
+        Rule(
+            (f"grid.{axis}",),
+            lambda values: any(value in values[:place] for place, value in enumerate(values)),
+            "has a value twice, which would train the same runs twice: give each once.",
+        )
+        for axis in GRID_AXES
+    ),
+    Rule(
+        ("grid.runs", "train.seed"),
+        lambda runs, seed: seed + runs > 2**32,
+        "needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed.",
     ),
     Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),

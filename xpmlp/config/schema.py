@@ -58,6 +58,8 @@ def allowed(schema: Schema) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     if schema["type"] == "array":
         return f"a list, each item {allowed(schema['items'])}"
+    if schema["type"] == "object":
+        return f"a table, each value {allowed(schema['additionalProperties'])}"
     if schema.get("format") == "path":
         return "a non-empty path"
     if "examples" in schema:

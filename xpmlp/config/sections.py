@@ -5,8 +5,9 @@ The same definitions check a file, word the error messages, and fill the JSON sc
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
@@ -41,6 +42,48 @@ def _auto_or_count(value: Any) -> Any:
     raise ValueError
 
 
+def _activation(value: Any) -> Any:
+    """The name of an activation, or a list of names: one error for both, as above."""
+    names = get_args(ActivationName)
+    if value in names or (isinstance(value, list) and all(name in names for name in value)):
+        return value
+    raise ValueError
+
+
+def _rates(value: Any) -> Any:
+    """A number from 0 to 1, 1 excluded, or a list of such numbers: one error for both, as above."""
+    if _is_number(value) and 0 <= value < 1:
+        return float(value)
+    if isinstance(value, list) and all(_is_number(rate) and 0 <= rate < 1 for rate in value):
+        return [float(rate) for rate in value]
+    raise ValueError
+
+
+def _names(value: Any) -> Any:
+    """A name, or a list of different names: one error for both, as above."""
+    names = value if isinstance(value, list) else [value]
+    if names and all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names):
+        return value
+    raise ValueError
+
+
+def _class_weight(value: Any) -> Any:
+    """A table of weights by label, or the word "balanced" or "none": one error for all, as above."""
+    if value is None or value in ("none", "balanced"):
+        return _none_from_text(value)
+    if isinstance(value, dict) and value and all(_is_number(weight) and weight >= 0 for weight in value.values()):
+        return {str(label): float(weight) for label, weight in value.items()}
+    raise ValueError
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _one_or_list(schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [schema, {"items": schema, "type": "array"}]})
+
+
 OrNone: TypeAlias = Annotated[Value | None, BeforeValidator(_none_from_text)]
 AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_absolute_path)]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -50,7 +93,32 @@ AutoOrCount: TypeAlias = Annotated[
     PlainValidator(_auto_or_count),
     WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
 ]
-Activation: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
+ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
+Activation: TypeAlias = Annotated[
+    ActivationName | list[ActivationName],
+    PlainValidator(_activation),
+    _one_or_list({"enum": list(get_args(ActivationName)), "type": "string"}),
+]
+DropoutRate: TypeAlias = Annotated[
+    float | list[float],
+    PlainValidator(_rates),
+    _one_or_list({"exclusiveMaximum": 1, "minimum": 0, "type": "number"}),
+]
+Names: TypeAlias = Annotated[str | list[str], PlainValidator(_names), _one_or_list({"minLength": 1, "type": "string"})]
+ClassWeight: TypeAlias = Annotated[
+    Literal["balanced"] | dict[str, float] | None,
+    PlainValidator(_class_weight),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "balanced", "type": "string"},
+                {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
@@ -134,7 +202,11 @@ class DataConfig(Section):
         None,
         description="The file to read: required for csv and npz, refused for the others. Relative to the config file.",
     )
-    target: Text = Field("target", description="The column (csv) or array (npz) with the classes, labels of any type.")
+    target: Names = Field(
+        "target",
+        description="The column (csv) or array (npz) with the targets: labels of any type, or values to predict, as "
+        "`model.loss` says. Several columns, or an array (n, k), are values, or yes and no as 1 and 0.",
+    )
     features: Text = Field(
         "features",
         description="The array with the features, one row per example (npz). A csv file's features are all columns "
@@ -170,14 +242,38 @@ class ModelConfig(Section):
     hidden_layer_sizes: list[Count] = Field(
         [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
     )
-    activation: Activation = Field("relu", description="The hidden layers' activation function.")
-    loss: Literal["cross_entropy"] = Field(
-        "cross_entropy", description="The loss with its output function: `cross_entropy` comes with softmax."
+    activation: Activation = Field(
+        "relu", description="The hidden layers' activation function, or a list with one for each."
+    )
+    loss: LossName = Field(
+        "auto",
+        description="What is minimised, with its output function: `cross_entropy` (softmax) for one of several "
+        "classes; `logistic` (sigmoid) for two classes with one output, or for several columns of 0 and 1; `squared` "
+        "for values; `poisson` (exponential) for counts. `auto`: `cross_entropy` for labels, `squared` for columns "
+        "with fractions and for several columns.",
+    )
+    dropout: DropoutRate = Field(
+        0.0,
+        description="The part of the hidden units that is left out of each training step, by chance, or a list with "
+        "one for each hidden layer. Evaluation and prediction use all units.",
     )
     init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
         "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
     )
     init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
+
+    @property
+    def hidden_activations(self) -> tuple[str, ...]:
+        """The activation of each hidden layer."""
+        return tuple(self._by_layer(self.activation))
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """The dropout of each hidden layer."""
+        return tuple(self._by_layer(self.dropout))
+
+    def _by_layer(self, given: Any) -> list[Any]:
+        return given if isinstance(given, list) else [given] * len(self.hidden_layer_sizes)
 
 
 class TrainConfig(Section):
@@ -197,6 +293,12 @@ class TrainConfig(Section):
     epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
     weight_decay: NonNegative = Field(
         0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
+    )
+    class_weight: ClassWeight = Field(
+        None,
+        description="How much the examples of each class count in training: `balanced`, all classes the same in total; "
+        "or a table by label, as `{ cat = 1.0, dog = 2.5 }`, 1 for labels that are not in it. The training figures "
+        "are weighted means then; those of validation and test are not.",
     )
     schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
         "constant",

@@ -15,6 +15,7 @@ from xpmlp.data.idx import read_idx
 from xpmlp.data.inputs import read_features
 from xpmlp.data.load import load
 from xpmlp.data.splits import Split
+from xpmlp.data.table import TargetKind
 
 __all__ = [
     "Dataset",
@@ -22,6 +23,7 @@ __all__ = [
     "Preprocessing",
     "SetRow",
     "Split",
+    "TargetKind",
     "fetch",
     "list_sets",
     "load",

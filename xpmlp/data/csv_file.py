@@ -37,8 +37,8 @@ _ZLIB_OR_TEXT = b"x^"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_csv_table(path: str | Path, target: str) -> Table:
-    """The table in ``path``: column ``target`` has the labels, and every other column is a feature.
+def read_csv_table(path: str | Path, target: str | Sequence[str]) -> Table:
+    """The table in ``path``: column ``target``, or several columns, are the labels, every other one is a feature.
 
     Raises
     ------
@@ -46,25 +46,30 @@ def read_csv_table(path: str | Path, target: str) -> Table:
         If the file is missing, empty or no well-formed CSV with a header, has no column ``target`` or no other
         column, or a value is missing or not a number where one is needed.
     """
+    targets = (target,) if isinstance(target, str) else tuple(target)
     path = Path(path)
     frame = _read_frame(path)
-    if target not in frame.columns:
-        raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, frame.columns)}")
-    names = tuple(name for name in frame.columns if name != target)
+    for target in targets:
+        if target not in frame.columns:
+            raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, frame.columns)}")
+    names = tuple(name for name in frame.columns if name not in targets)
     features = _numeric_columns(path, frame, names)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(
         name=str(path),
         features=features,
-        labels=_labels(path, _field_column(frame, target)),
+        labels=_labels(path, frame, targets),
         image_shape=None,
         feature_names=names,
         hashes={path.name: digest},
+        target_names=targets,
     )
 
 
-def read_csv_features(path: Path, names: tuple[str, ...] | None, target: str | None) -> NDArray[np.float64]:
+def read_csv_features(
+    path: Path, names: tuple[str, ...] | None, target: str | Sequence[str] | None
+) -> NDArray[np.float64]:
     """The feature columns of ``path``: those called ``names``, in that order, or all but ``target``.
 
     Raises
@@ -75,7 +80,8 @@ def read_csv_features(path: Path, names: tuple[str, ...] | None, target: str | N
     frame = _read_frame(path)
     if names is None:
         _refuse_data_as_header(path, frame.columns)
-        return _numeric_columns(path, frame, tuple(name for name in frame.columns if name != target))
+        targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+        return _numeric_columns(path, frame, tuple(name for name in frame.columns if name not in targets))
     missing = [name for name in names if name not in frame.columns]
     if missing:
         hint = did_you_mean(missing[0], frame.columns)
@@ -191,7 +197,14 @@ def _numbers(path: Path, column: pl.Series) -> NDArray[np.float64]:
     return numbers.to_numpy()
 
 
-def _labels(path: Path, column: pl.Series) -> NDArray[Any]:
+def _labels(path: Path, frame: pl.DataFrame, targets: tuple[str, ...]) -> NDArray[Any]:
+    """The labels of one column, (n,), or the numbers of several, (n, n_targets)."""
+    if len(targets) == 1:
+        return _column_labels(path, _field_column(frame, targets[0]))
+    return np.stack([_numbers(path, _field_column(frame, name)) for name in targets], axis=1)
+
+
+def _column_labels(path: Path, column: pl.Series) -> NDArray[Any]:
     """The labels as integers if all of them are, else as reals, truth values, or the strings they are."""
     import polars as pl
 

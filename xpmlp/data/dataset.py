@@ -129,7 +129,7 @@ class Dataset:
     train : Part
     validation, test : Part or None
     classes : (n_classes,)
-        The label of each class index: int64, bool or str.
+        The label of each class index: int64, bool or str.  Empty where the targets are values.
     preprocessing : Preprocessing
     image_shape : (height, width) or None
         What one example's features were before they were flattened.
@@ -137,6 +137,8 @@ class Dataset:
         The columns' names where the source has them.
     hashes : dict
         Name of a file (or array) to the SHA-256 of the content that was read.
+    target_names : tuple of str
+        The columns' names where the targets are values; else empty.
     """
 
     name: str
@@ -148,6 +150,7 @@ class Dataset:
     image_shape: tuple[int, int] | None
     feature_names: tuple[str, ...] | None
     hashes: dict[str, str]
+    target_names: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -156,7 +159,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """The width of the network's output."""
+        """How many classes there are; 0 where the targets are values."""
         return len(self.classes)
 
 

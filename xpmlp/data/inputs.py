@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def read_features(
     n_features: int,
     feature_names: tuple[str, ...] | None = None,
     features: str = "features",
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
 ) -> NDArray[Any]:
     """Raw features to predict from, as ``Preprocessing.apply`` takes them; the file's ending says its format.
 
@@ -36,8 +37,8 @@ def read_features(
         The columns that the model was trained on; a CSV file's columns are matched by them, in any order.
     features : str
         The array to take from an npz file that has several.
-    target : str or None
-        A CSV file's column to leave out, where ``feature_names`` does not say which to take.
+    target : str, sequence of str, or None
+        A CSV file's columns to leave out, where ``feature_names`` does not say which to take.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -9,9 +10,9 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.image_sets import IMAGE_SETS
-from xpmlp.data.messages import did_you_mean
+from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.splits import Split
-from xpmlp.data.table import Table, split_table, standardized
+from xpmlp.data.table import Table, TargetKind, split_table, standardized
 from xpmlp.errors import DataError
 
 SetName = Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"]
@@ -23,12 +24,13 @@ def load(
     split: str = "validation",
     root: str | Path | None = None,
     path: str | Path | None = None,
-    target: str = "target",
+    target: str | Sequence[str] = "target",
     features: str = "features",
     validation_size: int | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
     standardize: bool | None = None,
+    targets: TargetKind = "auto",
     quiet: bool = True,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
@@ -46,7 +48,8 @@ def load(
     path : str, Path or None
         For csv and npz: the file.
     target, features : str
-        The file's column (csv) or array (npz) with the labels, and the npz file's array with the features.
+        The file's column or columns (csv) or its array (npz) with the targets, and the npz file's array with the
+        features.
     validation_size : int or None
         How many examples to hold out.  None: 5,000 of mnist and fashion-mnist, 10,000 of synth (the last ones),
         and a tenth of the others, stratified by ``seed``.
@@ -57,6 +60,9 @@ def load(
     standardize : bool or None
         Whether to standardise the features with the training part's means and deviations.  None: csv and npz
         are, unless the npz file has uint8 images.
+    targets : "auto", "classes" or "values"
+        What the targets of csv and npz are: by default values where they have fractions or several columns, else
+        classes.
     quiet : bool
         Whether a download draws no progress bars.
 
@@ -94,10 +100,13 @@ def load(
         seed=seed,
         standardize=standardize_by_default if standardize is None else standardize,
         scale=scale,
+        targets=targets,
     )
 
 
-def _read_table(name: str, path: str | Path | None, target: str, features: str) -> tuple[Table, bool, float]:
+def _read_table(
+    name: str, path: str | Path | None, target: str | Sequence[str], features: str
+) -> tuple[Table, bool, float]:
     """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
     if name == "digits":
         from xpmlp.data.digits import read_digits
@@ -111,6 +120,8 @@ def _read_table(name: str, path: str | Path | None, target: str, features: str) 
         return read_csv_table(path, target), True, 1.0
     from xpmlp.data.numpy_file import read_npz_table
 
+    if not isinstance(target, str):
+        raise DataError(f"an npz file has one array of targets; give its name, not {listed(target)}")
     table = read_npz_table(path, features, target)
     is_bytes = table.image_shape is not None and table.features.dtype == np.uint8
     return table, not is_bytes, 1 / 255 if is_bytes else 1.0

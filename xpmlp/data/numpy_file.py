@@ -46,7 +46,9 @@ _UNREADABLE = (
 
 
 def read_npz_table(path: str | Path, features: str, target: str) -> Table:
-    """The table in ``path``: array ``features``, (n, n_features) or (n, height, width), and ``target``, (n,).
+    """The table in ``path``: arrays ``features`` and ``target``.
+
+    ``features`` is (n, n_features) or (n, height, width), ``target`` (n,) or (n, n_targets).
 
     Raises
     ------
@@ -59,8 +61,11 @@ def read_npz_table(path: str | Path, features: str, target: str) -> Table:
         labels = _member(path, archive, target)
     source = f"{path}: array {features!r}"
     flat, image_shape = flattened(raw, source)
-    if labels.ndim != 1:
-        raise DataError(f"{path}: array {target!r} has shape {labels.shape}; one label per example, (n,), is needed")
+    if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
+        raise DataError(
+            f"{path}: array {target!r} has shape {labels.shape}; one label per example, (n,), or some values per "
+            "example, (n, n_targets), are needed"
+        )
     if len(labels) != len(flat):
         raise DataError(
             f"{path}: array {features!r} has {len(flat)} examples, but array {target!r} has {len(labels)} labels"
@@ -70,11 +75,19 @@ def read_npz_table(path: str | Path, features: str, target: str) -> Table:
     return Table(
         name=str(path),
         features=check_features(flat, source),
-        labels=labels,
+        labels=labels[:, 0] if labels.shape[1:] == (1,) else labels,
         image_shape=image_shape,
         feature_names=None,
         hashes={path.name: digest},
+        target_names=_column_names(target, labels),
     )
+
+
+def _column_names(target: str, labels: NDArray[Any]) -> tuple[str, ...]:
+    """``target`` for one column, ``target[0]``, ``target[1]`` ... for several."""
+    if labels.shape[1:] in ((), (1,)):
+        return (target,)
+    return tuple(f"{target}[{column}]" for column in range(labels.shape[1]))
 
 
 def read_npz_features(path: Path, features: str) -> NDArray[Any]:

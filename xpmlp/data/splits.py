@@ -43,16 +43,16 @@ def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
     )
 
 
-def split_stratified(
+def split_parts(
     whole: Part,
-    classes: NDArray[Any],
+    classes: NDArray[Any] | None,
     *,
     split: Split,
     test_fraction: float,
     validation_size: int | None,
     seed: int,
 ) -> Parts:
-    """Cut one table into parts that keep the classes' shares, by ``seed``.
+    """Cut one table into parts by ``seed``, which keep the classes' shares where there are any.
 
     The test part is taken first, so that it is the same whatever is held out for validation afterwards.
 
@@ -60,8 +60,8 @@ def split_stratified(
     ----------
     whole : Part
         All examples, n of them.
-    classes : (n_classes,)
-        The labels, for messages.
+    classes : (n_classes,) or None
+        The labels, for messages; ``None`` where the targets are values.
     test_fraction : float
         The share of all examples that the test part gets; 0 for no test part.
     validation_size : int or None
@@ -73,17 +73,31 @@ def split_stratified(
         If a class has too few examples for a stratified split, or a part is too small to hold every class.
     """
     rest, test = whole, None
+    fewest = 1 if classes is None else len(classes)
     if test_fraction > 0.0:
-        size = max(math.ceil(test_fraction * len(whole)), len(classes))
-        rest, test = _hold_out_stratified(whole, classes, size, seed, "test part", "test_fraction")
+        size = max(math.ceil(test_fraction * len(whole)), fewest)
+        rest, test = _hold_out(whole, classes, size, seed, "test part", "test_fraction")
     elif split != "validation":
         raise DataError(f'split = "{split}" needs a test part: set test_fraction to more than 0')
     if split == "test":
         return Parts(rest, None, test)
     if validation_size is None:
-        validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), len(classes))
-    train, validation = _hold_out_stratified(rest, classes, validation_size, seed, "validation part", "validation_size")
+        validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), fewest)
+    train, validation = _hold_out(rest, classes, validation_size, seed, "validation part", "validation_size")
     return Parts(train, validation, test)
+
+
+def _hold_out(
+    whole: Part, classes: NDArray[Any] | None, size: int, seed: int, what: str, option: str
+) -> tuple[Part, Part]:
+    if classes is not None:
+        return _hold_out_stratified(whole, classes, size, seed, what, option)
+    if size >= len(whole):
+        raise DataError(f"{option} gives a {what} of {size} out of {len(whole)} examples and leaves none to train on")
+    from sklearn.model_selection import train_test_split  # heavy, so imported late
+
+    kept, held_out = train_test_split(np.arange(len(whole)), test_size=size, random_state=seed % 2**32)
+    return _take(whole, kept), _take(whole, held_out)
 
 
 def _hold_out_stratified(

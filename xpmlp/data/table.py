@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
-from xpmlp.data.splits import Split, split_stratified
+from xpmlp.data.messages import listed
+from xpmlp.data.splits import Split, split_parts
 from xpmlp.errors import DataError
+
+TargetKind = Literal["auto", "classes", "values"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Table:
     name : str
         How messages call the source.
     features : (n, n_features)
-    labels : (n,)
+    labels : (n,), or (n, n_targets)
         Of any of NumPy's boolean, integer, real or string types.
     image_shape : (height, width) or None
     feature_names : tuple of str, or None
     hashes : dict
+    target_names : tuple of str
+        What the labels are called, one name for each column.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Table:
     image_shape: tuple[int, int] | None
     feature_names: tuple[str, ...] | None
     hashes: dict[str, str]
+    target_names: tuple[str, ...] = ("target",)
 
 
 def split_table(
@@ -47,22 +53,29 @@ def split_table(
     seed: int,
     standardize: bool,
     scale: float,
+    targets: TargetKind = "auto",
 ) -> Dataset:
-    """``table`` as a data set: stratified parts by ``seed``, standardised with the training part's moments.
+    """``table`` as a data set: parts by ``seed``, stratified by class, standardised with the training part's moments.
 
     Parameters
     ----------
     standardize : bool
         Whether to standardise; if not, the features stay as they are stored and ``scale`` is left to the device.
+    targets : "auto", "classes" or "values"
+        What the labels are; by default values where they have fractions or several columns, else classes.
 
     Raises
     ------
     DataError
-        If the labels are no classes, or the classes have too few examples for the split.
+        If the labels are not what they should be, or the classes have too few examples for the split.
     """
-    classes, targets = class_indices(table.labels, table.name)
-    parts = split_stratified(
-        Part(table.features, targets),
+    classes: NDArray[Any] | None
+    if targets == "values" or (targets == "auto" and _are_values(table.labels)):
+        classes, encoded = None, target_values(table)
+    else:
+        classes, encoded = class_indices(table.labels, table.name)
+    parts = split_parts(
+        Part(table.features, encoded),
         classes,
         split=split,
         test_fraction=test_fraction,
@@ -74,11 +87,12 @@ def split_table(
         train=parts.train,
         validation=parts.validation,
         test=parts.test,
-        classes=classes,
+        classes=np.empty(0, dtype=np.int64) if classes is None else classes,
         preprocessing=Preprocessing(scale=scale),
         image_shape=table.image_shape,
         feature_names=table.feature_names,
         hashes=table.hashes,
+        target_names=table.target_names if classes is None else (),
     )
     return standardized(dataset) if standardize else dataset
 
@@ -99,6 +113,32 @@ def standardized(dataset: Dataset) -> Dataset:
     )
 
 
+def target_values(table: Table) -> NDArray[np.float64]:
+    """The labels as values, (n, n_targets).
+
+    Raises
+    ------
+    DataError
+        If they are no numbers, or one is missing or not finite.
+    """
+    labels, names = table.labels, table.target_names
+    if labels.dtype.kind not in "biuf":
+        raise DataError(
+            f"{table.name}: the target {listed(names)} has labels, not numbers; to predict labels, set "
+            'model.loss = "cross_entropy"'
+        )
+    values = labels.reshape(len(labels), -1).astype(np.float64)
+    check_finite(values, table.name, names)
+    return values
+
+
+def _are_values(labels: NDArray[Any]) -> bool:
+    """Whether labels have several columns, or a fraction among them."""
+    if labels.ndim == 2:
+        return True
+    return labels.dtype.kind == "f" and bool((np.isfinite(labels) & (labels != np.trunc(labels))).any())
+
+
 def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The sorted distinct labels, and each example's index among them.
 
@@ -107,8 +147,10 @@ def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDAr
     Raises
     ------
     DataError
-        If a label is missing or a fraction, or there is one class only.
+        If a label is missing or a fraction, or there is one class only, or several columns.
     """
+    if labels.ndim != 1:
+        raise DataError(f"{source}: has {labels.shape[1]} columns of targets, but classes are told by a single one")
     labels = _as_classes(labels, source)
     classes, targets = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
@@ -134,7 +176,7 @@ def _as_classes(labels: NDArray[Any], source: str) -> NDArray[Any]:
         if fraction.any():
             raise DataError(
                 f"{source}: the target of row {fraction.argmax() + 1} is {labels[fraction][0]:g}; classes are "
-                "whole numbers or names (to predict a quantity is regression, which this does not do)"
+                'whole numbers or names; to predict a quantity, set model.loss = "squared"'
             )
         if np.abs(labels).max() > 2**53:
             raise DataError(f"{source}: the targets are reals too large to be told apart; store them as integers")

@@ -61,5 +61,5 @@ def _prepared(config_toml: str, changed: int | None) -> tuple[Problem, float]:
     """
     config = Config.model_validate(tomllib.loads(config_toml))
     started = time.perf_counter()
-    dataset = load_data(config.data)
+    dataset = load_data(config)
     return Problem(config, dataset, resolve_configured(config.backend).backend), time.perf_counter() - started

@@ -112,14 +112,14 @@ def train_grid(
     choice = resolve_configured(config.backend)
     if folder is not None:
         run_folder.prepare(folder, config.output, overwrite=overwrite)
-    dataset = load_data(config.data, quiet=reporter.quiet)
+    dataset = load_data(config, quiet=reporter.quiet)
     if folder is not None:
         _claim(folder, overwrite=overwrite)
     members = members_of(config)
     blocks = blocks_of(members, _width(config, dataset, choice.backend))
     workers = min(_workers(config, choice.backend), len(blocks))
     scheduler = config.grid.scheduler
-    sizes = [dataset.n_features, *config.model.hidden_layer_sizes, dataset.n_classes]
+    sizes = Problem(config, dataset, choice.backend).sizes
     reporter.prepared(choice, dataset, sizes)
     per_run = len(dataset.train) * config.train.epochs
     reporter.planned(len(members), len(blocks), workers if scheduler is None else None, per_run * len(members))

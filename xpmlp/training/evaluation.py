@@ -75,7 +75,7 @@ def evaluate(
     """
     config, network = run_folder.read(Path(run_dir), None if run is None else str(run))
     chosen = resolve_for(config, backend, device)
-    dataset = load_data(config.data)
+    dataset = load_data(config)
     if split is None:
         split = "validation" if dataset.validation is not None else "test"
     part: Part | None = getattr(dataset, split)
@@ -88,9 +88,9 @@ def evaluate(
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
-        examples = problem.inference.to_device(part, dataset.n_classes)
+        examples = problem.inference.to_device(part, problem.n_outputs)
         (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
-    return Evaluation(score, nn.losses[network.loss].metric, split, len(part), chosen)
+    return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
 
 
 def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:

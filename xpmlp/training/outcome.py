@@ -72,6 +72,7 @@ def _network(problem: Problem, run: Run) -> SavedNetwork:
         dataset.classes,
         dataset.preprocessing,
         dataset.feature_names,
+        dataset.target_names,
     )
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from xpmlp._csv import csv_text
 from xpmlp._files import write_bytes, write_text
+from xpmlp.checkpoint import SavedNetwork
 from xpmlp.data import read_features
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
@@ -25,16 +26,17 @@ class Prediction(NamedTuple):
 
     Attributes
     ----------
-    classes : (n,)
-        The most probable class of each example, as its label.
-    probabilities : (n, n_classes)
-    labels : (n_classes,)
-        The class of each column.
+    decided : (n,) or (n, n_targets)
+        The most probable class of each example, as its label; or its values, or 1 for yes and 0 for no.
+    outputs : (n, n_outputs)
+        The probabilities of the classes, or of yes; or the values.
+    names : (n_outputs,)
+        What each column of ``outputs`` is about: the label of a class, or the name of a target.
     """
 
-    classes: npt.NDArray[Any]
-    probabilities: npt.NDArray[Any]
-    labels: npt.NDArray[Any]
+    decided: npt.NDArray[Any]
+    outputs: npt.NDArray[Any]
+    names: npt.NDArray[Any]
 
 
 def predict(
@@ -45,7 +47,7 @@ def predict(
     backend: str | None = None,
     device: str | None = None,
 ) -> Prediction:
-    """Predict the classes of examples with the network of a run folder.
+    """Predict the classes or values of examples with the network of a run folder.
 
     Parameters
     ----------
@@ -74,14 +76,14 @@ def predict(
     raw = _checked(np.asarray(features), saved.parameters[0][0].shape[0])
     inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
-        probabilities = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
-    if not np.isfinite(probabilities).all():
-        example = int(np.flatnonzero(~np.isfinite(probabilities).all(axis=1))[0])
+        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
+    if not np.isfinite(outputs).all():
+        example = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
         raise DataError(
             f"the network's outputs for example {example} (of 0 to {len(raw) - 1}) are not finite numbers: its "
             f"features are too large for {chosen.dtype_name}."
         )
-    return Prediction(saved.classes[probabilities.argmax(axis=1)], probabilities, saved.classes)
+    return _prediction(saved, outputs)
 
 
 def predict_file(
@@ -93,7 +95,7 @@ def predict_file(
     backend: str | None = None,
     device: str | None = None,
 ) -> Prediction:
-    """Predict the examples of a file, and write classes and probabilities to another.
+    """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
     Parameters
     ----------
@@ -101,9 +103,10 @@ def predict_file(
     source : path
         ``.npy``, ``.npz``, ``.csv`` or IDX (``.gz`` or not).
     output : path
-        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; a label that a spreadsheet
-        would take for a formula gets an apostrophe in front.  ``.npy``: a structured
-        array with the fields ``class`` and ``probabilities``.  Written whole or not at all.
+        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; of values a column for each
+        target, by its name.  A name that a spreadsheet would take for a formula gets an apostrophe in front.
+        ``.npy``: a structured array with the fields ``class`` and ``probabilities``; of values an array
+        (n, n_targets).  Written whole or not at all.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
@@ -145,18 +148,41 @@ def _checked(features: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
     return features.reshape(len(features), width)
 
 
+def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
+    """What finite outputs of a network (n, n_outputs) mean."""
+    if not saved.target_names:
+        if outputs.shape[1] == 1:  # the probability of the second of two classes
+            outputs = np.concatenate([1 - outputs, outputs], axis=1)
+        return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
+    decided = (outputs > 0.5).astype(np.int64) if saved.loss == "logistic" else outputs
+    return Prediction(decided, outputs, np.asarray(saved.target_names))
+
+
+def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a CSV file."""
+    decided, outputs, names = prediction
+    columns = {"class": decided} if decided.ndim == 1 else dict(zip(names.tolist(), decided.T, strict=True))
+    if decided is not outputs:
+        columns |= {f"probability of {name}": column for name, column in zip(names.tolist(), outputs.T, strict=True)}
+    return columns
+
+
 def _write_csv(path: Path, prediction: Prediction) -> None:
-    header = ["class", *(f"probability of {label}" for label in prediction.labels)]
-    labels = prediction.classes.tolist()
-    rows = ([label, *row] for label, row in zip(labels, prediction.probabilities, strict=True))
-    write_text(path, csv_text([header, *rows]))
+    columns = _columns(prediction)
+    rows = zip(*columns.values(), strict=True)
+    write_text(path, csv_text([list(columns), *rows]))
 
 
 def _write_npy(path: Path, prediction: Prediction) -> None:
-    probabilities = prediction.probabilities
-    fields = [("class", prediction.classes.dtype), ("probabilities", probabilities.dtype, probabilities.shape[1:])]
-    table = np.empty(len(probabilities), dtype=fields)
-    table["class"], table["probabilities"] = prediction.classes, probabilities
+    decided, outputs, _ = prediction
+    table = outputs
+    if decided is not outputs:
+        fields = [
+            ("class", decided.dtype, decided.shape[1:]),
+            ("probabilities", outputs.dtype, outputs.shape[1:]),
+        ]
+        table = np.empty(len(outputs), dtype=fields)
+        table["class"], table["probabilities"] = decided, outputs
     content = io.BytesIO()
     np.save(content, table, allow_pickle=False)
     write_bytes(path, content.getvalue())

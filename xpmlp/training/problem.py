@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from xpmlp.data import Dataset
 from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
 from xpmlp.training.inference import Inference
+from xpmlp.training.objective import class_weights, loss_of, outputs_of
 from xpmlp.training.step import Examples, Network, training_fold
 
 
@@ -37,16 +38,21 @@ class Problem:
     backend: Backend
 
     @property
+    def n_outputs(self) -> int:
+        """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
+        return outputs_of(self.network.loss, self.dataset)
+
+    @property
     def sizes(self) -> list[int]:
-        """The widths of the layers, from the features to the classes."""
-        return [self.dataset.n_features, *self.config.model.hidden_layer_sizes, self.dataset.n_classes]
+        """The widths of the layers, from the features to the outputs."""
+        return [self.dataset.n_features, *self.config.model.hidden_layer_sizes, self.n_outputs]
 
     @cached_property
     def network(self) -> Network:
         """The network that the config's ``[model]`` describes."""
-        model = self.config.model
-        hidden = (model.activation,) * len(model.hidden_layer_sizes)
-        return Network(hidden, model.loss, self.dataset.preprocessing.scale)
+        model, dataset = self.config.model, self.dataset
+        loss = loss_of(self.config, dataset)
+        return Network(model.hidden_activations, loss, dataset.preprocessing.scale, model.dropout_rates)
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -69,13 +75,14 @@ class Problem:
     @cached_property
     def train_examples(self) -> Examples:
         """The training part on the device."""
-        return self.inference.to_device(self.dataset.train, self.dataset.n_classes)
+        part = replace(self.dataset.train, weights=class_weights(self.config, self.dataset))
+        return self.inference.to_device(part, self.n_outputs)
 
     @cached_property
     def validation_examples(self) -> Examples | None:
         """The validation part on the device, or ``None`` where nothing is held out."""
         part = self.dataset.validation
-        return None if part is None else self.inference.to_device(part, self.dataset.n_classes)
+        return None if part is None else self.inference.to_device(part, self.n_outputs)
 
     @property
     def plan(self) -> TrainConfig:
@@ -86,6 +93,11 @@ class Problem:
     def n_examples(self) -> int:
         """How many examples are trained on."""
         return len(self.dataset.train)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch, the shorter last one included."""
+        return -(-self.n_examples // self.plan.batch_size)
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
         """The row numbers ``order`` (steps, [runs,] batch) on the device, and all training examples."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
-from xpmlp.config import BackendConfig, Config, DataConfig
-from xpmlp.data import Dataset, load
+from xpmlp.config import BackendConfig, Config
+from xpmlp.data import Dataset, TargetKind, load
 from xpmlp.errors import ConfigError, DivergenceError
 from xpmlp.training import run_folder
 from xpmlp.training.history import History
@@ -20,6 +20,10 @@ from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
 from xpmlp.training.run import Run, RunSettings, Status
+
+
+_TARGETS: dict[str, TargetKind] = {"cross_entropy": "classes", "squared": "values", "poisson": "values"}
+"""What a loss takes the targets for, where they do not say it themselves."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def train(
     if folder is not None:
         run_folder.prepare(folder, config.output, overwrite=overwrite)
     started = time.perf_counter()
-    dataset = load_data(config.data, quiet=reporter.quiet)
+    dataset = load_data(config, quiet=reporter.quiet)
     loading = time.perf_counter() - started
     if folder is not None:
         run_folder.claim(folder, overwrite=overwrite)
@@ -161,8 +165,16 @@ def resolve_configured(settings: BackendConfig) -> Choice:
     )
 
 
-def load_data(data: DataConfig, *, quiet: bool = True) -> Dataset:
-    """The data set that a config's ``[data]`` names; ``quiet`` draws no progress bar where it is downloaded."""
+def load_data(config: Config, *, quiet: bool = True) -> Dataset:
+    """The data set that a config names, with targets as its loss wants them.
+
+    Parameters
+    ----------
+    config : Config
+    quiet : bool
+        Draw no progress bar where it is downloaded.
+    """
+    data = config.data
     return load(
         data.name,
         split=data.split,
@@ -174,6 +186,7 @@ def load_data(data: DataConfig, *, quiet: bool = True) -> Dataset:
         test_fraction=data.test_fraction,
         seed=data.seed,
         standardize=data.standardize,
+        targets=_TARGETS.get(config.model.loss, "auto"),
         quiet=quiet,
     )
 
@@ -187,7 +200,7 @@ def _thrift(problem: Problem, runs: int) -> str:
 def _evaluate_test(problem: Problem, run: Run) -> None:
     """Open the test set, once, at the end."""
     if problem.dataset.test is not None and run.parameters is not None:
-        examples = problem.inference.to_device(problem.dataset.test, problem.dataset.n_classes)
+        examples = problem.inference.to_device(problem.dataset.test, problem.n_outputs)
         (run.test,) = problem.inference.evaluate(run.parameters, examples)
 
 

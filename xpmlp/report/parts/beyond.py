@@ -73,10 +73,10 @@ def _mistakes(work: Work) -> dict[str, Any]:
     """What the final network says of each test image: by class, and those that it gets most confidently wrong."""
     run = work.needed["final"].folder / RUN
     config, _ = read(run)
-    dataset = load_data(config.data)
+    dataset = load_data(config)
     assert dataset.test is not None
     found = predict(run, dataset.test.features)
-    targets, predicted = dataset.test.targets, found.probabilities.argmax(axis=1)
+    targets, predicted = dataset.test.targets, found.outputs.argmax(axis=1)
     labels = [str(label) for label in dataset.classes.tolist()]
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
     np.add.at(confusion, (targets, predicted), 1)
@@ -85,7 +85,7 @@ def _mistakes(work: Work) -> dict[str, Any]:
         ("class", *(f"predicted_{label}" for label in labels)),
         [(label, *row) for label, row in zip(labels, confusion.tolist(), strict=True)],
     )
-    confidence = found.probabilities.max(axis=1)
+    confidence = found.outputs.max(axis=1)
     wrong = np.flatnonzero(predicted != targets)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG]
     write_csv(

@@ -20,7 +20,7 @@ EARLY, EARLY_LOSS = 20, 0.06
 def compute(work: Work) -> dict[str, Any]:
     """Train by loops over lists of floats, and try the network on the points that were held out."""
     model, train = work.settings.model, work.settings.train
-    dataset = load_data(work.settings.data)
+    dataset = load_data(work.settings)
     (hidden,) = model.hidden_layer_sizes
     network = scalar.initial(dataset.n_features, hidden, dataset.n_classes, seed=train.seed)
     losses = scalar.train(

@@ -21,7 +21,7 @@ def compute(work: Work) -> dict[str, Any]:
     result = train_run(work, work.settings.model_copy(update={"train": train}))
     test = result.run.test
     assert test is not None
-    dataset = load_data(work.settings.data)
+    dataset = load_data(work.settings)
     assert dataset.test is not None
     write_csv(
         work.folder / "test.csv",

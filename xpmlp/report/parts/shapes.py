@@ -77,7 +77,7 @@ def compute(work: Work) -> dict[str, Any]:
     """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
-    problem = Problem(config, load_data(config.data), backend)
+    problem = Problem(config, load_data(config), backend)
     with backend.session(config.train.batch_size):
         return _compute(work, problem, backend)
 

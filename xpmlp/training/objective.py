@@ -1,0 +1,94 @@
+"""What a config and its data make the objective: the loss, the width of the output, the weights of the examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.config import Config
+from xpmlp.data import Dataset
+from xpmlp.errors import ConfigError, DataError
+
+
+def loss_of(config: Config, dataset: Dataset) -> str:
+    """The key of ``nn.losses`` that ``model.loss`` means for a data set.
+
+    Raises
+    ------
+    DataError
+        If the loss is not for such targets.
+    """
+    loss = config.model.loss
+    if loss == "auto":
+        return "squared" if dataset.target_names else "cross_entropy"
+    if loss == "logistic":
+        _check_yes_or_no(dataset)
+    elif loss == "poisson":
+        for name, values in _columns(dataset):
+            if values.min() < 0:
+                raise DataError(
+                    f'model.loss = "poisson" is for values of at least 0, and {name!r} has {values.min():g}: '
+                    'use "squared".'
+                )
+    return loss
+
+
+def outputs_of(loss: str, dataset: Dataset) -> int:
+    """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
+    if dataset.target_names:
+        return len(dataset.target_names)
+    return 1 if loss == "logistic" else dataset.n_classes
+
+
+def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] | None:
+    """The weight of each training example by its class, (n,); ``None`` where all count the same.
+
+    "balanced" gives class ``c`` the weight ``n / (n_classes * n_c)``, as scikit-learn does.
+
+    Raises
+    ------
+    ConfigError
+        If ``train.class_weight`` names no class of the data, or the targets are values.
+    """
+    given = config.train.class_weight
+    if given is None:
+        return dataset.train.weights
+    if dataset.target_names:
+        raise ConfigError("train.class_weight is for classes, and the targets are values: leave it out.")
+    targets, labels = dataset.train.targets, [str(label) for label in dataset.classes.tolist()]
+    if given == "balanced":
+        counts = np.bincount(targets, minlength=len(labels))
+        return (len(targets) / (len(labels) * counts))[targets]
+    unknown = sorted(set(given) - set(labels))
+    if unknown:
+        raise ConfigError(
+            f"train.class_weight has a weight for {unknown[0]!r}, which is no class of the data; they are "
+            f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
+        )
+    if not any(given.get(label, 1.0) for label in labels):
+        raise ConfigError("train.class_weight is 0 for every class: give some class a weight.")
+    return np.asarray([given.get(label, 1.0) for label in labels])[targets]
+
+
+def _check_yes_or_no(dataset: Dataset) -> None:
+    if not dataset.target_names and dataset.n_classes != 2:
+        raise DataError(
+            f'model.loss = "logistic" is for two classes, and the data have {dataset.n_classes}: use "cross_entropy".'
+        )
+    for name, values in _columns(dataset):
+        other = values[(values != 0) & (values != 1)]
+        if other.size:
+            raise DataError(
+                f'model.loss = "logistic" is for columns of 0 and 1, and {name!r} has {other[0]:g}: use "squared".'
+            )
+
+
+def _columns(dataset: Dataset) -> list[tuple[str, npt.NDArray[Any]]]:
+    """The names and values of the columns of targets, over all parts."""
+    parts = [part.targets for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
+    return [
+        (name, np.concatenate([targets[:, column] for targets in parts]))
+        for column, name in enumerate(dataset.target_names)
+    ]
