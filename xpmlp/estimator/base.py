@@ -16,12 +16,12 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp._typing import Array, Layer, Parameters
-from xpmlp.backend import NAMES, Backend, Residence
+from xpmlp.backend import NAMES, Backend, residence_of
 from xpmlp.estimator.course import Memory
-from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name
+from xpmlp.estimator.examples import Given, inference_of, to_engine
+from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
+from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.places import backend_at, placed
-from xpmlp.estimator.stochastic import fit_stochastic
-from xpmlp.estimator.task import inference_of, predictions
 from xpmlp.training.inference import BATCH
 from xpmlp.training.step import Network
 
@@ -73,8 +73,12 @@ class BaseMLP(BaseEstimator, ABC):
     intercepts_: list[Array]
 
     @abstractmethod
-    def _encode(self, y: npt.NDArray[Any], *, incremental: bool) -> npt.NDArray[Any]:
+    def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
         """Targets as the loss wants them; sets ``n_outputs_`` and what else is known from them."""
+
+    @abstractmethod
+    def _encode_more(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Targets of the kind that is known already, as the loss wants them."""
 
     @property
     @abstractmethod
@@ -95,21 +99,39 @@ class BaseMLP(BaseEstimator, ABC):
         sizes, fresh = self._hidden_layer_sizes(), self._is_first_fit(incremental=incremental)
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
         given = given._replace(weights=self._weights_of(given))
-        targets = self._encode(given.targets, incremental=incremental)
+        targets = self._encode(given, incremental=incremental)
         units = [given.features.shape[1], *sizes, self.n_outputs_]
         random = self._random(fresh=fresh)
         if fresh:
             self._begin(units, given, random)
+        elif residence_of(self.coefs_[0]) != given.residence:
+            raise elsewhere(self, "partial_fit" if incremental else "fit", self.coefs_[0], given.residence)
         elif [weights.shape[1] for weights in self.coefs_] != units[1:]:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes} does not fit the layers of "
                 f"{[weights.shape[1] for weights in self.coefs_[:-1]]} units that are to be trained further: fit with "
                 "warm_start=False to begin anew."
             )
-        engine = self._engine(given.residence, dtype_name(given.features))
-        fit_stochastic(self, engine, given, targets, random, incremental=incremental)
+        engine = self._engine()
+        batch_size = BATCH if self.solver == "lbfgs" else 200 if self.batch_size == "auto" else int(self.batch_size)
+        with engine.session(min(batch_size, len(targets))):
+            examples = self._examples(engine, given, targets)
+            held_out = None if validation_data is None else self._validation(engine, *validation_data)
+            if self.solver == "lbfgs":
+                parameters = fit_at_once(self, engine, examples, held_out)
+            else:
+                parameters = fit_by_epochs(self, engine, examples, random, held_out, incremental=incremental)
+            self._keep(parameters, engine)
         self._random_state = random
         return self
+
+    def _examples(self, engine: Backend, given: TrainingInput, encoded: npt.NDArray[Any]) -> Given:
+        return Given(to_engine(given.features, engine), given.targets, encoded, given.weights)
+
+    def _validation(self, engine: Backend, X: Any, y: Any, sample_weight: Any = None) -> Given:
+        """What was given to validate with, checked as what was given to train on."""
+        given = check_training_input(self, X, y, sample_weight, reset=False, y_numeric=self._y_numeric)
+        return self._examples(engine, given, self._encode_more(given.targets))
 
     def _is_first_fit(self, *, incremental: bool) -> bool:
         return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
@@ -158,14 +180,14 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(units)
         self.out_activation_ = OUT_ACTIVATIONS[self._loss_name]
         activations = self._per_layer("activation", units[1:-1])
-        home = backend_at(*given.residence, dtype_name(given.features))
         drawn = []
         for (n_in, n_out), activation in zip(
             pairwise(units), [*activations, *(activations[-1:] or [self.activation])], strict=True
         ):
             bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
             drawn.append(Layer(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out))))
-        self._keep(home.parameters(drawn), given.residence, home.dtype_name)
+        home = backend_at(*given.residence, dtype_name(given.features))
+        self._set_weights(home.parameters(drawn), home)
         self._memory = Memory()
         if self.solver in STOCHASTIC_SOLVERS:
             self.loss_curve_: list[float] = []
@@ -175,17 +197,20 @@ class BaseMLP(BaseEstimator, ABC):
             self.best_validation_score_ = -np.inf if early else None
             self.best_loss_ = None if early else np.inf
 
-    def _keep(self, parameters: Parameters, residence: Residence, dtype: Any) -> None:
-        """Make weights the fitted ones, as arrays of where the training's features live."""
-        home = backend_at(*residence, dtype)
+    def _keep(self, parameters: Parameters, engine: Backend) -> None:
+        """Make weights the fitted ones, where those before were."""
+        self._set_weights(parameters, backend_at(*residence_of(self.coefs_[0]), engine.dtype_name))
+
+    def _set_weights(self, parameters: Parameters, home: Backend) -> None:
         self.coefs_ = [placed(layer.weights, home) for layer in parameters]
         self.intercepts_ = [placed(layer.biases[0, :], home) for layer in parameters]
 
-    def _engine(self, residence: Residence, dtype: Any) -> Backend:
-        """The backend to compute with: where the features live, unless ``backend`` or ``device`` say otherwise."""
+    def _engine(self) -> Backend:
+        """The backend to compute with: where the weights live, unless ``backend`` or ``device`` say otherwise."""
+        residence = residence_of(self.coefs_[0])
         name = self.backend or residence.backend
         device = self.device or (residence.device if name == residence.backend else None)
-        return backend_at(name, device, dtype)
+        return backend_at(name, device, self.dtype or dtype_name(self.coefs_[0]))
 
     def _parameters(self) -> Parameters:
         """The fitted weights as the core has them."""
@@ -197,12 +222,11 @@ class BaseMLP(BaseEstimator, ABC):
         """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values."""
         check_is_fitted(self)
         features, residence = check_features(self, X, method=method, fitted=self.coefs_[0])
-        dtype = dtype_name(self.coefs_[0])
-        engine = self._engine(residence, dtype)
+        engine = self._engine()
         with engine.session(BATCH):
             parameters = [Layer(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
-            raw = predictions(inference_of(self._network(), engine), parameters, features)
-            return placed(raw, backend_at(*residence, dtype))
+            raw = inference_of(self._network(), engine).outputs(parameters, to_engine(features, engine))
+            return placed(raw, backend_at(*residence, engine.dtype_name))
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC_SOLVERS:

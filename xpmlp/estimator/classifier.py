@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin, _fit_context
@@ -12,13 +13,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
+from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.estimator.base import BaseMLP
-from xpmlp.estimator.inputs import TrainingInput
-from xpmlp.estimator.places import to_host
+from xpmlp.estimator.inputs import TrainingInput, dtype_name
+from xpmlp.estimator.places import backend_at, placed, to_host
 from xpmlp.estimator.targets import Labels
 
 
@@ -171,9 +172,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        if _check_partial_fit_first_call(self, to_host(classes)):
+        if classes is not None:
+            classes = unique_labels(to_host(classes))
+        if not hasattr(self, "_labels"):
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
             y_host = to_host(y)
-            self._labels = Labels(y_host if type_of_target(y_host).startswith("multilabel") else to_host(classes))
+            self._labels = Labels(y_host if type_of_target(y_host).startswith("multilabel") else classes)
+        elif classes is not None and not np.array_equal(self._labels.classes, classes):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self._labels.classes!r}"
+            )
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
@@ -241,15 +250,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _labels_of(self, raw: Array) -> Array:
         return self._labels.decode(raw, self.classes_)
 
-    def _encode(self, y: npt.NDArray[Any], *, incremental: bool) -> npt.NDArray[Any]:
+    def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
+        y = given.targets
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if hasattr(self, "classes_") and (self.warm_start or incremental):
+        if hasattr(self, "_labels") and (self.warm_start or incremental):
             self._labels.check(y, all_of_them=self.warm_start)
         else:
             self._labels = Labels(y)
-            self.classes_ = self._labels.classes
+        self.classes_ = self._labels.classes
+        if self.classes_.dtype.kind in "biuf":  # no other library has strings
+            self.classes_ = placed(self.classes_, backend_at(*given.residence, dtype_name(given.features)))
         self.n_outputs_ = self._labels.n_outputs
+        return self._labels.encode(y)
+
+    def _encode_more(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        self._labels.check(y, all_of_them=False)
         return self._labels.encode(y)
 
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:

@@ -38,6 +38,10 @@ class Memory:
         Epochs in a row without an improvement.
     cuts : int
         How often the schedule "adaptive" has divided the learning rate by 5.
+    epochs : int
+        Epochs done.
+    seed : int, optional
+        Of dropout's masks.
     """
 
     choice: Any = None
@@ -45,6 +49,8 @@ class Memory:
     order: npt.NDArray[np.int64] | None = None
     stalled: int = 0
     cuts: int = 0
+    epochs: int = 0
+    seed: int | None = None
 
 
 class EstimatorCourse(Course):
@@ -60,8 +66,6 @@ class EstimatorCourse(Course):
     random : numpy.random.RandomState
     score : (parameters) -> float, optional
         What early stopping watches instead of the training loss.
-    show : (parameters) -> None
-        Puts weights into the estimator, for its callbacks to see.
     """
 
     task: EstimatorTask
@@ -73,11 +77,11 @@ class EstimatorCourse(Course):
         memory: Memory,
         random: np.random.RandomState,
         score: Callable[[Parameters], float] | None,
-        show: Callable[[Parameters], None],
     ) -> None:
         super().__init__(task)
         self.estimator, self.memory, self.random = estimator, memory, random
-        self.score, self.show = score, show
+        self.score = score
+        self.epochs_before = memory.epochs
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
         """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
@@ -111,18 +115,20 @@ class EstimatorCourse(Course):
         """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""
         estimator, row = self.estimator, run.epochs[-1]
         self.memory.choice, self.memory.state = self.task.choice, state.optimizer
+        self.memory.epochs += 1
         estimator.n_iter_ += 1
         estimator.t_ += self.task.n_examples
         estimator.loss_ = row.train_loss
         estimator.loss_curve_.append(row.train_loss)
         if row.validation_loss is not None:
-            estimator.validation_loss_curve_.append(row.validation_loss)
+            row = row._replace(validation_loss=self.task.share * row.validation_loss)
+            estimator.validation_loss_curve_ = [*(estimator.validation_loss_curve_ or []), row.validation_loss]
         self._say(f"Iteration {estimator.n_iter_}, loss = {row.train_loss:.8f}")
         improved = self._improved_loss() if self.score is None else self._improved_score(run, state.parameters)
         self.memory.stalled = 0 if improved else self.memory.stalled + 1
         stop = self.memory.stalled > estimator.n_iter_no_change and self._stop_or_slow_down(row.learning_rate)
         for callback in estimator.callbacks or ():
-            self.show(state.parameters)
+            estimator._keep(self.task.backend.copy(state.parameters), self.task.backend)
             stop = bool(callback(estimator, row)) or stop
         return stop
 

@@ -102,18 +102,23 @@ def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Arr
     """
     residence, home = residence_of(X), residence_of(fitted)
     if residence != home:
-        raise ValueError(
-            f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device "
-            f"as those passed to fit(). The estimator was fitted with arrays of {home}, {method} was given "
-            f"{residence}. You can move the estimator to the same namespace and device as X with: 'from "
-            "sklearn.utils._array_api import get_namespace_and_device, move_estimator_to; xp, _, device = "
-            "get_namespace_and_device(X); estimator = move_estimator_to(estimator, xp, device)'"
-        )
+        raise elsewhere(estimator, method, fitted, residence)
     if residence == HOST:
         X = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=_host_dtypes(estimator), reset=False)
     else:
         X = _check_device_array(estimator, X, residence, reset=False)
     return _rows(X), residence
+
+
+def elsewhere(estimator: BaseEstimator, method: str, fitted: Array, residence: Residence) -> ValueError:
+    """The error for features that are not where the estimator is, in scikit-learn's words."""
+    return ValueError(
+        f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device as "
+        f"those passed to fit(). The estimator was fitted with arrays of {residence_of(fitted)}, {method} was given "
+        f"those of {residence}. You can move the estimator to the same namespace and device as X with: 'from "
+        "sklearn.utils._array_api import get_namespace_and_device, move_estimator_to; xp, _, device = "
+        "get_namespace_and_device(X); estimator = move_estimator_to(estimator, xp, device)'"
+    )
 
 
 def dtype_name(X: Any) -> DTypeName:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from xpmlp._typing import Array
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops
@@ -28,9 +30,10 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         rows, weights = batches[0], constants.examples.weights
         if weights is None:
-            sums = xp.zeros_like(rows[:, 0], dtype=constants.examples.precision.dtype) + rows.shape[-1]
+            sums = xp.zeros_like(rows[..., 0], dtype=constants.examples.precision.dtype) + rows.shape[-1]
         else:
             sums = xp.sum(take_rows(ops, weights, rows), axis=-1)
+            sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
         return sums, *fold.prepare(batches, constants)
 
     def step(
@@ -51,6 +54,6 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         penalty, *inner = outputs
         loss, *others = fold.conclude(prepared[1:], tuple(inner), constants)
-        return (share * loss + penalty[:, None], *others)
+        return (share * loss + penalty[..., None], *others)
 
     return Fold(prepare, step, conclude)

@@ -15,6 +15,7 @@ from sklearn.utils.validation import column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.estimator.base import BaseMLP
+from xpmlp.estimator.inputs import TrainingInput
 from xpmlp.estimator.places import to_host
 
 LOSSES = {"squared_error": "squared", "poisson": "poisson"}
@@ -191,13 +192,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return float(r2_score(to_host(y), to_host(self.predict(X)), sample_weight=to_host(sample_weight)))
 
-    def _encode(self, y: npt.NDArray[Any], *, incremental: bool) -> npt.NDArray[Any]:
+    def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
+        y = given.targets
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError('loss="poisson" needs y >= 0, and y has a negative value.')
         targets = y.reshape(len(y), -1)
         self.n_outputs_ = targets.shape[1]
+        return targets
+
+    def _encode_more(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        targets = y.reshape(len(y), -1)
+        if targets.shape[1] != self.n_outputs_:
+            raise ValueError(f"y has {targets.shape[1]} outputs, and the targets trained on have {self.n_outputs_}.")
         return targets
 
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:

@@ -1,11 +1,11 @@
-"""What the training loop is to train for an estimator: arrays where they are, or sparse rows on the host."""
+"""What the training loop is to train for an estimator."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,9 @@ import numpy.typing as npt
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
-from xpmlp.data import Part
+from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse
 from xpmlp.estimator.penalty import penalized
-from xpmlp.estimator.places import placed
 from xpmlp.optim import Optimizer, optimizers
-from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.step import Examples, Network, training_fold
 
 SEGMENT_STEPS = 500
@@ -47,56 +45,57 @@ def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, 
     return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), backend.ops, share)
 
 
-@functools.lru_cache(maxsize=64)
-def inference_of(network: Network, backend: Backend) -> Inference:
-    """One inference for all estimators that need the same, so that JAX compiles it once."""
-    return Inference(network, backend)
-
-
 @dataclass(frozen=True)
 class EstimatorTask:
-    """A `xpmlp.training.task.Task` over features that an estimator was given.
+    """A `xpmlp.training.task.Task` over examples that an estimator was given.
 
     Attributes
     ----------
     backend : Backend
-    plan : TrainConfig
-        Its epochs and batch size alone are heeded; the rest is up to the course.
     network : Network
     choice : OptimizerChoice
-    features : (n, n_features)
-        An array of the backend, or a sparse matrix in CSR form, on the host.
-    targets : (n,) or (n, n_outputs)
-        Encoded, on the host.
-    weights : (n,) or None
-        On the host.
+    given : Given
     rows : (n_examples,)
         Which of the examples are trained on.
+    validation : Given or None
     initial : list of Layer
         The weights to begin with, wherever they are.
-    n_outputs : int
-    validation_examples : Examples or None
-    share : float
-        See `xpmlp.estimator.penalty.penalized`.
+    n_outputs, epochs, batch_size : int
     """
 
     backend: Backend
-    plan: TrainConfig
     network: Network
     choice: OptimizerChoice
-    features: Any
-    targets: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
+    given: Given
     rows: npt.NDArray[np.int64]
+    validation: Given | None
     initial: Parameters
     n_outputs: int
-    validation_examples: Examples | None
-    share: float
+    epochs: int
+    batch_size: int
+
+    @cached_property
+    def plan(self) -> TrainConfig:
+        """How long, in which steps; the rest is up to the course."""
+        return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, segment_steps=self._segment_steps())
+
+    def _segment_steps(self) -> int:
+        """For how many steps to fetch examples at once: bounded for sparse ones, by the memory that they take."""
+        features = self.given.features
+        if not is_sparse(features):
+            return SEGMENT_STEPS
+        batch_bytes: int = self.batch_size * features.shape[1] * features.dtype.itemsize
+        return max(1, min(SEGMENT_STEPS, SEGMENT_BYTES // batch_bytes))
 
     @property
     def n_examples(self) -> int:
         """The length of an epoch."""
         return len(self.rows)
+
+    @property
+    def share(self) -> float:
+        """What part of the loss scikit-learn reports: the mean over the outputs of the squared error, not the sum."""
+        return 1 / self.n_outputs if self.network.loss == "squared" else 1.0
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -104,7 +103,7 @@ class EstimatorTask:
         return self.choice.make()
 
     @property
-    def inference(self) -> Inference:
+    def inference(self) -> EstimatorInference:
         """The network's evaluation."""
         return inference_of(self.network, self.backend)
 
@@ -115,8 +114,13 @@ class EstimatorTask:
 
     @cached_property
     def train_examples(self) -> Examples:
-        """All examples on the device."""
-        return examples_on(self.inference, self.features, self.targets, self.weights, self.n_outputs)
+        """All examples on the device, except for sparse features."""
+        return self.inference.examples(self.given, self.n_outputs)
+
+    @cached_property
+    def validation_examples(self) -> Examples | None:
+        """What is evaluated after each epoch."""
+        return None if self.validation is None else self.inference.examples(self.validation, self.n_outputs)
 
     def initial_parameters(self, seed: int) -> list[tuple[Array, Array]]:
         """The weights to begin with; the seed has been heeded when they were drawn."""
@@ -125,59 +129,8 @@ class EstimatorTask:
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
         """Row numbers (steps, batch) on the device, and the examples they count in: sparse ones for these alone."""
         index = self.backend.index_dtype_name
-        if not is_sparse(self.features):
+        if not is_sparse(self.given.features):
             return self.backend.asarray(order.astype(index, copy=False)), self.train_examples
-        flat = order.reshape(-1)
-        weights = None if self.weights is None else self.weights[flat]
-        dense = self.features[flat].toarray()
-        examples = examples_on(self.inference, dense, self.targets[flat], weights, self.n_outputs)
-        return self.backend.asarray(np.arange(flat.size, dtype=index).reshape(order.shape)), examples
-
-
-def segment_steps(features: Any, batch_size: int) -> int:
-    """For how many steps to fetch examples at once: bounded for sparse ones, by the memory that they take."""
-    if not is_sparse(features):
-        return SEGMENT_STEPS
-    batch_bytes: int = batch_size * features.shape[1] * features.dtype.itemsize
-    return max(1, min(SEGMENT_STEPS, SEGMENT_BYTES // batch_bytes))
-
-
-def is_sparse(features: Any) -> bool:
-    """Whether checked features are a sparse matrix."""
-    return hasattr(features, "toarray")
-
-
-def examples_on(
-    inference: Inference, features: Any, targets: npt.NDArray[Any], weights: npt.NDArray[Any] | None, n_outputs: int
-) -> Examples:
-    """Examples on a backend's device, with their features where they are if that is there.
-
-    Their weights are kept as they are: the penalty is divided by their sum.
-    """
-    backend = inference.backend
-    part = Part(np.empty((len(targets), 0), dtype=backend.dtype_name), targets)
-    return inference.to_device(part, n_outputs)._replace(
-        features=placed(features, backend),
-        weights=None if weights is None else backend.asarray(weights.astype(backend.dtype_name, copy=False)),
-    )
-
-
-def predictions(inference: Inference, parameters: Parameters, features: Any) -> Array:
-    """What a network predicts, (n, n_outputs), on its backend's device: sparse features a stretch of rows at a time.
-
-    Parameters
-    ----------
-    inference : Inference
-    parameters : list of Layer
-        On the backend.
-    features : (n, n_features)
-        An array of any backend, or a sparse matrix in CSR form.
-    """
-    backend = inference.backend
-    if not is_sparse(features):
-        return inference.outputs(parameters, placed(features, backend))
-    parts = [
-        inference.outputs(parameters, backend.asarray(features[start : start + BATCH].toarray()))
-        for start in range(0, features.shape[0], BATCH)
-    ]
-    return backend.xp.concat(parts, axis=0)
+        stretch = self.given.take(self.backend, order.reshape(-1)).dense(self.backend)
+        numbers = np.arange(order.size, dtype=index).reshape(order.shape)
+        return self.backend.asarray(numbers), self.inference.examples(stretch, self.n_outputs)

@@ -24,7 +24,14 @@ class Course:
     Parameters
     ----------
     task : Task
+
+    Attributes
+    ----------
+    epochs_before : int
+        How many epochs an earlier training has done that this one continues: dropout counts its steps from there.
     """
+
+    epochs_before = 0
 
     def __init__(self, task: Task) -> None:
         self.task, self.plan = task, task.plan

@@ -104,8 +104,9 @@ class Inference:
 
     def outputs(self, parameters: Parameters, features: Array) -> Array:
         """What one run predicts for features (n, n_in) on the device: (n, n_out), on the device."""
-        width, none = parameters[-1].weights.shape[-1], self.backend.asarray(np.zeros(0, self.backend.dtype_name))
-        examples = Examples(features, features, none, none)
+        width = parameters[-1].weights.shape[-1]
+        none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
+        examples = Examples(features, none, none, none)
         folded = self._fold(self._prediction, parameters, examples)
         return self.backend.xp.concat([self.backend.xp.reshape(part, (-1, width)) for (part,) in folded], axis=0)
 

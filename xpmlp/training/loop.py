@@ -199,7 +199,7 @@ class _Block:
 
     def _step_numbers(self, segment: Segment, axes: int) -> Any:
         """The numbers of a segment's steps since the training's beginning: (steps, [1,] 1), of as many axes as rows."""
-        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        first = (self.course.epochs_before + self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
         numbers = np.arange(first, first + segment.steps).astype(np.int32)
         return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
 

@@ -1,0 +1,99 @@
+"""Examples as an estimator holds them: features on the device, or sparse on the host and made dense in stretches."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._typing import Array, Parameters
+from xpmlp.backend import Backend, Fold
+from xpmlp.data import Part
+from xpmlp.estimator.places import placed
+from xpmlp.training.inference import BATCH, Inference
+from xpmlp.training.step import Examples, Network
+
+
+class Given(NamedTuple):
+    """Examples that were given, to train on or to validate with.
+
+    Attributes
+    ----------
+    features : (n, n_features)
+        An array of the backend that computes, or a sparse matrix in CSR form, on the host.
+    targets : (n,) or (n, n_outputs)
+        As the user gave them, on the host.
+    encoded : (n,) or (n, n_outputs)
+        As the loss wants them, on the host.
+    weights : (n,) or None
+        On the host.
+    """
+
+    features: Any
+    targets: npt.NDArray[Any]
+    encoded: npt.NDArray[Any]
+    weights: npt.NDArray[Any] | None
+
+    def take(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Given:
+        """Some of the examples."""
+        if is_sparse(self.features):
+            features = self.features[rows]
+        else:
+            index = backend.asarray(rows.astype(backend.index_dtype_name, copy=False))
+            features = backend.xp.take(self.features, index, axis=0)
+        weights = None if self.weights is None else self.weights[rows]
+        return Given(features, self.targets[rows], self.encoded[rows], weights)
+
+    def dense(self, backend: Backend) -> Given:
+        """The same examples, their features as an array of the backend."""
+        if not is_sparse(self.features):
+            return self
+        return self._replace(features=backend.asarray(self.features.toarray()))
+
+
+def is_sparse(features: Any) -> bool:
+    """Whether checked features are a sparse matrix."""
+    return hasattr(features, "toarray")
+
+
+class EstimatorInference(Inference):
+    """Inference that takes sparse features, too: a stretch of rows is dense at one time."""
+
+    def examples(self, given: Given, n_outputs: int) -> Examples:
+        """Examples on the device, except for sparse features.
+
+        Their weights are kept as they are: the penalty is divided by their sum.
+        """
+        backend = self.backend
+        part = Part(np.empty((len(given.encoded), 0), dtype=backend.dtype_name), given.encoded, given.weights)
+        return self.to_device(part, n_outputs)._replace(features=given.features)
+
+    def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
+        if not is_sparse(examples.features):
+            yield from super()._fold(fold, parameters, examples)
+            return
+        for start in range(0, examples.features.shape[0], BATCH):
+            rows = slice(start, start + BATCH)
+            yield from super()._fold(
+                fold,
+                parameters,
+                examples._replace(
+                    features=self.backend.asarray(examples.features[rows].toarray()),
+                    targets=examples.targets[rows, ...],
+                    weights=None if examples.weights is None else examples.weights[rows],
+                ),
+            )
+
+
+@functools.lru_cache(maxsize=64)
+def inference_of(network: Network, backend: Backend) -> EstimatorInference:
+    """One inference for all estimators that need the same, so that JAX compiles it once."""
+    return EstimatorInference(network, backend)
+
+
+def to_engine(features: Any, backend: Backend) -> Any:
+    """Checked features where they are computed with; sparse ones as they are."""
+    return features if is_sparse(features) else placed(features, backend)

@@ -1,0 +1,184 @@
+"""Fitting: what scikit-learn's parameters mean to the training loop."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from xpmlp._typing import Parameters
+from xpmlp.backend import Backend
+from xpmlp.estimator.course import EstimatorCourse, Memory
+from xpmlp.estimator.examples import Given
+from xpmlp.estimator.lbfgs import fit_lbfgs
+from xpmlp.estimator.progress import progress_bar
+from xpmlp.estimator.task import EstimatorTask, OptimizerChoice
+from xpmlp.training.interrupt import stop_on_interrupt
+from xpmlp.training.loop import train_block
+from xpmlp.training.run import RunSettings, Status
+
+DIVERGED = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+CALLER = 5
+"""How many calls above the functions here the user's own line is, which a warning names."""
+
+
+def fit_by_epochs(
+    estimator: Any,
+    backend: Backend,
+    given: Given,
+    random: np.random.RandomState,
+    validation: Given | None,
+    *,
+    incremental: bool,
+) -> Parameters:
+    """Train an estimator's weights by the training loop.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        With weights to begin with; its fitted attributes are kept up to date, except for the weights.
+    backend : Backend
+        In its session.
+    given : Given
+    random : numpy.random.RandomState
+        For the examples that are held out and for the orders of the others.
+    validation : Given, optional
+        What the user gave to validate with.
+    incremental : bool
+        Whether this is `partial_fit`: one epoch, and no word about convergence.
+
+    Returns
+    -------
+    parameters : list of Layer
+
+    Raises
+    ------
+    ValueError
+        If the loss or a weight stops being finite.
+    """
+    memory: Memory = replace(estimator._memory)
+    rows, watched = np.arange(len(given.encoded)), None
+    if estimator.early_stopping and validation is None:
+        rows, held = _split(estimator, given.encoded, random)
+        watched = given.take(backend, held)
+    elif estimator.early_stopping:
+        watched = validation
+    epochs, batch_size = 1 if incremental else int(estimator.max_iter), _batch_size(estimator, len(rows))
+    task = _task(estimator, backend, given, rows, validation, epochs, batch_size)
+
+    def score(parameters: Parameters) -> float:
+        assert watched is not None
+        raw = backend.to_numpy(task.inference.outputs(parameters, watched.features))
+        return float(estimator._score_of(raw, watched.targets, watched.weights))
+
+    if any(task.network.dropout) and memory.seed is None:
+        memory.seed = int(random.randint(2**31))
+    course = EstimatorCourse(task, estimator, memory, random, None if watched is None else score)
+    settings = RunSettings(
+        memory.seed or 0, float(estimator.learning_rate_init), float(estimator.alpha), float(estimator.momentum)
+    )
+    estimator.n_iter_ = 0
+    with stop_on_interrupt(quiet=True) as stop, progress_bar(shown=bool(estimator.verbose)) as reporter:
+        (run,) = train_block(task, [settings], reporter, lambda: stop.requested, course)
+    if run.status is Status.DIVERGED:
+        raise ValueError(f"{DIVERGED} The loss or a weight stopped being finite in epoch {len(run.epochs) + 1}.")
+    if run.status is Status.INTERRUPTED:
+        warnings.warn("Training interrupted by user.", stacklevel=CALLER)
+    elif run.status is Status.FINISHED and not incremental:
+        warnings.warn(
+            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
+            "converged yet.",
+            ConvergenceWarning,
+            stacklevel=CALLER,
+        )
+    if watched is not None or run.status is Status.INTERRUPTED:
+        memory.state = None  # it does not belong to the weights that are kept
+    estimator._memory = memory
+    assert run.parameters is not None
+    return run.parameters
+
+
+def fit_at_once(estimator: Any, backend: Backend, given: Given, validation: Given | None) -> Parameters:
+    """Train an estimator's weights by L-BFGS; parameters as for `fit_by_epochs`.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not finite, or if something is asked for that happens from epoch to epoch.
+    """
+    asked = {
+        "dropout": any(estimator._network().dropout),
+        "callbacks": bool(estimator.callbacks),
+        "validation_data": validation is not None,
+    }
+    for name in (name for name, value in asked.items() if value):
+        raise ValueError(f"{name} is for solver='sgd' and solver='adam': solver='lbfgs' has no epochs.")
+    rows = np.arange(len(given.encoded))
+    parameters = fit_lbfgs(estimator, _task(estimator, backend, given, rows, None, 1, 1))
+    if not all(np.isfinite(leaf).all() for layer in parameters for leaf in layer):
+        raise ValueError(DIVERGED)
+    fresh: Parameters = backend.parameters(parameters)
+    return fresh
+
+
+def _task(
+    estimator: Any,
+    backend: Backend,
+    given: Given,
+    rows: npt.NDArray[np.int64],
+    validation: Given | None,
+    epochs: int,
+    batch_size: int,
+) -> EstimatorTask:
+    return EstimatorTask(
+        backend,
+        estimator._network(),
+        _choice(estimator),
+        given,
+        rows,
+        validation,
+        estimator._parameters(),
+        estimator.n_outputs_,
+        epochs,
+        batch_size,
+    )
+
+
+def _choice(estimator: Any) -> OptimizerChoice:
+    if estimator.solver == "adam":
+        return OptimizerChoice("adam", float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon))
+    if estimator.momentum == 0:
+        return OptimizerChoice("sgd")
+    return OptimizerChoice("nesterov" if estimator.nesterovs_momentum else "momentum")
+
+
+def _split(
+    estimator: Any, encoded: npt.NDArray[Any], random: np.random.RandomState
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Which examples to train on, and which to watch, as scikit-learn splits them."""
+    stratify = encoded if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
+    kept, held = train_test_split(
+        np.arange(len(encoded)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify
+    )
+    if len(held) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return kept, held
+
+
+def _batch_size(estimator: Any, n_examples: int) -> int:
+    if estimator.batch_size == "auto":
+        return min(200, n_examples)
+    if estimator.batch_size > n_examples:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=CALLER + 1
+        )
+    return min(int(estimator.batch_size), n_examples)

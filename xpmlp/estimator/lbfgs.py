@@ -1,0 +1,141 @@
+"""Fitting by L-BFGS: SciPy's, on the host, over the core's loss and gradients of all examples."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import OptimizeResult, minimize
+from sklearn.utils.optimize import _check_optimize_result
+
+from xpmlp import nn
+from xpmlp._typing import Array, Layer, Parameters
+from xpmlp.backend import Backend, Step
+from xpmlp.estimator.places import to_host
+from xpmlp.estimator.task import EstimatorTask
+from xpmlp.training.inference import BATCH
+from xpmlp.training.segments import segments
+from xpmlp.training.step import Examples, Network, take_rows
+
+
+class _Constants(NamedTuple):
+    examples: Examples
+    parameters: Parameters
+    weight_sum: float
+
+
+@functools.lru_cache(maxsize=64)
+def _gradient_step(network: Network, backend: Backend) -> Step:
+    """(gradients, (rows,), constants) -> (gradients, (loss,)): a batch's part in the mean loss and its gradients."""
+    ops, loss = backend.ops, nn.losses[network.loss]
+
+    def step(
+        gradients: list[Layer], batch: tuple[Array, ...], constants: _Constants
+    ) -> tuple[list[Layer], tuple[Array, ...]]:
+        examples, parameters, weight_sum = constants
+        (rows,) = batch
+        x = ops.xp.astype(take_rows(ops, examples.features, rows), backend.dtype, copy=False)
+        activations = nn.forward(ops, parameters, x, network.hidden)
+        logits = activations[-1]
+        targets = loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, logits.dtype)
+        weights = None if examples.weights is None else take_rows(ops, examples.weights, rows)
+        values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
+        deltas = nn.backward(ops, parameters, activations, delta, network.hidden)
+        added = nn.gradients(ops, activations, deltas, weight_sum)
+        summed = [Layer(*(a + b for a, b in zip(*pair, strict=True))) for pair in zip(gradients, added, strict=True)]
+        return summed, (ops.xp.sum(values) / weight_sum,)
+
+    return step
+
+
+class _Objective:
+    """The loss with its penalty, and its gradient, as functions of all parameters in one host vector of float64.
+
+    Parameters
+    ----------
+    task : EstimatorTask
+    alpha : float
+        The penalty, in scikit-learn's form.
+    """
+
+    def __init__(self, task: EstimatorTask, alpha: float) -> None:
+        self.task, self.alpha = task, alpha
+        self.shapes = [leaf.shape for leaf in _leaves(task.initial)]
+        weights = task.given.weights
+        self.weight_sum = float(task.n_examples if weights is None else weights.sum())
+
+    def __call__(self, vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        """The objective and its gradient at a point."""
+        task, backend = self.task, self.task.backend
+        step, host = _gradient_step(task.inference.network, backend), self.layers(vector)
+        parameters = backend.parameters(host)
+        gradients = backend.parameters([Layer(*(np.zeros_like(leaf) for leaf in layer)) for layer in host])
+        loss = 0.0
+        for segment in segments(task.n_examples, BATCH):
+            for number in range(segment.steps):
+                start = segment.start + number * segment.batch
+                rows, examples = task.fetch(task.rows[None, start : start + segment.batch])
+                constants = _Constants(examples, parameters, self.weight_sum)
+                gradients, (part,) = backend.scan(step, gradients, (rows,), constants)
+                loss += float(backend.to_numpy(part)[0])
+        strength = self.alpha / self.weight_sum
+        slopes = [
+            Layer(backend.to_numpy(slope.weights) + strength * layer.weights, backend.to_numpy(slope.biases))
+            for slope, layer in zip(gradients, host, strict=True)
+        ]
+        return loss + self.penalty(vector), self.vector(slopes)
+
+    def penalty(self, vector: npt.NDArray[np.float64]) -> float:
+        """The part of the objective that is the penalty's."""
+        squares = sum(float(np.vdot(layer.weights, layer.weights)) for layer in self.layers(vector))
+        return 0.5 * self.alpha / self.weight_sum * squares
+
+    def vector(self, layers: Parameters) -> npt.NDArray[np.float64]:
+        """Parameters on the host as one vector."""
+        return np.concatenate([np.asarray(leaf, dtype=np.float64).reshape(-1) for leaf in _leaves(layers)])
+
+    def layers(self, vector: npt.NDArray[np.float64]) -> Parameters:
+        """A vector as parameters, on the host."""
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        parts = [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), self.shapes, strict=True)]
+        half = len(parts) // 2
+        return [Layer(*pair) for pair in zip(parts[:half], parts[half:], strict=True)]
+
+
+def _leaves(layers: Parameters) -> list[Array]:
+    """All weights, then all biases: scikit-learn's order."""
+    return [layer.weights for layer in layers] + [layer.biases for layer in layers]
+
+
+def fit_lbfgs(estimator: Any, task: EstimatorTask) -> Parameters:
+    """Train an estimator's weights on all examples at once.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Its ``n_iter_`` and ``loss_`` are set.
+    task : EstimatorTask
+        With the weights to begin with; the backend's session is the caller's.
+
+    Returns
+    -------
+    parameters : list of Layer
+        On the host, in float64.
+    """
+    objective = _Objective(task, float(estimator.alpha))
+
+    def say(intermediate_result: OptimizeResult) -> None:
+        print(f"loss = {intermediate_result.fun:.8f}")
+
+    start = objective.vector([Layer(*map(to_host, layer)) for layer in task.initial])
+    options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
+    result = minimize(
+        objective, start, method="L-BFGS-B", jac=True, options=options, callback=say if estimator.verbose else None
+    )
+    estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
+    penalty = objective.penalty(result.x)
+    estimator.loss_ = task.share * (float(result.fun) - penalty) + penalty
+    return objective.layers(result.x)

@@ -1,0 +1,33 @@
+"""A bar on the terminal while an estimator is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tqdm import tqdm
+
+from xpmlp.training.reporter import Progress, Reporter
+
+
+@contextmanager
+def progress_bar(*, shown: bool) -> Iterator[Reporter]:
+    """A reporter that draws a bar on standard error, if that is a terminal and ``shown`` is true."""
+    if not shown:
+        yield Reporter()
+        return
+    with tqdm(unit=" examples", unit_scale=True, leave=False, disable=None) as bar:
+        yield _Bar(bar)
+
+
+class _Bar(Reporter):
+    """One bar for an epoch's steps."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+
+    def segment(self, progress: Progress) -> None:
+        self.bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
+        self.bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+        self.bar.update(progress.examples)
