@@ -70,6 +70,7 @@ def split_table(
         If the labels are not what they should be, or the classes have too few examples for the split.
     """
     classes: NDArray[Any] | None
+    encoded: NDArray[Any]
     if targets == "values" or (targets == "auto" and _are_values(table.labels)):
         classes, encoded = None, target_values(table)
     else:

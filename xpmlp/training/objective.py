@@ -58,18 +58,27 @@ def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] |
     if dataset.target_names:
         raise ConfigError("train.class_weight is for classes, and the targets are values: leave it out.")
     targets, labels = dataset.train.targets, [str(label) for label in dataset.classes.tolist()]
-    if given == "balanced":
-        counts = np.bincount(targets, minlength=len(labels))
-        return (len(targets) / (len(labels) * counts))[targets]
+    by_class = _balanced(targets, len(labels)) if given == "balanced" else _by_label(given, labels)
+    weights: npt.NDArray[np.float64] = by_class[targets]
+    return weights
+
+
+def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float64]:
+    counts = np.bincount(targets, minlength=n_classes)
+    return len(targets) / (n_classes * np.maximum(counts, 1))
+
+
+def _by_label(given: dict[str, float], labels: list[str]) -> npt.NDArray[np.float64]:
     unknown = sorted(set(given) - set(labels))
     if unknown:
         raise ConfigError(
             f"train.class_weight has a weight for {unknown[0]!r}, which is no class of the data; they are "
             f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
         )
-    if not any(given.get(label, 1.0) for label in labels):
+    weights = np.asarray([given.get(label, 1.0) for label in labels])
+    if not weights.any():
         raise ConfigError("train.class_weight is 0 for every class: give some class a weight.")
-    return np.asarray([given.get(label, 1.0) for label in labels])[targets]
+    return weights
 
 
 def _check_yes_or_no(dataset: Dataset) -> None:
