@@ -73,7 +73,9 @@ def test_a_training_without_a_stratified_split_needs_no_scikit_learn(tmp_path: P
     assert (tmp_path / "run" / "run.json").is_file()
 
 
-@pytest.mark.parametrize("name", ["Config", "XpmlpError", "load_config", "train", "train_grid", "evaluate", "predict"])
+@pytest.mark.parametrize(
+    "name", ["Config", "XpmlpError", "load_config", "train", "train_grid", "evaluate", "predict", "from_arrays"]
+)
 def test_every_public_name_is_there(name: str) -> None:
     import xpmlp
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xpmlp.errors import XpmlpError
     from xpmlp.estimator import MLPClassifier, MLPRegressor
     from xpmlp.grid import GridResult, train_grid
-    from xpmlp.training import Reporter, Result, evaluate, predict, train
+    from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, train
 
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "XpmlpError",
     "__version__",
     "evaluate",
+    "from_arrays",
     "load_config",
     "predict",
     "train",
@@ -44,6 +45,7 @@ _HOMES = {
     "Result": "xpmlp.training",
     "XpmlpError": "xpmlp.errors",
     "evaluate": "xpmlp.training",
+    "from_arrays": "xpmlp.training",
     "load_config": "xpmlp.config",
     "predict": "xpmlp.training",
     "train": "xpmlp.training",

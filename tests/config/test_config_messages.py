@@ -10,8 +10,8 @@ import pytest
 Mistakes = Callable[..., list[str]]
 
 MESSAGES = {
-    "": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv" or "npz".',
-    "[data]": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv" or "npz".',
+    "": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
+    "[data]": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
     "[model]\nhidden_layer_size = [3]": (
         "model.hidden_layer_size = [3]: there is no such key in [model]; did you mean 'hidden_layer_sizes'?"
     ),

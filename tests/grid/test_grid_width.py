@@ -22,7 +22,7 @@ from xpmlp.training.trainer import load_data, resolve_configured
 def problem_of(config: Config) -> Problem:
     """The first run of a grid."""
     member = members_of(config)[0]
-    return Problem(member.config, load_data(config.data), resolve_configured(config.backend).backend)
+    return Problem(member.config, load_data(config), resolve_configured(config.backend).backend)
 
 
 def memory_for(config: Config, runs: int) -> int:
@@ -113,7 +113,7 @@ def test_on_a_cpu_a_stack_is_split_too_where_it_does_not_fit(data: Path, monkeyp
 
 def test_processes_share_the_memory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = grid_config(data, runs=4, block_width=4, workers=2)
-    dataset, backend = load_data(config.data), resolve_configured(config.backend).backend
+    dataset, backend = load_data(config), resolve_configured(config.backend).backend
     for free, expected in ((2 * memory_for(config, 3), 3), (2 * memory_for(config, 3) - 2, 2)):
         monkeypatch.setattr(NumpyBackend, "free_memory", lambda self, free=free: free)
         assert _width(config, dataset, backend) == expected

@@ -12,10 +12,13 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import array_namespace, device
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
+from xpmlp.backend.residence import residence_of
+from xpmlp.errors import BackendError
 from xpmlp.nn import Ops, pure_ops
 
 DTypeName = Literal["float32", "float64"]
@@ -135,6 +138,29 @@ class Backend(ABC):
         The result may share memory with ``host`` (NumPy, torch), so it must not be written to; see `parameters`.
         """
         return self.xp.asarray(host, dtype=dtype, device=self.device)
+
+    def adopt(self, array: Array) -> Array:
+        """An array that is on an accelerator already, of any library, as this backend computes with it.
+
+        It stays where it is; another library's is taken through DLPack.  Reals become the backend's dtype.
+
+        Raises
+        ------
+        BackendError
+            If it is elsewhere than where this backend computes: nothing is moved silently.
+        """
+        adopted, own = array, array_namespace(array) is self.xp
+        if not own and self.is_accelerator:
+            with contextlib.suppress(BufferError, RuntimeError, TypeError, ValueError):
+                adopted, own = self.xp.from_dlpack(array), True
+        if not own or device(adopted) != self.device:
+            raise BackendError(
+                f"the data are {residence_of(array)}, but backend {self.name} computes on {self.device_name}: set "
+                "backend.name and backend.device to where the data are, or move them yourself."
+            )
+        if self.xp.isdtype(adopted.dtype, "real floating"):
+            adopted = self.xp.astype(adopted, self.dtype, copy=False)
+        return adopted
 
     def parameters(self, host: Any) -> Any:
         """Move a tree of host arrays to the device as fresh arrays of the backend's dtype, free to be overwritten.

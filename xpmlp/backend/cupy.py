@@ -91,6 +91,11 @@ class CupyBackend(Backend):
         with self.device:
             return self.xp.asarray(host, dtype=dtype)
 
+    def adopt(self, array: Array) -> Array:
+        """An array that is on the GPU already."""
+        with self.device:
+            return super().adopt(array)
+
     def copy(self, tree: Any) -> Any:
         """A copy of every array of a tree, on the GPU."""
         with self.device:

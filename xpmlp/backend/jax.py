@@ -85,6 +85,11 @@ class JaxBackend(Backend):
         with self._precision():
             return self.xp.asarray(host, dtype=dtype, device=self.device)
 
+    def adopt(self, array: Array) -> Array:
+        """An array that is on an accelerator already, in the right mode for float64."""
+        with self._precision():
+            return super().adopt(array)
+
     def copy(self, tree: Any) -> Any:
         """A copy of every array of a tree."""
         with self._precision():

@@ -189,9 +189,9 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
-    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"] = Field(
+    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "arrays"] = Field(
         description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
-        "`npz` read a file of your own."
+        "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`."
     )
     root: OrNone[AbsolutePath] = Field(
         None,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._typing import Array
 from xpmlp.errors import DataError
 
 
@@ -20,14 +21,15 @@ class Part:
     Attributes
     ----------
     features : (n, n_features), C-contiguous
-        In the type they are stored in; MNIST's are uint8.
+        In the type they are stored in; MNIST's are uint8.  Arrays of NumPy's, or of another library on an accelerator
+        (see `xpmlp.from_arrays`).
     targets : (n,) int64, or (n, n_targets) float64
         The index of each example's class, from 0 to n_classes - 1; or values.
     weights : (n,), optional
         How much each example counts, at least 0; equally where not given.
     """
 
-    features: NDArray[Any]
+    features: Array
     targets: NDArray[Any]
     weights: NDArray[Any] | None = None
 

@@ -75,6 +75,11 @@ def load(
     DataError
         If an argument is not one of those above, or the data are missing, damaged or not fit for the split.
     """
+    if name == "arrays":
+        raise DataError(
+            'data.name = "arrays" is for data given in Python, as xpmlp.train(config, data=xpmlp.from_arrays(x, y)); '
+            "they are saved nowhere: name a data set or a file, or use xpmlp.predict on what was trained."
+        )
     _check_source(name, root, path)
     known_split = _known_split(split)
     _check_sizes(validation_size, test_fraction, seed)

@@ -2,6 +2,7 @@
 
 ==================== ==================================================================
 `train`              a config to a trained network, and to a run folder if asked for
+`from_arrays`        arrays of any library as a data set to train on
 `evaluate`           a run folder's network on a part of its data set
 `predict`            a run folder's network on new inputs
 `Reporter`           hears how a training goes
@@ -11,6 +12,7 @@ Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch
 ``run`` and ``history`` the records, ``run_folder`` the files.
 """
 
+from xpmlp.training.arrays import from_arrays
 from xpmlp.training.evaluation import Evaluation, evaluate
 from xpmlp.training.history import History
 from xpmlp.training.inference import Score
@@ -31,6 +33,7 @@ __all__ = [
     "Score",
     "Status",
     "evaluate",
+    "from_arrays",
     "predict",
     "predict_file",
     "train",

@@ -62,15 +62,20 @@ class Inference:
         integers, reals = np.dtype(backend.index_dtype_name), np.dtype(backend.dtype_name)
         of_classes = nn.losses[self.network.loss].of_classes
         targets = part.targets if of_classes else part.targets.reshape(len(part), -1)
-        features = part.features
-        if features.dtype.kind == "f":
-            features = features.astype(reals, copy=False)
         return Examples(
-            backend.asarray(features),
+            self._placed(part.features),
             backend.asarray(targets.astype(integers if of_classes else reals, copy=False)),
             backend.asarray(np.arange(n_outputs, dtype=integers)),
             backend.asarray(precision_of(part, n_outputs).astype(reals)),
             None if part.weights is None else backend.asarray(part.weights.astype(reals, copy=False)),
+        )
+
+    def _placed(self, features: Array) -> Array:
+        backend = self.backend
+        if not isinstance(features, np.ndarray):
+            return backend.adopt(features)
+        return backend.asarray(
+            features.astype(backend.dtype_name, copy=False) if features.dtype.kind == "f" else features
         )
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:

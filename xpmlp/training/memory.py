@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.errors import BackendError
 from xpmlp.training.inference import BATCH
@@ -100,9 +101,11 @@ def _evaluated(problem: Problem) -> int:
     return min(BATCH, max((len(part) for part in parts if part is not None), default=0))
 
 
-def _bytes(features: Any, size: int) -> int:
-    """What features take on the device: integers in their storage type, others in that of the network."""
-    return int(features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize))
+def _bytes(features: Array, size: int) -> int:
+    """What features still have to take on the device: integers in their storage type, others in the network's."""
+    if not isinstance(features, np.ndarray):
+        return 0  # they are there
+    return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
 
 
 def _readable(size: int) -> str:

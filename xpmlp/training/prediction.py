@@ -15,6 +15,7 @@ from xpmlp.checkpoint import SavedNetwork
 from xpmlp.data import read_features
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
+from xpmlp.training.arrays import host_array
 from xpmlp.training.evaluation import on_device, resolve_for
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
@@ -73,7 +74,7 @@ def predict(
     """
     config, saved = run_folder.read(Path(run_dir), None if run is None else str(run))
     chosen = resolve_for(config, backend, device)
-    raw = _checked(np.asarray(features), saved.parameters[0][0].shape[0])
+    raw = _checked(host_array(features, "features"), saved.parameters[0][0].shape[0])
     inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))

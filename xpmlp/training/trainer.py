@@ -54,6 +54,7 @@ def train(
     config: Config,
     out: str | Path | None = None,
     *,
+    data: Dataset | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -68,6 +69,8 @@ def train(
         From `xpmlp.load_config`, or built from its sections.
     out : path, optional
         The run folder to write.
+    data : Dataset, optional
+        From `xpmlp.from_arrays`; the config then has ``data.name = "arrays"``.
     overwrite : bool
         Replace what a run has left in that folder.
     reporter : Reporter, optional
@@ -82,7 +85,7 @@ def train(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs; see `xpmlp.train_grid`.
+        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given.
     BackendError
         If the config's backend, device or dtype cannot be had, or memory runs out.
     DataError
@@ -94,13 +97,15 @@ def train(
     """
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
+    if data is not None and config.data.name != data.name:
+        raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
     reporter = reporter or Reporter()
     choice = resolve_configured(config.backend)
     folder = None if out is None else Path(out)
     if folder is not None:
         run_folder.prepare(folder, config.output, overwrite=overwrite)
     started = time.perf_counter()
-    dataset = load_data(config, quiet=reporter.quiet)
+    dataset = load_data(config, quiet=reporter.quiet) if data is None else data
     loading = time.perf_counter() - started
     if folder is not None:
         run_folder.claim(folder, overwrite=overwrite)

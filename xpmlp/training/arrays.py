@@ -1,0 +1,150 @@
+"""Data that are given as arrays, of any library: from where they are to a data set, without hidden copies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from array_api_compat import array_namespace, is_torch_array
+
+from xpmlp._typing import Array
+from xpmlp.backend import HOST, Backend, residence_of, resolve
+from xpmlp.data import Dataset, Part, Preprocessing
+from xpmlp.data.table import check_features, class_indices
+from xpmlp.errors import DataError
+
+Examples = tuple[Any, Any]
+"""Features (n, n_features) or (n, height, width), and labels (n,): arrays of any library, or what NumPy takes."""
+
+
+def from_arrays(
+    x: Any, y: Any, *, validation: Examples | None = None, test: Examples | None = None, scale: float = 1.0
+) -> Dataset:
+    """A data set of arrays, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
+
+    Features in the host's memory are shared, not copied, where their library can (DLPack) and their layout serves.
+    Features on a GPU, or another accelerator, stay there: train on the backend and device that they are on, or on
+    another library's for the same device.  Labels are read to the host once, where the classes are counted.
+
+    Parameters
+    ----------
+    x : (n, n_features) or (n, height, width)
+        Numbers, none of them missing or infinite; nothing is done to them but what ``scale`` says.
+    y : (n,)
+        Labels: whole numbers, booleans or names.
+    validation, test : (x, y), optional
+        To evaluate after each epoch, and once at the end where ``data.split`` says so.
+    scale : float
+        What the features are multiplied by, for example 1 / 255 for uint8 images; they stay as they are stored.
+
+    Returns
+    -------
+    dataset : Dataset
+
+    Raises
+    ------
+    DataError
+        If the arrays have other shapes, lengths or types than these, a value is not a finite number, a label is
+        missing, or a part has a label that the training part has not.
+    """
+    features, image_shape = _features(x, "x")
+    labels = _labels(y, features.shape[0], "x, y")
+    classes, targets = class_indices(labels, "y")
+    dataset = Dataset(
+        name="arrays",
+        train=Part(features, targets),
+        validation=None,
+        test=None,
+        classes=classes,
+        preprocessing=Preprocessing(scale=scale),
+        image_shape=image_shape,
+        feature_names=None,
+        hashes={},
+    )
+    return replace(dataset, validation=_part(validation, dataset, "validation"), test=_part(test, dataset, "test"))
+
+
+def host_array(array: Any, what: str) -> npt.NDArray[Any]:
+    """An array in the host's memory, of any library, as NumPy's: the same memory where the library can share it.
+
+    Raises
+    ------
+    DataError
+        If it is on an accelerator, or of a type that NumPy has not.
+    """
+    if is_torch_array(array):
+        array = array.detach()
+    residence = residence_of(array)
+    if residence.device != HOST.device:
+        raise DataError(f"{what} is an array of {residence}; this needs one in the host's memory: move it there.")
+    try:
+        return np.from_dlpack(array)
+    except (AttributeError, BufferError, RuntimeError, TypeError):
+        pass  # no array, or one that cannot be shared: strings, another byte order
+    try:
+        return np.asarray(array)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise DataError(f"{what} cannot become an array of NumPy's ({error}): convert it first.") from error
+
+
+def _part(examples: Examples | None, dataset: Dataset, name: str) -> Part | None:
+    """A part to evaluate, of the same width and with labels of the same classes as the training part."""
+    if examples is None:
+        return None
+    x, y = examples
+    features, _ = _features(x, f"{name} x")
+    if features.shape[1] != dataset.n_features:
+        raise DataError(
+            f"{name} x has {features.shape[1]} features per example, but the training part has {dataset.n_features}."
+        )
+    labels = _labels(y, features.shape[0], f"{name} x, y")
+    classes, targets = class_indices(np.concatenate([labels, dataset.classes]), f"{name} y")
+    unknown = np.setdiff1d(classes, dataset.classes)
+    if len(unknown):
+        raise DataError(f"{name} y has the label {unknown[0].item()!r}, which no training example has.")
+    return Part(features, targets[: len(labels)])
+
+
+def _features(x: Any, what: str) -> tuple[Array, tuple[int, int] | None]:
+    """Features (n, n_features), checked, where they are, and the shape of images."""
+    on_host = residence_of(x).device == HOST.device
+    features: Array = host_array(x, what) if on_host else x
+    if features.ndim not in (2, 3):
+        raise DataError(
+            f"{what} has the shape {tuple(features.shape)}; it needs (n, n_features) or (n, height, width)."
+        )
+    n, *widths = features.shape
+    image_shape = (widths[0], widths[1]) if len(widths) == 2 else None
+    if image_shape is not None:
+        features = array_namespace(features).reshape(features, (n, widths[0] * widths[1]))
+    return check_features(features, what) if on_host else _checked_in_place(features, what), image_shape
+
+
+def _checked_in_place(features: Array, what: str) -> Array:
+    """Features on an accelerator, held against what `check_features` wants of those on the host."""
+    xp = array_namespace(features)
+    if 0 in features.shape:
+        raise DataError(f"{what}: has the shape {tuple(features.shape)}; there has to be an example and a feature.")
+    if xp.isdtype(features.dtype, "bool"):
+        return xp.astype(features, xp.uint8)
+    if not xp.isdtype(features.dtype, ("integral", "real floating")):
+        raise DataError(f"{what}: features of type {features.dtype} are not numbers")
+    if xp.isdtype(features.dtype, "real floating") and not _home(features).to_numpy(xp.all(xp.isfinite(features))):
+        raise DataError(f"{what}: has a value that is missing (NaN) or infinite; fill it in or drop the row")
+    return features
+
+
+def _labels(y: Any, n: int, what: str) -> npt.NDArray[Any]:
+    """Labels (n,) on the host."""
+    labels = host_array(y, "y") if residence_of(y).device == HOST.device else _home(y).to_numpy(y)
+    if labels.ndim != 1:
+        raise DataError(f"{what}: y has the shape {labels.shape}; it needs (n,), one label for each example.")
+    if len(labels) != n:
+        raise DataError(f"{what}: have {n} and {len(labels)} examples; each example needs a label.")
+    return labels
+
+
+def _home(array: Array) -> Backend:
+    return resolve(*residence_of(array)).backend
