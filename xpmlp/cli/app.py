@@ -164,6 +164,32 @@ def report(
 
 
 @app.command()
+def bench(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    backends: Annotated[
+        str | None,
+        typer.Option("--backends", metavar="NAMES", help="Some of them, as `numpy,torch` [default: all here]."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="N", help="The length of each measurement, after a warm-up.")
+    ] = 3.0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the figures, as JSON, to this file, too.")
+    ] = None,
+) -> None:
+    """Measure how fast the training that CONFIG describes goes on each backend, and say which one to use.
+
+    Each backend is measured on the CPU and on its first GPU, in a process of its own.
+
+    Example: `xpmlp bench configs/mnist.toml --backends numpy,torch --seconds 5`.
+    """
+    from xpmlp.cli.bench import run
+
+    raise typer.Exit(run(_load(config, overrides, None, None), backends=backends, seconds=seconds, out=out))
+
+
+@app.command()
 def backends() -> None:
     """Say which array libraries can be used here, on which devices, or why not."""
     from xpmlp.backend import NAMES, probe

@@ -1,0 +1,112 @@
+"""xpmlp itself, through its real training loop, and its grids."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import numpy as np
+
+from benchmarks.contestants.base import Contestant, ContestantError, Reached, Stretch
+from xpmlp.bench import Stopwatch
+from xpmlp.errors import BackendError
+from xpmlp.grid import train_grid
+from xpmlp.nn import Metric
+from xpmlp.training import EpochRow, Reporter
+from xpmlp.training.loop import train_block
+from xpmlp.training.problem import Problem
+from xpmlp.training.run import RunSettings
+from xpmlp.training.trainer import resolve_configured
+
+GPU = {"torch": "cuda:0", "jax": "gpu:0", "cupy": "cuda:0"}
+"""Each backend's name for the first GPU."""
+
+
+class Ours(Contestant):
+    """One run on a backend, as ``xpmlp train`` does it."""
+
+    backend: ClassVar[str]
+
+    def prepare(self) -> None:
+        """Load the data, and move them to the device."""
+        config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
+        try:
+            found = resolve_configured(config.backend).backend
+        except BackendError as error:
+            raise ContestantError(str(error)) from error
+        self.problem = Problem(config, self.work.dataset(), found)
+        self.settings = [RunSettings.of(config.train)]
+
+    def stretch(self) -> Stretch:
+        """Train the first steps: timed from the first order of examples to the last losses."""
+        watch = Stopwatch(most_steps=self.work.steps)
+        with self.problem.backend.session(self.work.batch):
+            (run,) = train_block(self.problem, self.settings, watch, watch.enough)
+        return Stretch(watch.seconds, watch.steps, run.losses)
+
+    def to_accuracy(self, epochs: int) -> list[Reached]:
+        """Train, with the loop's own validation, until the accuracy is reached."""
+        listener = _Accuracies(max(self.work.targets), epochs)
+        with self.problem.backend.session(self.work.batch):
+            train_block(self.problem, self.settings, listener, listener.enough)
+        return listener.reached
+
+
+class OnNumpy(Ours):
+    """xpmlp on NumPy."""
+
+    backend = "numpy"
+
+
+class OnTorch(Ours):
+    """xpmlp on PyTorch."""
+
+    backend = "torch"
+
+
+class OnJax(Ours):
+    """xpmlp on JAX."""
+
+    backend = "jax"
+
+
+class OnCupy(Ours):
+    """xpmlp on CuPy."""
+
+    backend = "cupy"
+
+
+class Grid(Contestant):
+    """All runs of the work's grid, one epoch each, over as many processes as there are threads, start-up included."""
+
+    def prepare(self) -> None:
+        """Nothing: a grid loads its own data."""
+
+    def stretch(self) -> Stretch:
+        """Train the grid; the losses are of the run that the others train, too."""
+        started = time.perf_counter()
+        result = train_grid(self.work.grid_config(self.threads))
+        seconds = time.perf_counter() - started
+        steps = sum(len(run.losses) for run in result.runs)
+        alike = RunSettings.of(self.work.config("numpy", None).train)
+        losses = next((run.losses for run in result.runs if run.settings == alike), np.empty(0))
+        return Stretch(seconds, steps, losses[: self.work.steps])
+
+
+class _Accuracies(Reporter):
+    """The validation accuracy after each epoch, with the time since the training began."""
+
+    def __init__(self, target: float, most: int) -> None:
+        self.target, self.most = target, most
+        self.reached: list[Reached] = []
+        self._began = 0.0
+
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        self._began = time.perf_counter()
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        assert row.validation_value is not None
+        self.reached.append(Reached(time.perf_counter() - self._began, row.validation_value))
+
+    def enough(self) -> bool:
+        return len(self.reached) == self.most or any(end.accuracy >= self.target for end in self.reached)

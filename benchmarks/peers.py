@@ -1,0 +1,133 @@
+"""Time xpmlp beside other libraries on the same work: ``python -m benchmarks.peers``.  See README.md here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.contestants import CONTESTANTS, FLOOR, GRID, REFERENCE, Entry
+from benchmarks.machine import machine, slug
+from benchmarks.measure import Measurement, measure
+from benchmarks.plot import draw
+from benchmarks.report import as_json, page, tables
+from benchmarks.seat import Seat
+from benchmarks.works import DEFAULT, QUICK, WORKS, Work
+from xpmlp._files import write_text
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write."""
+    options = _options(arguments)
+    facts = machine()
+    started = time.perf_counter()
+    measurements: list[Measurement] = []
+    for threads in options.threads:
+        measurements += _measured(options, threads, last=threads == options.threads[-1])
+    measurements.sort(key=lambda one: (options.works.index(one.work.name), one.threads))
+    settings = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "took_seconds": round(time.perf_counter() - started),
+    }
+    folder = options.out or RESULTS / slug(facts)
+    folder.mkdir(parents=True, exist_ok=True)
+    paces = [one for one in measurements if one.work.kind == "pace"]
+    if paces:
+        draw(paces, folder / "peers.png")
+    write_text(folder / "peers.md", page(facts, settings, measurements, "peers.png" if paces else None))
+    write_text(folder / "peers.json", json.dumps(as_json(facts, settings, measurements), indent=1) + "\n")
+    print("\n".join(tables(measurements)))
+    print(f"written to {folder} after {settings['took_seconds']} s")
+    return 0
+
+
+def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[Measurement]:
+    """All works with a number of threads; GPUs and grids, which take no notice of it, with the last one only."""
+    entries = [CONTESTANTS[name] for name in options.contestants]
+    entries = [entry for entry in entries if entry.device == "cpu" or last]
+    works = [WORKS[name] for name in options.works if last or WORKS[name].kind != "grid"]
+    seats = [Seat(entry, threads) for entry in (*entries, FLOOR)]
+    if any(work.kind == "grid" for work in works):
+        seats.append(Seat(GRID, threads))
+    measurements = []
+    try:
+        for work in works:
+            taking_part = [seat for seat in seats if _takes_part(seat.entry, work)]
+
+            def say(line: str, work: Work = work) -> None:
+                print(f"{work.name}, threads {threads}: {line}", file=sys.stderr, flush=True)
+
+            measurements.append(measure(work, threads, taking_part, options.rounds, options.seconds, say))
+    finally:
+        for seat in seats:
+            seat.close()
+    return measurements
+
+
+def _takes_part(entry: Entry, work: Work) -> bool:
+    if entry == FLOOR:
+        return work.kind == "pace"
+    return entry != GRID or work.kind == "grid"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--works", type=_names(WORKS), help=f"of {', '.join(WORKS)} [default: {','.join(DEFAULT)}]")
+    parser.add_argument(
+        "--contestants", type=_names(CONTESTANTS), help=f"of {', '.join(CONTESTANTS)} [default: all that are here]"
+    )
+    parser.add_argument("--threads", type=_numbers, help="CPU threads, as 1,2 [default: 1 and all cores]")
+    parser.add_argument("--rounds", type=int, help="turns of each contestant [default: 7]")
+    parser.add_argument("--seconds", type=float, help="length of a turn, at least [default: 0.4]")
+    parser.add_argument("--out", type=Path, help="the folder to write [default: benchmarks/results/<machine>]")
+    parser.add_argument("--quick", action="store_true", help="a small version in two minutes, not for comparing")
+    options = parser.parse_args(arguments)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quick = options.quick
+    left_out = {"torch-compile", "torch-compile-gpu"} if quick else set()
+    if shutil.which("nvidia-smi") is None:
+        left_out |= {name for name, entry in CONTESTANTS.items() if entry.device == "gpu"}
+    options.works = options.works or (QUICK if quick else DEFAULT)
+    options.contestants = options.contestants or [name for name in CONTESTANTS if name not in left_out]
+    if REFERENCE.name not in options.contestants:
+        options.contestants.insert(0, REFERENCE.name)
+    options.threads = sorted(set(options.threads or ([cores] if quick else [1, cores])))
+    options.rounds = options.rounds or (3 if quick else 7)
+    options.seconds = options.seconds or (0.1 if quick else 0.4)
+    if options.threads[-1] > cores:
+        parser.error(f"--threads {options.threads[-1]}: there are {cores} cores")
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds has to be at least 1, --seconds more than 0")
+    return options
+
+
+def _names(known: Mapping[str, object]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"there is no {unknown[0]!r}; there are {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def _numbers(text: str) -> list[int]:
+    numbers = [int(number) for number in text.split(",")]
+    if min(numbers) < 1:
+        raise argparse.ArgumentTypeError("a number of threads is at least 1")
+    return numbers
+
+
+if __name__ == "__main__":
+    sys.exit(main())

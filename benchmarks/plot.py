@@ -1,0 +1,75 @@
+"""The picture of a page: time for a step, by work and number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.contestants import CONTESTANTS, FLOOR
+from benchmarks.measure import Measurement
+from xpmlp.plots.style import BLUE, GREY, INK, VERMILION, new_figure, own_style, save, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MICROSECONDS = 1e6
+
+
+def draw(paces: Sequence[Measurement], path: Path) -> None:
+    """Draw measurements of the kind ``pace``: a column for each work, a row for each number of threads."""
+    works = list(dict.fromkeys(one.work.title for one in paces))
+    threads = list(dict.fromkeys(one.threads for one in paces))
+    names = [name for name in CONTESTANTS if any(one.row(name) for one in paces)]
+    with own_style():
+        figure = new_figure(2.0 + 3.0 * len(works), 1.0 + (0.7 + 0.3 * len(names)) * len(threads))
+        grid = figure.subplots(len(threads), len(works), squeeze=False, sharey=True, sharex="col")
+        for axes in grid.flat:
+            axes.set_visible(False)
+        for one in paces:
+            row, column = threads.index(one.threads), works.index(one.work.title)
+            axes = grid[row, column]
+            axes.set_visible(True)
+            _draw_one(axes, one, names)
+            if row == 0:
+                title(axes, one.work.title)
+                axes.title.set_fontsize(11)
+            if row == len(threads) - 1:
+                axes.set_xlabel("µs for a step")
+            if column == 0:
+                axes.set_ylabel(f"{one.threads} thread{'s' if one.threads > 1 else ''}")
+        save(figure, path)
+
+
+def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
+    """Medians as dots, quartiles as lines; the floor as a dashed line."""
+    floor = one.row(FLOOR.name)
+    if floor is not None:
+        axes.axvline(floor.spread.median * MICROSECONDS, color=VERMILION, linestyle="--", linewidth=1)
+        axes.annotate(
+            "floor",
+            (floor.spread.median * MICROSECONDS, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            color=VERMILION,
+            fontsize=9,
+            va="top",
+        )
+    for position, name in enumerate(names):
+        row = one.row(name)
+        if row is None:
+            continue
+        median, low, high = (value * MICROSECONDS for value in row.spread)
+        colour = BLUE if row.entry.is_ours else INK
+        axes.plot([low, high], [position, position], color=colour, linewidth=3, alpha=0.35, solid_capstyle="butt")
+        axes.plot(median, position, "o", color=colour, markersize=6)
+        axes.annotate(
+            f"{median:,.0f}", (median, position), xytext=(0, 5), textcoords="offset points", fontsize=8,
+            ha="center", color=colour,
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), [CONTESTANTS[name].title for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.8)
+    axes.grid(axis="x", which="both", color=GREY, alpha=0.15)
+    axes.margins(x=0.15)

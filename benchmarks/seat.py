@@ -1,0 +1,123 @@
+"""A contestant's process: started confined to its threads, told what to do over a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks.contestants import Contestant, ContestantError, Entry
+from benchmarks.works import Work
+
+
+class Seat:
+    """The parent's end: a process of its own for a contestant, with a number of threads.
+
+    Threads are limited in three ways, since no library heeds all: by the variables that OpenMP and BLAS read when they
+    are loaded, by XLA's flag, and by confining the process to as many cores, the only limit that JAX's thread pool
+    knows (jax issue 1539).
+    """
+
+    def __init__(self, entry: Entry, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.entry = entry
+        self._pipe, other = context.Pipe()
+        # not a daemon: a grid starts processes of its own
+        self._process = context.Process(target=_serve, args=(entry, threads, other))
+        with _environment(_variables(entry, threads)):
+            self._process.start()
+        other.close()
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Ask for something; `answer` waits for it."""
+        with contextlib.suppress(BrokenPipeError):  # `answer` will say it
+            self._pipe.send((method, arguments))
+
+    def answer(self) -> Any:
+        """What the contestant was last told to give.
+
+        Raises
+        ------
+        ContestantError
+            If it could not, or its process died.
+        """
+        try:
+            done, answer = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            self._process.join()
+            raise ContestantError(f"its process died with exit code {self._process.exitcode}") from None
+        if not done:
+            raise ContestantError(answer)
+        return answer
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """`tell` and `answer`."""
+        self.tell(method, *arguments)
+        return self.answer()
+
+    def close(self) -> None:
+        """End the process."""
+        self.tell("close")
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.terminate()
+        self._pipe.close()
+
+
+def _variables(entry: Entry, threads: int) -> dict[str, str]:
+    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    variables |= {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    if threads == 1:
+        variables["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    if entry.device == "cpu":
+        variables["JAX_PLATFORMS"] = "cpu"
+    return variables
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for a process that is started meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _serve(entry: Entry, threads: int, pipe: Connection) -> None:
+    """The child's end."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])  # the first core has more interrupts
+    contestant: Contestant | None = None
+    while True:
+        try:
+            method, arguments = pipe.recv()
+        except EOFError:
+            return
+        if method == "close":
+            return
+        try:
+            if method == "prepare":
+                contestant = None  # frees what it held
+                contestant = _prepared(entry, threads, *arguments)
+                answer = None
+            else:
+                answer = getattr(contestant, method)(*arguments)
+        except ContestantError as error:
+            pipe.send((False, str(error)))
+        except Exception as error:  # whatever it is, the other contestants go on
+            pipe.send((False, f"{type(error).__name__}: {error}"))
+        else:
+            pipe.send((True, answer))
+
+
+def _prepared(entry: Entry, threads: int, work: Work) -> Contestant:
+    return entry.load()(work, entry.device, threads)

@@ -1,0 +1,23 @@
+"""Timings of a config's training on every backend of this machine.
+
+==================== ==================================================================
+`bench`              a config to the speed of its training on each backend
+`recommend`          which of them to use, and why
+`Stopwatch`          a reporter that times the steps of a training
+==================== ==================================================================
+"""
+
+from xpmlp.bench.comparison import DEFAULT_BACKENDS, Measured, Recommendation, bench, recommend, report_json
+from xpmlp.bench.pace import Pace
+from xpmlp.bench.stopwatch import Stopwatch
+
+__all__ = [
+    "DEFAULT_BACKENDS",
+    "Measured",
+    "Pace",
+    "Recommendation",
+    "Stopwatch",
+    "bench",
+    "recommend",
+    "report_json",
+]

@@ -1,0 +1,205 @@
+"""`bench`: a config's training on each backend of this machine, each in a process of its own."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from xpmlp._version import __version__
+from xpmlp.backend import NAMES, probe
+from xpmlp.backend.registry import Report
+from xpmlp.bench.pace import Pace, measure_pace
+from xpmlp.config import Config
+from xpmlp.errors import BackendError, ConfigError, XpmlpError
+
+DEFAULT_BACKENDS = tuple(name for name in NAMES if name != "strict")
+"""All but array-api-strict, which is for tests."""
+
+ALIKE = 1.05
+"""Backends whose speeds differ by less than this factor are as fast as each other."""
+
+
+class Measured(NamedTuple):
+    """A backend on a device, with its pace or with what stood in the way.
+
+    Attributes
+    ----------
+    backend : str
+    device : str or None
+        As its library names it; ``None`` where the backend cannot be used at all.
+    pace : Pace or None
+    problem : str or None
+    """
+
+    backend: str
+    device: str | None
+    pace: Pace | None
+    problem: str | None
+
+    @property
+    def name(self) -> str:
+        """For people: ``torch on cuda:0``."""
+        return self.backend if self.device is None else f"{self.backend} on {self.device}"
+
+
+class Recommendation(NamedTuple):
+    """The backend to use.
+
+    Attributes
+    ----------
+    backend, device : str
+        For ``--backend`` and ``--device``.
+    reason : str
+        One sentence.
+    """
+
+    backend: str
+    device: str
+    reason: str
+
+
+def bench(
+    config: Config,
+    backends: Sequence[str] | None = None,
+    *,
+    seconds: float = 3.0,
+    listen: Callable[[str], None] = lambda name: None,
+) -> list[Measured]:
+    """Measure a config's training on each backend, on its CPU and on its first GPU.
+
+    Every measurement runs in a process of its own, so that the peaks of memory are true and one that fails takes no
+    other with it.  A script has to call this under ``if __name__ == "__main__":``, as for every use of
+    `multiprocessing`.
+
+    Parameters
+    ----------
+    config : Config
+        Its backend and device do not matter; of a grid the first run is measured.
+    backends : sequence of str, optional
+        `DEFAULT_BACKENDS` where not given.
+    seconds : float
+        The length of a measurement, after a warm-up.
+    listen : (name) -> None
+        Hears of each measurement before it begins.
+
+    Returns
+    -------
+    measured : list of Measured
+        One for each backend and device; one for each backend that cannot be used.
+
+    Raises
+    ------
+    BackendError
+        If there is no such backend.
+    ConfigError
+        If ``seconds`` is not a positive number.
+    """
+    names = list(dict.fromkeys(DEFAULT_BACKENDS if backends is None else backends))
+    for name in names:
+        if name not in NAMES:
+            raise BackendError(f"there is no backend {name!r}; there are {', '.join(NAMES)}.")
+    if not names:
+        raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"a measurement cannot take {seconds:g} seconds: give a number above 0.")
+    return [measured for name in names for measured in _measured(config, name, seconds, listen)]
+
+
+def recommend(measured: Sequence[Measured]) -> Recommendation | None:
+    """Which backend to use: the fastest, or of those as fast as it the one that takes the least memory.
+
+    Returns
+    -------
+    recommendation : Recommendation or None
+        ``None`` where nothing could be measured.
+    """
+    paces = {one: one.pace for one in measured if one.pace is not None}
+    if not paces:
+        return None
+    ranked = sorted(paces, key=lambda one: -paces[one].examples_per_second)
+    fastest = paces[ranked[0]].examples_per_second
+    alike = [one for one in ranked if paces[one].examples_per_second * ALIKE >= fastest]
+    chosen = min(alike, key=lambda one: paces[one].peak_memory)
+    others = [one for one in ranked if one not in alike]
+    if len(ranked) == 1:
+        reason = "it is the only one that could be measured"
+    elif len(alike) > 1:
+        rivals = " and ".join(one.name for one in alike if one is not chosen)
+        reason = f"it is as fast as {rivals} within {ALIKE - 1:.0%}, and takes less memory"
+    else:
+        times = fastest / paces[others[0]].examples_per_second
+        reason = f"it is {times:.1f} times as fast as {others[0].name}, the next"
+    assert chosen.device is not None
+    return Recommendation(chosen.backend, chosen.device, f"{chosen.name}: {reason}.")
+
+
+def report_json(config: Config, seconds: float, measured: Sequence[Measured]) -> dict[str, Any]:
+    """What was measured, and what to use, in JSON's types."""
+    recommendation = recommend(measured)
+    return {
+        "xpmlp": __version__,
+        "config": config.name,
+        "hidden_layer_sizes": config.model.hidden_layer_sizes,
+        "batch_size": config.train.batch_size,
+        "seconds": seconds,
+        "backends": [
+            {
+                "backend": one.backend,
+                "device": one.device,
+                **({"problem": one.problem} if one.pace is None else one.pace._asdict()),
+            }
+            for one in measured
+        ],
+        "use": None if recommendation is None else recommendation._asdict(),
+    }
+
+
+def _measured(config: Config, name: str, seconds: float, listen: Callable[[str], None]) -> Iterator[Measured]:
+    listen(name)
+    report = _in_a_process(probe, name)
+    if not isinstance(report, Report):
+        yield Measured(name, None, None, report)
+        return
+    if report.problem is not None:
+        yield Measured(name, None, None, report.problem)
+    for device in {device.partition(":")[0]: device for device in reversed(report.devices)}.values():
+        listen(f"{name} on {device}")
+        settings = config.backend.model_copy(update={"name": name, "device": device})
+        pace = _in_a_process(measure_pace, config.model_copy(update={"backend": settings}), seconds)
+        if isinstance(pace, Pace):
+            yield Measured(name, device, pace, None)
+        else:
+            yield Measured(name, device, None, pace)
+
+
+def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What ``function(*arguments)`` gives in a fresh process, or in words why it gave nothing."""
+    context = multiprocessing.get_context("spawn")  # a fork would share libraries, and their memory
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, function, arguments), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        process.join()
+        return f"its process died with exit code {process.exitcode} (out of memory?)"
+    finally:
+        process.terminate()
+        process.join()
+        receiver.close()
+
+
+def _work(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    try:
+        answer = function(*arguments)
+    except XpmlpError as error:
+        answer = str(error)
+    except Exception as error:  # whatever it is, the other backends are still to be measured
+        answer = f"{type(error).__name__}: {error}"
+    sender.send(answer)

@@ -1,0 +1,118 @@
+"""The pace of a config's training on one backend, measured in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from xpmlp.bench.stopwatch import Stopwatch
+from xpmlp.config import Config
+from xpmlp.errors import DivergenceError
+from xpmlp.grid.plan import members_of
+from xpmlp.training import Run
+from xpmlp.training.loop import train_block
+from xpmlp.training.problem import Problem
+from xpmlp.training.run import RunSettings
+from xpmlp.training.trainer import load_data, resolve_configured
+
+WARM_UP = 10.0
+"""Seconds that compilers and caches are given before a measurement, at most, unless the measurement is longer."""
+
+
+class Pace(NamedTuple):
+    """How fast a training goes.
+
+    Attributes
+    ----------
+    version : str
+        Of the backend's library.
+    device_name : str
+        ``cpu``, or the GPU's product name.
+    steps_per_second, examples_per_second : float
+        Of the training loop, without validation.
+    epoch_seconds : float
+        For an epoch, with its validation.
+    peak_memory : int
+        The most host memory, in bytes, that the process had: library, data and training.
+    """
+
+    version: str
+    device_name: str
+    steps_per_second: float
+    examples_per_second: float
+    epoch_seconds: float
+    peak_memory: int
+
+
+def measure_pace(config: Config, seconds: float) -> Pace:
+    """Measure a config's training on its backend, for about as long as this; of a grid its first run.
+
+    Before that it is trained for an epoch, within `WARM_UP`.
+
+    Parameters
+    ----------
+    config : Config
+    seconds : float
+
+    Returns
+    -------
+    pace : Pace
+
+    Raises
+    ------
+    BackendError, DataError
+        As `xpmlp.train`.
+    DivergenceError
+        If the loss stops being finite at once.
+    """
+    config = members_of(config)[0].config
+    backend = resolve_configured(config.backend).backend
+    problem = Problem(config, load_data(config), backend)
+    with backend.session(config.train.batch_size):
+        one_epoch = problem.n_examples // config.train.batch_size + 1
+        run = _train(problem, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
+        watch = Stopwatch(most_seconds=seconds)
+        while watch.seconds < seconds:
+            before = watch.steps
+            run = _train(problem, watch)
+            if watch.steps == before:
+                raise DivergenceError("the loss stopped being finite at once: try a lower train.learning_rate.")
+        validation = _seconds_of_validation(problem, run)
+    epoch_seconds = problem.n_examples * watch.seconds / watch.examples + validation
+    return Pace(
+        backend.version,
+        backend.device_name,
+        watch.steps / watch.seconds,
+        watch.examples / watch.seconds,
+        epoch_seconds,
+        peak_memory(),
+    )
+
+
+def _train(problem: Problem, watch: Stopwatch) -> Run:
+    (run,) = train_block(problem, [RunSettings.of(problem.config.train)], watch, watch.enough)
+    return run
+
+
+def _seconds_of_validation(problem: Problem, run: Run) -> float:
+    if problem.validation_examples is None or run.parameters is None:
+        return 0.0
+    for _ in range(2):  # the second time without compilers
+        started = time.perf_counter()
+        problem.inference.evaluate(run.parameters, problem.validation_examples)
+    return time.perf_counter() - started
+
+
+def peak_memory() -> int:
+    """The most memory, in bytes, that this process has had."""
+    # Linux's getrusage counts what the parent had when it started this process
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+    import resource  # not on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

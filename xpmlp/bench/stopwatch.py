@@ -1,0 +1,59 @@
+"""A clock that listens to a training: the time of its steps, without what comes before them or between epochs."""
+
+from __future__ import annotations
+
+import time
+
+from xpmlp.nn import Metric
+from xpmlp.training import EpochRow, Progress, Reporter
+
+
+class Stopwatch(Reporter):
+    """Time the steps of one or more trainings, segment by segment, and end each when it has seen enough.
+
+    What is timed is the training loop as everybody runs it, with drawing orders, sending row numbers and reading
+    losses; validation is left out.
+
+    Parameters
+    ----------
+    most_steps : int, optional
+        End a training at the first segment's end that has as many.
+    most_seconds : float, optional
+        End it at the first segment's end after this time, in all trainings together.
+
+    Attributes
+    ----------
+    seconds : float
+        Of all steps so far.
+    steps, examples : int
+        Done in this time.
+    """
+
+    def __init__(self, *, most_steps: int | None = None, most_seconds: float | None = None) -> None:
+        self.most_steps, self.most_seconds = most_steps, most_seconds
+        self.seconds, self.steps, self.examples = 0.0, 0, 0
+        self._since, self._in_epoch, self._in_training = 0.0, 0, 0
+
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        """Start the clock."""
+        self._in_epoch, self._in_training = 0, 0
+        self._since = time.perf_counter()
+
+    def segment(self, progress: Progress) -> None:
+        """Count a segment."""
+        now = time.perf_counter()
+        steps = progress.step - self._in_epoch
+        self.seconds += now - self._since
+        self.steps += steps
+        self.examples += progress.examples
+        self._since, self._in_epoch, self._in_training = now, progress.step, self._in_training + steps
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        """Leave out what came after the epoch's last segment."""
+        self._since, self._in_epoch = time.perf_counter(), 0
+
+    def enough(self) -> bool:
+        """Whether the training shall end: its ``should_stop``."""
+        return (self.most_steps is not None and self._in_training >= self.most_steps) or (
+            self.most_seconds is not None and self.seconds >= self.most_seconds
+        )

@@ -1,0 +1,73 @@
+"""``xpmlp bench``: which backend is the fastest for a config on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from xpmlp._files import write_text
+from xpmlp.bench import Measured, bench, recommend, report_json
+from xpmlp.cli.interrupt import EXIT_STATUS
+from xpmlp.config import Config
+from xpmlp.errors import RunFolderError
+
+
+def run(config: Config, *, backends: str | None, seconds: float, out: Path | None) -> int:
+    """Measure, print a table and what to use, and write a file where one was asked for.
+
+    Returns
+    -------
+    exit_status : int
+        0; 1 if nothing could be measured; 130 if it was interrupted.
+
+    Raises
+    ------
+    RunFolderError
+        If the file cannot be written.
+    """
+    if out is not None and not out.parent.is_dir():
+        raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+    names = None if backends is None else [name.strip() for name in backends.split(",")]
+    progress = Console(stderr=True)
+    try:
+        with progress.status("") as status:
+            measured = bench(config, names, seconds=seconds, listen=lambda name: status.update(f"measuring {name}"))
+    except KeyboardInterrupt:
+        return EXIT_STATUS
+    console = Console(file=sys.stdout, soft_wrap=True)
+    console.print(table(measured))
+    for one in measured:
+        if one.pace is None:
+            console.print(f"{one.name}: {one.problem}", markup=False, highlight=False)
+    recommendation = recommend(measured)
+    if recommendation is not None:
+        console.print(f"use {recommendation.reason}", markup=False, highlight=False)
+    if out is not None:
+        try:
+            write_text(out, json.dumps(report_json(config, seconds, measured), indent=2) + "\n")
+        except OSError as error:
+            raise RunFolderError(f"--out {out} cannot be written: {error.strerror}.") from error
+    return 0 if recommendation is not None else 1
+
+
+def table(measured: Sequence[Measured]) -> Table:
+    """The figures of what could be measured, the fastest first."""
+    result = Table()
+    result.add_column("backend", no_wrap=True)
+    for header in ("steps/s", "examples/s", "s/epoch", "peak MB"):
+        result.add_column(header, justify="right", no_wrap=True)
+    paces = [(one, one.pace) for one in measured if one.pace is not None]
+    for one, pace in sorted(paces, key=lambda pair: -pair[1].examples_per_second):
+        result.add_row(
+            one.name,
+            f"{pace.steps_per_second:,.0f}",
+            f"{pace.examples_per_second:,.0f}",
+            f"{pace.epoch_seconds:.3g}",
+            f"{pace.peak_memory / 1e6:,.0f}",
+        )
+    return result
