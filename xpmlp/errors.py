@@ -39,3 +39,9 @@ class GridError(XpmlpError):
     """A grid of runs of which some could not be trained."""
 
     exit_status = 1
+
+
+class VerificationError(XpmlpError):
+    """Backends that do not compute the same, or not what the textbook says."""
+
+    exit_status = 1

@@ -6,13 +6,14 @@ stays in memory.  The same numbers give the same bytes, whatever style the user 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpmlp.plots.curves import NARROW, Band, bands_figure, learning_rates_figure, mean_loss_figure
 from xpmlp.plots.epochs import epochs_figure
 from xpmlp.plots.loss import loss_figure
+from xpmlp.plots.parity import ParityCurve, parity_figure
 from xpmlp.plots.pictures import boundary_figure, confusion_figure, images_figure
 from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
 from xpmlp.plots.style import own_style, save
@@ -24,10 +25,12 @@ __all__ = [
     "NARROW",
     "Band",
     "Facts",
+    "ParityCurve",
     "bands_figure",
     "boundary_figure",
     "confusion_figure",
     "draw",
+    "draw_parity",
     "draw_run",
     "images_figure",
     "learning_rates_figure",
@@ -79,3 +82,22 @@ def draw_run(folder: Path) -> list[Path]:
     with own_style():
         written = save(loss_figure(losses, facts), folder / "loss.png", folder / "loss.svg")
         return written + save(epochs_figure(epochs, facts), folder / "epochs.png")
+
+
+def draw_parity(
+    path: Path,
+    panels: Mapping[str, Sequence[ParityCurve]],
+    limits: Mapping[str, Sequence[ParityCurve]],
+    heading: str,
+    base: str,
+) -> Path:
+    """Draw the differences between backends by step; see `xpmlp.plots.parity.parity_figure`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    with own_style():
+        save(parity_figure(panels, limits, heading, base), path)
+    return path

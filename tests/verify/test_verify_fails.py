@@ -1,0 +1,124 @@
+"""Formulas broken on purpose: `verify` has to see each, and to name the first quantity that differs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.verify.small import verify_digits
+from xpmlp import nn, optim
+from xpmlp.backend.numpy import NumpyBackend
+from xpmlp.nn.activations import activations
+from xpmlp.verify import recording, reference
+
+ADAM = importlib.import_module("xpmlp.optim.adam")  # the module; in its package, the name is the function's
+MOMENTUM = importlib.import_module("xpmlp.optim.momentum")
+
+BY_ALL = "numpy and strict in float64 differ from the independent reference, first in the "
+
+
+def failure(**changes: Any) -> str:
+    """What is said of a trial on numpy and strict."""
+    dotted = {key.replace("__", "."): value for key, value in changes.items()}
+    sentence = verify_digits("numpy,strict", dotted).failure
+    assert sentence is not None
+    return sentence
+
+
+def test_a_wrong_sign_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = activations["tanh"]
+    wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
+    monkeypatch.setitem(activations, "tanh", wrong)
+    assert failure().startswith(BY_ALL + "deltas of layer 2 at step 1: by 2.0e+00 where 1.0e-12 is allowed.")
+
+
+def test_a_forgotten_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpmlp.nn.ops.affine", lambda x, weights, biases: x @ weights)
+    assert failure(backend__fused=False).startswith(BY_ALL + "activations of layer 1 at step 1")
+
+
+def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpmlp.nn.ops.subtract_sum", lambda xp, biases, *_: biases)
+    sentence = failure(backend__fused=False, train__optimizer="sgd")
+    assert sentence.startswith(BY_ALL + "biases of layer 1 at step 1")
+
+
+def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def summed(ops: Any, activations: Any, deltas: Any, weight_sum: Any) -> Any:
+        return nn.gradients(ops, activations, deltas, 1)
+
+    monkeypatch.setattr(recording, "gradients", summed)
+    monkeypatch.setattr(MOMENTUM, "gradients", summed)
+    sentence = failure(train__optimizer="momentum")
+    assert sentence.startswith(BY_ALL + "gradient by the weights of layer 1 at step 1: by 1.5e+01")
+
+
+def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = optim.sgd()
+
+    def update(ops: Any, parameters: Any, state: Any, activations: Any, deltas: Any, _: Any, hyper: Any) -> Any:
+        return right.update(ops, parameters, state, activations, deltas, 1, hyper)
+
+    monkeypatch.setitem(optim.optimizers, "sgd", lambda: right._replace(update=update))
+    assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")
+
+
+def test_adam_without_its_bias_correction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: ops.xp.ones_like(step))
+    assert failure(train__optimizer="adam").startswith(BY_ALL + "weights of layer 1 at step 1")
+
+
+def test_adam_that_does_not_count_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = ADAM._bias_correction
+    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: right(ops, decay, ops.xp.ones_like(step)))
+    assert failure(train__optimizer="adam").startswith(BY_ALL + "activations of layer 1 at step 10")
+
+
+def test_one_backends_own_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = NumpyBackend._fused_ops
+
+    def wrong(self: NumpyBackend) -> nn.Ops:
+        ops = right(self)
+        return ops._replace(softmax=lambda logits: ops.softmax(logits) * (1 + 1e-9))
+
+    monkeypatch.setattr(NumpyBackend, "_fused_ops", wrong)
+    assert failure().startswith("numpy in float64 differs from the independent reference, first in the deltas of layer")
+
+
+def test_an_operation_that_is_wrong_in_float32_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = NumpyBackend._fused_ops
+
+    def wrong(self: NumpyBackend) -> nn.Ops:
+        ops = right(self)
+        if self.dtype_name == "float64":
+            return ops
+
+        def in_half_precision(delta: Any, weights: Any) -> Any:
+            return ops.multiply_transposed(delta, weights).astype(np.float16).astype(np.float32)
+
+        return ops._replace(multiply_transposed=in_half_precision)
+
+    monkeypatch.setattr(NumpyBackend, "_fused_ops", wrong)
+    sentence = verify_digits("strict,numpy", {"model.activation": "relu"}, dtype=None).failure
+    assert sentence is not None
+    assert sentence.startswith(
+        "numpy in float32 differs from the independent reference, first in the deltas of layer 2"
+    )
+
+
+def test_a_backend_that_gives_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = NumpyBackend._fused_ops
+    monkeypatch.setattr(
+        NumpyBackend, "_fused_ops", lambda self: right(self)._replace(softmax=lambda logits: logits * np.nan)
+    )
+    assert "first in the deltas of layer 3 at step 1: by nan where" in failure()
+
+
+def test_a_reference_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = reference.ACTIVATIONS["tanh"]
+    wrong = right._replace(derivative=lambda z: right.derivative(z) + 0.01)
+    monkeypatch.setitem(reference.ACTIVATIONS, "tanh", wrong)
+    assert failure().startswith("the reference's gradients of layer 1 differ from finite differences of its loss by")

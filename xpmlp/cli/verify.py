@@ -1,0 +1,128 @@
+"""``xpmlp verify``: the parity of backends, as a table that a person reads."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from xpmlp.backend import DTypeName
+from xpmlp.config import Config
+from xpmlp.errors import VerificationError
+from xpmlp.verify import REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
+
+FOOTNOTE = (
+    "In parentheses: not judged, since in float32 rounding decides on which side of zero some relu units are; "
+    "see docs/parity.md."
+)
+
+
+def run(
+    config: Config,
+    out: Path,
+    *,
+    backends: str,
+    steps: int,
+    dtype: DTypeName | None,
+    reference: bool,
+    quiet: bool,
+) -> int:
+    """Verify, print the tables, and write the files.
+
+    Returns
+    -------
+    exit_status : int
+        0.
+
+    Raises
+    ------
+    VerificationError
+        If something differs, after everything is printed and written.
+    """
+    targets = parse_targets(backends)
+    console = Console(file=sys.stdout, quiet=quiet, width=None if sys.stdout.isatty() else 120, highlight=False)
+    with console.status("") as status:
+        result = verify(config, targets, steps=steps, dtype=dtype, reference=reference, tell=status.update)
+    for part in report(result):
+        console.print(part)
+    for path in write_files(result, out):
+        console.print(f"{path}", markup=False, soft_wrap=True)
+    if result.failure is not None:
+        raise VerificationError(result.failure)
+    console.print("Verified: every difference that is judged is within what is allowed.")
+    return 0
+
+
+def report(result: Verification) -> Iterator[Table | Text]:
+    """What is printed: the trial, a table for each dtype, and what does not fit into one."""
+    trial = result.trial
+    sizes = [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)]
+    kinds = dict.fromkeys(trial.network.hidden)
+    yield Text(
+        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss])}, "
+        f"{trial.config.train.optimizer}, {trial.steps} steps of {trial.batch_size} examples of {trial.dataset.name}"
+    )
+    worst = max(max(pair) for pair in result.finite_differences)
+    yield Text(f"the reference against finite differences of its loss: {worst:.1e}")
+    for label, _, reason in result.unsupported:
+        yield Text(f"{label} is verified in float32 only: {reason}")
+    for dtype in dict.fromkeys(one.dtype for one in result.participants):
+        yield _table(result, dtype)
+    if any(one.tolerance is None for one in result.differences):
+        yield Text(FOOTNOTE, style="dim")
+
+
+def _table(result: Verification, dtype: DTypeName) -> Table:
+    """Rows by step and quantity in the order of computation, a column for each backend."""
+    participants = [one for one in result.participants if one.dtype == dtype]
+    differences = [one for one in result.differences if one.dtype == dtype]
+    labels = [one.label for one in participants]
+    table = Table(title=f"\n{dtype}: relative differences, max|a - b| / max|b|", title_justify="left", box=None)
+    table.add_column("", no_wrap=True)
+    for label in (*labels, "allowed"):
+        table.add_column(label, justify="right", no_wrap=True)
+    bases = dict.fromkeys(one.base for one in differences)
+    steps = dict.fromkeys(one.step for one in differences)
+    for base in bases:
+        among = [one for one in differences if one.base == base]
+        for step in steps:
+            section = [one for one in among if one.step == step]
+            if base == REFERENCE and len(bases) > 1 and step > 1:
+                _add_row(table, f"step {step} from the reference, the largest", labels, section)
+                continue
+            table.add_row(Text(f"step {step} from {'the reference' if base == REFERENCE else base}", style="bold"))
+            for row in dict.fromkeys(one.quantity.row for one in section):
+                _add_row(table, f"  {row}", labels, [one for one in section if one.quantity.row == row])
+    table.add_row(Text("besides", style="bold"))
+    table.add_row("  products are in", *map(_products, participants))
+    table.add_row("  two runs, equal bits", *("yes" if one.repeatable else "no" for one in participants))
+    return table
+
+
+def _add_row(table: Table, name: str, labels: Sequence[str], differences: Sequence[Difference]) -> None:
+    cells = [_cell([one for one in differences if one.backend == label]) for label in labels]
+    allowed = {one.tolerance for one in differences if one.tolerance is not None}
+    table.add_row(name, *cells, f"{min(allowed):.1e}" if allowed else "-")
+
+
+def _cell(differences: Sequence[Difference]) -> Text:
+    """The largest difference; red with a mark where one is too large, in parentheses where none is judged."""
+    if not differences:
+        return Text("-", style="dim")
+    value = max((one.value for one in differences), key=lambda value: (math.isnan(value), value))
+    if not all(one.passed for one in differences):
+        return Text(f"✗ {value:.1e}", style="bold red")
+    shown = f"{value:.1e}" if value else "0"
+    if all(one.tolerance is None for one in differences):
+        return Text(f"({shown})", style="dim")
+    return Text(shown, style="green")
+
+
+def _products(participant: Participant) -> str:
+    allowed = "TF32 allowed" if participant.tf32 else participant.dtype
+    return allowed if participant.full_products else f"less: {participant.product_error:.0e}"

@@ -1,0 +1,113 @@
+"""``verify.json``, all figures; and ``verify.png``, the differences by step."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from xpmlp._files import write_text
+from xpmlp._version import __version__
+from xpmlp.backend import DTypeName
+from xpmlp.plots import ParityCurve, draw_parity
+from xpmlp.training.run_folder import explained
+from xpmlp.verify.quantities import Quantity
+from xpmlp.verify.run import Verification
+from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
+from xpmlp.verify.trial import Trial
+
+
+def write_files(result: Verification, folder: Path) -> list[Path]:
+    """Write ``verify.json`` and, unless the config wants no plots or there is nothing to draw, ``verify.png``.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    RunFolderError
+        If the folder cannot be made or written to.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        numbers = folder / "verify.json"
+        write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
+        if not (result.curves and result.trial.config.output.plots):
+            return [numbers]
+        return [numbers, _draw(result, folder / "verify.png")]
+
+
+def to_json(result: Verification) -> dict[str, Any]:
+    """All figures, as JSON's types."""
+    trial = result.trial
+    return {
+        "passed": result.failure is None,
+        "failure": result.failure,
+        "config": trial.config.name,
+        "layer_sizes": [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)],
+        "activations": list(trial.network.hidden),
+        "loss": trial.network.loss,
+        "optimizer": trial.config.train.optimizer,
+        "batch_size": trial.batch_size,
+        "steps": trial.steps,
+        "data": {"name": trial.dataset.name, "sha256": trial.dataset.hashes},
+        "versions": {"xpmlp": __version__, "python": platform.python_version()},
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "tolerances": {
+            "finite_differences": FINITE_DIFFERENCES,
+            **{dtype: allowed._asdict() for dtype, allowed in TOLERANCES.items()},
+        },
+        "finite_differences": [
+            {"layer": layer, "weights": weights, "biases": biases}
+            for layer, (weights, biases) in enumerate(result.finite_differences, start=1)
+        ],
+        "backends": [asdict(one) | {"full_products": one.full_products} for one in result.participants],
+        "unsupported": [
+            {"label": label, "dtype": dtype, "reason": reason} for label, dtype, reason in result.unsupported
+        ],
+        "differences": [
+            one._asdict() | {"quantity": str(one.quantity), "passed": one.passed} for one in result.differences
+        ],
+        "curves": [asdict(curve) for curve in result.curves],
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity and no NaN: such figures become text."""
+    match value:
+        case dict():
+            return {key: _finite(one) for key, one in value.items()}
+        case list():
+            return [_finite(one) for one in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def _draw(result: Verification, path: Path) -> Path:
+    trial = result.trial
+    steps = range(1, trial.steps + 1)
+    panels: dict[str, list[ParityCurve]] = defaultdict(list)
+    for curve in result.curves:
+        panels["loss"].append(ParityCurve(curve.label, curve.dtype, steps, curve.loss))
+        panels["weights"].append(
+            ParityCurve(curve.label, curve.dtype, list(curve.weights), list(curve.weights.values()))
+        )
+    judged = {one.dtype for one in result.differences if one.step == trial.steps and one.tolerance is not None}
+    limits = {panel: [_limit(trial, dtype, panel) for dtype in sorted(judged)] for panel in panels}
+    sizes = "-".join(map(str, to_json(result)["layer_sizes"]))
+    heading = f"{trial.config.name}: {sizes}, {trial.config.train.optimizer}, batches of {trial.batch_size}"
+    return draw_parity(path, panels, limits, heading, result.curves[0].base)
+
+
+def _limit(trial: Trial, dtype: DTypeName, panel: str) -> ParityCurve:
+    steps = range(1, trial.steps + 1)
+    allowed = [tolerance(dtype, trial.config.train.optimizer, Quantity(panel), step) for step in steps]
+    return ParityCurve("", dtype, steps, allowed)

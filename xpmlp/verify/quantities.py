@@ -1,0 +1,99 @@
+"""The quantities of a training step, in the order in which they are computed, and how far two of them are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+HostArray: TypeAlias = npt.NDArray[Any]
+HostLayer: TypeAlias = tuple[HostArray, HostArray]
+"""Weights (n_in, n_out) and biases (1, n_out) on the host, or the gradients by them."""
+
+
+class Quantity(NamedTuple):
+    """One array of a training step.
+
+    Attributes
+    ----------
+    kind : str
+        activations, logits, loss, deltas, gradients or weights.
+    layer : int or None
+        From 1.
+    part : str or None
+        Of gradients and weights: weights or biases.
+    """
+
+    kind: str
+    layer: int | None = None
+    part: str | None = None
+
+    @property
+    def row(self) -> str:
+        """Its row in the table: a layer's weights and biases share one."""
+        return self.kind if self.layer is None else f"{self.kind}, layer {self.layer}"
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        what = {"gradients": f"gradient by the {self.part}", "weights": self.part}.get(self.kind, self.kind)
+        return f"{what}" if self.layer is None else f"{what} of layer {self.layer}"
+
+
+Snapshot: TypeAlias = dict[Quantity, HostArray]
+"""All quantities of one step, in the order of computation."""
+
+
+def snapshot(
+    activations: Sequence[HostArray],
+    logits: HostArray,
+    loss: HostArray,
+    deltas: Sequence[HostArray],
+    gradients: Sequence[HostLayer],
+    parameters: Sequence[HostLayer],
+) -> Snapshot:
+    """Name the arrays of a step.
+
+    Parameters
+    ----------
+    activations : list of (batch, width)
+        Of the hidden layers.
+    logits : (batch, n_out)
+    loss : (batch,)
+        Of each example.
+    deltas : list of (batch, n_out), from input to output
+    gradients : list of (weights, biases)
+        Of the mean loss.
+    parameters : list of (weights, biases)
+        After the step.
+    """
+    forward = {Quantity("activations", layer): array for layer, array in enumerate(activations, start=1)}
+    backward = {Quantity("deltas", layer): array for layer, array in enumerate(deltas, start=1)}
+    return {
+        **forward,
+        Quantity("logits"): logits,
+        Quantity("loss"): loss,
+        **dict(reversed(backward.items())),
+        **_by_layer("gradients", gradients),
+        **_by_layer("weights", parameters),
+    }
+
+
+def _by_layer(kind: str, layers: Sequence[HostLayer]) -> Snapshot:
+    return {
+        Quantity(kind, number, part): array
+        for number, layer in enumerate(layers, start=1)
+        for part, array in zip(("weights", "biases"), layer, strict=True)
+    }
+
+
+def relative_difference(actual: HostArray, expected: HostArray) -> float:
+    """``max|actual - expected| / max|expected|``; the numerator alone where ``expected`` is all zero.
+
+    NaN where one of the arrays holds one.
+    """
+    expected = np.asarray(expected, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        difference = np.max(np.abs(actual - expected))
+        return float(difference / (np.max(np.abs(expected)) or 1.0))

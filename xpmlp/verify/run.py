@@ -1,0 +1,250 @@
+"""`verify`: one trial on every backend, compared with the reference and with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xpmlp.backend import Backend, DTypeName
+from xpmlp.config import Config
+from xpmlp.data import Dataset
+from xpmlp.errors import BackendError, ConfigError, DivergenceError
+from xpmlp.training.problem import Problem
+from xpmlp.training.trainer import load_data
+from xpmlp.verify.comparison import REFERENCE, Difference, compare, first_failure
+from xpmlp.verify.quantities import relative_difference
+from xpmlp.verify.recording import Recording, record, record_reference
+from xpmlp.verify.reference import finite_difference_errors
+from xpmlp.verify.targets import Target
+from xpmlp.verify.tolerances import FINITE_DIFFERENCES, PRODUCTS
+from xpmlp.verify.trial import Trial, make_trial
+
+DTYPES: tuple[DTypeName, ...] = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A backend in one dtype, and what was found besides its differences.
+
+    Attributes
+    ----------
+    label : str
+        As the user wrote it.
+    dtype : "float32" or "float64"
+    name, version, device : str
+    tf32 : bool
+        Whether the config lets a GPU round float32 products to TF32.
+    product_error : float
+        The relative error of a matrix product, as measured.
+    repeatable : bool
+        Whether two runs gave the same bits.
+    """
+
+    label: str
+    dtype: DTypeName
+    name: str
+    version: str
+    device: str
+    tf32: bool
+    product_error: float
+    repeatable: bool
+
+    @property
+    def full_products(self) -> bool:
+        """Whether matrix products are as precise as the dtype, and not in TF32 or the like."""
+        return self.product_error <= PRODUCTS[self.dtype]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A backend's differences from its base by step.
+
+    Attributes
+    ----------
+    label, base : str
+    dtype : "float32" or "float64"
+    loss : list of float
+        For each step, the largest of its batch.
+    weights : dict of float
+        After so many steps, the largest of all layers.
+    """
+
+    label: str
+    base: str
+    dtype: DTypeName
+    loss: list[float]
+    weights: dict[int, float]
+
+
+@dataclass
+class Verification:
+    """What was found.
+
+    Attributes
+    ----------
+    trial : Trial
+    finite_differences : list of (weights, biases)
+        The error of the reference's gradients for each layer.
+    participants : list of Participant
+    unsupported : list of (label, dtype, reason)
+        Dtypes that a backend or its device does not have.
+    differences : list of Difference
+    curves : list of Curve
+    """
+
+    trial: Trial
+    finite_differences: list[tuple[float, float]]
+    participants: list[Participant] = field(default_factory=list)
+    unsupported: list[tuple[str, DTypeName, str]] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
+
+    @property
+    def failure(self) -> str | None:
+        """A sentence on the first thing that is wrong, or ``None``."""
+        for layer, (weights, biases) in enumerate(self.finite_differences, start=1):
+            error = max(weights, biases)
+            if not error <= FINITE_DIFFERENCES:
+                return (
+                    f"the reference's gradients of layer {layer} differ from finite differences of its loss by "
+                    f"{error:.1e} where {FINITE_DIFFERENCES:.1e} is allowed: the reference itself is wrong."
+                )
+        return first_failure(self.differences)
+
+
+def verify(
+    config: Config,
+    targets: Sequence[Target],
+    *,
+    steps: int = 100,
+    dtype: DTypeName | None = None,
+    reference: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Verification:
+    """Train a few steps on every backend from the same weights and batches, and compare.
+
+    Parameters
+    ----------
+    config : Config
+        What to train; its ``[backend]`` gives what ``targets`` do not say.
+    targets : sequence of Target
+        From `parse_targets`; the others are compared with the first.
+    steps : int
+    dtype : "float32" or "float64", optional
+        Both where not given.
+    reference : bool
+        Compare with the reference at every step that is shown, and not with the first backend.
+    tell : (line) -> None
+        Hears what is being done.
+
+    Returns
+    -------
+    verification : Verification
+
+    Raises
+    ------
+    ConfigError
+        If the config has a grid of runs, or there are no steps.
+    BackendError
+        If a backend, its device or the one dtype that was asked for cannot be had.
+    DataError
+        If the data set cannot be read.
+    DivergenceError
+        If there is nothing finite to compare.
+    """
+    if steps < 1:
+        raise ConfigError(f"{steps} steps cannot be compared: train at least 1.")
+    if config.grid.is_grid:
+        raise ConfigError("the config has a [grid] of several runs: verify takes a config of one.")
+    backends, unsupported = _resolve(config, targets, dtype)
+    dataset = load_data(config)
+    trial = make_trial(Problem(config, dataset, next(iter(backends.values()))), steps)
+    tell(f"the reference, {steps} steps")
+    expected = _reference(trial)
+    errors = finite_difference_errors(trial.reference_network, trial.start, trial.reference_batch(1))
+    result = Verification(trial, errors, unsupported=unsupported)
+    bases: dict[DTypeName, tuple[str, Recording]] = dict.fromkeys(DTYPES, (REFERENCE, expected)) if reference else {}
+    for (target, kind), backend in backends.items():
+        tell(f"{target.label}, {kind}")
+        recording = _take_part(result, dataset, target, backend)
+        result.differences += compare(trial, kind, target.label, recording, REFERENCE, expected)
+        label, base = bases.setdefault(kind, (target.label, recording))
+        if base is not recording:
+            if label != REFERENCE:
+                result.differences += compare(trial, kind, target.label, recording, label, base)
+            result.curves.append(_curve(target.label, kind, recording, label, base))
+    return result
+
+
+def _resolve(
+    config: Config, targets: Sequence[Target], dtype: DTypeName | None
+) -> tuple[dict[tuple[Target, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
+    """Every backend in every dtype, float64 first, and what a device does not have."""
+    found: dict[tuple[Target, DTypeName], Backend] = {}
+    unsupported: list[tuple[str, DTypeName, str]] = []
+    for target in targets:
+        if dtype is not None:
+            found[target, dtype] = target.resolve(config.backend, dtype)
+            continue
+        found[target, "float32"] = target.resolve(config.backend, "float32")
+        try:
+            found[target, "float64"] = target.resolve(config.backend, "float64")
+        except BackendError as error:  # it has float32: what it lacks is the dtype
+            unsupported.append((target.label, "float64", str(error)))
+    ordered = sorted(found.items(), key=lambda item: DTYPES.index(item[0][1]))
+    return dict(ordered), unsupported
+
+
+def _reference(trial: Trial) -> Recording:
+    with np.errstate(over="ignore", invalid="ignore"):
+        recording = record_reference(trial)
+    if not np.isfinite(recording.loss).all():
+        step = int(np.argmin(np.isfinite(recording.loss).all(axis=1))) + 1
+        raise DivergenceError(
+            f"the loss stops being finite at step {step}, so that there is nothing to compare: take fewer --steps, "
+            f"or a lower train.learning_rate (it is {trial.config.train.learning_rate:g})."
+        )
+    return recording
+
+
+def _take_part(result: Verification, dataset: Dataset, target: Target, backend: Backend) -> Recording:
+    """Do the trial twice, and note what is not a difference."""
+    problem = Problem(result.trial.config, dataset, backend)
+    recording = record(problem, result.trial)
+    repeatable = recording.same_bits(record(problem, result.trial))
+    result.participants.append(
+        Participant(
+            target.label,
+            backend.dtype_name,
+            backend.name,
+            backend.version,
+            backend.device_name,
+            backend.tf32,
+            _product_error(backend),
+            repeatable,
+        )
+    )
+    return recording
+
+
+def _product_error(backend: Backend) -> float:
+    """The relative error of a product of two square matrices: TF32, which keeps 10 bits of 23, would show."""
+    left, right = np.random.default_rng(0).uniform(-1, 1, (2, 256, 256)).astype(np.float32).astype(np.float64)
+    with backend.session(256):
+        product = backend.asarray(left, backend.dtype) @ backend.asarray(right, backend.dtype)
+        return relative_difference(backend.to_numpy(product), left @ right)
+
+
+def _curve(label: str, dtype: DTypeName, recording: Recording, base: str, other: Recording) -> Curve:
+    weights = {
+        step: max(
+            relative_difference(leaf, expected)
+            for layer, wanted in zip(layers, other.parameters[step], strict=True)
+            for leaf, expected in zip(layer, wanted, strict=True)
+        )
+        for step, layers in recording.parameters.items()
+    }
+    loss = [relative_difference(one, wanted) for one, wanted in zip(recording.loss, other.loss, strict=True)]
+    return Curve(label, base, dtype, loss, weights)

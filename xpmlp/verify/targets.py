@@ -1,0 +1,65 @@
+"""What ``--backends`` names: array libraries, each perhaps with a device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xpmlp.backend import NAMES, Backend, DTypeName
+from xpmlp.config import BackendConfig
+from xpmlp.errors import BackendError, ConfigError
+from xpmlp.training.trainer import resolve_configured
+
+
+class Target(NamedTuple):
+    """A backend to verify.
+
+    Attributes
+    ----------
+    name : str
+        One of ``xpmlp.backend.NAMES``.
+    device : str or None
+        As its library names it, or its default.
+    """
+
+    name: str
+    device: str | None
+
+    @property
+    def label(self) -> str:
+        """As the user wrote it: ``strict`` or ``strict:device1``."""
+        return self.name if self.device is None else f"{self.name}:{self.device}"
+
+    def resolve(self, settings: BackendConfig, dtype: DTypeName) -> Backend:
+        """The backend, with a config's other settings.
+
+        Raises
+        ------
+        BackendError
+            If the library, the device or the dtype cannot be had here.
+        """
+        changes = {"name": self.name, "device": self.device, "dtype": dtype}
+        return resolve_configured(settings.model_copy(update=changes)).backend
+
+
+def parse_targets(text: str) -> list[Target]:
+    """Take ``numpy,strict:device1,torch:cuda:0`` apart.
+
+    Raises
+    ------
+    BackendError
+        If there is no such backend.
+    ConfigError
+        If none is named, or one twice.
+    """
+    targets = []
+    for item in filter(None, map(str.strip, text.split(","))):
+        name, _, device = item.partition(":")
+        if name not in NAMES:
+            raise BackendError(f"--backends: there is no backend {name!r} to verify; there are {', '.join(NAMES)}.")
+        target = Target(name, device or None)
+        if target in targets:
+            raise ConfigError(f"--backends names {target.label} twice: name each backend and device once.")
+        targets.append(target)
+    if not targets:
+        raise ConfigError("--backends names none: give a list, as --backends numpy,torch,jax.")
+    return targets

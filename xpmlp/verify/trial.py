@@ -1,0 +1,132 @@
+"""What every backend is made to do: the first weights, the batches, and the steps at which it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp import nn
+from xpmlp._typing import Layer
+from xpmlp.backend import resolve
+from xpmlp.config import Config
+from xpmlp.data import Dataset
+from xpmlp.training.course import Course
+from xpmlp.training.objective import class_weights
+from xpmlp.training.problem import Problem
+from xpmlp.training.run import Run, RunSettings
+from xpmlp.training.step import Network, dropout_counters
+from xpmlp.verify.quantities import HostLayer
+from xpmlp.verify.reference import Batch, ReferenceNetwork
+
+BIAS = 0.1
+"""Standard deviation of the first biases: a bias that is forgotten must not hide behind a zero."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A few training steps, the same for all.
+
+    Attributes
+    ----------
+    config : Config
+    dataset : Dataset
+    network : Network
+    start : list of (weights, biases)
+        float64, but exact in float32, so that both dtypes begin with the same numbers.
+    rows : (steps, batch)
+        Which training examples each step takes.
+    weights : (n,), optional
+        How much each training example counts.
+    """
+
+    config: Config
+    dataset: Dataset
+    network: Network
+    start: list[HostLayer]
+    rows: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64] | None
+
+    @property
+    def steps(self) -> int:
+        """How many steps are trained."""
+        return len(self.rows)
+
+    @property
+    def batch_size(self) -> int:
+        """How many examples each step takes."""
+        return int(self.rows.shape[1])
+
+    @property
+    def shown(self) -> list[int]:
+        """The steps of which every quantity is compared, counted from 1."""
+        return sorted({1, min(10, self.steps), self.steps})
+
+    @cached_property
+    def points(self) -> list[int]:
+        """After which steps the weights are recorded: the first ten, about ten more, and around those shown."""
+        stride = max(10, -(-self.steps // 10))
+        curve = {*range(1, min(10, self.steps) + 1), *range(stride, self.steps, stride)}
+        return sorted(curve | {*self.shown} | {step - 1 for step in self.shown if step > 1})
+
+    @property
+    def reference_network(self) -> ReferenceNetwork:
+        """The network for `xpmlp.verify.reference`."""
+        return ReferenceNetwork(self.network.hidden, self.network.loss)
+
+    def reference_batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 1, for `xpmlp.verify.reference`: in float64, scaled.
+
+        Which units dropout drops is not for the reference to know: it is told.
+        """
+        part, rows = self.dataset.train, self.rows[step - 1]
+        x = part.features[rows].astype(np.float64) * self.network.input_scale
+        targets = part.targets[rows]
+        if self.network.loss != "cross_entropy":
+            targets = targets.reshape(self.batch_size, -1).astype(np.float64)
+        weights = None if self.weights is None else self.weights[rows].astype(np.float64)
+        return Batch(x, targets, weights, self._masks(step - 1))
+
+    def _masks(self, number: int) -> list[npt.NDArray[np.float64]]:
+        host = resolve("numpy", None, "float64").backend
+        layers = [Layer(*layer) for layer in self.start]
+        counters = dropout_counters(self.network, host, layers, [self.config.train.seed], self.batch_size)
+        if counters is None:
+            return []
+        step = np.asarray([number], dtype=np.int32)
+        masks = nn.dropout_masks(host.ops, self.network.dropout, counters, step, np.float64)
+        return [np.ones(()) if mask is None else mask.factors for mask in masks]
+
+
+def make_trial(problem: Problem, steps: int) -> Trial:
+    """The trial of a config: its batches, epoch after epoch without their tails, and its weights.
+
+    Parameters
+    ----------
+    problem : Problem
+        On any backend.
+    steps : int
+    """
+    seed = problem.config.train.seed
+    rng = np.random.default_rng(seed)
+    start = [
+        (_exact_in_float32(weights), _exact_in_float32(BIAS * rng.standard_normal(biases.shape)))
+        for weights, biases in problem.initial_parameters(seed)
+    ]
+    weights = class_weights(problem.config, problem.dataset)
+    return Trial(problem.config, problem.dataset, problem.network, start, _batches(problem, steps), weights)
+
+
+def _exact_in_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _batches(problem: Problem, steps: int) -> npt.NDArray[np.int64]:
+    course, run = Course(problem), Run(RunSettings.of(problem.config.train))
+    batch = min(problem.config.train.batch_size, problem.n_examples)
+    in_epoch = problem.n_examples // batch
+    epochs = range(1, -(-steps // in_epoch) + 1)
+    orders = [course.order(run, epoch)[: in_epoch * batch].reshape(in_epoch, batch) for epoch in epochs]
+    return np.concatenate(orders)[:steps]
