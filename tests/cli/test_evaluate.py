@@ -117,6 +117,6 @@ def test_other_backends_mistakes(xpmlp: Run, digits_run: Path) -> None:
 
 
 def test_the_folder_is_only_read(xpmlp: Run, damaged: Path) -> None:
-    before = {path: path.read_bytes() for path in damaged.iterdir()}
+    before = {path: path.read_bytes() for path in damaged.rglob("*") if path.is_file()}
     assert xpmlp("evaluate", damaged).status == 0
-    assert {path: path.read_bytes() for path in damaged.iterdir()} == before
+    assert {path: path.read_bytes() for path in damaged.rglob("*") if path.is_file()} == before

@@ -68,11 +68,14 @@ def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None
     epochs, steps = facts["epochs"], facts["steps"]
     assert 1 <= epochs < 100_000
     last, where = out.splitlines()[-2:]
-    assert last == f"interrupted after {epochs} whole epochs and {steps:,} steps; what there is is kept"
+    assert last == (
+        f"interrupted after {epochs} whole epochs and {steps:,} steps; what there is is kept: "
+        f"go on with `xpmlp resume {folder}`"
+    )
     assert where == f"run folder: {folder}"
     assert len((folder / "epochs.csv").read_text().splitlines()) == 1 + epochs
     assert np.load(folder / "batch_losses.npy").shape == (steps,)
-    assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in folder.rglob(".*")] == [".lock"]
     assert xpmlp("evaluate", folder).out.startswith("validation: loss ")
 
 
@@ -105,9 +108,9 @@ def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
 
 
 def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twice Ctrl-C in the middle of a training: no traceback, and no file."""
+    """Twice Ctrl-C in the middle of a training: no traceback, and nothing but the config."""
 
-    def twice(*arguments: object) -> None:
+    def twice(*arguments: object, **more: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -115,4 +118,4 @@ def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, mon
     outcome = xpmlp("train", QUICKSTART, *ENDLESS, "--out", tmp_path / "run")
     assert outcome.status == 130
     assert "Traceback" not in outcome.err
-    assert list((tmp_path / "run").iterdir()) == []
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", ".lock"}

@@ -20,6 +20,7 @@ from xpmlp.errors import DivergenceError
 from xpmlp.training import Result
 
 NUMBERS = {"config.toml", "run.json", "epochs.csv", "batch_losses.npy", "weights.safetensors"}
+BESIDE = {"checkpoints", ".lock"}
 PLOTS = {"loss.png", "loss.svg", "epochs.png"}
 
 
@@ -46,11 +47,11 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 def test_holds_these_files_and_nothing_else(folder: Path, tmp_path: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == NUMBERS | PLOTS
+    assert {path.name for path in folder.iterdir()} == NUMBERS | PLOTS | BESIDE
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "loss.svg").read_text(encoding="utf-8")
-    xpmlp.train(digits_config(), tmp_path / "no plots")
-    assert {path.name for path in (tmp_path / "no plots").iterdir()} == NUMBERS
+    xpmlp.train(digits_config({"output.checkpoint_every": "none"}), tmp_path / "few")
+    assert {path.name for path in (tmp_path / "few").iterdir()} == NUMBERS | {".lock"}
 
 
 def test_config_loads_again_as_it_was(folder: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_diverged_run_is_written_whole(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert str(folder / "weights.safetensors") in str(error.value)
     assert "train.learning_rate (it was 1e+20)" in str(error.value)
-    assert {path.name for path in folder.iterdir()} == NUMBERS | PLOTS
+    assert {path.name for path in folder.iterdir()} == NUMBERS | PLOTS | BESIDE
     facts = facts_of(folder)
     at = facts["diverged_at"]
     assert f"in epoch {at['epoch']}, at step {at['step']}" in str(error.value)

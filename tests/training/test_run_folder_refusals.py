@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import xpmlp
-from tests.digits import digits_config
+from tests.digits import STEPS, digits_config
 from xpmlp.errors import DataError, RunFolderError
 
 
@@ -27,7 +27,9 @@ def refused(folder: Path, *parts: str, **options: Any) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """All files in a folder and below it but the lock."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
@@ -84,10 +86,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return contents(folder)
 
 
-@pytest.mark.parametrize("full_at", range(8))
-def test_a_full_disk_at_each_write(
+WRITES = (
+    "config.toml",
+    "checkpoints/losses-0.f64",
+    f"checkpoints/step-{2 * STEPS:012d}.safetensors",
+    *("config.toml", "epochs.csv", "batch_losses.npy", "weights.safetensors", "run.json"),
+    *("loss.png", "loss.svg", "epochs.png"),
+)
+"""The files of a short training in the order in which they are written; the config again at the end."""
+
+TIMED = {WRITES[2], "run.json"}
+"""Files that say how long it took."""
+
+
+@pytest.mark.parametrize("full_at", range(len(WRITES) + 1))
+def test_a_full_disk_at_each_write_and_then_room_again(
     full_at: int, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What is there is whole, nothing is lost that was written, and the training can go on."""
     writes = 0
 
     def full(descriptor: int) -> None:
@@ -98,13 +114,23 @@ def test_a_full_disk_at_each_write(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         writes += 1
 
+    changes, folder = {"output.plots": True}, tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        refused(tmp_path / "run", "cannot be written", os.strerror(errno.ENOSPC), config={"output.plots": True})
-    written = contents(tmp_path / "run")
-    assert len(written) == full_at, "whole files and no temporary ones"
-    for name in set(written) - {"run.json"}:
+        if full_at == len(WRITES):
+            xpmlp.train(digits_config(changes), folder)
+        else:
+            refused(folder, "cannot be written", os.strerror(errno.ENOSPC), config=changes)
+    written = contents(folder)
+    assert set(WRITES[:full_at]) <= set(written) <= set(WRITES[: full_at + 1])
+    for name in set(WRITES[:full_at]) - TIMED:
         assert written[name] == whole[name]
+
+    xpmlp.train(digits_config(changes), folder, resume=True)
+    resumed = contents(folder)
+    assert set(resumed) == set(whole)
+    for name in set(whole) - TIMED:
+        assert resumed[name] == whole[name]
 
 
 def test_missing_data_leave_no_folder(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ BackendName = Annotated[
 RunNumber = Annotated[
     str | None, typer.Option("--run", metavar="K", help="Which run of a grid: its number, or `best`.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Resume even with another config or other data than before.")]
 DeviceName = Annotated[
     str | None, typer.Option("--device", metavar="NAME", help="As the library names it: cpu, cuda:0, mps ...")
 ]
@@ -70,23 +71,45 @@ def train(
         Path | None, typer.Option("--out", metavar="DIR", help="The run folder [default: runs/<config name>].")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training in the folder, if one was begun there.")
+    ] = False,
+    force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Train the network that CONFIG describes, or all runs of its [grid], and write a run folder.
 
     The folder has the curves, all numbers and the weights.
 
-    Ctrl-C finishes the current stretch of steps, writes what there is and exits with status 130.
+    Ctrl-C finishes the current stretch of steps, writes what there is and exits with status 130; SIGTERM likewise
+    with 143. `--resume` goes on from there, or from the last checkpoint of a training that was killed.
 
     Examples: `xpmlp train configs/quickstart.toml`, `xpmlp train configs/mnist.toml --backend torch --set
     train.epochs=1`.
     """
     loaded = _load(config, overrides, backend, device)
-    if loaded.grid.is_grid:
-        from xpmlp.cli.grid import run
-    else:
-        from xpmlp.cli.train import run
-    raise typer.Exit(run(loaded, out or loaded.output.folder / loaded.name, overwrite=overwrite, quiet=quiet))
+    folder = out or loaded.output.folder / loaded.name
+    raise typer.Exit(_train(loaded, folder, overwrite=overwrite, resume=resume, force=force, quiet=quiet))
+
+
+@app.command()
+def resume(
+    run_dir: RunDir,
+    overrides: Overrides = None,
+    backend: BackendName = None,
+    device: DeviceName = None,
+    force: Force = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Go on with the training in RUN_DIR, as `xpmlp train --resume` with the config that it was begun with.
+
+    It ends with the same bits as if it had never been interrupted. A training that was finished goes on if it is
+    given more epochs.
+
+    Examples: `xpmlp resume runs/mnist`, `xpmlp resume runs/mnist --set train.epochs=20`.
+    """
+    loaded = _load(run_dir / "config.toml", overrides, backend, device).named(run_dir.resolve().name)
+    raise typer.Exit(_train(loaded, run_dir, overwrite=False, resume=True, force=force, quiet=quiet))
 
 
 @app.command()
@@ -190,41 +213,6 @@ def bench(
 
 
 @app.command()
-def verify(
-    config: ConfigFile,
-    backends: Annotated[
-        str,
-        typer.Option("--backends", metavar="NAMES", help="Which, as `numpy,torch,jax` or `numpy,torch:cuda:1`."),
-    ],
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="How many training steps.")] = 100,
-    dtype: Annotated[
-        Literal["float32", "float64"] | None, typer.Option("--dtype", help="One of the two [default: both].")
-    ] = None,
-    reference: Annotated[
-        bool, typer.Option("--reference", help="Compare with the float64 reference, not with the first backend.")
-    ] = False,
-    overrides: Overrides = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="For the files [default: runs/verify/<config name>].")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-) -> None:
-    """Prove that backends train CONFIG as the textbook says, and alike: from the same weights, on the same batches.
-
-    A step is held against an independent reference in float64, the reference against finite differences, and the
-    backends against the first. Writes verify.json and verify.png. What differs ends with exit status 1 and the name of
-    the first quantity that does.
-
-    Example: `xpmlp verify configs/mnist.toml --backends numpy,torch,jax`.
-    """
-    from xpmlp.cli.verify import run
-
-    loaded = _load(config, overrides, None, None)
-    folder = out or loaded.output.folder / "verify" / loaded.name
-    raise typer.Exit(run(loaded, folder, backends=backends, steps=steps, dtype=dtype, reference=reference, quiet=quiet))
-
-
-@app.command()
 def backends() -> None:
     """Say which array libraries can be used here, on which devices, or why not."""
     from xpmlp.backend import NAMES, probe
@@ -273,6 +261,15 @@ def data_fetch(
     from xpmlp.data import fetch
 
     typer.echo(fetch(name, quiet=quiet))
+
+
+def _train(config: Any, folder: Path, **how: bool) -> int:
+    """Train one run or a grid, and give the exit status."""
+    if config.grid.is_grid:
+        from xpmlp.cli.grid import run
+    else:
+        from xpmlp.cli.train import run
+    return run(config, folder, **how)
 
 
 def _yes_or_no(value: bool) -> str:

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from xpmlp.backend import Choice
 from xpmlp.cli.columns import aligned
-from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
+from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import describe
 from xpmlp.config import Config
 from xpmlp.data import Dataset
@@ -25,21 +25,20 @@ from xpmlp.training import Progress, Status
 from xpmlp.training.outcome import Outcome
 
 
-def run(config: Config, folder: Path, *, overwrite: bool, quiet: bool) -> int:
+def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, quiet: bool) -> int:
     """Train a grid, show how it goes, and print the summary.
 
     Returns
     -------
     exit_status : int
-        0, or 130 if it was interrupted.
+        0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    with stop_on_interrupt(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
+    with stop_on_signals(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
         result = train_grid(config, folder, overwrite=overwrite, reporter=reporter, should_stop=lambda: stop.requested)
     if not quiet:
         for line in summary(result, bold=sys.stdout.isatty()):
             print(line)
-    interrupted = stop.requested or any(one.status is Status.INTERRUPTED for one in result.runs)
-    return EXIT_STATUS if interrupted else 0
+    return stop.exit_status
 
 
 def summary(result: GridResult, *, bold: bool) -> Iterator[str]:
@@ -97,6 +96,9 @@ class _Shown(GridReporter):
         self.runs, self.total, self.started = runs, examples, time.perf_counter()
         self.task = self.bar.add_task("", total=runs, speed=0.0)
         self.bar.start()
+
+    def note(self, text: str) -> None:
+        self._line(text)
 
     def segment(self, progress: Progress) -> None:
         self._advance(progress.examples)

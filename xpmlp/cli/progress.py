@@ -61,6 +61,9 @@ class _Lines(Reporter):
         for line in describe(choice, dataset, sizes):
             self.write(line)
 
+    def note(self, text: str) -> None:
+        self.write(text)
+
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         self.metric = metric
         self.epochs, self.started = epochs, time.perf_counter()

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
+from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.grid import Block
 from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
@@ -27,11 +27,11 @@ def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, qui
     Returns
     -------
     exit_status : int
-        0, or 130 if it was interrupted.
+        0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
     names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
     started = time.perf_counter()
-    with stop_on_interrupt(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
+    with stop_on_signals(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
         try:
             report = write_report(
                 folder,
@@ -44,7 +44,7 @@ def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, qui
         except Interrupted:
             if not quiet:
                 print(f"interrupted; the finished parts are kept in {folder}, and the same command goes on from there")
-            return EXIT_STATUS
+            return stop.exit_status
     if not quiet:
         for line in summary(report, time.perf_counter() - started):
             print(line)

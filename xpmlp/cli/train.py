@@ -6,34 +6,45 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from xpmlp.cli.interrupt import EXIT_STATUS, stop_on_interrupt
+from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import reporter_for
 from xpmlp.config import Config
 from xpmlp.nn import metric_names
 from xpmlp.training import Result, Status, train
 
 
-def run(config: Config, folder: Path, *, overwrite: bool, quiet: bool) -> int:
+def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, quiet: bool) -> int:
     """Train, show how it goes, and say where the results are.
 
     Returns
     -------
     exit_status : int
-        0, or 130 if it was interrupted.
+        0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    with stop_on_interrupt(quiet) as stop, reporter_for(sys.stdout, quiet=quiet) as reporter:
-        result = train(config, folder, overwrite=overwrite, reporter=reporter, should_stop=lambda: stop.requested)
+    with stop_on_signals(quiet) as stop, reporter_for(sys.stdout, quiet=quiet) as reporter:
+        result = train(
+            config,
+            folder,
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            reporter=reporter,
+            should_stop=lambda: stop.requested,
+        )
     if not quiet:
         for line in summary(result, config.output.plots):
             print(line)
-    return EXIT_STATUS if result.run.status is Status.INTERRUPTED else 0
+    return stop.exit_status if result.run.status is Status.INTERRUPTED else 0
 
 
 def summary(result: Result, plots: bool) -> Iterator[str]:
     """The last lines: how it ended, the score on the test set, and where the results are."""
     run = result.run
     if run.status is Status.INTERRUPTED:
-        yield f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; what there is is kept"
+        yield (
+            f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; what there is is kept: "
+            f"go on with `xpmlp resume {result.run_dir}`"
+        )
     if run.status is Status.STOPPED_EARLY:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
     if run.test is not None:

@@ -41,6 +41,12 @@ class Config(Section):
         """The stem of the file that the config was loaded from, or "run"; no part of the TOML or of equality."""
         return self._name
 
+    def named(self, name: str) -> Config:
+        """The same under another name."""
+        copy = self.model_copy()
+        copy._name = name
+        return copy
+
     def to_toml(self) -> str:
         """Every key with its value as TOML, "none" standing for None; loading it gives an equal Config."""
         tables = self.model_dump(mode="json")

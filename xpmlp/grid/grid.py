@@ -114,7 +114,8 @@ def train_grid(
         run_folder.prepare(folder, config.output, overwrite=overwrite)
     dataset = load_data(config, quiet=reporter.quiet)
     if folder is not None:
-        _claim(folder, overwrite=overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        _claim(folder, config, overwrite=overwrite)
     members = members_of(config)
     blocks = blocks_of(members, _width(config, dataset, choice.backend))
     workers = min(_workers(config, choice.backend), len(blocks))
@@ -177,13 +178,10 @@ def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int,
     run_folder.draw(folder, config.output)
 
 
-def _claim(folder: Path, *, overwrite: bool) -> None:
+def _claim(folder: Path, config: Config, *, overwrite: bool) -> None:
     """Make the folder ready, without the files of a grid that is to be replaced."""
-    run_folder.claim(folder, overwrite=overwrite)
+    run_folder.begin(folder, config, overwrite=overwrite, resume=False)
     with run_folder.explained(folder):
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-        run_folder.remove_members(folder)
         (folder / run_folder.RUNS).mkdir(exist_ok=True)
 
 

@@ -48,6 +48,9 @@ class Reporter:
     def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
         """The backend was found and the data were read; ``sizes`` are the widths of the network's layers."""
 
+    def note(self, text: str) -> None:
+        """Something that one may want to know, in a sentence: from where a training goes on, or what was damaged."""
+
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         """A training of this many epochs, of this many steps each, begins; values will be of this metric."""
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from xpmlp._files import write_bytes, write_text
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.config import Config, OutputConfig, load_config
@@ -39,13 +41,21 @@ SUMMARY = "summary.csv"
 """What the folder of a grid holds besides."""
 
 
-def prepare(folder: Path, output: OutputConfig, *, overwrite: bool) -> None:
+CHECKPOINTS = "checkpoints"
+"""Where it holds what a training can go on from."""
+
+LOCK = ".lock"
+"""What a process holds while it trains into a folder.  The file stays; the lock goes with the process."""
+
+
+def prepare(folder: Path, output: OutputConfig, *, overwrite: bool, resume: bool = False) -> None:
     """Refuse what cannot be written, before any work is done for it; nothing is made yet.
 
     Raises
     ------
     RunFolderError
-        If the folder holds something and ``overwrite`` is not set, is no folder, or cannot be looked into.
+        If the folder holds something that is neither to be replaced nor a training to go on with, is no folder, or
+        cannot be looked into.
     BackendError
         If TensorBoard's files are asked for and their writer is not installed.
     """
@@ -53,38 +63,80 @@ def prepare(folder: Path, output: OutputConfig, *, overwrite: bool) -> None:
         from xpmlp.tensorboard import check_installed
 
         check_installed()
-    _check_free(folder, overwrite=overwrite)
+    if overwrite and resume:
+        raise RunFolderError(f"to overwrite {folder} and to resume what is in it exclude each other: choose one.")
+    _check_usable(folder, overwrite=overwrite, resume=resume)
 
 
-def _check_free(folder: Path, *, overwrite: bool) -> None:
+def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
     try:
         exists, is_folder = folder.exists(), folder.is_dir()
-        occupied = is_folder and any(folder.iterdir())
+        names = {path.name for path in folder.iterdir()} - {LOCK} if is_folder else set()
     except OSError as error:  # no permission to look, a name that is too long
         raise RunFolderError(f"the run folder {folder} cannot be used: {error.strerror}.") from error
     if exists and not is_folder:
         raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
-    if occupied and not overwrite:
+    if resume and names and "config.toml" not in names:
+        raise RunFolderError(f"{folder} holds no training to resume: it has no config.toml.")
+    if names and not overwrite and not resume:
         raise RunFolderError(
-            f"the run folder {folder} is not empty: choose another with --out, or replace it with --overwrite."
+            f"the run folder {folder} is not empty: choose another with --out, replace it with --overwrite, or go on "
+            "with what is in it with --resume."
         )
 
 
-def claim(folder: Path, *, overwrite: bool) -> None:
-    """Make a folder ready to be written to, once the data are there and before the training begins.
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a folder if it is missing, and keep every other process from training into it.
 
     Raises
     ------
     RunFolderError
-        As `prepare`, or if it cannot be made or written to.
+        If another process does, or the folder cannot be made or written to.
     """
-    _check_free(folder, overwrite=overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"the run folder {folder} cannot be made: {error.strerror}.") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RunFolderError(f"the run folder {folder} cannot be written to: choose another with --out.")
+    lock = FileLock(folder / LOCK)
+    with explained(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunFolderError(f"the run folder {folder} is in use: another process is training into it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
+    """Begin with a training in a folder that is locked: its config is there at once, so that it can be resumed.
+
+    Raises
+    ------
+    RunFolderError
+        As `prepare`, or if the folder cannot be written to.
+    """
+    _check_usable(folder, overwrite=overwrite, resume=resume)
+    with explained(folder):
+        for debris in folder.rglob(".*.part*"):  # of a process that was killed while it wrote
+            debris.unlink(missing_ok=True)
+        if not resume:
+            _remove_results(folder)
+            if (folder / CHECKPOINTS).is_dir():
+                shutil.rmtree(folder / CHECKPOINTS)
+        write_text(folder / "config.toml", config.to_toml())
+
+
+def _remove_results(folder: Path) -> None:
+    """Remove what an earlier training has left as its results; nothing else is touched."""
+    for name in (*FILES, SUMMARY):
+        if name != "config.toml":
+            (folder / name).unlink(missing_ok=True)
+    remove_members(folder)
 
 
 def write(folder: Path, outcome: Outcome) -> None:
@@ -96,11 +148,7 @@ def write(folder: Path, outcome: Outcome) -> None:
         If the disk is full or the folder cannot be written to.
     """
     with explained(folder):
-        # of what is overwritten: never a mixture of two
-        for name in (*FILES, SUMMARY):
-            if name != "config.toml":
-                (folder / name).unlink(missing_ok=True)
-        remove_members(folder)
+        _remove_results(folder)  # of the training before it was resumed: never a mixture of two
         write_text(folder / "config.toml", outcome.config.to_toml())
         write_text(folder / "epochs.csv", epochs_csv([outcome.run]))
         if (after := train_after_csv([outcome.run])) is not None:

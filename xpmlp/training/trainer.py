@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,16 +12,26 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config
 from xpmlp.data import Dataset, TargetKind, load
-from xpmlp.errors import ConfigError, DivergenceError
+from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.training import run_folder
+from xpmlp.training.checkpoints import Checkpoints
+from xpmlp.training.encoding import decode
 from xpmlp.training.history import History
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
+from xpmlp.training.resuming import (
+    Earlier,
+    as_before,
+    check_config,
+    check_data,
+    circumstances_of,
+    earlier_training,
+    notes_on_resuming,
+)
 from xpmlp.training.run import Run, RunSettings, Status
-
 
 _TARGETS: dict[str, TargetKind] = {"cross_entropy": "classes", "squared": "values", "poisson": "values"}
 """What a loss takes the targets for, where they do not say it themselves."""
@@ -56,6 +67,8 @@ def train(
     *,
     data: Dataset | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    force: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -73,6 +86,10 @@ def train(
         From `xpmlp.from_arrays`; the config then has ``data.name = "arrays"``.
     overwrite : bool
         Replace what a run has left in that folder.
+    resume : bool
+        Go on with the training in that folder from its newest checkpoint that is intact, or begin where there is none.
+    force : bool
+        Resume even if what has changed in the config or the data makes another training of it.
     reporter : Reporter, optional
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
@@ -91,7 +108,7 @@ def train(
     DataError
         If the data set cannot be read.
     RunFolderError
-        If the folder is in the way or cannot be written.
+        If the folder is in the way, in use, or cannot be written, or does not hold what is to be resumed.
     DivergenceError
         If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
     """
@@ -99,34 +116,61 @@ def train(
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
-    reporter = reporter or Reporter()
-    choice = resolve_configured(config.backend)
-    folder = None if out is None else Path(out)
-    if folder is not None:
-        run_folder.prepare(folder, config.output, overwrite=overwrite)
-    started = time.perf_counter()
-    dataset = load_data(config, quiet=reporter.quiet) if data is None else data
-    loading = time.perf_counter() - started
-    if folder is not None:
-        run_folder.claim(folder, overwrite=overwrite)
-    problem = Problem(config, dataset, choice.backend)
-    reporter.prepared(choice, dataset, problem.sizes)
-    with choice.backend.session(config.train.batch_size):
-        (run,), training = train_to_the_end(problem, [RunSettings.of(config.train)], reporter, should_stop)
+    reporter, folder, earlier = reporter or Reporter(), None if out is None else Path(out), None
+    with contextlib.ExitStack() as held:
         if folder is not None:
-            run_folder.write(folder, outcome_of(problem, run, Timing(loading, training)))
-        del problem  # with its data on the device, so that the end of the session can give the memory back
-    reporter.end()
-    if folder is not None:
-        run_folder.draw(folder, config.output)
+            run_folder.prepare(folder, config.output, overwrite=overwrite, resume=resume)
+            if resume:
+                held.enter_context(run_folder.locked(folder))
+                earlier = _earlier(folder, config, reporter, force=force)
+        choice = resolve_configured(config.backend if earlier is None else as_before(config.backend, earlier))
+        started = time.perf_counter()
+        dataset = load_data(config, quiet=reporter.quiet) if data is None else data
+        loading = time.perf_counter() - started
+        if earlier is not None:
+            check_data(earlier, dataset, force=force)
+            config = config.named(earlier.circumstances["name"])
+        if folder is not None:
+            if not resume:
+                held.enter_context(run_folder.locked(folder))
+            run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
+        problem = Problem(config, dataset, choice.backend)
+        reporter.prepared(choice, dataset, problem.sizes)
+        settings = [RunSettings.of(config.train)]
+        with choice.backend.session(config.train.batch_size):
+            checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
+            (run,), training = train_to_the_end(problem, settings, reporter, should_stop, checkpoints, earlier)
+            if folder is not None:
+                run_folder.write(folder, outcome_of(problem, run, Timing(loading, training)))
+            del problem  # with its data on the device, so that the end of the session can give the memory back
+        reporter.end()
+        if folder is not None:
+            run_folder.draw(folder, config.output)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder))
     parameters = [(layer.weights, layer.biases) for layer in run.parameters or []]
     return Result(parameters, History.of([run]), folder, run, choice.backend)
 
 
+def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:
+    """The training to resume, if it has written a checkpoint; it must not have had another config."""
+    earlier = earlier_training(folder / run_folder.CHECKPOINTS, reporter.note)
+    if earlier is not None:
+        check_config(earlier, config, force=force)
+    elif (folder / "run.json").exists():
+        raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
+    else:
+        reporter.note(f"there is no checkpoint in {folder} yet: training from the beginning")
+    return earlier
+
+
 def train_to_the_end(
-    problem: Problem, settings: Sequence[RunSettings], reporter: Reporter, should_stop: Callable[[], bool]
+    problem: Problem,
+    settings: Sequence[RunSettings],
+    reporter: Reporter,
+    should_stop: Callable[[], bool],
+    checkpoints: Path | None = None,
+    earlier: Earlier | None = None,
 ) -> tuple[list[Run], float]:
     """Train a block, and evaluate the test set where the config says so.
 
@@ -134,23 +178,39 @@ def train_to_the_end(
     ----------
     problem, settings, reporter, should_stop
         See `xpmlp.training.loop.train_block`; the backend's session is the caller's.
+    checkpoints : Path, optional
+        Where to write checkpoints, if the config wants any.
+    earlier : Earlier, optional
+        The training in that folder to go on with.
 
     Returns
     -------
     runs : list of Run
     seconds : float
-        Of the training, without the test.
+        Of the training, that of before included, without the test.
 
     Raises
     ------
     BackendError
         If memory runs out.
+    RunFolderError
+        If a checkpoint cannot be written, or the one to go on from does not fit.
     """
+    start, saver = None, None
+    if checkpoints is not None:
+        now = circumstances_of(problem.config, problem.dataset, problem.backend, len(settings))
+        if earlier is not None:
+            start = decode(earlier.checkpoint, problem)
+            for note in notes_on_resuming(earlier.circumstances, start, now, problem.steps_per_epoch):
+                reporter.note(note)
+        if problem.config.output.checkpoint_every is not None:
+            checkpoint = None if earlier is None else earlier.checkpoint
+            saver = Checkpoints(checkpoints, problem.config.output, len(settings), now, checkpoint)
     with memory_explained(problem.backend, footprint(problem).of(len(settings)), _thrift(problem, len(settings))):
         started = time.perf_counter()
-        runs = train_block(problem, settings, reporter, should_stop)
+        runs = train_block(problem, settings, reporter, should_stop, start=start, saver=saver)
         problem.backend.synchronize()
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started + (0.0 if start is None else start.seconds)
         if problem.config.data.split != "validation":
             for run in runs:
                 if run.status in (Status.FINISHED, Status.STOPPED_EARLY):

@@ -1,0 +1,224 @@
+"""Whether and how a training goes on from a checkpoint: what it was trained with, and what has changed since."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xpmlp._version import __version__
+from xpmlp.backend import Backend
+from xpmlp.checkpoint import Checkpoint, newest_checkpoint
+from xpmlp.config import BackendConfig, Config
+from xpmlp.data import Dataset
+from xpmlp.errors import RunFolderError
+from xpmlp.nn import Ops
+from xpmlp.training.snapshot import Snapshot
+
+HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.scheduler")
+"""What may change, besides ``[output]``.  The data's hashes tell whether those at another place are the same."""
+
+COMPUTING = ("backend.name", "backend.device", "backend.fused", "backend.threads", "backend.tf32")
+"""What may change, too, and is reported: the results will agree to rounding only."""
+
+Circumstances = dict[str, Any]
+
+
+class Earlier(NamedTuple):
+    """A training to go on with.
+
+    Attributes
+    ----------
+    checkpoint : Checkpoint
+    circumstances : dict
+        Those under which it was trained; see `circumstances_of`.
+    epochs : int
+        Whole epochs that are done.
+    """
+
+    checkpoint: Checkpoint
+    circumstances: Circumstances
+    epochs: int
+
+
+def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | None:
+    """The training that left the newest intact checkpoint in a folder; ``None`` where there is no checkpoint.
+
+    Parameters
+    ----------
+    folder : Path
+    tell : (str) -> None
+        Given a sentence about each checkpoint that is damaged.
+
+    Raises
+    ------
+    RunFolderError
+        If all are damaged, or it is not a training's.
+    """
+    checkpoint = newest_checkpoint(folder, tell)
+    if checkpoint is None:
+        return None
+    try:
+        circumstances, epoch = checkpoint.description["circumstances"], checkpoint.description["training"]["epoch"]
+        tables = [circumstances[name] for name in ("config", "data", "computing")]
+        if not all(isinstance(table, dict) for table in (*tables, *tables[0].values())):
+            raise TypeError("a table is missing")
+        return Earlier(checkpoint, circumstances | {"name": str(circumstances["name"])}, int(epoch) - 1)
+    except (LookupError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
+            "train again with --overwrite."
+        ) from error
+
+
+def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Circumstances:
+    """What a training's bits depend on, besides its state; of JSON's types.
+
+    Parameters
+    ----------
+    config : Config
+    dataset : Dataset
+    backend : Backend
+        Within its session.
+    width : int
+        How many runs are stacked in a block.
+    """
+    return {
+        "name": config.name,
+        "config": config.model_dump(mode="json"),
+        "data": dict(dataset.hashes),
+        "computing": {
+            "xpmlp": __version__,
+            "backend": backend.name,
+            "version": backend.version,
+            "device": backend.device_name,
+            "dtype": backend.dtype_name,
+            "threads": backend.threads_in_use(),
+            "fused operations": _fused_operations(backend.ops),
+            "TF32": backend.tf32,
+            "runs in a block": width,
+            "processor": _processor(),
+        },
+    }
+
+
+def check_config(earlier: Earlier, config: Config, *, force: bool) -> None:
+    """Refuse to go on with a config by which other results would have been reached; ``force`` refuses nothing.
+
+    Raises
+    ------
+    RunFolderError
+        With all that has changed, line by line.
+    """
+    refused = list(_refused_changes(earlier.circumstances["config"], config, earlier.epochs))
+    if refused and not force:
+        lines = "\n".join(f"  {line}" for line in refused)
+        raise RunFolderError(
+            f"the training to resume had another config:\n{lines}\n"
+            "Give it the old values, begin anew with --overwrite, or go on all the same with --force."
+        )
+
+
+def check_data(earlier: Earlier, dataset: Dataset, *, force: bool) -> None:
+    """Refuse to go on with other data; ``force`` refuses nothing.
+
+    Raises
+    ------
+    RunFolderError
+    """
+    before, now = earlier.circumstances["data"], dict(dataset.hashes)
+    changed = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+    if changed and not force:
+        raise RunFolderError(
+            f"the training to resume had other data: the content of {', '.join(sorted(changed))} has changed. Bring "
+            "the old data back, begin anew with --overwrite, or go on all the same with --force."
+        )
+
+
+def as_before(settings: BackendConfig, earlier: Earlier) -> BackendConfig:
+    """Backend settings with the number of threads of the training to resume, where the config leaves it open."""
+    computing = earlier.circumstances["computing"]
+    if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
+        return settings
+    return settings.model_copy(update={"threads": computing["threads"]})
+
+
+def differences(before: Circumstances, now: Circumstances) -> list[str]:
+    """Why the results will not be bitwise those of a training that was never interrupted; empty where they will."""
+    return [
+        f"{name} {_words(now['computing'][name])}, before {_words(before['computing'].get(name))}"
+        for name in now["computing"]
+        if now["computing"][name] != before["computing"].get(name)
+    ]
+
+
+def notes_on_resuming(before: Circumstances, snapshot: Snapshot, now: Circumstances, steps: int) -> Iterator[str]:
+    """What to tell a person: from where it goes on, and whether it will be bitwise what it would have been.
+
+    Parameters
+    ----------
+    before, now : dict
+        Of `circumstances_of`.
+    snapshot : Snapshot
+        From which it goes on.
+    steps : int
+        In an epoch.
+    """
+    epochs = now["config"]["train"]["epochs"]
+    if not snapshot.running or snapshot.epoch > epochs:
+        yield f"nothing is left to train: it has ended after {snapshot.steps:,} steps"
+    else:
+        done = snapshot.steps_under_way
+        where = f"with {done:,} of its {steps:,} steps done" if done else "at its beginning"
+        yield f"resuming after {snapshot.steps:,} steps, in epoch {snapshot.epoch} of {epochs}, {where}"
+    changed = differences(before, now)
+    if changed:
+        yield f"not bitwise what it would have been without the interruption: {'; '.join(changed)}"
+
+
+def _refused_changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
+    now = config.model_dump(mode="json")
+    for section, table in now.items():
+        for key, value in table.items():
+            name, old = f"{section}.{key}", before.get(section, {}).get(key, value)
+            if value == old or section == "output" or name in COMPUTING:
+                continue
+            why = _harm(name, config, epochs_done)
+            if why is not None:
+                yield f"{name} = {_words(value)}, before {_words(old)}{why}"
+
+
+def _harm(name: str, config: Config, epochs_done: int) -> str | None:
+    """Why a change of this key matters, where that is not plain; ``None`` if it does not matter."""
+    if name not in HARMLESS:
+        return ""
+    if name == "train.epochs" and config.train.schedule == "cosine":
+        return ' (train.schedule = "cosine" depends on it)'
+    if name == "train.epochs" and config.train.epochs < epochs_done:
+        return f" ({epochs_done} are done)"
+    return None
+
+
+def _fused_operations(ops: Ops) -> list[str]:
+    """The operations that are not the pure definitions."""
+    definitions = {
+        name: getattr(operation, "func", operation) for name, operation in ops._asdict().items() if name != "xp"
+    }
+    return [name for name, function in definitions.items() if function.__module__ != Ops.__module__]
+
+
+def _processor() -> str:
+    """The kind of CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
