@@ -213,6 +213,41 @@ def bench(
 
 
 @app.command()
+def verify(
+    config: ConfigFile,
+    backends: Annotated[
+        str,
+        typer.Option("--backends", metavar="NAMES", help="Which, as `numpy,torch,jax` or `numpy,torch:cuda:1`."),
+    ],
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="How many training steps.")] = 100,
+    dtype: Annotated[
+        Literal["float32", "float64"] | None, typer.Option("--dtype", help="One of the two [default: both].")
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Compare with the float64 reference, not with the first backend.")
+    ] = False,
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="For the files [default: runs/verify/<config name>].")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Prove that backends train CONFIG as the textbook says, and alike: from the same weights, on the same batches.
+
+    A step is held against an independent reference in float64, the reference against finite differences, and the
+    backends against the first. Writes verify.json and verify.png. What differs ends with exit status 1 and the name of
+    the first quantity that does.
+
+    Example: `xpmlp verify configs/mnist.toml --backends numpy,torch,jax`.
+    """
+    from xpmlp.cli.verify import run
+
+    loaded = _load(config, overrides, None, None)
+    folder = out or loaded.output.folder / "verify" / loaded.name
+    raise typer.Exit(run(loaded, folder, backends=backends, steps=steps, dtype=dtype, reference=reference, quiet=quiet))
+
+
+@app.command()
 def backends() -> None:
     """Say which array libraries can be used here, on which devices, or why not."""
     from xpmlp.backend import NAMES, probe
