@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import struct
 import time
 import tracemalloc
@@ -14,13 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from xpmlp._csv import csv_text
 from xpmlp._text import printable
+from xpmlp.checkpoint import load_network
+from xpmlp.checkpoint.network import FORMAT
 from xpmlp.data.csv_file import MAX_BYTES, MAX_COLUMNS, read_csv_table
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.numpy_file import read_npy, read_npz_features, read_npz_table
-from xpmlp.errors import DataError
+from xpmlp.errors import DataError, RunFolderError
+from xpmlp.nn import losses
 
 MEBIBYTE = 2**20
 
@@ -216,3 +221,56 @@ def test_numbers_are_written_as_they_are() -> None:
 
 def test_a_terminal_gets_no_commands() -> None:
     assert printable("\x1b[31mred\x07\x9b2J\u202e[red]é大\n") == "\\u001b[31mred\\u0007\\u009b2J\\u202e[red]é大\n"
+
+
+def network(path: Path, shape: tuple[int, int] = (2, 2), **changes: Any) -> Path:
+    """A saved network of one layer, its description with some changes."""
+    description = {
+        "format": FORMAT,
+        "hidden": [],
+        "loss": next(iter(losses)),
+        "classes": [0] * shape[1],
+        "preprocessing": {"mean": None, "std": None, "scale": 1.0},
+        "feature_names": None,
+        "target_names": [],
+    }
+    tensors = {"layers.0.weights": np.zeros(shape), "layers.0.biases": np.zeros((1, shape[1]))}
+    path.write_bytes(save(tensors, metadata={"xpmlp": json.dumps(description | changes)}))
+    return path
+
+
+HUGE = 10**400  # of JSON's numbers, Python reads it, but no float holds it
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"preprocessing": {"mean": None, "std": None, "scale": HUGE}}, "too large"),
+        ({"preprocessing": {"mean": [HUGE, 1], "std": [1, 1], "scale": 1.0}}, "too large"),
+        ({"shape": (2, 0)}, "layer 0"),  # a network that says nothing
+        ({"shape": (0, 2)}, "layer 0"),
+        ({"classes": [HUGE, 1]}, "no labels"),
+        ({"classes": [[0], [1]]}, "no labels"),
+        ({"classes": {"a": 0, "b": 1}}, "no list"),
+        ({"classes": ["x" * 100_000, *["y"] * 100_000], "shape": (1, 100_001)}, "too long"),  # 40 GB as an array
+        ({"feature_names": {"a": 1, "b": 2}}, "no list of strings"),
+        ({"target_names": [1, 2]}, "no list of strings"),
+        ({"hidden": "tanh"}, "no list of strings"),
+        ({"hidden": ["x" * 1_000_000]}, "no activation"),
+    ],
+)
+def test_a_network_that_cannot_be(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    path = network(tmp_path / "weights", **changes)
+    with at_most(64 * MEBIBYTE), pytest.raises(RunFolderError, match=says) as caught:
+        load_network(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_an_honest_network_of_that_kind_is_read(tmp_path: Path) -> None:
+    assert load_network(network(tmp_path / "weights")).classes.tolist() == [0, 0]
+
+
+def test_a_label_as_long_as_a_text_is_refused(read: Callable[[bytes], Any]) -> None:
+    """As an array every label takes as much memory as the longest: 100,000 rows took 20 GB."""
+    with pytest.raises(DataError, match="row 3, column 'target' has a label of 50,000 characters; at most 256"):
+        read(b"x,target\n1,a\n1,b\n1," + b"c" * 50_000 + b"\n" + b"1,a\n" * 1000)

@@ -34,7 +34,7 @@ def npy(random: Random, shape: tuple[int, ...], descriptions: tuple[str, ...] = 
     content = array.tobytes()
     sizes: Any = list(shape)
     order: Any = random.random() < 0.1
-    match random.randrange(10):
+    match random.randrange(20):
         case 0:
             sizes[random.randrange(len(sizes))] = number(random)
         case 1:
@@ -46,7 +46,7 @@ def npy(random: Random, shape: tuple[int, ...], descriptions: tuple[str, ...] = 
         case 4:
             order = random.choice((0, 1, None, "yes"))
     header: Any = {"descr": description, "fortran_order": order, "shape": tuple(sizes)}
-    match random.randrange(12):
+    match random.randrange(24):
         case 0:
             header.pop(random.choice(list(header)))
         case 1:
@@ -55,14 +55,14 @@ def npy(random: Random, shape: tuple[int, ...], descriptions: tuple[str, ...] = 
     version = random.choice((b"\1\0",) * 12 + (b"\2\0",) * 4 + (b"\3\0", b"\7\0"))
     length = len(text) if random.random() < 0.95 else random.choice(INTERESTING) % 2**16
     result = b"\x93NUMPY" + version + struct.pack("<H" if version == b"\1\0" else "<I", length) + text + content
-    return damaged(result, random) if random.random() < 0.15 else result
+    return damaged(result, random) if random.random() < 0.1 else result
 
 
 def npz(random: Random, shape: tuple[int, ...]) -> bytes:
     """The bytes of an npz file with ``features`` of this shape and ``target``, perhaps with something wrong."""
     n = shape[0] if random.random() < 0.95 else random.randrange(5)
     members = {"features.npy": npy(random, shape), "target.npy": npy(random, (n,), ("<i8", "<U3", "|b1", "<f4"))}
-    match random.randrange(12):
+    match random.randrange(20):
         case 0:
             members[random.choice(("../features.npy", "/etc/x.npy", "features", ".npy", "é.npy"))] = b"\x93NUMPY"
         case 1:

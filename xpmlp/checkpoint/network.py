@@ -19,6 +19,9 @@ from xpmlp.nn import activations, losses
 
 FORMAT = "xpmlp weights 1"
 
+MAX_CLASS_CHARACTERS = 2**24
+"""The number of classes times the longest label's length."""
+
 HostParameters = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 """(weights (n_in, n_out), biases (1, n_out)) of each layer, on the host."""
 
@@ -89,9 +92,9 @@ def load_network(path: Path) -> SavedNetwork:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error}.") from error
-    except (SafetensorError, LookupError, TypeError, ValueError, DataError, RecursionError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, OverflowError, DataError, RecursionError) as error:
         raise RunFolderError(
-            f"{path} is not a network that xpmlp has saved, or it is damaged ({error}): train it again."
+            f"{path} is not a network that xpmlp has saved, or it is damaged ({str(error)[:200]}): train it again."
         ) from error
 
 
@@ -99,7 +102,8 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
     """Check what a file says against the tensors that it holds."""
     if description["format"] != FORMAT:
         raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
-    hidden, names = tuple(description["hidden"]), description["feature_names"]
+    hidden, targets = _strings(description, "hidden"), _strings(description, "target_names")
+    names = None if description["feature_names"] is None else _strings(description, "feature_names")
     unknown = [name for name in hidden if name not in activations]
     if unknown or description["loss"] not in losses:
         raise ValueError(f"there is no activation or loss {(unknown or [description['loss']])[0]!r}")
@@ -109,33 +113,57 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
     ]
     if tensors:
         raise ValueError(f"unexpected array {min(tensors)!r}")
-    classes = np.asarray(description["classes"])
+    classes = _classes(description["classes"])
     n_features = width = parameters[0][0].shape[0]
     for index, (weights, biases) in enumerate(parameters):
-        if weights.ndim != 2 or weights.shape[0] != width or biases.shape != (1, weights.shape[1]):
+        if (
+            weights.ndim != 2
+            or 0 in weights.shape
+            or weights.shape[0] != width
+            or biases.shape != (1, weights.shape[1])
+        ):
             raise ValueError(f"layer {index} has weights {weights.shape} and biases {biases.shape}")
         if weights.dtype.kind != "f" or biases.dtype != weights.dtype:
             raise ValueError(f"layer {index} has numbers of type {weights.dtype} and {biases.dtype}")
         if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
             raise ValueError(f"layer {index} has a number that is not finite")
         width = weights.shape[1]
-    targets = tuple(description["target_names"])
     wanted = 2 if description["loss"] == "logistic" and width == 1 else width
-    if classes.ndim != 1 or classes.dtype.kind not in "biufU" or (not targets and len(classes) != wanted):
+    if not targets and len(classes) != wanted:
         raise ValueError(f"it has {width} outputs but {classes.size} classes")
-    if targets and (classes.size or len(targets) != width or not all(isinstance(name, str) for name in targets)):
-        raise ValueError(f"its {width} outputs have the names {targets!r} and {classes.size} classes")
+    if targets and (classes.size or len(targets) != width):
+        raise ValueError(f"its {width} outputs have {len(targets)} names and {classes.size} classes")
     preprocessing = Preprocessing.from_json(description["preprocessing"])
     if preprocessing.mean is not None and preprocessing.mean.size != n_features:
         raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
-    if names is not None and (len(names) != n_features or not all(isinstance(name, str) for name in names)):
-        raise ValueError(f"its {n_features} inputs have the names {names!r}")
+    if names is not None and len(names) != n_features:
+        raise ValueError(f"its {n_features} inputs have {len(names)} names")
     return SavedNetwork(
         parameters,
         hidden,
         description["loss"],
         classes,
         preprocessing,
-        None if names is None else tuple(names),
+        names,
         targets,
     )
+
+
+def _strings(description: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = description[key]
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"its {key!r} is no list of strings")
+    return tuple(value)
+
+
+def _classes(labels: Any) -> npt.NDArray[Any]:
+    """The labels (n_classes,): NumPy makes every one as long as the longest, so that is looked at before."""
+    if not isinstance(labels, list):
+        raise ValueError("its 'classes' are no list")
+    longest = max((len(label) for label in labels if isinstance(label, str)), default=0)
+    if len(labels) * longest > MAX_CLASS_CHARACTERS:
+        raise ValueError(f"the labels of its {len(labels):,} classes are too long")
+    classes = np.asarray(labels)
+    if classes.ndim != 1 or classes.dtype.kind not in "biufU":
+        raise ValueError("its 'classes' are no labels")
+    return classes

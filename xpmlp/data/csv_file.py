@@ -28,6 +28,9 @@ MAX_BYTES = 2**32
 MAX_COLUMNS = 50_000
 """A header with more names is taken for a mistake (a table on its side, a file that is no table)."""
 
+MAX_LABEL_LENGTH = 256
+"""A class's name is no longer; what is longer is no class but a text."""
+
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 """The first bytes of gzip, zstd and zlib."""
 
@@ -214,7 +217,16 @@ def _column_labels(path: Path, column: pl.Series) -> NDArray[Any]:
         if numbers.null_count() == 0:
             return numbers.to_numpy()
     truths = _truths(column)
-    return np.asarray(column.to_list(), dtype=np.str_) if truths is None else truths
+    if truths is not None:
+        return truths
+    lengths = column.str.len_chars()
+    if (lengths > MAX_LABEL_LENGTH).any():  # NumPy would make every label as long as the longest
+        row = lengths.arg_max() or 0
+        raise DataError(
+            f"{path}: row {row + 1}, column {quoted(column.name)} has a label of {lengths[row]:,} characters; at most "
+            f"{MAX_LABEL_LENGTH} are allowed"
+        )
+    return np.asarray(column.to_list(), dtype=np.str_)
 
 
 def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
