@@ -61,7 +61,7 @@ def test_what_training_prints(xpmlp: Run, trained: GridResult, tmp_path: Path) -
     assert lines[3] == "grid of 6 runs in 6 blocks, 1 at a time"
     last = trained.runs[5].epochs[-1]
     figures = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    shown = ", ".join(f"{name.replace('_', ' ')} {getattr(last, name):.4f}" for name in figures)
+    shown = ", ".join(f"{name.replace('_', ' ')} {last.named('accuracy')[name]:.4f}" for name in figures)
     assert lines[9] == f"run 5: learning_rate 0.1, seed 1: {shown}"
     header, *table = lines[10:14]
     assert header.split("  ")[-1] == "validation accuracy"

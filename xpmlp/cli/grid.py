@@ -20,7 +20,7 @@ from xpmlp.cli.progress import describe
 from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.grid import Block, GridReporter, GridResult, train_grid
-from xpmlp.grid.summary import best, figures_of, point_text, short, summary_rows
+from xpmlp.grid.summary import best, figure_title, figures_of, point_text, short, summary_rows
 from xpmlp.training import Progress, Status
 from xpmlp.training.outcome import Outcome
 
@@ -108,7 +108,7 @@ class _Shown(GridReporter):
         for member, outcome in zip(block.members, outcomes, strict=True):
             point = ", ".join(f"{name} {point_text(value)}" for name, value in member.point.items())
             figures = figures_of(outcome.run)
-            shown = ", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in figures.items())
+            shown = ", ".join(f"{figure_title(name)} {short(value)}" for name, value in figures.items())
             seed = f"seed {outcome.run.settings.seed}"
             ended = "" if outcome.run.status is Status.FINISHED else f" ({outcome.run.status})"
             self._line(f"run {member.number}: {', '.join(filter(None, [point, seed]))}: {shown}{ended}")

@@ -129,13 +129,20 @@ def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str
     """The same for a person: header and rows, figures as ``0.1398 ± 0.0067``."""
     axes = list(summaries[0].point)
     names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
-    header = [*(axis.replace("_", " ") for axis in axes), "runs", *(name.replace("_", " ") for name in names)]
+    header = [*(axis.replace("_", " ") for axis in axes), "runs", *map(figure_title, names)]
     rows = []
     for summary in summaries:
         diverged = f" ({summary.diverged} diverged)" if summary.diverged else ""
         figures = [_text(summary.figures[name]) if name in summary.figures else "-" for name in names]
         rows.append([*(point_text(summary.point[axis]) for axis in axes), f"{summary.runs}{diverged}", *figures])
     return header, rows
+
+
+def figure_title(name: str) -> str:
+    """One of `FIGURES` as a person would write it: ``validation R²``."""
+    part, _, figure = name.partition("_")
+    titles: dict[str, str] = {"loss": "loss", **metric_names}
+    return f"{part} {titles[figure]}"
 
 
 def _statistic(values: list[float]) -> Statistic:
