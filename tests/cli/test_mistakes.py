@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pooch
 import pytest
+import requests
 
 from tests.cli.conftest import Run
 from tests.digits import QUICKSTART
@@ -108,7 +109,7 @@ def test_data_that_are_not_here_and_no_network(xpmlp: Run, tmp_path: Path, monke
     def offline(self: object, *arguments: object, **options: object) -> None:
         raise OSError("there is no network")
 
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", offline)
+    monkeypatch.setattr(requests.Session, "send", offline)
     monkeypatch.setattr(locate, "DEBIAN_FOLDER", tmp_path / "no debian")
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache")
     monkeypatch.delenv("XPMLP_DATA_DIR", raising=False)

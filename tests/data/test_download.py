@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import pickle
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,10 +29,17 @@ Places = dict[str, Path]
 
 
 class Mirror:
-    """An HTTP server that gives ``files`` and counts what it gave."""
+    """An HTTP server that gives ``files`` and counts what it gave.
+
+    ``headers`` are added to every answer; ``gate`` is waited for in the middle of every file.
+    """
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files, self.given = files, Counter[str]()
+        self.headers: dict[str, str] = {}
+        self.redirected_to: str | None = None
+        self.begun, self.gate = threading.Event(), threading.Event()
+        self.gate.set()
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,15 +48,25 @@ class Mirror:
 
             def do_GET(self) -> None:
                 if self._head():
-                    mirror.given[self.path[1:]] += 1
-                    self.wfile.write(mirror.files[self.path[1:]])
+                    content = mirror.files[self.path[1:]]
+                    with suppress(OSError):  # whoever asked may have gone
+                        self.wfile.write(content[:100])
+                        mirror.begun.set()
+                        mirror.gate.wait(60)
+                        self.wfile.write(content[100:])
+                        mirror.given[self.path[1:]] += 1
 
             def _head(self) -> bool:
                 content = mirror.files.get(self.path[1:])
-                self.send_response(404 if content is None else 200)
-                self.send_header("Content-Length", str(len(content or b"")))
+                status = 404 if content is None else 302 if mirror.redirected_to else 200
+                headers = {"Content-Length": str(len(content or b""))} | mirror.headers
+                if mirror.redirected_to:
+                    headers |= {"Location": mirror.redirected_to + self.path[1:], "Content-Length": "0"}
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
-                return content is not None
+                return status == 200
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -55,6 +77,7 @@ class Mirror:
         self.thread.start()
 
     def close(self) -> None:
+        self.gate.set()
         self.server.shutdown()
         self.thread.join()
         self.server.server_close()
@@ -66,6 +89,7 @@ Serve = Callable[[dict[str, bytes]], Mirror]
 @pytest.fixture
 def serve(places: Places, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("xpmlp.data.transfer.SECURE", ("https://", "http://127.0.0.1:"))
     mirrors: list[Mirror] = []
 
     def start(files: dict[str, bytes]) -> Mirror:
@@ -185,6 +209,7 @@ def test_without_a_network_one_sentence_says_what_to_do(
 ) -> None:
     """One mirror refuses connections, the other takes them and never answers, as behind a firewall."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("xpmlp.data.transfer.SECURE", ("http://127.0.0.1:",))
     monkeypatch.setattr("xpmlp.data.download._ANSWER_WITHIN", 0.3)
     monkeypatch.setattr("xpmlp.data.download._CONNECT_TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0)) as closed:
@@ -219,6 +244,124 @@ def test_only_image_sets_are_fetched() -> None:
         fetch("digits")
     with pytest.raises(DataError, match="did you mean 'mnist'"):
         fetch("mnits")
+
+
+def test_a_mirror_that_is_not_secure_is_not_asked(
+    files: dict[str, bytes], serve: Serve, use: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = serve(files)
+    use(mirror.url)
+    monkeypatch.setattr("xpmlp.data.transfer.SECURE", ("https://",))
+    with pytest.raises(DataError, match="InvalidSchema"):
+        fetch("mnist", quiet=True)
+    assert not mirror.given
+
+
+def test_a_mirror_may_not_send_elsewhere_than_to_a_secure_one(
+    files: dict[str, bytes], serve: Serve, use: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure, elsewhere = serve(files), serve(files)
+    secure.redirected_to = elsewhere.url
+    use(secure.url)
+    monkeypatch.setattr("xpmlp.data.transfer.SECURE", (secure.url,))
+    with pytest.raises(DataError, match="InvalidSchema"):
+        fetch("mnist", quiet=True)
+    assert not elsewhere.given
+
+
+def test_a_mirror_that_does_not_end_is_not_listened_to(
+    places: Places, files: dict[str, bytes], serve: Serve, use: Callable[..., None]
+) -> None:
+    endless = gzip.compress(files["train-images-idx3-ubyte.gz"] + bytes(64 << 20), compresslevel=0)
+    mirror = serve({**files, "train-images-idx3-ubyte.gz": endless})
+    use(mirror.url)
+    with pytest.raises(DataError, match="File too large"):
+        fetch("mnist", quiet=True)
+    assert not mirror.given
+    assert stored(places) == set()
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "9" * 400, "1000000000"])
+def test_lengths_that_a_mirror_should_not_announce(
+    places: Places, files: dict[str, bytes], serve: Serve, use: Callable[..., None], length: str
+) -> None:
+    """It is an error, or the file is had all the same; a mirror's number is never more than a hint."""
+    mirror = serve(files)
+    mirror.headers = {"Content-Length": length}
+    use(mirror.url)
+    with suppress(DataError):
+        fetch("mnist", quiet=True)
+    assert stored(places) <= set(files)
+
+
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+import pooch
+from xpmlp.data import fetch, image_sets, transfer
+
+image_set, cache, url = pickle.loads(sys.stdin.buffer.read())
+image_sets.IMAGE_SETS["mnist"] = image_set
+pooch.os_cache = lambda project: cache
+transfer.SECURE = (url,)
+print(fetch("mnist", quiet=True))
+"""
+
+
+def fetching(tiny: TinySet, places: Places, mirror: Mirror) -> subprocess.Popen[bytes]:
+    """A process that fetches the tiny set from a mirror."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    process.stdin.write(pickle.dumps((tiny.image_set(mirror.url), places["cache"], mirror.url)))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def test_one_process_downloads_while_another_waits(
+    places: Places, tiny: TinySet, files: dict[str, bytes], serve: Serve
+) -> None:
+    mirror = serve(files)
+    mirror.gate.clear()
+    processes = [fetching(tiny, places, mirror) for _ in range(2)]
+    assert mirror.begun.wait(60)
+    mirror.gate.set()
+    for process in processes:
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out.decode().strip(), err) == (0, str(places["cache"] / "mnist"), b"")
+    assert mirror.given == dict.fromkeys(files, 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_what_a_killed_download_has_left_is_cleared_away(
+    places: Places, tiny: TinySet, files: dict[str, bytes], serve: Serve, use: Callable[..., None]
+) -> None:
+    mirror = serve(files)
+    mirror.gate.clear()
+    killed = fetching(tiny, places, mirror)
+    assert mirror.begun.wait(60)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    assert [name for name in stored(places) if ".part" in name]
+    mirror.gate.set()
+    use(mirror.url)
+    fetch("mnist", quiet=True)
+    assert stored(places) == set(files)
+
+
+def test_nothing_is_parsed_before_it_is_verified(
+    files: dict[str, bytes], serve: Serve, use: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(*_: object) -> None:
+        raise AssertionError("the header was looked at")
+
+    monkeypatch.setattr("xpmlp.data.idx._read_header", parse)
+    use(serve(files).url)
+    fetch("mnist", quiet=True)
+    use(serve(dict.fromkeys(files, b"\x00\x00\x08\x01\xff\xff\xff\xff")).url)
+    fetch("mnist", quiet=True)  # all is there
 
 
 def test_published_sets_have_several_mirrors_and_only_secure_ones() -> None:

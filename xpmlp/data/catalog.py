@@ -40,7 +40,7 @@ def list_sets() -> list[SetRow]:
 
 
 def fetch(name: str, quiet: bool = False) -> Path:
-    """Download a set into pooch's cache, unless it is there already, and verify it.
+    """Download a set into the user's cache, unless it is there already, and verify it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Downloading the image sets: several mirrors, one process at a time, nothing kept that was not verified."""
+"""Downloading the image sets: several mirrors, one process at a time, nothing kept or parsed that was not verified."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from xpmlp._files import replacing
-from xpmlp.data.image_sets import IdxFile, ImageSet, read_published
+from xpmlp.data.image_sets import IdxFile, ImageSet, check_published
 from xpmlp.data.locate import by_hand, cache_folder, locate
+from xpmlp.data.transfer import answers, transfer
 from xpmlp.errors import DataError
 
 # Seconds.  A firewall that drops packets costs a connection's whole time limit for every address of every
@@ -18,6 +19,9 @@ from xpmlp.errors import DataError
 _ANSWER_WITHIN = 4.0
 _CONNECT_TIMEOUT = 3.0
 _READ_TIMEOUT = 20.0
+
+_GZIP_OVERHEAD = 1 << 16
+"""What gzip may add to a content that it cannot make smaller, and then some."""
 
 _NO_DOWNLOAD_NEEDED = "or train configs/quickstart.toml, which needs no download"
 
@@ -44,13 +48,15 @@ def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock"):
+            for left_behind in folder.glob(".*.part*"):  # by a process that was killed
+                left_behind.unlink()
             missing = []
             for file in image_set.files:
                 present = locate(folder, file)
                 if present is None:
                     missing.append(file)
                 else:
-                    read_published(present, file)
+                    check_published(present, file)
             if missing:
                 mirrors = _answering_first(image_set, missing[0])
                 for file in missing:
@@ -71,18 +77,15 @@ def _answering_first(image_set: ImageSet, file: IdxFile) -> list[str]:
     DataError
         If none answers in time.
     """
-    import pooch
-
-    answers: queue.SimpleQueue[tuple[str, OSError | None]] = queue.SimpleQueue()
+    heard: queue.SimpleQueue[tuple[str, OSError | None]] = queue.SimpleQueue()
 
     def ask(mirror: str) -> None:
-        head = pooch.HTTPDownloader(timeout=_CONNECT_TIMEOUT)
         try:
-            head(f"{mirror}{file.name}.gz", None, None, check_only=True)
-        except OSError as error:  # requests' own errors are OSErrors too
-            answers.put((mirror, error))
+            answers(f"{mirror}{file.name}.gz", _CONNECT_TIMEOUT)
+        except OSError as error:
+            heard.put((mirror, error))
         else:
-            answers.put((mirror, None))
+            heard.put((mirror, None))
 
     for mirror in image_set.mirrors:  # daemons, so that one that hangs does not keep the program from ending
         threading.Thread(target=ask, args=(mirror,), daemon=True).start()
@@ -90,7 +93,7 @@ def _answering_first(image_set: ImageSet, file: IdxFile) -> list[str]:
     deadline = time.monotonic() + _ANSWER_WITHIN
     for _ in image_set.mirrors:
         try:
-            mirror, error = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            mirror, error = heard.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
         if error is None:
@@ -101,15 +104,18 @@ def _answering_first(image_set: ImageSet, file: IdxFile) -> list[str]:
 
 def _download(image_set: ImageSet, file: IdxFile, mirrors: list[str], target: Path, quiet: bool) -> None:
     """Put ``file``, gzipped, at ``target``, from the first mirror that gives the published bytes."""
-    import pooch
-
     reasons = {}
     for mirror in mirrors:
-        download = pooch.HTTPDownloader(progressbar=not quiet, timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT))
         try:
             with replacing(target) as temporary:
-                download(f"{mirror}{file.name}.gz", str(temporary), None)
-                read_published(temporary, file)
+                transfer(
+                    f"{mirror}{file.name}.gz",
+                    temporary,
+                    at_most=file.size + _GZIP_OVERHEAD,
+                    timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT),
+                    quiet=quiet,
+                )
+                check_published(temporary, file)
         except DataError:
             reasons[_host(mirror)] = f"not the published {file.name}"
         except OSError as error:

@@ -13,6 +13,8 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,31 @@ def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> t
     plausible.  Parameters and errors are those of ``read_idx``.
     """
     path = Path(path)
+    with opened(path) as (content, capacity):
+        return _read(path, content, capacity, max_bytes)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
+    """The content of a file, decompressed if it is gzipped, and how many bytes that could be at most.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or, within the block, cannot be read or is no whole gzip file.
+    """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
         with path.open("rb") as raw:
             is_gzip = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            capacity = path.stat().st_size * (MAX_DEFLATE_RATIO if is_gzip else 1)
+            size = path.stat().st_size
             if not is_gzip:
-                return _read(path, raw, capacity, max_bytes)
+                yield raw, size
+                return
             with gzip.GzipFile(fileobj=raw, mode="rb") as content:
-                return _read(path, content, capacity, max_bytes)
+                yield content, size * MAX_DEFLATE_RATIO
     except EOFError:
         raise DataError(f"{path}: the gzip file is cut short; get the file again") from None
     except (gzip.BadGzipFile, zlib.error) as error:

@@ -6,6 +6,7 @@ and any wrong byte is refused.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xpmlp.data.idx import read_idx_and_hash
+from xpmlp.data.idx import opened, read_idx_and_hash
 from xpmlp.errors import DataError
+
+_CHUNK = 1 << 20
 
 
 class IdxFile(NamedTuple):
@@ -94,6 +97,22 @@ IMAGE_SETS = {
 }
 
 
+def check_published(path: Path, file: IdxFile) -> None:
+    """Compare the content of ``path`` with the published ``file``, without parsing it.
+
+    Raises
+    ------
+    DataError
+        If it is another, or cannot be read.  No more is decompressed than the published one has.
+    """
+    digest, left = hashlib.sha256(), file.size + 1
+    with opened(path) as (content, _):
+        while left and (piece := content.read(min(_CHUNK, left))):
+            digest.update(piece)
+            left -= len(piece)
+    _compare(path, file, digest.hexdigest())
+
+
 def read_published(path: Path, file: IdxFile) -> NDArray[np.uint8]:
     """The array in ``path``, which must hold exactly the bytes of the published ``file``.
 
@@ -103,9 +122,13 @@ def read_published(path: Path, file: IdxFile) -> NDArray[np.uint8]:
         If it does not.
     """
     array, sha256 = read_idx_and_hash(path, max_bytes=file.size)
+    _compare(path, file, sha256)
+    return array
+
+
+def _compare(path: Path, file: IdxFile, sha256: str) -> None:
     if sha256 != file.sha256:
         raise DataError(
             f"{path}: not the published {file.name}: the SHA-256 of its decompressed content begins "
             f"{sha256[:12]} and should begin {file.sha256[:12]}; delete it and get it again"
         )
-    return array

@@ -1,0 +1,88 @@
+"""Getting one file from a mirror: over HTTPS and nothing else, and no more bytes than it can have."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import requests
+
+SECURE = ("https://",)
+"""How an address must begin, the first one and every one that it is redirected to."""
+
+_CHUNK = 1 << 16
+_AS_STORED = {"Accept-Encoding": "identity"}
+
+
+def answers(url: str, timeout: float) -> None:
+    """Ask for a file's head.
+
+    Raises
+    ------
+    OSError
+        If nobody answers, or it is not there; requests' own errors are OSErrors too.
+    """
+    with _session() as session:
+        session.head(url, timeout=timeout, allow_redirects=True).raise_for_status()
+
+
+def transfer(url: str, target: Path, *, at_most: int, timeout: tuple[float, float], quiet: bool) -> None:
+    """Write the file at an address to ``target``, as it is stored there.
+
+    Parameters
+    ----------
+    url : str
+    target : Path
+    at_most : int
+        Bytes after which the mirror is not listened to any longer.
+    timeout : (float, float)
+        Seconds for the connection, and between two answers.
+    quiet : bool
+        Whether to draw no progress bar (on standard error).
+
+    Raises
+    ------
+    OSError
+        If it cannot be had, is larger, or cannot be written.
+    """
+    from tqdm import tqdm
+
+    with _session() as session, session.get(url, timeout=timeout, headers=_AS_STORED, stream=True) as response:
+        response.raise_for_status()
+        announced = response.headers.get("Content-Length", "")
+        total = int(announced) if announced.isdecimal() and len(announced) < 16 else None
+        bar = tqdm(total=total, ncols=79, unit="B", unit_scale=True, disable=quiet)
+        with target.open("wb") as file, bar, _as_os_errors():
+            while piece := response.raw.read(_CHUNK, decode_content=False):
+                if file.tell() + len(piece) > at_most:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+                file.write(piece)
+                bar.update(len(piece))
+
+
+@contextmanager
+def _as_os_errors() -> Iterator[None]:
+    """Turn urllib3's errors, which come through where bytes are read as they are stored, into those of a connection."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except HTTPError as error:
+        raise ConnectionError(type(error).__name__) from error
+
+
+def _session() -> requests.Session:
+    """A session that cannot leave HTTPS, redirected or not."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    session = requests.Session()
+    session.adapters.clear()
+    for prefix in SECURE:
+        session.mount(prefix, HTTPAdapter())
+    return session
