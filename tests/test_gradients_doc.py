@@ -130,6 +130,36 @@ def test_the_asymmetric_network() -> None:
     assert all(np.abs(expected[f"d{name}"]).min() > 1e-3 for name in ("W", "b", "V", "c"))
 
 
+PREDICTIONS: dict[str, Callable[[float], float]] = {
+    "logistic": lambda o: 1 / (1 + math.exp(-o)),
+    "squared": lambda o: o,
+    "poisson": math.exp,
+}
+LOSSES: dict[str, Callable[[float, float], float]] = {
+    "logistic": lambda t, y: -math.log(y if t else 1 - y),
+    "squared": lambda t, y: (y - t) ** 2 / 2,
+    "poisson": lambda t, y: (t * math.log(t / y) if t else 0.0) - t + y,
+}
+
+
+def test_the_other_losses() -> None:
+    lines = [line for line in section("The other losses").splitlines() if re.match(r"\| `\w+` \| [\d.]+ \|", line)]
+    names = []
+    for line in lines:
+        name, target, logit, *printed = (cell.strip(" `") for cell in line.strip("|").split("|"))
+        t = float(target)
+
+        def loss(o: Floats, name: str = name, t: float = t) -> Floats:
+            return np.asarray(LOSSES[name](t, PREDICTIONS[name](float(o))))
+
+        o = np.asarray(float(logit))
+        slope = differences(loss, o)[0]
+        for cell, expected in zip(printed, (PREDICTIONS[name](float(o)), loss(o), slope), strict=True):
+            assert_rounds_to(cell, expected)
+        names.append(name)
+    assert names == ["logistic", "logistic", "squared", "poisson", "poisson"]
+
+
 @pytest.mark.parametrize(("column", "dtype"), [(0, np.float32), (1, np.float64)])
 def test_the_range_of_the_exponential(column: int, dtype: type[np.floating]) -> None:
     limits = {
