@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.contestants import GRID, REFERENCE, ContestantError, Entry, Reached, Stretch
+from benchmarks.contestants import GRIDS, REFERENCE, ContestantError, Entry, Reached, Stretch
 from benchmarks.seat import Seat
 from benchmarks.works import Work
 
@@ -128,16 +128,16 @@ def measure(
     for seat in seats:
         _try(rows[seat], seat.answer)
     if work.kind == "accuracy":
-        turns, warm_up, turn = (rounds + 1) // 2, _first_epoch, _turn_to_accuracy
+        turns, warm_up, turn = max(1, rounds // 3), _first_epoch, _turn_to_accuracy
     else:
         turns, warm_up, turn = rounds, _first_stretch, _turn
     say("warming up")
     for seat in seats:
-        _try(rows[seat], _grid if seat.entry is GRID else warm_up, seat, rows[seat])
+        _try(rows[seat], _grid if seat.entry in GRIDS else warm_up, seat, rows[seat])
     for number in range(turns):
         say(f"round {number + 1} of {turns}")
         for seat in seats[:: 1 if number % 2 == 0 else -1]:  # back and forth, so that drift favours nobody
-            if seat.entry is not GRID:
+            if seat.entry not in GRIDS:
                 time.sleep(PAUSE)
                 _try(rows[seat], turn, seat, rows[seat], seconds)
     return Measurement(work, threads, list(rows.values()))

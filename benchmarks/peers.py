@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.contestants import CONTESTANTS, FLOOR, GRID, REFERENCE, Entry
+from benchmarks.contestants import CONTESTANTS, FLOOR, GRIDS, REFERENCE, Entry
 from benchmarks.machine import machine, slug
 from benchmarks.measure import Measurement, measure
 from benchmarks.plot import draw
@@ -20,6 +20,8 @@ from benchmarks.report import as_json, page, tables
 from benchmarks.seat import Seat
 from benchmarks.works import DEFAULT, QUICK, WORKS, Work
 from xpmlp._files import write_text
+from xpmlp.data import load
+from xpmlp.errors import DataError
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -27,6 +29,12 @@ RESULTS = Path(__file__).parent / "results"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write."""
     options = _options(arguments)
+    try:
+        for data in {WORKS[name].data for name in options.works}:
+            load(data)  # where it is missing, it is missing for all
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return DataError.exit_status
     facts = machine()
     started = time.perf_counter()
     measurements: list[Measurement] = []
@@ -52,13 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[Measurement]:
-    """All works with a number of threads; GPUs and grids, which take no notice of it, with the last one only."""
+    """All works with a number of threads; GPUs, grids and times to an accuracy with the last one only."""
+    works = [WORKS[name] for name in options.works if last or WORKS[name].kind == "pace"]
     entries = [CONTESTANTS[name] for name in options.contestants]
-    entries = [entry for entry in entries if entry.device == "cpu" or last]
-    works = [WORKS[name] for name in options.works if last or WORKS[name].kind != "grid"]
-    seats = [Seat(entry, threads) for entry in (*entries, FLOOR)]
-    if any(work.kind == "grid" for work in works):
-        seats.append(Seat(GRID, threads))
+    devices = {entry.device for entry in entries if entry.device == "cpu" or last}
+    grids = GRIDS if any(work.kind == "grid" for work in works) else []
+    seats = [Seat(entry, threads) for entry in (*entries, FLOOR, *grids) if entry.device in devices]
     measurements = []
     try:
         for work in works:
@@ -77,7 +84,7 @@ def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[
 def _takes_part(entry: Entry, work: Work) -> bool:
     if entry == FLOOR:
         return work.kind == "pace"
-    return entry != GRID or work.kind == "grid"
+    return entry not in GRIDS or work.kind == "grid"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -103,10 +103,10 @@ class Work:
             output=OutputConfig(plots=False),
         )
 
-    def grid_config(self, workers: int) -> Config:
-        """The work as a config with a grid, on NumPy, over so many processes."""
+    def grid_config(self, backend: str, device: str | None, workers: int) -> Config:
+        """The work as a config with a grid, over so many processes."""
         grid = GridConfig(runs=self.grid_runs, learning_rate=list(self.grid_learning_rates), workers=workers)
-        return self.config("numpy", None).model_copy(update={"grid": grid})
+        return self.config(backend, device).model_copy(update={"grid": grid})
 
     @property
     def grid_size(self) -> int:
@@ -138,9 +138,9 @@ WORKS = {
         Work("grid", "Table 4, batch 1", kind="grid", batch=1, steps=1000),
         Work(
             "accuracy",
-            "784-300-10, batch 32, learning rate 0.5",
+            "784-300-10, batch 32, learning rate 1",
             kind="accuracy",
-            learning_rate=0.5,
+            learning_rate=1.0,
             targets=(0.97, 0.98),
         ),
         # for tests: seconds, without MNIST

@@ -10,7 +10,7 @@ from benchmarks.contestants.base import Contestant, ContestantError, Reached, St
 __all__ = [
     "CONTESTANTS",
     "FLOOR",
-    "GRID",
+    "GRIDS",
     "REFERENCE",
     "Contestant",
     "ContestantError",
@@ -29,15 +29,12 @@ class Entry(NamedTuple):
     where : str
         ``module:class`` in this package.
     device : "cpu" or "gpu"
-    packages : tuple of str
-        Whose versions matter.
     """
 
     name: str
     title: str
     where: str
     device: str
-    packages: tuple[str, ...]
 
     @property
     def is_ours(self) -> bool:
@@ -51,34 +48,37 @@ class Entry(NamedTuple):
         return found
 
 
-REFERENCE = Entry("xpmlp-numpy", "xpmlp on NumPy", "ours:OnNumpy", "cpu", ("numpy", "scipy"))
+REFERENCE = Entry("xpmlp-numpy", "xpmlp on NumPy", "ours:OnNumpy", "cpu")
 """What the others are compared to."""
 
-FLOOR = Entry("floor", "floor", "floor:Floor", "cpu", ("numpy", "scipy"))
+FLOOR = Entry("floor", "floor", "floor:Floor", "cpu")
 
-GRID = Entry("xpmlp-grid", "xpmlp, grid over processes", "ours:Grid", "cpu", ("numpy", "scipy"))
+GRIDS = [
+    Entry("xpmlp-grid", "xpmlp on NumPy, grid over processes", "ours:GridOnNumpy", "cpu"),
+    Entry("xpmlp-grid-cupy", "xpmlp on CuPy, grid stacked", "ours:GridOnCupy", "gpu"),
+]
 """In works of the kind ``grid`` only."""
 
 CONTESTANTS = {
     entry.name: entry
     for entry in (
         REFERENCE,
-        Entry("xpmlp-torch", "xpmlp on PyTorch", "ours:OnTorch", "cpu", ("torch",)),
-        Entry("xpmlp-jax", "xpmlp on JAX", "ours:OnJax", "cpu", ("jax", "jaxlib")),
-        Entry("torch", "PyTorch eager", "pytorch:Eager", "cpu", ("torch",)),
-        Entry("torch-compile", "PyTorch torch.compile", "pytorch:Compiled", "cpu", ("torch",)),
-        Entry("sklearn", "scikit-learn MLPClassifier", "scikit_learn:Classifier", "cpu", ("scikit-learn",)),
-        Entry("jax-jit", "JAX jit per step", "xla:JitPerStep", "cpu", ("jax", "jaxlib")),
-        Entry("jax-scan", "JAX lax.scan", "xla:ScanPerEpoch", "cpu", ("jax", "jaxlib")),
-        Entry("keras", "Keras 3 on JAX", "keras3:Fit", "cpu", ("keras",)),
-        Entry("xpmlp-cupy", "xpmlp on CuPy", "ours:OnCupy", "gpu", ()),
-        Entry("xpmlp-torch-gpu", "xpmlp on PyTorch, GPU", "ours:OnTorch", "gpu", ("torch",)),
-        Entry("xpmlp-jax-gpu", "xpmlp on JAX, GPU", "ours:OnJax", "gpu", ("jax", "jaxlib")),
-        Entry("torch-gpu", "PyTorch eager, GPU", "pytorch:Eager", "gpu", ("torch",)),
-        Entry("torch-compile-gpu", "PyTorch torch.compile, GPU", "pytorch:Compiled", "gpu", ("torch",)),
-        Entry("jax-jit-gpu", "JAX jit per step, GPU", "xla:JitPerStep", "gpu", ("jax", "jaxlib")),
-        Entry("jax-scan-gpu", "JAX lax.scan, GPU", "xla:ScanPerEpoch", "gpu", ("jax", "jaxlib")),
-        Entry("keras-gpu", "Keras 3 on JAX, GPU", "keras3:Fit", "gpu", ("keras",)),
+        Entry("xpmlp-torch", "xpmlp on PyTorch", "ours:OnTorch", "cpu"),
+        Entry("xpmlp-jax", "xpmlp on JAX", "ours:OnJax", "cpu"),
+        Entry("torch", "PyTorch eager", "pytorch:Eager", "cpu"),
+        Entry("torch-compile", "PyTorch torch.compile", "pytorch:Compiled", "cpu"),
+        Entry("sklearn", "scikit-learn MLPClassifier", "scikit_learn:Classifier", "cpu"),
+        Entry("jax-jit", "JAX jit per step", "xla:JitPerStep", "cpu"),
+        Entry("jax-scan", "JAX lax.scan", "xla:ScanPerEpoch", "cpu"),
+        Entry("keras", "Keras 3 on JAX", "keras3:Fit", "cpu"),
+        Entry("xpmlp-cupy", "xpmlp on CuPy", "ours:OnCupy", "gpu"),
+        Entry("xpmlp-torch-gpu", "xpmlp on PyTorch, GPU", "ours:OnTorch", "gpu"),
+        Entry("xpmlp-jax-gpu", "xpmlp on JAX, GPU", "ours:OnJax", "gpu"),
+        Entry("torch-gpu", "PyTorch eager, GPU", "pytorch:Eager", "gpu"),
+        Entry("torch-compile-gpu", "PyTorch torch.compile, GPU", "pytorch:Compiled", "gpu"),
+        Entry("jax-jit-gpu", "JAX jit per step, GPU", "xla:JitPerStep", "gpu"),
+        Entry("jax-scan-gpu", "JAX lax.scan, GPU", "xla:ScanPerEpoch", "gpu"),
+        Entry("keras-gpu", "Keras 3 on JAX, GPU", "keras3:Fit", "gpu"),
     )
 }
 """All but the floor and the grid, by name."""

@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from benchmarks.contestants.base import Contestant, ContestantError, Reached, Stretch
+from xpmlp.backend import Backend
 from xpmlp.bench import Stopwatch
+from xpmlp.config import Config
 from xpmlp.errors import BackendError
 from xpmlp.grid import train_grid
 from xpmlp.nn import Metric
@@ -30,11 +32,7 @@ class Ours(Contestant):
     def prepare(self) -> None:
         """Load the data, and move them to the device."""
         config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
-        try:
-            found = resolve_configured(config.backend).backend
-        except BackendError as error:
-            raise ContestantError(str(error)) from error
-        self.problem = Problem(config, self.work.dataset(), found)
+        self.problem = Problem(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
 
     def stretch(self) -> Stretch:
@@ -76,21 +74,38 @@ class OnCupy(Ours):
     backend = "cupy"
 
 
-class Grid(Contestant):
+class GridOnNumpy(Contestant):
     """All runs of the work's grid, one epoch each, over as many processes as there are threads, start-up included."""
 
     def prepare(self) -> None:
-        """Nothing: a grid loads its own data."""
+        """Write the config; a grid loads its own data."""
+        self.config = self.work.grid_config("numpy", None, self.threads)
 
     def stretch(self) -> Stretch:
         """Train the grid; the losses are of the run that the others train, too."""
         started = time.perf_counter()
-        result = train_grid(self.work.grid_config(self.threads))
+        result = train_grid(self.config)
         seconds = time.perf_counter() - started
         steps = sum(len(run.losses) for run in result.runs)
-        alike = RunSettings.of(self.work.config("numpy", None).train)
+        alike = RunSettings.of(self.config.train)
         losses = next((run.losses for run in result.runs if run.settings == alike), np.empty(0))
         return Stretch(seconds, steps, losses[: self.work.steps])
+
+
+class GridOnCupy(GridOnNumpy):
+    """The same, all runs stacked on the GPU."""
+
+    def prepare(self) -> None:
+        """Write the config, if there is a GPU."""
+        self.config = self.work.grid_config("cupy", GPU["cupy"], 1)
+        _found(self.config)
+
+
+def _found(config: Config) -> Backend:
+    try:
+        return resolve_configured(config.backend).backend
+    except BackendError as error:
+        raise ContestantError(str(error)) from error
 
 
 class _Accuracies(Reporter):

@@ -23,3 +23,8 @@ def dies_or_raises(config: Config, seconds: float) -> Pace:
 def only_no_float64(name: str) -> Report:
     """A probe that has found one device."""
     return Report(name, "1.0", ["no_float64"], False, None)
+
+
+def two_gpus(name: str) -> Report:
+    """A probe that has found the CPU and two GPUs."""
+    return Report(name, "1.0", ["cpu", "cuda:0", "cuda:1"], True, None)

@@ -108,6 +108,13 @@ def test_what_cannot_be_measured(options: dict[str, Any], error: type[Exception]
         bench(digits_config(), **options)
 
 
+def test_of_several_gpus_the_first_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "probe", faults.two_gpus)
+    monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)
+    measured = bench(digits_config(), ["torch"])
+    assert [(one.device, one.pace is not None) for one in measured] == [("cpu", False), ("cuda:0", True)]
+
+
 def measured(name: str, examples: float, memory: int) -> Measured:
     return Measured(name, "cpu", Pace("1", "cpu", examples / 10, examples, 1.0, memory), None)
 

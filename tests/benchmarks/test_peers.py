@@ -90,7 +90,7 @@ def test_a_whole_process(tmp_path: Path) -> None:
 
 
 def test_a_contestant_that_fails_says_why() -> None:
-    seat = Seat(Entry("nobody", "nobody", "nowhere:Nobody", "cpu", ()), 1)
+    seat = Seat(Entry("nobody", "nobody", "nowhere:Nobody", "cpu"), 1)
     try:
         with pytest.raises(ContestantError, match=r"ModuleNotFoundError: .*nowhere"):
             seat.ask("prepare", WORKS["digits"])

@@ -166,7 +166,7 @@ def _measured(config: Config, name: str, seconds: float, listen: Callable[[str],
         return
     if report.problem is not None:
         yield Measured(name, None, None, report.problem)
-    for device in {device.partition(":")[0]: device for device in reversed(report.devices)}.values():
+    for device in _one_of_each_kind(report.devices):
         listen(f"{name} on {device}")
         settings = config.backend.model_copy(update={"name": name, "device": device})
         pace = _in_a_process(measure_pace, config.model_copy(update={"backend": settings}), seconds)
@@ -174,6 +174,14 @@ def _measured(config: Config, name: str, seconds: float, listen: Callable[[str],
             yield Measured(name, device, pace, None)
         else:
             yield Measured(name, device, None, pace)
+
+
+def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
+    """The first of ``cuda:0``, ``cuda:1`` and so on, and all that are alone."""
+    kinds: dict[str, str] = {}
+    for device in devices:
+        kinds.setdefault(device.partition(":")[0], device)
+    return list(kinds.values())
 
 
 def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
