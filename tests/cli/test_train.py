@@ -17,6 +17,15 @@ from xpmlp.config import load_config
 SMALL = ("--set", "train.epochs=2", "--set", "model.hidden_layer_sizes=[16]", "--set", "output.plots=false")
 
 
+def test_a_setting_without_effect_is_remarked_upon(xpmlp: Run, tmp_path: Path) -> None:
+    outcome = xpmlp("train", QUICKSTART, "--out", tmp_path / "run", *SMALL, "--set", "train.momentum=0.5")
+    assert outcome.status == 0
+    assert outcome.err == (
+        'warning: train.momentum = 0.5 has no effect with train.optimizer = "adam": '
+        'it is for "momentum" or "nesterov".\n'
+    )
+
+
 def test_quickstart(xpmlp: Run, tmp_path: Path) -> None:
     outcome = xpmlp("train", QUICKSTART, "--out", tmp_path / "run")
     assert outcome.status == 0

@@ -87,7 +87,11 @@ def train(
     Examples: `xpmlp train configs/quickstart.toml`, `xpmlp train configs/mnist.toml --backend torch --set
     train.epochs=1`.
     """
+    from xpmlp.config import unused_settings
+
     loaded = _load(config, overrides, backend, device)
+    for sentence in unused_settings(loaded):
+        typer.echo(f"warning: {sentence}", err=True)
     folder = out or loaded.output.folder / loaded.name
     raise typer.Exit(_train(loaded, folder, overwrite=overwrite, resume=resume, force=force, quiet=quiet))
 

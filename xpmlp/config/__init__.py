@@ -4,6 +4,7 @@
 ``sections``        the fields of each section, with bounds, defaults and descriptions
 ``rules``           values that do not go together
 ``model``           ``Config``: the sections together
+``unused``          settings to no effect
 ``read``, ``load``  one TOML file; files that extend one another, overrides
 ``show``            values as a person would write them
 ``schema``          the JSON schema, and what it allows in words
@@ -25,6 +26,7 @@ from xpmlp.config.sections import (
     OutputConfig,
     TrainConfig,
 )
+from xpmlp.config.unused import unused_settings
 
 __all__ = [
     "GRID_AXES",
@@ -39,4 +41,5 @@ __all__ = [
     "load_config",
     "markdown",
     "parse_override",
+    "unused_settings",
 ]

@@ -141,7 +141,7 @@ def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str
 def figure_title(name: str) -> str:
     """One of `FIGURES` as a person would write it: ``validation R²``."""
     part, _, figure = name.partition("_")
-    titles: dict[str, str] = {"loss": "loss", **metric_names}
+    titles = {"loss": "loss", **metric_names}
     return f"{part} {titles[figure]}"
 
 

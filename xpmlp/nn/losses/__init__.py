@@ -19,7 +19,7 @@ from xpmlp.nn.losses.loss import Loss, Metric, weighted
 from xpmlp.nn.losses.poisson import POISSON
 from xpmlp.nn.losses.squared import SQUARED
 
-metric_names: dict[Metric, str] = {"accuracy": "accuracy", "r2": "R²"}
+metric_names: dict[str, str] = {"accuracy": "accuracy", "r2": "R²"}
 """The metrics, which name columns and keys, as a person would write them."""
 
 losses: dict[str, Loss] = {

@@ -1,0 +1,50 @@
+"""Settings that a config changes and that nothing in it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any, NamedTuple
+
+from xpmlp.config.model import Config
+from xpmlp.config.sections import ModelConfig, Section, TrainConfig
+from xpmlp.config.show import show
+
+
+_SECTIONS: dict[str, type[Section]] = {"train": TrainConfig, "model": ModelConfig}
+
+
+class _Use(NamedTuple):
+    """By which choices of another key a setting is used; a grid may make that choice, too."""
+
+    key: str
+    choice: str
+    users: tuple[str, ...]
+
+
+_USES = (
+    _Use("train.momentum", "train.optimizer", ("momentum", "nesterov")),
+    _Use("train.beta_1", "train.optimizer", ("adam",)),
+    _Use("train.beta_2", "train.optimizer", ("adam",)),
+    _Use("train.epsilon", "train.optimizer", ("adam",)),
+    _Use("train.power_t", "train.schedule", ("inverse_scaling",)),
+    _Use("train.tol", "train.schedule", ("adaptive",)),
+    _Use("train.n_iter_no_change", "train.schedule", ("adaptive",)),
+    _Use("model.init_scale", "model.init", ("normal",)),
+)
+
+
+def unused_settings(config: Config) -> Iterator[str]:
+    """A sentence for each setting that has another value than its default to no effect."""
+    for key, choice, users in _USES:
+        section, name = key.split(".")
+        fields = _SECTIONS[section].model_fields
+        value, chosen = _value(config, key), _value(config, choice)
+        varied = getattr(config.grid, choice.partition(".")[2], [])
+        if value != fields[name].default and not {chosen, *varied} & set(users):
+            wanted = " or ".join(show(user) for user in users)
+            yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."
+
+
+def _value(config: Config, key: str) -> Any:
+    return reduce(getattr, key.split("."), config)
