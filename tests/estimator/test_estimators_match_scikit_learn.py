@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import sklearn.neural_network
-from sklearn.datasets import load_digits, make_multilabel_classification, make_regression
 
 import xpmlp
+from tests.estimator.small import counts, digits, labels, one_value, two_classes, values
 
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer. Maximum iterations")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {"solver": "sgd", "momentum": 0.0},
@@ -35,36 +34,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def classes() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = load_digits(return_X_y=True)
-    return X[:150] / 16, y[:150]
-
-
-def two_classes() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = classes()
-    return X, np.where(y % 2, "odd", "even")
-
-
-def labels() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = make_multilabel_classification(n_samples=110, random_state=0)
-    return X / 10, y
-
-
-def values() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = make_regression(n_samples=110, n_features=12, n_targets=3, random_state=0)
-    return X, y / 100
-
-
-def one_value() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = values()
-    return X, y[:, 0]
-
-
-def counts() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    X, y = values()
-    return X / 3, np.round(np.abs(y[:, :2]))
-
-
 def both(kind: str, **parameters: Any) -> tuple[Any, Any]:
     """scikit-learn's estimator and ours, with the same parameters."""
     parameters = {"hidden_layer_sizes": (11,), "random_state": 3, "max_iter": 6, **parameters}
@@ -85,7 +54,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("data", [classes, two_classes, labels], ids=lambda data: data.__name__)
+@pytest.mark.parametrize("data", [digits, two_classes, labels], ids=lambda data: data.__name__)
 def test_classifier(data: Any, option: str) -> None:
     X, y = data()
     theirs, ours = both("MLPClassifier", **OPTIONS[option])
@@ -113,7 +82,7 @@ def test_regressor(data: Any, option: str) -> None:
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize(("kind", "data"), [("MLPClassifier", classes), ("MLPRegressor", values)])
+@pytest.mark.parametrize(("kind", "data"), [("MLPClassifier", digits), ("MLPRegressor", values)])
 def test_sample_weights(kind: str, data: Any, early_stopping: bool) -> None:
     X, y = data()
     weights = np.random.default_rng(0).uniform(0, 3, len(X))
@@ -121,8 +90,34 @@ def test_sample_weights(kind: str, data: Any, early_stopping: bool) -> None:
     assert_same(ours.fit(X, y, weights), theirs.fit(X, y, sample_weight=weights))
 
 
+@pytest.mark.parametrize(
+    ("kind", "data"), [("MLPClassifier", digits), ("MLPClassifier", two_classes), ("MLPRegressor", one_value)]
+)
+def test_lbfgs_goes_the_same_way(kind: str, data: Any) -> None:
+    X, y = data()
+    theirs, ours = both(kind, solver="lbfgs", max_iter=12, alpha=0.1)
+    ours.fit(X, y)
+    theirs.fit(X, y)
+    assert ours.n_iter_ == theirs.n_iter_ == 12
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-9)
+    for mine, other in zip(ours.coefs_, theirs.coefs_, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "data"), [("MLPClassifier", labels), ("MLPRegressor", one_value)])
+def test_lbfgs_ends_at_the_same_minimum(kind: str, data: Any) -> None:
+    X, y = data()
+    theirs, ours = both(kind, solver="lbfgs", hidden_layer_sizes=(), alpha=1.0, max_iter=500)  # convex: there is one
+    np.testing.assert_allclose(ours.fit(X, y).loss_, theirs.fit(X, y).loss_, rtol=1e-5)
+    weights = np.random.default_rng(0).uniform(0, 3, len(X))
+    ours.fit(X, y, weights)
+    theirs.fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], atol=0.02)
+    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=1e-5)
+
+
 def test_first_epoch_of_partial_fit() -> None:
-    X, y = classes()
+    X, y = digits()
     theirs, ours = both("MLPClassifier")
     first = slice(0, 90)
     assert_same(
@@ -132,7 +127,7 @@ def test_first_epoch_of_partial_fit() -> None:
 
 
 def test_what_verbose_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    X, y = classes()
+    X, y = digits()
     said = []
     for estimator in both(
         "MLPClassifier",
@@ -152,7 +147,7 @@ def test_what_verbose_prints(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_warning_that_it_has_not_converged() -> None:
-    X, y = classes()
+    X, y = digits()
     messages = []
     for estimator in both("MLPClassifier", max_iter=2):
         with pytest.warns(sklearn.exceptions.ConvergenceWarning) as caught:

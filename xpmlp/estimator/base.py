@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +18,17 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Layer, Parameters
-from xpmlp.backend import NAMES, Backend, residence_of
+from xpmlp.backend import HOST, NAMES, Backend, residence_of
+from xpmlp.errors import BackendError
+from xpmlp.estimator.conversion import from_sklearn, to_sklearn
 from xpmlp.estimator.course import Memory
 from xpmlp.estimator.examples import Given, inference_of, to_engine
 from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
-from xpmlp.estimator.places import backend_at, placed
+from xpmlp.estimator.places import backend_at, placed, to_host
+from xpmlp.estimator.saving import load_estimator, save_estimator
 from xpmlp.training.inference import BATCH
 from xpmlp.training.step import Network
 
@@ -97,6 +104,8 @@ class BaseMLP(BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation_data: tuple[Any, ...] | None = None
     ) -> BaseMLP:
         sizes, fresh = self._hidden_layer_sizes(), self._is_first_fit(incremental=incremental)
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
         given = given._replace(weights=self._weights_of(given))
         targets = self._encode(given, incremental=incremental)
@@ -227,6 +236,79 @@ class BaseMLP(BaseEstimator, ABC):
             parameters = [Layer(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
             raw = inference_of(self._network(), engine).outputs(parameters, to_engine(features, engine))
             return placed(raw, backend_at(*residence, engine.dtype_name))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator to a file, safetensors with JSON, whole or not at all; callbacks are left out.
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be written, such as a random generator.
+        """
+        check_is_fitted(self)
+        save_estimator(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, *, backend: str | None = None, device: str | None = None) -> Self:
+        """Read what `save` has written.
+
+        Parameters
+        ----------
+        path : path
+        backend, device : str, optional
+            Where its arrays shall be; by default where they were.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or damaged, or holds another class.
+        BackendError
+            If the backend or the device cannot be had here.
+        """
+        estimator: Self
+        estimator, home = load_estimator(cls, Path(path))
+        estimator._move_to(*(home if backend is None and device is None else (backend or home[0], device)))
+        return estimator
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """Take the parameters and the weights of a fitted estimator of scikit-learn's."""
+        ours: Self = from_sklearn(cls, estimator)
+        return ours
+
+    def to_sklearn(self) -> Any:
+        """Give parameters and weights to an estimator of scikit-learn's, as NumPy arrays."""
+        check_is_fitted(self)
+        return to_sklearn(self)
+
+    def _move_to(self, backend: str, device: str | None) -> None:
+        """Move the fitted arrays."""
+        home = backend_at(backend, device, dtype_name(self.coefs_[0]))
+        for name in ("coefs_", "intercepts_"):
+            setattr(self, name, [placed(array, home) for array in getattr(self, name)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle, with arrays of NumPy in place of other libraries' and a note of where they were."""
+        state = dict(super().__getstate__())
+        if "coefs_" in state:
+            state["_pickled_at"] = residence_of(self.coefs_[0])
+            for name in ("coefs_", "intercepts_"):
+                state[name] = [to_host(array) for array in state[name]]
+            if "classes_" in state:
+                state["classes_"] = to_host(state["classes_"])
+            state["_memory"] = replace(self._memory, state=map_leaves(to_host, self._memory.state))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From pickle, back to where the arrays were; where that cannot be had, they stay NumPy's, with a warning."""
+        residence = state.pop("_pickled_at", HOST)
+        super().__setstate__(state)
+        if residence == HOST:
+            return
+        try:
+            self._move_to(*residence)
+        except BackendError as error:
+            warnings.warn(f"{error} The estimator's arrays are NumPy's now.", stacklevel=2)
 
     def _check_solver(self) -> bool:
         if self.solver not in STOCHASTIC_SOLVERS:

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from xpmlp._typing import Array
+from xpmlp.backend import Backend
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import TrainingInput, dtype_name
 from xpmlp.estimator.places import backend_at, placed, to_host
@@ -178,7 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             y_host = to_host(y)
-            self._labels = Labels(y_host if type_of_target(y_host).startswith("multilabel") else classes)
+            self._labels = Labels.of(y_host if type_of_target(y_host).startswith("multilabel") else classes)
         elif classes is not None and not np.array_equal(self._labels.classes, classes):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self._labels.classes!r}"
@@ -257,12 +258,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if hasattr(self, "_labels") and (self.warm_start or incremental):
             self._labels.check(y, all_of_them=self.warm_start)
         else:
-            self._labels = Labels(y)
-        self.classes_ = self._labels.classes
-        if self.classes_.dtype.kind in "biuf":  # no other library has strings
-            self.classes_ = placed(self.classes_, backend_at(*given.residence, dtype_name(given.features)))
+            self._labels = Labels.of(y)
+        self._place_classes(backend_at(*given.residence, dtype_name(given.features)))
         self.n_outputs_ = self._labels.n_outputs
         return self._labels.encode(y)
+
+    def _place_classes(self, home: Backend) -> None:
+        """Put the classes where the weights are; strings stay on the host, for no other library has them."""
+        classes = self._labels.classes
+        self.classes_ = placed(classes, home) if classes.dtype.kind in "biuf" else classes
+
+    def _move_to(self, backend: str, device: str | None) -> None:
+        super()._move_to(backend, device)
+        self._place_classes(backend_at(backend, device, dtype_name(self.coefs_[0])))
 
     def _encode_more(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         self._labels.check(y, all_of_them=False)

@@ -165,7 +165,7 @@ def _split(
     estimator: Any, encoded: npt.NDArray[Any], random: np.random.RandomState
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Which examples to train on, and which to watch, as scikit-learn splits them."""
-    stratify = encoded if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
+    stratify = encoded.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
     kept, held = train_test_split(
         np.arange(len(encoded)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify
     )

@@ -20,8 +20,8 @@ class Labels:
 
     Parameters
     ----------
-    y : (n,) or (n, n_labels)
-        Targets or a list of all classes, on the host.
+    binarizer : LabelBinarizer
+        Fitted to targets or to a list of all classes.
 
     Attributes
     ----------
@@ -31,10 +31,22 @@ class Labels:
         The loss by which they are learned: one of several classes, or yes or no for each output.
     """
 
-    def __init__(self, y: npt.NDArray[Any]) -> None:
-        self.binarizer = LabelBinarizer().fit(y)
-        self.classes: npt.NDArray[Any] = self.binarizer.classes_
+    def __init__(self, binarizer: LabelBinarizer) -> None:
+        self.binarizer = binarizer
+        self.classes: npt.NDArray[Any] = binarizer.classes_
         self.loss = "cross_entropy" if self.binarizer.y_type_ == "multiclass" else "logistic"
+
+    @classmethod
+    def of(cls, y: npt.NDArray[Any]) -> Labels:
+        """The labels in targets (n,) or (n, n_labels), or in a list of all classes, on the host."""
+        return cls(LabelBinarizer().fit(y))
+
+    @classmethod
+    def known(cls, classes: npt.NDArray[Any], kind: str, *, sparse: bool) -> Labels:
+        """Labels by what a fitted binarizer knows: the classes, the type of the targets, whether they were sparse."""
+        binarizer = LabelBinarizer()
+        binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_ = classes, kind, sparse
+        return cls(binarizer)
 
     @property
     def n_outputs(self) -> int:

@@ -1,0 +1,190 @@
+"""Estimators in files: safetensors for arrays, JSON for the rest, nothing pickled; any backend can read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Layer
+from xpmlp.backend import residence_of
+from xpmlp.checkpoint import Damaged, Sealed, read_sealed, write_sealed
+from xpmlp.errors import DataError
+from xpmlp.estimator.course import Memory
+from xpmlp.estimator.places import to_host
+from xpmlp.estimator.targets import Labels
+from xpmlp.estimator.task import OptimizerChoice
+
+FORMAT = "xpmlp estimator 1"
+
+FIGURES = (
+    "n_iter_",
+    "t_",
+    "n_layers_",
+    "n_outputs_",
+    "out_activation_",
+    "n_features_in_",
+    "loss_",
+    "loss_curve_",
+    "validation_loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+"""Fitted attributes of JSON's types; an estimator may lack some."""
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def save_estimator(estimator: Any, path: Path) -> None:
+    """Write a fitted estimator, whole or not at all, with all that `partial_fit` needs to go on exactly.
+
+    Raises
+    ------
+    ValueError
+        If a parameter cannot be written, such as a random generator.
+    """
+    memory: Memory = estimator._memory
+    tensors: Tensors = {
+        **_named("coefs", estimator.coefs_),
+        **_named("intercepts", estimator.intercepts_),
+        **{f"optimizer.{name}": to_host(leaf) for name, leaf in leaves(memory.state)},
+    }
+    description = {
+        "format": FORMAT,
+        "class": type(estimator).__name__,
+        "parameters": {
+            name: _encoded(name, value) for name, value in estimator.get_params().items() if name != "callbacks"
+        },
+        "figures": {name: _encoded(name, getattr(estimator, name)) for name in FIGURES if hasattr(estimator, name)},
+        "feature_names": getattr(estimator, "feature_names_in_", np.empty(0)).tolist(),
+        "residence": residence_of(estimator.coefs_[0]),
+        "memory": {
+            "choice": memory.choice,
+            "stalled": memory.stalled,
+            "cuts": memory.cuts,
+            "epochs": memory.epochs,
+            "seed": memory.seed,
+        },
+    }
+    if memory.order is not None:
+        tensors["order"] = memory.order
+    if isinstance(estimator.random_state, int | np.integer):
+        name, keys, *rest = estimator._random_state.get_state()
+        description["random"], tensors["random"] = [name, *rest], keys
+    if hasattr(estimator, "_labels"):
+        description["labels"], tensors["classes"] = _labels_description(estimator._labels)
+    write_sealed(path, description, tensors)
+
+
+def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
+    """Read an estimator; its arrays are on the host.
+
+    Returns
+    -------
+    estimator : cls
+    residence : (backend, device)
+        Where it was when it was saved.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or holds another class.
+    """
+    try:
+        sealed = read_sealed(path)
+        found = sealed.description.get("class")
+        if sealed.description.get("format") != FORMAT or found != cls.__name__:
+            raise DataError(f"{path} holds {found or 'no estimator'}, not {cls.__name__}: load it as what it is.")
+        return _estimator(cls, sealed), tuple(sealed.description["residence"])
+    except FileNotFoundError as error:
+        raise DataError(f"there is no {path}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (Damaged, LookupError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is not an estimator that xpmlp has saved, or it is damaged: {error}.") from error
+
+
+def _estimator(cls: type[Any], sealed: Sealed) -> Any:
+    description, tensors = sealed
+    estimator = cls(**{name: _decoded(value) for name, value in description["parameters"].items()})
+    for name, value in description["figures"].items():
+        setattr(estimator, name, _decoded(value))
+    if description["feature_names"]:
+        estimator.feature_names_in_ = np.array(description["feature_names"], dtype=object)
+    layers = estimator.n_layers_ - 1
+    estimator.coefs_ = [tensors[f"coefs.{index}"] for index in range(layers)]
+    estimator.intercepts_ = [tensors[f"intercepts.{index}"] for index in range(layers)]
+    saved = dict(description["memory"])
+    choice = saved.pop("choice")
+    memory = Memory(choice and OptimizerChoice(*choice), _optimizer_state(estimator, choice, tensors), **saved)
+    memory.order = tensors.get("order")
+    estimator._memory = memory
+    if "random" in description:
+        name, *rest = description["random"]
+        estimator._random_state = np.random.RandomState()
+        estimator._random_state.set_state((name, tensors["random"], *rest))
+    if "labels" in description:
+        estimator._labels = _labels(description["labels"], tensors["classes"])
+        estimator.classes_ = estimator._labels.classes
+    return estimator
+
+
+def _optimizer_state(estimator: Any, choice: list[Any] | None, tensors: Tensors) -> Any:
+    """What the optimiser remembered, in the structure that it begins with."""
+    if choice is None or not any(name.startswith("optimizer.") for name in tensors):
+        return None
+    parameters = [
+        Layer(weights, biases[None, :]) for weights, biases in zip(estimator.coefs_, estimator.intercepts_, strict=True)
+    ]
+    empty = OptimizerChoice(*choice).make().init(parameters)
+    saved = iter([tensors[f"optimizer.{name}"] for name, _ in leaves(empty)])
+    return map_leaves(lambda _: next(saved), empty)
+
+
+def _labels_description(labels: Labels) -> tuple[dict[str, Any], npt.NDArray[Any]]:
+    """Labels as a description and an array: of their classes, or of places in a list of strings."""
+    binarizer, classes = labels.binarizer, labels.classes
+    described = {"type": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_), "strings": None}
+    if classes.dtype.kind in "biuf":
+        return described, classes
+    return {**described, "strings": classes.tolist(), "dtype": classes.dtype.str}, np.arange(len(classes))
+
+
+def _labels(described: dict[str, Any], classes: npt.NDArray[Any]) -> Labels:
+    if described["strings"] is not None:
+        classes = np.array(described["strings"], dtype=described["dtype"])
+    return Labels.known(classes, described["type"], sparse=described["sparse"])
+
+
+def _named(name: str, arrays: list[Any]) -> Tensors:
+    return {f"{name}.{index}": to_host(array) for index, array in enumerate(arrays)}
+
+
+def _encoded(name: str, value: Any) -> Any:
+    """A parameter as JSON has it; what JSON has no type for is a table with one key."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_encoded(name, item) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [_encoded(name, item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_encoded(name, key), _encoded(name, item)] for key, item in value.items()]}
+    raise ValueError(f"{name}={value!r} cannot be saved: give it as numbers, strings, lists or tables of them.")
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if isinstance(value, dict):
+        ((kind, items),) = value.items()
+        return tuple(map(_decoded, items)) if kind == "tuple" else {_decoded(k): _decoded(v) for k, v in items}
+    return value
