@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.helpers import assert_close, call, cases, tolerance
+from tests.helpers import assert_close, assert_lives_on, call, cases, tolerance
 from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.nn import Ops, pure_ops
@@ -39,6 +39,7 @@ class Operands(NamedTuple):
 ARGUMENTS = {
     "affine": ("activation", "weights", "biases"),
     "sigmoid": ("logits",),
+    "sigmoid_backward": ("delta", "logits"),
     "softmax": ("logits",),
     "multiply_transposed": ("delta", "weights"),
     "product_of_factors": ("activation", "delta"),
@@ -93,7 +94,23 @@ def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...]
 
 
 def test_every_operation_is_compared() -> None:
-    assert {"xp", *ARGUMENTS} == set(Ops._fields)
+    assert {"xp", "gather", *ARGUMENTS} == set(Ops._fields)
+
+
+@pytest.mark.parametrize("rows", [1, 300], ids=["one row", "300 rows"])
+@pytest.mark.parametrize("stored", ["uint8", "int16", "float32"])
+def test_gathers_rows_converted_and_scaled(stored: str, rows: int, backend: Backend) -> None:
+    features = np.random.default_rng(rows).integers(0, 256, size=(20, N_IN)).astype(stored)
+    numbers = np.random.default_rng(stored == "uint8").integers(0, 20, size=rows)
+    on_device = backend.asarray(features), backend.asarray(numbers, backend.index_dtype)
+    for scale in (1.0, 0.25):
+        x = backend.ops.gather(*on_device, backend.dtype, scale)
+        assert x.dtype == backend.dtype
+        assert_lives_on(x, backend)
+        np.testing.assert_array_equal(backend.to_numpy(x), scale * features[numbers].astype(backend.dtype_name))
+        if backend.name != "jax":
+            x *= 0.0
+    np.testing.assert_array_equal(backend.to_numpy(on_device[0]), features)
 
 
 @pytest.mark.parametrize("name", ["affine", "softmax", "multiply_transposed", "product_of_factors"])
@@ -183,7 +200,7 @@ def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Bac
 @pytest.mark.parametrize(
     ("name", "replaced"),
     [
-        ("numpy", set(ARGUMENTS)),
+        ("numpy", {"gather", *ARGUMENTS}),
         ("torch", {"affine", "sigmoid", "subtract_product"}),
     ],
 )
@@ -192,7 +209,7 @@ def test_fused_by_default(name: str, replaced: set[str], get_backend: Callable[.
     fused, plain = get_backend(name).ops, get_backend(name, fused=False).ops
     differ = {
         field
-        for field in ARGUMENTS
+        for field in ("gather", *ARGUMENTS)
         if getattr(getattr(fused, field), "func", getattr(fused, field))
         is not getattr(getattr(plain, field), "func", getattr(plain, field))
     }

@@ -6,6 +6,7 @@ Everything else in the program is written once, in the array API.
 from __future__ import annotations
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -27,6 +28,10 @@ Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 
+OUTPUTS = 1_000_000
+"""How many numbers the outputs of a fold's steps may be before they are concluded."""
+
+
 class Fold(NamedTuple):
     """A step with what can be done for many steps at once, before and after it.
 
@@ -36,8 +41,9 @@ class Fold(NamedTuple):
         Tuples of arrays with a common first axis, one entry a step; does to each step what it would do to it alone.
     step : Step
         Gets one step of what is prepared.
-    conclude : (prepared, outputs, constants) -> results
-        Makes of the outputs of many steps what is kept of them: tuples of arrays with the same first axis.
+    conclude : (batches, outputs, constants) -> results
+        Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
+        tuples of arrays with the same first axis.
     """
 
     prepare: Callable[[tuple[Array, ...], Any], tuple[Array, ...]]
@@ -206,7 +212,7 @@ class Backend(ABC):
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
     ) -> tuple[Any, tuple[Array, ...]]:
-        """Fold a step over batches that are prepared, and whose outputs are concluded, for ``ahead`` steps at once.
+        """Fold a step over batches that are prepared for ``ahead`` steps at once, and concluded for as many as is good.
 
         Parameters
         ----------
@@ -221,12 +227,17 @@ class Backend(ABC):
         state : tree of arrays
         results : tuple of (steps, ...)
         """
-        concluded, steps = [], batches[0].shape[0]
+        concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
         for first in range(0, steps, ahead):
             last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
             prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
             state, outputs = self.scan(fold.step, state, prepared, constants)
-            concluded.append(fold.conclude(prepared, outputs, constants))
+            pending.append(outputs)
+            if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
+                joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))
+                done = tuple(series[begin:last, ...] for series in batches)
+                concluded.append(fold.conclude(done, joined, constants))
+                pending, begin = [], last
         return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
 
     def free_memory(self) -> int | None:

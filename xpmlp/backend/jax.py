@@ -113,7 +113,7 @@ class JaxBackend(Backend):
             def whole(state: Any, batch: tuple[Array, ...], constants: Any) -> Any:
                 prepared = fold.prepare(batch, constants)
                 state, outputs = fold.step(state, prepared, constants)
-                return state, fold.conclude(prepared, outputs, constants)
+                return state, fold.conclude(batch, outputs, constants)
 
             self._whole[fold] = whole
         return self.scan(self._whole[fold], state, batches, constants)

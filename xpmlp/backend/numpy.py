@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -37,16 +37,22 @@ class NumpyBackend(Backend):
     def _fused_ops(self) -> Ops:
         from xpmlp.backend.blas import with_blas
 
-        half = np.dtype(self.dtype_name).type(0.5)
+        number = np.dtype(self.dtype_name).type
         return with_blas(super()._fused_ops(), self.dtype_name)._replace(
-            sigmoid=partial(_sigmoid, half), softmax=_softmax, subtract_sum=_subtract_sum
+            gather=_gather,
+            sigmoid=partial(_sigmoid, number(0.5)),
+            sigmoid_backward=partial(_sigmoid_backward, number(1)),
+            softmax=_softmax,
+            subtract_sum=_subtract_sum,
         )
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """Give BLAS as many threads as the config says, or as pay for batches of this size."""
         from xpmlp.backend.blas import threads_for
+        from xpmlp.backend.malloc import keep_freed_memory
 
+        keep_freed_memory()
         with threads_for(batch_size, self.threads), np.errstate(over="ignore", invalid="ignore"):
             yield
 
@@ -58,13 +64,46 @@ class NumpyBackend(Backend):
         return max((library.num_threads for library in libraries), default=1)
 
 
+BLOCK = 128
+"""Rows that several elementwise passes run over while they are in the core's cache."""
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    return (slice(first, first + BLOCK) for first in range(0, rows, BLOCK))
+
+
+def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
+    result = np.empty((rows.shape[0], features.shape[1]), dtype)
+    for block in _blocks(rows.shape[0]):
+        np.copyto(result[block], features.take(rows[block], axis=0))
+        if scale != 1.0:
+            result[block] *= scale
+    return result
+
+
 def _sigmoid(half: Any, x: Array) -> Array:
-    """The pure definition, over its argument and with constants that NumPy need not convert."""
-    np.multiply(x, half, out=x)
-    np.tanh(x, out=x)
-    np.multiply(x, half, out=x)
-    np.add(x, half, out=x)
+    """The pure definition over its argument, with constants that NumPy need not convert."""
+    for block in _by_blocks(x):
+        np.multiply(block, half, out=block)
+        np.tanh(block, out=block)
+        np.multiply(block, half, out=block)
+        np.add(block, half, out=block)
     return x
+
+
+def _sigmoid_backward(one: Any, upstream: Array, activation: Array) -> Array:
+    for block, values in zip(_by_blocks(upstream), _by_blocks(activation), strict=True):
+        slope = np.subtract(one, values)
+        slope *= values
+        block *= slope
+    return upstream
+
+
+def _by_blocks(array: Array) -> Iterable[Array]:
+    """An array ([runs,] batch, width) in blocks of rows."""
+    if array.ndim < 2 or array.shape[-2] <= BLOCK:
+        return (array,)
+    return (array[..., block, :] for block in _blocks(array.shape[-2]))
 
 
 def _softmax(logits: Array) -> Array:

@@ -51,9 +51,9 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
         state, outputs = fold.step(state, tuple(inner), constants)
         return state, (penalty, *outputs)
 
-    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         penalty, *inner = outputs
-        loss, *others = fold.conclude(prepared[1:], tuple(inner), constants)
+        loss, *others = fold.conclude(batches, tuple(inner), constants)
         return (share * loss + penalty[..., None], *others)
 
     return Fold(prepare, step, conclude)

@@ -33,10 +33,7 @@ def _sigmoid(ops: Ops, preactivation: Array) -> Array:
 
 
 def _sigmoid_backward(ops: Ops, upstream: Array, activation: Array) -> Array:
-    slope = 1 - activation
-    slope *= activation
-    upstream *= slope
-    return upstream
+    return ops.sigmoid_backward(upstream, activation)
 
 
 def _tanh(ops: Ops, preactivation: Array) -> Array:

@@ -21,10 +21,14 @@ class Ops(NamedTuple):
     ----------
     xp : namespace
         The array library, following the array API standard.
+    gather : (features, rows, dtype, scale) -> scale * features[rows], in ``dtype``
+        ``features`` (n, n_in) of any type, ``rows`` (m,) within them; a fresh array (m, n_in).
     affine : (x, weights, biases) -> x @ weights + biases
         ``x`` ([runs,] batch, n_in), ``weights`` ([runs,] n_in, n_out), ``biases`` ([runs,] 1, n_out).
     sigmoid : (x) -> 1 / (1 + exp(-x))
         May overwrite ``x``.
+    sigmoid_backward : (upstream, activation) -> upstream * activation * (1 - activation)
+        With ``activation`` the sigmoid; may overwrite ``upstream``.
     softmax : (logits) -> probabilities ([runs,] batch, n_out)
         A fresh array.
     multiply_transposed : (delta, weights) -> delta @ weights.T
@@ -38,8 +42,10 @@ class Ops(NamedTuple):
     """
 
     xp: Namespace
+    gather: Callable[[Array, Array, object, float], Array]
     affine: Callable[[Array, Array, Array], Array]
     sigmoid: Callable[[Array], Array]
+    sigmoid_backward: Callable[[Array, Array], Array]
     softmax: Callable[[Array], Array]
     multiply_transposed: Callable[[Array, Array], Array]
     product_of_factors: Callable[[Array, Array], Array]
@@ -51,14 +57,24 @@ def pure_ops(xp: Namespace) -> Ops:
     """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``."""
     return Ops(
         xp=xp,
+        gather=partial(gather, xp),
         affine=affine,
         sigmoid=partial(sigmoid, xp),
+        sigmoid_backward=sigmoid_backward,
         softmax=partial(softmax, xp),
         multiply_transposed=partial(multiply_transposed, xp),
         product_of_factors=partial(product_of_factors, xp),
         subtract_product=partial(subtract_product, xp),
         subtract_sum=partial(subtract_sum, xp),
     )
+
+
+def gather(xp: Namespace, features: Array, rows: Array, dtype: object, scale: float) -> Array:
+    """Rows of the data, converted and scaled: (m, n_in), fresh."""
+    x = xp.astype(xp.take(features, rows, axis=0), dtype, copy=False)
+    if scale != 1.0:
+        x *= scale
+    return x
 
 
 def affine(x: Array, weights: Array, biases: Array) -> Array:
@@ -78,6 +94,14 @@ def sigmoid(xp: Namespace, x: Array) -> Array:
     result *= 0.5
     result += 0.5
     return result
+
+
+def sigmoid_backward(upstream: Array, activation: Array) -> Array:
+    """``upstream`` times the sigmoid's derivative, in terms of its value: ``a (1 - a)``."""
+    slope = 1 - activation
+    slope *= activation
+    upstream *= slope
+    return upstream
 
 
 def softmax(xp: Namespace, logits: Array) -> Array:
@@ -105,7 +129,7 @@ def subtract_product(xp: Namespace, weights: Array, activation: Array, delta: Ar
 
     ``rate`` is a number or ([runs, 1, 1]).
     """
-    weights -= xp.matrix_transpose(activation) @ (rate * delta)
+    weights -= rate * (xp.matrix_transpose(activation) @ delta)
     return weights
 
 

@@ -7,7 +7,8 @@ formed of the logits of many steps at once.  In the step itself is only what one
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,28 +103,30 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         rows, *numbers = batches
-        inputs = _inputs(network, ops, dtype, constants.examples, rows)
-        if inputs.weights is not None:
-            inputs = inputs._replace(weights=_relative(ops, inputs.weights))
-        return *inputs.present, *_mask_factors(network, ops, dtype, constants.counters, numbers)
+        examples = constants.examples
+        x, encoded = _inputs(network, ops, dtype, examples, rows)
+        weights = () if examples.weights is None else (_relative(ops, take_rows(ops, examples.weights, rows)),)
+        return x, encoded, *weights, *_mask_factors(network, ops, dtype, constants.counters, numbers)
 
     def step(
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        inputs, factors = _split(batch, constants.examples)
-        parameters, masks = state.parameters, _masks(network, factors)
-        activations = nn.forward(ops, parameters, inputs.x, network.hidden, masks)
-        delta = delta_of(ops, activations[-1], inputs.encoded)
-        if inputs.weights is not None:
-            delta *= inputs.weights[..., None]
+        x, encoded, *rest = batch
+        weights = None if constants.examples.weights is None else rest.pop(0)
+        parameters, masks = state.parameters, _masks(network, rest)
+        activations = nn.forward(ops, parameters, x, network.hidden, masks)
+        delta = delta_of(ops, activations[-1], encoded)
+        if weights is not None:
+            delta *= weights[..., None]
         deltas = nn.backward(ops, parameters, activations, delta, network.hidden, masks)
         updated = optimizer.update(
-            ops, parameters, state.optimizer, activations, deltas, inputs.x.shape[-2], constants.hyperparameters
+            ops, parameters, state.optimizer, activations, deltas, x.shape[-2], constants.hyperparameters
         )
         return TrainingState(*updated), (activations[-1],)
 
-    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        return _verdict(network, ops, constants.examples, prepared, outputs)
+    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+        relative = partial(_relative, ops)
+        return _verdict(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
 
     return Fold(prepare, step, conclude)
 
@@ -145,10 +148,10 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     """
 
     def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _inputs(network, ops, dtype, examples, *batches).present
+        return (_features(network, ops, dtype, examples, *batches),)
 
-    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _verdict(network, ops, examples, prepared, outputs)
+    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
+        return _verdict(network, ops, dtype, examples, *batches, *outputs)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -159,7 +162,7 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return (_features(network, ops, dtype, examples, *batches),)
 
-    def conclude(prepared: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
+    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return (nn.losses[network.loss].transform(ops, outputs[0]),)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
@@ -177,46 +180,11 @@ def _forward_step(network: Network, ops: Ops) -> Step:
     return step
 
 
-class _Inputs(NamedTuple):
-    """Batches of examples, as a step takes them.
-
-    Attributes
-    ----------
-    x : (..., n_in)
-    encoded : (..., n_out)
-        The targets as the loss wants them.
-    targets : (...) or (..., n_out)
-        As they are stored.
-    weights : (...), optional
-    """
-
-    x: Array
-    encoded: Array
-    targets: Array
-    weights: Array | None
-
-    @property
-    def present(self) -> tuple[Array, ...]:
-        """What there is, for `_split` to take apart."""
-        return self[:3] if self.weights is None else tuple(self)
-
-
-def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> _Inputs:
-    """The examples in ``rows`` (...)."""
+def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> tuple[Array, Array]:
+    """The features (..., n_in) and the encoded targets (..., n_out) of the examples in ``rows`` (...)."""
     targets = take_rows(ops, examples.targets, rows)
-    return _Inputs(
-        _features(network, ops, dtype, examples, rows),
-        nn.losses[network.loss].encode(ops, targets, examples.classes, dtype),
-        targets,
-        None if examples.weights is None else take_rows(ops, examples.weights, rows),
-    )
-
-
-def _split(prepared: tuple[Array, ...], examples: Examples) -> tuple[_Inputs, tuple[Array, ...]]:
-    """Prepared arrays as inputs, and the factors of dropout's masks."""
-    x, encoded, targets, *rest = prepared
-    weights = None if examples.weights is None else rest.pop(0)
-    return _Inputs(x, encoded, targets, weights), tuple(rest)
+    encoded = nn.losses[network.loss].encode(ops, targets, examples.classes, dtype)
+    return _features(network, ops, dtype, examples, rows), encoded
 
 
 def _relative(ops: Ops, weights: Array) -> Array:
@@ -274,28 +242,32 @@ def _masks(network: Network, factors: Sequence[Array]) -> list[nn.Mask | None]:
 
 def _features(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Array:
     """The network's input for ``rows`` (...), converted and scaled: a fresh array (..., n_in)."""
-    x = ops.xp.astype(take_rows(ops, examples.features, rows), dtype, copy=False)
-    if network.input_scale != 1.0:
-        x *= network.input_scale
-    return x
+    x = ops.gather(examples.features, ops.xp.reshape(rows, (-1,)), dtype, network.input_scale)
+    return ops.xp.reshape(x, (*rows.shape, -1))
 
 
 def _verdict(
-    network: Network, ops: Ops, examples: Examples, prepared: tuple[Array, ...], outputs: tuple[Array, ...]
+    network: Network,
+    ops: Ops,
+    dtype: Any,
+    examples: Examples,
+    rows: Array,
+    logits: Array,
+    weighing: Callable[[Array], Array] = lambda weights: weights,
 ) -> tuple[Array, ...]:
-    """The loss and the score (steps, [runs,] batch) of each example, times its weight, from target and logits."""
+    """The loss and the score (steps, [runs,] batch) of each example in ``rows``, times its weight if there is one."""
     loss, xp = nn.losses[network.loss], ops.xp
-    (_, encoded, targets, weights), _ = _split(prepared, examples)
-    (logits,) = outputs
-    if encoded.ndim < logits.ndim:  # the same examples for every run
-        targets = xp.expand_dims(targets, axis=encoded.ndim - targets.ndim - 3)
-        encoded = xp.expand_dims(encoded, axis=-3)
-        weights = None if weights is None else xp.expand_dims(weights, axis=-2)
+    if rows.ndim + 1 < logits.ndim:  # the same examples for every run
+        rows = xp.expand_dims(rows, axis=-2)
+    targets = take_rows(ops, examples.targets, rows)
     results = (
-        loss.value(ops, logits, encoded),
+        loss.value(ops, logits, loss.encode(ops, targets, examples.classes, dtype)),
         loss.score(ops, loss.decide(ops, logits), targets, examples.precision),
     )
-    return results if weights is None else tuple(result * weights for result in results)
+    if examples.weights is None:
+        return results
+    weights = weighing(take_rows(ops, examples.weights, rows))
+    return tuple(result * weights for result in results)
 
 
 def take_rows(ops: Ops, array: Array, rows: Array) -> Array:
