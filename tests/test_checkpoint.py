@@ -40,6 +40,43 @@ def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: A
     return SavedNetwork(**(fields | changes))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "squared", "classes": np.empty(0, dtype=np.int64), "target_names": ("a", "b", "Köder")},
+        {"loss": "logistic", "classes": np.empty(0, dtype=np.int64), "target_names": ("a", "b", "c")},
+        {
+            "loss": "logistic",
+            "parameters": [(np.ones((4, 1)), np.ones((1, 1)))],
+            "hidden": (),
+            "classes": ["no", "yes"],
+        },
+    ],
+)
+def test_what_the_outputs_are_comes_back(tmp_path: Path, changes: dict[str, Any]) -> None:
+    saved = network(**changes)
+    save_network(tmp_path / "x.safetensors", saved)
+    loaded = load_network(tmp_path / "x.safetensors")
+    assert (loaded.loss, loaded.target_names) == (saved.loss, saved.target_names)
+    assert loaded.classes.tolist() == saved.classes.tolist()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_names": ("a", "b", "c")},
+        {"classes": np.empty(0), "target_names": ("a", "b")},
+        {"classes": np.empty(0), "target_names": (1, 2, 3)},
+        {"classes": np.empty(0)},
+        {"loss": "logistic", "classes": ["no", "yes"]},
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    save_network(tmp_path / "x.safetensors", network(**changes))
+    with pytest.raises(RunFolderError, match="3 outputs"):
+        load_network(tmp_path / "x.safetensors")
+
+
 def assert_same_parameters(actual: SavedNetwork, expected: SavedNetwork) -> None:
     for one, other in zip(actual.parameters, expected.parameters, strict=True):
         for a, b in zip(one, other, strict=True):

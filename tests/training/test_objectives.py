@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from tests.helpers import cases, relative_difference
 from tests.training.small import CLASSES, EXAMPLES, small_dataset, train_runs, weights_of
+from tests.training.test_snapshots import Kept, trained
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part
@@ -105,6 +106,15 @@ def test_dropout_depends_on_the_step_and_not_on_the_segments() -> None:
     assert not np.isclose(first, second).any()
     first, second = np.split(train_runs(problem_of(**still))[0].losses, 2)
     np.testing.assert_array_equal(first, second)
+
+
+def test_dropout_goes_on_with_the_masks_that_it_would_have_had() -> None:
+    problem, kept = problem_of(model=DROPOUT, segment_steps=2), Kept()
+    (whole,) = trained(problem, SETTINGS[:1], saver=kept)
+    assert len(kept.snapshots) > 8
+    for snapshot in kept.snapshots[1:6:2]:
+        (again,) = trained(problem, SETTINGS[:1], start=snapshot)
+        np.testing.assert_array_equal(again.losses, whole.losses)
 
 
 def test_what_is_not_used_costs_nothing() -> None:
