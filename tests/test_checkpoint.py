@@ -66,7 +66,6 @@ def test_what_the_outputs_are_comes_back(tmp_path: Path, changes: dict[str, Any]
     [
         {"target_names": ("a", "b", "c")},
         {"classes": np.empty(0), "target_names": ("a", "b")},
-        {"classes": np.empty(0), "target_names": (1, 2, 3)},
         {"classes": np.empty(0)},
         {"loss": "logistic", "classes": ["no", "yes"]},
     ],
