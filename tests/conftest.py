@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -41,3 +42,15 @@ def backend(request: pytest.FixtureRequest, get_backend: Callable[..., Backend])
     found = get_backend(case.name, case.device, case.dtype)
     with found.session(batch_size=8):
         yield found
+
+
+@pytest.fixture
+def xp(backend: Backend) -> Any:
+    """The array library of ``backend``."""
+    return backend.xp
+
+
+@pytest.fixture
+def device(backend: Backend) -> Any:
+    """The device of ``backend``, as its library names it."""
+    return backend.device

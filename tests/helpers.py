@@ -42,6 +42,15 @@ def cases(*names: str, dtype: str | None = None) -> list[Any]:
     return [pytest.param(case, id=str(case)) for case in chosen]
 
 
+EAGER = ("numpy", "strict", "torch", "cupy")
+"""The libraries that run one operation after another, on arrays that can be overwritten: JAX does neither."""
+
+
+def eager(dtype: str | None = None) -> pytest.MarkDecorator:
+    """A mark for tests on these libraries alone: of what is overwritten, or of what JAX would take long to compile."""
+    return pytest.mark.parametrize("backend", cases(*EAGER, dtype=dtype), indirect=True)
+
+
 @functools.cache
 def find_backend(name: str, device: str | None, dtype: str, fused: bool) -> Backend:
     """One backend for all tests that ask for it, so that what JAX has compiled is compiled once."""

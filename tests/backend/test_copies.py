@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import assert_close, assert_lives_on, cases
+from tests.helpers import assert_close, assert_lives_on, eager
 from xpmlp.backend import Backend
 from xpmlp.nn import Layer
-
-mutable = pytest.mark.parametrize("backend", cases("numpy", "strict", "torch", "cupy"), indirect=True)
 
 HOST = [Layer(np.arange(6.0).reshape(2, 3), np.arange(3.0)[None, :])]
 
@@ -47,7 +45,7 @@ def test_asarray_of_any_layout(backend: Backend, layout: str) -> None:
     assert_close(backend.asarray(layouts()[layout], backend.dtype), HOST[0].weights, 0, backend)
 
 
-@mutable
+@eager()
 def test_parameters_share_no_memory_with_the_host(backend: Backend) -> None:
     host = [Layer(*(leaf.astype(backend.dtype_name) for leaf in HOST[0]))]
     (layer,) = backend.parameters(host)

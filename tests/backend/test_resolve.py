@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import Case, cases
+from tests.helpers import CASES, Case
 from xpmlp.backend import NAMES, Backend, probe, resolve
 from xpmlp.errors import BackendError
 
 
-@pytest.mark.parametrize("case", [case.values[0] for case in cases()], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_backend_is_what_was_asked_for(case: Case, get_backend: Callable[..., Backend]) -> None:
     backend = get_backend(case.name, case.device, case.dtype)
     assert backend.name == case.name

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from tests.helpers import Case, cases
+from tests.helpers import CASES, Case
 from xpmlp.backend import Backend, resolve
 
 TF32 = [("cpu", False, False), ("cpu", True, False), ("gpu", False, False), ("gpu", True, True)]
@@ -51,7 +51,7 @@ def test_numpy_gives_threads_to_one_blas_alone(threads: int | None, batch_size: 
         assert blas_threads() == before
 
 
-@pytest.mark.parametrize("case", [case.values[0] for case in cases()], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_overflow_is_infinite_and_no_warning(case: Case, get_backend: Callable[..., Backend]) -> None:
     # the training loop looks for what is not finite; it may not be stopped by a warning before
     backend = get_backend(case.name, case.device, case.dtype)

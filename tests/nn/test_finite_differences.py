@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from tests.helpers import assert_close, call, cases
+from tests.helpers import assert_close, call, cases, eager
 from tests.oracle import numerical_gradients, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -20,7 +20,6 @@ SAMPLE_WEIGHTS = np.asarray([0.5, 2.0, 0.0, 1.0, 3.0])
 TOLERANCE = 1e-8
 """Central differences with a step of 1e-5 are off by about its square, 1e-10, times the third derivative."""
 
-eager = pytest.mark.parametrize("backend", cases("numpy", "strict", "torch", "cupy", dtype="float64"), indirect=True)
 every_library = pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 one_and_many = pytest.mark.parametrize("runs", [None, 3], ids=["one run", "3 runs"])
 
@@ -37,7 +36,7 @@ def expected(hidden: tuple[str, ...], runs: int | None, weighted: bool) -> list[
 
 
 # JAX takes as long to compile one of these as the others take for all; it has the next two, and test_autodiff
-@eager
+@eager("float64")
 @one_and_many
 @pytest.mark.parametrize("hidden", HIDDEN, ids=lambda hidden: ",".join(hidden) or "none")
 def test_gradients_of_every_activation_and_depth(backend: Backend, hidden: tuple[str, ...], runs: int | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.helpers import assert_close, call, cases, tolerance
+from tests.helpers import assert_close, call, cases, eager, tolerance
 from tests.oracle import Problem, logits, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -75,7 +75,7 @@ def test_each_example_has_the_gradient_that_it_has_alone(backend: Backend) -> No
         assert_close(leaves[3, ...], backend.to_numpy(leaf), 1e-14, backend)
 
 
-@pytest.mark.parametrize("backend", cases("numpy", "strict", "torch", "cupy"), indirect=True)
+@eager()
 def test_the_passes_leave_their_arguments_alone(backend: Backend) -> None:
     problem = random_problem(2)
     parameters, x, targets = on(backend, problem)

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from array_api_compat import numpy as xp
 
+from tests.helpers import assert_lives_on, cases, tolerance
 from tests.oracle import Floats
-from xpmlp.nn import Layer, pure_ops
+from xpmlp.backend import Backend
+from xpmlp.nn import Layer, Parameters
 from xpmlp.optim import Hyperparameters, adam
 
 
-def steps_of(gradients: list[float], dtype: str = "float64", **constants: float) -> list[float]:
+def steps_of(backend: Backend, gradients: list[float], **constants: float) -> list[float]:
     """One weight's value after each step, from 0, at a learning rate of 1."""
-    ops, optimizer = pure_ops(xp), adam(**constants)
-    parameters = [Layer(np.zeros((1, 1), dtype), np.zeros((1, 1), dtype))]
+    optimizer, zero, one = adam(**constants), np.zeros((1, 1)), np.ones((1, 1))
+    parameters: Parameters = backend.parameters([Layer(zero, zero)])
     state, values = optimizer.init(parameters), []
     for gradient in gradients:
-        activations, deltas = [np.ones((1, 1), dtype)], [np.full((1, 1), gradient, dtype)]
-        parameters, state = optimizer.update(ops, parameters, state, activations, deltas, 1, Hyperparameters(1.0))
-        values.append(float(parameters[0].weights[0, 0]))
+        activations, deltas = backend.parameters([[one], [gradient * one]])
+        parameters, state = optimizer.update(
+            backend.ops, parameters, state, activations, deltas, 1, Hyperparameters(1.0)
+        )
+        for leaf in parameters[0]:
+            assert_lives_on(leaf, backend)
+            assert leaf.dtype == backend.dtype
+        values.append(backend.to_numpy(parameters[0].weights).item())
     return values
 
 
@@ -40,18 +46,22 @@ GRADIENTS = [3.0, -1.0, 0.0, 2.0, 5.0]
 @pytest.mark.parametrize(
     ("beta_1", "beta_2", "epsilon"), [(0.9, 0.999, 1e-8), (0.5, 0.9, 1e-2), (0.0, 0.999, 1e-8), (0.9, 0.0, 1e-3)]
 )
-def test_constants(beta_1: float, beta_2: float, epsilon: float) -> None:
-    values = steps_of(GRADIENTS, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
-    np.testing.assert_allclose(values, reference(GRADIENTS, beta_1, beta_2, epsilon), rtol=1e-12)
+def test_constants(backend: Backend, beta_1: float, beta_2: float, epsilon: float) -> None:
+    values = steps_of(backend, GRADIENTS, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    np.testing.assert_allclose(
+        values, reference(GRADIENTS, beta_1, beta_2, epsilon), rtol=tolerance(backend, 1e-5, 1e-12)
+    )
 
 
-def test_the_first_step_by_hand() -> None:
+def test_the_first_step_by_hand(backend: Backend) -> None:
     # m = 0.1 g, v = 0.001 g^2; the corrections make of them g and g^2, and epsilon is 1e-8 / sqrt(0.001) = 3.2e-7
     # of what is divided by: the weight goes by the learning rate, against the sign of g.
-    assert steps_of([-1.0])[0] == pytest.approx(1 / (1 + 1e-8 / 0.001**0.5), rel=1e-12)
+    wanted = 1 / (1 + 1e-8 / 0.001**0.5)
+    assert steps_of(backend, [-1.0])[0] == pytest.approx(wanted, rel=tolerance(backend, 1e-6, 1e-12))
 
 
-def test_bias_correction_keeps_its_digits_in_float32() -> None:
+@pytest.mark.parametrize("backend", cases(dtype="float32"), indirect=True)
+def test_bias_correction_keeps_its_digits_in_float32(backend: Backend) -> None:
     # 1 - 0.999**1, reckoned in float32, would be off by 1e-5
-    values = steps_of([1.0], dtype="float32", epsilon=1e-30)
+    values = steps_of(backend, [1.0], epsilon=1e-30)
     assert values[0] == pytest.approx(-1, abs=3e-7)

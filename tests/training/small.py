@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tests.helpers import assert_lives_on
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part, Preprocessing
@@ -69,5 +70,10 @@ def train_runs(problem: Problem, *settings: RunSettings, reporter: Reporter | No
 
 
 def weights_of(problem: Problem, run: Run) -> list[npt.NDArray[Any]]:
-    """The run's weights and biases on the host, layer after layer."""
-    return [problem.backend.to_numpy(leaf) for layer in run.parameters or [] for leaf in layer]
+    """The run's weights and biases on the host, layer after layer; they have to come from the backend's device."""
+    __tracebackhide__ = True
+    leaves = [leaf for layer in run.parameters or [] for leaf in layer]
+    for leaf in leaves:
+        assert_lives_on(leaf, problem.backend)
+        assert leaf.dtype == problem.backend.dtype
+    return [problem.backend.to_numpy(leaf) for leaf in leaves]

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers import relative_difference
+from tests.helpers import cases, relative_difference
 from tests.training import numpy_loop
 from tests.training.small import EXAMPLES, STEPS, small_dataset, small_problem, train_runs, weights_of
-from xpmlp.backend import resolve
+from xpmlp.backend import Backend, resolve
 from xpmlp.data import Dataset, load
 from xpmlp.init import batch_order, initial_parameters
 from xpmlp.training import History, Run
 from xpmlp.training.problem import Problem
+
+every_library = pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 
 
 def expected(problem: Problem, rates: list[float], **more: Any) -> numpy_loop.Trace:
@@ -43,14 +45,16 @@ def digits() -> Dataset:
     return load("digits", split="three-way", test_fraction=0.2, seed=0)
 
 
+@every_library
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_digits_with_a_tail_batch(digits: Dataset, shuffle: bool) -> None:
-    problem = small_problem(dataset=digits, hidden=[20], batch_size=32, epochs=3, shuffle=shuffle, seed=4)
+def test_digits_with_a_tail_batch(backend: Backend, digits: Dataset, shuffle: bool) -> None:
+    problem = small_problem(backend, digits, hidden=[20], batch_size=32, epochs=3, shuffle=shuffle, seed=4)
     assert len(digits.train) % 32, "the last batch has to be a shorter one"
     (run,) = train_runs(problem)
     assert_same(problem, run, expected(problem, [0.5] * 3))
 
 
+@every_library
 @pytest.mark.parametrize(
     ("hidden", "train"),
     [
@@ -62,8 +66,8 @@ def test_digits_with_a_tail_batch(digits: Dataset, shuffle: bool) -> None:
         pytest.param([5], {"batch_size": 1000}, id="batch larger than the data"),
     ],
 )
-def test_other_networks_and_batches(hidden: list[int], train: dict[str, Any]) -> None:
-    problem = small_problem(hidden=hidden, **train)
+def test_other_networks_and_batches(backend: Backend, hidden: list[int], train: dict[str, Any]) -> None:
+    problem = small_problem(backend, hidden=hidden, **train)
     (run,) = train_runs(problem)
     assert_same(problem, run, expected(problem, [0.5] * 2))
 
@@ -92,8 +96,9 @@ def test_schedules_set_the_rate_of_each_epoch(schedule: dict[str, Any], rates: l
     assert_same(problem, run, expected(problem, rates))
 
 
-def test_validation_figures_are_of_the_weights_after_the_epoch() -> None:
-    problem = small_problem()
+@every_library
+def test_validation_figures_are_of_the_weights_after_the_epoch(backend: Backend) -> None:
+    problem = small_problem(backend)
     (run,) = train_runs(problem)
     held_out = small_dataset().validation
     assert held_out is not None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 import xpmlp
-from tests.helpers import Case, cases, relative_difference
+from tests.helpers import CASES, Case, relative_difference
 from xpmlp.backend import Backend
 from xpmlp.training import Progress, Reporter
 
@@ -66,16 +66,11 @@ def assert_agree(case: Case, changes: str, fused: bool = True) -> None:
     assert relative_difference(actual, wanted) <= (1e-12 if case.dtype == "float64" else 1e-5)
 
 
-def others() -> list[Any]:
-    """Every case but NumPy's own, and of strict's devices the one that imitates a GPU."""
-    return [
-        one
-        for one in cases("strict", "torch", "jax", "cupy")
-        if one.values[0].name != "strict" or one.values[0].device == "device1"
-    ]
+OTHERS = [case for case in CASES if case.name in ("torch", "jax", "cupy") or case.device == "device1"]
+"""Every case but NumPy's own, and of strict's devices the one that imitates a GPU."""
 
 
-@pytest.mark.parametrize("case", others())
+@pytest.mark.parametrize("case", OTHERS, ids=str)
 @pytest.mark.parametrize("changes", ["sgd", "adam"])
 def test_digits(case: Case, changes: str, get_backend: Callable[..., Backend]) -> None:
     get_backend(*case)  # or skip
@@ -89,7 +84,7 @@ def test_numpy_without_its_faster_operations(dtype: str, changes: str) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("case", others())
+@pytest.mark.parametrize("case", OTHERS, ids=str)
 def test_mnist(case: Case, get_backend: Callable[..., Backend]) -> None:
     get_backend(*case)
     assert_agree(case, "mnist")

@@ -47,9 +47,10 @@ def test_keeps_the_weights_before_the_segment_that_went_wrong() -> None:
         assert relative_difference(kept.ravel(), wanted.ravel()) <= 1e-9
 
 
-def test_infinite_weights_count_though_every_loss_was_finite() -> None:
+@pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
+def test_infinite_weights_count_though_every_loss_was_finite(backend: Backend) -> None:
     # the only step of the epoch: its loss is that of the first weights
-    problem = small_problem(learning_rate=1e308, weight_decay=1e10, batch_size=1000)
+    problem = small_problem(backend, learning_rate=1e308, weight_decay=1e10, batch_size=1000)
     (run,) = train_runs(problem)
     assert run.status is Status.DIVERGED
     assert run.ended_at == (1, 1)

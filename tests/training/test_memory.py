@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import xpmlp
-from tests.helpers import Case, cases
+from tests.helpers import CASES, Case
 from tests.training.small import small_dataset, small_problem
 from xpmlp.backend import Backend, resolve
 from xpmlp.backend.numpy import NumpyBackend
@@ -78,7 +78,7 @@ def test_how_many_fit() -> None:
     assert [taken.widest(free) for free in (2000, 1999, 1875, 1500, 1250, 0, -5)] == [6, 5, 5, 2, 1, 1, 1]
 
 
-@pytest.mark.parametrize("case", [case.values[0] for case in cases()], ids=str)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_error_of_the_library_is_recognised(case: Case, get_backend: Callable[..., Backend]) -> None:
     backend = get_backend(*case)
     assert backend.is_out_of_memory(MemoryError())

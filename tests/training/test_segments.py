@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers import eager
 from tests.training.small import EXAMPLES, small_problem, train_runs, weights_of
-from xpmlp.backend import Backend, resolve
+from xpmlp.backend import Backend
 from xpmlp.init import batch_order
 from xpmlp.nn import Metric
 from xpmlp.training import Progress, Reporter
@@ -50,10 +51,9 @@ def test_every_example_is_visited_once_an_epoch(shuffle: bool, monkeypatch: pyte
     assert all(sorted(order) == list(range(EXAMPLES)) for order in orders)
 
 
+@eager()
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_results_do_not_depend_on_the_cuts(optimizer: str, dtype: Any) -> None:
-    backend = resolve("numpy", None, dtype).backend
+def test_results_do_not_depend_on_the_cuts(backend: Backend, optimizer: str) -> None:
     results = []
     for steps in (1, 3, 500):
         problem = small_problem(backend, optimizer=optimizer, learning_rate=0.1, segment_steps=steps)
@@ -61,7 +61,8 @@ def test_results_do_not_depend_on_the_cuts(optimizer: str, dtype: Any) -> None:
         results.append((run.losses, run.epochs, weights_of(problem, run)))
     for losses, epochs, weights in results[1:]:
         np.testing.assert_array_equal(losses, results[0][0])
-        assert epochs == results[0][1]
+        for row, wanted_row in zip(epochs, results[0][1], strict=True):
+            assert row == pytest.approx(wanted_row, rel=1e-14)  # a mean is added up segment by segment
         for actual, wanted in zip(weights, results[0][2], strict=True):
             np.testing.assert_array_equal(actual, wanted)
 
