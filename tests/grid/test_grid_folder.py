@@ -25,7 +25,8 @@ EXPLODING, IDLE = 1e308, 0.0
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    """What is in a folder, but for the lock and the checkpoints."""
+    return {path.name for path in folder.iterdir()} - {".lock", "checkpoints"}
 
 
 def assert_same_run(folder: Path, other: Path) -> None:

@@ -34,7 +34,15 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
         0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
     with stop_on_signals(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
-        result = train_grid(config, folder, overwrite=overwrite, reporter=reporter, should_stop=lambda: stop.requested)
+        result = train_grid(
+            config,
+            folder,
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            reporter=reporter,
+            should_stop=lambda: stop.requested,
+        )
     if not quiet:
         for line in summary(result, bold=sys.stdout.isatty()):
             print(line)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 from xpmlp.config import Config
 from xpmlp.grid.plan import Block
+from xpmlp.training import run_folder
 from xpmlp.training.outcome import Outcome, Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
+from xpmlp.training.resuming import Earlier, as_before, earlier_training
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
+
+ORPHAN_SECONDS = 60
+"""How long to wait for a process that has lost the one that started it to give up the same block."""
 
 
 def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop: Callable[[], bool]) -> list[Outcome]:
-    """Train the runs of a block and bring them to the host.
+    """Train the runs of a block, from its newest checkpoint if it has any, and bring them to the host.
 
     Parameters
     ----------
@@ -32,11 +39,35 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
     outcomes : list of Outcome
         In the order of the block's members.
     """
-    path = block.config.data.path
+    path, checkpoints = block.config.data.path, block.checkpoints
     changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
-    problem, loading = _prepared(_common(block.config, threads).to_toml(), changed)
+    with contextlib.nullcontext() if checkpoints is None else run_folder.locked(checkpoints, timeout=ORPHAN_SECONDS):
+        earlier = None if checkpoints is None else _earlier(checkpoints, block, reporter)
+        backend = block.config.backend if earlier is None else as_before(block.config.backend, earlier.circumstances)
+        config = block.config.model_copy(update={"backend": backend})
+        problem, loading = _prepared(_common(config, threads).to_toml(), changed)
+        return _train(problem, loading, block, reporter, should_stop, earlier)
+
+
+def _earlier(checkpoints: Path, block: Block, reporter: Reporter) -> Earlier | None:
+    """The training of the same runs that was begun before; one of others, as after a forced change, is left aside."""
+    earlier = earlier_training(checkpoints, reporter.note)
+    if earlier is None or len(earlier.checkpoint.losses) == len(block.members):
+        return earlier
+    reporter.note(f"the checkpoint {earlier.checkpoint.path} is not of {block.label}: training from the beginning")
+    return None
+
+
+def _train(
+    problem: Problem,
+    loading: float,
+    block: Block,
+    reporter: Reporter,
+    should_stop: Callable[[], bool],
+    earlier: Earlier | None,
+) -> list[Outcome]:
     with problem.backend.session(block.config.train.batch_size):
-        runs, training = train_to_the_end(problem, block.settings, reporter, should_stop)
+        runs, training = train_to_the_end(problem, block.settings, reporter, should_stop, block.checkpoints, earlier)
         timing = Timing(loading, training)
         return [
             replace(outcome_of(problem, run, timing), config=member.config)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,9 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Dataset
-from xpmlp.errors import GridError
+from xpmlp.errors import GridError, RunFolderError
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
+from xpmlp.grid.resuming import Plan, ended_runs, read_plan
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.training import run_folder
@@ -23,6 +26,7 @@ from xpmlp.training.memory import footprint
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
+from xpmlp.training.resuming import check_config, check_data, circumstances_of, differences
 from xpmlp.training.run import Run
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -75,6 +79,8 @@ def train_grid(
     out: str | Path | None = None,
     *,
     overwrite: bool = False,
+    resume: bool = False,
+    force: bool = False,
     reporter: GridReporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> GridResult:
@@ -92,6 +98,11 @@ def train_grid(
         The folder to write.  Each run gets a run folder of its own in ``runs/``, whole, when its block is done.
     overwrite : bool
         Replace the grid that is in the folder.
+    resume : bool
+        Go on with the grid in the folder: runs that have ended are kept, blocks that were begun go on from their
+        newest checkpoint.
+    force : bool
+        Resume even if what has changed in the config or the data makes another training of it.
     reporter : GridReporter, optional
     should_stop : () -> bool
         Where it says so, blocks that have not begun are left out and the others end as interrupted.
@@ -107,24 +118,92 @@ def train_grid(
     GridError
         If a block raised an error; what the others gave is written first.
     """
-    reporter = reporter or GridReporter()
-    folder = None if out is None else Path(out)
-    choice = resolve_configured(config.backend)
-    if folder is not None:
-        run_folder.prepare(folder, config.output, overwrite=overwrite)
-    dataset = load_data(config, quiet=reporter.quiet)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        _claim(folder, config, overwrite=overwrite)
+    reporter, folder, members = reporter or GridReporter(), None if out is None else Path(out), members_of(config)
+    if folder is None and resume:
+        raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
+    with contextlib.ExitStack() as held:
+        before: Plan | None = None
+        outcomes: dict[int, Outcome] = {}
+        if folder is not None:
+            run_folder.prepare(folder, config.output, overwrite=overwrite, resume=resume)
+            if resume:
+                held.enter_context(run_folder.locked(folder))
+                before, outcomes = _earlier(folder, config, members, reporter, force=force)
+        choice = resolve_configured(config.backend)
+        dataset = load_data(config, quiet=reporter.quiet)
+        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
+        if before is not None:
+            check_data(before.circumstances, dataset, force=force)
+            config = config.named(before.circumstances["name"])
+        plan = _plan(config, dataset, choice.backend, before)
+        if folder is not None:
+            if not resume:
+                held.enter_context(run_folder.locked(folder))
+            run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
+            with run_folder.explained(folder):
+                (folder / run_folder.RUNS).mkdir(exist_ok=True)
+                plan.write(folder)
+        for note in () if before is None else differences(before.circumstances, plan.circumstances):
+            reporter.note(note)
+        failures, blocks = _train(
+            config, choice.backend, len(dataset.train), plan, folder, outcomes, reporter, should_stop
+        )
+        reporter.end()
+        result = _result(config, [member for member in members if member.number in outcomes], outcomes, folder)
+    if failures:
+        raise GridError(_complaint(blocks, failures, folder))
+    return result
+
+
+def _earlier(
+    folder: Path, config: Config, members: list[Member], reporter: GridReporter, *, force: bool
+) -> tuple[Plan | None, dict[int, Outcome]]:
+    """The plan of the grid to resume, if it was begun, and what its runs gave that have ended."""
+    before = read_plan(folder)
+    if before is None:
+        if (folder / "run.json").exists():
+            raise RunFolderError(f"{folder} does not hold a grid that was begun: begin anew with --overwrite.")
+        reporter.note(f"nothing was begun in {folder} yet: training from the beginning")
+        return None, {}
+    ended = ended_runs(folder, members, reporter.note)
+    epochs = max((len(outcome.run.epochs) for outcome in ended.values()), default=0)
+    check_config(before.circumstances, config, epochs, force=force)
+    reporter.note(f"resuming: {len(ended)} of {len(members)} runs have ended")
+    return before, ended
+
+
+def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | None) -> Plan:
+    """How the grid is cut and with how many threads: as before, but for what the config says otherwise now."""
+    if before is not None and before.circumstances["config"]["grid"]["block_width"] == config.grid.block_width:
+        width, threads = before.width, before.threads
+    else:
+        width = _width(config, dataset, backend)
+        threads = _threads(backend, min(_workers(config, backend), -(-len(members_of(config)) // width)))
+    with backend.session(config.train.batch_size):
+        return Plan(circumstances_of(config, dataset, backend, width), width, threads)
+
+
+def _train(
+    config: Config,
+    backend: Backend,
+    examples: int,
+    plan: Plan,
+    folder: Path | None,
+    outcomes: dict[int, Outcome],
+    reporter: GridReporter,
+    should_stop: Callable[[], bool],
+) -> tuple[dict[int, str], list[Block]]:
+    """Train the blocks whose ``outcomes`` are missing, into ``outcomes``; the failures, by block, and those blocks."""
     members = members_of(config)
-    blocks = blocks_of(members, _width(config, dataset, choice.backend))
-    workers = min(_workers(config, choice.backend), len(blocks))
-    scheduler = config.grid.scheduler
-    sizes = Problem(config, dataset, choice.backend).sizes
-    reporter.prepared(choice, dataset, sizes)
-    per_run = len(dataset.train) * config.train.epochs
-    reporter.planned(len(members), len(blocks), workers if scheduler is None else None, per_run * len(members))
-    outcomes: dict[int, Outcome] = {}
+    blocks = [
+        block if folder is None else block._replace(checkpoints=_checkpoints(folder, block))
+        for block in blocks_of(members, plan.width)
+        if any(member.number not in outcomes for member in block.members)
+    ]
+    workers = min(_workers(config, backend), max(len(blocks), 1))
+    scheduler, per_run = config.grid.scheduler, examples * config.train.epochs
+    runs = sum(len(block.members) for block in blocks)
+    reporter.planned(runs, len(blocks), workers if scheduler is None else None, per_run * runs)
     remote = workers > 1 or scheduler is not None
 
     def done(block: Block, ended: list[Outcome]) -> None:
@@ -134,17 +213,15 @@ def train_grid(
                 _write_run(folder, member, len(members), outcome)
         reporter.block(block, ended, per_run * len(ended) if remote else 0)
 
-    if scheduler is not None:
-        failures = run_on_dask(blocks, scheduler, should_stop, done)
-    elif workers > 1:
-        failures = run_in_processes(blocks, workers, _threads(choice.backend, workers), should_stop, done)
-    else:
-        failures = run_here(blocks, reporter, should_stop, done)
-    reporter.end()
-    result = _result(config, [member for member in members if member.number in outcomes], outcomes, folder)
-    if failures:
-        raise GridError(_complaint(blocks, failures, folder))
-    return result
+    if scheduler is not None:  # its workers may not see this folder: their blocks have no checkpoints
+        return run_on_dask([block._replace(checkpoints=None) for block in blocks], scheduler, should_stop, done), blocks
+    if workers > 1:
+        return run_in_processes(blocks, workers, plan.threads, should_stop, done), blocks
+    return run_here(blocks, reporter, should_stop, done), blocks
+
+
+def _checkpoints(folder: Path, block: Block) -> Path:
+    return (folder / run_folder.CHECKPOINTS / str(block.number)).absolute()
 
 
 def _result(config: Config, ended: list[Member], outcomes: dict[int, Outcome], folder: Path | None) -> GridResult:
@@ -159,6 +236,9 @@ def _result(config: Config, ended: list[Member], outcomes: dict[int, Outcome], f
 
 def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int, Outcome]) -> None:
     """Write what concerns all runs; ``run.json``, last, says that it is there."""
+    for name in FILES:  # of the grid before it was resumed: never a mixture of two
+        if name != "config.toml":
+            (folder / name).unlink(missing_ok=True)
     numbers = [member.number for member in result.members]
     write_text(folder / "config.toml", config.to_toml())
     write_text(folder / "epochs.csv", epochs_csv(result.runs, numbers))
@@ -178,19 +258,18 @@ def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int,
     run_folder.draw(folder, config.output)
 
 
-def _claim(folder: Path, config: Config, *, overwrite: bool) -> None:
-    """Make the folder ready, without the files of a grid that is to be replaced."""
-    run_folder.begin(folder, config, overwrite=overwrite, resume=False)
-    with run_folder.explained(folder):
-        (folder / run_folder.RUNS).mkdir(exist_ok=True)
-
-
 def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> None:
-    """Write a run's own folder under another name, and move it into place when it is whole."""
+    """Write a run's own folder under another name, and move it into place when it is whole.
+
+    What the run left when it was interrupted has to go before that; its checkpoint stays.
+    """
     name = f"{member.number:0{len(str(count - 1))}d}"
     final = folder / run_folder.RUNS / name
     with run_folder.explained(final):
         partial = final.with_name(f".{name}")
+        for old in (partial, final):
+            if old.exists():
+                shutil.rmtree(old)
         partial.mkdir()
         run_folder.write(partial, outcome)
         partial.replace(final)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby, product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from xpmlp.config import GRID_AXES, Config, GridConfig
@@ -40,11 +41,14 @@ class Block(NamedTuple):
     config : Config
         What they have in common; its seed, learning rate, weight decay and momentum are the first run's.
     members : tuple of Member
+    checkpoints : Path or None
+        Where its checkpoints are, and whence its training goes on if there are any.
     """
 
     number: int
     config: Config
     members: tuple[Member, ...]
+    checkpoints: Path | None = None
 
     @property
     def settings(self) -> list[RunSettings]:

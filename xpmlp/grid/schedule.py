@@ -231,4 +231,12 @@ def _start_worker(stop: Event) -> None:
 
 
 def _work(block: Block, threads: int | None) -> list[Outcome]:
-    return train_one(block, threads, Reporter(), lambda: _stop is not None and _stop.is_set())
+    return train_one(block, threads, Reporter(), _should_stop)
+
+
+def _should_stop() -> bool:
+    """Whether the user wants to stop.  A process whose parent was killed ends at once: nobody waits for its block."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and _stop is not None and not parent.is_alive():
+        os._exit(1)
+    return _stop is not None and _stop.is_set()

@@ -61,15 +61,26 @@ def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | Non
         return None
     try:
         circumstances, epoch = checkpoint.description["circumstances"], checkpoint.description["training"]["epoch"]
-        tables = [circumstances[name] for name in ("config", "data", "computing")]
-        if not all(isinstance(table, dict) for table in (*tables, *tables[0].values())):
-            raise TypeError("a table is missing")
-        return Earlier(checkpoint, circumstances | {"name": str(circumstances["name"])}, int(epoch) - 1)
+        return Earlier(checkpoint, checked(circumstances), int(epoch) - 1)
     except (LookupError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
             "train again with --overwrite."
         ) from error
+
+
+def checked(circumstances: Circumstances) -> Circumstances:
+    """What was read from a file, if it has the parts of what `circumstances_of` makes.
+
+    Raises
+    ------
+    LookupError, TypeError
+        If it has not.
+    """
+    tables = [circumstances[name] for name in ("config", "data", "computing")]
+    if not all(isinstance(table, dict) for table in (*tables, *tables[0].values())):
+        raise TypeError("a table is missing")
+    return circumstances | {"name": str(circumstances["name"])}
 
 
 def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Circumstances:
@@ -103,7 +114,7 @@ def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: 
     }
 
 
-def check_config(earlier: Earlier, config: Config, *, force: bool) -> None:
+def check_config(before: Circumstances, config: Config, epochs_done: int, *, force: bool) -> None:
     """Refuse to go on with a config by which other results would have been reached; ``force`` refuses nothing.
 
     Raises
@@ -111,7 +122,7 @@ def check_config(earlier: Earlier, config: Config, *, force: bool) -> None:
     RunFolderError
         With all that has changed, line by line.
     """
-    refused = list(_refused_changes(earlier.circumstances["config"], config, earlier.epochs))
+    refused = changes(before["config"], config, epochs_done)
     if refused and not force:
         lines = "\n".join(f"  {line}" for line in refused)
         raise RunFolderError(
@@ -120,15 +131,15 @@ def check_config(earlier: Earlier, config: Config, *, force: bool) -> None:
         )
 
 
-def check_data(earlier: Earlier, dataset: Dataset, *, force: bool) -> None:
+def check_data(before: Circumstances, dataset: Dataset, *, force: bool) -> None:
     """Refuse to go on with other data; ``force`` refuses nothing.
 
     Raises
     ------
     RunFolderError
     """
-    before, now = earlier.circumstances["data"], dict(dataset.hashes)
-    changed = [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+    old, now = before["data"], dict(dataset.hashes)
+    changed = [name for name in old.keys() | now.keys() if old.get(name) != now.get(name)]
     if changed and not force:
         raise RunFolderError(
             f"the training to resume had other data: the content of {', '.join(sorted(changed))} has changed. Bring "
@@ -136,21 +147,30 @@ def check_data(earlier: Earlier, dataset: Dataset, *, force: bool) -> None:
         )
 
 
-def as_before(settings: BackendConfig, earlier: Earlier) -> BackendConfig:
+def as_before(settings: BackendConfig, before: Circumstances) -> BackendConfig:
     """Backend settings with the number of threads of the training to resume, where the config leaves it open."""
-    computing = earlier.circumstances["computing"]
+    computing = before["computing"]
     if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
         return settings
     return settings.model_copy(update={"threads": computing["threads"]})
 
 
-def differences(before: Circumstances, now: Circumstances) -> list[str]:
-    """Why the results will not be bitwise those of a training that was never interrupted; empty where they will."""
-    return [
-        f"{name} {_words(now['computing'][name])}, before {_words(before['computing'].get(name))}"
-        for name in now["computing"]
-        if now["computing"][name] != before["computing"].get(name)
+def differences(before: Circumstances, now: Circumstances) -> Iterator[str]:
+    """Why the results will not be bitwise those of a training without interruption: a sentence, or none if they will.
+
+    Parameters
+    ----------
+    before, now : dict
+        Of `circumstances_of`.
+    """
+    old = before["computing"]
+    changed = [
+        f"{name} {_words(value)}, before {_words(old.get(name))}"
+        for name, value in now["computing"].items()
+        if value != old.get(name)
     ]
+    if changed:
+        yield f"not bitwise what it would have been without the interruption: {'; '.join(changed)}"
 
 
 def notes_on_resuming(before: Circumstances, snapshot: Snapshot, now: Circumstances, steps: int) -> Iterator[str]:
@@ -172,12 +192,24 @@ def notes_on_resuming(before: Circumstances, snapshot: Snapshot, now: Circumstan
         done = snapshot.steps_under_way
         where = f"with {done:,} of its {steps:,} steps done" if done else "at its beginning"
         yield f"resuming after {snapshot.steps:,} steps, in epoch {snapshot.epoch} of {epochs}, {where}"
-    changed = differences(before, now)
-    if changed:
-        yield f"not bitwise what it would have been without the interruption: {'; '.join(changed)}"
+    yield from differences(before, now)
 
 
-def _refused_changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
+def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> list[str]:
+    """What has changed in a config that makes another training of it, a line for each key.
+
+    Parameters
+    ----------
+    before : dict
+        The sections of the config before.
+    config : Config
+    epochs_done : int
+        Whole epochs that were trained.
+    """
+    return list(_changes(before, config, epochs_done))
+
+
+def _changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
     now = config.model_dump(mode="json")
     for section, table in now.items():
         for key, value in table.items():

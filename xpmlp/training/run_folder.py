@@ -86,8 +86,14 @@ def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
     """Make a folder if it is missing, and keep every other process from training into it.
+
+    Parameters
+    ----------
+    folder : Path
+    timeout : float
+        Seconds to wait for another process that does.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def locked(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / LOCK)
     with explained(folder):
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=timeout)
         except Timeout as error:
             raise RunFolderError(f"the run folder {folder} is in use: another process is training into it.") from error
     try:

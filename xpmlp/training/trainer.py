@@ -123,12 +123,14 @@ def train(
             if resume:
                 held.enter_context(run_folder.locked(folder))
                 earlier = _earlier(folder, config, reporter, force=force)
-        choice = resolve_configured(config.backend if earlier is None else as_before(config.backend, earlier))
+        choice = resolve_configured(
+            config.backend if earlier is None else as_before(config.backend, earlier.circumstances)
+        )
         started = time.perf_counter()
         dataset = load_data(config, quiet=reporter.quiet) if data is None else data
         loading = time.perf_counter() - started
         if earlier is not None:
-            check_data(earlier, dataset, force=force)
+            check_data(earlier.circumstances, dataset, force=force)
             config = config.named(earlier.circumstances["name"])
         if folder is not None:
             if not resume:
@@ -154,9 +156,11 @@ def train(
 
 def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:
     """The training to resume, if it has written a checkpoint; it must not have had another config."""
+    if (folder / run_folder.RUNS).is_dir():
+        raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
     earlier = earlier_training(folder / run_folder.CHECKPOINTS, reporter.note)
     if earlier is not None:
-        check_config(earlier, config, force=force)
+        check_config(earlier.circumstances, config, earlier.epochs, force=force)
     elif (folder / "run.json").exists():
         raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
     else:

@@ -1,0 +1,100 @@
+"""Going on with a grid: what was planned, and which of its runs have ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from xpmlp._files import write_text
+from xpmlp.errors import ConfigError, RunFolderError
+from xpmlp.grid.plan import Member
+from xpmlp.training import run_folder
+from xpmlp.training.outcome import Outcome
+from xpmlp.training.read_back import read_outcome
+from xpmlp.training.resuming import Circumstances, changes, checked
+from xpmlp.training.run import Status
+
+_FILE = "plan.json"
+
+
+class Plan(NamedTuple):
+    """What a grid's bits depend on, besides its config: the same again when it is resumed.
+
+    Attributes
+    ----------
+    circumstances : dict
+        See `xpmlp.training.resuming.circumstances_of`.
+    width : int
+        How many runs are stacked in a block.
+    threads : int or None
+        CPU threads of each process, where the config leaves them open.
+    """
+
+    circumstances: Circumstances
+    width: int
+    threads: int | None
+
+    def write(self, folder: Path) -> None:
+        """Write it into a grid's folder."""
+        checkpoints = folder / run_folder.CHECKPOINTS
+        checkpoints.mkdir(exist_ok=True)
+        write_text(checkpoints / _FILE, json.dumps(self._asdict(), indent=1) + "\n")
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """The plan of the grid in a folder; ``None`` if it has none, as when nothing was begun yet.
+
+    Raises
+    ------
+    RunFolderError
+        If it is damaged.
+    """
+    path = folder / run_folder.CHECKPOINTS / _FILE
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        threads = plan["threads"]
+        return Plan(checked(plan["circumstances"]), int(plan["width"]), None if threads is None else int(threads))
+    except FileNotFoundError:
+        return None
+    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} cannot be read ({error!r}): begin anew with --overwrite.") from error
+
+
+def ended_runs(folder: Path, members: Iterable[Member], tell: Callable[[str], None]) -> dict[int, Outcome]:
+    """What the runs gave that need no more training, by number.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the grid.
+    members : iterable of Member
+    tell : (str) -> None
+        Given a sentence about each run that is damaged, and so is trained again.
+    """
+    runs = folder / run_folder.RUNS
+    paths = {int(path.name): path for path in runs.iterdir() if path.name.isdecimal()} if runs.is_dir() else {}
+    ended = {}
+    for member in members:
+        if member.number not in paths:
+            continue
+        try:
+            outcome = read_outcome(paths[member.number])
+        except (RunFolderError, ConfigError) as error:
+            tell(f"run {member.number} is trained again: {error}")
+        else:
+            if _has_ended(outcome, member):
+                ended[member.number] = replace(outcome, config=member.config)
+    return ended
+
+
+def _has_ended(outcome: Outcome, member: Member) -> bool:
+    """Whether a run would not be trained any further by this member's config."""
+    run = outcome.run
+    if changes(outcome.config.model_dump(mode="json"), member.config, len(run.epochs)):
+        return False
+    if run.status is Status.FINISHED:
+        return len(run.epochs) >= member.config.train.epochs
+    return run.status in (Status.STOPPED_EARLY, Status.DIVERGED)
