@@ -177,7 +177,7 @@ class _Block:
             self.state,
             batches,
             Constants(examples, self._hyperparameters(), counters),
-            steps_ahead(self.backend, self.state.parameters, segment.batch),
+            steps_ahead(self.backend, self.state.parameters, segment.batch, network.dropout),
         )
         losses, values = (
             self.backend.to_numpy(output).reshape(segment.steps, len(self.active))

@@ -131,10 +131,11 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     return Fold(prepare, step, conclude)
 
 
-def steps_ahead(backend: Backend, parameters: Parameters, batch: int) -> int:
-    """For how many steps batches may be prepared at once: as many as the backend has room for, at least one."""
-    *runs, n_in, _ = parameters[0].weights.shape
-    return max(1, backend.ahead_bytes // (math.prod([*runs, batch, n_in]) * np.dtype(backend.dtype_name).itemsize))
+def steps_ahead(backend: Backend, parameters: Parameters, batch: int, dropout: Sequence[float] = ()) -> int:
+    """For how many steps batches, with dropout's masks, may be prepared at once: at least one."""
+    *runs, width, _ = parameters[0].weights.shape
+    width += sum(layer.weights.shape[-1] for layer, rate in zip(parameters, dropout, strict=False) if rate)
+    return max(1, backend.ahead_bytes // (math.prod([*runs, batch, width]) * np.dtype(backend.dtype_name).itemsize))
 
 
 def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
