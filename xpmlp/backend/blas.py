@@ -70,7 +70,7 @@ def _subtract_product(
     gemm: Callable[..., Any], dtype: Any, weights: Array, activation: Array, delta: Array, rate: float | Array
 ) -> Array:
     """One call for each run, without a temporary for the product."""
-    if weights.ndim == 3:
+    if weights.ndim > 2:
         for *run, own_rate in zip(weights, activation, delta, np.broadcast_to(rate, (len(weights), 1, 1)), strict=True):
             _subtract_product(gemm, dtype, *run, own_rate.item())
     elif weights.flags.c_contiguous and weights.dtype == dtype:

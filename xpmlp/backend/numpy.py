@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -83,27 +83,25 @@ def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
 
 def _sigmoid(half: Any, x: Array) -> Array:
     """The pure definition over its argument, with constants that NumPy need not convert."""
-    for block in _by_blocks(x):
-        np.multiply(block, half, out=block)
-        np.tanh(block, out=block)
-        np.multiply(block, half, out=block)
-        np.add(block, half, out=block)
-    return x
+    if x.ndim > 1 and x.shape[-2] > BLOCK:
+        for block in _blocks(x.shape[-2]):
+            _sigmoid(half, x[..., block, :])
+        return x
+    np.multiply(x, half, out=x)
+    np.tanh(x, out=x)
+    np.multiply(x, half, out=x)
+    return np.add(x, half, out=x)
 
 
 def _sigmoid_backward(one: Any, upstream: Array, activation: Array) -> Array:
-    for block, values in zip(_by_blocks(upstream), _by_blocks(activation), strict=True):
-        slope = np.subtract(one, values)
-        slope *= values
-        block *= slope
+    if upstream.ndim > 1 and upstream.shape[-2] > BLOCK:
+        for block in _blocks(upstream.shape[-2]):
+            _sigmoid_backward(one, upstream[..., block, :], activation[..., block, :])
+        return upstream
+    slope = one - activation
+    slope *= activation
+    upstream *= slope
     return upstream
-
-
-def _by_blocks(array: Array) -> Iterable[Array]:
-    """An array ([runs,] batch, width) in blocks of rows."""
-    if array.ndim < 2 or array.shape[-2] <= BLOCK:
-        return (array,)
-    return (array[..., block, :] for block in _blocks(array.shape[-2]))
 
 
 def _softmax(logits: Array) -> Array:

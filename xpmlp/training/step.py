@@ -99,7 +99,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
         ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
         relative to its batch.
     """
-    delta_of = nn.losses[network.loss].delta
+    delta_of, dropping = nn.losses[network.loss].delta, any(network.dropout)
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         rows, *numbers = batches
@@ -113,7 +113,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         x, encoded, *rest = batch
         weights = None if constants.examples.weights is None else rest.pop(0)
-        parameters, masks = state.parameters, _masks(network, rest)
+        parameters, masks = state.parameters, _masks(network, rest) if dropping else ()
         activations = nn.forward(ops, parameters, x, network.hidden, masks)
         delta = delta_of(ops, activations[-1], encoded)
         if weights is not None:
