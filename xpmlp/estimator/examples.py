@@ -16,6 +16,9 @@ from xpmlp.estimator.places import placed
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.step import Examples, Network
 
+STRETCH_BYTES = 2**25
+"""How much memory the rows of a sparse matrix may take that are dense at one time, if more than one batch is."""
+
 
 class Given(NamedTuple):
     """Examples that were given, to train on or to validate with.
@@ -59,6 +62,14 @@ def is_sparse(features: Any) -> bool:
     return hasattr(features, "toarray")
 
 
+def stretch(features: Any, batch: int, most: int) -> int:
+    """For how many batches to take features at once: ``most``, or fewer, but one, where sparse rows fill the memory."""
+    if not is_sparse(features):
+        return most
+    batch_bytes: int = batch * features.shape[1] * features.dtype.itemsize
+    return max(1, min(most, STRETCH_BYTES // batch_bytes))
+
+
 class EstimatorInference(Inference):
     """Inference that takes sparse features, too: a stretch of rows is dense at one time."""
 
@@ -75,8 +86,9 @@ class EstimatorInference(Inference):
         if not is_sparse(examples.features):
             yield from super()._fold(fold, parameters, examples)
             return
-        for start in range(0, examples.features.shape[0], BATCH):
-            rows = slice(start, start + BATCH)
+        length = stretch(examples.features, 1, BATCH)
+        for start in range(0, examples.features.shape[0], length):
+            rows = slice(start, start + length)
             yield from super()._fold(
                 fold,
                 parameters,

@@ -14,6 +14,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from xpmlp import nn
 from xpmlp._typing import Array, Layer, Parameters
 from xpmlp.backend import Backend, Step
+from xpmlp.estimator.examples import stretch
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.task import EstimatorTask
 from xpmlp.training.inference import BATCH
@@ -74,7 +75,7 @@ class _Objective:
         parameters = backend.parameters(host)
         gradients = backend.parameters([Layer(*(np.zeros_like(leaf) for leaf in layer)) for layer in host])
         loss = 0.0
-        for segment in segments(task.n_examples, BATCH):
+        for segment in segments(task.n_examples, stretch(task.given.features, 1, BATCH)):
             for number in range(segment.steps):
                 start = segment.start + number * segment.batch
                 rows, examples = task.fetch(task.rows[None, start : start + segment.batch])

@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from xpmlp.training.reporter import Progress, Reporter
+from xpmlp.training.run import EpochRow
 
 
 @contextmanager
@@ -31,3 +32,6 @@ class _Bar(Reporter):
         self.bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
         self.bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
         self.bar.update(progress.examples)
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        self.bar.refresh()

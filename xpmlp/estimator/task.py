@@ -13,16 +13,13 @@ import numpy.typing as npt
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
-from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse
+from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse, stretch
 from xpmlp.estimator.penalty import penalized
 from xpmlp.optim import Optimizer, optimizers
 from xpmlp.training.step import Examples, Network, training_fold
 
 SEGMENT_STEPS = 500
 """Steps between two readings of results from the device."""
-
-SEGMENT_BYTES = 2**25
-"""How much memory the rows of a sparse matrix may take that are dense at one time, if more than one batch is."""
 
 
 class OptimizerChoice(NamedTuple):
@@ -77,15 +74,8 @@ class EstimatorTask:
     @cached_property
     def plan(self) -> TrainConfig:
         """How long, in which steps; the rest is up to the course."""
-        return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, segment_steps=self._segment_steps())
-
-    def _segment_steps(self) -> int:
-        """For how many steps to fetch examples at once: bounded for sparse ones, by the memory that they take."""
-        features = self.given.features
-        if not is_sparse(features):
-            return SEGMENT_STEPS
-        batch_bytes: int = self.batch_size * features.shape[1] * features.dtype.itemsize
-        return max(1, min(SEGMENT_STEPS, SEGMENT_BYTES // batch_bytes))
+        steps = stretch(self.given.features, self.batch_size, SEGMENT_STEPS)
+        return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, segment_steps=steps)
 
     @property
     def n_examples(self) -> int:
@@ -131,6 +121,6 @@ class EstimatorTask:
         index = self.backend.index_dtype_name
         if not is_sparse(self.given.features):
             return self.backend.asarray(order.astype(index, copy=False)), self.train_examples
-        stretch = self.given.take(self.backend, order.reshape(-1)).dense(self.backend)
+        dense = self.given.take(self.backend, order.reshape(-1)).dense(self.backend)
         numbers = np.arange(order.size, dtype=index).reshape(order.shape)
-        return self.backend.asarray(numbers), self.inference.examples(stretch, self.n_outputs)
+        return self.backend.asarray(numbers), self.inference.examples(dense, self.n_outputs)
