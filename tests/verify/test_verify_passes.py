@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.digits import QUICKSTART
 from tests.helpers import CASES, Case
 from tests.verify.small import verify_digits
 from xpmlp.backend import Backend
+from xpmlp.config import load_config
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
-from xpmlp.verify import REFERENCE, parse_targets
+from xpmlp.verify import REFERENCE, parse_targets, verify
 
 EIGHTEEN = [
     "activations, layer 1",
@@ -158,3 +160,17 @@ def test_targets() -> None:
 def test_targets_that_are_none(text: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         parse_targets(text)
+
+
+@pytest.mark.real_data
+def test_mnist_on_all_backends(get_backend: Callable[..., Backend]) -> None:
+    """The config of the README, as it is."""
+    names = ("numpy", "strict", "torch", "jax")
+    for name in names:
+        get_backend(name)
+    config = load_config(QUICKSTART.with_name("mnist.toml"))
+    result = verify(config, parse_targets(",".join(names)))
+    assert result.failure is None
+    assert all(one.tolerance is not None for one in result.differences)  # sigmoid: all is judged in float32, too
+    assert all(one.repeatable and one.full_products for one in result.participants)
+    assert max(one.value for one in result.differences if one.dtype == "float64") < 1e-13

@@ -76,7 +76,8 @@ def parity_figure(
         for place, label in enumerate(labels)
     ]
     handles += [Line2D([], [], color=GREY, linestyle=LINES[dtype], label=dtype) for dtype in dtypes]
-    handles.append(Line2D([], [], color=INK, linewidth=2.2, label="allowed"))
+    if any(limits.values()):
+        handles.append(Line2D([], [], color=INK, linewidth=2.2, label="allowed"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 

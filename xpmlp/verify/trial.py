@@ -87,14 +87,13 @@ class Trial:
         if self.network.loss != "cross_entropy":
             targets = targets.reshape(self.batch_size, -1).astype(np.float64)
         weights = None if self.weights is None else self.weights[rows].astype(np.float64)
-        return Batch(x, targets, weights, self._masks(step - 1))
+        return Batch(x, targets, weights, self._masks(step - 1) if any(self.network.dropout) else [])
 
     def _masks(self, number: int) -> list[npt.NDArray[np.float64]]:
         host = resolve("numpy", None, "float64").backend
         layers = [Layer(*layer) for layer in self.start]
         counters = dropout_counters(self.network, host, layers, [self.config.train.seed], self.batch_size)
-        if counters is None:
-            return []
+        assert counters is not None  # there is dropout
         step = np.asarray([number], dtype=np.int32)
         masks = nn.dropout_masks(host.ops, self.network.dropout, counters, step, np.float64)
         return [np.ones(()) if mask is None else mask.factors for mask in masks]
