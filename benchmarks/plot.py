@@ -32,7 +32,7 @@ def draw(paces: Sequence[Measurement], path: Path) -> None:
             axes.set_visible(True)
             _draw_one(axes, one, names)
             if row == 0:
-                title(axes, one.work.title)
+                title(axes, one.work.title.replace(", ", "\n"))
                 axes.title.set_fontsize(11)
             if row == len(threads) - 1:
                 axes.set_xlabel("µs for a step")
@@ -43,18 +43,19 @@ def draw(paces: Sequence[Measurement], path: Path) -> None:
 
 def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
     """Medians as dots, quartiles as lines; the floor as a dashed line."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     floor = one.row(FLOOR.name)
     if floor is not None:
         axes.axvline(floor.spread.median * MICROSECONDS, color=VERMILION, linestyle="--", linewidth=1)
         axes.annotate(
             "floor",
-            (floor.spread.median * MICROSECONDS, 1),
+            (floor.spread.median * MICROSECONDS, 0),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
+            xytext=(3, 3),
             textcoords="offset points",
             color=VERMILION,
             fontsize=9,
-            va="top",
         )
     for position, name in enumerate(names):
         row = one.row(name)
@@ -69,7 +70,11 @@ def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
             ha="center", color=colour,
         )  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize=9)
     axes.set_yticks(range(len(names)), [CONTESTANTS[name].title for name in names])
     axes.set_ylim(len(names) - 0.4, -0.8)
-    axes.grid(axis="x", which="both", color=GREY, alpha=0.15)
+    axes.grid(axis="x", color=GREY, alpha=0.15)
     axes.margins(x=0.15)

@@ -106,7 +106,9 @@ def _serve(entry: Entry, threads: int, pipe: Connection) -> None:
             return
         try:
             if method == "prepare":
-                contestant = None  # frees what it held
+                if contestant is not None:
+                    contestant.close()
+                    contestant = None  # frees what it held
                 contestant = _prepared(entry, threads, *arguments)
                 answer = None
             else:

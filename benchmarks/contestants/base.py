@@ -63,6 +63,10 @@ class Contestant(ABC):
             If the library or the device is not there.
         """
 
+    def close(self) -> None:
+        """Give back what `prepare` took and memory management does not see to."""
+        return
+
     @abstractmethod
     def stretch(self) -> Stretch:
         """Train from the first weights through a stretch of the work, to losses on the host."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import ClassVar
 
 import numpy as np
@@ -30,23 +31,27 @@ class Ours(Contestant):
     backend: ClassVar[str]
 
     def prepare(self) -> None:
-        """Load the data, and move them to the device."""
+        """Load the data, and open the backend's session: one for all stretches, as a training has one."""
         config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
         self.problem = Problem(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
+        self.session = ExitStack()
+        self.session.enter_context(self.problem.backend.session(self.work.batch))
+
+    def close(self) -> None:
+        """Close the session."""
+        self.session.close()
 
     def stretch(self) -> Stretch:
         """Train the first steps: timed from the first order of examples to the last losses."""
         watch = Stopwatch(most_steps=self.work.steps)
-        with self.problem.backend.session(self.work.batch):
-            (run,) = train_block(self.problem, self.settings, watch, watch.enough)
+        (run,) = train_block(self.problem, self.settings, watch, watch.enough)
         return Stretch(watch.seconds, watch.steps, run.losses)
 
     def to_accuracy(self, epochs: int) -> list[Reached]:
         """Train, with the loop's own validation, until the accuracy is reached."""
         listener = _Accuracies(max(self.work.targets), epochs)
-        with self.problem.backend.session(self.work.batch):
-            train_block(self.problem, self.settings, listener, listener.enough)
+        train_block(self.problem, self.settings, listener, listener.enough)
         return listener.reached
 
 

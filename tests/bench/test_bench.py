@@ -23,6 +23,7 @@ def test_a_pace_is_consistent() -> None:
     per_epoch = pace.examples_per_second * STEPS / EXAMPLES
     assert math.isclose(pace.steps_per_second, per_epoch, rel_tol=0.5)  # not whole epochs
     assert pace.epoch_seconds > EXAMPLES / pace.examples_per_second  # with validation
+    assert pace.peak_memory is not None
     assert pace.peak_memory > 20e6
 
 

@@ -123,7 +123,7 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
     ranked = sorted(paces, key=lambda one: -paces[one].examples_per_second)
     fastest = paces[ranked[0]].examples_per_second
     alike = [one for one in ranked if paces[one].examples_per_second * ALIKE >= fastest]
-    chosen = min(alike, key=lambda one: paces[one].peak_memory)
+    chosen = min(alike, key=lambda one: paces[one].peak_memory or math.inf)
     others = [one for one in ranked if one not in alike]
     if len(ranked) == 1:
         reason = "it is the only one that could be measured"

@@ -34,8 +34,9 @@ class Pace(NamedTuple):
         Of the training loop, without validation.
     epoch_seconds : float
         For an epoch, with its validation.
-    peak_memory : int
-        The most host memory, in bytes, that the process had: library, data and training.
+    peak_memory : int or None
+        The most host memory, in bytes, that the process had: library, data and training.  ``None`` where the system
+        does not tell (Windows).
     """
 
     version: str
@@ -43,7 +44,7 @@ class Pace(NamedTuple):
     steps_per_second: float
     examples_per_second: float
     epoch_seconds: float
-    peak_memory: int
+    peak_memory: int | None
 
 
 def measure_pace(config: Config, seconds: float) -> Pace:
@@ -105,14 +106,16 @@ def _seconds_of_validation(problem: Problem, run: Run) -> float:
     return time.perf_counter() - started
 
 
-def peak_memory() -> int:
-    """The most memory, in bytes, that this process has had."""
+def peak_memory() -> int | None:
+    """The most memory, in bytes, that this process has had; ``None`` where the system does not tell."""
     # Linux's getrusage counts what the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

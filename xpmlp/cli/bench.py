@@ -68,6 +68,6 @@ def table(measured: Sequence[Measured]) -> Table:
             f"{pace.steps_per_second:,.0f}",
             f"{pace.examples_per_second:,.0f}",
             f"{pace.epoch_seconds:.3g}",
-            f"{pace.peak_memory / 1e6:,.0f}",
+            "-" if pace.peak_memory is None else f"{pace.peak_memory / 1e6:,.0f}",
         )
     return result
