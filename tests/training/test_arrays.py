@@ -137,6 +137,17 @@ def test_any_labels(labels: list[Any]) -> None:
     np.testing.assert_array_equal(dataset.classes[dataset.validation.targets], np.asarray(labels)[[1, 1, 0]])
 
 
+def test_values_to_predict(backend: Backend) -> None:
+    x, y = (backend.asarray(array, backend.dtype) for array in (X, X @ np.eye(4, 2)))
+    config = config_on(backend, epochs=40, learning_rate=0.05)
+    config = config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[], loss="squared")})
+    result = xpmlp.train(config, data=xpmlp.from_arrays(x, y, values=True, validation=(x, y)))
+    assert result.run.epochs[-1].validation_loss < 1e-3 * result.run.epochs[0].validation_loss
+    ((weights, _),) = result.parameters
+    assert_lives_on(weights, backend)
+    assert weights.shape == (4, 2)
+
+
 def test_one_label_in_a_part_is_enough() -> None:
     dataset = xpmlp.from_arrays(X, Y, test=(X[:3], [1, 1, 1]))
     assert dataset.test is not None
@@ -150,7 +161,7 @@ def nan_in(array: Any) -> Any:
 
 
 MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
-    "lengths": (lambda: xpmlp.from_arrays(X, Y[:-1]), "x, y: have 60 and 59 examples; each example needs a label."),
+    "lengths": (lambda: xpmlp.from_arrays(X, Y[:-1]), "x, y: have 60 and 59 examples; each example needs a target."),
     "flat": (lambda: xpmlp.from_arrays(X[:, 0], Y), "x has the shape (60,); it needs (n, n_features) or (n, height"),
     "columns of labels": (lambda: xpmlp.from_arrays(X, X), "x, y: y has the shape (60, 4); it needs (n,), one label"),
     "names": (lambda: xpmlp.from_arrays(X.astype(str), Y), "x: features of type <U32 are not numbers"),
@@ -162,6 +173,15 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "another width": (
         lambda: xpmlp.from_arrays(X, Y, validation=(X[:, :2], Y)),
         "validation x has 2 features per example, but the training part has 4.",
+    ),
+    "names for values": (
+        lambda: xpmlp.from_arrays(X, Y.astype(str), values=True),
+        "y: targets of type <U21 are not values; leave out values=True for labels.",
+    ),
+    "missing among values": (lambda: xpmlp.from_arrays(X, nan_in(Y), values=True), "y: row 6, column 1 is missing"),
+    "other columns of values": (
+        lambda: xpmlp.from_arrays(X, X, values=True, test=(X, X[:, :2])),
+        "test y has 2 columns, but the training part has another number.",
     ),
     "another label": (
         lambda: xpmlp.from_arrays(X, Y, test=(X, Y + 1)),

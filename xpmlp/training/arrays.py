@@ -12,32 +12,42 @@ from array_api_compat import array_namespace, is_torch_array
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, Backend, residence_of, resolve
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.table import check_features, class_indices
+from xpmlp.data.table import check_features, check_finite, class_indices
 from xpmlp.errors import DataError
 
 Examples = tuple[Any, Any]
 """Features (n, n_features) or (n, height, width), and labels (n,): arrays of any library, or what NumPy takes."""
 
+_NO_CLASSES = np.empty(0, dtype=np.int64)
+
 
 def from_arrays(
-    x: Any, y: Any, *, validation: Examples | None = None, test: Examples | None = None, scale: float = 1.0
+    x: Any,
+    y: Any,
+    *,
+    validation: Examples | None = None,
+    test: Examples | None = None,
+    scale: float = 1.0,
+    values: bool = False,
 ) -> Dataset:
     """A data set of arrays, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
 
     Features in the host's memory are shared, not copied, where their library can (DLPack) and their layout serves.
     Features on a GPU, or another accelerator, stay there: train on the backend and device that they are on, or on
-    another library's for the same device.  Labels are read to the host once, where the classes are counted.
+    another library's for the same device.  Targets are read to the host once, where the classes are counted.
 
     Parameters
     ----------
     x : (n, n_features) or (n, height, width)
         Numbers, none of them missing or infinite; nothing is done to them but what ``scale`` says.
-    y : (n,)
-        Labels: whole numbers, booleans or names.
+    y : (n,), or (n, n_targets)
+        Labels: whole numbers, booleans or names.  Or values to predict, in one or several columns.
     validation, test : (x, y), optional
         To evaluate after each epoch, and once at the end where ``data.split`` says so.
     scale : float
         What the features are multiplied by, for example 1 / 255 for uint8 images; they stay as they are stored.
+    values : bool
+        Whether the targets are values, for the losses ``squared`` and ``poisson``, and not labels.
 
     Returns
     -------
@@ -50,8 +60,8 @@ def from_arrays(
         missing, or a part has a label that the training part has not.
     """
     features, image_shape = _features(x, "x")
-    labels = _labels(y, features.shape[0], "x, y")
-    classes, targets = class_indices(labels, "y")
+    read = _targets(y, features.shape[0], "x, y", values=values)
+    classes, targets = (_NO_CLASSES, _values(read, "y")) if values else class_indices(read, "y")
     dataset = Dataset(
         name="arrays",
         train=Part(features, targets),
@@ -62,6 +72,7 @@ def from_arrays(
         image_shape=image_shape,
         feature_names=None,
         hashes={},
+        target_names=tuple(f"y{column}" for column in range(1, targets.shape[1] + 1)) if values else (),
     )
     return replace(dataset, validation=_part(validation, dataset, "validation"), test=_part(test, dataset, "test"))
 
@@ -99,7 +110,12 @@ def _part(examples: Examples | None, dataset: Dataset, name: str) -> Part | None
         raise DataError(
             f"{name} x has {features.shape[1]} features per example, but the training part has {dataset.n_features}."
         )
-    labels = _labels(y, features.shape[0], f"{name} x, y")
+    labels = _targets(y, features.shape[0], f"{name} x, y", values=not dataset.n_classes)
+    if not dataset.n_classes:
+        values = _values(labels, f"{name} y")
+        if values.shape[1] != dataset.train.targets.shape[1]:
+            raise DataError(f"{name} y has {values.shape[1]} columns, but the training part has another number.")
+        return Part(features, values)
     classes, targets = class_indices(np.concatenate([labels, dataset.classes]), f"{name} y")
     unknown = np.setdiff1d(classes, dataset.classes)
     if len(unknown):
@@ -136,14 +152,24 @@ def _checked_in_place(features: Array, what: str) -> Array:
     return features
 
 
-def _labels(y: Any, n: int, what: str) -> npt.NDArray[Any]:
-    """Labels (n,) on the host."""
-    labels = host_array(y, "y") if residence_of(y).device == HOST.device else _home(y).to_numpy(y)
-    if labels.ndim != 1:
-        raise DataError(f"{what}: y has the shape {labels.shape}; it needs (n,), one label for each example.")
-    if len(labels) != n:
-        raise DataError(f"{what}: have {n} and {len(labels)} examples; each example needs a label.")
-    return labels
+def _targets(y: Any, n: int, what: str, *, values: bool) -> npt.NDArray[Any]:
+    """Labels (n,), or values of one or two axes, on the host."""
+    targets = host_array(y, "y") if residence_of(y).device == HOST.device else _home(y).to_numpy(y)
+    if targets.ndim not in ((1, 2) if values else (1,)):
+        needed = "(n,) or (n, n_targets)" if values else "(n,), one label for each example"
+        raise DataError(f"{what}: y has the shape {targets.shape}; it needs {needed}.")
+    if len(targets) != n:
+        raise DataError(f"{what}: have {n} and {len(targets)} examples; each example needs a target.")
+    return targets
+
+
+def _values(targets: npt.NDArray[Any], what: str) -> npt.NDArray[np.float64]:
+    """Values (n, n_targets), checked."""
+    if targets.dtype.kind not in "biuf":
+        raise DataError(f"{what}: targets of type {targets.dtype} are not values; leave out values=True for labels.")
+    columns = targets.reshape(len(targets), -1).astype(np.float64)
+    check_finite(columns, what, None)
+    return columns
 
 
 def _home(array: Array) -> Backend:
