@@ -357,8 +357,8 @@ class GridConfig(Section):
     optimizer: list[OptimizerName] = Field([], description="Instead of `train.optimizer`.")
     block_width: AutoOrCount = Field(
         "auto",
-        description='Runs stacked in one block. "auto": 1 on a CPU, where a stack would leave the cache; on a GPU as '
-        "many as its memory holds.",
+        description='Runs stacked in one block; fewer if the free memory does not hold so many. "auto": 1 on a CPU, '
+        "where a stack would leave the cache; on a GPU as many as its memory holds.",
     )
     workers: AutoOrCount = Field(
         "auto",
