@@ -19,7 +19,8 @@ from safetensors.numpy import save
 
 from xpmlp._csv import csv_text
 from xpmlp._text import printable
-from xpmlp.checkpoint import load_network
+from xpmlp.checkpoint import load_network, newest_checkpoint, write_sealed
+from xpmlp.checkpoint.folder import FORMAT as CHECKPOINT_FORMAT
 from xpmlp.checkpoint.network import FORMAT
 from xpmlp.data.csv_file import MAX_BYTES, MAX_COLUMNS, read_csv_table
 from xpmlp.data.messages import did_you_mean, listed
@@ -274,3 +275,32 @@ def test_a_label_as_long_as_a_text_is_refused(read: Callable[[bytes], Any]) -> N
     """As an array every label takes as much memory as the longest: 100,000 rows took 20 GB."""
     with pytest.raises(DataError, match="row 3, column 'target' has a label of 50,000 characters; at most 256"):
         read(b"x,target\n1,a\n1,b\n1," + b"c" * 50_000 + b"\n" + b"1,a\n" * 1000)
+
+
+GARBLED = b'"target",\x03x0"\n"1_0000","0.1"\n"ant","1e3"\n"ant","5."\n"ant\x02\0"0"\n"ant","007"\n"ant","1e3"\n"bee","-2.5"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'"target","x"\r\n"<b>"\0\0"=a","-2.5"\r\n"a","1"\r\n', "row 1, column 'target' has a label with control"),
+        (b"target,x\ny\r1.0,.5\r", "row 1, column 'target' has a label with control"),
+        (GARBLED, "column 2 has control characters in its name"),
+    ],
+)
+def test_a_table_that_is_no_text_is_refused(read: Callable[[bytes], Any], content: bytes, says: str) -> None:
+    """polars joined rows and labels across the control characters."""
+    with pytest.raises(DataError, match=says):
+        read(content)
+
+
+@pytest.mark.parametrize("seal", [[-(2**63) - 1, ""], [2**64, ""], [-1, ""], [1.5, ""], [None, None], "ab", {}, [1]])
+def test_a_seal_that_cannot_be(tmp_path: Path, seal: Any) -> None:
+    """Of a checkpoint whose checksum is right: the first one was an OverflowError."""
+    path = tmp_path / "step-000000000001.safetensors"
+    write_sealed(path, {"format": CHECKPOINT_FORMAT, "losses": [seal]}, {})
+    (tmp_path / "losses-0.f64").write_bytes(bytes(16))
+    told: list[str] = []
+    with pytest.raises(RunFolderError, match="every checkpoint"):
+        newest_checkpoint(tmp_path, told.append)
+    assert len(told) == 1

@@ -57,8 +57,12 @@ MESSAGES = {
     '[train]\npatience = "non"': (
         'train.patience = "non" is not allowed: give an integer of at least 1, or "none"; did you mean "none"?'
     ),
-    "[train]\nlearning_rate = nan": "train.learning_rate = nan is not allowed: give a finite number of at least 0.",
-    "[train]\nlearning_rate = inf": "train.learning_rate = inf is not allowed: give a finite number of at least 0.",
+    "[train]\nlearning_rate = nan": (
+        "train.learning_rate = nan is not allowed: give a finite number of at least 0 and of at most 1e+30."
+    ),
+    "[train]\nlearning_rate = inf": (
+        "train.learning_rate = inf is not allowed: give a finite number of at least 0 and of at most 1e+30."
+    ),
     "[train]\nmomentum = 1": ("train.momentum = 1 is not allowed: give a finite number of at least 0 and less than 1."),
     "[train]\nepsilon = 0": "train.epsilon = 0 is not allowed: give a finite number greater than 0.",
     "[train]\nshuffle = 1": "train.shuffle = 1 is not allowed: give true or false.",
@@ -66,10 +70,11 @@ MESSAGES = {
     '[backend]\ndevice = ""': 'backend.device = "" is not allowed: give a non-empty string, or "none".',
     "[output]\nfolder = 3": "output.folder = 3 is not allowed: give a non-empty path.",
     "[model]\nhidden_layer_sizes = 3": (
-        "model.hidden_layer_sizes = 3 is not allowed: give a list, each item an integer of at least 1."
+        "model.hidden_layer_sizes = 3 is not allowed: give a list, each item an integer of at least 1 and "
+        "less than 2147483648."
     ),
     "[model]\nhidden_layer_sizes = [3, 0]": (
-        "model.hidden_layer_sizes[1] = 0 is not allowed: give an integer of at least 1."
+        "model.hidden_layer_sizes[1] = 0 is not allowed: give an integer of at least 1 and less than 2147483648."
     ),
     '[train]\n"a\\nb\\u001b" = 1': 'train."a\\nb\\u001b" = 1: there is no such key in [train]; [train] takes epochs,',
 }

@@ -96,7 +96,7 @@ def test_absurd_nesting(mistakes: Mistakes, text: str) -> None:
 def test_deep_tables_and_lists_are_no_more_than_mistakes(mistakes: Mistakes) -> None:
     lines = mistakes(".".join("a" * MAX_KEY_PARTS) + " = 1\n[model]\nhidden_layer_sizes = " + "[" * 200 + "]" * 200)
     assert len(lines) == 3
-    assert "model.hidden_layer_sizes[0] = [[...]] is not allowed: give an integer of at least 1." in lines[1]
+    assert "model.hidden_layer_sizes[0] = [[...]] is not allowed: give an integer of at least 1 and" in lines[1]
 
 
 @pytest.mark.parametrize(

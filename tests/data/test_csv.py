@@ -134,7 +134,7 @@ def test_usual_variations_mean_the_same(write_csv: Write, text: str) -> None:
         (GOOD.replace("dog", "nan").replace("cat", "1.0"), "target of row 1 is missing"),
         (GOOD.replace("dog", "9" * 30).replace("cat", "1"), "too large to be told apart"),
         (GOOD + '"1,2,cat\n', "not a well-formed CSV file"),
-        ("\x00\x01\x02", "a header but no rows"),
+        ("\x00\x01\x02", "column 1 has control characters in its name"),
     ],
 )
 def test_each_mistake_gets_its_sentence(write_csv: Write, text: str, says: str) -> None:

@@ -140,7 +140,7 @@ def _read(path: Path) -> Checkpoint:
         raise Damaged(f"its format is {description.get('format')!r}, not {FORMAT!r}")
     try:
         losses = [_journal(path.parent, run).reopen(seal) for run, seal in enumerate(description["losses"])]
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise Damaged(f"its list of losses cannot be read: {error}") from error
     except FileNotFoundError as error:
         raise Damaged("the losses beside it are missing") from error

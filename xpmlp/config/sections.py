@@ -121,6 +121,8 @@ ClassWeight: TypeAlias = Annotated[
 LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
+Rate: TypeAlias = Annotated[float, Field(ge=0, le=1e30)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -239,7 +241,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The network: its layers between input and output, its loss, and its first weights."""
 
-    hidden_layer_sizes: list[Count] = Field(
+    hidden_layer_sizes: list[Units] = Field(
         [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
     )
     activation: Activation = Field(
@@ -284,14 +286,14 @@ class TrainConfig(Section):
     optimizer: OptimizerName = Field(
         "sgd", description="The rule that turns gradients into steps (nesterov and adam in scikit-learn's form)."
     )
-    learning_rate: NonNegative = Field(
+    learning_rate: Rate = Field(
         0.01, description="Step size: the factor on the mean gradient of a batch; the first one of a schedule."
     )
     momentum: Fraction = Field(0.9, description="Part of the last step that is kept (momentum, nesterov).")
     beta_1: Fraction = Field(0.9, description="Decay, per step, of the mean of the gradients (adam).")
     beta_2: Fraction = Field(0.999, description="Decay, per step, of the mean of the squared gradients (adam).")
     epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
-    weight_decay: NonNegative = Field(
+    weight_decay: Rate = Field(
         0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
     )
     class_weight: ClassWeight = Field(
@@ -346,11 +348,11 @@ class GridConfig(Section):
     runs: Count = Field(
         1, description="Runs of each combination, with the seeds `train.seed`, `train.seed` + 1, and so on."
     )
-    learning_rate: list[NonNegative] = Field([], description="Instead of `train.learning_rate`.")
-    weight_decay: list[NonNegative] = Field([], description="Instead of `train.weight_decay`.")
+    learning_rate: list[Rate] = Field([], description="Instead of `train.learning_rate`.")
+    weight_decay: list[Rate] = Field([], description="Instead of `train.weight_decay`.")
     momentum: list[Fraction] = Field([], description="Instead of `train.momentum`.")
     batch_size: list[Count] = Field([], description="Instead of `train.batch_size`.")
-    hidden_layer_sizes: list[list[Count]] = Field(
+    hidden_layer_sizes: list[list[Units]] = Field(
         [], description="Instead of `model.hidden_layer_sizes`, as `[[300], [800]]`."
     )
     activation: list[Activation] = Field([], description="Instead of `model.activation`.")

@@ -7,6 +7,7 @@ here, since it would train a network on something that nobody meant.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ MAX_COLUMNS = 50_000
 
 MAX_LABEL_LENGTH = 256
 """A class's name is no longer; what is longer is no class but a text."""
+
+_CONTROL = r"[\x00-\x1f\x7f]"
+"""Characters that are in no name: what polars makes of quotes and line ends around them is not what was meant."""
 
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 """The first bytes of gzip, zstd and zlib."""
@@ -123,6 +127,9 @@ def _read_frame(path: Path) -> pl.DataFrame:
             f"{path}: column {names.index('') + 1} has no name in the header; if it is an index, write the file "
             "without it, else name it"
         )
+    for number, name in enumerate(names, start=1):
+        if re.search(_CONTROL, name):
+            raise DataError(f"{path}: column {number} has control characters in its name, {quoted(name)}; is it text?")
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise DataError(f"{path}: the header names {listed(repeated)} more than once; rename or drop columns")
@@ -219,6 +226,13 @@ def _column_labels(path: Path, column: pl.Series) -> NDArray[Any]:
     truths = _truths(column)
     if truths is not None:
         return truths
+    garbled = column.str.contains(_CONTROL)
+    if garbled.any():
+        row = garbled.arg_max() or 0
+        raise DataError(
+            f"{path}: row {row + 1}, column {quoted(column.name)} has a label with control characters, "
+            f"{quoted(column[row])}; is it text, its lines ended as usual?"
+        )
     lengths = column.str.len_chars()
     if (lengths > MAX_LABEL_LENGTH).any():  # NumPy would make every label as long as the longest
         row = lengths.arg_max() or 0

@@ -14,6 +14,7 @@ from xpmlp import nn
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
+from xpmlp.errors import BackendError
 from xpmlp.training.segments import segments
 from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold
 
@@ -57,9 +58,20 @@ class Inference:
         return prediction_fold(self.network, self.backend.ops, self.backend.dtype)
 
     def to_device(self, part: Part, n_outputs: int) -> Examples:
-        """Move a part of a data set to the device: integers in their storage type, others in the backend's."""
+        """Move a part of a data set to the device: integers in their storage type, others in the backend's.
+
+        Raises
+        ------
+        BackendError
+            If it has more examples than the backend's type for indices can count.
+        """
         backend = self.backend
         integers, reals = np.dtype(backend.index_dtype_name), np.dtype(backend.dtype_name)
+        if len(part) > (most := np.iinfo(integers).max):
+            raise BackendError(
+                f"backend {backend.name} counts examples with {integers}, so up to {most:,}, but the data have "
+                f"{len(part):,}: choose another backend, for example numpy."
+            )
         of_classes = nn.losses[self.network.loss].of_classes
         targets = part.targets if of_classes else part.targets.reshape(len(part), -1)
         return Examples(
@@ -74,9 +86,10 @@ class Inference:
         backend = self.backend
         if not isinstance(features, np.ndarray):
             return backend.adopt(features)
-        return backend.asarray(
-            features.astype(backend.dtype_name, copy=False) if features.dtype.kind == "f" else features
-        )
+        if features.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # a training that becomes infinite is noticed
+                features = features.astype(backend.dtype_name, copy=False)
+        return backend.asarray(features)
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
         """The score of each stacked run, or of the one there is without a runs axis."""
