@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from tests.backend.cupy_stand_in import Device, Recording, Stream
 from tests.training.small import small_problem, train_runs
 from xpmlp.backend import resolve
+from xpmlp.errors import BackendError
 
 DEFAULT, TF32, PEDANTIC = 1, 7, 2
 
@@ -69,3 +71,15 @@ def test_stand_in_gives_its_memory_back(recording: Recording) -> None:
 
 def test_stand_in_counts_what_cupy_holds_in_reserve_as_free(recording: Recording) -> None:
     assert resolve("cupy").backend.free_memory() == 100 + 10
+
+
+def test_a_fused_operation_that_differs_on_this_gpu_is_refused(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inexact(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments: 1.01 * function(*arguments)
+
+    monkeypatch.setattr(sys.modules["cupy"]._wrapped, "fuse", inexact)
+    with pytest.raises(BackendError, match=r"fused sigmoid is not .* on this GPU: set backend\.fused = false\.$"):
+        resolve("cupy")
+    assert resolve("cupy", fused=False).backend.ops.sigmoid is not None

@@ -200,7 +200,7 @@ def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Bac
     ("name", "replaced"),
     [
         ("numpy", {"gather", *ARGUMENTS}),
-        ("torch", {"affine", "sigmoid", "subtract_product"}),
+        ("torch", {"gather", "affine", "sigmoid", "sigmoid_backward", "softmax", "subtract_product"}),
     ],
 )
 def test_fused_by_default(name: str, replaced: set[str], get_backend: Callable[..., Backend]) -> None:

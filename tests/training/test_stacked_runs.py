@@ -61,7 +61,10 @@ def test_an_epoch_in_float64(backend: Backend, optimizer: str) -> None:
 def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str) -> None:
     problem = small_problem(backend, replace(small_dataset(), validation=None), optimizer=optimizer, epochs=12)
     assert 12 * STEPS >= 100
-    for one, run in zip(SETTINGS, train_runs(problem, *SETTINGS), strict=True):
+    # Adam turns what rounding leaves of a small gradient into a step of the size of the rate
+    scale = 0.1 if optimizer == "adam" else 1.0
+    settings = [one._replace(learning_rate=scale * one.learning_rate) for one in SETTINGS]
+    for one, run in zip(settings, train_runs(problem, *settings), strict=True):
         (alone,) = train_runs(problem, one)
         assert difference(problem, run, alone) <= 1e-5
 

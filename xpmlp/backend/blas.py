@@ -71,8 +71,9 @@ def _subtract_product(
 ) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
-        for *run, own_rate in zip(weights, activation, delta, np.broadcast_to(rate, (len(weights), 1, 1)), strict=True):
-            _subtract_product(gemm, dtype, *run, own_rate.item())
+        rates = np.broadcast_to(rate, (len(weights), 1, 1))
+        for layer, one, other, own_rate in zip(weights, activation, delta, rates, strict=True):
+            _subtract_product(gemm, dtype, layer, one, other, own_rate.item())
     elif weights.flags.c_contiguous and weights.dtype == dtype:
         gemm(-rate, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
     else:  # BLAS would update a copy, and the update would be lost

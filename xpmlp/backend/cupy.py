@@ -12,6 +12,7 @@ import numpy.typing as npt
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend
 from xpmlp.errors import BackendError
+from xpmlp.nn import Ops
 
 INSTALL = "install it with `pip install 'xpmlp[cuda13]'` (or cuda12, as your driver allows)"
 
@@ -56,6 +57,17 @@ class CupyBackend(Backend):
             return [f"cuda:{index}" for index in range(self._cupy.cuda.runtime.getDeviceCount())]
         except self._cupy.cuda.runtime.CUDARuntimeError:
             return []
+
+    def _fused_ops(self) -> Ops:
+        from cupy import cublas
+
+        from xpmlp.backend.cupy_ops import check, with_fused
+
+        pure = super()._fused_ops()
+        with self.device:
+            fused = with_fused(pure, self._cupy, cublas)
+            check(fused, pure, self.dtype_name)
+        return fused
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend
+from xpmlp.backend.malloc import keep_freed_memory
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
@@ -63,13 +65,22 @@ class TorchBackend(Backend):
         return (
             super()
             ._fused_ops()
-            ._replace(affine=_affine(torch), sigmoid=torch.sigmoid_, subtract_product=_subtract_product)
+            ._replace(
+                gather=_gather,
+                affine=_affine(torch),
+                sigmoid=torch.sigmoid_,
+                sigmoid_backward=torch.ops.aten.sigmoid_backward,
+                softmax=partial(torch.softmax, dim=-1),
+                subtract_product=_subtract_product,
+            )
         )
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
         torch, cuda = self._torch, self.device.type == "cuda"
+        if self.device.type == "cpu":
+            keep_freed_memory()
         threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
         torch.set_num_threads(self.threads or threads)
         torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
@@ -117,6 +128,11 @@ class TorchBackend(Backend):
             self._torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             self._torch.mps.synchronize()
+
+
+def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
+    x = features.index_select(0, rows).to(dtype)
+    return x if scale == 1.0 else x.mul_(scale)
 
 
 def _affine(torch: Any) -> Any:

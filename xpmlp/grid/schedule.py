@@ -136,7 +136,8 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
     failures: dict[int, str] = {}
 
     def pool() -> Executor:
-        return client.get_executor(pure=False)
+        executor: Executor = client.get_executor(pure=False)
+        return executor
 
     with client:
         lost = _drain(pool, queue, len(queue), 1, should_stop, done, failures, KilledWorker)
