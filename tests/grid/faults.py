@@ -23,7 +23,9 @@ UNLUCKY = 1
 
 def die_once(block: Block, threads: int | None) -> list[Outcome]:
     """Train, but the first time that the unlucky run is tried, the process is killed in the middle of it."""
-    return _train(block, threads, _killer() if _first_attempt(block) else _go_on)
+    if _first_attempt(block):
+        return _train(block, threads, _killer())
+    return _train(block, threads, _counter(block) if _is_unlucky(block) else _go_on)
 
 
 def die_always(block: Block, threads: int | None) -> list[Outcome]:
@@ -45,6 +47,11 @@ def attempts(folder: Path) -> int:
     return len(list(folder.glob("attempt-*")))
 
 
+def asked(folder: Path) -> int:
+    """How often the unlucky run, tried again, was asked whether to stop: its segments."""
+    return (folder / "asked").stat().st_size
+
+
 def _train(block: Block, threads: int | None, should_stop: Callable[[], bool]) -> list[Outcome]:
     return train_one(block, threads, Reporter(), should_stop)
 
@@ -63,6 +70,19 @@ def _killer() -> Callable[[], bool]:
         return False
 
     return kill
+
+
+def _counter(block: Block) -> Callable[[], bool]:
+    """What is asked before each segment of steps, and leaves a mark of it."""
+    assert block.config.data.path is not None
+    marks = block.config.data.path.parent / "asked"
+
+    def count_and_go_on() -> bool:
+        with marks.open("a") as file:
+            file.write(".")
+        return False
+
+    return count_and_go_on
 
 
 def _is_unlucky(block: Block) -> bool:

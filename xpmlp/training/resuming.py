@@ -138,12 +138,10 @@ def check_data(before: Circumstances, dataset: Dataset, *, force: bool) -> None:
     ------
     RunFolderError
     """
-    old, now = before["data"], dict(dataset.hashes)
-    changed = [name for name in old.keys() | now.keys() if old.get(name) != now.get(name)]
-    if changed and not force:
+    if sorted(map(str, before["data"].values())) != sorted(dataset.hashes.values()) and not force:
         raise RunFolderError(
-            f"the training to resume had other data: the content of {', '.join(sorted(changed))} has changed. Bring "
-            "the old data back, begin anew with --overwrite, or go on all the same with --force."
+            f"the training to resume had other data: the content of {', '.join(dataset.hashes)} is not what it was. "
+            "Bring the old data back, begin anew with --overwrite, or go on all the same with --force."
         )
 
 
