@@ -57,8 +57,9 @@ def test_an_epoch_in_float64(backend: Backend, optimizer: str) -> None:
 
 
 @pytest.mark.parametrize("backend", cases(dtype="float32"), indirect=True)
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str) -> None:
+# Adam divides by the root of small numbers: which roundings that makes larger depends on the processor's products
+@pytest.mark.parametrize(("optimizer", "tolerance"), [("sgd", 1e-5), ("adam", 3e-5)])
+def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str, tolerance: float) -> None:
     problem = small_problem(backend, replace(small_dataset(), validation=None), optimizer=optimizer, epochs=12)
     assert 12 * STEPS >= 100
     # Adam turns what rounding leaves of a small gradient into a step of the size of the rate
@@ -66,7 +67,7 @@ def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str) -> None:
     settings = [one._replace(learning_rate=scale * one.learning_rate) for one in SETTINGS]
     for one, run in zip(settings, train_runs(problem, *settings), strict=True):
         (alone,) = train_runs(problem, one)
-        assert difference(problem, run, alone) <= 1e-5
+        assert difference(problem, run, alone) <= tolerance
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
