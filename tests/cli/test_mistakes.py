@@ -137,3 +137,24 @@ def test_usage(xpmlp: Run, arguments: list[str]) -> None:
     assert outcome.out == ""
     assert outcome.err.startswith("Usage: ")
     assert "Traceback" not in outcome.err
+
+
+ESCAPE = "\x1b[31m[red]<b>\x07"
+
+
+def test_no_name_sends_the_terminal_commands(xpmlp: Run, tmp_path: Path) -> None:
+    """Not of a folder, a file, a column, or a value; nor is one taken for rich's markup."""
+    folder = tmp_path / f"run{ESCAPE}"
+    for options in ((), ("--set", "grid.runs=2")):
+        config = QUICKSTART, "--set", "train.epochs=1", "--set", "output.plots=false", *options
+        outcome = xpmlp("train", *config, "--out", folder, "--overwrite")
+        assert outcome.status == 0, outcome
+        assert "run\\u001b[31m[red]<b>\\u0007" in outcome.out
+        assert "\x1b" not in outcome.out + outcome.err
+        xpmlp("train", *config, "--out", folder).assert_refused("run\\u001b[31m[red]<b>\\u0007")
+    path = tmp_path / f"table{ESCAPE}.csv"
+    path.write_text(f"x,target\n{ESCAPE},1\n")
+    xpmlp("train", QUICKSTART, "--set", "data.name=csv", "--set", f"data.path={path}").assert_refused(
+        "table\\u001b[31m[red]<b>\\u0007.csv", "'\\x1b[31m[red]<b>\\x07', which is not a number"
+    )
+    xpmlp("config", "show", tmp_path / f"net{ESCAPE}.toml").assert_refused("net\\u001b[31m")

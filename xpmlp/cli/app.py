@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from xpmlp._text import printable
+
 app = typer.Typer(
     name="xpmlp",
     help="Train multilayer perceptrons on NumPy, CuPy, PyTorch or JAX: a config file says what, on what data, and "
@@ -91,7 +93,7 @@ def train(
 
     loaded = _load(config, overrides, backend, device)
     for sentence in unused_settings(loaded):
-        typer.echo(f"warning: {sentence}", err=True)
+        typer.echo(printable(f"warning: {sentence}"), err=True)
     folder = out or loaded.output.folder / loaded.name
     raise typer.Exit(_train(loaded, folder, overwrite=overwrite, resume=resume, force=force, quiet=quiet))
 
@@ -163,7 +165,7 @@ def predict(
     from xpmlp.training import predict_file
 
     prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device)
-    typer.echo(f"{len(prediction.decided):,} predictions in {output}")
+    typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
 
 
 @app.command()
@@ -279,7 +281,7 @@ def config_show(
     config: ConfigFile, overrides: Overrides = None, backend: BackendName = None, device: DeviceName = None
 ) -> None:
     """Print CONFIG with everything that it extends, all defaults and the overrides filled in."""
-    typer.echo(_load(config, overrides, backend, device).to_toml(), nl=False)
+    typer.echo(printable(_load(config, overrides, backend, device).to_toml()), nl=False)
 
 
 @data_app.command("list")

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from xpmlp._text import printable
 from xpmlp.backend import Choice
 from xpmlp.cli.columns import aligned
 from xpmlp.cli.interrupt import stop_on_signals
@@ -59,7 +60,8 @@ def summary(result: GridResult, *, bold: bool) -> Iterator[str]:
             yield f"\033[1m{line}\033[0m" if bold and winner is not None and index == winner + 1 else line
         if winner is not None:
             yield "* the lowest mean loss"
-    yield f"run folder: {result.run_dir}; each run's own is in {result.run_dir}/runs"
+    folder = printable(str(result.run_dir))
+    yield f"run folder: {folder}; each run's own is in {folder}/runs"
 
 
 @contextmanager
@@ -131,4 +133,4 @@ class _Shown(GridReporter):
             self.bar.update(self.task, completed=self.runs * self.seen / self.total, speed=speed)
 
     def _line(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from xpmlp._text import printable
 from xpmlp.backend import Choice
 from xpmlp.data import Dataset
 from xpmlp.nn import Metric, metric_names
@@ -55,7 +56,7 @@ class _Lines(Reporter):
 
     def write(self, line: str) -> None:
         """Print a line."""
-        print(line, file=self.stream, flush=True)
+        print(printable(line), file=self.stream, flush=True)
 
     def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
         for line in describe(choice, dataset, sizes):
@@ -111,7 +112,7 @@ class _Terminal(_Lines):
         self.end()
 
     def write(self, line: str) -> None:
-        self.bar.console.print(line, markup=False, highlight=False)
+        self.bar.console.print(printable(line), markup=False, highlight=False)
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         super().begin(epochs, steps, metric)

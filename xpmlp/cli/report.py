@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from xpmlp._text import printable
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.grid import Block
 from xpmlp.nn import Metric
@@ -47,7 +48,7 @@ def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, qui
             return stop.exit_status
     if not quiet:
         for line in summary(report, time.perf_counter() - started):
-            print(line)
+            print(printable(line))
     return 0
 
 
@@ -140,4 +141,4 @@ class _Shown(ReportReporter):
         self.bar.start()
 
     def _line(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from xpmlp._text import printable
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import reporter_for
 from xpmlp.config import Config
@@ -33,7 +34,7 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
         )
     if not quiet:
         for line in summary(result, config.output.plots):
-            print(line)
+            print(printable(line))
     return stop.exit_status if result.run.status is Status.INTERRUPTED else 0
 
 

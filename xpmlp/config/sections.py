@@ -122,7 +122,6 @@ LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "p
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
-Rate: TypeAlias = Annotated[float, Field(ge=0, le=1e30)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -286,14 +285,14 @@ class TrainConfig(Section):
     optimizer: OptimizerName = Field(
         "sgd", description="The rule that turns gradients into steps (nesterov and adam in scikit-learn's form)."
     )
-    learning_rate: Rate = Field(
+    learning_rate: NonNegative = Field(
         0.01, description="Step size: the factor on the mean gradient of a batch; the first one of a schedule."
     )
     momentum: Fraction = Field(0.9, description="Part of the last step that is kept (momentum, nesterov).")
     beta_1: Fraction = Field(0.9, description="Decay, per step, of the mean of the gradients (adam).")
     beta_2: Fraction = Field(0.999, description="Decay, per step, of the mean of the squared gradients (adam).")
     epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
-    weight_decay: Rate = Field(
+    weight_decay: NonNegative = Field(
         0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
     )
     class_weight: ClassWeight = Field(
@@ -348,8 +347,8 @@ class GridConfig(Section):
     runs: Count = Field(
         1, description="Runs of each combination, with the seeds `train.seed`, `train.seed` + 1, and so on."
     )
-    learning_rate: list[Rate] = Field([], description="Instead of `train.learning_rate`.")
-    weight_decay: list[Rate] = Field([], description="Instead of `train.weight_decay`.")
+    learning_rate: list[NonNegative] = Field([], description="Instead of `train.learning_rate`.")
+    weight_decay: list[NonNegative] = Field([], description="Instead of `train.weight_decay`.")
     momentum: list[Fraction] = Field([], description="Instead of `train.momentum`.")
     batch_size: list[Count] = Field([], description="Instead of `train.batch_size`.")
     hidden_layer_sizes: list[list[Units]] = Field(
