@@ -1,0 +1,121 @@
+"""Where the time of a training step goes: ``python -m benchmarks.operations``.
+
+Each operation of a step is timed while xpmlp trains MNIST with its real loop, and stands beside the whole step.  Only
+on backends that compute at once: JAX compiles the step as a whole, and a GPU answers later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine, slug
+from benchmarks.peers import RESULTS
+from benchmarks.works import WORKS
+from xpmlp._files import write_text
+from xpmlp.backend import Backend, resolve
+from xpmlp.bench import Stopwatch
+from xpmlp.nn import Ops
+from xpmlp.training.loop import train_block
+from xpmlp.training.problem import Problem
+from xpmlp.training.run import RunSettings
+
+REST = "the rest: Python, losses and scores, the loop"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and write."""
+    options = _options(arguments)
+    facts = machine()
+    blocks = ["# Where the time of a step goes", "", *(f"- {name}: {text}" for name, text in facts.items()), ""]
+    record: dict[str, Any] = {"machine": facts, "time": datetime.now(UTC).isoformat(timespec="seconds"), "works": {}}
+    for name in options.works:
+        times = profile(name, options.backend, options.threads, options.rounds)
+        total = sum(times.values())
+        threads = f"{options.threads} thread{'s' if options.threads > 1 else ''}"
+        blocks += [f"## {WORKS[name].title}, {options.backend}, {threads}: {1e6 * total:,.1f} µs a step", ""]
+        blocks += ["| operation | µs | share |", "|---|---:|---:|"]
+        ordered = sorted(times.items(), key=lambda item: (item[0] == REST, -item[1]))
+        blocks += [f"| {operation} | {1e6 * spent:,.1f} | {spent / total:.0%} |" for operation, spent in ordered]
+        blocks.append("")
+        record["works"][name] = dict(ordered)
+    text = "\n".join(blocks)
+    print(text)
+    stem = f"operations-{options.backend}-{options.threads}"
+    folder = options.out or RESULTS / slug(facts)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / f"{stem}.md", text)
+    write_text(folder / f"{stem}.json", json.dumps(record, indent=1) + "\n")
+    return 0
+
+
+def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str, float]:
+    """The seconds that each operation takes in a step, in the quickest of several stretches.
+
+    Parameters
+    ----------
+    name : str
+        Of a work in `benchmarks.works`.
+    backend_name : str
+    threads, rounds : int
+    """
+    work = WORKS[name]
+    backend = resolve(backend_name, threads=threads).backend
+    spent: defaultdict[str, float] = defaultdict(float)
+    backend.ops = _timed(backend, spent)
+    problem = Problem(work.config(backend_name, None), work.dataset(), backend)
+    settings = [RunSettings.of(problem.config.train)]
+    best: dict[str, float] = {}
+    with backend.session(work.batch):
+        for _ in range(rounds + 1):
+            spent.clear()
+            watch = Stopwatch(most_steps=work.steps)
+            train_block(problem, settings, watch, watch.enough)
+            steps = watch.steps
+            times = {operation: seconds / steps for operation, seconds in spent.items()}
+            times[REST] = watch.seconds / steps - sum(times.values())
+            if not best or sum(times.values()) < sum(best.values()):
+                best = times
+    return best
+
+
+def _timed(backend: Backend, spent: defaultdict[str, float]) -> Ops:
+    """The backend's operations, each adding its seconds to ``spent``."""
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*operands: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*operands)
+            spent[f"`{name}` {_size(name, operands)}".rstrip()] += time.perf_counter() - start
+            return result
+
+        return call
+
+    return Ops(backend.xp, *(timed(name, getattr(backend.ops, name)) for name in Ops._fields[1:]))
+
+
+def _size(name: str, operands: tuple[Any, ...]) -> str:
+    """The shape of the weights, where there are any."""
+    weights = {"affine": 1, "multiply_transposed": 1, "subtract_product": 0}.get(name)
+    return "" if weights is None else "x".join(map(str, operands[weights].shape))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operations", description=__doc__)
+    parser.add_argument("--works", nargs="+", default=["batch-1", "batch-32", "batch-256", "batch-1024", "deep"])
+    parser.add_argument("--backend", default="numpy", choices=["numpy", "torch"])
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, help=f"a folder (default: {RESULTS}/<machine>)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
