@@ -117,6 +117,8 @@ def train(
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
     reporter, folder, earlier = reporter or Reporter(), None if out is None else Path(out), None
+    if folder is None and resume:
+        raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
     with contextlib.ExitStack() as held:
         if folder is not None:
             run_folder.prepare(folder, config.output, overwrite=overwrite, resume=resume)
