@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.fuzzing.targets import TARGETS, Target, attempt
+from tests.fuzzing.targets import TARGETS, Attempt, Target, attempt
 
 SECONDS = 5
 MEMORY = 2**30
@@ -34,12 +35,16 @@ class Record:
         self.target, self.inputs, self.past_header, self.read = target, 0, 0, 0
         self.slowest, self.failures = 0.0, list[dict[str, str]]()
 
-    def add(self, target: Target, folder: Path, random: Random, name: str) -> None:
-        """Try one input; what goes wrong is recorded under a name by which it can be made again."""
-        began = time.perf_counter()
+    def add(self, target: Target, folder: Path, random: Callable[[], Random], name: str) -> None:
+        """Try one input; what goes wrong is recorded under a name by which it can be made again.
+
+        One that takes too long is tried again, since the machine may have been busy: a hang hangs twice.
+        """
         try:
-            with time_limit(SECONDS):
-                result = attempt(target, folder, random)
+            try:
+                result = self._timed(target, folder, random())
+            except Hang:
+                result = self._timed(target, folder, random())
         except KeyboardInterrupt:
             raise
         except BaseException:  # a panic of a compiled library is no Exception
@@ -48,7 +53,13 @@ class Record:
             self.past_header += result.past_header
             self.read += result.outcome == "read"
         self.inputs += 1
+
+    def _timed(self, target: Target, folder: Path, random: Random) -> Attempt:
+        began = time.perf_counter()
+        with time_limit(SECONDS):
+            result = attempt(target, folder, random)
         self.slowest = max(self.slowest, time.perf_counter() - began)
+        return result
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers for the record."""
@@ -93,7 +104,7 @@ def work(name: str, first: int, inputs: int, out: Path) -> None:
         _limit_memory(MEMORY)
         for index in range(first, first + inputs):
             out.write_text(json.dumps({**record.as_dict(), "next": index}))
-            record.add(target, Path(folder), Random(f"{name}:{index}"), f"{name}:{index}")
+            record.add(target, Path(folder), partial(Random, f"{name}:{index}"), f"{name}:{index}")
     out.write_text(json.dumps(record.as_dict()))
 
 

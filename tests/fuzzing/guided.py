@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -45,7 +46,7 @@ def work_guided(name: str, inputs: int, out: Path) -> None:
         warm_up(target, folder)
 
     def one(content: bytes) -> None:
-        record.add(target, folder, Choices(content), content.hex())
+        record.add(target, folder, partial(Choices, content), content.hex())
         if record.inputs % 100 == 0 or record.inputs >= inputs:
             out.write_text(json.dumps(record.as_dict()))
 
