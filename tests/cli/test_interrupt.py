@@ -1,4 +1,4 @@
-"""Ctrl-C, in a process of its own: what there is so far is kept, and can be used."""
+"""Ctrl-C and SIGTERM, in a process of its own: what there is so far is kept, can be used, and can go on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
-from tests.digits import QUICKSTART
-from xpmlp.cli.interrupt import stop_on_interrupt
+from tests.digits import QUICKSTART, STEPS
+from xpmlp.cli.interrupt import stop_on_interrupt, stop_on_signals
 
 ROOT = Path(__file__).parents[2]
 ENDLESS = ("--set", "train.epochs=100000", "--set", "output.plots=false")
@@ -79,6 +79,24 @@ def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None
     assert xpmlp("evaluate", folder).out.startswith("validation: loss ")
 
 
+def test_a_container_that_is_stopped(start: Start, xpmlp: Run, tmp_path: Path) -> None:
+    """SIGTERM: a checkpoint of the last step, exit status 143, and from there to the same end."""
+    folder, short = tmp_path / "run", ("--set", "train.epochs=60", "--set", "output.plots=false")
+    process = start("train", QUICKSTART, *short, "--set", "train.segment_steps=1", "--out", folder)
+    wait_for(process, "epoch  1/60")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    steps = json.loads((folder / "run.json").read_text())["steps"]
+    assert steps < 60 * STEPS
+    outcome = xpmlp("resume", folder)
+    assert outcome.status == 0
+    assert f"resuming after {steps:,} steps, " in outcome.out
+    assert xpmlp("train", QUICKSTART, *short, "--set", "train.segment_steps=1", "--out", tmp_path / "whole").status == 0
+    for name in ("config.toml", "epochs.csv", "batch_losses.npy", "weights.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_quiet_is_quiet(start: Start, tmp_path: Path) -> None:
     """No line says that the training has begun: its folder does."""
     folder = tmp_path / "run"
@@ -105,6 +123,15 @@ def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
     with pytest.raises(KeyboardInterrupt):
         twice()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_twice() -> None:
+    with stop_on_signals(quiet=True) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert (stop.requested, stop.exit_status) == (True, 143)
+        with pytest.raises(SystemExit) as ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 143
 
 
 def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
