@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# tests run side by side, and threads of several processes that share the cores wait for each other; read when BLAS or
+# PyTorch is loaded, here and in the processes that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
