@@ -27,6 +27,7 @@ from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.numpy_file import read_npy, read_npz_features, read_npz_table
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import losses
+from xpmlp.training.run_folder import RUNS, remove_members
 
 MEBIBYTE = 2**20
 
@@ -277,7 +278,10 @@ def test_a_label_as_long_as_a_text_is_refused(read: Callable[[bytes], Any]) -> N
         read(b"x,target\n1,a\n1,b\n1," + b"c" * 50_000 + b"\n" + b"1,a\n" * 1000)
 
 
-GARBLED = b'"target",\x03x0"\n"1_0000","0.1"\n"ant","1e3"\n"ant","5."\n"ant\x02\0"0"\n"ant","007"\n"ant","1e3"\n"bee","-2.5"\n'
+GARBLED = (
+    b'"target",\x03x0"\n"1_0000","0.1"\n"ant","1e3"\n"ant","5."\n"ant\x02\0"0"\n'
+    b'"ant","007"\n"ant","1e3"\n"bee","-2.5"\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -304,3 +308,15 @@ def test_a_seal_that_cannot_be(tmp_path: Path, seal: Any) -> None:
     with pytest.raises(RunFolderError, match="every checkpoint"):
         newest_checkpoint(tmp_path, told.append)
     assert len(told) == 1
+
+
+def test_a_run_folder_does_not_lead_elsewhere(tmp_path: Path) -> None:
+    """``--overwrite`` in a folder from a stranger, whose ``runs`` is a link."""
+    kept = tmp_path / "elsewhere" / "1"
+    kept.mkdir(parents=True)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / RUNS).symlink_to(kept.parent)
+    remove_members(folder)
+    assert kept.is_dir()
+    assert list(folder.iterdir()) == []

@@ -186,7 +186,10 @@ def draw(folder: Path, output: OutputConfig) -> None:
 
 def remove_members(folder: Path) -> None:
     """Remove the runs of the grid that is in a folder, and what was not finished of them; nothing else is touched."""
-    if (runs := folder / RUNS).is_dir():
+    runs = folder / RUNS
+    if runs.is_symlink():
+        runs.unlink()  # what it leads to is not of this folder
+    elif runs.is_dir():
         for path in runs.iterdir():
             if path.name.removeprefix(".").isdecimal():
                 shutil.rmtree(path)
