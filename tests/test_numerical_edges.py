@@ -123,6 +123,7 @@ def test_it_is_refused(
         (X * 1e30, {"data": {"standardize": False}}),
         (X * 1e300, {"data": {"standardize": False}}),  # infinite as float32: torch let NumPy's warning through
         (X, {"train": {"learning_rate": 1e30}}),
+        (X, {"train": {"learning_rate": 1e300}}),  # on torch it was a RuntimeError
         (X, {"train": {"learning_rate": 1e30, "optimizer": "adam"}}),
         (X, {"train": {"weight_decay": 1e30}}),
         (X, {"model": {"init": "normal", "init_scale": 1e300}}),

@@ -142,9 +142,14 @@ def _affine(torch: Any) -> Any:
     return affine
 
 
+_LARGEST_FLOAT32 = 3.4e38
+
+
 def _subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
     if not isinstance(rate, float):
         delta, rate = rate * delta, 1.0
+    if weights.dtype.itemsize == 4:
+        rate = min(rate, _LARGEST_FLOAT32)  # torch refuses a larger factor, where it is to diverge as elsewhere
     if weights.ndim == 3:
         return weights.baddbmm_(activation.mT, delta, alpha=-rate)
     return weights.addmm_(activation.T, delta, alpha=-rate)
