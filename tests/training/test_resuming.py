@@ -381,6 +381,17 @@ def copied(folder: Path, into: Path) -> Path:
     return target
 
 
+def test_what_a_killed_process_was_writing_goes(killed: Path, tmp_path: Path) -> None:
+    folder = copied(killed, tmp_path)
+    debris = [folder / ".run.json.x1.part.json", folder / "checkpoints" / ".step-1.safetensors.x2.part.safetensors"]
+    mine = folder / ".notes.part"
+    for path in (*debris, mine):
+        path.write_text("half")
+    resumed(digits_config({**FREQUENT, "train.epochs": 3}), folder)
+    assert not any(path.exists() for path in debris)
+    assert mine.read_text() == "half"
+
+
 def test_batch_losses_return_in_their_type(killed: Path, tmp_path: Path) -> None:
     folder = copied(killed, tmp_path)
     resumed(digits_config({**FREQUENT, "train.epochs": 3}), folder)

@@ -31,14 +31,15 @@ def report_config(name: str) -> Path:
 
 
 def load_report_config(name: str, backend: str | None, overrides: Mapping[str, Any]) -> Config:
-    """A part's config, without run plots (the report draws its own), on another backend if one is named.
+    """A part's config on another backend if one is named; without run plots, since the report draws its own, and
+    without checkpoints, since it begins an unfinished part anew.
 
     Raises
     ------
     ConfigError
         If it cannot be read, or there is no such backend.
     """
-    values = {"output.plots": False, **overrides}
+    values = {"output.plots": False, "output.checkpoint_every": "none", **overrides}
     if backend is not None:
         values |= {"backend.name": backend, "backend.device": "none"}
     return load_config(report_config(name), values)

@@ -92,13 +92,13 @@ class _Block:
         self.plan = task.plan
         self.metric = nn.losses[task.inference.network.loss].metric
         self.steps = sum(segment.steps for segment in self._segments(done=0))
-        self.epoch, self.started = 1, time.perf_counter()
+        self.epoch, self.trained, self.started = 1, 0, time.perf_counter()
         if start is None:
             runs = [Run(one, self.metric) for one in settings]
             self.state = course.initial_state(settings)
         else:
             self.state, runs = restore(self.backend, start)
-            self.epoch, self.started = start.epoch, self.started - start.seconds
+            self.epoch, self.trained, self.started = start.epoch, start.steps, self.started - start.seconds
             for run, one in zip(runs, settings, strict=True):
                 run.settings = one
         self.laps = [_Lap(run) for run in runs]
@@ -122,6 +122,7 @@ class _Block:
                 if should_stop():
                     return False
                 self._train_segment(segment)
+                self.trained += segment.steps
                 if not self.active:
                     return True
                 self.reporter.segment(self._progress(segment))
@@ -137,10 +138,7 @@ class _Block:
 
     def _save_if_due(self, *, epoch_ended: bool) -> None:
         """Have a snapshot saved if it is time for one: only then does the state come to the host."""
-        if self.saver is None:
-            return
-        under_way = self.active[0].run.under_way.steps if self.active else 0
-        if self.saver.due(epoch_ended=epoch_ended, steps=(self.epoch - 1) * self.steps + under_way):
+        if self.saver is not None and self.saver.due(epoch_ended=epoch_ended, steps=self.trained):
             self.saver.save(self._snapshot())
 
     def _snapshot(self) -> Snapshot:

@@ -128,13 +128,20 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> Non
     """
     _check_usable(folder, overwrite=overwrite, resume=resume)
     with explained(folder):
-        for debris in folder.rglob(".*.part*"):  # of a process that was killed while it wrote
+        for debris in _debris(folder):
             debris.unlink(missing_ok=True)
         if not resume:
             _remove_results(folder)
             if (folder / CHECKPOINTS).is_dir():
                 shutil.rmtree(folder / CHECKPOINTS)
         write_text(folder / "config.toml", config.to_toml())
+
+
+def _debris(folder: Path) -> Iterator[Path]:
+    """The temporary files of a process that was killed while it wrote."""
+    for name in (*FILES, SUMMARY):
+        yield from folder.glob(f".{name}.*.part*")
+    yield from (folder / CHECKPOINTS).rglob(".*.part*")
 
 
 def _remove_results(folder: Path) -> None:
