@@ -177,6 +177,7 @@ def test_predictions_that_are_not_finite_stop_early_stopping() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows raises no SIGINT in the process itself")
 def test_ctrl_c_keeps_what_there_is() -> None:
     X, y = digits()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
 
     def interrupt(estimator: MLPClassifier, row: EpochRow) -> None:
         if row.epoch == 2:
@@ -186,7 +187,7 @@ def test_ctrl_c_keeps_what_there_is() -> None:
         ours = classifier(max_iter=50, callbacks=[interrupt]).fit(X, y)
     assert ours.n_iter_ == 2
     assert same_weights(ours, classifier(max_iter=2).fit(X, y))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 def test_in_a_thread() -> None:

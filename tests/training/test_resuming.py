@@ -80,7 +80,10 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_killed_twice_and_ended_bitwise_the_same(kind: str, tmp_path: Path) -> None:
+def test_killed_twice_and_ended_bitwise_the_same(
+    kind: str, tmp_path: Path, get_backend: Callable[..., Backend]
+) -> None:
+    get_backend(KINDS[kind].get("backend.name", "numpy"))
     config = digits_config({**FREQUENT, **KINDS[kind]})
     xpmlp.train(config, tmp_path / "whole")
     dies(config, tmp_path / "run", 6)
@@ -91,7 +94,8 @@ def test_killed_twice_and_ended_bitwise_the_same(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["adam", "dropout", "torch", "jax"])
-def test_twice_as_many_epochs(kind: str, tmp_path: Path) -> None:
+def test_twice_as_many_epochs(kind: str, tmp_path: Path, get_backend: Callable[..., Backend]) -> None:
+    get_backend(KINDS[kind].get("backend.name", "numpy"))
     short, long = (digits_config({**FREQUENT, **KINDS[kind], "train.epochs": n}) for n in (2, 4))
     xpmlp.train(long, tmp_path / "whole")
     xpmlp.train(short, tmp_path / "run")
