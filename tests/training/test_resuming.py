@@ -229,6 +229,19 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     resumed(config, tmp_path / "run", force=True)
 
 
+def test_other_arrays_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 5))
+    config = digits_config({"data.name": "arrays", "data.split": "validation"})
+    targets = (features[:, 0] > 0).astype(int)
+    xpmlp.train(config, tmp_path / "run", data=xpmlp.from_arrays(features, targets))
+    _, (note,) = resumed(config, tmp_path / "run", data=xpmlp.from_arrays(features.copy(), targets))
+    assert note.startswith("nothing is left to train")
+    for other in ((features + 1, targets), (features[:-1], targets[:-1]), (features, 1 - targets)):
+        with pytest.raises(RunFolderError, match=r"had other data: the content of arrays is not what it was"):
+            resumed(config, tmp_path / "run", data=xpmlp.from_arrays(*other))
+
+
 def test_folders_that_hold_no_training(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RunFolderError, match=r"holds no training to resume: it has no config\.toml"):

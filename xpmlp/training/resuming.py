@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from xpmlp._version import __version__
 from xpmlp.backend import Backend
@@ -98,7 +101,7 @@ def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: 
     return {
         "name": config.name,
         "config": config.model_dump(mode="json"),
-        "data": dict(dataset.hashes),
+        "data": _fingerprints(dataset),
         "computing": {
             "xpmlp": __version__,
             "backend": backend.name,
@@ -138,10 +141,10 @@ def check_data(before: Circumstances, dataset: Dataset, *, force: bool) -> None:
     ------
     RunFolderError
     """
-    if sorted(map(str, before["data"].values())) != sorted(dataset.hashes.values()) and not force:
+    if sorted(map(str, before["data"].values())) != sorted(_fingerprints(dataset).values()) and not force:
         raise RunFolderError(
-            f"the training to resume had other data: the content of {', '.join(dataset.hashes)} is not what it was. "
-            "Bring the old data back, begin anew with --overwrite, or go on all the same with --force."
+            f"the training to resume had other data: the content of {', '.join(dataset.hashes) or dataset.name} is not "
+            "what it was. Bring the old data back, begin anew with --overwrite, or go on all the same with --force."
         )
 
 
@@ -228,6 +231,21 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
     if name == "train.epochs" and config.train.epochs < epochs_done:
         return f" ({epochs_done} are done)"
     return None
+
+
+def _fingerprints(dataset: Dataset) -> dict[str, str]:
+    """What tells data from other data: their files' hashes, or those of arrays that were given in the host's memory."""
+    part = dataset.train
+    arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets}
+    return {
+        **dataset.hashes,
+        **{
+            name: hashlib.sha256(array.tobytes()).hexdigest()
+            for name, array in arrays.items()
+            if isinstance(array, np.ndarray)
+        },
+        "examples": str(len(part)),
+    }
 
 
 def _fused_operations(ops: Ops) -> list[str]:
