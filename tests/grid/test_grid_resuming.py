@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -137,6 +138,26 @@ def test_more_epochs(data: Path, tmp_path: Path) -> None:
     assert again.notes == ["resuming: 4 of 4 runs have ended"]
     assert again.plans == [(0, 0)]
     assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
+def test_all_that_ended_runs_say_returns(data: Path, tmp_path: Path) -> None:
+    """Early stopping, divergence, a test set, the training examples' figures: read back from the runs' folders."""
+    train = {"optimizer": "sgd", "patience": 1, "epochs": 9, "evaluate_train": True}
+    config = grid_config(data, learning_rate=[0.5, 1.7e308, 1e-9], train=train)
+    config = config.model_copy(
+        update={"data": config.data.model_copy(update={"split": "three-way", "test_fraction": 0.2})}
+    )
+    out = tmp_path / "out"
+    first = train_grid(config, out)
+    assert {str(run.status) for run in first.runs} == {"stopped early", "diverged", "finished"}
+    before, described = results(out), json.loads((out / "run.json").read_text())
+    again = train_grid(config, out, resume=True)
+    assert results(out) == before
+    assert json.loads((out / "run.json").read_text()) == described
+    for run, expected in zip(again.runs, first.runs, strict=True):
+        np.testing.assert_equal(run.losses, expected.losses)
+        for name in ("settings", "metric", "status", "best_epoch", "best_loss", "ended_at", "test", "train_scores"):
+            assert getattr(run, name) == getattr(expected, name), name
 
 
 def test_a_worker_that_is_killed_loses_no_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

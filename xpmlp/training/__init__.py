@@ -9,7 +9,8 @@
 ==================== ==================================================================
 
 Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch is cut for that, ``loop`` the epochs,
-``run`` and ``history`` the records, ``run_folder`` the files.
+``run`` and ``history`` the records, ``run_folder`` the files; by ``snapshot``, ``encoding``, ``checkpoints`` and
+``resuming`` a training goes on after an interruption.
 """
 
 from xpmlp.training.arrays import from_arrays
