@@ -30,6 +30,7 @@ def run_pytest(required: str, *arguments: str) -> subprocess.CompletedProcess[st
 HAND_WORKED = ("tests/nn/test_hand_worked.py", "-k", "zero and float64 and (numpy or torch-cpu)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "xdist"])
 def test_too_few_tests_of_a_required_backend_fail(workers: tuple[str, ...]) -> None:
     done = run_pytest("numpy", HAND_WORKED[0], "-k", "zero and float64 and numpy", *workers)
@@ -38,6 +39,7 @@ def test_too_few_tests_of_a_required_backend_fail(workers: tuple[str, ...]) -> N
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_a_skip_with_a_reason() -> None:
     done = run_pytest("", *HAND_WORKED)
     assert "backend torch needs PyTorch" in done.stdout

@@ -191,6 +191,7 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     started.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a group of processes")
 @pytest.mark.parametrize("moment", ["grid of", "run "], ids=["while processes start", "after a run"])
 def test_ctrl_c(xpmlp: Run, process: subprocess.Popen[str], tmp_path: Path, moment: str) -> None:

@@ -79,6 +79,7 @@ def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None
     assert xpmlp("evaluate", folder).out.startswith("validation: loss ")
 
 
+@pytest.mark.slow
 def test_a_container_that_is_stopped(start: Start, xpmlp: Run, tmp_path: Path) -> None:
     """SIGTERM: a checkpoint of the last step, exit status 143, and from there to the same end."""
     folder, short = tmp_path / "run", ("--set", "train.epochs=60", "--set", "output.plots=false")

@@ -142,6 +142,7 @@ def test_usage(xpmlp: Run, arguments: list[str]) -> None:
 ESCAPE = "\x1b[31m[red]<b>\x07"
 
 
+@pytest.mark.slow
 def test_no_name_sends_the_terminal_commands(xpmlp: Run, tmp_path: Path) -> None:
     """Not of a folder, a file, a column, or a value; nor is one taken for rich's markup."""
     folder = tmp_path / f"run{ESCAPE}"

@@ -79,6 +79,7 @@ def test_pipeline_and_cross_validation() -> None:
     assert pipeline.fit(X, y).predict_proba(X).shape == (150, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_grid_search_in_parallel(backend: str) -> None:
     import joblib

@@ -57,6 +57,7 @@ def test_two_processes_give_what_one_gives(data: Path) -> None:
     assert there.blocks == {f"run {number}": 2 * 71 for number in range(4)}
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = train_grid(grid_config(data, **RUNS))
     monkeypatch.setattr(schedule, "_work", faults.die_once)
@@ -64,6 +65,7 @@ def test_a_process_that_is_killed_is_replaced(data: Path, monkeypatch: pytest.Mo
     assert faults.attempts(data.parent) == 2
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_its_process_each_time_is_named(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +159,7 @@ def test_processes_start_undisturbed_by_ctrl_c(data: Path) -> None:
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_asks_to_stop_keeps_what_there_is(data: Path, workers: int) -> None:
     listener = Listener()
@@ -169,6 +172,7 @@ def test_who_asks_to_stop_keeps_what_there_is(data: Path, workers: int) -> None:
         assert (len(run.losses) == 200 * STEPS) == (run.status == "finished")
 
 
+@pytest.mark.slow
 def test_who_asks_to_stop_interrupts_what_is_under_way(data: Path) -> None:
     """The one run takes seventy times the steps of the other, and begins when that does."""
     listener = Listener()

@@ -160,6 +160,7 @@ def test_all_that_ended_runs_say_returns(data: Path, tmp_path: Path) -> None:
             assert getattr(run, name) == getattr(expected, name), name
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed when it is asked the third time, after two steps: the next one begins with the third."""
     config = frequent(grid_config(data, **RUNS, workers=2))

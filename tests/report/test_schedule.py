@@ -145,6 +145,7 @@ def modified(folder: Path) -> Mapping[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob(f"*/{RECORD}")}
 
 
+@pytest.mark.slow
 def test_a_finished_report_is_only_set_again(quick: Report, folder: Path) -> None:
     before, heard = modified(folder), Heard()
     again = write_report(folder, quick=True, reporter=heard)

@@ -99,6 +99,7 @@ TIMED = {WRITES[2], "run.json"}
 """Files that say how long it took."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full_at", range(len(WRITES) + 1))
 def test_a_full_disk_at_each_write_and_then_room_again(
     full_at: int, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
