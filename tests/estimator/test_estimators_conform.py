@@ -42,7 +42,7 @@ print(*(" ".join(pair) for pair in sorted(done)), sep="\\n")
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([MLPClassifier(max_iter=40), MLPRegressor(max_iter=40)])
+@parametrize_with_checks([cls(max_iter=20, learning_rate_init=0.01) for cls in (MLPClassifier, MLPRegressor)])
 def test_conforms(estimator: Any, check: Any) -> None:
     check(estimator)
 

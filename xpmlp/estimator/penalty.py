@@ -28,27 +28,30 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     xp = ops.xp
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        rows, weights = batches[0], constants.examples.weights
+        prepared, weights = fold.prepare(batches, constants), constants.examples.weights
         if weights is None:
-            sums = xp.zeros_like(rows[..., 0], dtype=constants.examples.precision.dtype) + rows.shape[-1]
-        else:
-            sums = xp.sum(take_rows(ops, weights, rows), axis=-1)
-            sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
-        return sums, *fold.prepare(batches, constants)
+            return prepared
+        sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)
+        sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
+        return sums, *prepared
 
     def step(
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        weight_sum, *inner = batch
-        alpha = constants.hyperparameters.weight_decay
-        if alpha is None:
-            penalty = xp.zeros_like(weight_sum)
+        if constants.examples.weights is None:
+            weight_sum = batch[0].shape[-2]
         else:
-            flat = [xp.reshape(layer.weights, (-1,)) for layer in state.parameters]
-            penalty = 0.5 * alpha / weight_sum * sum(xp.vecdot(weights, weights) for weights in flat)
-            decay = constants.hyperparameters._replace(weight_decay=alpha / weight_sum)
-            constants = constants._replace(hyperparameters=decay)
-        state, outputs = fold.step(state, tuple(inner), constants)
+            weight_sum, *rest = batch
+            batch = tuple(rest)
+        alpha = constants.hyperparameters.weight_decay
+        penalty = xp.zeros_like(state.parameters[0].biases[0, 0])
+        if alpha is not None:
+            alpha = alpha / weight_sum
+            constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
+            for layer in state.parameters:
+                flat = xp.reshape(layer.weights, (-1,))
+                penalty = penalty + 0.5 * alpha * xp.vecdot(flat, flat)
+        state, outputs = fold.step(state, batch, constants)
         return state, (penalty, *outputs)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:

@@ -52,10 +52,11 @@ class Optimizer(NamedTuple):
 
 
 def decayed(gradients: list[Layer], parameters: Parameters, weight_decay: float | Array | None) -> list[Layer]:
-    """``gradients`` with the derivative of the L2 penalty, ``weight_decay * weights``, added to the weights' part."""
+    """``gradients`` with the L2 penalty's derivative, ``weight_decay * weights``, added to the weights' in place."""
     if weight_decay is None:
         return gradients
-    return [
-        Layer(gradient.weights + weight_decay * layer.weights, gradient.biases)
-        for gradient, layer in zip(gradients, parameters, strict=True)
-    ]
+    result = []
+    for (slope, biases), layer in zip(gradients, parameters, strict=True):
+        slope += weight_decay * layer.weights
+        result.append(Layer(slope, biases))
+    return result
