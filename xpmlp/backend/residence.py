@@ -27,7 +27,8 @@ def residence_of(array: Any) -> Residence:
         return Residence("torch", str(array.device))
     if array_api_compat.is_jax_array(array):
         (device,) = array.devices()
-        return Residence("jax", "cpu" if device.platform == "cpu" else f"gpu:{device.id}")
+        first_cpu = device.platform == "cpu" and device.id == 0
+        return Residence("jax", "cpu" if first_cpu else f"{device.platform}:{device.id}")
     if array_api_compat.is_cupy_array(array):
         return Residence("cupy", f"cuda:{array.device.id}")
     if type(array).__module__.partition(".")[0] == "array_api_strict":
