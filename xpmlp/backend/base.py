@@ -28,6 +28,9 @@ Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 
+GPU_AHEAD_BYTES = 32_000_000
+"""What batches that are prepared ahead take on a GPU: enough that preparing them costs next to no launches."""
+
 OUTPUTS = 1_000_000
 """How many numbers the outputs of a fold's steps may be before they are concluded."""
 

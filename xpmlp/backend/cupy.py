@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend
+from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
@@ -29,6 +29,7 @@ class CupyBackend(Backend):
 
     name = "cupy"
     is_accelerator = True
+    ahead_bytes = GPU_AHEAD_BYTES
 
     def _start(self, device: str | None) -> None:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend
+from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.backend.malloc import keep_freed_memory
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
@@ -50,6 +50,8 @@ class TorchBackend(Backend):
         if self.device.type == "mps" and self.dtype_name == "float64":
             raise BackendError("device 'mps' has no float64: set backend.dtype to \"float32\".")
         self.is_accelerator = self.device.type != "cpu"
+        if self.is_accelerator:
+            self.ahead_bytes = GPU_AHEAD_BYTES
         cuda = self.device.type == "cuda"
         self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
 
