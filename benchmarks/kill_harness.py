@@ -29,9 +29,6 @@ ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs" / "quickstart.toml"
 RESULTS = ROOT / "benchmarks" / "results"
 
-COMPARED = ("config.toml", "epochs.csv", "batch_losses.npy", "weights.safetensors")
-"""All that a training gives but the time it took."""
-
 COMMON = {
     "train.epochs": 6,
     "train.segment_steps": 1,
@@ -48,6 +45,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "adam, dropout": {"model.dropout": 0.2},
     "torch": {"backend.name": "torch", "backend.threads": 1},
     "jax": {"backend.name": "jax"},
+    "grid of stacked runs": {"train.optimizer": "momentum", "grid.runs": 3, "grid.block_width": 2, "grid.workers": 1},
 }
 """What is trained, by turns."""
 
@@ -133,10 +131,9 @@ class Harness:
                 break
         else:
             raise RuntimeError(f"{training} was never killed at {aim}")
-        resumed = _succeed(self._start(self._fresh_board(), "resume", out))
-        note = next((line for line in resumed.splitlines() if line.startswith(("resuming", "there is", "nothing"))), "")
-        different = [name for name in COMPARED if (out / name).read_bytes() != (whole / name).read_bytes()]
-        return Kill(training, aim, found[STEPS], found[WRITING] == 1, note.replace(str(out), "the folder"), different)
+        resumed = _succeed(self._start(self._fresh_board(), "resume", out)).replace(str(out), "the folder")
+        notes = [line for line in resumed.splitlines() if line.startswith(("resuming", "there is", "nothing"))]
+        return Kill(training, aim, found[STEPS], found[WRITING] == 1, "; ".join(notes), _different(out, whole))
 
     def _start(self, shown: Path, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "benchmarks.watched", str(shown), *map(str, arguments)]
@@ -148,6 +145,22 @@ class Harness:
         path.unlink(missing_ok=True)
         board(path)
         return path
+
+
+def _different(folder: Path, other: Path) -> list[str]:
+    """The files that are not the same in both folders."""
+    one, two = _results(folder), _results(other)
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
+
+
+def _results(folder: Path) -> dict[str, bytes]:
+    """All that a training gives but the time it took, which ``run.json`` says."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name: path.read_bytes()
+        for name, path in files.items()
+        if path.name not in ("run.json", ".lock") and not name.startswith("checkpoints/")
+    }
 
 
 def _options(changes: Mapping[str, object]) -> list[str]:
@@ -197,9 +210,9 @@ def as_markdown(kills: Sequence[Kill], facts: Mapping[str, str], seconds: float)
     lines = [
         "# Trainings that were killed and resumed",
         "",
-        f"**{equal} of {len(kills)}** ended bitwise as the training that was never interrupted "
-        f"({', '.join(f'`{name}`' for name in COMPARED)}). {sum(kill.while_writing for kill in kills)} of them died "
-        f"within the writing of a checkpoint. Made in {seconds:.0f} s by `python -m benchmarks.kill_harness`.",
+        f"**{equal} of {len(kills)}** ended bitwise as the training that was never interrupted: every file but "
+        f"`run.json`, which says how long it took. {sum(kill.while_writing for kill in kills)} of them died within the "
+        f"writing of a checkpoint. Made in {seconds:.0f} s by `python -m benchmarks.kill_harness`.",
         "",
         *(f"- {name}: {text}" for name, text in facts.items()),
         "",
