@@ -98,6 +98,23 @@ def test_a_container_that_is_stopped(start: Start, xpmlp: Run, tmp_path: Path) -
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_a_grid_in_a_container_that_is_stopped(start: Start, tmp_path: Path) -> None:
+    """Its worker processes write a checkpoint of their last step before they end."""
+    folder, grid = tmp_path / "grid", ("--set", "grid.runs=2", "--set", "grid.workers=2")
+    process = start("train", QUICKSTART, *ENDLESS, *grid, "--out", folder)
+    wait_for(process, "grid of 2 runs in 2 blocks")
+    while not all((folder / "checkpoints" / block / ".lock").exists() for block in "01"):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, out
+    for block in "01":
+        steps = json.loads((folder / "runs" / block / "run.json").read_text())["steps"]
+        assert (folder / "checkpoints" / block / f"step-{steps:012d}.safetensors").exists()
+
+
 def test_quiet_is_quiet(start: Start, tmp_path: Path) -> None:
     """No line says that the training has begun: its folder does."""
     folder = tmp_path / "run"
