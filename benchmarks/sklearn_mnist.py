@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write."""
     options = _options(arguments)
     if options.fit is not None:
-        print(json.dumps(fit(*options.fit, options.examples, options.epochs, options.seed)))
+        name, dtype = options.fit
+        print(json.dumps(fit(name, dtype, options.examples, options.epochs, options.seed)))
         return 0
     facts = machine()
     seconds: dict[Contestant, list[float]] = {key: [] for key in CONTESTANTS}
