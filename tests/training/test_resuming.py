@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import itertools
 import os
+import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import xpmlp
 from tests.digits import STEPS, digits_config
 from tests.helpers import relative_difference
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import load_network, read_sealed
+from xpmlp.checkpoint import load_network, read_sealed, write_sealed
 from xpmlp.config import Config, OutputConfig
 from xpmlp.errors import RunFolderError
 from xpmlp.training import Progress, Reporter, Result, resuming
@@ -149,6 +152,40 @@ def test_all_damaged(tmp_path: Path) -> None:
         path.write_bytes(b"rubbish")
     with pytest.raises(RunFolderError, match=r"every checkpoint in .* is damaged: train again with --overwrite"):
         resumed(config, tmp_path / "run")
+
+
+NONSENSE: list[Any] = [None, True, 0, -1, 10**30, 1.5, float("inf"), float("nan"), "", "x", [], {}, [1], {"a": 1}, [[]]]
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every value in nested tables and lists."""
+    yield before
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*before, key))
+
+
+def test_a_sound_checkpoint_that_says_nonsense(tmp_path: Path) -> None:
+    """A stranger may have made the checksum right: it is gone on from, or refused in a sentence."""
+    config = digits_config({"train.patience": 1, "train.evaluate_train": True, "output.checkpoint_every": "1 epoch"})
+    xpmlp.train(config, tmp_path / "run")
+    *_, newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    description, tensors = read_sealed(newest)
+    longer = digits_config({"train.patience": 1, "train.evaluate_train": True, "train.epochs": 3})
+    every = [place for place in places(description) if place and place[0] in ("training", "circumstances")]
+    rng, refusals = random.Random(0), 0
+    for number in range(80):
+        folder = copied(tmp_path / "run", tmp_path / str(number))
+        changed = copy.deepcopy(description)
+        *way, last = rng.choice(every)
+        table = functools.reduce(lambda inner, key: inner[key], way, changed)
+        table[last] = rng.choice(NONSENSE)
+        write_sealed(folder / "checkpoints" / newest.name, changed, tensors)
+        try:
+            xpmlp.train(longer, folder, resume=True)
+        except RunFolderError:
+            refusals += 1
+    assert 20 < refusals < 80
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,10 @@ def _earlier(
 
 def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | None) -> Plan:
     """How the grid is cut and with how many threads: as before, but for what the config says otherwise now."""
-    if before is not None and before.circumstances["config"]["grid"]["block_width"] == config.grid.block_width:
+    if (
+        before is not None
+        and before.circumstances["config"].get("grid", {}).get("block_width") == config.grid.block_width
+    ):
         width, threads = before.width, before.threads
     else:
         width = _width(config, dataset, backend)

@@ -59,7 +59,7 @@ def read_plan(folder: Path) -> Plan | None:
         return Plan(checked(plan["circumstances"]), int(plan["width"]), None if threads is None else int(threads))
     except FileNotFoundError:
         return None
-    except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise RunFolderError(f"{path} cannot be read ({error!r}): begin anew with --overwrite.") from error
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Layer, Parameters
 from xpmlp.checkpoint import Checkpoint, Damaged
 from xpmlp.errors import RunFolderError
+from xpmlp.nn import Metric
 from xpmlp.training.inference import Score
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
@@ -23,6 +25,19 @@ Tensors = dict[str, npt.NDArray[Any]]
 _WEIGHTS = ("parameters", "best_parameters")
 _ELSEWHERE = (*_WEIGHTS, "batch_losses", "test")
 """The fields of a run that are arrays, and the test, which comes after the training."""
+
+_TYPES: dict[str, TypeAdapter[Any]] = {
+    "settings": TypeAdapter(RunSettings),
+    "metric": TypeAdapter(Metric),
+    "status": TypeAdapter(Status),
+    "under_way": TypeAdapter(UnderWay),
+    "epochs": TypeAdapter(list[EpochRow]),
+    "best_loss": TypeAdapter(float),
+    "best_epoch": TypeAdapter(int),
+    "ended_at": TypeAdapter(tuple[int, int] | None),
+    "train_scores": TypeAdapter(list[Score]),
+}
+"""The other fields of a run."""
 
 
 def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
@@ -68,8 +83,8 @@ def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
         if tensors:
             raise Damaged(f"there is an array {min(tensors)!r} too many")
         snapshot = Snapshot(int(said["epoch"]), state, runs, float(said["seconds"]))
-        _check(snapshot)
-    except (Damaged, LookupError, TypeError, ValueError, AttributeError) as error:
+        _check(snapshot, problem.n_examples)
+    except (Damaged, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not fit the network and the optimiser of this config ({error}): "
             "train again with --overwrite."
@@ -84,15 +99,10 @@ def _described(run: Run) -> dict[str, Any]:
 
 
 def _run(table: dict[str, Any]) -> Run:
-    converted = {
-        "settings": RunSettings(*table["settings"]),
-        "status": Status(table["status"]),
-        "under_way": UnderWay(**table["under_way"]),
-        "epochs": [EpochRow(*row) for row in table["epochs"]],
-        "train_scores": [Score(*score) for score in table["train_scores"]],
-        "ended_at": None if table["ended_at"] is None else (table["ended_at"][0], table["ended_at"][1]),
-    }
-    return Run(**{**table, **converted})
+    """The record that `_described` has made a table of; every value in it has to be of its type."""
+    if table.keys() != _TYPES.keys():
+        raise Damaged(f"its runs have the fields {', '.join(table)}")
+    return Run(**{name: _TYPES[name].validate_python(value) for name, value in table.items()})
 
 
 def _state(tensors: Tensors, problem: Problem) -> TrainingState:
@@ -125,7 +135,7 @@ def _parameters(tensors: Tensors, prefix: str, problem: Problem) -> Parameters:
     return layers
 
 
-def _check(snapshot: Snapshot) -> None:
+def _check(snapshot: Snapshot, examples: int) -> None:
     """Whether the parts agree about how many runs have not ended, and how far they are."""
     running = snapshot.running
     stacked = snapshot.state.parameters[0].weights.shape[:-2]
@@ -133,5 +143,15 @@ def _check(snapshot: Snapshot) -> None:
         raise Damaged(f"{len(running)} runs go on, but the arrays hold {stacked or 1}")
     if len({(run.under_way.steps, run.under_way.examples) for run in running}) > 1:
         raise Damaged("its runs are not at the same step")
-    if any(len(run.epochs) != snapshot.epoch - 1 for run in running):
-        raise Damaged(f"its runs have not ended {snapshot.epoch - 1} epochs")
+    for run in snapshot.runs:
+        epochs = len(run.epochs)
+        if [row.epoch for row in run.epochs] != list(range(1, epochs + 1)) or not 0 <= run.best_epoch <= epochs:
+            raise Damaged("a run's epochs are not counted right")
+        if run.status is Status.RUNNING and epochs != snapshot.epoch - 1:
+            raise Damaged(f"a run has not ended {snapshot.epoch - 1} epochs")
+        if not 0 <= run.under_way.examples < examples or run.under_way.steps < 0:
+            raise Damaged(f"a run has seen {run.under_way.examples} examples of an epoch of {examples}")
+        if run.status is not Status.RUNNING and run.parameters is None:
+            raise Damaged("a run that has ended has no weights")
+        if run.status is Status.DIVERGED and run.ended_at is None:
+            raise Damaged("a run that has diverged does not say where")

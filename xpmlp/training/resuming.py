@@ -65,7 +65,7 @@ def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | Non
     try:
         circumstances, epoch = checkpoint.description["circumstances"], checkpoint.description["training"]["epoch"]
         return Earlier(checkpoint, checked(circumstances), int(epoch) - 1)
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
             "train again with --overwrite."
@@ -81,8 +81,13 @@ def checked(circumstances: Circumstances) -> Circumstances:
         If it has not.
     """
     tables = [circumstances[name] for name in ("config", "data", "computing")]
-    if not all(isinstance(table, dict) for table in (*tables, *tables[0].values())):
+    if not all(isinstance(table, dict) for table in tables) or not all(
+        isinstance(section, dict) for section in tables[0].values()
+    ):
         raise TypeError("a table is missing")
+    backend, threads = circumstances["computing"]["backend"], circumstances["computing"]["threads"]
+    if not isinstance(backend, str) or not (threads is None or (isinstance(threads, int) and threads >= 1)):
+        raise TypeError(f"{backend!r} with {threads!r} threads is no backend")
     return circumstances | {"name": str(circumstances["name"])}
 
 
