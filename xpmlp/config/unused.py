@@ -10,7 +10,6 @@ from xpmlp.config.model import Config
 from xpmlp.config.sections import ModelConfig, Section, TrainConfig
 from xpmlp.config.show import show
 
-
 _SECTIONS: dict[str, type[Section]] = {"train": TrainConfig, "model": ModelConfig}
 
 
