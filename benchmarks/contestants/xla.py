@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,9 @@ class _Jax(Peer):
         self.logits = jax.jit(logits)
         self.compile()
 
+    @abstractmethod
     def compile(self) -> None:
         """Prepare the update."""
-        raise NotImplementedError
 
     def restart(self) -> None:
         """Move the first weights to the device."""
