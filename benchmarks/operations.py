@@ -73,7 +73,7 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
     problem = Problem(work.config(backend_name, None), work.dataset(), backend)
     settings = [RunSettings.of(problem.config.train)]
     best: dict[str, float] = {}
-    with backend.session(work.batch):
+    with backend.session(problem.rows_at_once):
         for _ in range(rounds + 1):
             spent.clear()
             watch = Stopwatch(most_steps=work.steps)

@@ -36,7 +36,7 @@ class Ours(Contestant):
         self.problem = Problem(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
         self.session = ExitStack()
-        self.session.enter_context(self.problem.backend.session(self.work.batch))
+        self.session.enter_context(self.problem.backend.session(self.problem.rows_at_once))
 
     def close(self) -> None:
         """Close the session."""

@@ -65,7 +65,7 @@ def small_problem(
 def train_runs(problem: Problem, *settings: RunSettings, reporter: Reporter | None = None) -> list[Run]:
     """Train these runs as one block; without any, the one that the config describes."""
     chosen = settings or [RunSettings.of(problem.config.train)]
-    with problem.backend.session(problem.config.train.batch_size):
+    with problem.backend.session(problem.rows_at_once):
         return train_block(problem, chosen, reporter or Reporter(), lambda: False)
 
 

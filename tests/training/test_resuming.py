@@ -25,7 +25,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import load_network, read_sealed, write_sealed
 from xpmlp.config import Config, OutputConfig
 from xpmlp.errors import RunFolderError
-from xpmlp.training import Progress, Reporter, Result, resuming
+from xpmlp.training import Progress, Reporter, Result, held_back, resuming
 from xpmlp.training.checkpoints import Checkpoints
 
 FREQUENT = {"output.checkpoint_every": "7 steps", "train.segment_steps": 3}
@@ -93,6 +93,17 @@ def test_killed_twice_and_ended_bitwise_the_same(
     dies(config, tmp_path / "run", 20, resume=True)
     _, (where,) = resumed(config, tmp_path / "run")
     assert where == f"resuming after 62 steps, in epoch 2 of {config.train.epochs}, with 21 of its 41 steps done"
+    assert files(tmp_path / "run") == files(tmp_path / "whole")
+
+
+def test_updates_that_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_back, "LEAST_INPUTS", 1)
+    sgd = {**KINDS["sgd"], "train.batch_size": 8, "train.segment_steps": 20, "output.checkpoint_every": "20 steps"}
+    config = digits_config(sgd)
+    xpmlp.train(config, tmp_path / "whole")
+    dies(config, tmp_path / "run", 5)
+    _, (where,) = resumed(config, tmp_path / "run")
+    assert where.startswith("resuming after 80 steps, in epoch 1 ")
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 

@@ -47,11 +47,15 @@ class Fold(NamedTuple):
     conclude : (batches, outputs, constants) -> results
         Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
         tuples of arrays with the same first axis.
+    together : int
+        How many steps of a training one of this fold takes: its batches have one more axis, after the first, where
+        that is more than one.
     """
 
     prepare: Callable[[tuple[Array, ...], Any], tuple[Array, ...]]
     step: Step
     conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
+    together: int = 1
 
 
 class Backend(ABC):
@@ -137,7 +141,7 @@ class Backend(ABC):
         Parameters
         ----------
         batch_size : int
-            By which the number of threads is chosen where the user gave none.
+            How many examples the products take at once: by it the number of threads is chosen where the user gave none.
         """
         yield
 

@@ -100,9 +100,14 @@ class JaxBackend(Backend):
         return np.array(array)
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
-        """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape."""
-        state, self._outputs = self.compiled(step)(state, batches, constants)
-        return state, self._outputs
+        """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape.
+
+        Within a step it becomes a part of that step's program.
+        """
+        state, outputs = self.compiled(step)(state, batches, constants)
+        if not any(isinstance(output, self._jax.core.Tracer) for output in outputs):
+            self._outputs = outputs
+        return state, outputs
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int

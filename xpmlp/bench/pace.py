@@ -71,7 +71,7 @@ def measure_pace(config: Config, seconds: float) -> Pace:
     config = members_of(config)[0].config
     backend = resolve_configured(config.backend).backend
     problem = Problem(config, load_data(config), backend)
-    with backend.session(config.train.batch_size):
+    with backend.session(problem.rows_at_once):
         one_epoch = problem.n_examples // config.train.batch_size + 1
         run = _train(problem, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
         watch = Stopwatch(most_seconds=seconds)

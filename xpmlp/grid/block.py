@@ -66,7 +66,7 @@ def _train(
     should_stop: Callable[[], bool],
     earlier: Earlier | None,
 ) -> list[Outcome]:
-    with problem.backend.session(block.config.train.batch_size):
+    with problem.backend.session(problem.rows_at_once):
         runs, training = train_to_the_end(problem, block.settings, reporter, should_stop, block.checkpoints, earlier)
         timing = Timing(loading, training)
         return [

@@ -21,6 +21,7 @@ from xpmlp.grid.resuming import Plan, ended_runs, read_plan
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.training import run_folder
+from xpmlp.training.held_back import rows_at_once
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.memory import footprint
 from xpmlp.training.outcome import Outcome
@@ -182,7 +183,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
     else:
         width = _width(config, dataset, backend)
         threads = _threads(backend, min(_workers(config, backend), -(-len(members_of(config)) // width)))
-    with backend.session(config.train.batch_size):
+    with backend.session(rows_at_once(config.train, dataset.n_features)):
         return Plan(circumstances_of(config, dataset, backend, width), width, threads)
 
 

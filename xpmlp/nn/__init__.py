@@ -2,6 +2,7 @@
 
 ======================== ==========================================================================================
 `forward`                the activations of every layer
+`forward_from`           the same from the first layer's pre-activation on
 `losses`, `cross_entropy` loss per example and its derivative by the logits
 `backward`               the derivative by every layer's pre-activation
 `gradients`              mean gradients from the two lists of factors
@@ -15,7 +16,7 @@ from xpmlp._typing import Layer, Parameters
 from xpmlp.nn.activations import Activation, activations
 from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
-from xpmlp.nn.network import backward, forward, gradients, per_example_gradients
+from xpmlp.nn.network import backward, forward, forward_from, gradients, per_example_gradients
 from xpmlp.nn.ops import Ops, pure_ops
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "cross_entropy",
     "dropout_masks",
     "forward",
+    "forward_from",
     "gradients",
     "losses",
     "metric_names",

@@ -42,9 +42,35 @@ def forward(
     ValueError
         If the number of activations, or of masks, does not fit the number of layers.
     """
-    result = [x]
+    return [x, *forward_from(ops, parameters, ops.affine(x, *parameters[0]), hidden, masks)]
+
+
+def forward_from(
+    ops: Ops, parameters: Parameters, preactivation: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
+) -> list[Array]:
+    """Run the network from what its first layer has computed already.
+
+    Parameters
+    ----------
+    ops, parameters, hidden, masks
+        As in `forward`; the first layer's parameters are not looked at.
+    preactivation : ([runs,] batch, width)
+        Of the first layer, ``x @ weights + biases``; may be overwritten.
+
+    Returns
+    -------
+    activations : list of arrays
+        What `forward` returns, without the input.
+
+    Raises
+    ------
+    ValueError
+        As `forward`.
+    """
+    result: list[Array] = []
     for layer, name, mask in zip(parameters, [*hidden, "identity"], _with_none(masks, hidden), strict=True):
-        preactivation = ops.affine(result[-1], layer.weights, layer.biases)
+        if result:
+            preactivation = ops.affine(result[-1], layer.weights, layer.biases)
         activation = activation_table[name].function(ops, preactivation)
         if mask is not None:
             activation *= mask.factors

@@ -24,7 +24,7 @@ from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, steps_ahead
+from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps
 from xpmlp.training.task import Task
 
 
@@ -170,12 +170,9 @@ class _Block:
         counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
         batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
         before = self.backend.copy(self.state.parameters)
-        self.state, (loss, value) = self.backend.fold(
-            self.task.training_fold,
-            self.state,
-            batches,
-            Constants(examples, self._hyperparameters(), counters),
-            steps_ahead(self.backend, self.state.parameters, segment.batch, network.dropout),
+        constants = Constants(examples, self._hyperparameters(), counters)
+        self.state, (loss, value) = fold_steps(
+            self.backend, self.task.training_fold, network, self.state, batches, constants
         )
         losses, values = (
             self.backend.to_numpy(output).reshape(segment.steps, len(self.active))

@@ -15,6 +15,7 @@ from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
 from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
+from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
 from xpmlp.training.objective import class_weights, loss_of, outputs_of
 from xpmlp.training.step import Examples, Network, training_fold
@@ -70,7 +71,16 @@ class Problem:
     @cached_property
     def training_fold(self) -> Fold:
         """See `xpmlp.training.step`; one object, so that JAX compiles it once for each shape."""
-        return training_fold(self.network, self.optimizer, self.backend.ops, self.backend.dtype)
+        fold = training_fold(self.network, self.optimizer, self.backend.ops, self.backend.dtype)
+        together = self.rows_at_once // self.plan.batch_size
+        if together == 1:
+            return fold
+        return held_back(fold, self.network, self.optimizer, self.backend, together)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many examples the largest products of a step take at once."""
+        return rows_at_once(self.plan, self.dataset.n_features)
 
     @cached_property
     def train_examples(self) -> Examples:

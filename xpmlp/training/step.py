@@ -74,11 +74,14 @@ class Constants(NamedTuple):
     hyperparameters : Hyperparameters
     counters : Counters, optional
         For dropout's masks; see `dropout_counters`.
+    positions : (together, batch), optional
+        ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps together.
     """
 
     examples: Examples
     hyperparameters: Hyperparameters
     counters: nn.Counters | None = None
+    positions: Array | None = None
 
 
 class TrainingState(NamedTuple):
@@ -99,7 +102,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
         ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
         relative to its batch.
     """
-    delta_of, dropping = nn.losses[network.loss].delta, any(network.dropout)
+    backward = backward_step(network, optimizer, ops)
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         rows, *numbers = batches
@@ -112,23 +115,93 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         x, encoded, *rest = batch
-        weights = None if constants.examples.weights is None else rest.pop(0)
-        parameters, masks = state.parameters, _masks(network, rest) if dropping else ()
-        activations = nn.forward(ops, parameters, x, network.hidden, masks)
-        delta = delta_of(ops, activations[-1], encoded)
-        if weights is not None:
-            delta *= weights[..., None]
-        deltas = nn.backward(ops, parameters, activations, delta, network.hidden, masks)
-        updated = optimizer.update(
-            ops, parameters, state.optimizer, activations, deltas, x.shape[-2], constants.hyperparameters
-        )
-        return TrainingState(*updated), (activations[-1],)
+        masks = masks_of(network, rest)
+        activations = nn.forward(ops, state.parameters, x, network.hidden, masks)
+        state, _ = backward(state, activations, encoded, rest, masks, constants)
+        return state, (activations[-1],)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         relative = partial(_relative, ops)
         return _verdict(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
 
     return Fold(prepare, step, conclude)
+
+
+def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., tuple[TrainingState, list[Array]]]:
+    """The second half of a training step, from the loss's derivative to the new parameters.
+
+    Returns
+    -------
+    backward : (state, activations, encoded, rest, masks, constants) -> (state, deltas)
+        ``activations`` as `nn.forward` gives them, ``encoded`` the targets as the loss wants them, ``rest`` what
+        `training_fold` prepares beside them, ``masks`` as `masks_of` gives them.
+    """
+    delta_of = nn.losses[network.loss].delta
+
+    def backward(
+        state: TrainingState,
+        activations: list[Array],
+        encoded: Array,
+        rest: Sequence[Array],
+        masks: Sequence[nn.Mask | None],
+        constants: Constants,
+    ) -> tuple[TrainingState, list[Array]]:
+        delta = delta_of(ops, activations[-1], encoded)
+        if constants.examples.weights is not None:
+            delta *= rest[0][..., None]
+        deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks)
+        updated = optimizer.update(
+            ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], constants.hyperparameters
+        )
+        return TrainingState(*updated), deltas
+
+    return backward
+
+
+def fold_steps(
+    backend: Backend,
+    fold: Fold,
+    network: Network,
+    state: TrainingState,
+    batches: tuple[Array, ...],
+    constants: Constants,
+) -> tuple[TrainingState, tuple[Array, ...]]:
+    """Train for some steps: as many together as the fold takes, then the rest of them.
+
+    Parameters
+    ----------
+    backend : Backend
+    fold : Fold
+        See `training_fold`.
+    network : Network
+    state : TrainingState
+        Dead afterwards.
+    batches : tuple of (steps, ...)
+        ``(rows[, numbers])``.
+    constants : Constants
+        Without positions.
+
+    Returns
+    -------
+    state : TrainingState
+    results : tuple of (steps, [runs,] batch)
+        Loss and score of each example.
+    """
+    xp, (steps, *_, size) = backend.xp, batches[0].shape
+    if fold.together > 1:
+        positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
+        constants = constants._replace(positions=backend.asarray(positions))
+    whole, parts = steps - steps % fold.together, []
+    for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
+        if first == last:
+            continue
+        part = tuple(series[first:last, ...] for series in batches)
+        if fold.together > 1:
+            part = tuple(xp.reshape(series, (-1, together, *series.shape[1:])) for series in part)
+        ahead = steps_ahead(backend, state.parameters, together * size, network.dropout)
+        state, results = backend.fold(fold, state, part, constants, ahead)
+        parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
+    return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
 
 
 def steps_ahead(backend: Backend, parameters: Parameters, batch: int, dropout: Sequence[float] = ()) -> int:
@@ -235,9 +308,9 @@ def _mask_factors(
     return tuple(mask.factors for mask in masks if mask is not None)
 
 
-def _masks(network: Network, factors: Sequence[Array]) -> list[nn.Mask | None]:
-    """The masks by hidden layer, or none at all."""
-    found = iter(factors)
+def masks_of(network: Network, rest: Sequence[Array]) -> list[nn.Mask | None]:
+    """The masks by hidden layer, or none at all; their factors are the last of what is prepared for a step."""
+    found = iter(rest[len(rest) - sum(rate > 0 for rate in network.dropout) :])
     return [nn.Mask(next(found), 1.0 - rate) if rate else None for rate in network.dropout]
 
 

@@ -141,7 +141,7 @@ def train(
         problem = Problem(config, dataset, choice.backend)
         reporter.prepared(choice, dataset, problem.sizes)
         settings = [RunSettings.of(config.train)]
-        with choice.backend.session(config.train.batch_size):
+        with choice.backend.session(problem.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
             (run,), training = train_to_the_end(problem, settings, reporter, should_stop, checkpoints, earlier)
             if folder is not None:

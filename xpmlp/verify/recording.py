@@ -14,7 +14,7 @@ from xpmlp.nn import Ops, gradients
 from xpmlp.optim import Hyperparameters, Optimizer
 from xpmlp.training.problem import Problem
 from xpmlp.training.snapshot import to_host
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, steps_ahead, training_fold
+from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, training_fold
 from xpmlp.verify.quantities import HostArray, HostLayer, Snapshot, snapshot
 from xpmlp.verify.reference import ReferenceTraining
 from xpmlp.verify.trial import Trial
@@ -96,13 +96,9 @@ def _fold(
     counters = dropout_counters(problem.network, backend, state.parameters, [train.seed], size)
     numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None])
     hyperparameters = Hyperparameters(train.learning_rate, train.weight_decay or None, train.momentum)
-    state, (loss, _) = backend.fold(
-        fold,
-        state,
-        (rows,) if counters is None else (rows, numbers),
-        Constants(examples, hyperparameters, counters),
-        steps_ahead(backend, state.parameters, size),
-    )
+    batches = (rows,) if counters is None else (rows, numbers)
+    constants = Constants(examples, hyperparameters, counters)
+    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, constants)
     return state, loss
 
 

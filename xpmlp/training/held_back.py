@@ -1,0 +1,126 @@
+"""SGD on small batches, with the updates of the first layer held back and made many at a time.
+
+The largest layer of most networks is the first one, and a batch of one makes the least of it: ``x @ W`` and
+``W -= rate * x.T @ d`` each pass over all weights for two operations on every number, so that the memory sets the pace.
+But the inputs of the next steps are known.  With ``W`` the weights before them, step ``j`` needs
+
+    ``x_j @ W_j = x_j @ (W - rate * sum_{i<j} x_i.T @ d_i) = (X @ W)_j - rate * sum_{i<j} (x_j @ x_i.T) d_i``,
+
+and the right-hand side takes one product ``X @ W`` and one ``X @ X.T`` for all of them.  A step reads its rows of
+``Z = X @ W`` and takes the sum off the later ones by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: that is its own
+update of the weights, with ``Z`` in their place and a row of ``X @ X.T`` in that of its inputs.  In the end
+``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.
+
+References
+----------
+McDaniel, D'Azevedo, Li, Wong and Kent, Delayed Slater determinant update algorithms for high efficiency quantum Monte
+Carlo, Journal of Chemical Physics 147, 174107 (2017), do so with the rank-one updates of an inverse.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xpmlp import nn
+from xpmlp._typing import Array, Layer
+from xpmlp.backend import Backend, Fold
+from xpmlp.config import TrainConfig
+from xpmlp.optim import Optimizer
+from xpmlp.training.step import Constants, Network, TrainingState, backward_step, masks_of
+
+ROWS = 50
+"""Examples whose updates are made together."""
+
+LEAST_INPUTS = 128
+"""With fewer inputs than this the weights are hardly more than what is kept in their place."""
+
+
+def steps_together(batch: int, n_in: int) -> int:
+    """How many steps with batches of this size pay to be taken together; 1 where none do."""
+    return max(1, ROWS // batch) if n_in >= LEAST_INPUTS else 1
+
+
+def rows_at_once(train: TrainConfig, n_in: int) -> int:
+    """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
+    together = steps_together(train.batch_size, n_in) if train.optimizer == "sgd" else 1
+    return together * train.batch_size
+
+
+def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int) -> Fold:
+    """A training fold of plain SGD that takes ``together`` steps at once.
+
+    Parameters
+    ----------
+    fold : Fold
+        As `xpmlp.training.step.training_fold` makes it of the same network and optimiser.
+    network : Network
+    optimizer : Optimizer
+        `xpmlp.optim.sgd`, whose update is linear in the weights and keeps no state.
+    backend : Backend
+    together : int
+        At least 2.
+
+    Returns
+    -------
+    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
+        As the given one, but ``rows`` is (steps / together, together, [runs,] batch), ``numbers`` and the results
+        likewise, and the constants have ``positions``.
+    """
+    ops, xp = backend.ops, backend.ops.xp
+    backward = backward_step(network, optimizer, ops)
+
+    def step(
+        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+    ) -> tuple[TrainingState, tuple[Array, ...]]:
+        positions, similarities, encoded, *rest = batch
+        first = state.parameters[0]
+        preactivation = xp.take(first.weights, positions, axis=-2)
+        preactivation += first.biases
+        masks = masks_of(network, rest)
+        activations = nn.forward_from(ops, state.parameters, preactivation, network.hidden, masks)
+        state, deltas = backward(state, [similarities, *activations], encoded, rest, masks, constants)
+        return state, (activations[-1], deltas[0])
+
+    def steps(
+        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+    ) -> tuple[TrainingState, tuple[Array, ...]]:
+        x, *rest = batch
+        count, size = x.shape[0], x.shape[-2]
+        (weights, biases), *others = state.parameters
+        inputs = _joined(xp, x)
+        ahead = ops.affine(inputs, weights, xp.zeros_like(biases))
+        similarities = _divided(xp, ops.multiply_transposed(inputs, inputs), count)
+        assert constants.positions is not None
+        positions = constants.positions[:count, ...]
+        virtual = TrainingState([Layer(ahead, biases), *others], state.optimizer)
+        (updated, memory), (logits, deltas) = backend.scan(step, virtual, (positions, similarities, *rest), constants)
+        rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
+        deltas = _joined(xp, deltas)
+        if decay is not None:  # it shrinks what a step has added in every step after that
+            kept = 1 - constants.hyperparameters.learning_rate * decay
+            weights *= kept**count
+            deltas *= kept ** _steps_after(xp, positions, deltas)
+        weights = ops.subtract_product(weights, inputs, deltas, rate)
+        return TrainingState([Layer(weights, updated[0].biases), *updated[1:]], memory), (logits,)
+
+    return Fold(fold.prepare, steps, fold.conclude, together)
+
+
+def _joined(xp: Any, series: Array) -> Array:
+    """(count, [runs,] batch, width) as ([runs,] count * batch, width)."""
+    count, *runs, batch, width = series.shape
+    return xp.reshape(xp.moveaxis(series, 0, -3), (*runs, count * batch, width))
+
+
+def _divided(xp: Any, matrix: Array, count: int) -> Array:
+    """([runs,] count * batch, width) as (count, [runs,] batch, width)."""
+    *runs, rows, width = matrix.shape
+    return xp.moveaxis(xp.reshape(matrix, (*runs, count, rows // count, width)), -3, 0)
+
+
+def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:
+    """How many steps come after the one of each row: (rows, 1), in the dtype of ``deltas``."""
+    count, batch = positions.shape
+    flat = xp.astype(xp.reshape(positions, (math.prod(positions.shape), 1)), deltas.dtype)
+    return count - 1 - xp.floor(flat / batch)
