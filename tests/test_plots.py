@@ -241,6 +241,10 @@ def test_a_diverged_run_says_where():
     assert legend(loss_figure(losses, Facts("diverged")))[-1] == "not finite from step 81"
 
 
+def test_a_line_that_cannot_be_seen_is_not_in_the_legend():
+    assert legend(loss_figure(np.array([[2.5], [np.nan]]), Facts("diverged"))) == ["batches", "not finite from step 2"]
+
+
 def test_a_name_with_dollar_signs_is_no_formula(make):
     folder = make(falling(10), TWO_EPOCHS, name="$\\broken_{$")
     draw_run(folder)

@@ -132,6 +132,20 @@ def test_what_is_missing_is_downloaded_once(
     assert stored(places) == set(files)
 
 
+@pytest.mark.parametrize("place", ["variable", "debian"])
+def test_what_is_on_this_machine_is_checked_rather_than_downloaded(
+    places: Places, tiny: TinySet, files: dict[str, bytes], serve: Serve, use: Callable[..., None], place: str
+) -> None:
+    mirror = serve(files)
+    use(mirror.url)
+    folder = tiny.write(places[place] / "mnist")
+    assert fetch("mnist", quiet=True) == folder
+    (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(files["train-labels-idx1-ubyte.gz"])
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: not the published"):
+        fetch("mnist", quiet=True)
+    assert not mirror.given
+
+
 def test_an_interrupted_download_is_completed(
     places: Places, files: dict[str, bytes], serve: Serve, use: Callable[..., None]
 ) -> None:

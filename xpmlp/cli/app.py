@@ -298,7 +298,7 @@ def data_fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="mnist or fashion-mnist.")],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Download a data set into the cache, if it is not there yet, and check it."""
+    """Download a data set into the cache, if it is not on this machine yet, check it, and print where it is."""
     from xpmlp.data import fetch
 
     typer.echo(fetch(name, quiet=quiet))

@@ -96,8 +96,7 @@ class _Terminal(_Lines):
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[name]} {task.fields[value]:.4f}"),
-            TextColumn("{task.fields[speed]:,.0f} examples/s"),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
@@ -117,22 +116,20 @@ class _Terminal(_Lines):
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         super().begin(epochs, steps, metric)
         self.since = time.perf_counter()
-        self.task = self.bar.add_task(
-            f"epoch 1/{epochs}", total=epochs * steps, name=metric_names[metric], loss=0.0, value=0.0, speed=0.0
-        )
+        self.task = self.bar.add_task(f"epoch 1/{epochs}", total=epochs * steps, figures="")
         self.bar.start()
 
     def segment(self, progress: Progress) -> None:
         super().segment(progress)
         self.seen += progress.examples
+        speed = self.seen / (time.perf_counter() - self.since)
         if self.task is not None:
             self.bar.update(
                 self.task,
                 description=f"epoch {progress.epoch}/{progress.epochs}",
                 completed=(progress.epoch - 1) * progress.steps + progress.step,
-                loss=progress.loss,
-                value=progress.value,
-                speed=self.seen / (time.perf_counter() - self.since),
+                figures=f"loss {progress.loss:.4f}  {metric_names[self.metric]} {progress.value:.4f} "
+                f"{speed:,.0f} examples/s",
             )
 
     def end(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from xpmlp.data.image_sets import IMAGE_SETS, ImageSet
-from xpmlp.data.locate import by_hand, find
+from xpmlp.data.image_sets import IMAGE_SETS, ImageSet, check_published
+from xpmlp.data.locate import by_hand, find, locate
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.errors import DataError
 
@@ -40,7 +40,7 @@ def list_sets() -> list[SetRow]:
 
 
 def fetch(name: str, quiet: bool = False) -> Path:
-    """Download a set into the user's cache, unless it is there already, and verify it.
+    """Download a set into the user's cache, unless it is on this machine already, and verify it.
 
     Parameters
     ----------
@@ -57,15 +57,21 @@ def fetch(name: str, quiet: bool = False) -> Path:
     Raises
     ------
     DataError
-        If ``name`` is no set that is downloaded, or it cannot be had.
+        If ``name`` is no set that is downloaded, it cannot be had, or what is here is not the published one.
     """
     if name not in IMAGE_SETS:
         if name in (row.name for row in list_sets()):
             raise DataError(f"{name} needs no download; those that do are {listed(list(IMAGE_SETS))}")
         raise DataError(f"there is no data set {name!r} to download{did_you_mean(name, list(IMAGE_SETS))}")
-    from xpmlp.data.download import fetch_image_set
+    image_set = IMAGE_SETS[name]
+    folder = find(image_set)
+    if folder is None:
+        from xpmlp.data.download import fetch_image_set
 
-    return fetch_image_set(IMAGE_SETS[name], quiet=quiet)
+        return fetch_image_set(image_set, quiet=quiet)
+    for file in image_set.files:
+        check_published(locate(folder, file) or folder / file.name, file)
+    return folder
 
 
 def _image_set_row(image_set: ImageSet) -> SetRow:

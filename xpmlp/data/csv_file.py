@@ -107,7 +107,10 @@ def _read_frame(path: Path) -> pl.DataFrame:
         raise DataError(f"{path}: no such file")
     try:
         source = _checked(path)
-        header = pl.read_csv(source, has_header=False, n_rows=1, infer_schema=False, glob=False)
+        header = pl.read_csv(
+            source, has_header=False, n_rows=1, infer_schema=False, glob=False, truncate_ragged_lines=True
+        )
+        _refuse_other_separators(path, header)
         if header.width > MAX_COLUMNS:
             raise DataError(
                 f"{path}: has {header.width:,} columns; at most {MAX_COLUMNS:,} can be read from a CSV file"
@@ -132,6 +135,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
             raise DataError(f"{path}: column {number} has control characters in its name, {quoted(name)}; is it text?")
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
+        _refuse_data_as_header(path, names)
         raise DataError(f"{path}: the header names {listed(repeated)} more than once; rename or drop columns")
     frame.columns = names
     frame = _without_blank_end(frame)
@@ -255,6 +259,14 @@ def _refuse_missing(path: Path, column: pl.Series) -> None:
         raise DataError(
             f"{path}: row {row + 1} has no value in column {quoted(column.name)}; fill it in or drop the row"
         )
+
+
+def _refuse_other_separators(path: Path, header: pl.DataFrame) -> None:
+    """Notice the semicolons and tabs that spreadsheets write where the comma is the decimal point."""
+    if header.shape == (1, 1):
+        for character, name in ((";", "semicolons"), ("\t", "tabs")):
+            if character in (header.item() or ""):
+                raise DataError(f"{path}: its fields are separated by {name}; save it with commas between them")
 
 
 def _refuse_data_as_header(path: Path, names: Sequence[str]) -> None:

@@ -57,7 +57,8 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
         _draw_points(axes, values, math.ceil(losses.size / MAX_POINTS), point_colour)
         at, line = smoothed(values, half_width)
         axes.plot(at + 1, line, color="white", linewidth=4, alpha=0.85)  # lifts the line off its points
-        axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label)
+        drawn = np.isfinite(line).sum() > 1  # of a single step there is only the point
+        axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label if drawn else None)
         lines.append(line)
     _fit_horizontal_scale(axes, steps)
     hidden = _fit_vertical_scale(axes, losses, np.concatenate(lines))
