@@ -210,7 +210,7 @@ def test_a_long_field_is_not_quoted_in_full(read: Callable[[bytes], Any]) -> Non
     assert len(did_you_mean("y" * MEBIBYTE, ["x" * MEBIBYTE] * 10_000)) < 1000
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_text_is_a_formula(start: str) -> None:
     assert csv_text([[f"{start}1+1"]]).strip('"\n').startswith("'")
 
