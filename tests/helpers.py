@@ -99,3 +99,9 @@ def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return jax.jit(function)
+
+
+def huge_npy() -> bytes:
+    """A file of an array that promises more than any memory, and holds nothing."""
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header

@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_the_checkpoints_before(
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "xpmlp checkpoint 2"},
+        {"format": "xpmlp checkpoint 1"},
         {"losses": None},
         {"losses": [3]},
         {"losses": [[-1, ""]]},

@@ -210,7 +210,7 @@ def test_a_long_field_is_not_quoted_in_full(read: Callable[[bytes], Any]) -> Non
     assert len(did_you_mean("y" * MEBIBYTE, ["x" * MEBIBYTE] * 10_000)) < 1000
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_text_is_a_formula(start: str) -> None:
     assert csv_text([[f"{start}1+1"]]).strip('"\n').startswith("'")
 
@@ -266,6 +266,19 @@ def test_a_network_that_cannot_be(tmp_path: Path, changes: dict[str, Any], says:
     with at_most(64 * MEBIBYTE), pytest.raises(RunFolderError, match=says) as caught:
         load_network(path)
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("F8_E4M3", [8]), ("F8_E5M2", [2, 4]), ("F4", [16]), ("BF16", [4])])
+def test_numbers_of_a_type_that_numpy_lacks(tmp_path: Path, kind: str, shape: list[int]) -> None:
+    header = {"__metadata__": {"xpmlp": "{}"}, "x": {"dtype": kind, "shape": shape, "data_offsets": [0, 8]}}
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(8)
+    path = tmp_path / "step-000000000001.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(RunFolderError, match="is not a network that xpmlp has saved"):
+        load_network(path)
+    with pytest.raises(RunFolderError, match="is damaged"):
+        newest_checkpoint(tmp_path, lambda _: None)
 
 
 def test_an_honest_network_of_that_kind_is_read(tmp_path: Path) -> None:

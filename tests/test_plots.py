@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from tests.helpers import huge_npy
 from xpmlp.errors import RunFolderError
 from xpmlp.plots import draw_run
 from xpmlp.plots.epochs import epochs_figure
@@ -277,8 +278,10 @@ def test_a_missing_file_is_named(make, name):
         ("epochs.csv", b"\xff\xfe"),
         ("batch_losses.npy", b""),
         ("batch_losses.npy", b"not an array"),
+        ("batch_losses.npy", huge_npy()),
         ("run.json", b'{"name":'),
         ("run.json", b"[1]"),
+        ("run.json", b"[" * 100_000),
     ],
 )
 def test_a_damaged_file_is_named_and_nothing_is_written(make, name, content):

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula (https://owasp.org/www-community/attacks/CSV_Injection);
+the last four are those of East Asian keyboards, twice as wide."""
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

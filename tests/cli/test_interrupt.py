@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.digits import QUICKSTART, STEPS
-from xpmlp.cli.interrupt import stop_on_interrupt, stop_on_signals
+from xpmlp.cli.interrupt import Stop, stop_on_interrupt, stop_on_signals
 
 ROOT = Path(__file__).parents[2]
 ENDLESS = ("--set", "train.epochs=100000", "--set", "output.plots=false")
@@ -150,6 +151,19 @@ def test_sigterm_twice() -> None:
         with pytest.raises(SystemExit) as ended:
             os.kill(os.getpid(), signal.SIGTERM)
     assert ended.value.code == 143
+
+
+def test_without_checkpoints_it_is_not_said_to_go_on(
+    xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Stop()
+    stop.number = signal.SIGINT
+    monkeypatch.setattr("xpmlp.cli.train.stop_on_signals", lambda quiet: contextlib.nullcontext(stop))
+    none = ("--set", "output.checkpoint_every=none")
+    outcome = xpmlp("train", QUICKSTART, *ENDLESS, *none, "--out", tmp_path / "run")
+    assert outcome.status == 130
+    assert 'it cannot go on: output.checkpoint_every = "none"' in outcome.out
+    assert "xpmlp resume" not in outcome.out
 
 
 def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

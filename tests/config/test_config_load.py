@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,12 @@ def test_extends_that_cannot_be_followed(write: Write, mistakes: Mistakes) -> No
     write("[data", "broken.toml")
     (line,) = mistakes('extends = "broken.toml"')
     assert line.startswith("net.toml extends broken.toml, line 1, column 6: not valid TOML")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_extends_does_not_wait_for_a_pipe(mistakes: Mistakes, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    assert mistakes('extends = "pipe.toml"') == ['net.toml: extends = "pipe.toml" is not allowed: it is no file.']
 
 
 def test_extends_that_goes_round_in_a_circle(write: Write, mistakes: Mistakes) -> None:

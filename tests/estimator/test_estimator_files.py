@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.estimator.small import (
 from tests.helpers import assert_lives_on
 from xpmlp import MLPClassifier, MLPRegressor
 from xpmlp.backend import Backend
+from xpmlp.checkpoint import read_sealed, write_sealed
 from xpmlp.errors import BackendError, DataError
 from xpmlp.estimator import base
 from xpmlp.estimator.places import to_host
@@ -165,3 +167,38 @@ def test_what_cannot_be_exchanged() -> None:
     assert classifier(activation=["tanh"]).fit(X, y).to_sklearn().activation == "tanh"
     with pytest.raises(TypeError, match="takes a fitted MLPRegressor"):
         MLPRegressor.from_sklearn(sklearn.neural_network.MLPClassifier())
+
+
+NONSENSE: list[Any] = [None, True, -1, 10**30, 1.5, "", "<U999999999", "|O", [], {}, [1], {"a": 1}, [["x"]], "[" * 9]
+
+
+def test_a_sound_file_that_says_nonsense(tmp_path: Path) -> None:
+    """A stranger may have made the checksum right: it is read, or refused in a sentence."""
+    X, y = two_classes()
+    classifier(solver="adam", dropout=[0.2]).fit(X, y).save(tmp_path / "file")
+    description, tensors = read_sealed(tmp_path / "file")
+    rng, refusals = random.Random(0), list[str]()
+    for number in range(400):
+        changed = copy.deepcopy(description)
+        table = changed[rng.choice(["memory", "labels", "figures", "parameters"])] if number % 2 else changed
+        key = rng.choice(list(table))
+        if number % 3:
+            table[key] = rng.choice(NONSENSE)
+        else:
+            del table[key]
+        write_sealed(tmp_path / "file", changed, tensors)
+        try:
+            MLPClassifier.load(tmp_path / "file")
+        except (BackendError, DataError) as error:
+            refusals.append(str(error))
+    assert 100 < len(refusals) < 400
+    assert max(map(len, refusals)) < 1000
+
+
+def test_a_file_sets_no_attribute_but_those_that_are_saved(tmp_path: Path) -> None:
+    X, y = two_classes()
+    classifier().fit(X, y).save(tmp_path / "file")
+    description, tensors = read_sealed(tmp_path / "file")
+    description["figures"]["predict"] = 1
+    write_sealed(tmp_path / "file", description, tensors)
+    assert MLPClassifier.load(tmp_path / "file").predict(X).shape == y.shape

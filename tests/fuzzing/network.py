@@ -19,7 +19,8 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", 
 VALID = 100
 """How many valid files there are to begin with: to write one takes longer than to read many."""
 
-ODD_DTYPES = (*DTYPES, "BF16", "F8_E4M3", "C64", "U16", "F7", "", "O")
+ODD_DTYPES = {**dict.fromkeys(DTYPES, 0), "BF16": 2, "F8_E4M3": 1, "C64": 8, "U16": 2, "F7": 0, "": 0, "O": 0}
+"""Types, and for those that the valid files never have the bytes of a number, by which the shape is made to fit."""
 
 
 def make(random: Random) -> bytes:
@@ -74,7 +75,10 @@ def with_a_change(content: bytes, random: Random, key: str) -> bytes:
                 case 1:
                     entry["shape"] = [abs(number(random)) for _ in range(random.randrange(1, 4))]
                 case 2:
-                    entry["dtype"] = random.choice(ODD_DTYPES)
+                    entry["dtype"] = random.choice(tuple(ODD_DTYPES))
+                    start, end = entry["data_offsets"]
+                    if size := ODD_DTYPES[entry["dtype"]]:
+                        entry["shape"] = [(end - start) // size]
                 case _:
                     entry["data_offsets"] = [abs(number(random)), abs(number(random))]
         case 6:

@@ -18,11 +18,13 @@ import pytest
 import xpmlp
 from tests.grid import faults
 from tests.grid.small import STEPS, grid_config
+from tests.helpers import huge_npy
 from xpmlp.config import Config
-from xpmlp.errors import RunFolderError
+from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid import Block, GridReporter, schedule, train_grid
 from xpmlp.training import Progress
 from xpmlp.training.outcome import Outcome
+from xpmlp.training.read_back import read_outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -230,6 +232,25 @@ def test_a_damaged_run_is_trained_again(data: Path, tmp_path: Path) -> None:
     assert listener.notes[0].startswith("run 2 is trained again: ")
     assert listener.blocks == ["run 2"]
     assert results(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("batch_losses.npy", huge_npy()),
+        ("epochs.csv", b"run,epoch,train_loss,train_accuracy\n0,1," + b"x" * 200_000),
+        ("run.json", b"[" * 100_000),
+        ("run.json", b"{}"),
+        ("config.toml", b"="),
+        ("weights.safetensors", b""),
+    ],
+)
+def test_a_run_that_cannot_be_read_back(data: Path, tmp_path: Path, name: str, content: bytes) -> None:
+    xpmlp.train(grid_config(data), tmp_path / "run")
+    assert read_outcome(tmp_path / "run").run.status == "finished"
+    (tmp_path / "run" / name).write_bytes(content)
+    with pytest.raises((RunFolderError, ConfigError)):
+        read_outcome(tmp_path / "run")
 
 
 def test_what_is_no_grid(data: Path, tmp_path: Path) -> None:

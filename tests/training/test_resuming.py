@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import xpmlp
@@ -163,6 +164,28 @@ def test_all_damaged(tmp_path: Path) -> None:
         path.write_bytes(b"rubbish")
     with pytest.raises(RunFolderError, match=r"every checkpoint in .* is damaged: train again with --overwrite"):
         resumed(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        np.float64(1),
+        np.ones((2, 5)),
+        np.ones((2, 6), np.float32),
+        np.full((2, 6), np.nan),  # no epoch has such a number
+        np.full((2, 6), 1.5),
+        np.ones((3, 6)),
+    ],
+    ids=str,
+)
+def test_a_sound_checkpoint_whose_epochs_cannot_be(tmp_path: Path, figures: npt.NDArray[Any]) -> None:
+    xpmlp.train(digits_config(FREQUENT), tmp_path / "run")
+    *_, newest = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))
+    description, tensors = read_sealed(newest)
+    assert tensors["runs.0.epochs.figures"].shape == (2, 6)
+    write_sealed(newest, description, tensors | {"runs.0.epochs.figures": np.asarray(figures)})
+    with pytest.raises(RunFolderError, match="does not fit the network"):
+        resumed(digits_config({**FREQUENT, "train.epochs": 3}), tmp_path / "run")
 
 
 NONSENSE: list[Any] = [None, True, 0, -1, 10**30, 1.5, float("inf"), float("nan"), "", "x", [], {}, [1], {"a": 1}, [[]]]

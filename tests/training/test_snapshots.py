@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,13 @@ from tests.helpers import Case, cases, relative_difference
 from tests.training.small import small_problem, weights_of
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend
+from xpmlp.checkpoint import CheckpointWriter, newest_checkpoint
 from xpmlp.training import Reporter, Run, Status
+from xpmlp.training.encoding import decode, encode
+from xpmlp.training.inference import Score
 from xpmlp.training.loop import train_block
 from xpmlp.training.problem import Problem
-from xpmlp.training.run import RunSettings
+from xpmlp.training.run import EpochRow, RunSettings
 from xpmlp.training.snapshot import Snapshot
 
 BITWISE = cases("numpy") + [pytest.param(Case(name, "cpu", "float32"), id=name) for name in ("torch", "jax", "strict")]
@@ -187,3 +192,24 @@ def test_other_cuts_than_before() -> None:
     np.testing.assert_array_equal(run.losses, wanted.losses)
     for actual, expected in zip(weights_of(other, run), weights_of(first, wanted), strict=True):
         np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.slow(reason="a million rows")
+def test_a_million_epochs_fit_into_a_checkpoint(tmp_path: Path) -> None:
+    """As JSON they were more than a safetensors file takes in its metadata; what is missing or no number returns."""
+    problem, kept = small_problem(epochs=1), Kept()
+    trained(problem, [RunSettings.of(problem.config.train)], saver=kept)
+    rows = [EpochRow(epoch, 1 / 3, 2 / 3, 1 / 3, 2 / 3, 1 / 7) for epoch in range(1, 1_000_001)]
+    rows[0] = EpochRow(1, math.inf, math.nan, None, None, 0.0)
+    snapshot = replace(kept.snapshots[-1], epoch=1_000_001)
+    (run,) = snapshot.runs
+    run.epochs, run.train_scores = rows, [Score(1 / 3, math.nan)]
+    description, tensors = encode(snapshot)
+    losses = [one.batch_losses for one in snapshot.runs]
+    CheckpointWriter(tmp_path, 1, 1).write(snapshot.steps, {"training": description}, tensors, losses)
+    checkpoint = newest_checkpoint(tmp_path, lambda _: None)
+    assert checkpoint is not None
+    (found,) = decode(checkpoint, problem).runs
+    assert str(found.epochs[0]) == str(rows[0])
+    assert found.epochs[1:] == rows[1:]
+    assert str(found.train_scores) == str(run.train_scores)

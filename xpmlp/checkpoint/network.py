@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._files import write_bytes
+from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import activations, losses
@@ -92,7 +93,7 @@ def load_network(path: Path) -> SavedNetwork:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read: {error}.") from error
-    except (SafetensorError, LookupError, TypeError, ValueError, OverflowError, DataError, RecursionError) as error:
+    except (SafetensorError, *UNREADABLE, OverflowError, DataError) as error:
         raise RunFolderError(
             f"{path} is not a network that xpmlp has saved, or it is damaged ({str(error)[:200]}): train it again."
         ) from error

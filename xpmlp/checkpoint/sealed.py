@@ -15,6 +15,10 @@ from xpmlp._files import write_bytes
 
 Tensors = dict[str, npt.NDArray[Any]]
 
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What safetensors and json raise for damaged files beside SafetensorError; AttributeError for a type of numbers that
+NumPy lacks, such as float8."""
+
 
 class Damaged(Exception):  # noqa: N818  (no mistake of the reader's: there may be an older file)
     """A file that is not what was written; its text says what is wrong with it."""
@@ -69,7 +73,7 @@ def read_sealed(path: Path) -> Sealed:
         if metadata["sha256"] != _checksum(text, tensors):
             raise Damaged("its checksum is not that of its content")
         description = json.loads(text)
-    except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise Damaged(f"it is not a whole safetensors file of xpmlp: {error}") from error
     if not isinstance(description, dict):
         raise Damaged("its description is no table")

@@ -9,7 +9,7 @@ from pathlib import Path
 from xpmlp._text import printable
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import reporter_for
-from xpmlp.config import Config
+from xpmlp.config import Config, OutputConfig
 from xpmlp.nn import metric_names
 from xpmlp.training import Result, Status, train
 
@@ -33,22 +33,22 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
             should_stop=lambda: stop.requested,
         )
     if not quiet:
-        for line in summary(result, config.output.plots):
+        for line in summary(result, config.output):
             print(printable(line))
     return stop.exit_status if result.run.status is Status.INTERRUPTED else 0
 
 
-def summary(result: Result, plots: bool) -> Iterator[str]:
+def summary(result: Result, output: OutputConfig) -> Iterator[str]:
     """The last lines: how it ended, the score on the test set, and where the results are."""
     run = result.run
     if run.status is Status.INTERRUPTED:
-        yield (
-            f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; what there is is kept: "
-            f"go on with `xpmlp resume {result.run_dir}`"
-        )
+        kept = f"what there is is kept: go on with `xpmlp resume {result.run_dir}`"
+        if output.checkpoint_every is None:
+            kept = 'what there is is kept, but it cannot go on: output.checkpoint_every = "none"'
+        yield f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; {kept}"
     if run.status is Status.STOPPED_EARLY:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
     if run.test is not None:
         yield f"test {metric_names[run.metric]} {run.test.value:.4f}, test loss {run.test.loss:.4f}"
-    curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if plots else ""
+    curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if output.plots else ""
     yield f"run folder: {result.run_dir}{curves}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,7 +135,18 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
         base = tables.pop("extends")
         if not isinstance(base, str) or not base:
             raise ConfigError(f"{file}: extends = {show(base)} is not allowed: give the name of another config file.")
-        file = file.parent / base
+        below, file = file, file.parent / base
+        if _may_never_end(file):
+            raise ConfigError(f"{below}: extends = {show(base)} is not allowed: it is no file.")
+
+
+def _may_never_end(path: Path) -> bool:
+    """Whether it is neither a file nor a folder: a pipe, or a terminal, which would be waited for."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import is_classifier
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Layer
 from xpmlp.backend import residence_of
 from xpmlp.checkpoint import Damaged, Sealed, read_sealed, write_sealed
+from xpmlp.checkpoint.network import MAX_CLASS_CHARACTERS
 from xpmlp.errors import DataError
 from xpmlp.estimator.course import Memory
 from xpmlp.estimator.places import to_host
@@ -99,20 +101,24 @@ def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
         found = sealed.description.get("class")
         if sealed.description.get("format") != FORMAT or found != cls.__name__:
             raise DataError(f"{path} holds {found or 'no estimator'}, not {cls.__name__}: load it as what it is.")
-        return _estimator(cls, sealed), tuple(sealed.description["residence"])
+        backend, device = map(str, sealed.description["residence"])
+        return _estimator(cls, sealed), (backend, device)
     except FileNotFoundError as error:
         raise DataError(f"there is no {path}.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (Damaged, LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not an estimator that xpmlp has saved, or it is damaged: {error}.") from error
+    except (Damaged, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not an estimator that xpmlp has saved, or it is damaged: {str(error)[:200]}."
+        ) from error
 
 
 def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     description, tensors = sealed
     estimator = cls(**{name: _decoded(value) for name, value in description["parameters"].items()})
-    for name, value in description["figures"].items():
-        setattr(estimator, name, _decoded(value))
+    figures = description["figures"]
+    for name in (name for name in FIGURES if name in figures):
+        setattr(estimator, name, _decoded(figures[name]))
     if description["feature_names"]:
         estimator.feature_names_in_ = np.array(description["feature_names"], dtype=object)
     layers = estimator.n_layers_ - 1
@@ -127,7 +133,7 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
         name, *rest = description["random"]
         estimator._random_state = np.random.RandomState()
         estimator._random_state.set_state((name, tensors["random"], *rest))
-    if "labels" in description:
+    if is_classifier(estimator):
         estimator._labels = _labels(description["labels"], tensors["classes"])
         estimator.classes_ = estimator._labels.classes
     return estimator
@@ -156,7 +162,10 @@ def _labels_description(labels: Labels) -> tuple[dict[str, Any], npt.NDArray[Any
 
 def _labels(described: dict[str, Any], classes: npt.NDArray[Any]) -> Labels:
     if described["strings"] is not None:
-        classes = np.array(described["strings"], dtype=described["dtype"])
+        dtype = np.dtype(described["dtype"])
+        if dtype.kind not in "OU" or len(described["strings"]) * dtype.itemsize > 4 * MAX_CLASS_CHARACTERS:
+            raise ValueError(f"its labels are of the type {dtype}")
+        classes = np.array(described["strings"], dtype=dtype)
     return Labels.known(classes, described["type"], sparse=described["sparse"])
 
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.errors import RunFolderError
+from xpmlp.data.numpy_file import read_npy
+from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric, losses
 
 FloatArray = npt.NDArray[np.float64]
@@ -64,7 +65,7 @@ def read_facts(folder: Path) -> Facts:
             record.get("batch_size"),
             str(record.get("loss", "cross_entropy")),
         )
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from error
 
 
@@ -110,11 +111,11 @@ def read_losses(folder: Path) -> FloatArray:
         If ``batch_losses.npy`` is missing or damaged.
     """
     path = folder / "batch_losses.npy"
+    if not path.exists():
+        raise _missing(path)
     try:
-        values: FloatArray = np.load(path, allow_pickle=False).astype(np.float64)
-    except FileNotFoundError as error:
-        raise _missing(path) from error
-    except (ValueError, EOFError) as error:
+        values: FloatArray = read_npy(path).astype(np.float64)
+    except (DataError, TypeError, ValueError) as error:
         raise _damaged(path, error) from error
     if values.ndim not in (1, 2):
         raise _damaged(path, f"of the shape {values.shape} instead of (steps,) or (steps, runs)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -23,7 +25,15 @@ from xpmlp.training.step import TrainingState
 Tensors = dict[str, npt.NDArray[Any]]
 
 _WEIGHTS = ("parameters", "best_parameters")
-_ELSEWHERE = (*_WEIGHTS, "batch_losses", "test")
+
+_ROWS: dict[str, tuple[int, TypeAdapter[Any]]] = {
+    "epochs": (len(EpochRow._fields), TypeAdapter(list[EpochRow])),
+    "train_scores": (len(Score._fields), TypeAdapter(list[Score])),
+}
+"""The fields of a run that have a row for each epoch, with its width: arrays, too, as a million of them would be more
+than a safetensors file takes in its metadata."""
+
+_ELSEWHERE = (*_WEIGHTS, *_ROWS, "batch_losses", "test")
 """The fields of a run that are arrays, and the test, which comes after the training."""
 
 _TYPES: dict[str, TypeAdapter[Any]] = {
@@ -31,11 +41,9 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
     "metric": TypeAdapter(Metric),
     "status": TypeAdapter(Status),
     "under_way": TypeAdapter(UnderWay),
-    "epochs": TypeAdapter(list[EpochRow]),
     "best_loss": TypeAdapter(float),
     "best_epoch": TypeAdapter(int),
     "ended_at": TypeAdapter(tuple[int, int] | None),
-    "train_scores": TypeAdapter(list[Score]),
 }
 """The other fields of a run."""
 
@@ -58,7 +66,11 @@ def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
     trees = {"state": snapshot.state} | {
         f"runs.{index}.{name}": getattr(run, name) for index, run in enumerate(snapshot.runs) for name in _WEIGHTS
     }
-    return description, {name: leaf for prefix, tree in trees.items() for name, leaf in leaves(tree, prefix)}
+    tensors = {name: leaf for prefix, tree in trees.items() for name, leaf in leaves(tree, prefix)}
+    for index, run in enumerate(snapshot.runs):
+        for name in _ROWS:
+            tensors |= _rows_as_arrays(getattr(run, name), f"runs.{index}.{name}")
+    return description, tensors
 
 
 def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
@@ -79,6 +91,8 @@ def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
             for name in _WEIGHTS:
                 if f"runs.{index}.{name}.0.weights" in tensors:
                     setattr(run, name, _parameters(tensors, f"runs.{index}.{name}", problem))
+            for name in _ROWS:
+                setattr(run, name, _rows(tensors, f"runs.{index}.{name}", *_ROWS[name]))
             runs.append(run)
         if tensors:
             raise Damaged(f"there is an array {min(tensors)!r} too many")
@@ -103,6 +117,30 @@ def _run(table: dict[str, Any]) -> Run:
     if table.keys() != _TYPES.keys():
         raise Damaged(f"its runs have the fields {', '.join(table)}")
     return Run(**{name: _TYPES[name].validate_python(value) for name, value in table.items()})
+
+
+def _rows_as_arrays(rows: Sequence[Sequence[float | None]], prefix: str) -> Tensors:
+    """Figures, each (rows, width), and which of them there are not; nothing where there are no rows."""
+    if not rows:
+        return {}
+    missing = np.array([[figure is None for figure in row] for row in rows])
+    figures = np.array([[math.nan if figure is None else figure for figure in row] for row in rows], np.float64)
+    return {f"{prefix}.figures": figures, f"{prefix}.missing": missing}
+
+
+def _rows(tensors: Tensors, prefix: str, width: int, types: TypeAdapter[Any]) -> list[Any]:
+    """The rows that `_rows_as_arrays` has made arrays of, taken out of ``tensors``."""
+    if f"{prefix}.figures" not in tensors:
+        return []
+    figures, missing = tensors.pop(f"{prefix}.figures"), tensors.pop(f"{prefix}.missing")
+    if figures.shape[1:] != (width,) or missing.shape != figures.shape:
+        raise Damaged(f"{prefix} has the shapes {figures.shape} and {missing.shape}")
+    if figures.dtype != np.float64 or missing.dtype != np.bool_:
+        raise Damaged(f"{prefix} holds numbers of type {figures.dtype} and {missing.dtype}")
+    objects = figures.astype(object)
+    objects[missing] = None
+    rows: list[Any] = types.validate_python(objects.tolist())
+    return rows
 
 
 def _state(tensors: Tensors, problem: Problem) -> TrainingState:

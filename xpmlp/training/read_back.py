@@ -8,15 +8,20 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xpmlp.checkpoint import load_network
 from xpmlp.config import load_config
-from xpmlp.errors import RunFolderError
+from xpmlp.data.numpy_file import read_npy
+from xpmlp.errors import DataError, RunFolderError
 from xpmlp.training.inference import Score
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 from xpmlp.training.run_folder import run_facts
+
+_UNREADABLE = (
+    *(OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
+    *(csv.Error, DataError),
+)
+"""What json, csv and the reader of arrays raise for damaged files, and looking for what is not in them."""
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -30,7 +35,7 @@ def read_outcome(folder: Path) -> Outcome:
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         header, *rows = csv.reader((folder / "epochs.csv").read_text(encoding="utf-8").splitlines())
-        losses = np.load(folder / "batch_losses.npy", allow_pickle=False)
+        losses = read_npy(folder / "batch_losses.npy")
         run = Run(
             RunSettings(*(facts[name] for name in RunSettings._fields)),
             metric=header[header.index("train_loss") + 1].removeprefix("train_"),  # type: ignore[arg-type]
@@ -46,7 +51,7 @@ def read_outcome(folder: Path) -> Outcome:
             run.ended_at = (facts["diverged_at"]["epoch"], facts["diverged_at"]["step"])
         if facts["test"] is not None:
             run.test = Score(*(math.nan if figure is None else figure for figure in facts["test"].values()))
-    except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise RunFolderError(f"the run in {folder} cannot be read: {error}; begin anew with --overwrite.") from error
     described = {"name", *run_facts(run)}
     rest = {name: value for name, value in facts.items() if name not in described}
