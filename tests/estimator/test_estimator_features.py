@@ -205,7 +205,11 @@ def test_in_a_thread() -> None:
         ({"activation": ["relu", "tanh"]}, "activation has 2 values for 1 hidden layers"),
         ({"activation": ["softmax"]}, "there is no activation 'softmax'; there are identity, logistic, tanh, relu"),
         ({"dropout": [0.1, 0.2]}, "dropout has 2 values for 1 hidden layers"),
-        ({"dropout": [1.0]}, r"a dropout of 1.0 is not in \[0, 1\)"),
+        ({"dropout": [1.0]}, r"a dropout of 1.0 is not a number in \[0, 1\)"),
+        ({"dropout": ["0.1"]}, "a dropout of '0.1' is not a number in"),
+        ({"activation": [["relu"]]}, r"there is no activation \['relu'\]"),
+        ({"class_weight": [1, 2]}, "class_weight is a list, which is for several labels at once"),
+        ({"class_weight": {0: np.nan}}, "has a weight that is not a number"),
         ({"solver": "lbfgs", "dropout": 0.1}, "dropout is for solver='sgd' and solver='adam'"),
         ({"solver": "lbfgs", "callbacks": [print]}, "callbacks is for solver='sgd' and solver='adam'"),
     ],
@@ -213,6 +217,30 @@ def test_in_a_thread() -> None:
 def test_parameters_that_do_not_go_together(parameters: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         classifier(**parameters).fit(*digits())
+
+
+def test_what_is_refused_leaves_the_estimator_as_it_was() -> None:
+    X, y = digits()
+    ours = classifier()
+    with pytest.raises(ValueError, match="there is no activation"):
+        ours.set_params(activation=["softmax"]).fit(X, y)
+    with pytest.raises(TypeError, match="callbacks has 3, which cannot be called"):
+        ours.set_params(activation="relu", callbacks=[3]).fit(X, y)
+    assert not hasattr(ours, "coefs_")
+
+
+@pytest.mark.parametrize("given", [(1,), (1, 2, 3, 4), 3, "Xy", {"X": 1, "y": 2}, np.ones((2, 2))], ids=str)
+def test_validation_data_are_a_pair_or_three(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"validation_data is \(X, y\) or \(X, y, sample_weight\), not"):
+        classifier().fit(*digits(), validation_data=given)
+
+
+def test_parameters_of_the_next_fit_do_not_change_the_last_one() -> None:
+    X, y = counts()
+    for parameters in ({"hidden_layer_sizes": (5, 4)}, {"loss": "poisson"}):
+        ours = regressor(loss="squared_error").fit(X, y)
+        before = ours.predict(X)
+        np.testing.assert_array_equal(ours.set_params(**parameters).predict(X), before)
 
 
 def test_what_is_refused_of_data() -> None:
@@ -226,6 +254,8 @@ def test_what_is_refused_of_data() -> None:
         regressor().fit(X, y, validation_data=(X, y[:, 0]))
     with pytest.raises(ValueError, match='loss="poisson" needs y >= 0'):
         regressor(loss="poisson").fit(X, -y)
+    with pytest.raises(TypeError, match=r"y is a sparse matrix, and values have to be dense: use y.toarray\(\)"):
+        regressor().fit(X, scipy.sparse.csr_array(y))
     X, y = labels()
     ours = classifier().partial_fit(X, y[:, 0], classes=[0, 1])
     with pytest.raises(ValueError):  # noqa: PT011  (scikit-learn's own, of several wordings)
@@ -251,6 +281,16 @@ def test_parameters_are_refused_in_scikit_learns_words(name: str, value: Any) ->
         with pytest.raises(ValueError, match=name) as caught:
             cls(**{name: value}).fit(*digits())
         said.append(str(caught.value).split(". Got")[0].rsplit(" must be", 1)[0])
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("sizes", [(2.5,), (5, 2.0), (0,), (3, -1)])
+def test_layer_sizes_are_refused_in_scikit_learns_words(sizes: Any) -> None:
+    said = []
+    for cls in (sklearn.neural_network.MLPClassifier, MLPClassifier):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            cls(hidden_layer_sizes=sizes).fit(*digits())
+        said.append((type(caught.value), str(caught.value)))
     assert said[0] == said[1]
 
 

@@ -151,13 +151,28 @@ def test_exchange_with_scikit_learn(kind: str, data: Any) -> None:
     np.testing.assert_array_equal(back.predict(X), theirs.predict(X))
     np.testing.assert_allclose(ours.score(X, y), theirs.score(X, y), atol=1e-12)
     assert back.loss_curve_ == ours.loss_curve_ == theirs.loss_curve_
-    before = [weights.copy() for weights in theirs.coefs_]
+    before, losses = [weights.copy() for weights in theirs.coefs_], list(theirs.loss_curve_)
     classes = {"classes": np.unique(y)} if data is digits else {}
     ours.partial_fit(X, y, **classes)
     back.partial_fit(X, y, **classes)
     assert all(np.array_equal(a, b) for a, b in zip(before, theirs.coefs_, strict=True))  # nothing is shared
+    assert theirs.loss_curve_ == losses
+    assert len(ours.loss_curve_) == len(back.loss_curve_) == len(losses) + 1
     for mine, other in zip(ours.coefs_, back.coefs_, strict=True):
         assert mine.shape == other.shape
+
+
+class Small(MLPClassifier):
+    """With fewer parameters."""
+
+    def __init__(self, max_iter: int = 2) -> None:
+        super().__init__((5,), max_iter=max_iter)
+
+
+def test_a_subclass_is_given_to_the_class_above() -> None:
+    X, y = digits()
+    ours = Small().fit(X, y)
+    np.testing.assert_array_equal(ours.to_sklearn().predict(X), ours.predict(X))
 
 
 def test_what_cannot_be_exchanged() -> None:
@@ -167,6 +182,8 @@ def test_what_cannot_be_exchanged() -> None:
     assert classifier(activation=["tanh"]).fit(X, y).to_sklearn().activation == "tanh"
     with pytest.raises(TypeError, match="takes a fitted MLPRegressor"):
         MLPRegressor.from_sklearn(sklearn.neural_network.MLPClassifier())
+    with pytest.raises(TypeError, match="takes a fitted MLPClassifier of scikit-learn's"):
+        MLPClassifier.from_sklearn(classifier().fit(X, y))
 
 
 NONSENSE: list[Any] = [None, True, -1, 10**30, 1.5, "", "<U999999999", "|O", [], {}, [1], {"a": 1}, [["x"]], "[" * 9]

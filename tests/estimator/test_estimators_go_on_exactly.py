@@ -91,6 +91,36 @@ def test_a_change_of_the_optimiser_begins_with_a_fresh_one() -> None:
     assert len(ours.loss_curve_) == 8
 
 
+SOLVERS: list[dict[str, Any]] = [
+    {"solver": "lbfgs", "early_stopping": False},
+    {"solver": "adam", "early_stopping": False},
+    {"solver": "adam", "early_stopping": True},
+]
+
+
+@pytest.mark.parametrize("later", SOLVERS, ids=str)
+@pytest.mark.parametrize("first", SOLVERS, ids=str)
+def test_another_solver_or_rule_to_stop_can_go_on(first: dict[str, Any], later: dict[str, Any]) -> None:
+    X, y = digits()
+    ours = classifier(warm_start=True, **first).fit(X, y)
+    ours.set_params(**later).fit(X, y)
+    if later["solver"] == "lbfgs":
+        return
+    assert len(ours.loss_curve_) == 4 * (1 + (first["solver"] == "adam"))
+    assert (ours.best_loss_ is None) == later["early_stopping"]
+    assert (ours.validation_scores_ is None) == (not later["early_stopping"])
+    if not later["early_stopping"]:
+        assert len(ours.partial_fit(X, y).loss_curve_) == len(ours.loss_curve_)
+
+
+def test_another_number_of_outputs_cannot_go_on() -> None:
+    X, y = values()
+    ours = regressor().fit(X, y)
+    with pytest.raises(ValueError, match="y has 1 outputs, and the targets trained on have 3"):
+        ours.partial_fit(X, y[:, 0])
+    assert ours.predict(X).shape == y.shape
+
+
 def test_other_layers_cannot_go_on() -> None:
     X, y = digits()
     ours = classifier(warm_start=True).fit(X, y).set_params(hidden_layer_sizes=(5,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -39,6 +40,8 @@ STOCHASTIC_SOLVERS = ("sgd", "adam")
 
 OUT_ACTIVATIONS = {"cross_entropy": "softmax", "logistic": "logistic", "squared": "identity", "poisson": "exp"}
 """The core's losses, and scikit-learn's names of the output functions that come with them."""
+
+LOSS_OF_OUTPUT = {output: loss for loss, output in OUT_ACTIVATIONS.items()}
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -106,6 +109,7 @@ class BaseMLP(BaseEstimator, ABC):
         sizes, fresh = self._hidden_layer_sizes(), self._is_first_fit(incremental=incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        self._check_what_is_ours(len(sizes), validation_data)
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
         given = given._replace(weights=self._weights_of(given))
         targets = self._encode(given, incremental=incremental)
@@ -121,6 +125,8 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{[weights.shape[1] for weights in self.coefs_[:-1]]} units that are to be trained further: fit with "
                 "warm_start=False to begin anew."
             )
+        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name]
+        self._prepare_figures()
         engine = self._engine()
         batch_size = BATCH if self.solver == "lbfgs" else 200 if self.batch_size == "auto" else int(self.batch_size)
         with engine.session(min(batch_size, len(targets))):
@@ -150,29 +156,55 @@ class BaseMLP(BaseEstimator, ABC):
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        return [int(size) for size in sizes]
+        return [operator.index(size) for size in sizes]
 
-    def _per_layer(self, name: str, sizes: list[int]) -> list[Any]:
+    def _check_what_is_ours(self, n_hidden: int, validation_data: Any) -> None:
+        """Refuse what scikit-learn's constraints of single parameters cannot, before anything is changed."""
+        self._activations(n_hidden)
+        self._dropouts(n_hidden)
+        for callback in self.callbacks or ():
+            if not callable(callback):
+                raise TypeError(f"callbacks has {callback!r}, which cannot be called: give functions (estimator, row).")
+        if validation_data is None:
+            return
+        if not isinstance(validation_data, list | tuple) or len(validation_data) not in (2, 3):
+            raise ValueError(
+                f"validation_data is (X, y) or (X, y, sample_weight), not {type(validation_data).__name__}"
+                + (f" of {len(validation_data)}." if hasattr(validation_data, "__len__") else ".")
+            )
+
+    def _per_layer(self, name: str, n_hidden: int) -> list[Any]:
         """A parameter that is one value for all hidden layers, or one for each."""
         value = getattr(self, name)
-        values = list(value) if isinstance(value, list | tuple) else [value] * len(sizes)
-        if len(values) != len(sizes):
+        values = list(value) if isinstance(value, list | tuple) else [value] * n_hidden
+        if len(values) != n_hidden:
             raise ValueError(
-                f"{name} has {len(values)} values for {len(sizes)} hidden layers: give one for each, or a single one."
+                f"{name} has {len(values)} values for {n_hidden} hidden layers: give one for each, or a single one."
             )
         return values
 
-    def _network(self) -> Network:
-        sizes = self._hidden_layer_sizes()
-        names, rates = self._per_layer("activation", sizes), self._per_layer("dropout", sizes)
+    def _activations(self, n_hidden: int) -> list[str]:
+        """The activation of each hidden layer, by the core's names."""
+        names = self._per_layer("activation", n_hidden)
         for name in names:
-            if name not in ACTIVATIONS:
+            if name not in list(ACTIVATIONS):
                 raise ValueError(f"there is no activation {name!r}; there are {', '.join(ACTIVATIONS)}.")
+        return [ACTIVATIONS[name] for name in names]
+
+    def _dropouts(self, n_hidden: int) -> list[float]:
+        """The part of each hidden layer's units that is dropped in training."""
+        rates = self._per_layer("dropout", n_hidden)
         for rate in rates:
-            if not 0 <= rate < 1:
-                raise ValueError(f"a dropout of {rate!r} is not in [0, 1).")
-        hidden = tuple(ACTIVATIONS[name] for name in names)
-        return Network(hidden, self._loss_name, 1.0, tuple(map(float, rates)) if any(rates) else ())
+            if not isinstance(rate, Real) or not 0 <= float(rate) < 1:
+                raise ValueError(f"a dropout of {rate!r} is not a number in [0, 1).")
+        return [float(rate) for rate in rates]
+
+    def _network(self) -> Network:
+        """The network whose weights there are, whatever the parameters say about the next one."""
+        n_hidden = len(self.coefs_) - 1
+        rates = self._dropouts(n_hidden)
+        loss = LOSS_OF_OUTPUT[self.out_activation_]
+        return Network(tuple(self._activations(n_hidden)), loss, 1.0, tuple(rates) if any(rates) else ())
 
     def _random(self, *, fresh: bool) -> np.random.RandomState:
         """The random stream: for a seed, a copy of where the training before left it."""
@@ -187,13 +219,11 @@ class BaseMLP(BaseEstimator, ABC):
     def _begin(self, units: list[int], given: TrainingInput, random: np.random.RandomState) -> None:
         """Draw first weights as scikit-learn does, and forget what was fitted before."""
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(units)
-        self.out_activation_ = OUT_ACTIVATIONS[self._loss_name]
-        activations = self._per_layer("activation", units[1:-1])
+        hidden = self._activations(len(units) - 2)
+        last = hidden[-1] if hidden else ACTIVATIONS.get(str(self.activation))
         drawn = []
-        for (n_in, n_out), activation in zip(
-            pairwise(units), [*activations, *(activations[-1:] or [self.activation])], strict=True
-        ):
-            bound = np.sqrt((2.0 if activation == "logistic" else 6.0) / (n_in + n_out))
+        for (n_in, n_out), activation in zip(pairwise(units), [*hidden, last], strict=True):
+            bound = np.sqrt((2.0 if activation == "sigmoid" else 6.0) / (n_in + n_out))
             drawn.append(Layer(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out))))
         home = backend_at(*given.residence, dtype_name(given.features))
         self._set_weights(home.parameters(drawn), home)
@@ -201,10 +231,22 @@ class BaseMLP(BaseEstimator, ABC):
         if self.solver in STOCHASTIC_SOLVERS:
             self.loss_curve_: list[float] = []
             self.validation_loss_curve_: list[float] | None = None
-            early = self.early_stopping
-            self.validation_scores_: list[float] | None = [] if early else None
-            self.best_validation_score_ = -np.inf if early else None
-            self.best_loss_ = None if early else np.inf
+            self.best_loss_: float | None = None
+            self.validation_scores_: list[float] | None = None
+            self.best_validation_score_: float | None = None
+
+    def _prepare_figures(self) -> None:
+        """Have the figures that this training adds to, also where one before was by another solver or rule to stop."""
+        if self.solver not in STOCHASTIC_SOLVERS:
+            return
+        for name, nothing in (("loss_curve_", []), ("validation_loss_curve_", None)):
+            setattr(self, name, getattr(self, name, nothing))
+        if not self.early_stopping:
+            best = getattr(self, "best_loss_", None)
+            self.best_loss_ = np.inf if best is None else best
+            self.validation_scores_ = self.best_validation_score_ = None
+        elif getattr(self, "validation_scores_", None) is None:
+            self.best_loss_, self.validation_scores_, self.best_validation_score_ = None, [], -np.inf
 
     def _keep(self, parameters: Parameters, engine: Backend) -> None:
         """Make weights the fitted ones, where those before were."""
@@ -244,6 +286,8 @@ class BaseMLP(BaseEstimator, ABC):
         ------
         ValueError
             If a parameter cannot be written, such as a random generator.
+        OSError
+            If the folder is missing or cannot be written to.
         """
         check_is_fitted(self)
         save_estimator(self, Path(path))

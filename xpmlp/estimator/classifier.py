@@ -173,14 +173,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        if classes is not None:
-            classes = unique_labels(to_host(classes))
+        known = None if classes is None else unique_labels(to_host(classes))
         if not hasattr(self, "_labels"):
-            if classes is None:
+            if known is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             y_host = to_host(y)
-            self._labels = Labels.of(y_host if type_of_target(y_host).startswith("multilabel") else classes)
-        elif classes is not None and not np.array_equal(self._labels.classes, classes):
+            self._labels = Labels.of(y_host if type_of_target(y_host).startswith("multilabel") else known)
+        elif known is not None and not np.array_equal(self._labels.classes, known):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self._labels.classes!r}"
             )
@@ -279,7 +278,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
         if self.class_weight is None:
             return given.weights
+        if isinstance(self.class_weight, list) and given.targets.ndim == 1:
+            raise ValueError("class_weight is a list, which is for several labels at once: give one table of classes.")
         weights: npt.NDArray[Any] = compute_sample_weight(self.class_weight, given.targets)
+        if np.isnan(weights).any():
+            raise ValueError(f"class_weight={self.class_weight!r} has a weight that is not a number.")
         return weights if given.weights is None else weights * given.weights
 
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ def from_sklearn(cls: type[Any], theirs: Any) -> Any:
 
     The optimiser's state stays behind: `partial_fit` goes on from the weights.
     """
-    if type(theirs).__name__ != cls.__name__ or not hasattr(theirs, "coefs_"):
-        raise TypeError(f"{cls.__name__}.from_sklearn takes a fitted {cls.__name__} of scikit-learn's, not {theirs!r}.")
+    their_class = _counterpart(cls)
+    if not isinstance(theirs, their_class) or not hasattr(theirs, "coefs_"):
+        raise TypeError(
+            f"{cls.__name__}.from_sklearn takes a fitted {their_class.__name__} of scikit-learn's, not {theirs!r}."
+        )
     ours = cls(**theirs.get_params())
-    for name in (*FIGURES, "feature_names_in_"):
-        if hasattr(theirs, name):
-            setattr(ours, name, getattr(theirs, name))
+    _copy_figures(theirs, ours)
     ours.coefs_ = [np.array(weights, order="C") for weights in theirs.coefs_]
     ours.intercepts_ = [np.array(biases) for biases in theirs.intercepts_]
     ours._memory = Memory(stalled=getattr(theirs, "_no_improvement_count", 0))
@@ -42,10 +44,8 @@ def to_sklearn(ours: Any) -> Any:
     ValueError
         If the hidden layers have different activations.
     """
-    import sklearn.neural_network
-
-    cls = getattr(sklearn.neural_network, type(ours).__name__)
-    parameters = {name: value for name, value in ours.get_params().items() if name in cls().get_params()}
+    cls = _counterpart(type(ours))
+    parameters = {name: getattr(ours, name) for name in cls().get_params()}
     if not isinstance(parameters["activation"], str):
         if len(set(parameters["activation"])) > 1:
             raise ValueError(
@@ -53,12 +53,25 @@ def to_sklearn(ours: Any) -> Any:
             )
         parameters["activation"] = parameters["activation"][0] if parameters["activation"] else "relu"
     theirs = cls(**parameters)
-    for name in (*FIGURES, "feature_names_in_"):
-        if hasattr(ours, name):
-            setattr(theirs, name, getattr(ours, name))
+    _copy_figures(ours, theirs)
     theirs.coefs_ = [np.array(to_host(weights)) for weights in ours.coefs_]
     theirs.intercepts_ = [np.array(to_host(biases)) for biases in ours.intercepts_]
     theirs._no_improvement_count = ours._memory.stalled
     if hasattr(ours, "_labels"):
         theirs._label_binarizer, theirs.classes_ = ours._labels.binarizer, ours._labels.classes
     return theirs
+
+
+def _counterpart(cls: type[Any]) -> type[Any]:
+    """scikit-learn's class of the same name; a subclass of ours has that of the class above it."""
+    import sklearn.neural_network as theirs
+
+    found: type[Any] = next(getattr(theirs, base.__name__) for base in cls.__mro__ if hasattr(theirs, base.__name__))
+    return found
+
+
+def _copy_figures(source: Any, target: Any) -> None:
+    """Set fitted attributes; lists are copied, for they grow as the training goes on."""
+    for name in (*FIGURES, "feature_names_in_"):
+        if hasattr(source, name):
+            setattr(target, name, copy.copy(getattr(source, name)))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
@@ -194,10 +195,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
         y = given.targets
+        if issparse(y):
+            raise TypeError("y is a sparse matrix, and values have to be dense: use y.toarray().")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError('loss="poisson" needs y >= 0, and y has a negative value.')
+        if not self._is_first_fit(incremental=incremental):
+            return self._encode_more(y)
         targets = y.reshape(len(y), -1)
         self.n_outputs_ = targets.shape[1]
         return targets
