@@ -16,6 +16,7 @@ from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.plots import ParityCurve, draw_parity
 from xpmlp.training.run_folder import explained
+from xpmlp.verify.comparison import REFERENCE
 from xpmlp.verify.quantities import Quantity
 from xpmlp.verify.run import Verification
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
@@ -104,7 +105,8 @@ def _draw(result: Verification, path: Path) -> Path:
     limits = {panel: [_limit(trial, dtype, panel) for dtype in sorted(judged)] for panel in panels}
     sizes = "-".join(map(str, to_json(result)["layer_sizes"]))
     heading = f"{trial.config.name}: {sizes}, {trial.config.train.optimizer}, batches of {trial.batch_size}"
-    return draw_parity(path, panels, limits, heading, result.curves[0].base)
+    base = result.curves[0].base
+    return draw_parity(path, panels, limits, heading, "the reference" if base == REFERENCE else base)
 
 
 def _limit(trial: Trial, dtype: DTypeName, panel: str) -> ParityCurve:
