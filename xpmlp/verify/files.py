@@ -39,9 +39,11 @@ def write_files(result: Verification, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         numbers = folder / "verify.json"
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
-        if not (result.curves and result.trial.config.output.plots):
-            return [numbers]
-        return [numbers, _draw(result, folder / "verify.png")]
+        drawing = folder / "verify.png"
+        if result.trial.config.output.plots and result.curves:
+            return [numbers, _draw(result, drawing)]
+        drawing.unlink(missing_ok=True)  # of an earlier verification
+        return [numbers]
 
 
 def to_json(result: Verification) -> dict[str, Any]:
