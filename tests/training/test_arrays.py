@@ -166,6 +166,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "columns of labels": (lambda: xpmlp.from_arrays(X, X), "x, y: y has the shape (60, 4); it needs (n,), one label"),
     "names": (lambda: xpmlp.from_arrays(X.astype(str), Y), "x: features of type <U32 are not numbers"),
     "missing value": (lambda: xpmlp.from_arrays(nan_in(X), Y), "x: row 2, column 2 is missing (NaN)"),
+    "masked value": (
+        lambda: xpmlp.from_arrays(np.ma.masked_greater(X, 1), Y),
+        "x has masked values: fill them in, or drop their rows.",
+    ),
+    "masked label": (lambda: xpmlp.from_arrays(X, np.ma.masked_equal(Y, 1)), "y has masked values"),
     "missing label": (lambda: xpmlp.from_arrays(X, nan_in(Y)), "y: the target of row 6 is missing or not finite"),
     "fraction": (lambda: xpmlp.from_arrays(X, 0 * Y + 0.5), "y: the target of row 1 is 0.5"),
     "one class": (lambda: xpmlp.from_arrays(X, 0 * Y), "y: all targets are 0; a classifier needs two classes"),

@@ -334,23 +334,52 @@ def test_overwriting_leaves_no_checkpoint_behind(killed: Path, tmp_path: Path) -
     assert note.startswith("there is no checkpoint")
 
 
-def test_from_one_backend_to_another(get_backend: Callable[..., Backend], tmp_path: Path) -> None:
+NAMES = ("numpy", "torch", "jax", "strict", "cupy")
+ON_EACH = {name: digits_config({**FREQUENT, "backend.name": name}) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def killed_on(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A training of one epoch on a backend, that died; not to be changed."""
+
+    @functools.cache
+    def folder_of(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name) / "run"
+        dies(ON_EACH[name], folder, 9)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """The losses and the parameters of the same training without an interruption, on NumPy."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    losses = xpmlp.train(ON_EACH["numpy"], folder).run.losses
+    return losses, load_network(folder / "weights.safetensors").parameters
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.permutations(NAMES, 2)))
+def test_from_one_backend_to_another(
+    one: str,
+    other: str,
+    get_backend: Callable[..., Backend],
+    killed_on: Callable[[str], Path],
+    undisturbed: tuple[Any, Any],
+    tmp_path: Path,
+) -> None:
     """Every pair of libraries: said to be not bitwise, and equal to the tolerance of parity."""
-    names = ("numpy", "torch", "jax", "strict")
-    configs = {name: digits_config({**FREQUENT, "backend.name": name}) for name in names}
-    for name in names:
+    for name in (one, other):
         get_backend(name)
-        dies(configs[name], tmp_path / name, 9)
-    whole = xpmlp.train(configs["numpy"], tmp_path / "whole").run
-    weights = load_network(tmp_path / "whole" / "weights.safetensors").parameters
-    for one, other in itertools.permutations(names, 2):
-        folder = copied(tmp_path / one, tmp_path / f"{one} {other}")
-        result, notes = resumed(configs[other], folder)
-        assert f"backend {other}, before {one}" in notes[1]
-        assert notes[1].startswith("not bitwise what it would have been without the interruption: ")
-        assert relative_difference(result.run.losses, whole.losses) <= 1e-5
-        for layer, expected in zip(load_network(folder / "weights.safetensors").parameters, weights, strict=True):
-            assert relative_difference(layer[0], expected[0]) <= 1e-5
+    folder = copied(killed_on(one), tmp_path)
+    result, notes = resumed(ON_EACH[other], folder)
+    assert f"backend {other}, before {one}" in notes[1]
+    assert notes[1].startswith("not bitwise what it would have been without the interruption: ")
+    losses, parameters = undisturbed
+    assert relative_difference(result.run.losses, losses) <= 1e-5
+    for layer, expected in zip(load_network(folder / "weights.safetensors").parameters, parameters, strict=True):
+        for leaf, wanted in zip(layer, expected, strict=True):
+            assert relative_difference(leaf, wanted) <= 1e-5
 
 
 def test_the_number_of_threads_is_used_again(tmp_path: Path) -> None:

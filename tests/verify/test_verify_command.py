@@ -80,6 +80,28 @@ def test_to_the_reference_in_one_dtype(command: Run, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["verify.json"]
 
 
+def test_one_backend_alone_is_compared_with_the_reference(command: Run, tmp_path: Path) -> None:
+    outcome = command("--backends", "numpy", "--steps", "1")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "adam, 1 step of 32 examples of digits" in outcome.out
+    assert "from numpy" not in outcome.out
+    found = json.loads((tmp_path / "out" / "verify.json").read_text())
+    assert [(curve["base"], len(curve["loss"])) for curve in found["curves"]] == [("reference", 1)] * 2
+    assert (tmp_path / "out" / "verify.png").is_file()
+
+
+def test_an_earlier_drawing_does_not_stay(command: Run, tmp_path: Path) -> None:
+    for plots in ("true", "false"):
+        assert command("--backends", "numpy", "--dtype", "float64", "--set", f"output.plots={plots}").status == 0
+        assert (tmp_path / "out" / "verify.png").exists() is (plots == "true")
+
+
+def test_help_names_the_folder(xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "runs/verify/<config name>" in xpmlp("verify", "--help").out
+    assert "runs/<config name>" in xpmlp("train", "--help").out
+
+
 def test_something_differs(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = activations["tanh"]
     wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
@@ -116,8 +138,9 @@ def test_quiet(command: Run, tmp_path: Path) -> None:
         (["--backends", "numpy,strict:device7"], ["strict has no device 'device7'"]),
         (["--backends", ""], ["--backends names none"]),
         (["--backends", "numpy", "--steps", "0"], ["0 steps", "at least 1"]),
+        (["--backends", "numpy", "--steps", "1000000000000"], ["1000000000000 steps", "at most 100,000"]),
         (["--backends", "numpy", "--set", "grid.runs=2"], ["[grid]"]),
-        (["--backends", "strict:no_float64", "--dtype", "float64"], ["has no float64"]),
+        (["--backends", "strict:no_float64", "--dtype", "float64"], ["has no float64", "--dtype float32"]),
     ],
     ids=lambda value: " ".join(value),
 )

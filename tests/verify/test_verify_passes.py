@@ -120,8 +120,13 @@ def test_a_device_without_float64_is_reported() -> None:
 
 
 def test_float64_that_was_asked_for_has_to_be_there() -> None:
-    with pytest.raises(BackendError, match=r"no_float64.*has no float64"):
+    with pytest.raises(BackendError, match=r"^strict:no_float64 has no float64: verify it with --dtype float32\.$"):
         verify_digits("strict:no_float64", dtype="float64")
+
+
+def test_tf32_is_reported_only_where_there_can_be_such_products() -> None:
+    result = verify_digits("numpy", {"backend.tf32": True}, dtype=None)
+    assert [(one.dtype, one.tf32) for one in result.participants] == [("float64", False), ("float32", False)]
 
 
 def test_what_diverges_is_not_compared() -> None:
@@ -132,7 +137,7 @@ def test_what_diverges_is_not_compared() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "steps", "words"),
-    [({}, 0, "0 steps"), ({"grid.runs": 2}, 5, "a \\[grid\\] of several runs")],
+    [({}, 0, "0 steps"), ({}, 100_001, "at most 100,000"), ({"grid.runs": 2}, 5, "a \\[grid\\] of several runs")],
 )
 def test_what_cannot_be_verified(changes: dict[str, Any], steps: int, words: str) -> None:
     with pytest.raises(ConfigError, match=words):

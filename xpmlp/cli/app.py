@@ -70,7 +70,7 @@ def train(
     backend: BackendName = None,
     device: DeviceName = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The run folder [default: runs/<config name>].")
+        Path | None, typer.Option("--out", metavar="DIR", help="The run folder [default: `runs/<config name>`].")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     resume: Annotated[
@@ -230,11 +230,15 @@ def verify(
         Literal["float32", "float64"] | None, typer.Option("--dtype", help="One of the two [default: both].")
     ] = None,
     reference: Annotated[
-        bool, typer.Option("--reference", help="Compare with the float64 reference, not with the first backend.")
+        bool,
+        typer.Option(
+            "--reference",
+            help="Compare with the float64 reference, not with the first backend; one backend alone always is.",
+        ),
     ] = False,
     overrides: Overrides = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="For the files [default: runs/verify/<config name>].")
+        Path | None, typer.Option("--out", metavar="DIR", help="For the files [default: `runs/verify/<config name>`].")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:

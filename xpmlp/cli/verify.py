@@ -14,6 +14,7 @@ from rich.text import Text
 from xpmlp.backend import DTypeName
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
+from xpmlp.report.words import counted
 from xpmlp.verify import REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
 
 FOOTNOTE = (
@@ -65,13 +66,15 @@ def report(result: Verification) -> Iterator[Table | Text]:
     kinds = dict.fromkeys(trial.network.hidden)
     yield Text(
         f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss])}, "
-        f"{trial.config.train.optimizer}, {trial.steps} steps of {trial.batch_size} examples of {trial.dataset.name}"
+        f"{trial.config.train.optimizer}, {counted(trial.steps, 'step')} of "
+        f"{counted(trial.batch_size, 'example')} of {trial.dataset.name}"
     )
     worst = max(max(pair) for pair in result.finite_differences)
     yield Text(f"the reference against finite differences of its loss: {worst:.1e}")
     for label, _, reason in result.unsupported:
         yield Text(f"{label} is verified in float32 only: {reason}")
     for dtype in dict.fromkeys(one.dtype for one in result.participants):
+        yield Text(f"\n{dtype}: relative differences, max|a - b| / max|b|", style="italic")
         yield _table(result, dtype)
     if any(one.tolerance is None for one in result.differences):
         yield Text(FOOTNOTE, style="dim")
@@ -82,7 +85,7 @@ def _table(result: Verification, dtype: DTypeName) -> Table:
     participants = [one for one in result.participants if one.dtype == dtype]
     differences = [one for one in result.differences if one.dtype == dtype]
     labels = [one.label for one in participants]
-    table = Table(title=f"\n{dtype}: relative differences, max|a - b| / max|b|", title_justify="left", box=None)
+    table = Table(box=None)
     table.add_column("", no_wrap=True)
     for label in (*labels, "allowed"):
         table.add_column(label, justify="right", no_wrap=True)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 MARKERS = "o^sDv"
 LINES: dict[str, Literal["--", "-"]] = {"float64": "--", "float32": "-"}
+INSIDE: dict[str, Literal["none", "full"]] = {"float64": "none", "float32": "full"}
+"""A curve of one step is a marker alone: it has to show the dtype, too."""
 
 EQUAL = 1e-18
 """Where a difference of zero is drawn on the logarithmic axis."""
@@ -63,19 +65,35 @@ def parity_figure(
                 color=COLOURS[place % len(COLOURS)],
                 marker=MARKERS[place % len(MARKERS)],
                 markersize=4,
+                fillstyle=INSIDE[curve.dtype],
                 markevery=_sparse(curve.steps),
                 linewidth=1.4,
                 alpha=0.85,
             )
         for limit in limits[name]:
-            axes.plot(limit.steps, limit.differences, LINES[limit.dtype], color=INK, linewidth=2.2)
-        _scale(axes)
-    figure.axes[0].set_ylabel(f"relative difference from {base}: max|a − b| / max|b|", parse_math=False)
+            alone = "_" if len(limit.steps) == 1 else ""
+            axes.plot(
+                limit.steps,
+                limit.differences,
+                LINES[limit.dtype],
+                color=INK,
+                linewidth=2.2,
+                marker=alone,
+                markersize=40,
+                markeredgewidth=2.2,
+            )
+    last = max(max(curve.steps) for curves in panels.values() for curve in curves)
+    for axes in figure.axes:  # when all is drawn, since they share an axis
+        _scale(axes, last)
+    figure.axes[0].set_ylabel(f"relative difference from {base}", parse_math=False)
     handles = [
         Line2D([], [], color=COLOURS[place % len(COLOURS)], marker=MARKERS[place % len(MARKERS)], label=label)
         for place, label in enumerate(labels)
     ]
-    handles += [Line2D([], [], color=GREY, linestyle=LINES[dtype], label=dtype) for dtype in dtypes]
+    handles += [
+        Line2D([], [], color=GREY, linestyle=LINES[dtype], marker="o", fillstyle=INSIDE[dtype], label=dtype)
+        for dtype in dtypes
+    ]
     if any(limits.values()):
         handles.append(Line2D([], [], color=INK, linewidth=2.2, label="allowed"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
@@ -92,11 +110,14 @@ def _sparse(steps: Sequence[int]) -> list[int]:
     return places
 
 
-def _scale(axes: Axes) -> None:
+def _scale(axes: Axes, last: int) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("step")
+    axes.set_xlim(0.8, 1.25 * last)
+    powers = [10**exponent for exponent in range(len(str(last))) if 10**exponent <= last / 2]
+    axes.set_xticks([*powers, last])
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(EQUAL / 3, None)
     exponents = range(-16, 3, 2)
     _, highest = axes.get_ylim()

@@ -83,8 +83,10 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
     Raises
     ------
     DataError
-        If it is on an accelerator, or of a type that NumPy has not.
+        If it is on an accelerator, or of a type that NumPy has not, or hides some of its values behind a mask.
     """
+    if np.ma.is_masked(array):
+        raise DataError(f"{what} has masked values: fill them in, or drop their rows.")
     if is_torch_array(array):
         array = array.detach()
     residence = residence_of(array)

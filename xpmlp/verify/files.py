@@ -16,6 +16,7 @@ from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.plots import ParityCurve, draw_parity
 from xpmlp.training.run_folder import explained
+from xpmlp.verify.comparison import REFERENCE
 from xpmlp.verify.quantities import Quantity
 from xpmlp.verify.run import Verification
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
@@ -38,9 +39,11 @@ def write_files(result: Verification, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         numbers = folder / "verify.json"
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
-        if not (result.curves and result.trial.config.output.plots):
-            return [numbers]
-        return [numbers, _draw(result, folder / "verify.png")]
+        drawing = folder / "verify.png"
+        if result.trial.config.output.plots and result.curves:
+            return [numbers, _draw(result, drawing)]
+        drawing.unlink(missing_ok=True)  # of an earlier verification
+        return [numbers]
 
 
 def to_json(result: Verification) -> dict[str, Any]:
@@ -104,7 +107,8 @@ def _draw(result: Verification, path: Path) -> Path:
     limits = {panel: [_limit(trial, dtype, panel) for dtype in sorted(judged)] for panel in panels}
     sizes = "-".join(map(str, to_json(result)["layer_sizes"]))
     heading = f"{trial.config.name}: {sizes}, {trial.config.train.optimizer}, batches of {trial.batch_size}"
-    return draw_parity(path, panels, limits, heading, result.curves[0].base)
+    base = result.curves[0].base
+    return draw_parity(path, panels, limits, heading, "the reference" if base == REFERENCE else base)
 
 
 def _limit(trial: Trial, dtype: DTypeName, panel: str) -> ParityCurve:

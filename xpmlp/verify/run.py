@@ -23,6 +23,9 @@ from xpmlp.verify.trial import Trial, make_trial
 
 DTYPES: tuple[DTypeName, ...] = ("float64", "float32")
 
+MOST_STEPS = 100_000
+"""More would take memory and hours, and say nothing: rounding errors have outgrown any tolerance by then."""
+
 
 @dataclass(frozen=True)
 class Participant:
@@ -35,7 +38,7 @@ class Participant:
     dtype : "float32" or "float64"
     name, version, device : str
     tf32 : bool
-        Whether the config lets a GPU round float32 products to TF32.
+        Whether the config lets it round products to TF32: in float32, and on a GPU.
     product_error : float
         The relative error of a matrix product, as measured.
     repeatable : bool
@@ -135,7 +138,8 @@ def verify(
     dtype : "float32" or "float64", optional
         Both where not given.
     reference : bool
-        Compare with the reference at every step that is shown, and not with the first backend.
+        Compare with the reference at every step that is shown, and not with the first backend; so it is, too, where
+        there is but one.
     tell : (line) -> None
         Hears what is being done.
 
@@ -146,7 +150,7 @@ def verify(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs, or there are no steps.
+        If the config has a grid of runs, or there are no steps or too many.
     BackendError
         If a backend, its device or the one dtype that was asked for cannot be had.
     DataError
@@ -154,8 +158,8 @@ def verify(
     DivergenceError
         If there is nothing finite to compare.
     """
-    if steps < 1:
-        raise ConfigError(f"{steps} steps cannot be compared: train at least 1.")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ConfigError(f"{steps} steps cannot be compared: train at least 1, and at most {MOST_STEPS:,}.")
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: verify takes a config of one.")
     backends, unsupported = _resolve(config, targets, dtype)
@@ -165,7 +169,9 @@ def verify(
     expected = _reference(trial)
     errors = finite_difference_errors(trial.reference_network, trial.start, trial.reference_batch(1))
     result = Verification(trial, errors, unsupported=unsupported)
-    bases: dict[DTypeName, tuple[str, Recording]] = dict.fromkeys(DTYPES, (REFERENCE, expected)) if reference else {}
+    bases: dict[DTypeName, tuple[str, Recording]] = {}
+    if reference or len(targets) == 1:
+        bases = dict.fromkeys(DTYPES, (REFERENCE, expected))
     for (target, kind), backend in backends.items():
         tell(f"{target.label}, {kind}")
         recording = _take_part(result, dataset, target, backend)
@@ -185,13 +191,16 @@ def _resolve(
     found: dict[tuple[Target, DTypeName], Backend] = {}
     unsupported: list[tuple[str, DTypeName, str]] = []
     for target in targets:
-        if dtype is not None:
-            found[target, dtype] = target.resolve(config.backend, dtype)
+        single = target.resolve(config.backend, "float32")
+        if dtype != "float64":
+            found[target, "float32"] = single
+        if dtype == "float32":
             continue
-        found[target, "float32"] = target.resolve(config.backend, "float32")
         try:
             found[target, "float64"] = target.resolve(config.backend, "float64")
         except BackendError as error:  # it has float32: what it lacks is the dtype
+            if dtype == "float64":
+                raise BackendError(f"{target.label} has no float64: verify it with --dtype float32.") from error
             unsupported.append((target.label, "float64", str(error)))
     ordered = sorted(found.items(), key=lambda item: DTYPES.index(item[0][1]))
     return dict(ordered), unsupported
@@ -221,7 +230,7 @@ def _take_part(result: Verification, dataset: Dataset, target: Target, backend: 
             backend.name,
             backend.version,
             backend.device_name,
-            backend.tf32,
+            backend.tf32 and backend.is_accelerator and backend.dtype_name == "float32",
             _product_error(backend),
             repeatable,
         )
