@@ -129,7 +129,7 @@ def test_an_error_of_a_part_beside_is_the_callers(tmp_path: Path) -> None:
 def test_a_config_that_a_part_cannot_use_is_refused_before_the_first_part(tmp_path: Path) -> None:
     never = Demand(lambda config: False, "needs what there is not")
     parts = [part("a"), part("b", config="figure2", demands=(never,), needs=("a",)), part("c")]
-    with pytest.raises(ConfigError, match=r"figure2\.toml: B needs what there is not\.$"):
+    with pytest.raises(ConfigError, match=r"figure2\.toml: the part b needs what there is not\.$"):
         run(tmp_path, parts, ["b"])
     assert not list(tmp_path.iterdir())
     assert run(tmp_path, parts, ["a", "c"]) == ["a begins", "a ends", "c begins", "c ends"]

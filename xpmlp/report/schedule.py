@@ -128,7 +128,7 @@ class Schedule:
         config = self.configs[part.name]
         for demand in part.demands:
             if config is not None and not demand.met(config):
-                raise ConfigError(f"{report_config(config.name)}: {part.title} {demand.sentence}.")
+                raise ConfigError(f"{report_config(config.name)}: the part {part.name} {demand.sentence}.")
 
     def _with_needs(self, names: Sequence[str]) -> list[str]:
         """These parts and what they need, in the order in which they are computed."""
