@@ -126,12 +126,37 @@ def test_the_figures_are_beside_it_as_png_and_svg(folder: Path) -> None:
         assert (folder / figure).with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    ("figure", "title"),
+    [
+        ("figure1/figure1", "Figure 1: mean training loss by epoch"),
+        ("figure2/figure2", "Figure 2: loss of each batch"),
+        ("figure3/figure3a", "Figure 3a: mean loss by epoch"),
+        ("figure3/figure3b", "Figure 3b: accuracy by epoch"),
+        ("table4/table4", "Table 4: validation by learning rate"),
+        ("beyond/boundary", "Where Figure 1's network decides"),
+        ("beyond/hidden_units", "Incoming weights of hidden units"),
+        ("beyond/confusion", "Confusion matrix of the test images"),
+        ("beyond/wrong", "The most confidently wrong test images"),
+    ],
+)
+def test_a_figure_says_by_itself_what_it_is(folder: Path, figure: str, title: str) -> None:
+    """Letters are drawn as outlines; a comment beside them says what they spell."""
+    assert f"<!-- {title} -->" in (folder / f"{figure}.svg").read_text(encoding="utf-8")
+
+
 def test_a_part_that_is_missing_is_named(quick: Report, tmp_path: Path) -> None:
     done = {name: one for name, one in quick.done.items() if name in ("questions", "table1")}
     text = html(make_page(PARTS, done, tmp_path, quick=False, backend="numpy")[0])
     assert "Not computed yet: Figure 1" in text
     assert "--quick" not in text
     assert text.count("<section") == 3
+
+
+def test_what_is_computed_beside_the_others_is_told_where_it_was(quick: Report, tmp_path: Path) -> None:
+    beside = "Figure 1 is computed beside other parts"
+    assert beside not in quick.page.read_text(encoding="utf-8")
+    assert beside in html(make_page(PARTS, quick.done, tmp_path, quick=False, backend="numpy")[0])
 
 
 def nasty_page(folder: Path) -> Page:

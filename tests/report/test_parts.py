@@ -12,13 +12,14 @@ import pytest
 
 from xpmlp.config import load_config
 from xpmlp.data import load
-from xpmlp.errors import ConfigError
+from xpmlp.errors import ConfigError, DivergenceError
 from xpmlp.report import Report, configs
 from xpmlp.report.comparison import at_least, at_most
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.coursework import TABLE_4
 from xpmlp.report.numbers import by_run, read_csv, write_csv
-from xpmlp.report.parts import PARTS, figure3, final, table4
+from xpmlp.report.part import Part, Work
+from xpmlp.report.parts import PARTS, figure1, figure3, final, table4
 from xpmlp.training import evaluate
 
 
@@ -70,6 +71,68 @@ def test_an_installed_package_brings_its_configs(tmp_path: Path, monkeypatch: py
         assert report_config("table4") == folder / "report" / "table4.toml"
 
 
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("part", [part for part in PARTS if part.config], ids=lambda part: part.name)
+def test_the_configs_are_what_the_parts_need(part: Part, quick: bool) -> None:
+    assert part.config is not None
+    config = load_report_config(part.config, None, part.quick if quick else {})
+    assert [demand.sentence for demand in part.demands if not demand.met(config)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("figure1", {"data.name": "digits"}, 'knows data.name = "synth"'),
+        ("figure1", {"train.optimizer": "adam"}, "plain SGD"),
+        ("figure1", {"model.hidden_layer_sizes": [3, 3]}, "needs one hidden layer"),
+        ("figure1", {"model.activation": "relu"}, 'model.activation = "sigmoid"'),
+        ("tables2-3", {"model.hidden_layer_sizes": [30, 10]}, "needs one hidden layer"),
+        ("figure2", {"grid.runs": 2}, "trains one network"),
+        ("figure3", {"grid.runs": 1}, "grid.runs of at least 2"),
+        ("figure3", {"grid.learning_rate": [0.1, 0.2]}, "lists of nothing"),
+        ("figure3", {"train.evaluate_train": False}, "train.evaluate_train = true"),
+        ("figure3", {"train.patience": 1}, "no train.patience"),
+        ("table4", {"grid.learning_rate": []}, "needs grid.learning_rate"),
+        ("table4", {"grid.batch_size": [1, 2]}, "no other list"),
+        ("table4", {"data.split": "test"}, "needs a validation part"),
+        ("final", {"data.split": "validation"}, "needs a test"),
+        ("final", {"data.name": "fashion-mnist"}, 'data.name = "mnist" or "digits"'),
+        ("final", {"data.name": "digits", "model.loss": "logistic"}, 'model.loss = "auto"'),
+    ],
+)
+def test_a_config_that_a_part_cannot_use(name: str, change: dict[str, Any], said: str) -> None:
+    (part,) = (part for part in PARTS if part.name == name)
+    assert part.config is not None
+    config = load_report_config(part.config, None, change)
+    (sentence,) = (demand.sentence for demand in part.demands if not demand.met(config))
+    assert said in sentence
+
+
+@pytest.mark.parametrize(
+    ("part", "what", "change"),
+    [
+        (figure1, "the network of Figure 1", {"train.learning_rate": 1e308, "data.validation_size": 69_900}),
+        (figure3, "a run of Figures 3a and 3b", {"train.learning_rate": 1e308, "model.activation": "relu"}),
+        (table4, "every run of Table 4", {"grid.learning_rate": [1e308], "model.activation": "relu"}),
+    ],
+    ids=lambda value: value.PART.name if hasattr(value, "PART") else "",
+)
+def test_a_part_that_diverges_says_so(part: Any, what: str, change: dict[str, Any], tmp_path: Path) -> None:
+    overrides = {**part.PART.quick, "train.epochs": 1, **change}
+    work = Work(tmp_path, load_report_config(part.PART.config, None, overrides), quick=True)
+    with pytest.raises(DivergenceError, match=rf"^{what} diverged.*{part.PART.config}\.toml\.$"):
+        part.compute(work)
+
+
+def test_runs_that_diverged_are_told(quick: Report, tmp_path: Path) -> None:
+    done = quick.done["table4"]
+    assert done.results["diverged"] == 0
+    for diverged, said in ((0, ""), (1, " 1 run diverged and is left out."), (2, " 2 runs diverged and are left out.")):
+        results = {**done.results, "diverged": diverged}
+        shown = table4.show(done._replace(folder=tmp_path, results=results), quick=True)
+        assert shown.blocks[0].parts[0].endswith(f"rate 0.03.{said}")  # type: ignore[union-attr]
+
+
 def test_another_backend_takes_no_device_along() -> None:
     config = load_report_config("figure2", "strict", {"train.epochs": 2})
     assert (config.backend.name, config.backend.device, config.train.epochs) == ("strict", None, 2)
@@ -85,6 +148,8 @@ def test_figure_1_is_the_curve_of_plain_python(quick: Report, folder: Path) -> N
     h = 1 / (1 + np.exp(-(held_out.features @ hidden + b)))
     accuracy = float(((h @ output + c).argmax(axis=1) == held_out.targets).mean())
     assert results["validation_accuracy"] == pytest.approx(accuracy, abs=1e-12)
+    (counted,) = rows_of(folder / "figure1" / "validation.csv")
+    assert int(counted["right"]) / int(counted["points"]) == results["validation_accuracy"]
 
 
 def test_shapes_are_those_of_the_formulas(quick: Report) -> None:

@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 from xpmlp.cli.app import app
 from xpmlp.errors import ConfigError, DataError, RunFolderError, XpmlpError
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
+from xpmlp.report.demands import Demand
 from xpmlp.report.document import Paragraph
 from xpmlp.report.part import RECORD, Shown, Work
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import Schedule
+from xpmlp.training.run_folder import locked
 
 
 class Heard(ReportReporter):
@@ -124,6 +126,15 @@ def test_an_error_of_a_part_beside_is_the_callers(tmp_path: Path) -> None:
         run(tmp_path, [part("a", dying, beside=True)])
 
 
+def test_a_config_that_a_part_cannot_use_is_refused_before_the_first_part(tmp_path: Path) -> None:
+    never = Demand(lambda config: False, "needs what there is not")
+    parts = [part("a"), part("b", config="figure2", demands=(never,), needs=("a",)), part("c")]
+    with pytest.raises(ConfigError, match=r"figure2\.toml: the part b needs what there is not\.$"):
+        run(tmp_path, parts, ["b"])
+    assert not list(tmp_path.iterdir())
+    assert run(tmp_path, parts, ["a", "c"]) == ["a begins", "a ends", "c begins", "c ends"]
+
+
 def test_every_part_comes_after_what_it_needs() -> None:
     assert {one.name for one in COMPUTING_ORDER} == {one.name for one in PARTS}
     seen: set[str] = set()
@@ -165,6 +176,12 @@ def test_an_interrupted_report_goes_on(tmp_path: Path) -> None:
     assert list(report.done) == ["table1"]
 
 
+def test_two_reports_do_not_share_a_folder(tmp_path: Path) -> None:
+    write_report(tmp_path / "report", quick=True, only=["table1"])
+    with locked(tmp_path / "report"), pytest.raises(RunFolderError, match="report is in use"):
+        write_report(tmp_path / "report", quick=True, only=["questions"])
+
+
 def test_a_training_that_is_interrupted_is_no_finished_part(tmp_path: Path) -> None:
     asked: list[bool] = []
 
@@ -201,3 +218,11 @@ def test_the_command(tmp_path: Path) -> None:
     assert runner.invoke(app, ["report", "--quick", "--out", out, "--only", "table1", "--quiet"]).output == ""
     wrong = runner.invoke(app, ["report", "--out", out, "--only", "table5"])
     assert isinstance(wrong.exception, ConfigError)
+
+
+def test_the_small_version_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a try would replace the parts of a whole report."""
+    monkeypatch.chdir(tmp_path)
+    for options in ((), ("--quick",)):
+        assert CliRunner().invoke(app, ["report", "--only", "table1", *options]).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["report", "report-quick"]

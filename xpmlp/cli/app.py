@@ -170,7 +170,12 @@ def predict(
 
 @app.command()
 def report(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The report's folder.")] = Path("runs/report"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The report's folder [default: runs/report, with --quick runs/report-quick]."
+        ),
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option("--only", metavar="PARTS", help="Some of its parts, as `table1,figure3`, with what they need."),
@@ -189,7 +194,8 @@ def report(
     """
     from xpmlp.cli.report import run
 
-    raise typer.Exit(run(out, only=only, quick=quick, backend=backend, quiet=quiet))
+    folder = out or Path("runs/report-quick" if quick else "runs/report")
+    raise typer.Exit(run(folder, only=only, quick=quick, backend=backend, quiet=quiet))
 
 
 @app.command()

@@ -16,7 +16,7 @@ from xpmlp.plots.loss import loss_figure
 from xpmlp.plots.parity import ParityCurve, parity_figure
 from xpmlp.plots.pictures import boundary_figure, confusion_figure, images_figure
 from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
-from xpmlp.plots.style import own_style, save
+from xpmlp.plots.style import head, own_style, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-def draw(stem: Path, make: Callable[[], Figure]) -> list[Path]:
+def draw(stem: Path, make: Callable[[], Figure], title: str | None = None) -> list[Path]:
     """Make a figure in this project's style and write it as PNG and SVG.
 
     Parameters
@@ -47,6 +47,8 @@ def draw(stem: Path, make: Callable[[], Figure]) -> list[Path]:
     stem : Path
         Without an ending.
     make : () -> Figure
+    title : str, optional
+        Above the figure, if it has none of its own: a file may be looked at without the page that it is on.
 
     Returns
     -------
@@ -54,7 +56,10 @@ def draw(stem: Path, make: Callable[[], Figure]) -> list[Path]:
         The files written, each whole or not at all.
     """
     with own_style():
-        return save(make(), stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
+        figure = make()
+        if title is not None:
+            head(figure, title)
+        return save(figure, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
 
 
 def draw_run(folder: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from xpmlp.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, new_figure
+from xpmlp.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, head, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def parity_figure(
     from matplotlib.lines import Line2D
 
     figure = new_figure(10.5, 5.2)
-    figure.suptitle(heading, x=0.01, ha="left", fontweight="bold", color=INK, parse_math=False)
+    head(figure, heading)
     labels = list(dict.fromkeys(curve.label for curves in panels.values() for curve in curves))
     dtypes = list(dict.fromkeys(curve.dtype for curves in panels.values() for curve in curves))
     for axes, (name, curves) in zip(figure.subplots(1, len(panels), sharey=True), panels.items(), strict=True):

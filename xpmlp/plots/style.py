@@ -60,6 +60,11 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, parse_math=False)
 
 
+def head(figure: Figure, text: str) -> None:
+    """Head a whole ``figure``, of one panel or of several, with ``text`` as it is."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+
+
 def say(axes: Axes, sentence: str) -> None:
     """Write ``sentence`` where there is nothing to draw."""
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=GREY)

@@ -44,7 +44,7 @@ def make_page(
             shown = part.show(done[part.name], quick)
             sections.append(Section(part.name, part.title, shown.blocks, _facts(part, done[part.name])))
             comparisons += shown.comparisons
-    sections.append(_machine(parts, done, folder, backend))
+    sections.append(_machine(parts, done, folder, backend, quick))
     write_csv(
         folder / COMPARISON,
         ("item", "figure", "coursework", "this_run", "verdict"),
@@ -107,7 +107,7 @@ def _facts(part: Part, done: Done) -> list[Inline]:
     return facts
 
 
-def _machine(parts: Sequence[Part], done: Mapping[str, Done], folder: Path, backend: str) -> Section:
+def _machine(parts: Sequence[Part], done: Mapping[str, Done], folder: Path, backend: str, quick: bool) -> Section:
     """What it was computed with, and how long each part took."""
     machine = {**environment(), "backend": backend}
     write_csv(folder / ENVIRONMENT, ("what", "value"), list(machine.items()))
@@ -118,7 +118,7 @@ def _machine(parts: Sequence[Part], done: Mapping[str, Done], folder: Path, back
         [(part.name, one.seconds, one.finished) for part, one in timed],
     )
     rows = [(part.title, duration(one.seconds), one.finished) for part, one in timed]
-    beside = [part.title.partition(":")[0] for part, _ in timed if part.beside]
+    beside = [part.title.partition(":")[0] for part, _ in timed if part.beside and not quick]
     note = f" {', '.join(beside)} is computed beside other parts, on a core of its own." if beside else ""
     return Section(
         "machine",

@@ -12,6 +12,7 @@ from xpmlp._files import write_text
 from xpmlp.config import Config
 from xpmlp.grid import GridReporter
 from xpmlp.report.comparison import Comparison
+from xpmlp.report.demands import Demand
 from xpmlp.report.document import Block
 
 RECORD = "part.json"
@@ -114,6 +115,8 @@ class Part:
         Draws the figures from the files.
     config : str or None
         Its file in configs/report, without the ending.
+    demands : tuple of Demand
+        What that has to be.
     needs : tuple of str
         The parts that must be finished before.
     quick : dict
@@ -129,6 +132,7 @@ class Part:
     compute: Callable[[Work], dict[str, Any]]
     show: Callable[[Done, bool], Shown]
     config: str | None = None
+    demands: tuple[Demand, ...] = ()
     needs: tuple[str, ...] = ()
     quick: Mapping[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()

@@ -12,9 +12,9 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from xpmlp.errors import XpmlpError
+from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
-from xpmlp.report.configs import load_report_config
+from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.fingerprint import fingerprint
 from xpmlp.report.part import Done, Interrupted, Part, Work, read_record, write_record
 from xpmlp.training.trainer import resolve_configured
@@ -90,6 +90,8 @@ class Schedule:
         """
         done = self.finished()
         wanted = self._with_needs(names)
+        for name in wanted:
+            self._check(self.parts[name])
         beside: dict[str, _Beside] = {}
         try:
             for name in wanted:
@@ -115,6 +117,18 @@ class Schedule:
         finally:
             for process in beside.values():
                 process.stop()
+
+    def _check(self, part: Part) -> None:
+        """Refuse a config that the part cannot be computed by, before the first part is.
+
+        Raises
+        ------
+        ConfigError
+        """
+        config = self.configs[part.name]
+        for demand in part.demands:
+            if config is not None and not demand.met(config):
+                raise ConfigError(f"{report_config(config.name)}: the part {part.name} {demand.sentence}.")
 
     def _with_needs(self, names: Sequence[str]) -> list[str]:
         """These parts and what they need, in the order in which they are computed."""

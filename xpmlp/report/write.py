@@ -16,7 +16,7 @@ from xpmlp.report.page import make_page
 from xpmlp.report.part import Done
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import ReportReporter, Schedule
-from xpmlp.training.run_folder import explained
+from xpmlp.training.run_folder import explained, locked
 
 MARK = "report.json"
 """The file by which a folder is known as a report's: in no other is anything replaced."""
@@ -75,7 +75,7 @@ def write_report(
     ConfigError, BackendError, DataError
         If there is no such part or backend, or the data cannot be had.
     RunFolderError
-        If the folder holds something else, or cannot be written to.
+        If the folder holds something else, is in use, or cannot be written to.
     Interrupted
         If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
     """
@@ -83,7 +83,7 @@ def write_report(
     folder = Path(out)
     schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     _claim(folder)
-    with explained(folder):
+    with locked(folder), explained(folder):
         schedule.run(names, reporter or ReportReporter(), should_stop)
         done = schedule.finished()
         page, comparisons = make_page(PARTS, done, folder, quick=quick, backend=schedule.backend_in_words)

@@ -165,30 +165,34 @@ def _pictures(done: Done) -> list[Picture]:
         "confusion": lambda: plots.confusion_figure(counts, found["labels"]),
         "wrong": lambda: plots.images_figure(_images(wrong, "pixel", shape), captions, signed=False),
     }
-    for name, make in figures.items():
-        plots.draw(folder / name, make)
-    texts = {
+    texts = {  # above the figure, for those who cannot see it, below it on the page
         "boundary": (
+            "Where Figure 1's network decides",
             "Points of two classes in the plane, with the line along which the network decides",
             "Where Figure 1's network decides, with points that it was not trained on; crosses are wrong.",
         ),
         "hidden_units": (
+            "Incoming weights of hidden units",
             f"Weights of {found['units']} hidden units as images",
             f"Incoming weights of the {found['units']} of {found['hidden']} hidden units with the largest outgoing "
             "weights, each on a scale of its own: blue is negative, red positive.",
         ),
         "confusion": (
+            "Confusion matrix of the test images",
             "Confusion matrix of the test images, by class and prediction",
             "Test images by class and prediction.",
         ),
         "wrong": (
+            "The most confidently wrong test images",
             "The test images that are wrong with the greatest confidence",
             "The most confidently wrong test images: the class, the prediction and its probability.",
         ),
     }
+    for name, make in figures.items():
+        plots.draw(folder / name, make, texts[name][0])
     sources = {"boundary": ["boundary.csv", "points.csv"]}
     return [
-        Picture(folder / name, *texts[name], [done.source(file) for file in sources.get(name, [f"{name}.csv"])])
+        Picture(folder / name, *texts[name][1:], [done.source(file) for file in sources.get(name, [f"{name}.csv"])])
         for name in figures
     ]
 

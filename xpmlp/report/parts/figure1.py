@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from xpmlp import scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_most
+from xpmlp.report.demands import IN_PLAIN_PYTHON, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Block, Paragraph, Picture
 from xpmlp.report.numbers import read_csv, write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.parts.training import divergence
 from xpmlp.report.words import counted
 from xpmlp.training.trainer import load_data
 
@@ -31,12 +34,15 @@ def compute(work: Work) -> dict[str, Any]:
         learning_rate=train.learning_rate,
         seed=train.seed,
     )
+    if not all(map(math.isfinite, losses)):
+        raise divergence(work, "the network of Figure 1")
     write_csv(work.folder / "epochs.csv", ("epoch", "train_loss"), list(enumerate(losses, start=1)))
     _write_network(work, network)
     held_out = dataset.validation
     assert held_out is not None
     logits = [scalar.forward(network, x)[1] for x in held_out.features.tolist()]
     right = sum(o.index(max(o)) == target for o, target in zip(logits, held_out.targets.tolist(), strict=True))
+    write_csv(work.folder / "validation.csv", ("points", "right"), [(len(held_out), right)])
     return {
         "points": len(dataset.train),
         "epochs": train.epochs,
@@ -73,7 +79,11 @@ def show(done: Done, quick: bool) -> Shown:
     losses: list[float] = found["losses"]
     columns = read_csv(done.folder / "epochs.csv")
     stem = done.folder / "figure1"
-    plots.draw(stem, lambda: plots.mean_loss_figure(columns["train_loss"], coursework.FIGURE_1_LAST_LOSS))
+    plots.draw(
+        stem,
+        lambda: plots.mean_loss_figure(columns["train_loss"], coursework.FIGURE_1_LAST_LOSS),
+        "Figure 1: mean training loss by epoch",
+    )
     by_early = min(losses[:EARLY])
     verdicts = [at_most(by_early, EARLY_LOSS), at_most(losses[-1], coursework.FIGURE_1_LAST_LOSS)]
     if quick:
@@ -91,7 +101,7 @@ def show(done: Done, quick: bool) -> Shown:
             stem,
             f"Mean training loss by epoch, from {losses[0]:.3f} down to {losses[-1]:.4f}",
             "Figure 1. Mean training loss of each epoch, each point's loss taken just before its step.",
-            [done.source("epochs.csv"), done.source("network.csv")],
+            [done.source(f"{name}.csv") for name in ("epochs", "validation", "network")],
         ),
     ]
     last = f"about {coursework.FIGURE_1_LAST_LOSS}"
@@ -108,6 +118,7 @@ PART = Part(
     compute,
     show,
     config="figure1",
+    demands=(ONE_TRAINING, ONE_HIDDEN_LAYER, SIGMOID, IN_PLAIN_PYTHON),
     quick={"train.epochs": 3, "data.validation_size": 69_000},
     beside=True,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from xpmlp.report.demands import CLASSES, ONE_TRAINING
 from xpmlp.report.document import Block, Paragraph, Picture
 from xpmlp.report.numbers import read_csv, write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
@@ -68,5 +69,6 @@ PART = Part(
     compute,
     show,
     config="figure2",
+    demands=(ONE_TRAINING, CLASSES),
     quick={"data.name": "digits", "train.epochs": 3},
 )

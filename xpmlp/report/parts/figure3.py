@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from xpmlp.report.comparison import spread
+from xpmlp.report.demands import CLASSES, EVERY_EPOCH, SEVERAL_RUNS, VALIDATION
 from xpmlp.report.document import Block, Gallery, Paragraph, Picture, Table
 from xpmlp.report.numbers import by_run, read_csv, write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.report.parts.training import RUN, train_runs
+from xpmlp.report.parts.training import RUN, divergence, train_runs
+from xpmlp.training import Status
 
 CURVES = ("training, during the epoch", "training, after the epoch", "validation, after the epoch")
 FIGURES = ("loss", "accuracy")
@@ -18,7 +20,8 @@ FIGURES = ("loss", "accuracy")
 
 def compute(work: Work) -> dict[str, Any]:
     """Train a run for each seed, the training images evaluated after each epoch, too."""
-    train_runs(work, work.settings)
+    if any(run.status is Status.DIVERGED for run in train_runs(work, work.settings).runs):
+        raise divergence(work, "a run of Figures 3a and 3b")
     epochs, after = (read_csv(work.folder / RUN / name) for name in ("epochs.csv", "train_after.csv"))
     tables = {
         (figure, curve): by_run(columns, f"{prefix}_{figure}")
@@ -62,7 +65,8 @@ def show(done: Done, quick: bool) -> Shown:
             name: plots.Band(np.array(curve["mean"]), np.array(curve["deviation"]))
             for name, curve in curves[figure].items()
         }
-        plots.draw(stem, lambda bands=bands, figure=figure: plots.bands_figure(bands, figure))  # type: ignore[misc]
+        heading = f"Figure 3{letter}: {title} by epoch"
+        plots.draw(stem, lambda bands=bands, figure=figure: plots.bands_figure(bands, figure), heading)  # type: ignore[misc]
         pictures.append(
             Picture(
                 stem,
@@ -126,6 +130,7 @@ PART = Part(
     compute,
     show,
     config="figure3",
+    demands=(SEVERAL_RUNS, VALIDATION, EVERY_EPOCH, CLASSES),
     quick={"data.name": "digits", "train.epochs": 3, "grid.runs": 2},
     aliases=("figure3a", "figure3b"),
 )

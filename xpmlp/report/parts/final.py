@@ -6,6 +6,7 @@ from typing import Any
 
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most
+from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, TEST
 from xpmlp.report.document import Block, Code, Paragraph, Table
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
@@ -77,6 +78,7 @@ PART = Part(
     compute,
     show,
     config="final",
+    demands=(ONE_TRAINING, ONE_HIDDEN_LAYER, TEST, DIGITS, CLASSES),
     needs=("table4",),
     quick={"data.name": "digits", "train.epochs": 3},
 )

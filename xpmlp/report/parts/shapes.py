@@ -12,6 +12,7 @@ from xpmlp.backend import Backend
 from xpmlp.nn import Ops
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, same, within
+from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Block, Maths, Paragraph, Table
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
@@ -201,6 +202,7 @@ PART = Part(
     compute,
     show,
     config="figure2",
+    demands=(ONE_TRAINING, ONE_HIDDEN_LAYER, SIGMOID, DIGITS, CLASSES),
     quick={"data.name": "digits"},
     aliases=("table2", "table3"),
 )

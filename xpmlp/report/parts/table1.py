@@ -72,7 +72,7 @@ def show(done: Done, quick: bool) -> Shown:
 
 
 def _shape(rows: list[list[float]]) -> str:
-    return f"({len(rows)}, {len(rows[0])})" if len(rows) > 1 else f"({len(rows[0])})"
+    return f"({len(rows)}, {len(rows[0])})" if len(rows) > 1 else f"({len(rows[0])},)"
 
 
 def _text(rows: list[list[float]]) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, spread
+from xpmlp.report.demands import CLASSES, LEARNING_RATES, VALIDATION
 from xpmlp.report.document import Block, Inline, Paragraph, Picture, Table
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.report.parts.training import RUN, train_runs
+from xpmlp.report.parts.training import RUN, divergence, train_runs
 from xpmlp.report.words import counted, duration
 
 
@@ -27,6 +28,8 @@ def compute(work: Work) -> dict[str, Any]:
         for summary in result.summaries
         if summary.figures
     ]
+    if not lines:
+        raise divergence(work, "every run of Table 4")
     write_csv(
         work.folder / "table4.csv",
         [
@@ -59,6 +62,7 @@ def compute(work: Work) -> dict[str, Any]:
         "epochs": train.epochs,
         "batch_size": train.batch_size,
         "runs": len(result.runs),
+        "diverged": sum(summary.diverged for summary in result.summaries),
         "steps": sum(len(run.losses) for run in result.runs),
     }
 
@@ -90,7 +94,9 @@ def show(done: Done, quick: bool) -> Shown:
             comparisons.append(Comparison("Table 4", f"validation {figure}, rate {rate:g}", *texts, verdict))
     stem = done.folder / "table4"
     lines = [(line["learning_rate"], tuple(line["loss"]), tuple(line["accuracy"])) for line in found["lines"]]
-    plots.draw(stem, lambda: plots.learning_rates_figure(lines, coursework.TABLE_4))
+    plots.draw(
+        stem, lambda: plots.learning_rates_figure(lines, coursework.TABLE_4), "Table 4: validation by learning rate"
+    )
     sources = [done.source("table4.csv"), done.source(f"{RUN}/summary.csv"), done.source(f"{RUN}/epochs.csv")]
     speed = found["steps"] / done.seconds
     blocks: list[Block] = [
@@ -98,7 +104,7 @@ def show(done: Done, quick: bool) -> Shown:
             f"{counted(found['runs'], 'run')} of {counted(found['epochs'], 'epoch')} with batches of "
             f"{found['batch_size']}: {found['steps']:,} steps in {duration(done.seconds)}, {speed:,.0f} a second. The "
             "best mean "
-            f"validation loss is that of learning rate {found['best']:g}."
+            f"validation loss is that of learning rate {found['best']:g}.{_left_out(found['diverged'])}"
         ),
         Table(
             ("learning rate", "validation", "coursework", "this run", "verdict"),
@@ -118,11 +124,16 @@ def show(done: Done, quick: bool) -> Shown:
     return Shown(blocks, comparisons)
 
 
+def _left_out(diverged: int) -> str:
+    return f" {counted(diverged, 'run')} diverged and {'is' if diverged == 1 else 'are'} left out." if diverged else ""
+
+
 PART = Part(
     "table4",
     "Table 4: learning rates",
     compute,
     show,
     config="table4",
+    demands=(LEARNING_RATES, VALIDATION, CLASSES),
     quick={"data.name": "digits", "train.epochs": 1, "grid.runs": 2, "grid.workers": 1},
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from xpmlp.config import Config
+from xpmlp.errors import DivergenceError
 from xpmlp.grid import GridResult, train_grid
+from xpmlp.report.configs import report_config
 from xpmlp.report.part import Interrupted, Work
 from xpmlp.training import Result, Status, train
 
@@ -25,6 +27,12 @@ def train_run(work: Work, config: Config) -> Result:
     if result.run.status is Status.INTERRUPTED:
         raise Interrupted
     return result
+
+
+def divergence(work: Work, what: str) -> DivergenceError:
+    """The error of a part of which nothing can be said, since ``what`` has diverged."""
+    file = report_config(work.settings.name)
+    return DivergenceError(f"{what} diverged, so that there is nothing to show: try a lower learning rate in {file}.")
 
 
 def train_runs(work: Work, config: Config) -> GridResult:
