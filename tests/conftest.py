@@ -11,12 +11,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.helpers import CASES, Case, find_backend
 from tests.required import PROPERTY, RequiredBackends, skip
 from xpmlp.backend import Backend
 from xpmlp.errors import BackendError
+
+# no test is about time, and an example that imports a library takes longer than the others
+hypothesis.settings.register_profile("xpmlp", deadline=None)
+hypothesis.settings.load_profile("xpmlp")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,14 +26,14 @@ def test_a_fixed_set(name: str, tmp_path: Path) -> None:
 
 
 @each_target
-@settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_inputs_that_hypothesis_chooses(name: str, random: Random, tmp_path: Path) -> None:
     assert attempt(TARGETS[name], tmp_path, random).outcome in ("read", "refused")
 
 
 @each_target
-@settings(max_examples=30, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=200))
 def test_inputs_that_bytes_choose(name: str, content: bytes, tmp_path: Path) -> None:
     assert attempt(TARGETS[name], tmp_path, Choices(content)).outcome in ("read", "refused")
