@@ -19,7 +19,9 @@ N_IN, N_OUT = 7, 5
 DEFINITIONS = pure_ops(array_api_compat.numpy)
 
 every_shape = pytest.mark.parametrize(
-    ("stack", "batch"), [((), 1), ((), 32), ((3,), 1), ((3,), 32)], ids=["one", "batch", "runs-one", "runs-batch"]
+    ("stack", "batch"),
+    [((), 1), ((), 32), ((), 100), ((3,), 1), ((3,), 32), ((3,), 100)],
+    ids=["one", "batch", "many", "runs-one", "runs-batch", "runs-many"],
 )
 update = pytest.mark.parametrize("name", ["subtract_product", "subtract_sum"])
 
@@ -40,6 +42,7 @@ ARGUMENTS = {
     "sigmoid": ("logits",),
     "sigmoid_backward": ("delta", "logits"),
     "softmax": ("logits",),
+    "log_softmax": ("logits",),
     "multiply_transposed": ("delta", "weights"),
     "product_of_factors": ("activation", "delta"),
     "subtract_product": ("weights", "activation", "delta", "rate"),
@@ -112,7 +115,7 @@ def test_gathers_rows_converted_and_scaled(stored: str, rows: int, backend: Back
     np.testing.assert_array_equal(backend.to_numpy(on_device[0]), features)
 
 
-@pytest.mark.parametrize("name", ["affine", "softmax", "multiply_transposed", "product_of_factors"])
+@pytest.mark.parametrize("name", ["affine", "softmax", "log_softmax", "multiply_transposed", "product_of_factors"])
 def test_operation_leaves_its_arguments_alone(name: str, backend: Backend) -> None:
     arguments = backend.parameters(host_arguments(name, (3,), 4))
     before = [backend.to_numpy(argument) for argument in arguments]
@@ -170,19 +173,21 @@ def test_update_takes_factors_of_any_layout(stack: tuple[int, ...], batch: int, 
     assert_all_close(result, defined("subtract_product", host), backend)
 
 
+@pytest.mark.parametrize("batch", [32, 100])
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["one", "runs"])
-def test_extreme_values_stay_finite(stack: tuple[int, ...], backend: Backend) -> None:
-    host = host_arguments("softmax", stack, 32)
+def test_extreme_values_stay_finite(stack: tuple[int, ...], batch: int, backend: Backend) -> None:
+    host = host_arguments("softmax", stack, batch)
     extreme = [1e4 * np.sign(host[0])]
     (logits,) = backend.parameters(extreme)
-    assert_all_close(call(backend, backend.ops.softmax, logits), defined("softmax", extreme), backend)
+    for name in ("softmax", "log_softmax"):
+        assert_all_close(call(backend, getattr(backend.ops, name), logits), defined(name, extreme), backend)
     assert_all_close(call(backend, backend.ops.sigmoid, logits), (np.where(host[0] > 0, 1.0, 0.0),), backend)
 
 
 def test_not_a_number_passes_through(backend: Backend) -> None:
     """A divergence has to be seen, whichever operation meets it first."""
     host = [np.full((2, 3), np.nan) for _ in range(2)]
-    for name in ("softmax", "sigmoid"):
+    for name in ("softmax", "log_softmax", "sigmoid"):
         arguments = backend.parameters(host[: len(ARGUMENTS[name])])
         for result in as_tuple(call(backend, getattr(backend.ops, name), *arguments)):
             assert np.isnan(backend.to_numpy(result)).all()
@@ -200,7 +205,7 @@ def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Bac
     ("name", "replaced"),
     [
         ("numpy", {"gather", *ARGUMENTS}),
-        ("torch", {"gather", "affine", "sigmoid", "sigmoid_backward", "softmax", "subtract_product"}),
+        ("torch", {"gather", "affine", "sigmoid", "sigmoid_backward", "softmax", "log_softmax", "subtract_product"}),
     ],
 )
 def test_fused_by_default(name: str, replaced: set[str], get_backend: Callable[..., Backend]) -> None:

@@ -28,13 +28,14 @@ from xpmlp.nn import Ops
 
 def with_blas(ops: Ops, dtype_name: str) -> Ops:
     """``ops`` with the matrix products of NumPy arrays of this dtype replaced by SciPy's."""
-    gemm = {"float32": blas.sgemm, "float64": blas.dgemm}[dtype_name]
+    gemm, gemv = {"float32": (blas.sgemm, blas.sgemv), "float64": (blas.dgemm, blas.dgemv)}[dtype_name]
     dtype = np.dtype(dtype_name)
     return ops._replace(
         affine=partial(_affine, gemm, dtype),
         multiply_transposed=partial(_multiply_transposed, gemm, dtype),
         product_of_factors=partial(_product_of_factors, gemm, dtype),
         subtract_product=partial(_subtract_product, gemm, dtype),
+        subtract_sum=partial(_subtract_sum, gemv, dtype),
     )
 
 
@@ -79,6 +80,16 @@ def _subtract_product(
     else:  # BLAS would update a copy, and the update would be lost
         weights -= _product_of_factors(gemm, dtype, activation, rate * delta)
     return weights
+
+
+def _subtract_sum(gemv: Callable[..., Any], dtype: Any, biases: Array, delta: Array, rate: float | Array) -> Array:
+    """The sum over the batch as a product with ones, which BLAS takes off the biases as it forms it."""
+    batch = delta.shape[-2]
+    if batch == 1 or biases.ndim > 2 or not biases.flags.c_contiguous or biases.dtype != dtype:
+        biases -= rate * (delta if batch == 1 else np.add.reduce(delta, axis=-2, keepdims=True))
+    else:
+        gemv(-rate, delta.T, np.ones(batch, dtype), beta=1.0, y=biases[0], overwrite_y=1)
+    return biases
 
 
 def _runs(*arrays: Array) -> Iterator[tuple[Array, ...]]:

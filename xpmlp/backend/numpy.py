@@ -43,7 +43,7 @@ class NumpyBackend(Backend):
             sigmoid=partial(_sigmoid, number(0.5)),
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
             softmax=_softmax,
-            subtract_sum=_subtract_sum,
+            log_softmax=_log_softmax,
         )
 
     @contextlib.contextmanager
@@ -73,6 +73,8 @@ def _blocks(rows: int) -> Iterator[slice]:
 
 
 def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
+    if features.dtype == dtype and scale == 1.0:
+        return features.take(rows, axis=0)
     result = np.empty((rows.shape[0], features.shape[1]), dtype)
     for block in _blocks(rows.shape[0]):
         np.copyto(result[block], features.take(rows[block], axis=0))
@@ -104,14 +106,35 @@ def _sigmoid_backward(one: Any, upstream: Array, activation: Array) -> Array:
     return upstream
 
 
+FEW_CLASSES, MANY_ROWS = 64, 64
+"""Of rows that are shorter than this NumPy's reductions cost more than their sums, where there are as many as this."""
+
+
 def _softmax(logits: Array) -> Array:
-    """The pure definition by ufuncs alone: for small batches NumPy's reducing functions cost more than the sums."""
-    probabilities = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
-    np.exp(probabilities, out=probabilities)
-    probabilities /= np.add.reduce(probabilities, axis=-1, keepdims=True)
-    return probabilities
+    """The pure definition by ufuncs alone, over columns where the rows are many and short."""
+    if _many_short_rows(logits):
+        return np.ascontiguousarray(_exponentials(logits.mT.copy(), -2).mT)
+    return _exponentials(logits.copy(), -1)
 
 
-def _subtract_sum(biases: Array, delta: Array, rate: float | Array) -> Array:
-    biases -= rate * (delta if delta.shape[-2] == 1 else np.add.reduce(delta, axis=-2, keepdims=True))
-    return biases
+def _exponentials(logits: Array, axis: int) -> Array:
+    logits -= np.maximum.reduce(logits, axis=axis, keepdims=True)
+    np.exp(logits, out=logits)
+    logits /= np.add.reduce(logits, axis=axis, keepdims=True)
+    return logits
+
+
+def _log_softmax(logits: Array) -> Array:
+    if _many_short_rows(logits):
+        return np.ascontiguousarray(_logarithms(logits.mT.copy(), -2).mT)
+    return _logarithms(logits.copy(), -1)
+
+
+def _logarithms(logits: Array, axis: int) -> Array:
+    logits -= np.maximum.reduce(logits, axis=axis, keepdims=True)
+    logits -= np.log(np.add.reduce(np.exp(logits), axis=axis, keepdims=True))
+    return logits
+
+
+def _many_short_rows(array: Array) -> bool:
+    return array.ndim > 1 and array.shape[-1] < FEW_CLASSES and array.shape[-2] >= MANY_ROWS

@@ -73,6 +73,7 @@ class TorchBackend(Backend):
                 sigmoid=torch.sigmoid_,
                 sigmoid_backward=torch.ops.aten.sigmoid_backward,
                 softmax=partial(torch.softmax, dim=-1),
+                log_softmax=partial(torch.log_softmax, dim=-1),
                 subtract_product=_subtract_product,
             )
         )

@@ -31,6 +31,8 @@ class Ops(NamedTuple):
         With ``activation`` the sigmoid; may overwrite ``upstream``.
     softmax : (logits) -> probabilities ([runs,] batch, n_out)
         A fresh array.
+    log_softmax : (logits) -> logarithms of the probabilities, (..., n_out)
+        A fresh array.
     multiply_transposed : (delta, weights) -> delta @ weights.T
         What a layer's delta sends back to the layer before; a fresh array.
     product_of_factors : (activation, delta) -> activation.T @ delta
@@ -47,6 +49,7 @@ class Ops(NamedTuple):
     sigmoid: Callable[[Array], Array]
     sigmoid_backward: Callable[[Array, Array], Array]
     softmax: Callable[[Array], Array]
+    log_softmax: Callable[[Array], Array]
     multiply_transposed: Callable[[Array, Array], Array]
     product_of_factors: Callable[[Array, Array], Array]
     subtract_product: Callable[[Array, Array, Array, float | Array], Array]
@@ -62,6 +65,7 @@ def pure_ops(xp: Namespace) -> Ops:
         sigmoid=partial(sigmoid, xp),
         sigmoid_backward=sigmoid_backward,
         softmax=partial(softmax, xp),
+        log_softmax=partial(log_softmax, xp),
         multiply_transposed=partial(multiply_transposed, xp),
         product_of_factors=partial(product_of_factors, xp),
         subtract_product=partial(subtract_product, xp),
@@ -112,6 +116,16 @@ def softmax(xp: Namespace, logits: Array) -> Array:
     probabilities = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
     probabilities /= xp.sum(probabilities, axis=-1, keepdims=True)
     return probabilities
+
+
+def log_softmax(xp: Namespace, logits: Array) -> Array:
+    """``o_i - log(sum_j exp(o_j))``: (..., n_out), a fresh array.
+
+    The largest logit is subtracted from all first: no exponential overflows, and the logarithm is of at least 1.
+    """
+    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
+    shifted -= xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
+    return shifted
 
 
 def multiply_transposed(xp: Namespace, delta: Array, weights: Array) -> Array:

@@ -31,11 +31,8 @@ def softmax(ops: Ops, logits: Array) -> Array:
 
 
 def _value(ops: Ops, logits: Array, targets: Array) -> Array:
-    """``log(sum_j exp(o_j)) - sum_j t_j o_j``, the largest logit subtracted first: a logarithm of at least 1."""
-    xp = ops.xp
-    shifted = logits - xp.max(logits, axis=-1, keepdims=True)
-    total = xp.sum(xp.exp(shifted), axis=-1, keepdims=True)
-    return xp.sum(targets * (xp.log(total) - shifted), axis=-1)
+    """``-sum_j t_j log(y_j)``, from the logits: no logarithm is taken of a probability that has become 0."""
+    return -ops.xp.vecdot(targets, ops.log_softmax(logits))
 
 
 def _most_probable_class(ops: Ops, logits: Array) -> Array:
