@@ -137,4 +137,4 @@ def _logarithms(logits: Array, axis: int) -> Array:
 
 
 def _many_short_rows(array: Array) -> bool:
-    return array.ndim > 1 and array.shape[-1] < FEW_CLASSES and array.shape[-2] >= MANY_ROWS
+    return bool(array.ndim > 1 and array.shape[-1] < FEW_CLASSES and array.shape[-2] >= MANY_ROWS)
