@@ -64,7 +64,7 @@ def test_a_gpu_is_taken_and_named(machine: Any, reports: list[Report], name: str
 
 
 def test_without_a_gpu_it_is_numpy_and_says_why(machine: Any) -> None:
-    machine(Report("cupy", "", [], False, "backend cupy finds no CUDA device"), report("torch", "cpu"))
+    machine(Report("cupy", "", [], False, "backend cupy finds no CUDA device: check it."), report("torch", "cpu"))
     backend, reason = resolve("auto", dtype="float64", fused=False, threads=3, tf32=True)
     assert (backend.name, backend.dtype_name, backend.threads, backend.tf32) == ("numpy", "float64", 3, True)
     assert reason == (

@@ -108,16 +108,21 @@ def _choose(device: str | None, dtype: DTypeName, **options: Any) -> Choice:
         report = probe(name)
         gpus = [found for found in report.devices if found != "cpu"]
         if not gpus:
-            passed_over.append(f"{name}: {report.problem or 'no GPU'}")
+            passed_over.append(f"{name}: {_without_advice(report.problem or 'no GPU')}")
             continue
         try:
             backend = resolve(name, gpus[0], dtype, **options).backend
         except BackendError as error:  # a GPU without float64
-            passed_over.append(f"{name}: {error}")
+            passed_over.append(f"{name}: {_without_advice(str(error))}")
         else:
             return Choice(backend, f"backend auto: {name} on {gpus[0]} ({backend.device_name}).")
     backend = resolve("numpy", None, dtype, **options).backend
     return Choice(backend, f"backend auto: numpy on cpu ({'; '.join(passed_over)}).")
+
+
+def _without_advice(problem: str) -> str:
+    """The problem alone: who left the choice to the program has made no mistake to mend."""
+    return problem.partition(": ")[0].rstrip(".")
 
 
 def probe(name: str) -> Report:

@@ -42,6 +42,8 @@ class TorchBackend(Backend):
         self._torch, self.xp, self.version = torch, xp, torch.__version__
         try:
             self.device = torch.empty(0, device=device or "cpu").device  # "cuda" becomes "cuda:0", as tensors say it
+            if self.device.type == "meta":
+                raise NotImplementedError("its tensors have shapes, but no numbers")
         # torch says so in three ways: an unknown name, a build without CUDA, a device without a kernel
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise BackendError(
