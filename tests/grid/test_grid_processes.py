@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from tests.grid import faults
 from tests.grid.small import STEPS, grid_config
+from xpmlp.backend import resolve
 from xpmlp.errors import GridError
-from xpmlp.grid import Block, GridReporter, GridResult, blocks_of, grid, members_of, schedule, train_grid
+from xpmlp.grid import Block, GridReporter, GridResult, block, blocks_of, grid, members_of, schedule, train_grid
+from xpmlp.training import Reporter
 from xpmlp.training.outcome import Outcome
+from xpmlp.training.problem import Problem
 
 RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1]}
 """Four runs."""
@@ -182,15 +186,29 @@ def test_who_asks_to_stop_interrupts_what_is_under_way(data: Path) -> None:
     assert [len(run.losses) < epoch * 400 for run, epoch in zip(result.runs, (1, 71), strict=True)] == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("numpy", None), ("strict", 4), ("torch", 4)], ids=["numpy", "strict", "torch"]
-)
-def test_the_threads_of_each_process(
-    get_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, expected: int | None
-) -> None:
-    """NumPy takes one thread by itself: with a share of more, it would give other bits than a run alone."""
+def test_the_threads_of_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grid, "_cores", lambda: 9)
-    assert grid._threads(get_backend(name), 2) == expected
+    assert [grid._share(workers) for workers in (1, 2, 9, 20)] == [9, 4, 1, 1]
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(8, 1), (32, 2), (71, 3)])
+def test_numpy_takes_as_many_threads_as_pay_within_its_share(
+    batch: int, expected: int, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+
+    def look(problem: Problem, *_: Any) -> list[Any]:
+        with problem.backend.session(problem.rows_at_once):
+            taken.append(problem.backend.threads_in_use())
+        return []
+
+    monkeypatch.setattr(block, "_train", look)
+    (one,) = blocks_of(members_of(grid_config(data, train={"batch_size": batch})), 1)
+    resolve("numpy")  # loads the BLAS to be bounded
+    with threadpool_limits(8, user_api="blas"):
+        block.train_one(one, 3, Reporter(), lambda: False)
+        block.train_one(one, None, Reporter(), lambda: False)
+    assert taken == [expected, max(1, batch // 16)]
 
 
 def test_how_many_processes(data: Path, get_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@
 `probe`, `NAMES`         what there is on this machine
 `residence_of`           where an array lives: the backend and device whose it is
 `Backend`                devices, transfers, the fold over batches, fused operations
+`blas_threads_at_most`   a bound for processes that share the cores
 ======================== ==================================================================
 """
 
 from xpmlp.backend.base import Backend, DTypeName, Fold, Step
 from xpmlp.backend.registry import NAMES, Choice, Report, probe, resolve
 from xpmlp.backend.residence import HOST, Residence, residence_of
+from xpmlp.backend.threads import blas_threads_at_most
 
 __all__ = [
     "HOST",
@@ -22,6 +24,7 @@ __all__ = [
     "Report",
     "Residence",
     "Step",
+    "blas_threads_at_most",
     "probe",
     "residence_of",
     "resolve",

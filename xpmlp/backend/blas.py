@@ -85,10 +85,16 @@ def _subtract_product(
 def _subtract_sum(gemv: Callable[..., Any], dtype: Any, biases: Array, delta: Array, rate: float | Array) -> Array:
     """The sum over the batch as a product with ones, which BLAS takes off the biases as it forms it."""
     batch = delta.shape[-2]
-    if batch == 1 or biases.ndim > 2 or not biases.flags.c_contiguous or biases.dtype != dtype:
-        biases -= rate * (delta if batch == 1 else np.add.reduce(delta, axis=-2, keepdims=True))
-    else:
+    if batch == 1:
+        biases -= rate * delta
+    elif biases.ndim > 2:
+        rates = np.broadcast_to(rate, (len(biases), 1, 1))
+        for layer, other, own_rate in zip(biases, delta, rates, strict=True):
+            _subtract_sum(gemv, dtype, layer, other, own_rate.item())
+    elif biases.flags.c_contiguous and biases.dtype == dtype:
         gemv(-rate, delta.T, np.ones(batch, dtype), beta=1.0, y=biases[0], overwrite_y=1)
+    else:  # BLAS would update a copy
+        biases -= rate * np.add.reduce(delta, axis=-2, keepdims=True)
     return biases
 
 

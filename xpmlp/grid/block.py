@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from xpmlp.backend import blas_threads_at_most
 from xpmlp.config import Config
 from xpmlp.grid.plan import Block
 from xpmlp.training import run_folder
@@ -30,7 +31,8 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
     ----------
     block : Block
     threads : int, optional
-        Threads of the CPU libraries, where the config leaves them open.
+        Threads of the CPU libraries, where the config leaves them open; for NumPy, which takes as many as pay, the
+        most that it may take.
     reporter : Reporter
     should_stop : () -> bool
 
@@ -46,7 +48,8 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
         backend = block.config.backend if earlier is None else as_before(block.config.backend, earlier.circumstances)
         config = block.config.model_copy(update={"backend": backend})
         problem, loading = _prepared(_common(config, threads).to_toml(), changed)
-        return _train(problem, loading, block, reporter, should_stop, earlier)
+        with blas_threads_at_most(threads):
+            return _train(problem, loading, block, reporter, should_stop, earlier)
 
 
 def _earlier(checkpoints: Path, block: Block, reporter: Reporter) -> Earlier | None:
@@ -79,7 +82,7 @@ def _common(config: Config, threads: int | None) -> Config:
     """What the blocks of equal shapes share, so that a process prepares it once: data, backend, compiled steps."""
     train = config.train.model_copy(update={"seed": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0})
     backend = config.backend
-    if backend.threads is None and threads is not None:
+    if backend.threads is None and threads is not None and backend.name != "numpy":
         backend = backend.model_copy(update={"threads": threads})
     return config.model_copy(update={"train": train, "backend": backend})
 

@@ -182,7 +182,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
         width, threads = before.width, before.threads
     else:
         width = _width(config, dataset, backend)
-        threads = _threads(backend, min(_workers(config, backend), -(-len(members_of(config)) // width)))
+        threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
     with backend.session(rows_at_once(config.train, dataset.n_features)):
         return Plan(circumstances_of(config, dataset, backend, width), width, threads)
 
@@ -298,9 +298,9 @@ def _workers(config: Config, backend: Backend) -> int:
     return 1 if backend.is_accelerator or backend.name == "jax" else _cores()
 
 
-def _threads(backend: Backend, workers: int) -> int | None:
-    """Each process's share of the cores; for NumPy, which takes but one anyway, no other number than alone."""
-    return None if backend.name == "numpy" else max(1, _cores() // workers)
+def _share(workers: int) -> int:
+    """The cores that each process may keep busy."""
+    return max(1, _cores() // workers)
 
 
 def _cores() -> int:
