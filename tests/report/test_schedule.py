@@ -72,6 +72,11 @@ def run(folder: Path, parts: list[Part], names: list[str] | None = None, stop: A
     return heard.events
 
 
+def test_a_part_with_demands_is_computed_in_a_process_of_its_own(tmp_path: Path) -> None:
+    parts = [part("a", beside=True, demands=(Demand(lambda config: True, "needs nothing"),)), part("b")]
+    assert run(tmp_path, parts) == ["a begins beside", "b begins", "b ends", "a ends"]
+
+
 def test_parts_get_what_they_need_and_are_computed_once(tmp_path: Path) -> None:
     parts = [part("a"), part("b", needs=("a",)), part("c")]
     assert run(tmp_path, parts, ["b"]) == ["a begins", "a ends", "b begins", "b ends"]

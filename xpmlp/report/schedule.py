@@ -175,7 +175,8 @@ class _Beside:
         self.part = part
         context = multiprocessing.get_context("spawn")  # a fork would share the parent's threads
         self.receiver, sender = context.Pipe(duplex=False)
-        self.process = context.Process(target=_compute_beside, args=(part, work, fingerprint, sender), daemon=True)
+        sent = replace(part, demands=())  # they have been checked, and functions without a name cannot be sent
+        self.process = context.Process(target=_compute_beside, args=(sent, work, fingerprint, sender), daemon=True)
         self.process.start()
         sender.close()
 
