@@ -75,6 +75,7 @@ def test_each_backend_is_measured_in_a_process() -> None:
     assert heard == ["numpy", "numpy on cpu"]
 
 
+@pytest.mark.slow
 def test_a_backend_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("array_api_strict", reason="needs array-api-strict")
     monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)

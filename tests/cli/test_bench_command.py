@@ -27,6 +27,7 @@ def test_a_table_and_a_recommendation(xpmlp: Run, tmp_path: Path) -> None:
     assert saved["use"]["backend"] == "numpy"
 
 
+@pytest.mark.slow
 def test_nothing_could_be_measured(xpmlp: Run, tmp_path: Path) -> None:
     changes = ("--set", "data.name=csv", "--set", f"data.path={tmp_path / 'missing.csv'}")
     outcome = xpmlp("bench", QUICKSTART, "--backends", "numpy", *QUICK, *changes)

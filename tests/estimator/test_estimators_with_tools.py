@@ -93,6 +93,7 @@ def test_grid_search_in_parallel(backend: str) -> None:
     assert same_weights(search.best_estimator_, alone.best_estimator_)
 
 
+@pytest.mark.slow
 def test_joblib_brings_fitted_estimators_back() -> None:
     X, y = digits()
     fitted = Parallel(n_jobs=2)(delayed(classifier(random_state=seed).fit)(X, y) for seed in (0, 1))

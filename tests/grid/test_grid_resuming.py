@@ -202,6 +202,7 @@ def refused(config: Config, folder: Path, *parts: str) -> None:
         assert part in str(error.value)
 
 
+@pytest.mark.slow
 def test_another_grid_is_refused(data: Path, tmp_path: Path) -> None:
     interrupted(grid_config(data, **RUNS), tmp_path / "out", 1)
     wider = grid_config(data, runs=2, learning_rate=[0.5, 0.1, 0.2], block_width=2)

@@ -199,6 +199,7 @@ def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from places(item, (*before, key))
 
 
+@pytest.mark.slow
 def test_a_sound_checkpoint_that_says_nonsense(tmp_path: Path) -> None:
     """A stranger may have made the checksum right: it is gone on from, or refused in a sentence."""
     config = digits_config({"train.patience": 1, "train.evaluate_train": True, "output.checkpoint_every": "1 epoch"})
