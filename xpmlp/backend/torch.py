@@ -43,7 +43,7 @@ class TorchBackend(Backend):
         try:
             self.device = torch.empty(0, device=device or "cpu").device  # "cuda" becomes "cuda:0", as tensors say it
             if self.device.type == "meta":
-                raise NotImplementedError("its tensors have shapes, but no numbers")
+                raise RuntimeError("its tensors have shapes, but no numbers")
         # torch says so in three ways: an unknown name, a build without CUDA, a device without a kernel
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise BackendError(
