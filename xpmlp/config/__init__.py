@@ -1,6 +1,7 @@
 """The configuration: TOML files, checked against typed models that also write their own documentation.
 
 ==================  ==========================================================================
+``value_types``     what a value may be: types with bounds, for the fields
 ``sections``        the fields of each section, with bounds, defaults and descriptions
 ``rules``           values that do not go together
 ``model``           ``Config``: the sections together

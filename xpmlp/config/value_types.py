@@ -1,0 +1,141 @@
+"""What a value of a config may be: types with bounds, read from TOML, and what they are in the JSON schema."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+Value = TypeVar("Value")
+
+
+def _none_from_text(value: Any) -> Any:
+    """TOML has no null: the word "none" stands for it, so that a file or ``--set`` can undo what it extends."""
+    return None if value == "none" else value
+
+
+def _path(value: Any) -> Any:
+    """Text to a path, with "~" for the home folder; no path is made of "" or NUL: pydantic refuses them as text."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # "~name" of a person whom this machine does not know
+        return Path(value)
+
+
+def _absolute_path(value: Any) -> Any:
+    """Text or a path to an absolute path."""
+    path = _path(value)
+    return path.absolute() if isinstance(path, Path) else path
+
+
+def _auto_or_count(value: Any) -> Any:
+    """The word "auto" or a number of at least 1: one error for both, where a union would give one for each."""
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ValueError
+
+
+def _activation(value: Any) -> Any:
+    """The name of an activation, or a list of names: one error for both, as above."""
+    names = get_args(ActivationName)
+    if value in names or (isinstance(value, list) and all(name in names for name in value)):
+        return value
+    raise ValueError
+
+
+def _rates(value: Any) -> Any:
+    """A number from 0 to 1, 1 excluded, or a list of such numbers: one error for both, as above."""
+    if _is_number(value) and 0 <= value < 1:
+        return float(value)
+    if isinstance(value, list) and all(_is_number(rate) and 0 <= rate < 1 for rate in value):
+        return [float(rate) for rate in value]
+    raise ValueError
+
+
+def _names(value: Any) -> Any:
+    """A name, or a list of different names: one error for both, as above."""
+    names = value if isinstance(value, list) else [value]
+    if names and all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names):
+        return value
+    raise ValueError
+
+
+def _class_weight(value: Any) -> Any:
+    """A table of weights by label, or the word "balanced" or "none": one error for all, as above."""
+    if value is None or value in ("none", "balanced"):
+        return _none_from_text(value)
+    if isinstance(value, dict) and value and all(_is_number(weight) and weight >= 0 for weight in value.values()):
+        return {str(label): float(weight) for label, weight in value.items()}
+    raise ValueError
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _one_or_list(schema: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [schema, {"items": schema, "type": "array"}]})
+
+
+OrNone: TypeAlias = Annotated[Value | None, BeforeValidator(_none_from_text)]
+AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_path)]
+AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_absolute_path)]
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+AutoOrCount: TypeAlias = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_auto_or_count),
+    WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
+]
+ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
+Activation: TypeAlias = Annotated[
+    ActivationName | list[ActivationName],
+    PlainValidator(_activation),
+    _one_or_list({"enum": list(get_args(ActivationName)), "type": "string"}),
+]
+DropoutRate: TypeAlias = Annotated[
+    float | list[float],
+    PlainValidator(_rates),
+    _one_or_list({"exclusiveMaximum": 1, "minimum": 0, "type": "number"}),
+]
+Names: TypeAlias = Annotated[str | list[str], PlainValidator(_names), _one_or_list({"minLength": 1, "type": "string"})]
+ClassWeight: TypeAlias = Annotated[
+    Literal["balanced"] | dict[str, float] | None,
+    PlainValidator(_class_weight),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "balanced", "type": "string"},
+                {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
+OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
+Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Positive: TypeAlias = Annotated[float, Field(gt=0)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Interval: TypeAlias = Annotated[
+    str,
+    Field(pattern=r"^(auto|[1-9][0-9]{0,11} (epoch|second|step)s?)$"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "auto", "type": "string"},
+                {
+                    "type": "string",
+                    "pattern": "^[1-9][0-9]{0,11} (epoch|second|step)s?$",
+                    "examples": ["5 epochs", "60 seconds", "1000 steps"],
+                },
+            ]
+        }
+    ),
+]
