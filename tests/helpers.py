@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -12,6 +14,8 @@ import numpy.typing as npt
 import pytest
 
 from xpmlp.backend import Backend, resolve
+
+MEBIBYTE = 2**20
 
 
 class Case(NamedTuple):
@@ -105,3 +109,14 @@ def huge_npy() -> bytes:
     """A file of an array that promises more than any memory, and holds nothing."""
     header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+
+@contextmanager
+def at_most(allocated: int) -> Iterator[None]:
+    """Assert that so many bytes are enough."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < allocated
+    finally:
+        tracemalloc.stop()

@@ -6,10 +6,8 @@ import gzip
 import json
 import struct
 import time
-import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from tests.helpers import MEBIBYTE, at_most
 from xpmlp._csv import csv_text
 from xpmlp._text import printable
 from xpmlp.checkpoint import load_network, newest_checkpoint, write_sealed
@@ -29,8 +28,6 @@ from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import losses
 from xpmlp.training.run_folder import RUNS, remove_members
 
-MEBIBYTE = 2**20
-
 
 def npy(header: object, content: bytes = b"", version: bytes = b"\1\0") -> bytes:
     """An npy file with any header."""
@@ -40,17 +37,6 @@ def npy(header: object, content: bytes = b"", version: bytes = b"\1\0") -> bytes
 
 def described(shape: object, description: object = "<f8", order: object = False) -> dict[str, object]:
     return {"descr": description, "fortran_order": order, "shape": shape}
-
-
-@contextmanager
-def at_most(allocated: int) -> Iterator[None]:
-    """Assert that so many bytes are enough."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < allocated
-    finally:
-        tracemalloc.stop()
 
 
 def zip_of(path: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> Path:

@@ -3,6 +3,7 @@
 ===============  ====================================================================
 ``network``      a trained network: `save_network`, `load_network`
 ``sealed``       any named arrays with a description, under one checksum
+``header``       what a file says about its arrays, before they are read
 ``folder``       a training's last checkpoints: `CheckpointWriter`, `newest_checkpoint`
 ``journal``      the losses of all its batches
 ===============  ====================================================================

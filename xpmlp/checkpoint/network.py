@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._files import write_bytes
+from xpmlp.checkpoint.header import count_arrays, described
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
@@ -22,6 +23,12 @@ FORMAT = "xpmlp weights 1"
 
 MAX_CLASS_CHARACTERS = 2**24
 """The number of classes times the longest label's length."""
+
+MAX_ARRAYS = 100_000
+"""Weights and biases of the layers: a header with more is not worth reading."""
+
+_FLOATS = ("F16", "F32", "F64")
+"""The types of weights and biases, by safetensors' names."""
 
 HostParameters = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 """(weights (n_in, n_out), biases (1, n_out)) of each layer, on the host."""
@@ -58,9 +65,9 @@ def save_network(path: Path, network: SavedNetwork) -> None:
     from safetensors.numpy import save
 
     tensors = {
-        f"layers.{index}.{name}": np.ascontiguousarray(array)
+        name: np.ascontiguousarray(array)
         for index, layer in enumerate(network.parameters)
-        for name, array in zip(("weights", "biases"), layer, strict=True)
+        for name, array in zip(_names(index), layer, strict=True)
     }
     description = {
         "format": FORMAT,
@@ -75,7 +82,7 @@ def save_network(path: Path, network: SavedNetwork) -> None:
 
 
 def load_network(path: Path) -> SavedNetwork:
-    """Read a network.
+    """Read a network, its arrays only where all that the file says about them is right.
 
     Raises
     ------
@@ -85,10 +92,13 @@ def load_network(path: Path) -> SavedNetwork:
     from safetensors import SafetensorError, safe_open
 
     try:
+        arrays = count_arrays(path)
+        if arrays > MAX_ARRAYS:
+            raise ValueError(f"its header has {arrays:,} arrays; at most {MAX_ARRAYS:,} are allowed")
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        return _network(json.loads(metadata["xpmlp"]), tensors)
+            network = _without_parameters(file)
+            layers = range(len(network.hidden) + 1)
+            return network._replace(parameters=[_layer(file, index) for index in layers])
     except FileNotFoundError as error:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
@@ -99,8 +109,9 @@ def load_network(path: Path) -> SavedNetwork:
         ) from error
 
 
-def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> SavedNetwork:
-    """Check what a file says against the tensors that it holds."""
+def _without_parameters(file: Any) -> SavedNetwork:
+    """All but the arrays: what a file's metadata say, checked against the header's names, types and shapes."""
+    description = json.loads((file.metadata() or {})["xpmlp"])
     if description["format"] != FORMAT:
         raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
     hidden, targets = _strings(description, "hidden"), _strings(description, "target_names")
@@ -108,27 +119,8 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
     unknown = [name for name in hidden if name not in activations]
     if unknown or description["loss"] not in losses:
         raise ValueError(f"there is no activation or loss {(unknown or [description['loss']])[0]!r}")
-    parameters = [
-        (tensors.pop(f"layers.{index}.weights"), tensors.pop(f"layers.{index}.biases"))
-        for index in range(len(hidden) + 1)
-    ]
-    if tensors:
-        raise ValueError(f"unexpected array {min(tensors)!r}")
+    n_features, width = _inputs_and_outputs(file, len(hidden) + 1)
     classes = _classes(description["classes"])
-    n_features = width = parameters[0][0].shape[0]
-    for index, (weights, biases) in enumerate(parameters):
-        if (
-            weights.ndim != 2
-            or 0 in weights.shape
-            or weights.shape[0] != width
-            or biases.shape != (1, weights.shape[1])
-        ):
-            raise ValueError(f"layer {index} has weights {weights.shape} and biases {biases.shape}")
-        if weights.dtype.kind != "f" or biases.dtype != weights.dtype:
-            raise ValueError(f"layer {index} has numbers of type {weights.dtype} and {biases.dtype}")
-        if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-            raise ValueError(f"layer {index} has a number that is not finite")
-        width = weights.shape[1]
     wanted = 2 if description["loss"] == "logistic" and width == 1 else width
     if not targets and len(classes) != wanted:
         raise ValueError(f"it has {width} outputs but {classes.size} classes")
@@ -140,7 +132,7 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
     if names is not None and len(names) != n_features:
         raise ValueError(f"its {n_features} inputs have {len(names)} names")
     return SavedNetwork(
-        parameters,
+        [],
         hidden,
         description["loss"],
         classes,
@@ -148,6 +140,43 @@ def _network(description: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) 
         names,
         targets,
     )
+
+
+def _inputs_and_outputs(file: Any, layers: int) -> tuple[int, int]:
+    """How many inputs and outputs a file's layers have, whose arrays fit one another by its header."""
+    unexpected = set(file.keys())
+    for name in (name for index in range(layers) for name in _names(index)):
+        if name not in unexpected:
+            raise ValueError(f"there is no array {name!r}")
+        unexpected.remove(name)
+    if unexpected:
+        raise ValueError(f"unexpected array {min(unexpected)!r}")
+    n_features = width = next(iter(described(file, _names(0)[0]).shape), 0)
+    for index in range(layers):
+        weights, biases = (described(file, name) for name in _names(index))
+        if (
+            len(weights.shape) != 2
+            or 0 in weights.shape
+            or weights.shape[0] != width
+            or biases.shape != (1, weights.shape[1])
+        ):
+            raise ValueError(f"layer {index} has weights {weights.shape} and biases {biases.shape}")
+        if weights.kind not in _FLOATS or biases.kind != weights.kind:
+            raise ValueError(f"layer {index} has numbers of type {weights.kind} and {biases.kind}")
+        width = weights.shape[1]
+    return n_features, width
+
+
+def _layer(file: Any, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    weights, biases = (file.get_tensor(name) for name in _names(index))
+    if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
+        raise ValueError(f"layer {index} has a number that is not finite")
+    return weights, biases
+
+
+def _names(index: int) -> tuple[str, str]:
+    """Of a layer's weights and biases."""
+    return f"layers.{index}.weights", f"layers.{index}.biases"
 
 
 def _strings(description: dict[str, Any], key: str) -> tuple[str, ...]:

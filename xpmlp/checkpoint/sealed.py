@@ -68,9 +68,9 @@ def read_sealed(path: Path) -> Sealed:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
+            text, checksum = metadata["xpmlp"], metadata["sha256"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-        text = metadata["xpmlp"]
-        if metadata["sha256"] != _checksum(text, tensors):
+        if checksum != _checksum(text, tensors):
             raise Damaged("its checksum is not that of its content")
         description = json.loads(text)
     except (SafetensorError, *UNREADABLE) as error:

@@ -1,0 +1,45 @@
+"""What a safetensors file says about its arrays, looked at before any of their bytes is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MAX_BYTES = 100_000_000
+"""Of a header: safetensors refuses longer ones."""
+
+_ONCE_AN_ARRAY = b'"data_offsets"'
+"""In a text quotes have a backslash before them, so that nothing in the metadata is counted."""
+
+
+class Described(NamedTuple):
+    """An array as the header has it.
+
+    Attributes
+    ----------
+    kind : str
+        The type of its numbers by safetensors' name, such as "F32".
+    shape : tuple of int
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+
+
+def count_arrays(path: Path) -> int:
+    """How many arrays a header has, in much less time than it takes to read what it says about them.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return file.read(min(length, MAX_BYTES)).count(_ONCE_AN_ARRAY)
+
+
+def described(file: Any, name: str) -> Described:
+    """The type and the shape of an array of an open file, which has room for it: safetensors has seen to that."""
+    array = file.get_slice(name)
+    return Described(array.get_dtype(), tuple(array.get_shape()))
