@@ -154,6 +154,23 @@ def test_extends_does_not_wait_for_a_pipe(mistakes: Mistakes, tmp_path: Path) ->
     assert mistakes('extends = "pipe.toml"') == ['net.toml: extends = "pipe.toml" is not allowed: it is no file.']
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="there is no /proc")
+def test_a_file_is_read_as_far_as_it_says_it_goes(write: Write) -> None:
+    """/proc/kmsg says that it is empty, too, and was read without an end."""
+    assert load_config(write('extends = "/proc/self/status"\n' + DIGITS)).data.name == "digits"
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="open files have no names")
+def test_a_config_may_be_piped_in() -> None:
+    receiver, sender = os.pipe()
+    try:
+        os.write(sender, DIGITS.encode())
+        os.close(sender)
+        assert load_config(f"/dev/fd/{receiver}").data.name == "digits"
+    finally:
+        os.close(receiver)
+
+
 def test_extends_that_goes_round_in_a_circle(write: Write, mistakes: Mistakes) -> None:
     assert mistakes('extends = "net.toml"') == ["net.toml: extends goes round in a circle: net.toml -> net.toml."]
     write('extends = "net.toml"', "other.toml")

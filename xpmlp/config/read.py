@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from xpmlp.config.show import show
 from xpmlp.errors import ConfigError
@@ -46,7 +48,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(_bytes_to_read(file))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file{_similar(path)}") from None
     except IsADirectoryError:
@@ -57,6 +59,15 @@ def _content(path: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes, which no config file is; is it the right file?")
     return content
+
+
+def _bytes_to_read(file: BinaryIO) -> int:
+    """At most those that a file says it has: in /proc it says none, and some of those files never come to an end.
+
+    A pipe does not say; one that is named on the command line is read.
+    """
+    about = os.fstat(file.fileno())
+    return min(about.st_size, MAX_BYTES + 1) if stat.S_ISREG(about.st_mode) else MAX_BYTES + 1
 
 
 def _decoded(content: bytes, path: Path) -> str:
