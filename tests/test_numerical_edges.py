@@ -102,7 +102,7 @@ def test_it_trains_as_usual(train_on: Train, name: str) -> None:
         (np.where(X_AT_17, -np.inf, X).astype(np.float16), Y, {}, "row 6, column 3 is infinite"),
         (X, np.where(np.arange(40) == 5, np.nan, Y), {}, "target of row 6 is missing"),
         (X * 1e300, Y, {}, "too large to standardise"),
-        (X, Y, {"data": {"validation_size": 10**30}}, "validation_size gives a validation part of 10"),
+        (X, Y, {"data": {"validation_size": 10**30}}, r"^data\.validation_size gives a validation part of 10"),
     ],
 )
 def test_it_is_refused(

@@ -53,7 +53,7 @@ def test_split_test_trains_on_all(places: Places, tiny: TinySet) -> None:
 
 def test_a_validation_part_that_takes_everything_is_refused(places: Places, tiny: TinySet) -> None:
     tiny.write(places["root"])
-    with pytest.raises(DataError, match=r"validation_size = 5000 leaves nothing.*30 training examples"):
+    with pytest.raises(DataError, match=r"^data\.validation_size = 5000 leaves nothing.*30 training examples"):
         load("mnist", root=places["root"])
 
 
@@ -97,7 +97,7 @@ def test_half_a_set_is_an_error_that_names_the_other_half(places: Places, tiny: 
 
 
 def test_a_root_that_is_no_folder_says_what_it_should_hold(places: Places) -> None:
-    with pytest.raises(DataError, match="not a folder") as caught:
+    with pytest.raises(DataError, match=r"^data\.root = .* is not a folder") as caught:
         load("mnist", root=places["root"] / "nowhere")
     assert all(name in str(caught.value) for name in NAMES)
 

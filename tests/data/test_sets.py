@@ -38,7 +38,9 @@ def test_synth_does_not_touch_the_global_generator() -> None:
 
 @pytest.mark.parametrize("split", ["test", "three-way"])
 def test_synth_has_no_test_part(split: str) -> None:
-    with pytest.raises(DataError, match='synth has none: use split = "validation"'):
+    with pytest.raises(
+        DataError, match=rf'^data\.split = "{split}" .* synth has none: use data\.split = "validation"$'
+    ):
         load("synth", split=split)
 
 
@@ -92,20 +94,28 @@ def test_sizes_are_obeyed() -> None:
     [
         ("mnits", {}, "no data set 'mnits'; did you mean 'mnist'"),
         ("digits", {"split": "three_way"}, "no split 'three_way'; did you mean 'three-way'"),
-        ("digits", {"validation_size": 0}, "validation_size = 0 must be 1 or more"),
-        ("digits", {"validation_size": 1435}, "validation_size gives .* 1435 out of 1437"),
-        ("digits", {"validation_size": 9}, "at least one example for each of the 10 classes"),
-        ("digits", {"test_fraction": 1.0}, "test_fraction = 1.0 must be"),
-        ("digits", {"test_fraction": -0.1}, "test_fraction = -0.1 must be"),
-        ("digits", {"test_fraction": float("nan")}, "test_fraction = nan must be"),
-        ("digits", {"test_fraction": 0.999}, "test_fraction gives"),
-        ("digits", {"test_fraction": 0.0, "split": "test"}, "needs a test part"),
-        ("digits", {"seed": -1}, "seed = -1"),
-        ("digits", {"path": "mine.csv"}, "path = 'mine.csv' is for csv and npz"),
-        ("synth", {"root": "data"}, "root = 'data' is for mnist and fashion-mnist"),
-        ("synth", {"validation_size": 70_000}, "leaves nothing to train on"),
-        ("csv", {}, "csv needs a file"),
-        ("npz", {}, "npz needs a file"),
+        ("digits", {"validation_size": 0}, r"^data\.validation_size = 0 must be 1 or more"),
+        ("digits", {"validation_size": 1435}, r"^data\.validation_size gives .* 1435 out of 1437"),
+        (
+            "digits",
+            {"validation_size": 9},
+            r"^data\.validation_size gives .* at least one example for each of the 10 classes",
+        ),
+        ("digits", {"test_fraction": 1.0}, r"^data\.test_fraction = 1.0 must be"),
+        ("digits", {"test_fraction": -0.1}, r"^data\.test_fraction = -0.1 must be"),
+        ("digits", {"test_fraction": float("nan")}, r"^data\.test_fraction = nan must be"),
+        ("digits", {"test_fraction": 0.999}, r"^data\.test_fraction gives"),
+        (
+            "digits",
+            {"test_fraction": 0.0, "split": "test"},
+            r'^data\.split = "test" needs a test part: set data\.test_fraction',
+        ),
+        ("digits", {"seed": -1}, r"^data\.seed = -1"),
+        ("digits", {"path": "mine.csv"}, r"^data\.path = 'mine.csv' is for csv and npz"),
+        ("synth", {"root": "data"}, r"^data\.root = 'data' is for mnist and fashion-mnist"),
+        ("synth", {"validation_size": 70_000}, r"^data\.validation_size = 70000 leaves nothing to train on"),
+        ("csv", {}, r"csv needs a file: set data\.path"),
+        ("npz", {}, r"npz needs a file: set data\.path"),
     ],
 )
 def test_each_bad_argument_gets_its_sentence(name: str, options: dict[str, object], says: str) -> None:

@@ -71,7 +71,11 @@ def test_npz(tmp_path: Path, shape: tuple[int, ...]) -> None:
         (TABLE, {"target": ["a", "b", "y", "z"]}, "no feature columns"),
         (TABLE, {"target": "y", "targets": "classes"}, 'row 2 is 0.25; classes are .* set model.loss = "squared"'),
         (TABLE, {"target": ["y", "z"], "targets": "classes"}, "2 columns of targets, but classes are told by a single"),
-        (TABLE, {"target": "y", "validation_size": 32}, "validation part of 32 out of 32 examples and leaves none"),
+        (
+            TABLE,
+            {"target": "y", "validation_size": 32},
+            r"^data\.validation_size gives a validation part of 32 out of 32 examples and leaves none",
+        ),
     ],
 )
 def test_each_mistake_in_values_gets_its_sentence(
@@ -88,7 +92,7 @@ def test_an_npz_with_values_that_are_missing(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", features=np.ones((40, 2)), target=values)
     with pytest.raises(DataError, match=r"row 8, column 'target\[1\]' is missing \(NaN\)"):
         load("npz", path=tmp_path / "x.npz")
-    with pytest.raises(DataError, match="an npz file has one array of targets"):
+    with pytest.raises(DataError, match=r"an npz file has one array of targets: give data\.target its name"):
         load("npz", path=tmp_path / "x.npz", target=["a", "b"])
     np.savez(tmp_path / "x.npz", features=np.ones((40, 2)), target=np.ones((40, 0)))
     with pytest.raises(DataError, match=r"'target' has shape \(40, 0\)"):

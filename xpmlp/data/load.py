@@ -35,6 +35,8 @@ def load(
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
 
+    Messages name the arguments as a config does, ``data.split``.
+
     Parameters
     ----------
     name : str
@@ -118,7 +120,7 @@ def _read_table(
 
         return read_digits(), False, 1 / 16
     if path is None:
-        raise DataError(f'{name} needs a file: set path = "..." to yours')
+        raise DataError(f'{name} needs a file: set data.path = "..." to yours')
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 
@@ -126,7 +128,7 @@ def _read_table(
     from xpmlp.data.numpy_file import read_npz_table
 
     if not isinstance(target, str):
-        raise DataError(f"an npz file has one array of targets; give its name, not {listed(target)}")
+        raise DataError(f"an npz file has one array of targets: give data.target its name, not {listed(target)}")
     table = read_npz_table(path, features, target)
     is_bytes = table.image_shape is not None and table.features.dtype == np.uint8
     return table, not is_bytes, 1 / 255 if is_bytes else 1.0
@@ -137,9 +139,9 @@ def _check_source(name: str, root: str | Path | None, path: str | Path | None) -
     if name not in names:
         raise DataError(f"there is no data set {name!r}{did_you_mean(name, names)}")
     if path is not None and name not in ("csv", "npz"):
-        raise DataError(f"path = {str(path)!r} is for csv and npz; {name} does not read it")
+        raise DataError(f"data.path = {str(path)!r} is for csv and npz; {name} does not read it")
     if root is not None and name not in IMAGE_SETS:
-        raise DataError(f"root = {str(root)!r} is for {' and '.join(IMAGE_SETS)}; {name} does not look there")
+        raise DataError(f"data.root = {str(root)!r} is for {' and '.join(IMAGE_SETS)}; {name} does not look there")
 
 
 def _known_split(split: str) -> Split:
@@ -151,8 +153,8 @@ def _known_split(split: str) -> Split:
 
 def _check_sizes(validation_size: int | None, test_fraction: float, seed: int) -> None:
     if validation_size is not None and validation_size < 1:
-        raise DataError(f"validation_size = {validation_size} must be 1 or more, or be left out")
+        raise DataError(f"data.validation_size = {validation_size} must be 1 or more, or be left out")
     if not 0.0 <= test_fraction < 1.0:
-        raise DataError(f"test_fraction = {test_fraction} must be at least 0 and less than 1")
+        raise DataError(f"data.test_fraction = {test_fraction} must be at least 0 and less than 1")
     if seed < 0:
-        raise DataError(f"seed = {seed} must be 0 or more")
+        raise DataError(f"data.seed = {seed} must be 0 or more")

@@ -22,7 +22,8 @@ def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
     """
     if root is not None and not Path(root).is_dir():
         raise DataError(
-            f"root: {root} is not a folder; it should be the one that holds {image_set.file_names}, or be left out"
+            f"data.root = {str(root)!r} is not a folder; it should be the one that holds {image_set.file_names}, or be "
+            "left out"
         )
     for folder in places(image_set, root):
         missing = [file.name for file in image_set.files if locate(folder, file) is None]

@@ -34,7 +34,7 @@ def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
     """
     if size >= len(part):
         raise DataError(
-            f"validation_size = {size} leaves nothing to train on: {name} has {len(part)} training examples"
+            f"data.validation_size = {size} leaves nothing to train on: {name} has {len(part)} training examples"
         )
     cut = len(part) - size
     return (
@@ -76,14 +76,14 @@ def split_parts(
     fewest = 1 if classes is None else len(classes)
     if test_fraction > 0.0:
         size = max(math.ceil(test_fraction * len(whole)), fewest)
-        rest, test = _hold_out(whole, classes, size, seed, "test part", "test_fraction")
+        rest, test = _hold_out(whole, classes, size, seed, "test part", "data.test_fraction")
     elif split != "validation":
-        raise DataError(f'split = "{split}" needs a test part: set test_fraction to more than 0')
+        raise DataError(f'data.split = "{split}" needs a test part: set data.test_fraction to more than 0')
     if split == "test":
         return Parts(rest, None, test)
     if validation_size is None:
         validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), fewest)
-    train, validation = _hold_out(rest, classes, validation_size, seed, "validation part", "validation_size")
+    train, validation = _hold_out(rest, classes, validation_size, seed, "validation part", "data.validation_size")
     return Parts(train, validation, test)
 
 

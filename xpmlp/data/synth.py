@@ -28,7 +28,7 @@ def load_synth(*, split: Split, validation_size: int | None) -> Dataset:
         If the split asks for a test part.
     """
     if split != "validation":
-        raise DataError(f'split = "{split}" needs a test part, and synth has none: use split = "validation"')
+        raise DataError(f'data.split = "{split}" needs a test part, and synth has none: use data.split = "validation"')
     x = np.random.RandomState(0).randn(_EXAMPLES, 2)
     y = (((x @ _Q) * x).sum(axis=1) > _THRESHOLD).astype("<i8")
     size = DEFAULT_VALIDATION_SIZE if validation_size is None else validation_size
