@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -122,6 +125,40 @@ def test_stopping_ends_a_part_beside_at_once_and_keeps_the_finished_ones(tmp_pat
     assert time.perf_counter() - started < 30
     assert run(tmp_path, [part("a"), part("c")]) == ["a kept", "c kept"]
     assert not (tmp_path / "b" / RECORD).exists()
+
+
+WAITING = """
+import sys
+import time
+from pathlib import Path
+from xpmlp.report.part import Part
+from xpmlp.report.schedule import ReportReporter, Schedule
+
+def wait(work):
+    print("waiting", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    parts = [Part("a", "A", wait, None, beside=True)]
+    Schedule(parts, Path(sys.argv[1]), quick=False, backend=None).run(["a"], ReportReporter(), lambda: False)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None:
+    """The two share their output, which is at its end when both are gone."""
+    script = tmp_path / "report.py"
+    script.write_text(WAITING)
+    report = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert report.stdout is not None
+    assert report.stdout.readline() == "waiting\n"
+    report.send_signal(signal.SIGKILL)
+    assert report.communicate(timeout=30) == ("", None)
 
 
 def test_an_error_of_a_part_beside_is_the_callers(tmp_path: Path) -> None:

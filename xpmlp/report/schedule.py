@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -204,10 +206,19 @@ class _Beside:
 def _compute_beside(part: Part, work: Work, fingerprint: str, sender: Connection) -> None:
     """In the process: compute and answer.  Ctrl-C is for the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:
         sender.send(compute(part, work, fingerprint))
     except Exception as error:  # of whatever kind: the parent raises it
         sender.send(error)
+
+
+def _end_with_the_parent() -> None:
+    """Wait until the parent is gone, if it was killed with no time to end this process: nobody waits for the part."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _only(done: Mapping[str, Done], names: Sequence[str]) -> dict[str, Done]:
