@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -69,12 +70,24 @@ class Pool:
     def free_bytes(self) -> int:
         return 10
 
+    def malloc(self, size: int) -> None:
+        raise AssertionError("NumPy takes its own memory")
+
 
 class Stream(contextlib.AbstractContextManager["Stream"]):
-    """As ``cupy.cuda.Stream``: knows whether it is the current one, and whether it was waited for."""
+    """As ``cupy.cuda.Stream``: knows whether it is current, was waited for, and records."""
 
     current: Stream | None = None
     synchronized = False
+    capturing = False
+    launches = 0
+
+    def begin_capture(self) -> None:
+        self.capturing = True
+
+    def end_capture(self) -> Graph:
+        self.capturing = False
+        return Graph()
 
     def synchronize(self) -> None:
         self.synchronized = True
@@ -98,10 +111,62 @@ def products() -> SimpleNamespace:
     )
 
 
-def gemm(transa: str, transb: str, a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> Any:
-    """As ``cupy.cublas.gemm``: into ``out``."""
-    out[...] = alpha * (a.T if transa == "T" else a) @ (b.T if transb == "T" else b) + beta * out
-    return out
+class Cublas:
+    """As ``xpmlp.backend.cublas.Cublas``."""
+
+    released = 0
+
+    def __init__(self, cupy: Any, *, tf32: bool) -> None:
+        self.tf32 = tf32
+
+    def product(self, a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> Any:
+        out[...] = alpha * (a @ b) + (beta * out if beta else 0.0)
+        return out
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def elementwise_kernel(inputs: str, outputs: str, operation: str, name: str) -> Any:
+    """As ``cupy.ElementwiseKernel``, of the kernels that there are."""
+
+    def gather(features: Any, rows: Any, width: int, scale: float, x: Any) -> Any:
+        assert width == features.shape[1]
+        x[...] = features[rows]
+        x *= scale
+        return x
+
+    def rank_one(a: Any, d: Any, rate: Any, w: Any, updated: Any) -> Any:
+        updated[...] = w - rate * (a * d)
+        return updated
+
+    return {"xpmlp_gather": gather, "xpmlp_rank_one": rank_one}[name]
+
+
+def raw_kernel(code: str, name: str) -> Any:
+    """As ``cupy.RawKernel``, of the softmax."""
+
+    def softmax(grid: tuple[int], block: tuple[int], arguments: tuple[Any, ...]) -> None:
+        logits, probabilities, rows, width = arguments
+        assert (grid[0] * block[0] // 32 >= rows, width) == (True, logits.shape[-1])
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        probabilities[...] = powers / powers.sum(axis=-1, keepdims=True)
+
+    assert name == "softmax"
+    return softmax
+
+
+class Graph:
+    """As ``cupy.cuda.Graph``."""
+
+    def launch(self, stream: Stream) -> None:
+        stream.launches += 1
+
+
+@contextlib.contextmanager
+def using_allocator(allocator: Any) -> Iterator[None]:
+    """As ``cupy.cuda.using_allocator``."""
+    yield
 
 
 def stand_in(devices: int) -> SimpleNamespace:
@@ -126,8 +191,19 @@ def stand_in(devices: int) -> SimpleNamespace:
         fuse=lambda function: function,
         exp=np.exp,
         tanh=np.tanh,
-        cublas=SimpleNamespace(gemm=gemm),
-        cuda=SimpleNamespace(Device=Device, Stream=Stream, runtime=runtime),
+        empty=np.empty,
+        empty_like=np.empty_like,
+        ascontiguousarray=np.ascontiguousarray,
+        ElementwiseKernel=elementwise_kernel,
+        RawKernel=raw_kernel,
+        cuda=SimpleNamespace(
+            Device=Device,
+            Stream=Stream,
+            MemoryPool=Pool,
+            runtime=runtime,
+            get_current_stream=lambda: Stream.current,
+            using_allocator=using_allocator,
+        ),
         get_default_memory_pool=lambda: pool,
         _core=SimpleNamespace(_routines_linalg=products()),
     )

@@ -18,6 +18,7 @@ from array_api_compat import array_namespace, device
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
+from xpmlp.backend.replay import STEPS, Recordings
 from xpmlp.backend.residence import residence_of
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops, pure_ops
@@ -28,7 +29,7 @@ Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 
-GPU_AHEAD_BYTES = 32_000_000
+GPU_AHEAD_BYTES = 128_000_000
 """What batches that are prepared ahead take on a GPU: enough that preparing them costs next to no launches."""
 
 OUTPUTS = 1_000_000
@@ -98,6 +99,7 @@ class Backend(ABC):
     is_accelerator: bool = False
     ahead_bytes: int = 400_000
     index_dtype_name: Literal["int32", "int64"] = "int64"
+    _recordings: Recordings | None = None
 
     def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None, tf32: bool) -> None:
         self.dtype_name = dtype
@@ -235,10 +237,16 @@ class Backend(ABC):
         results : tuple of (steps, ...)
         """
         concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
+        length = min(max(1, STEPS // fold.together), ahead)
+        if self._recordings is not None:
+            ahead = ahead // length * length
         for first in range(0, steps, ahead):
             last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
             prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
-            state, outputs = self.scan(fold.step, state, prepared, constants)
+            if self._recordings is None:
+                state, outputs = self.scan(fold.step, state, prepared, constants)
+            else:
+                state, outputs = self._recordings.scan(fold.step, state, prepared, constants, length, steps - first)
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
+from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend, Step
+from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
@@ -60,14 +61,15 @@ class CupyBackend(Backend):
             return []
 
     def _fused_ops(self) -> Ops:
-        from cupy import cublas
-
+        from xpmlp.backend.cublas import Cublas
         from xpmlp.backend.cupy_ops import check, with_fused
 
         pure = super()._fused_ops()
         with self.device:
-            fused = with_fused(pure, self._cupy, cublas)
+            self._cublas = Cublas(self._cupy, tf32=self._can_tf32())
+            fused = with_fused(pure, self._cupy, self._cublas)
             check(fused, pure, self.dtype_name)
+        self._recordings = Recordings(self, self._record)
         return fused
 
     @contextlib.contextmanager
@@ -82,7 +84,45 @@ class CupyBackend(Backend):
                 yield
             finally:
                 stream.synchronize()
+                if self._recordings is not None:
+                    self._recordings.clear()
+                    self._cublas.release()
                 self._cupy.get_default_memory_pool().free_all_blocks()
+
+    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Fold ``step`` over ``batches``.  Outputs are written to their places: CuPy stacks by addresses from the host.
+
+        As a part of a recording they would be read from there again when it is replayed.
+        """
+        series: tuple[Array, ...] = ()
+        for index, batch in enumerate(zip(*map(self.xp.unstack, batches), strict=True)):
+            state, outputs = step(state, batch, constants)
+            if not series:
+                count = batches[0].shape[0]
+                series = tuple(self.xp.empty((count, *output.shape), dtype=output.dtype) for output in outputs)
+            for target, output in zip(series, outputs, strict=True):
+                target[index, ...] = output
+        return state, series
+
+    def _record(self, body: Callable[[], None]) -> Callable[[], None]:
+        """Record what ``body`` asks of the GPU as a CUDA graph, with memory of its own for its temporary arrays."""
+        cupy = self._cupy
+        stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
+        with cupy.cuda.using_allocator(pool.malloc):
+            stream.begin_capture()
+            try:
+                body()
+            finally:
+                graph = stream.end_capture()
+
+        def launch(graph: Any = graph, _: Any = pool) -> None:
+            graph.launch(stream)
+
+        return launch
+
+    def _can_tf32(self) -> bool:
+        """Whether TF32 was asked for, and the GPU has it."""
+        return self.tf32 and int(self.device.compute_capability) >= FIRST_WITH_TF32
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
@@ -91,9 +131,9 @@ class CupyBackend(Backend):
         That variable is CuPy's public switch, but it is read once, at the first product of the process.
         """
         linalg = self._cupy._core._routines_linalg
-        tf32 = self.tf32 and int(self.device.compute_capability) >= FIRST_WITH_TF32
         before = linalg.get_compute_type(np.float32)
-        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32 if tf32 else linalg.COMPUTE_TYPE_DEFAULT)
+        chosen = linalg.COMPUTE_TYPE_TF32 if self._can_tf32() else linalg.COMPUTE_TYPE_DEFAULT
+        linalg.set_compute_type(np.float32, chosen)
         try:
             yield
         finally:

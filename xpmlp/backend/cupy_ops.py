@@ -6,12 +6,13 @@ the definitions' own formulas, which `cupy.fuse` compiles to a kernel for each d
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from xpmlp._typing import Array
+from xpmlp.backend.cublas import Cublas
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
@@ -19,7 +20,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 """How far a fused operation may be from its definition: products are summed in another order."""
 
 
-def with_fused(ops: Ops, cupy: Any, cublas: Any) -> Ops:
+def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
     """``ops`` with what pays on a GPU replaced."""
 
     def sigmoid(x: Array) -> Array:
@@ -28,39 +29,135 @@ def with_fused(ops: Ops, cupy: Any, cublas: Any) -> Ops:
     def sigmoid_backward(upstream: Array, activation: Array) -> Array:
         return upstream * activation * (1 - activation)
 
-    def exp_of_difference(x: Array, largest: Array) -> Array:
-        return cupy.exp(x - largest)
-
-    def scaled_difference(x: Array, y: Array, rate: Array) -> Array:
-        return x - rate * y
-
+    xp = ops.xp
     return ops._replace(
+        gather=partial(_gather, cupy, cupy.ElementwiseKernel(*GATHER)),
+        affine=partial(_affine, cupy, cublas),
         sigmoid=cupy.fuse(sigmoid),
         sigmoid_backward=cupy.fuse(sigmoid_backward),
-        softmax=partial(_softmax, ops.xp, cupy.fuse(exp_of_difference)),
-        subtract_product=partial(_subtract_product, cublas, ops),
-        subtract_sum=partial(_subtract_sum, ops.xp, cupy.fuse(scaled_difference)),
+        softmax=partial(_softmax, cupy),
+        multiply_transposed=lambda delta, weights: _product(cupy, cublas, delta, xp.matrix_transpose(weights)),
+        product_of_factors=lambda activation, delta: _product(cupy, cublas, xp.matrix_transpose(activation), delta),
+        subtract_product=partial(_subtract_product, cublas, cupy.ElementwiseKernel(*RANK_ONE), ops),
+        subtract_sum=partial(_subtract_sum, cublas, cupy.ElementwiseKernel(*RANK_ONE), Ones(xp)),
     )
 
 
-def _softmax(xp: Any, exp_of_difference: Any, logits: Array) -> Array:
-    probabilities = exp_of_difference(logits, xp.max(logits, axis=-1, keepdims=True))
-    probabilities /= xp.sum(probabilities, axis=-1, keepdims=True)
+GATHER = (
+    "raw F features, raw I rows, int64 width, T scale",
+    "T x",
+    "x = T(features[rows[i / width] * width + i % width]) * scale",
+    "xpmlp_gather",
+)
+"""Rows of row-major features, converted and scaled in one pass."""
+
+RANK_ONE = "T a, T d, T rate, T w", "T updated", "updated = w - rate * (a * d)", "xpmlp_rank_one"
+"""The update for a batch of one, where a product has nothing to add up."""
+
+SOFTMAX = r"""
+extern "C" __global__ void softmax(const NUMBER* logits, NUMBER* probabilities, const long long rows, const int width) {
+    // one warp for each row
+    const long long row = (blockIdx.x * (long long)blockDim.x + threadIdx.x) / 32;
+    const int lane = threadIdx.x % 32;
+    if (row >= rows) return;
+    logits += row * width;
+    probabilities += row * width;
+    NUMBER largest = logits[0], sum = 0;
+    bool nan = false;
+    for (int j = lane; j < width; j += 32) {
+        largest = logits[j] > largest ? logits[j] : largest;
+        nan |= logits[j] != logits[j];
+    }
+    for (int distance = 16; distance; distance /= 2) {
+        const NUMBER theirs = __shfl_xor_sync(~0u, largest, distance);
+        largest = theirs > largest ? theirs : largest;
+    }
+    if (__any_sync(~0u, nan)) largest = sqrt((NUMBER)-1);  // as a maximum is of numbers one of which is none
+    for (int j = lane; j < width; j += 32) {
+        const NUMBER power = exp(logits[j] - largest);
+        probabilities[j] = power;
+        sum += power;
+    }
+    for (int distance = 16; distance; distance /= 2) sum += __shfl_xor_sync(~0u, sum, distance);
+    for (int j = lane; j < width; j += 32) probabilities[j] /= sum;
+}
+"""
+"""The definition's steps, on a row in one go."""
+
+THREADS = 128
+"""Of a block of a kernel: four rows."""
+
+C_NAMES = {"float32": "float", "float64": "double"}
+
+
+def _gather(cupy: Any, kernel: Any, features: Array, rows: Array, dtype: Any, scale: float) -> Array:
+    width = features.shape[1]
+    return kernel(features, rows, width, scale, cupy.empty((rows.size, width), dtype))
+
+
+def _affine(cupy: Any, cublas: Cublas, x: Array, weights: Array, biases: Array) -> Array:
+    logits = _product(cupy, cublas, x, weights)
+    logits += biases
+    return logits
+
+
+def _product(cupy: Any, cublas: Cublas, a: Array, b: Array) -> Array:
+    return cublas.product(a, b, cupy.empty((*a.shape[:-1], b.shape[-1]), a.dtype))
+
+
+def _softmax(cupy: Any, logits: Array) -> Array:
+    logits = cupy.ascontiguousarray(logits)
+    probabilities, width = cupy.empty_like(logits), logits.shape[-1]
+    rows = logits.size // max(width, 1)
+    kernel = _softmax_kernel(cupy, logits.dtype.name)
+    kernel((-(-rows * 32 // THREADS),), (THREADS,), (logits, probabilities, np.int64(rows), np.int32(width)))
     return probabilities
 
 
+@cache
+def _softmax_kernel(cupy: Any, dtype_name: str) -> Any:
+    return cupy.RawKernel(SOFTMAX.replace("NUMBER", C_NAMES[dtype_name]), "softmax")
+
+
 def _subtract_product(
-    cublas: Any, ops: Ops, weights: Array, activation: Array, delta: Array, rate: float | Array
+    cublas: Cublas, rank_one: Any, ops: Ops, weights: Array, activation: Array, delta: Array, rate: float | Array
 ) -> Array:
-    if weights.ndim > 2 or not isinstance(rate, float) or not weights.flags.c_contiguous:
-        weights -= rate * ops.product_of_factors(activation, delta)
+    transposed = ops.xp.matrix_transpose(activation)
+    if activation.shape[-2] == 1:
+        rank_one(transposed, delta, rate, weights, weights)
+    elif not weights.flags.c_contiguous:
+        weights -= rate * (transposed @ delta)
     else:
-        cublas.gemm("T", "N", activation, delta, out=weights, alpha=-rate, beta=1.0)
+        if not isinstance(rate, float):
+            delta, rate = rate * delta, 1.0
+        cublas.product(transposed, delta, weights, -rate, 1.0)
     return weights
 
 
-def _subtract_sum(xp: Any, scaled_difference: Any, biases: Array, delta: Array, rate: float | Array) -> Array:
-    biases[...] = scaled_difference(biases, xp.sum(delta, axis=-2, keepdims=True), rate)
+class Ones:
+    """Rows of ones, by which sums over a batch are products; kept, since making one takes a launch."""
+
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+        self._made: dict[tuple[int, ...], Array] = {}
+
+    def __call__(self, like: Array) -> Array:
+        """Ones (1, batch) for a delta ([runs,] batch, width), the same for every run."""
+        *runs, batch, _ = like.shape
+        key = *runs, batch
+        if key not in self._made:
+            ones = self._xp.ones((1, batch), dtype=like.dtype)
+            self._made[key] = self._xp.broadcast_to(ones, (*runs, 1, batch))
+        return self._made[key]
+
+
+def _subtract_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delta: Array, rate: float | Array) -> Array:
+    if delta.shape[-2] == 1:
+        rank_one(1.0, delta, rate, biases, biases)
+    else:
+        if not isinstance(rate, float):
+            delta, rate = rate * delta, 1.0
+        cublas.product(ones(delta), delta, biases, -rate, 1.0)
     return biases
 
 

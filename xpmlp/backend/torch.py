@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from xpmlp._typing import Array
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.backend.malloc import keep_freed_memory
+from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
@@ -66,6 +67,8 @@ class TorchBackend(Backend):
 
     def _fused_ops(self) -> Ops:
         torch = self._torch
+        if self.device.type == "cuda":
+            self._recordings = Recordings(self, self._record)
         return (
             super()
             ._fused_ops()
@@ -95,8 +98,18 @@ class TorchBackend(Backend):
         finally:
             torch.set_num_threads(threads)
             torch.set_float32_matmul_precision(precision)
+            if self._recordings is not None:
+                self._recordings.clear()
             if cuda:
                 torch.cuda.empty_cache()
+
+    def _record(self, body: Callable[[], None]) -> Callable[[], None]:
+        """Record what ``body`` asks of the GPU as a CUDA graph."""
+        graph = self._torch.cuda.CUDAGraph()
+        with self._torch.cuda.device(self.device), self._torch.cuda.graph(graph):
+            body()
+        replay: Callable[[], None] = graph.replay
+        return replay
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device.

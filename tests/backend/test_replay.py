@@ -1,0 +1,215 @@
+"""Steps that are recorded and replayed are the steps themselves, bit by bit."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backend.cupy_stand_in import Stream
+from tests.helpers import cases
+from tests.training.small import small_problem, train_runs, weights_of
+from xpmlp.backend import Backend, replay, resolve
+from xpmlp.backend.cupy import CupyBackend
+from xpmlp.backend.replay import Recordings
+from xpmlp.config import ModelConfig
+from xpmlp.optim import optimizers
+from xpmlp.training import Run
+from xpmlp.training.problem import Problem
+from xpmlp.training.run import RunSettings, Status
+
+LENGTH = 2
+"""Steps in a recording here: of the eight full batches of an epoch, two are run one after another, and six replayed."""
+
+STACK = [RunSettings(seed, 0.1 * (seed + 1), 1e-3, 0.5) for seed in range(3)]
+
+
+def on_two(dtype: str | None = None) -> pytest.MarkDecorator:
+    """A mark for tests on the CPU, with two libraries like the two that record on a GPU."""
+    return pytest.mark.parametrize("backend", cases("numpy", "torch", dtype=dtype)[:4], indirect=True)
+
+
+class Recorder:
+    """Recording for a backend that does at once what it is asked: a recording is the function itself.
+
+    Its arrays are in their places, so that a replay finds and leaves everything where a graph would.
+    """
+
+    def __init__(self) -> None:
+        self.recorded = self.launched = 0
+
+    def __call__(self, body: Callable[[], None]) -> Callable[[], None]:
+        self.recorded += 1
+
+        def launch() -> None:
+            self.launched += 1
+            body()
+
+        return launch
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    monkeypatch.setattr("xpmlp.backend.base.STEPS", LENGTH)
+    return Recorder()
+
+
+def compared(
+    backend: Backend,
+    recorder: Recorder,
+    settings: Sequence[RunSettings] = (),
+    model: dict[str, Any] | None = None,
+    **train: Any,
+) -> list[Run]:
+    """Runs trained with recordings, whose losses and weights are those without, bit by bit."""
+    problem = small_problem(backend, **train)
+    if model is not None:
+        config = problem.config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[5], **model)})
+        problem = Problem(config, problem.dataset, backend)
+    before = backend._recordings
+    try:
+        backend._recordings = None
+        plain = train_runs(problem, *settings)
+        backend._recordings = Recordings(backend, recorder)
+        runs = train_runs(problem, *settings)
+    finally:
+        backend._recordings = before
+    for run, other in zip(runs, plain, strict=True):
+        np.testing.assert_array_equal(run.losses, other.losses)
+        for ours, theirs in zip(weights_of(problem, run), weights_of(problem, other), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    return runs
+
+
+@on_two()
+@pytest.mark.parametrize("settings", [(), STACK], ids=["one", "three"])
+@pytest.mark.parametrize("optimizer", optimizers)
+def test_replayed_steps_are_the_steps(
+    optimizer: str, settings: Sequence[RunSettings], backend: Backend, recorder: Recorder
+) -> None:
+    compared(backend, recorder, settings, optimizer=optimizer)
+    assert recorder.recorded == 1
+    assert recorder.launched == (8 - LENGTH + 8) // LENGTH
+
+
+@on_two("float64")
+def test_masks_of_dropout_are_those_of_each_step(backend: Backend, recorder: Recorder) -> None:
+    compared(backend, recorder, model={"dropout": 0.3})
+    assert recorder.recorded == 1
+
+
+@on_two("float64")
+def test_steps_left_over_are_replayed_one_by_one(
+    backend: Backend, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xpmlp.backend.base.STEPS", 5)
+    compared(backend, recorder, batch_size=3)  # 23 steps and one of two examples
+    assert recorder.recorded == 2
+    assert recorder.launched == (3 + 2) + (4 + 3)
+
+
+@on_two("float64")
+def test_another_learning_rate_is_another_recording(backend: Backend, recorder: Recorder) -> None:
+    compared(backend, recorder, epochs=3, schedule="cosine")
+    assert recorder.recorded == 3
+
+
+@on_two("float64")
+def test_another_learning_rate_of_a_stack_is_the_same_recording(backend: Backend, recorder: Recorder) -> None:
+    compared(backend, recorder, STACK, epochs=3, schedule="cosine")
+    assert recorder.recorded == 1
+
+
+@on_two("float64")
+def test_a_run_that_leaves_the_stack_leaves_the_others_as_they_are(backend: Backend, recorder: Recorder) -> None:
+    settings = [STACK[0], STACK[1]._replace(learning_rate=1e300), STACK[2]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        runs = compared(backend, recorder, settings, activation="identity", segment_steps=8)
+    assert [run.status for run in runs] == [Status.FINISHED, Status.DIVERGED, Status.FINISHED]
+    assert recorder.recorded == 2
+
+
+@on_two("float64")
+def test_a_short_fold_is_not_recorded(backend: Backend, recorder: Recorder) -> None:
+    compared(backend, recorder, batch_size=20)  # three full batches: not thrice as many as a recording's two steps
+    assert recorder.recorded == 1  # of single steps, which are three
+    compared(backend, recorder, batch_size=30)
+    assert recorder.recorded == 1
+
+
+def test_large_constants_have_to_be_the_same(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "OWNED_BYTES", 8)
+    backend = resolve("numpy", None, "float64").backend
+    recordings = Recordings(backend, recorder)
+    batches = (np.ones((6, 1)),)
+
+    def step(state: Any, batch: Any, constant: Any) -> Any:
+        return state + batch[0] * constant[0], (state,)
+
+    large, another = np.asarray([2.0, 3.0]), np.asarray([4.0, 5.0])
+    for constant, recorded in ((large, 1), (large, 1), (another, 2)):
+        state, _ = recordings.scan(step, np.zeros(1), batches, constant, LENGTH, 6)
+        assert (state.tolist(), recorder.recorded) == ([6 * constant[0]], recorded)
+
+
+def test_no_more_than_a_few_recordings_are_kept(recorder: Recorder) -> None:
+    backend = resolve("numpy", None, "float64").backend
+    recordings = Recordings(backend, recorder)
+    for width in range(1, 10):
+        recordings.scan(
+            lambda state, batch, _: (state + batch[0], (state,)), np.zeros(width), (np.ones((6, width)),), None, 2, 6
+        )
+    assert len(recordings._made) == replay.KEPT
+    recordings.clear()
+    assert len(recordings._made) == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["cupy", "torch"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("settings", [(), STACK], ids=["one", "three"])
+@pytest.mark.parametrize("optimizer", optimizers)
+def test_cuda_graphs_are_the_steps(
+    name: str,
+    dtype: str,
+    optimizer: str,
+    settings: Sequence[RunSettings],
+    get_backend: Callable[..., Backend],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("xpmlp.backend.base.STEPS", LENGTH)
+    backend = get_backend(name, "cuda:0", dtype)
+    recorded = []
+    record = backend._record  # type: ignore[attr-defined]
+
+    def counted(body: Callable[[], None]) -> Callable[[], None]:
+        recorded.append(body)
+        launch: Callable[[], None] = record(body)
+        return launch
+
+    compared(backend, counted, settings, optimizer=optimizer)  # type: ignore[arg-type]
+    assert len(recorded) == 1
+
+
+RECORD = CupyBackend._record
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_cupy_ends_what_it_captures(fails: bool, recording: Any) -> None:
+    backend = resolve("cupy").backend
+    captured = []
+
+    def body() -> None:
+        captured.append(Stream.current is not None and Stream.current.capturing)
+        if fails:
+            raise ZeroDivisionError
+
+    with backend.session(1):
+        stream = Stream.current
+        assert stream is not None
+        with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext():
+            RECORD(backend, body)()  # type: ignore[arg-type]
+        assert (captured, stream.capturing, stream.launches) == ([True], False, 0 if fails else 1)

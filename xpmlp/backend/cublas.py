@@ -1,0 +1,135 @@
+"""cuBLAS's product on CuPy arrays, into an array that is there: one launch, and one that a CUDA graph may record.
+
+CuPy's own products refuse to be recorded (cupy issue 6290), and spend several times as long in Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+from xpmlp._typing import Array
+from xpmlp.errors import BackendError
+
+WORKSPACE_BYTES = 32 * 2**20
+"""What cuBLAS asks for on Hopper, and more than it does elsewhere.  Without an array of ours it would allocate."""
+
+_NO, _TRANSPOSED = 0, 1
+_TYPES = {"float32": (ctypes.c_float, 0), "float64": (ctypes.c_double, 1)}  # CUDA_R_32F, CUDA_R_64F
+_IN_FULL = {"float32": 68, "float64": 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
+_IN_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
+_DEFAULT_ALGORITHM = -1
+
+_GEMM_ARGUMENTS: list[Any] = [
+    *[ctypes.c_void_p, *[ctypes.c_int] * 5, ctypes.c_void_p],
+    *[ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_longlong] * 2,
+    *[ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_longlong],
+    *[ctypes.c_int] * 3,
+]
+"""Of ``cublasGemmStridedBatchedEx``."""
+
+
+class CublasError(RuntimeError):
+    """A call that cuBLAS refused."""
+
+
+class Cublas:
+    """Products on one device; each thread has a handle of its own.
+
+    Parameters
+    ----------
+    cupy : module
+    tf32 : bool
+        Whether float32 products are computed in TensorFloat-32.
+
+    Raises
+    ------
+    BackendError
+        If the library is not found.
+    """
+
+    def __init__(self, cupy: Any, *, tf32: bool) -> None:
+        self._cupy = cupy
+        try:
+            from cupy_backends.cuda.libs import cublas
+
+            # the library that CuPy's module is linked to, whichever version and place that is
+            self._library = ctypes.CDLL(cublas.__file__)
+            self._gemm = self._library.cublasGemmStridedBatchedEx
+        except (ImportError, OSError, AttributeError) as error:
+            raise BackendError(f"CuPy's cuBLAS cannot be called here ({error}): set backend.fused = false.") from error
+        self._gemm.argtypes = _GEMM_ARGUMENTS
+        self._compute = dict(_IN_FULL, float32=_IN_TF32) if tf32 else _IN_FULL
+        self._threads = threading.local()
+
+    def product(self, a: Array, b: Array, out: Array, alpha: float = 1.0, beta: float = 0.0) -> Array:
+        """``alpha * a @ b + beta * out``, into ``out``.
+
+        Parameters
+        ----------
+        a : ([runs,] m, k)
+        b : ([runs,] k, n)
+            Either may be a transposed array.
+        out : ([runs,] m, n)
+            Row-major, and none of the operands.
+        alpha, beta : float
+        """
+        *_, rows, width = out.shape
+        name = out.dtype.name
+        number, kind = _TYPES[name]
+        # cuBLAS is column-major: to it, these are the transposed arrays, so that out.T = b.T @ a.T is what it is told
+        (a, a_order, a_row, a_run), (b, b_order, b_row, b_run) = self._operand(a), self._operand(b)
+        size = out.dtype.itemsize
+        status = self._gemm(
+            *(self._handle(), b_order, a_order, width, rows, a.shape[-1], ctypes.byref(number(alpha))),
+            *(b.data.ptr, kind, b_row, b_run, a.data.ptr, kind, a_row, a_run, ctypes.byref(number(beta))),
+            *(out.data.ptr, kind, max(width, 1), out.strides[0] // size if out.ndim == 3 else 0),
+            *(out.shape[0] if out.ndim == 3 else 1, self._compute[name], _DEFAULT_ALGORITHM),
+        )
+        if status:
+            raise CublasError(f"cublasGemmStridedBatchedEx gave status {status}")
+        return out
+
+    def _operand(self, array: Array) -> tuple[Array, int, int, int]:
+        """An array with how cuBLAS reads it, and the distances of its rows and of its runs, in numbers."""
+        size = array.dtype.itemsize
+        for _ in range(2):
+            *outer, row, column = array.strides
+            *_, rows, columns = array.shape
+            run = outer[0] // size if outer else 0
+            if (column == size or columns == 1) and row >= columns * size:
+                return array, _NO, row // size, run
+            if (row == size or rows == 1) and column >= rows * size:
+                return array, _TRANSPOSED, column // size, run
+            array = self._cupy.ascontiguousarray(array)
+        return array, _NO, max(array.shape[-1], 1), array.shape[-1] * array.shape[-2]  # a single row, or none
+
+    def _handle(self) -> int:
+        """The handle of the calling thread, on the current stream."""
+        threads = self._threads
+        stream = self._cupy.cuda.get_current_stream().ptr
+        if getattr(threads, "stream", None) != stream:
+            if not hasattr(threads, "handle"):
+                created = ctypes.c_void_p()
+                self._check("cublasCreate_v2", ctypes.byref(created))
+                threads.handle = created.value
+            handle, threads.workspace = ctypes.c_void_p(threads.handle), self._cupy.empty(WORKSPACE_BYTES, "uint8")
+            self._check("cublasSetStream_v2", handle, ctypes.c_void_p(stream))
+            workspace = ctypes.c_void_p(threads.workspace.data.ptr)
+            self._check("cublasSetWorkspace_v2", handle, workspace, ctypes.c_size_t(WORKSPACE_BYTES))
+            threads.stream = stream
+        found: int = threads.handle
+        return found
+
+    def _check(self, name: str, *arguments: Any) -> None:
+        status = getattr(self._library, name)(*arguments)
+        if status:
+            raise CublasError(f"{name} gave status {status}")
+
+    def release(self) -> None:
+        """Give this thread's handle and workspace back."""
+        threads = self._threads
+        if hasattr(threads, "handle"):
+            self._check("cublasDestroy_v2", ctypes.c_void_p(threads.handle))
+            del threads.handle, threads.workspace, threads.stream
