@@ -24,7 +24,12 @@ Y = (X[:, 0] > X[:, 1]).astype(np.int64)
 
 
 def config_on(backend: Backend, **train: Any) -> Config:
-    device = {"CPU_DEVICE": "cpu"}.get(str(backend.device), backend.device_name if backend.name == "strict" else None)
+    named = {
+        "strict": backend.device_name,
+        "torch": str(backend.device),
+        "jax": "gpu:0" if backend.is_accelerator else None,
+    }
+    device = {"CPU_DEVICE": "cpu"}.get(str(backend.device), named.get(backend.name))
     return Config(
         backend=BackendConfig(name=backend.name, device=device, dtype=backend.dtype_name),
         data=DataConfig(name="arrays"),

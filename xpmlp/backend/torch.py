@@ -104,9 +104,13 @@ class TorchBackend(Backend):
                 torch.cuda.empty_cache()
 
     def _record(self, body: Callable[[], None]) -> Callable[[], None]:
-        """Record what ``body`` asks of the GPU as a CUDA graph."""
-        graph = self._torch.cuda.CUDAGraph()
-        with self._torch.cuda.device(self.device), self._torch.cuda.graph(graph):
+        """Record what ``body`` asks of the GPU as a CUDA graph.
+
+        Relaxed, so that what other threads ask of it meanwhile, those of JAX for example, ends neither theirs nor this.
+        """
+        cuda = self._torch.cuda
+        graph = cuda.CUDAGraph()
+        with cuda.device(self.device), cuda.graph(graph, capture_error_mode="relaxed"):
             body()
         replay: Callable[[], None] = graph.replay
         return replay

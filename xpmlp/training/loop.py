@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -115,8 +117,8 @@ class _Block:
     def _train_epochs(self, should_stop: Callable[[], bool]) -> bool:
         """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
         while self.active and self.epoch <= self.plan.epochs:
+            self._draw_orders()
             for lap in self.active:
-                lap.order = self.course.order(lap.run, self.epoch)
                 lap.learning_rate = self.course.learning_rate(lap.run, self.epoch)
             for segment in self._segments(self.active[0].run.under_way.examples):
                 if should_stop():
@@ -131,6 +133,17 @@ class _Block:
             self._end_epoch()
             self._save_if_due(epoch_ended=True)
         return True
+
+    def _draw_orders(self) -> None:
+        """Draw the active runs' orders of this epoch, side by side: for a stack that takes as long as many steps do."""
+        draw = partial(self.course.order, epoch=self.epoch)
+        runs = [lap.run for lap in self.active]
+        if len(runs) == 1:
+            self.active[0].order = draw(runs[0])
+            return
+        with ThreadPoolExecutor() as threads:
+            for lap, order in zip(self.active, threads.map(draw, runs), strict=True):
+                lap.order = order
 
     def _segments(self, done: int) -> list[Segment]:
         """The segments of an epoch that are left when so many of its examples are done."""
