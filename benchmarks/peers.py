@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.contestants import CONTESTANTS, FLOOR, GRIDS, REFERENCE, Entry
+from benchmarks.contestants import CONTESTANTS, FLOORS, GRIDS, REFERENCE, Entry
 from benchmarks.machine import machine, slug
 from benchmarks.measure import Measurement, measure
 from benchmarks.plot import draw
@@ -65,7 +65,7 @@ def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[
     entries = [CONTESTANTS[name] for name in options.contestants]
     devices = {entry.device for entry in entries if entry.device == "cpu" or last}
     grids = GRIDS if any(work.kind == "grid" for work in works) else []
-    seats = [Seat(entry, threads) for entry in (*entries, FLOOR, *grids) if entry.device in devices]
+    seats = [Seat(entry, threads) for entry in (*entries, *FLOORS.values(), *grids) if entry.device in devices]
     measurements = []
     try:
         for work in works:
@@ -82,7 +82,7 @@ def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[
 
 
 def _takes_part(entry: Entry, work: Work) -> bool:
-    if entry == FLOOR:
+    if entry in FLOORS.values():
         return work.kind == "pace"
     return entry not in GRIDS or work.kind == "grid"
 

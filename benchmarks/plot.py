@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.contestants import CONTESTANTS, FLOOR
+from benchmarks.contestants import CONTESTANTS, FLOORS
 from benchmarks.measure import Measurement
 from xpmlp.plots.style import BLUE, GREY, INK, VERMILION, new_figure, own_style, save, title
 
@@ -42,14 +42,16 @@ def draw(paces: Sequence[Measurement], path: Path) -> None:
 
 
 def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
-    """Medians as dots, quartiles as lines; the floor as a dashed line."""
+    """Medians as dots, quartiles as lines; the floors as dashed lines."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    floor = one.row(FLOOR.name)
-    if floor is not None:
+    for entry in FLOORS.values():
+        floor = one.row(entry.name)
+        if floor is None:
+            continue
         axes.axvline(floor.spread.median * MICROSECONDS, color=VERMILION, linestyle="--", linewidth=1)
         axes.annotate(
-            "floor",
+            entry.title,
             (floor.spread.median * MICROSECONDS, 0),
             xycoords=("data", "axes fraction"),
             xytext=(3, 3),

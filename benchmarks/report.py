@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.contestants import CONTESTANTS, FLOOR, GRIDS, REFERENCE
+from benchmarks.contestants import CONTESTANTS, FLOORS, GRIDS, REFERENCE
 from benchmarks.measure import MOST_EPOCHS, Measurement, Row
 
 Facts = dict[str, str]
@@ -68,9 +68,10 @@ def _lines(
 
 
 def _overview(paces: Sequence[Measurement]) -> Iterator[str]:
-    names = [name for name in (*CONTESTANTS, FLOOR.name) if any(one.row(name) for one in paces)]
+    floors = {entry.name: entry for entry in FLOORS.values()}
+    names = [name for name in (*CONTESTANTS, *floors) if any(one.row(name) for one in paces)]
     header = ["", *(f"{one.work.name}, {one.threads} thread{'s' if one.threads > 1 else ''}" for one in paces)]
-    titles = {**{name: entry.title for name, entry in CONTESTANTS.items()}, FLOOR.name: FLOOR.title}
+    titles = {name: entry.title for name, entry in (CONTESTANTS | floors).items()}
     yield from _table(header, ([titles[name], *(_ratio(one, one.row(name)) for one in paces)] for name in names))
 
 
@@ -84,12 +85,12 @@ def _paces(one: Measurement) -> Iterator[list[str]]:
         )
         difference = one.loss_difference(row)
         means = " (means)" if row.losses.size == 1 else ""
-        to_floor = one.times(row, FLOOR.name)
+        to_floor = _to_floor(one, row)
         yield [
             _title(row),
             _time(spread.median),
             f"{_time(spread.low)} to {_time(spread.high)}",
-            "" if row.entry == FLOOR else rate,
+            "" if row.entry in FLOORS.values() else rate,
             _ratio(one, row),
             "" if to_floor is None else f"{to_floor:.2f}",
             "" if difference is None or row.entry == REFERENCE else f"{difference:.0e}{means}",
@@ -107,6 +108,11 @@ def _reached(one: Measurement) -> Iterator[list[str]]:
                 else f"{spread.median:.2f} s ({row.epochs_to(target)} epochs)"
             )
         yield [_title(row), *cells, _ratio(one, row)]
+
+
+def _to_floor(one: Measurement, row: Row) -> float | None:
+    """How many times as long as the floor of its device it took."""
+    return one.times(row, FLOORS[row.entry.device].name)
 
 
 def _ratio(one: Measurement, row: Row | None) -> str:
@@ -151,7 +157,7 @@ def _row_json(one: Measurement, row: Row) -> dict[str, Any]:
         "rounds": row.rounds,
         **row.spread._asdict(),
         "ratio": one.times(row, REFERENCE.name),
-        "ratio_to_floor": one.times(row, FLOOR.name),
+        "ratio_to_floor": _to_floor(one, row),
         "loss_difference": one.loss_difference(row),
         "trainings": [[end._asdict() for end in ends] for ends in row.trainings],
         "start_up_included": row.entry in GRIDS,

@@ -10,6 +10,7 @@ from benchmarks.contestants.base import Contestant, ContestantError, Reached, St
 __all__ = [
     "CONTESTANTS",
     "FLOOR",
+    "FLOORS",
     "GRIDS",
     "REFERENCE",
     "Contestant",
@@ -53,6 +54,11 @@ REFERENCE = Entry("xpmlp-numpy", "xpmlp on NumPy", "ours:OnNumpy", "cpu")
 
 FLOOR = Entry("floor", "floor", "floor:Floor", "cpu")
 
+GPU_FLOOR = Entry("floor-gpu", "floor, GPU", "gpu_floor:GpuFloor", "gpu")
+
+FLOORS = {floor.device: floor for floor in (FLOOR, GPU_FLOOR)}
+"""What nobody is quicker than, by device."""
+
 GRIDS = [
     Entry("xpmlp-grid", "xpmlp on NumPy, grid over processes", "ours:GridOnNumpy", "cpu"),
     Entry("xpmlp-grid-cupy", "xpmlp on CuPy, grid stacked", "ours:GridOnCupy", "gpu"),
@@ -81,4 +87,4 @@ CONTESTANTS = {
         Entry("keras-gpu", "Keras 3 on JAX, GPU", "keras3:Fit", "gpu"),
     )
 }
-"""All but the floor and the grid, by name."""
+"""All but the floors and the grids, by name."""

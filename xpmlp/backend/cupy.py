@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -114,11 +114,7 @@ class CupyBackend(Backend):
                 body()
             finally:
                 graph = stream.end_capture()
-
-        def launch(graph: Any = graph, _: Any = pool) -> None:
-            graph.launch(stream)
-
-        return launch
+        return CudaGraph(graph, stream, pool)
 
     def _can_tf32(self) -> bool:
         """Whether TF32 was asked for, and the GPU has it."""
@@ -166,3 +162,15 @@ class CupyBackend(Backend):
     def synchronize(self) -> None:
         """Wait for the GPU."""
         self.device.synchronize()
+
+
+class CudaGraph(NamedTuple):
+    """What a stream has recorded, with the memory that it computes in."""
+
+    graph: Any
+    stream: Any
+    memory: Any
+
+    def __call__(self) -> None:
+        """Do it."""
+        self.graph.launch(self.stream)

@@ -1,0 +1,97 @@
+"""The floor on a GPU: launching as many kernels as a step of ours does, and moving the bytes that it has to move.
+
+Kernels that do nothing, replayed as a part of a CUDA graph as ours are; then the bytes, at the pace of a copy within
+the GPU's memory.  For small batches it is the launches that count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contestants.base import Contestant, Stretch
+from benchmarks.contestants.ours import OnCupy
+from xpmlp.backend.base import STEPS
+from xpmlp.backend.replay import Recordings
+
+KERNELS = 1000
+"""In the graph that is timed."""
+
+COPIED_BYTES = 2**30
+"""Many times the GPU's cache."""
+
+REPEATS = 20
+
+
+class GpuFloor(Contestant):
+    """The least that a step of so many kernels could take."""
+
+    def prepare(self) -> None:
+        """Count the kernels of a step, and the bytes."""
+        ours = OnCupy(self.work, "gpu", self.threads)
+        try:
+            import cupy
+
+            self.launches = _launches(ours)
+        finally:
+            ours.close()
+        self.cupy = cupy
+        sizes, batch = self.work.sizes, self.work.batch
+        weights = sum(n_in * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+        together = ours.problem.training_fold.together
+        # the weights are read for the outputs, and read and written by the update; the batch is read as it is stored
+        self.bytes = 3 * 4 * weights / together + batch * sizes[0]
+
+    def stretch(self) -> Stretch:
+        """Time a kernel and a byte."""
+        cupy = self.cupy
+        nothing = cupy.ElementwiseKernel("T x", "T y", "y = x", "nothing")
+        source, target = cupy.zeros(COPIED_BYTES, "uint8"), cupy.zeros(COPIED_BYTES, "uint8")
+        with cupy.cuda.Stream() as stream:
+            x = cupy.zeros(32, "float32")
+            nothing(x, x)
+            stream.begin_capture()
+            for _ in range(KERNELS):
+                nothing(x, x)
+            graph = stream.end_capture()
+            launch = _seconds(stream, lambda: graph.launch(stream)) / KERNELS
+            byte = _seconds(stream, lambda: cupy.copyto(target, source)) / (2 * COPIED_BYTES)
+        steps = self.work.steps
+        return Stretch(steps * (self.launches * launch + self.bytes * byte), steps, np.empty(0))
+
+
+def _seconds(stream: Any, action: Callable[[], object]) -> float:
+    """How long the GPU takes for something."""
+    action()
+    stream.synchronize()
+    started = time.perf_counter()
+    for _ in range(REPEATS):
+        action()
+    stream.synchronize()
+    return (time.perf_counter() - started) / REPEATS
+
+
+def _launches(ours: OnCupy) -> float:
+    """The nodes of the graph of a step."""
+    backend, fold, graphs = ours.problem.backend, ours.problem.training_fold, []
+    driver = ctypes.CDLL("libcuda.so.1")
+
+    def record(body: Callable[[], None]) -> Callable[[], None]:
+        launch = backend._record(body)  # type: ignore[attr-defined]
+        graphs.append(launch.graph)
+        return launch  # type: ignore[no-any-return]
+
+    before, backend._recordings = backend._recordings, Recordings(backend, record)
+    try:
+        ours.stretch()
+    finally:
+        backend._recordings = before
+    nodes = ctypes.c_size_t()
+    status = driver.cuGraphGetNodes(ctypes.c_void_p(graphs[0].graph), None, ctypes.byref(nodes))
+    if status:
+        raise RuntimeError(f"cuGraphGetNodes gave status {status}")
+    return nodes.value / (max(1, STEPS // fold.together) * fold.together)
