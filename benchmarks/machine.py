@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,12 +16,24 @@ PACKAGES = ("torch", "jax", "jaxlib", "scikit-learn", "keras", "cupy-cuda13x", "
 
 def machine() -> dict[str, str]:
     """A name and a text for each fact."""
-    return {**environment(), **dict(_versions(PACKAGES)), "load before": f"{os.getloadavg()[0]:.1f}"}
+    return {**environment(), **dict(_gpu()), **dict(_versions(PACKAGES)), "load before": f"{os.getloadavg()[0]:.1f}"}
 
 
 def slug(facts: dict[str, str]) -> str:
-    """A folder's name for this machine, as ``amd-epyc-2-cores``."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{facts['processor']} {facts['cores']} cores".lower()).strip("-")
+    """A folder's name for this machine, as ``amd-epyc-2-cores``; by its GPU where it has one."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{facts.get('GPU', facts['processor'])} {facts['cores']} cores".lower()).strip(
+        "-"
+    )
+
+
+def _gpu() -> Iterable[tuple[str, str]]:
+    """The first NVIDIA GPU, with its driver."""
+    if shutil.which("nvidia-smi") is not None:
+        query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        lines = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
+        if lines:
+            name, _, driver = lines[0].partition(", ")
+            yield from (("GPU", name), ("driver", driver))
 
 
 def _versions(packages: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -8,9 +8,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contestants import CONTESTANTS, FLOORS, GRIDS, REFERENCE, Entry
 from benchmarks.machine import machine, slug
@@ -37,36 +38,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DataError.exit_status
     facts = machine()
     started = time.perf_counter()
-    measurements: list[Measurement] = []
-    for threads in options.threads:
-        measurements += _measured(options, threads, last=threads == options.threads[-1])
-    measurements.sort(key=lambda one: (options.works.index(one.work.name), one.threads))
-    settings = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "rounds": options.rounds,
-        "seconds": options.seconds,
-        "took_seconds": round(time.perf_counter() - started),
-    }
     folder = options.out or RESULTS / slug(facts)
     folder.mkdir(parents=True, exist_ok=True)
-    paces = [one for one in measurements if one.work.kind == "pace"]
-    if paces:
-        draw(paces, folder / "peers.png")
-    write_text(folder / "peers.md", page(facts, settings, measurements, "peers.png" if paces else None))
-    write_text(folder / "peers.json", json.dumps(as_json(facts, settings, measurements), indent=1) + "\n")
+    settings = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rounds": options.rounds, "seconds": options.seconds}
+    measurements: list[Measurement] = []
+    for threads in options.threads:
+        for measurement in _measured(options, threads, last=threads == options.threads[-1]):
+            measurements.append(measurement)
+            measurements.sort(key=lambda one: (options.works.index(one.work.name), one.threads))
+            settings["took_seconds"] = round(time.perf_counter() - started)
+            _write(folder, facts, settings, measurements)  # all so far: an interrupted run keeps it
     print("\n".join(tables(measurements)))
     print(f"written to {folder} after {settings['took_seconds']} s")
     return 0
 
 
-def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[Measurement]:
+def _write(folder: Path, facts: dict[str, str], settings: dict[str, Any], measurements: Sequence[Measurement]) -> None:
+    paces = [one for one in measurements if one.work.kind == "pace"]
+    if paces:
+        draw(paces, folder / "peers.png")
+    write_text(folder / "peers.md", page(facts, settings, measurements, "peers.png" if paces else None))
+    write_text(folder / "peers.json", json.dumps(as_json(facts, settings, measurements), indent=1) + "\n")
+
+
+def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> Iterator[Measurement]:
     """All works with a number of threads; GPUs, grids and times to an accuracy with the last one only."""
     works = [WORKS[name] for name in options.works if last or WORKS[name].kind == "pace"]
     entries = [CONTESTANTS[name] for name in options.contestants]
     devices = {entry.device for entry in entries if entry.device == "cpu" or last}
     grids = GRIDS if any(work.kind == "grid" for work in works) else []
     seats = [Seat(entry, threads) for entry in (*entries, *FLOORS.values(), *grids) if entry.device in devices]
-    measurements = []
     try:
         for work in works:
             taking_part = [seat for seat in seats if _takes_part(seat.entry, work)]
@@ -74,11 +75,10 @@ def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> list[
             def say(line: str, work: Work = work) -> None:
                 print(f"{work.name}, threads {threads}: {line}", file=sys.stderr, flush=True)
 
-            measurements.append(measure(work, threads, taking_part, options.rounds, options.seconds, say))
+            yield measure(work, threads, taking_part, options.rounds, options.seconds, say)
     finally:
         for seat in seats:
             seat.close()
-    return measurements
 
 
 def _takes_part(entry: Entry, work: Work) -> bool:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from benchmarks.contestants.base import Contestant, Stretch
 from benchmarks.contestants.ours import OnCupy
-from xpmlp.backend.base import STEPS
-from xpmlp.backend.replay import Recordings
+from xpmlp.backend.replay import STEPS, Recordings
 
 KERNELS = 1000
 """In the graph that is timed."""
@@ -41,7 +41,7 @@ class GpuFloor(Contestant):
             ours.close()
         self.cupy = cupy
         sizes, batch = self.work.sizes, self.work.batch
-        weights = sum(n_in * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+        weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
         together = ours.problem.training_fold.together
         # the weights are read for the outputs, and read and written by the update; the batch is read as it is stored
         self.bytes = 3 * 4 * weights / together + batch * sizes[0]
@@ -81,9 +81,9 @@ def _launches(ours: OnCupy) -> float:
     driver = ctypes.CDLL("libcuda.so.1")
 
     def record(body: Callable[[], None]) -> Callable[[], None]:
-        launch = backend._record(body)  # type: ignore[attr-defined]
-        graphs.append(launch.graph)
-        return launch  # type: ignore[no-any-return]
+        launch: Callable[[], None] = backend._record(body)  # type: ignore[attr-defined]
+        graphs.append(launch.__self__.graph)  # type: ignore[attr-defined]
+        return launch
 
     before, backend._recordings = backend._recordings, Recordings(backend, record)
     try:

@@ -151,8 +151,8 @@ def test_large_constants_have_to_be_the_same(recorder: Recorder, monkeypatch: py
 
     large, another = np.asarray([2.0, 3.0]), np.asarray([4.0, 5.0])
     for constant, recorded in ((large, 1), (large, 1), (another, 2)):
-        state, _ = recordings.scan(step, np.zeros(1), batches, constant, LENGTH, 6)
-        assert (state.tolist(), recorder.recorded) == ([6 * constant[0]], recorded)
+        state, _ = recordings.scan(step, np.zeros(2), batches, constant, LENGTH, 6)  # a state may be large
+        assert (state.tolist(), recorder.recorded) == (2 * [6 * constant[0]], recorded)
 
 
 def test_no_more_than_a_few_recordings_are_kept(recorder: Recorder) -> None:

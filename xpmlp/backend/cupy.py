@@ -114,7 +114,7 @@ class CupyBackend(Backend):
                 body()
             finally:
                 graph = stream.end_capture()
-        return CudaGraph(graph, stream, pool)
+        return CudaGraph(graph, stream, pool).launch
 
     def _can_tf32(self) -> bool:
         """Whether TF32 was asked for, and the GPU has it."""
@@ -171,6 +171,6 @@ class CudaGraph(NamedTuple):
     stream: Any
     memory: Any
 
-    def __call__(self) -> None:
+    def launch(self) -> None:
         """Do it."""
         self.graph.launch(self.stream)

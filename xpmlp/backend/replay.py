@@ -7,7 +7,8 @@ a fold brings is copied into them, and what it is to have is copied back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._tree import leaves, map_leaves
@@ -73,8 +74,11 @@ class Recording:
 
     def fits(self, state: Any, constants: Any) -> bool:
         """Whether it can take them: arrays of the same shapes, the same numbers and the same large arrays."""
-        pairs = (_values(self._state), _values(state)), (_values(self._constants), _values(constants))
-        return all(len(own) == len(others) and all(map(_replaceable, own, others)) for own, others in pairs)
+        pairs = [
+            *((_alike, own, other) for own, other in _pairs(self._state, state)),
+            *((_replaceable, own, other) for own, other in _pairs(self._constants, constants)),
+        ]
+        return all(may(own, other) for may, own, other in pairs)
 
     def begin(self, state: Any, constants: Any) -> None:
         """Take them for the replays that follow."""
@@ -105,12 +109,21 @@ def _is_small(leaf: Any) -> bool:
     return _is_array(leaf) and leaf.nbytes <= OWNED_BYTES
 
 
+def _pairs(own: Any, others: Any) -> Iterator[tuple[Any, Any]]:
+    """The leaves of two trees, side by side; one that the other has not is beside ``None``."""
+    return zip_longest(_values(own), _values(others))
+
+
+def _alike(own: Any, other: Any) -> bool:
+    return _is_array(own) and _is_array(other) and (own.shape, own.dtype) == (other.shape, other.dtype)
+
+
 def _replaceable(own: Any, other: Any) -> bool:
     if own is other:
         return True
-    if _is_array(own) and _is_array(other):
-        return _is_small(own) and (own.shape, own.dtype) == (other.shape, other.dtype)
-    return not _is_array(own) and not _is_array(other) and bool(own == other)
+    if _is_array(own) or _is_array(other):
+        return _is_small(own) and _alike(own, other)
+    return bool(own == other)
 
 
 def _write(targets: Any, values: Any) -> None:
