@@ -124,7 +124,7 @@ def test_cupy_reads_only_by_to_numpy(backend: Backend, runs: list[RunSettings], 
     import cupy
 
     traffic.watch(backend, "asarray", "to_numpy")
-    methods = ("get", "item", "tolist", "set", "__bool__", "__float__", "__int__", "__index__")
+    methods = ("get", "item", "tolist", "set", "__bool__", "__float__", "__int__")
     traffic.watch(cupy.ndarray, *methods)
     traffic.watch(cupy, "asnumpy")
     many = moved_in_an_epoch(traffic, backend, MANY_STEPS, runs)
