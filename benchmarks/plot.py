@@ -45,17 +45,18 @@ def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
     """Medians as dots, quartiles as lines; the floors as dashed lines."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    for entry in FLOORS.values():
+    for height, entry in enumerate(FLOORS.values()):  # one's name at the bottom, the other's at the top
         floor = one.row(entry.name)
         if floor is None:
             continue
         axes.axvline(floor.spread.median * MICROSECONDS, color=VERMILION, linestyle="--", linewidth=1)
         axes.annotate(
             entry.title,
-            (floor.spread.median * MICROSECONDS, 0),
+            (floor.spread.median * MICROSECONDS, height),
             xycoords=("data", "axes fraction"),
-            xytext=(3, 3),
+            xytext=(3, -3 if height else 3),
             textcoords="offset points",
+            va="top" if height else "bottom",
             color=VERMILION,
             fontsize=9,
         )
@@ -72,7 +73,8 @@ def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
             ha="center", color=colour,
         )  # fmt: skip
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    least, most = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 30 * least else (1, 3)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=9)
