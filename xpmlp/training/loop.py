@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Parameters
+from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
 from xpmlp.training.reporter import Progress, Reporter
@@ -187,15 +187,13 @@ class _Block:
         self.state, (loss, value) = fold_steps(
             self.backend, self.task.training_fold, network, self.state, batches, constants
         )
-        losses, values = (
-            self.backend.to_numpy(output).reshape(segment.steps, len(self.active))
-            for output in (xp.mean(loss, axis=-1), xp.sum(value, axis=-1))
-        )
-        finite = self._finite_weights()
+        # all is asked for before anything is waited for
+        results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())
+        losses, values, finite = (self.backend.to_numpy(result).reshape(-1, len(self.active)) for result in results)
         diverged = []
         for column, lap in enumerate(self.active):
             bad = np.flatnonzero(~np.isfinite(losses[:, column]))
-            if len(bad) or not finite[column]:
+            if len(bad) or not finite[0, column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
                 lap.run.batch_losses.append(losses[:last, column])
                 lap.run.ended_at = (self.epoch, lap.run.under_way.steps + last)
@@ -211,11 +209,11 @@ class _Block:
         numbers = np.arange(first, first + segment.steps).astype(np.int32)
         return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
 
-    def _finite_weights(self) -> npt.NDArray[np.bool_]:
-        """Whether all weights of each active run are finite, (runs,)."""
+    def _finite_weights(self) -> Array:
+        """Whether all weights of each active run are finite, (runs,) or (), on the device."""
         xp = self.backend.xp
         flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for layer in self.state.parameters for leaf in layer]
-        return self.backend.to_numpy(xp.all(xp.stack(flags), axis=0)).reshape(len(self.active))
+        return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
