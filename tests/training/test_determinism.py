@@ -38,7 +38,10 @@ def bits(backend: Backend, optimizer: str, runs: list[RunSettings]) -> list[npt.
     return [np.ascontiguousarray(array).view(np.uint8) for array in arrays]
 
 
-@pytest.mark.parametrize(("runs", "optimizer"), [(ONE_RUN, "sgd"), (STACK, "adam")], ids=["one run", "3 runs"])
+@pytest.mark.parametrize(
+    ("runs", "optimizer"),
+    [pytest.param(ONE_RUN, "sgd", id="one run"), pytest.param(STACK, "adam", id="3 runs", marks=pytest.mark.slow)],
+)
 def test_two_trainings_are_bitwise_equal(backend: Backend, runs: list[RunSettings], optimizer: str) -> None:
     once, again = (bits(backend, optimizer, runs) for _ in range(2))
     for one, other in zip(once, again, strict=True):

@@ -55,7 +55,7 @@ def test_updates_that_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("kind", ["adam", "dropout", "torch", "jax"])
+@pytest.mark.parametrize("kind", ["adam", "dropout", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 def test_twice_as_many_epochs(kind: str, tmp_path: Path, get_backend: Callable[..., Backend]) -> None:
     get_backend(KINDS[kind].get("backend.name", "numpy"))
     short, long = (digits_config({**FREQUENT, **KINDS[kind], "train.epochs": n}) for n in (2, 4))

@@ -162,6 +162,7 @@ def test_an_interrupted_training_goes_on_where_it_was_stopped() -> None:
     assert results(problem, trained(problem, alone, start=last)) == wanted
 
 
+@pytest.mark.slow
 def test_from_one_backend_to_another(get_backend: Callable[..., Backend]) -> None:
     """Every pair of libraries: to rounding, as if the second had trained alone."""
     names = ("numpy", "torch", "jax", "strict")
