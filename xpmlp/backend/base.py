@@ -127,6 +127,11 @@ class Backend(ABC):
         return pure_ops(self.xp)
 
     @property
+    def replays(self) -> bool:
+        """Whether steps are recorded and replayed; see `xpmlp.backend.replay`."""
+        return self._recordings is not None
+
+    @property
     def dtype(self) -> Any:
         """The floating-point dtype as the library has it."""
         return getattr(self.xp, self.dtype_name)

@@ -20,6 +20,7 @@ _TYPES = {"float32": (ctypes.c_float, 0), "float64": (ctypes.c_double, 1)}  # CU
 _IN_FULL = {"float32": 68, "float64": 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
 _IN_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
 _DEFAULT_ALGORITHM = -1
+_NO_MEMORY = 3  # CUBLAS_STATUS_ALLOC_FAILED
 
 _GEMM_ARGUMENTS: list[Any] = [
     *[ctypes.c_void_p, *[ctypes.c_int] * 5, ctypes.c_void_p],
@@ -87,8 +88,7 @@ class Cublas:
             *(out.data.ptr, kind, max(width, 1), out.strides[0] // size if out.ndim == 3 else 0),
             *(out.shape[0] if out.ndim == 3 else 1, self._compute[name], _DEFAULT_ALGORITHM),
         )
-        if status:
-            raise CublasError(f"cublasGemmStridedBatchedEx gave status {status}")
+        _raise_for(status, "cublasGemmStridedBatchedEx")
         return out
 
     def _operand(self, array: Array) -> tuple[Array, int, int, int]:
@@ -123,13 +123,17 @@ class Cublas:
         return found
 
     def _check(self, name: str, *arguments: Any) -> None:
-        status = getattr(self._library, name)(*arguments)
-        if status:
-            raise CublasError(f"{name} gave status {status}")
+        _raise_for(getattr(self._library, name)(*arguments), name)
 
     def release(self) -> None:
-        """Give this thread's handle and workspace back."""
-        threads = self._threads
-        if hasattr(threads, "handle"):
-            self._check("cublasDestroy_v2", ctypes.c_void_p(threads.handle))
-            del threads.handle, threads.workspace, threads.stream
+        """Give the calling thread's workspace back; its handle is kept, as it is for the next stream."""
+        for name in ("workspace", "stream"):
+            if hasattr(self._threads, name):
+                delattr(self._threads, name)
+
+
+def _raise_for(status: int, name: str) -> None:
+    if status == _NO_MEMORY:
+        raise MemoryError(f"{name} found no memory")
+    if status:
+        raise CublasError(f"{name} gave status {status}")
