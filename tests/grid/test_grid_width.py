@@ -90,16 +90,16 @@ def test_on_an_accelerator(
 ) -> None:
     """``room``: how many runs the memory holds, almost one more, besides the data, which are on the device, too."""
     config = grid_config(data, runs=4, block_width=width, workers="auto", train={"epochs": 1})
-    free = None if room is None else memory_for(config, room + 1) - 1
     monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
+    free = None if room is None else memory_for(config, room + 1) - 1
     monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
     assert labels(config) == expected
 
 
 def test_the_largest_runs_of_a_grid_decide(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = grid_config(data, runs=2, hidden_layer_sizes=[[5], [50]], train={"epochs": 1})
-    free = memory_for(config, 2)
     monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
+    free = memory_for(config, 2)
     monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
     assert sorted(labels(config)) == ["run 0", "run 1", "run 2", "run 3"]
 
