@@ -16,7 +16,7 @@ from xpmlp.backend import Backend, replay, resolve
 from xpmlp.backend.cupy import CupyBackend
 from xpmlp.backend.replay import Recordings
 from xpmlp.config import ModelConfig
-from xpmlp.optim import optimizers
+from xpmlp.optim import Hyperparameters, optimizers
 from xpmlp.training import Run
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings, Status
@@ -153,6 +153,19 @@ def test_large_constants_have_to_be_the_same(recorder: Recorder, monkeypatch: py
     for constant, recorded in ((large, 1), (large, 1), (another, 2)):
         state, _ = recordings.scan(step, np.zeros(2), batches, constant, LENGTH, 6)  # a state may be large
         assert (state.tolist(), recorder.recorded) == (2 * [6 * constant[0]], recorded)
+
+
+def test_numbers_in_another_place_are_others(recorder: Recorder) -> None:
+    backend = resolve("numpy", None, "float64").backend
+    recordings = Recordings(backend, recorder)
+
+    def step(state: Any, batch: Any, rates: Hyperparameters) -> Any:
+        return state + (1 if rates.weight_decay is None else 10) * batch[0], (state,)
+
+    for rates, expected in ((Hyperparameters(0.5, None, 0.1), 6), (Hyperparameters(0.5, 0.1, None), 60)):
+        state, _ = recordings.scan(step, np.zeros(1), (np.ones((6, 1)),), rates, LENGTH, 6)
+        assert state.tolist() == [expected]
+    assert recorder.recorded == 2
 
 
 def test_no_more_than_a_few_recordings_are_kept(recorder: Recorder) -> None:

@@ -8,7 +8,6 @@ a fold brings is copied into them, and what it is to have is copied back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._tree import leaves, map_leaves
@@ -74,11 +73,9 @@ class Recording:
 
     def fits(self, state: Any, constants: Any) -> bool:
         """Whether it can take them: arrays of the same shapes, the same numbers and the same large arrays."""
-        pairs = [
-            *((_alike, own, other) for own, other in _pairs(self._state, state)),
-            *((_replaceable, own, other) for own, other in _pairs(self._constants, constants)),
-        ]
-        return all(may(own, other) for may, own, other in pairs)
+        return all(_alike(own, other) for own, other in _pairs(self._state, state)) and all(
+            _replaceable(own, other) for own, other in _pairs(self._constants, constants)
+        )
 
     def begin(self, state: Any, constants: Any) -> None:
         """Take them for the replays that follow."""
@@ -110,8 +107,9 @@ def _is_small(leaf: Any) -> bool:
 
 
 def _pairs(own: Any, others: Any) -> Iterator[tuple[Any, Any]]:
-    """The leaves of two trees, side by side; one that the other has not is beside ``None``."""
-    return zip_longest(_values(own), _values(others))
+    """The leaves of the first tree, each with the second's of the same name; ``None`` where it has none."""
+    by_name, by_name_too = dict(leaves(own)), dict(leaves(others))
+    return ((by_name.get(name), by_name_too.get(name)) for name in by_name | by_name_too)
 
 
 def _alike(own: Any, other: Any) -> bool:
@@ -175,6 +173,7 @@ class Recordings:
             if recording is None or not recording.fits(state, constants):
                 if ahead - first < WORTH * size:
                     continue
+                self._made.pop(key, None)  # with the arrays that it holds
                 # one after another at first: what has to be compiled is compiled then, which no recording can do
                 state, outputs = self._backend.scan(step, state, cut(size), constants)
                 recording = Recording(self._backend, self._record, step, state, cut(size), outputs, constants)
@@ -192,7 +191,6 @@ class Recordings:
         return state, tuple(self._backend.xp.concat(series) for series in zip(*parts, strict=True))
 
     def _keep(self, key: Any, recording: Recording) -> None:
-        self._made.pop(key, None)
         self._made[key] = recording
         while len(self._made) > KEPT:
             self._made.pop(next(iter(self._made)))
