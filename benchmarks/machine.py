@@ -30,9 +30,9 @@ def _gpu() -> Iterable[tuple[str, str]]:
     """The first NVIDIA GPU, with its driver."""
     if shutil.which("nvidia-smi") is not None:
         query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        lines = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
-        if lines:
-            name, _, driver = lines[0].partition(", ")
+        asked = subprocess.run(query, capture_output=True, text=True, check=False)
+        if asked.returncode == 0 and asked.stdout:
+            name, _, driver = asked.stdout.splitlines()[0].partition(", ")
             yield from (("GPU", name), ("driver", driver))
 
 

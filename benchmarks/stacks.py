@@ -76,16 +76,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(work: Work, options: argparse.Namespace) -> Pair:
-    """Time epochs of one run and of the stack, by turns, after one of each that is not counted."""
+    """Time epochs of one run, then of the stack, each after one that is not counted and in a session of its own."""
     config = work.config(options.backend, options.device)
     problem = Problem(config, work.dataset(), resolve_configured(config.backend).backend)
     alone = [RunSettings.of(config.train)]
     rates = work.grid_learning_rates
     stack = [alone[0]._replace(seed=run, learning_rate=rates[run % len(rates)]) for run in range(options.runs)]
+    one, many = (_rounds(problem, runs, options.rounds) for runs in (alone, stack))
+    return Pair(work.batch, one, many)
+
+
+def _rounds(problem: Problem, runs: Sequence[RunSettings], rounds: int) -> Spread:
     with problem.backend.session(problem.rows_at_once):
-        rounds = [[_epoch(problem, runs) for runs in (alone, stack)] for _ in range(options.rounds + 1)]
-    one, many = zip(*rounds[1:], strict=True)
-    return Pair(work.batch, Spread.of(one), Spread.of(many))
+        return Spread.of([_epoch(problem, runs) for _ in range(rounds + 1)][1:])
 
 
 def _epoch(problem: Problem, runs: Sequence[RunSettings]) -> float:

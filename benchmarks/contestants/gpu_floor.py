@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contestants.base import Contestant, Stretch
+from benchmarks.contestants.base import Contestant, ContestantError, Stretch
 from benchmarks.contestants.ours import OnCupy
-from xpmlp.backend.replay import STEPS, Recordings
 
 KERNELS = 1000
 """In the graph that is timed."""
@@ -77,21 +76,13 @@ def _seconds(stream: Any, action: Callable[[], object]) -> float:
 
 def _launches(ours: OnCupy) -> float:
     """The nodes of the graph of a step."""
-    backend, fold, graphs = ours.problem.backend, ours.problem.training_fold, []
-    driver = ctypes.CDLL("libcuda.so.1")
-
-    def record(body: Callable[[], None]) -> Callable[[], None]:
-        launch: Callable[[], None] = backend._record(body)  # type: ignore[attr-defined]
-        graphs.append(launch.__self__.graph)  # type: ignore[attr-defined]
-        return launch
-
-    before, backend._recordings = backend._recordings, Recordings(backend, record)
-    try:
-        ours.stretch()
-    finally:
-        backend._recordings = before
+    ours.stretch()
+    recordings = ours.problem.backend.recordings
+    assert recordings is not None
+    recording = max(recordings.made.values(), key=lambda one: one.steps)
+    graph = recording.launch.__self__.graph  # type: ignore[attr-defined]
     nodes = ctypes.c_size_t()
-    status = driver.cuGraphGetNodes(ctypes.c_void_p(graphs[0].graph), None, ctypes.byref(nodes))
+    status = ctypes.CDLL("libcuda.so.1").cuGraphGetNodes(ctypes.c_void_p(graph.graph), None, ctypes.byref(nodes))
     if status:
-        raise RuntimeError(f"cuGraphGetNodes gave status {status}")
-    return nodes.value / (max(1, STEPS // fold.together) * fold.together)
+        raise ContestantError(f"cuGraphGetNodes gave status {status}")
+    return nodes.value / (recording.steps * ours.problem.training_fold.together)

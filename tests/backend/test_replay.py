@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,14 @@ def compared(
     if model is not None:
         config = problem.config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[5], **model)})
         problem = Problem(config, problem.dataset, backend)
-    before = backend._recordings
+    before = backend.recordings
     try:
-        backend._recordings = None
+        backend.recordings = None
         plain = train_runs(problem, *settings)
-        backend._recordings = Recordings(backend, recorder)
+        backend.recordings = Recordings(backend, recorder)
         runs = train_runs(problem, *settings)
     finally:
-        backend._recordings = before
+        backend.recordings = before
     for run, other in zip(runs, plain, strict=True):
         np.testing.assert_array_equal(run.losses, other.losses)
         for ours, theirs in zip(weights_of(problem, run), weights_of(problem, other), strict=True):
@@ -134,10 +135,34 @@ def test_a_run_that_leaves_the_stack_leaves_the_others_as_they_are(backend: Back
 
 @on_two("float64")
 def test_a_short_fold_is_not_recorded(backend: Backend, recorder: Recorder) -> None:
-    compared(backend, recorder, batch_size=20)  # three full batches: not thrice as many as a recording's two steps
-    assert recorder.recorded == 1  # of single steps, which are three
-    compared(backend, recorder, batch_size=30)
-    assert recorder.recorded == 1
+    compared(backend, recorder, batch_size=25, epochs=1)  # two full batches
+    assert recorder.recorded == 0
+
+
+@on_two("float64")
+def test_short_folds_add_up(backend: Backend, recorder: Recorder) -> None:
+    # four full batches, not thrice as many as a recording's two: replayed one by one, in the second epoch two by two
+    compared(backend, recorder, batch_size=16, epochs=4)
+    assert (recorder.recorded, recorder.launched) == (2, 3 + 1 + 2 + 2)
+
+
+def test_threads_have_recordings_of_their_own(recorder: Recorder) -> None:
+    backend = resolve("numpy", None, "float64").backend
+    recordings = Recordings(backend, recorder)
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return state + batch[0], (state,)
+
+    def scan() -> list[float]:
+        state, _ = recordings.scan(step, np.zeros(1), (np.ones((6, 1)),), None, LENGTH, 6)
+        made.append(*recordings.made.values())
+        recordings.clear()
+        return list(map(float, state))
+
+    made: list[Any] = []
+    with ThreadPoolExecutor(1) as thread:
+        here, there = scan(), thread.submit(scan).result()
+    assert (here, there, len(set(map(id, made)))) == ([6.0], [6.0], 2)
 
 
 def test_large_constants_have_to_be_the_same(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,16 +193,19 @@ def test_numbers_in_another_place_are_others(recorder: Recorder) -> None:
     assert recorder.recorded == 2
 
 
-def test_no_more_than_a_few_recordings_are_kept(recorder: Recorder) -> None:
+def test_a_recording_takes_the_place_of_one_of_other_shapes(recorder: Recorder) -> None:
     backend = resolve("numpy", None, "float64").backend
     recordings = Recordings(backend, recorder)
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return state + batch[0], (state,)
+
     for width in range(1, 10):
-        recordings.scan(
-            lambda state, batch, _: (state + batch[0], (state,)), np.zeros(width), (np.ones((6, width)),), None, 2, 6
-        )
-    assert len(recordings._made) == replay.KEPT
+        recordings.scan(step, np.zeros(width), (np.ones((6, width)),), None, LENGTH, 6)
+        assert len(recordings.made) == 1
+    assert recorder.recorded == 9
     recordings.clear()
-    assert len(recordings._made) == 0
+    assert not recordings.made
 
 
 @pytest.mark.gpu

@@ -99,7 +99,7 @@ class Backend(ABC):
     is_accelerator: bool = False
     ahead_bytes: int = 400_000
     index_dtype_name: Literal["int32", "int64"] = "int64"
-    _recordings: Recordings | None = None
+    recordings: Recordings | None = None
 
     def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None, tf32: bool) -> None:
         self.dtype_name = dtype
@@ -129,7 +129,7 @@ class Backend(ABC):
     @property
     def replays(self) -> bool:
         """Whether steps are recorded and replayed; see `xpmlp.backend.replay`."""
-        return self._recordings is not None
+        return self.recordings is not None
 
     @property
     def dtype(self) -> Any:
@@ -185,7 +185,7 @@ class Backend(ABC):
     def parameters(self, host: Any) -> Any:
         """Move a tree of host arrays to the device as fresh arrays of the backend's dtype, free to be overwritten.
 
-        They are row-major whatever the order of the host's: in-place BLAS updates need to know.
+        They are row-major whatever the order of the host's, but for PyTorch's on a CPU: updates in place need to know.
         """
         return self.copy(map_leaves(lambda leaf: self.asarray(np.array(leaf, order="C"), self.dtype), host))
 
@@ -243,15 +243,15 @@ class Backend(ABC):
         """
         concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
         length = min(max(1, STEPS // fold.together), ahead)
-        if self._recordings is not None:
+        if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):
             last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
             prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
-            if self._recordings is None:
+            if self.recordings is None or ahead == 1:  # one by one, as evaluation goes, a recording saves nothing
                 state, outputs = self.scan(fold.step, state, prepared, constants)
             else:
-                state, outputs = self._recordings.scan(fold.step, state, prepared, constants, length, steps - first)
+                state, outputs = self.recordings.scan(fold.step, state, prepared, constants, length, steps - first)
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))

@@ -5,7 +5,9 @@ CuPy's own products refuse to be recorded (cupy issue 6290), and spend several t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import threading
 from typing import Any
 
@@ -55,8 +57,7 @@ class Cublas:
         try:
             from cupy_backends.cuda.libs import cublas
 
-            # the library that CuPy's module is linked to, whichever version and place that is
-            self._library = ctypes.CDLL(cublas.__file__)
+            self._library = _library(cublas.__file__)
             self._gemm = self._library.cublasGemmStridedBatchedEx
         except (ImportError, OSError, AttributeError) as error:
             raise BackendError(f"CuPy's cuBLAS cannot be called here ({error}): set backend.fused = false.") from error
@@ -75,7 +76,23 @@ class Cublas:
         out : ([runs,] m, n)
             Row-major, and none of the operands.
         alpha, beta : float
+
+        Returns
+        -------
+        out : ([runs,] m, n)
+            The array that was given.
+
+        Raises
+        ------
+        ValueError
+            If types or numbers of axes differ.
+        MemoryError, CublasError
+            If cuBLAS refuses.
         """
+        if not (a.ndim == b.ndim == out.ndim and a.dtype == b.dtype == out.dtype):
+            raise ValueError(
+                f"a product of {a.dtype} ({a.ndim}-D) and {b.dtype} ({b.ndim}-D) into {out.dtype} ({out.ndim}-D)"
+            )
         *_, rows, width = out.shape
         name = out.dtype.name
         number, kind = _TYPES[name]
@@ -126,10 +143,21 @@ class Cublas:
         _raise_for(getattr(self._library, name)(*arguments), name)
 
     def release(self) -> None:
-        """Give the calling thread's workspace back; its handle is kept, as it is for the next stream."""
-        for name in ("workspace", "stream"):
-            if hasattr(self._threads, name):
-                delattr(self._threads, name)
+        """Give the calling thread's handle and workspace back."""
+        threads = self._threads
+        if hasattr(threads, "handle"):
+            self._check("cublasDestroy_v2", ctypes.c_void_p(threads.handle))
+            del threads.handle, threads.workspace, threads.stream
+
+
+def _library(module: str) -> ctypes.CDLL:
+    """The cuBLAS that CuPy's module is linked to: elsewhere than on Windows it is found through the module."""
+    if os.name != "nt":
+        return ctypes.CDLL(module)
+    for version in (13, 12):
+        with contextlib.suppress(OSError):
+            return ctypes.CDLL(f"cublas64_{version}.dll")
+    raise OSError("no cublas64_13.dll or cublas64_12.dll")
 
 
 def _raise_for(status: int, name: str) -> None:

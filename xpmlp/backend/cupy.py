@@ -17,6 +17,9 @@ from xpmlp.nn import Ops
 
 INSTALL = "install it with `pip install 'xpmlp[cuda13]'` (or cuda12, as your driver allows)"
 
+OUT_OF_MEMORY = 2
+"""``cudaErrorMemoryAllocation``."""
+
 FIRST_WITH_TF32 = 80
 """The compute capability of the first GPUs that have TensorFloat-32, times ten."""
 
@@ -62,14 +65,15 @@ class CupyBackend(Backend):
 
     def _fused_ops(self) -> Ops:
         from xpmlp.backend.cublas import Cublas
-        from xpmlp.backend.cupy_ops import check, with_fused
+        from xpmlp.backend.cupy_ops import TF32_TOLERANCE, TOLERANCE, check, with_fused
 
         pure = super()._fused_ops()
         with self.device:
             self._cublas = Cublas(self._cupy, tf32=self._can_tf32())
             fused = with_fused(pure, self._cupy, self._cublas)
-            check(fused, pure, self.dtype_name)
-        self._recordings = Recordings(self, self._record)
+            check(fused, pure, TF32_TOLERANCE if self._can_tf32() else TOLERANCE[self.dtype_name], self.dtype_name)
+            self._cublas.release()
+        self.recordings = Recordings(self, self._record)
         return fused
 
     @contextlib.contextmanager
@@ -83,11 +87,13 @@ class CupyBackend(Backend):
             try:
                 yield
             finally:
-                stream.synchronize()
-                if self._recordings is not None:
-                    self._recordings.clear()
-                    self._cublas.release()
-                self._cupy.get_default_memory_pool().free_all_blocks()
+                try:
+                    stream.synchronize()
+                finally:
+                    if self.recordings is not None:
+                        self.recordings.clear()
+                        self._cublas.release()
+                    self._cupy.get_default_memory_pool().free_all_blocks()
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``.  Outputs are written to their places: CuPy stacks by addresses from the host.
@@ -158,6 +164,11 @@ class CupyBackend(Backend):
         """Free bytes on the GPU, those included that CuPy holds in reserve."""
         with self.device:
             return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """CuPy says it by a MemoryError of its own; CUDA, where a recording finds none, by a number."""
+        failed = isinstance(error, self._cupy.cuda.runtime.CUDARuntimeError)
+        return (failed and getattr(error, "status", None) == OUT_OF_MEMORY) or super().is_out_of_memory(error)
 
     def synchronize(self) -> None:
         """Wait for the GPU."""

@@ -19,6 +19,9 @@ from xpmlp.nn import Ops
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 """How far a fused operation may be from its definition: products are summed in another order."""
 
+TF32_TOLERANCE = 1e-2
+"""Where the factors of a product are rounded to 10 bits."""
+
 
 def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
     """``ops`` with what pays on a GPU replaced."""
@@ -161,33 +164,52 @@ def _subtract_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delt
     return biases
 
 
-def check(ops: Ops, definitions: Ops, dtype_name: str) -> None:
+def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None:
     """Hold every fused operation against its definition on the GPU that is there: compilers and drivers differ.
+
+    Parameters
+    ----------
+    ops, definitions : Ops
+    tolerance : float
+    dtype_name : "float32" or "float64"
 
     Raises
     ------
     BackendError
         If one differs, with the way to train without them.
     """
+    for stack in ((), (2,)):
+        for batch in (4, 1):
+            _check(ops, definitions, tolerance, dtype_name, stack, batch)
+
+
+def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack: tuple[int, ...], batch: int) -> None:
     xp, rng = ops.xp, np.random.default_rng(0)
+    dtype = getattr(xp, dtype_name)
 
     def array(*shape: int) -> Array:
-        return xp.asarray(rng.uniform(-1.0, 1.0, shape), dtype=getattr(xp, dtype_name))
+        return xp.asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype=dtype)
 
-    weights, biases, x, delta = array(5, 3), array(1, 3), array(4, 5), array(4, 3)
+    weights, biases, x, delta = array(5, 3), array(1, 3), array(batch, 5), array(batch, 3)
+    rate = array(1, 1) if stack else 0.3
+    features, rows = xp.asarray(rng.integers(0, 256, (6, 5)), dtype=xp.uint8), xp.asarray(rng.integers(0, 6, batch))
     arguments: dict[str, tuple[Any, ...]] = {
+        "gather": (features, rows, dtype, 0.5),
+        "affine": (x, weights, biases),
         "sigmoid": (delta,),
-        "sigmoid_backward": (delta, array(4, 3)),
+        "sigmoid_backward": (delta, array(batch, 3)),
         "softmax": (delta,),
-        "subtract_product": (weights, x, delta, 0.3),
-        "subtract_sum": (biases, delta, 0.3),
+        "multiply_transposed": (delta, weights),
+        "product_of_factors": (x, delta),
+        "subtract_product": (weights, x, delta, rate),
+        "subtract_sum": (biases, delta, rate),
     }
     for name, operands in arguments.items():
         found, defined = (
-            getattr(which, name)(*(one if isinstance(one, float) else xp.asarray(one, copy=True) for one in operands))
+            getattr(which, name)(*(xp.asarray(one, copy=True) if isinstance(one, type(x)) else one for one in operands))
             for which in (ops, definitions)
         )
-        if found.dtype != defined.dtype or float(xp.max(xp.abs(found - defined))) > TOLERANCE[dtype_name]:
+        if found.dtype != defined.dtype or float(xp.max(xp.abs(found - defined))) > tolerance:
             raise BackendError(
                 f"CuPy's fused {name} is not what its definition gives on this GPU: set backend.fused = false."
             )

@@ -92,7 +92,7 @@ class JaxBackend(Backend):
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device."""
         with self._precision():
-            return self._jax.device_put(np.asarray(host, dtype), self.device)
+            return self._jax.device_put(np.asarray(host, dtype), self.device, may_alias=False)
 
     def adopt(self, array: Array) -> Array:
         """An array that is on an accelerator already, in the right mode for float64."""

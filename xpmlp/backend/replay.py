@@ -7,6 +7,7 @@ a fold brings is copied into them, and what it is to have is copied back.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,8 @@ STEPS = 20
 """Steps in a recording: enough that launching it and copying batches into it costs next to nothing."""
 
 WORTH = 3
-"""How many times as many steps as a recording has must be ahead before it is made, which takes about as long as so
-many steps would without it."""
-
-KEPT = 4
-"""Recordings that a session keeps: of a training's steps, of those left over, and where runs have left a stack."""
+"""A recording is made when a fold has been through, or has left, so many times as many steps as it has, and has twice
+as many left: making it takes as long as its steps do one after another."""
 
 OWNED_BYTES = 1_000_000
 """Constants up to this size are copied into a recording's own; larger ones, the data set, have to stay the same."""
@@ -48,6 +46,12 @@ class Recording:
         As the steps give them.
     constants : tree of arrays and numbers
         The four are examples: only the numbers and large arrays of the constants have to be the same in each use.
+
+    Attributes
+    ----------
+    steps : int
+    launch : () -> None
+        What ``record`` gave.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Recording:
         outputs: tuple[Array, ...],
         constants: Any,
     ) -> None:
+        self.steps: int = batches[0].shape[0]
         self._backend = backend
         self._state, self._batches, self._outputs = map(backend.copy, (state, batches, outputs))
         self._constants = map_leaves(lambda leaf: backend.copy(leaf) if _is_small(leaf) else leaf, constants)
@@ -69,28 +74,33 @@ class Recording:
             _write(self._state, after)
             _write(self._outputs, results)
 
-        self._launch = record(body)
+        self.launch = record(body)
 
-    def fits(self, state: Any, constants: Any) -> bool:
-        """Whether it can take them: arrays of the same shapes, the same numbers and the same large arrays."""
-        return all(_alike(own, other) for own, other in _pairs(self._state, state)) and all(
-            _replaceable(own, other) for own, other in _pairs(self._constants, constants)
+    def fits(self, state: Any, batches: tuple[Array, ...], constants: Any) -> bool:
+        """Whether it can take them: arrays of the same shapes but for the number of steps, and the same constants.
+
+        Constants are the same if their numbers and large arrays are.
+        """
+        return (
+            all(own.shape[1:] == other.shape[1:] for own, other in zip(self._batches, batches, strict=True))
+            and all(_alike(own, other) for own, other in _pairs(self._state, state))
+            and all(_replaceable(own, other) for own, other in _pairs(self._constants, constants))
         )
 
     def begin(self, state: Any, constants: Any) -> None:
-        """Take them for the replays that follow."""
+        """Take a state and constants that fit, for the replays that follow."""
         _write(self._state, state)
         _write(self._constants, constants)
 
     def replay(self, batches: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Train on these batches: the steps' outputs."""
+        """Go through as many batches as it has steps: (steps, ...) each.  Returns the steps' outputs, (steps, ...)."""
         _write(self._batches, batches)
-        self._launch()
+        self.launch()
         outputs: tuple[Array, ...] = self._backend.copy(self._outputs)
         return outputs
 
     def end(self) -> Any:
-        """What the state has become."""
+        """What the state has become, fresh arrays."""
         return self._backend.copy(self._state)
 
 
@@ -131,7 +141,9 @@ def _write(targets: Any, values: Any) -> None:
 
 
 class Recordings:
-    """The recordings of a backend's session, made where so many steps are ahead that it pays.
+    """The recordings of a thread's session: of each fold the last one of many steps, and of single steps.
+
+    Threads that share a backend have recordings of their own: one's would be written to by the other.
 
     Parameters
     ----------
@@ -141,14 +153,27 @@ class Recordings:
 
     def __init__(self, backend: Backend, record: Record) -> None:
         self._backend, self._record = backend, record
-        self._made: dict[Any, Recording] = {}
+        self._thread = threading.local()
+
+    @property
+    def made(self) -> dict[tuple[Step, int], Recording]:
+        """Those of the calling thread, by step and number of steps."""
+        found: dict[tuple[Step, int], Recording] = self._thread.__dict__.setdefault("made", {})
+        return found
+
+    @property
+    def _seen(self) -> dict[tuple[Step, int], int]:
+        """How many steps the calling thread has been through before."""
+        found: dict[tuple[Step, int], int] = self._thread.__dict__.setdefault("seen", {})
+        return found
 
     def clear(self) -> None:
-        """Forget them, with the arrays that they hold."""
-        self._made.clear()
+        """Forget those of the calling thread, with the arrays that they hold."""
+        self.made.clear()
+        self._seen.clear()
 
     def scan(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, length: int, ahead: int
+        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, length: int, left: int
     ) -> tuple[Any, tuple[Array, ...]]:
         """As the backend's own `scan`, replaying ``length`` steps at a time, and those left over one by one.
 
@@ -157,8 +182,14 @@ class Recordings:
         step, state, batches, constants
             As in `Backend.scan`.
         length : int
-        ahead : int
-            Steps that the fold has ahead, those of ``batches`` included.
+            At least 1.
+        left : int
+            Steps that the fold has still to go through, those of ``batches`` included.
+
+        Returns
+        -------
+        state : tree of arrays
+        outputs : tuple of (steps, ...)
         """
         total, parts, first = batches[0].shape[0], [], 0
 
@@ -168,16 +199,16 @@ class Recordings:
         for size in sorted({length, 1}, reverse=True):
             if total - first < size:
                 continue
-            key = step, size, tuple(series.shape[1:] for series in batches)
-            recording = self._made.get(key)
-            if recording is None or not recording.fits(state, constants):
-                if ahead - first < WORTH * size:
+            recording = self.made.get((step, size))
+            if recording is None or not recording.fits(state, batches, constants):
+                ahead = left - first
+                if ahead < 2 * size or self._seen.get((step, size), 0) + ahead < WORTH * size:
                     continue
-                self._made.pop(key, None)  # with the arrays that it holds
+                self.made.pop((step, size), None)  # with the arrays that it holds
                 # one after another at first: what has to be compiled is compiled then, which no recording can do
                 state, outputs = self._backend.scan(step, state, cut(size), constants)
                 recording = Recording(self._backend, self._record, step, state, cut(size), outputs, constants)
-                self._keep(key, recording)
+                self.made[step, size] = recording
                 parts.append(outputs)
                 first += size
             recording.begin(state, constants)
@@ -188,9 +219,6 @@ class Recordings:
         if first < total:
             state, outputs = self._backend.scan(step, state, cut(total - first), constants)
             parts.append(outputs)
+        for size, steps in ((length, total), (1, total % length)):
+            self._seen[step, size] = self._seen.get((step, size), 0) + steps
         return state, tuple(self._backend.xp.concat(series) for series in zip(*parts, strict=True))
-
-    def _keep(self, key: Any, recording: Recording) -> None:
-        self._made[key] = recording
-        while len(self._made) > KEPT:
-            self._made.pop(next(iter(self._made)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -21,6 +22,10 @@ from xpmlp.nn import Ops
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What PyTorch's errors say on Linux, on Windows and on Metal."""
+
+
+RECORDING = threading.Lock()
+"""PyTorch can record in one thread of a process at a time."""
 
 
 class TorchBackend(Backend):
@@ -79,7 +84,7 @@ class TorchBackend(Backend):
             subtract_product=_subtract_product,
         )
         if self.device.type == "cuda":
-            self._recordings = Recordings(self, self._record)
+            self.recordings = Recordings(self, self._record)
         if self.is_accelerator:
             return ops
         return ops._replace(
@@ -103,8 +108,8 @@ class TorchBackend(Backend):
         finally:
             torch.set_num_threads(threads)
             torch.set_float32_matmul_precision(precision)
-            if self._recordings is not None:
-                self._recordings.clear()
+            if self.recordings is not None:
+                self.recordings.clear()
             if cuda:
                 torch.cuda.empty_cache()
 
@@ -115,7 +120,9 @@ class TorchBackend(Backend):
         """
         cuda = self._torch.cuda
         graph = cuda.CUDAGraph()
-        with cuda.device(self.device), cuda.graph(graph, capture_error_mode="relaxed"):
+        # its own stream is of the device that was current when the process first recorded
+        stream = cuda.Stream(self.device)
+        with RECORDING, cuda.device(self.device), cuda.graph(graph, stream=stream, capture_error_mode="relaxed"):
             body()
         replay: Callable[[], None] = graph.replay
         return replay

@@ -49,7 +49,10 @@ class Course:
         return TrainingState(parameters, self.task.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """The order in which an epoch, counted from 1, visits the training examples: (n,) row numbers."""
+        """The order in which an epoch, counted from 1, visits the training examples: (n,) row numbers.
+
+        Those of stacked runs are asked for by several threads at once.
+        """
         if not self.plan.shuffle:
             return np.arange(self.task.n_examples)
         return batch_order(run.settings.seed, epoch, self.task.n_examples)

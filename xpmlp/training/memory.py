@@ -51,13 +51,13 @@ def footprint(problem: Problem) -> Footprint:
     Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
     early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
     in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
-    eight numbers for each example.  Where steps are replayed, a recording has parameters, state and batches of its own.
-    On an accelerator the batches that are prepared ahead are counted with the data.
+    eight numbers for each example.  Where steps are replayed, two recordings have parameters, state and batches of
+    their own.  On an accelerator the batches that are prepared ahead are counted with the data.
     """
     train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
     size = np.dtype(problem.backend.dtype_name).itemsize
     parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    replayed = problem.backend.replays
+    replayed = 2 * problem.backend.replays
     copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * _OPTIMIZER_STATES[train.optimizer]
     trained = (3 * sum(sizes) + replayed * STEPS * (sizes[0] + 2 * sizes[-1])) * min(
         train.batch_size, len(dataset.train)
@@ -66,7 +66,7 @@ def footprint(problem: Problem) -> Footprint:
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
     run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    ahead = min(problem.backend.ahead_bytes, size * sizes[0] * segment) if problem.backend.is_accelerator else 0
+    ahead = problem.backend.ahead_bytes if problem.backend.is_accelerator else 0
     return Footprint(ahead + sum(_bytes(part.features, size) for part in parts if part is not None), run)
 
 
