@@ -33,10 +33,20 @@ def required_backends() -> list[str]:
 
 
 def skip(name: str, reason: str, *, may_be_missing: bool = False) -> None:
-    """Skip the running test, or fail it if ``name`` is required."""
+    """Skip the running test for want of a library or a device, or fail it if that is required.
+
+    Parameters
+    ----------
+    name : str
+        The backend that the test needs.
+    reason : str
+        Which library or device is missing, as the backend says it: a machine need not have them all.
+    may_be_missing : bool
+        Whether a required backend may be without it: of a device that is not the library's default.
+    """
     if name in required_backends() and not may_be_missing:
         pytest.fail(f"{ENVIRONMENT} requires {name}, but: {reason}", pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(f"not on this machine: {reason}")
 
 
 class RequiredBackends:

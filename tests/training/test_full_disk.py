@@ -29,7 +29,7 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
     folder = tmp_path / "disk"
     folder.mkdir()
     if shutil.which("mount") is None or not mount("-t", "tmpfs", "-o", "size=200k", "tmpfs", folder):
-        pytest.skip("this user may not mount a disk in memory")
+        pytest.skip("only root can mount a disk of 200 kB to fill, and this user is not root (or has no `mount`)")
 
     def resize(size: str) -> None:
         assert mount("-o", f"remount,size={size}", folder)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array
+from xpmlp._typing import Array, Device
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.backend.malloc import keep_freed_memory
 from xpmlp.backend.replay import Recordings
@@ -48,15 +48,7 @@ class TorchBackend(Backend):
                 "install it with `pip install 'xpmlp[torch]'`."
             ) from error
         self._torch, self.xp, self.version = torch, xp, torch.__version__
-        try:
-            self.device = torch.empty(0, device=device or "cpu").device  # "cuda" becomes "cuda:0", as tensors say it
-            if self.device.type == "meta":
-                raise RuntimeError("its tensors have shapes, but no numbers")
-        # torch says so in three ways: an unknown name, a build without CUDA, a device without a kernel
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise BackendError(
-                f"backend torch has no device {device!r} here; it has {', '.join(self.devices())}."
-            ) from error
+        self.device = self._find_device(device or "cpu")
         if self.device.type == "mps" and self.dtype_name == "float64":
             raise BackendError("device 'mps' has no float64: set backend.dtype to \"float32\".")
         self.is_accelerator = self.device.type != "cpu"
@@ -64,6 +56,21 @@ class TorchBackend(Backend):
             self.ahead_bytes = GPU_AHEAD_BYTES
         cuda = self.device.type == "cuda"
         self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
+
+    def _find_device(self, device: str) -> Device:
+        """The device of that name, as tensors say it: "cuda" is "cuda:0"."""
+        refusal: Exception | None = None
+        try:
+            found = self._torch.empty(0, device=device).device
+        except RuntimeError as error:  # an unknown name, or one that this build has no kernels for
+            refusal = error
+        except AssertionError as error:  # what a build without CUDA raises for "cuda"
+            refusal = error
+        if refusal is not None or found.type == "meta":  # whose tensors have shapes, but no numbers
+            raise BackendError(
+                f"backend torch has no device {device!r} here; it has {', '.join(self.devices())}."
+            ) from refusal
+        return found
 
     def devices(self) -> list[str]:
         """The names of the devices that this PyTorch can use."""
