@@ -85,6 +85,8 @@ class Backend(ABC):
     ahead_bytes : int
         How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
         beside the weights.
+    recordings : Recordings or None
+        Of steps, where the library can record and replay them.
     tf32 : bool
         Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
     """
@@ -125,11 +127,6 @@ class Backend(ABC):
     def _fused_ops(self) -> Ops:
         """The operations with this backend's faster equals in place; the pure ones where there are none."""
         return pure_ops(self.xp)
-
-    @property
-    def replays(self) -> bool:
-        """Whether steps are recorded and replayed; see `xpmlp.backend.replay`."""
-        return self.recordings is not None
 
     @property
     def dtype(self) -> Any:

@@ -176,7 +176,16 @@ class CupyBackend(Backend):
 
 
 class CudaGraph(NamedTuple):
-    """What a stream has recorded, with the memory that it computes in."""
+    """What a stream has recorded.
+
+    Attributes
+    ----------
+    graph : cupy.cuda.Graph
+    stream : cupy.cuda.Stream
+        Where it is launched.
+    memory : cupy.cuda.MemoryPool
+        What it computes in: kept as long as the graph is.
+    """
 
     graph: Any
     stream: Any

@@ -1,7 +1,7 @@
-"""CuPy's faster equals: elementwise chains as one kernel each, and the update as one product added into the weights.
+"""CuPy's faster equals: products by cuBLAS into arrays that are there, and a few chains as one kernel each.
 
-A small step on a GPU is bound by the number of kernels that the host launches, some microseconds each.  The chains are
-the definitions' own formulas, which `cupy.fuse` compiles to a kernel for each dtype.
+A small step on a GPU is bound by the number of kernels.  The sigmoid's two are the definitions' own formulas, which
+`cupy.fuse` compiles for each dtype; the others are written out below.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
     def sigmoid_backward(upstream: Array, activation: Array) -> Array:
         return upstream * activation * (1 - activation)
 
-    xp = ops.xp
+    xp, rank_one = ops.xp, cupy.ElementwiseKernel(*RANK_ONE)
     return ops._replace(
         gather=partial(_gather, cupy, cupy.ElementwiseKernel(*GATHER)),
         affine=partial(_affine, cupy, cublas),
@@ -41,8 +41,8 @@ def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
         softmax=partial(_softmax, cupy),
         multiply_transposed=lambda delta, weights: _product(cupy, cublas, delta, xp.matrix_transpose(weights)),
         product_of_factors=lambda activation, delta: _product(cupy, cublas, xp.matrix_transpose(activation), delta),
-        subtract_product=partial(_subtract_product, cublas, cupy.ElementwiseKernel(*RANK_ONE), ops),
-        subtract_sum=partial(_subtract_sum, cublas, cupy.ElementwiseKernel(*RANK_ONE), Ones(xp)),
+        subtract_product=partial(_subtract_product, cublas, rank_one, ops),
+        subtract_sum=partial(_subtract_sum, cublas, rank_one, Ones(xp)),
     )
 
 

@@ -40,6 +40,18 @@ def count_arrays(path: Path) -> int:
 
 
 def described(file: Any, name: str) -> Described:
-    """The type and the shape of an array of an open file, which has room for it: safetensors has seen to that."""
+    """The type and the shape of an array, for which the file has room: safetensors has seen to that.
+
+    Parameters
+    ----------
+    file : safetensors.safe_open
+        Open.
+    name : str
+
+    Raises
+    ------
+    SafetensorError
+        If there is no such array.
+    """
     array = file.get_slice(name)
     return Described(array.get_dtype(), tuple(array.get_shape()))

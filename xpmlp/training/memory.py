@@ -57,7 +57,7 @@ def footprint(problem: Problem) -> Footprint:
     train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
     size = np.dtype(problem.backend.dtype_name).itemsize
     parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    replayed = 2 * problem.backend.replays
+    replayed = 0 if problem.backend.recordings is None else 2
     copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * _OPTIMIZER_STATES[train.optimizer]
     trained = (3 * sum(sizes) + replayed * STEPS * (sizes[0] + 2 * sizes[-1])) * min(
         train.batch_size, len(dataset.train)
