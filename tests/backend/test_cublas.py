@@ -111,3 +111,13 @@ def test_a_refusal_is_an_error(status: int, error: type[Exception], blas: Cublas
     eye = on_device(np.eye(2), "float32")
     with pytest.raises(error, match="cublasGemmStridedBatchedEx"):
         blas.product(eye, eye, eye.copy())
+
+
+def test_what_cublas_would_misread_is_refused(blas: Cublas) -> None:
+    eye, stack = on_device(np.eye(2), "float32"), on_device(np.ones((3, 2, 2)), "float32")
+    with pytest.raises(ValueError, match=r"float32 .* into float64"):
+        blas.product(eye, eye, on_device(np.eye(2), "float64"))
+    with pytest.raises(ValueError, match=r"2-D.*3-D"):
+        blas.product(eye, stack, stack.copy())
+    with pytest.raises(ValueError, match="row-major"):
+        blas.product(eye, eye, on_device(np.eye(2, 3), "float32").T[:2])

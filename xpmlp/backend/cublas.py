@@ -85,7 +85,7 @@ class Cublas:
         Raises
         ------
         ValueError
-            If types or numbers of axes differ.
+            If types or numbers of axes differ, or ``out`` is not row-major: cuBLAS would write beside it.
         MemoryError, CublasError
             If cuBLAS refuses.
         """
@@ -93,6 +93,8 @@ class Cublas:
             raise ValueError(
                 f"a product of {a.dtype} ({a.ndim}-D) and {b.dtype} ({b.ndim}-D) into {out.dtype} ({out.ndim}-D)"
             )
+        if not out.flags.c_contiguous:
+            raise ValueError("a product goes into a row-major array")
         *_, rows, width = out.shape
         name = out.dtype.name
         number, kind = _TYPES[name]
