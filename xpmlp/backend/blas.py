@@ -1,88 +1,112 @@
-"""Matrix products of row-major NumPy arrays by SciPy's BLAS, with what is added to them, and its threads.
+"""A layer's update in place by BLAS, which takes the product of its factors off the weights as it forms it.
 
-BLAS is column-major: to it a row-major array is the transpose of itself, so that ``C += A @ B`` is asked for as
-``C.T += B.T @ A.T``, whose operands BLAS takes as they lie in memory.  Only an array that is written to has to be
-row-major; SciPy copies other operands that are not.
+NumPy multiplies by a BLAS but has no product that is added to what is there.  It is asked of the same library: large
+updates of NumPy's own, by ctypes, with as many threads as its products have; small ones of SciPy's, on one thread,
+whose wrapper takes a third of the time of ctypes.  Only an array that is written to has to be row-major.
 
 NumPy's and SciPy's wheels bring a BLAS each, with a pool of threads each.  The threads of one go on looking for work
 for milliseconds after each product and keep the cores from those of the other: when both are used threaded, a step
-takes a thousand times as long.  So all products of a step go through SciPy's, and NumPy's is held to one thread.
+takes a thousand times as long.  So NumPy's alone has threads.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy
 from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 
+SMALL = 500_000
+"""Up to so many multiply-adds a product takes as long on one thread as on several."""
+
+_ROW_MAJOR, _NO, _TRANSPOSED = 101, 111, 112
+_REALS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
+_LETTERS = {"float32": "s", "float64": "d"}
+_SYMBOLS: list[tuple[str, Any]] = [
+    ("scipy_cblas_{}gemm64_", np.int64),
+    ("scipy_cblas_{}gemm", np.intc),
+    ("cblas_{}gemm64_", np.int64),
+    ("cblas_{}gemm", np.intc),
+]
+"""Names of the product in builds of OpenBLAS and MKL, with the type of its sizes."""
+
+
+class Product(NamedTuple):
+    """The product of row-major matrices in the library that NumPy multiplies with.
+
+    Attributes
+    ----------
+    function : (order, transposed, transposed, rows, columns, inner, alpha, a, lda, b, ldb, beta, c, ldc) -> None
+        ``cblas_sgemm`` or ``cblas_dgemm``.
+    integer : type
+        Of its sizes, in NumPy.
+    """
+
+    function: Any
+    integer: Any
+
+    @property
+    def address(self) -> int:
+        """Where its code is."""
+        return int(ctypes.cast(self.function, ctypes.c_void_p).value or 0)
+
+
+class Blas(NamedTuple):
+    """The products of one dtype that add to what is there.
+
+    Attributes
+    ----------
+    dtype : dtype
+    product : Product, optional
+        NumPy's.
+    gemm, gemv : functions
+        SciPy's, of matrices and of a matrix and a vector.
+    """
+
+    dtype: Any
+    product: Product | None
+    gemm: Callable[..., Any]
+    gemv: Callable[..., Any]
+
 
 def with_blas(ops: Ops, dtype_name: str) -> Ops:
-    """``ops`` with the matrix products of NumPy arrays of this dtype replaced by SciPy's."""
+    """``ops`` with the updates of NumPy arrays of this dtype replaced by those in place."""
     gemm, gemv = {"float32": (blas.sgemm, blas.sgemv), "float64": (blas.dgemm, blas.dgemv)}[dtype_name]
-    dtype = np.dtype(dtype_name)
-    return ops._replace(
-        affine=partial(_affine, gemm, dtype),
-        multiply_transposed=partial(_multiply_transposed, gemm, dtype),
-        product_of_factors=partial(_product_of_factors, gemm, dtype),
-        subtract_product=partial(_subtract_product, gemm, dtype),
-        subtract_sum=partial(_subtract_sum, gemv, dtype),
-    )
+    found = Blas(np.dtype(dtype_name), numpys_product(dtype_name), gemm, gemv)
+    return ops._replace(subtract_product=partial(_subtract_product, found), subtract_sum=partial(_subtract_sum, found))
 
 
-def _affine(gemm: Callable[..., Any], dtype: Any, x: Array, weights: Array, biases: Array) -> Array:
-    if x.shape[-2] == 1:  # a vector times a matrix is bound by memory, whoever computes it
-        result = x @ weights
-        result += biases
-        return result
-    result = np.empty((*x.shape[:-1], weights.shape[-1]), dtype)
-    result[...] = biases
-    for one, out, layer in _runs(x, result, weights):
-        gemm(1.0, layer.T, one.T, beta=1.0, c=out.T, overwrite_c=1)
-    return result
-
-
-def _multiply_transposed(gemm: Callable[..., Any], dtype: Any, delta: Array, weights: Array) -> Array:
-    if delta.shape[-2] == 1:
-        return delta @ weights.mT
-    result = np.empty((*delta.shape[:-1], weights.shape[-2]), dtype)
-    for one, out, layer in _runs(delta, result, weights):
-        gemm(1.0, layer.T, one.T, trans_a=1, c=out.T, overwrite_c=1)
-    return result
-
-
-def _product_of_factors(gemm: Callable[..., Any], dtype: Any, activation: Array, delta: Array) -> Array:
-    result = np.empty((*delta.shape[:-2], activation.shape[-1], delta.shape[-1]), dtype)
-    for one, out, other in _runs(activation, result, delta):
-        gemm(1.0, other.T, one.T, trans_b=1, c=out.T, overwrite_c=1)
-    return result
-
-
-def _subtract_product(
-    gemm: Callable[..., Any], dtype: Any, weights: Array, activation: Array, delta: Array, rate: float | Array
-) -> Array:
+def _subtract_product(blas: Blas, weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
         rates = np.broadcast_to(rate, (len(weights), 1, 1))
         for layer, one, other, own_rate in zip(weights, activation, delta, rates, strict=True):
-            _subtract_product(gemm, dtype, layer, one, other, own_rate.item())
-    elif weights.flags.c_contiguous and weights.dtype == dtype:
-        gemm(-rate, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
-    else:  # BLAS would update a copy, and the update would be lost
-        weights -= _product_of_factors(gemm, dtype, activation, rate * delta)
+            _subtract_product(blas, layer, one, other, own_rate.item())
+    elif not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
+        weights -= rate * (activation.T @ delta)
+    elif weights.size * len(delta) <= SMALL or len(delta) == 1:
+        # BLAS is column-major: to it a row-major array is the transpose of itself
+        blas.gemm(-rate, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
+    elif blas.product is not None:
+        _update(blas.product, weights, activation, delta, -rate)
+    else:
+        product = activation.T @ delta
+        product *= rate
+        weights -= product
     return weights
 
 
-def _subtract_sum(gemv: Callable[..., Any], dtype: Any, biases: Array, delta: Array, rate: float | Array) -> Array:
+def _subtract_sum(blas: Blas, biases: Array, delta: Array, rate: float | Array) -> Array:
     """The sum over the batch as a product with ones, which BLAS takes off the biases as it forms it."""
     batch = delta.shape[-2]
     if batch == 1:
@@ -90,22 +114,64 @@ def _subtract_sum(gemv: Callable[..., Any], dtype: Any, biases: Array, delta: Ar
     elif biases.ndim > 2:
         rates = np.broadcast_to(rate, (len(biases), 1, 1))
         for layer, other, own_rate in zip(biases, delta, rates, strict=True):
-            _subtract_sum(gemv, dtype, layer, other, own_rate.item())
-    elif biases.flags.c_contiguous and biases.dtype == dtype:
-        gemv(-rate, delta.T, np.ones(batch, dtype), beta=1.0, y=biases[0], overwrite_y=1)
+            _subtract_sum(blas, layer, other, own_rate.item())
+    elif biases.flags.c_contiguous and biases.dtype == blas.dtype:
+        blas.gemv(-rate, delta.T, np.ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
     else:  # BLAS would update a copy
         biases -= rate * np.add.reduce(delta, axis=-2, keepdims=True)
     return biases
 
 
-def _runs(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The matrices of stacked arrays, run by run."""
-    return zip(*arrays, strict=True) if arrays[0].ndim == 3 else iter((arrays,))
+@functools.cache
+def numpys_product(dtype_name: str) -> Product | None:
+    """The product of NumPy's library, if that has one under a name that is known and it does what it should."""
+    for path in _numpys_libraries():
+        library = ctypes.CDLL(path)
+        for name, integer in _SYMBOLS:
+            function = getattr(library, name.format(_LETTERS[dtype_name]), None)
+            if function is not None:
+                size, real, pointer = np.ctypeslib.as_ctypes_type(integer), _REALS[dtype_name], ctypes.c_void_p
+                function.restype = None
+                function.argtypes = [
+                    *[ctypes.c_int] * 3,
+                    *[size] * 3,
+                    *[real, pointer, size, pointer, size],
+                    *[real, pointer, size],
+                ]
+                product = Product(function, integer)
+                return product if _is_right(product, np.dtype(dtype_name)) else None
+    return None
+
+
+def _update(product: Product, weights: Array, activation: Array, delta: Array, factor: float) -> None:
+    """``weights += factor * activation.T @ delta``, for row-major weights."""
+    activation, delta = np.ascontiguousarray(activation), np.ascontiguousarray(delta)
+    (batch, n_in), n_out = activation.shape, delta.shape[1]
+    if weights.shape != (n_in, n_out) or len(delta) != batch:
+        raise ValueError(f"{activation.shape} and {delta.shape} are no factors of {weights.shape}")
+    x, d = (address(activation), n_in), (address(delta), n_out)
+    sizes = (n_in, n_out, batch)
+    product.function(_ROW_MAJOR, _TRANSPOSED, _NO, *sizes, factor, *x, *d, 1.0, address(weights), n_out)
+
+
+def _is_right(product: Product, dtype: Any) -> bool:
+    """Whether a name that was found means what it should: small integers come out exactly."""
+    weights, activation, delta = (np.arange(n * m, dtype=dtype).reshape(n, m) for n, m in ((5, 3), (4, 5), (4, 3)))
+    expected = weights - 2 * activation.T @ delta
+    _update(product, weights, activation, delta, -2.0)
+    return bool((weights == expected).all())
+
+
+def address(array: Array) -> int:
+    """Of a row-major array's first number; NumPy's own attributes for it take three times as long."""
+    if not array.flags.writeable:
+        return int(array.ctypes.data)
+    return ctypes.addressof(ctypes.c_char.from_buffer(array))
 
 
 @contextlib.contextmanager
 def threads_for(batch_size: int, threads: int | None) -> Iterator[None]:
-    """Set the threads of SciPy's BLAS for products of batches of this size, and hold every other BLAS to one.
+    """Set the threads of NumPy's BLAS for products of batches of this size, and hold every other BLAS to one.
 
     Parameters
     ----------
@@ -115,11 +181,10 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[None]:
     threads : int, optional
         The number that the user wants.
     """
-    libraries = ThreadpoolController().select(user_api="blas")
-    controllers = libraries.lib_controllers
-    ours = [library for library in controllers if _is_scipys(library.filepath)] or controllers[:1]
+    controllers = ThreadpoolController().select(user_api="blas").lib_controllers
+    ours = _numpys_libraries()
     wanted = {
-        library: threads or max(1, min(library.num_threads, batch_size // 16)) if library in ours else 1
+        library: threads or max(1, min(library.num_threads, batch_size // 16)) if library.filepath in ours else 1
         for library in controllers
     }
     before = {library: library.num_threads for library in controllers}
@@ -132,6 +197,10 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[None]:
             library.set_num_threads(number)
 
 
-def _is_scipys(path: str) -> bool:
-    """Whether a library came with SciPy: in its package, or in ``scipy.libs`` beside it."""
-    return Path(path).is_relative_to(Path(scipy.__file__).parent) or Path(path).parent.name == "scipy.libs"
+@functools.cache
+def _numpys_libraries() -> list[str]:
+    """The BLAS that NumPy multiplies with: of its wheel, or the one that all share; none where it is not known."""
+    paths = [library.filepath for library in ThreadpoolController().select(user_api="blas").lib_controllers]
+    package = Path(np.__file__).parent
+    own = [path for path in paths if Path(path).is_relative_to(package) or Path(path).parent.name == "numpy.libs"]
+    return own or paths[:1] * (len(paths) == 1)
