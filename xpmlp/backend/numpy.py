@@ -1,24 +1,30 @@
-"""NumPy: arrays in the host's memory, with SciPy's BLAS for the products."""
+"""NumPy: arrays in the host's memory, with updates in place by BLAS."""
 
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend
+from xpmlp.backend.base import Backend, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+
+if TYPE_CHECKING:
+    from xpmlp.backend.compiled import Scans
 
 
 class NumpyBackend(Backend):
     """NumPy on the CPU."""
 
     name = "numpy"
+    _scans: Scans | None = None
 
     def _start(self, device: str | None) -> None:
         if device not in (None, "cpu"):
@@ -38,13 +44,37 @@ class NumpyBackend(Backend):
         from xpmlp.backend.blas import with_blas
 
         number = np.dtype(self.dtype_name).type
-        return with_blas(super()._fused_ops(), self.dtype_name)._replace(
+        ops = with_blas(super()._fused_ops(), self.dtype_name)._replace(
             gather=_gather,
             sigmoid=partial(_sigmoid, number(0.5)),
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
             softmax=_softmax,
             log_softmax=_log_softmax,
         )
+        return self._compiling(ops)
+
+    def _compiling(self, ops: Ops) -> Ops:
+        """``ops`` whose steps are compiled, where Numba is installed; the version says so."""
+        from xpmlp.backend.blas import numpys_product
+
+        product = numpys_product(self.dtype_name)
+        if product is None or find_spec("numba") is None:
+            return ops
+        try:
+            from numba import __version__ as numba
+
+            from xpmlp.backend.compiled import Scans, traced_ops
+        except ImportError as error:  # of a Numba that is older than NumPy
+            warnings.warn(f"Numba is installed but of no use here, steps are not compiled: {error}", stacklevel=2)
+            return ops
+        self._scans, self.ahead_bytes = Scans(self.dtype_name, product), COMPILED_AHEAD_BYTES
+        self.version += f" with Numba {numba}"
+        return traced_ops(ops)
+
+    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
+        done = None if self._scans is None else self._scans.scan(step, state, batches, constants)
+        return super().scan(step, state, batches, constants) if done is None else done
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
@@ -63,6 +93,9 @@ class NumpyBackend(Backend):
         libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         return max((library.num_threads for library in libraries), default=1)
 
+
+COMPILED_AHEAD_BYTES = 8_000_000
+"""What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
 
 BLOCK = 128
 """Rows that several elementwise passes run over while they are in the core's cache."""

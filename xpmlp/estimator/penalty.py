@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 
 from xpmlp._typing import Array
 from xpmlp.backend import Fold
@@ -44,18 +46,21 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
             weight_sum, *rest = batch
             batch = tuple(rest)
         alpha = constants.hyperparameters.weight_decay
-        penalty = xp.zeros_like(state.parameters[0].biases[0, 0])
-        if alpha is not None:
-            alpha = alpha / weight_sum
-            constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
-            for layer in state.parameters:
-                flat = xp.reshape(layer.weights, (-1,))
-                penalty = penalty + 0.5 * alpha * xp.vecdot(flat, flat)
+        if alpha is None:
+            return fold.step(state, batch, constants)
+        alpha = alpha / weight_sum
+        constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
+        vectors = (xp.reshape(layer.weights, (-1,)) for layer in state.parameters)
+        squares = functools.reduce(operator.add, (xp.vecdot(vector, vector) for vector in vectors))
+        penalty = squares * (0.5 * alpha)
         state, outputs = fold.step(state, batch, constants)
-        return state, (penalty, *outputs)
+        return state, (*outputs, penalty)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        penalty, *inner = outputs
+        if constants.hyperparameters.weight_decay is None:
+            loss, *others = fold.conclude(batches, outputs, constants)
+            return (share * loss, *others)
+        *inner, penalty = outputs
         loss, *others = fold.conclude(batches, tuple(inner), constants)
         return (share * loss + penalty[..., None], *others)
 

@@ -83,12 +83,13 @@ def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
         "versions": {
             "xpmlp": __version__,
             "python": platform.python_version(),
-            "numpy": np.__version__,
             backend.name: backend.version,
+            "numpy": np.__version__,
         },
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
         "backend": {
             "name": backend.name,
+            "version": backend.version,
             "device": backend.device_name,
             "dtype": backend.dtype_name,
             "fused": config.backend.fused,

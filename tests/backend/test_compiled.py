@@ -1,0 +1,460 @@
+"""Compiled steps: each kernel against NumPy, any program against its step, and what is left to Python."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.helpers import cases, relative_difference, tolerance
+from xpmlp.backend import Backend, resolve
+from xpmlp.backend.base import Backend as Plain
+
+pytest.importorskip("numba", reason="Numba is not installed: nothing is compiled")
+
+from xpmlp.backend.compiled import kernels, program
+from xpmlp.backend.compiled.tracing import NotTraceableError, trace
+
+on_numpy = pytest.mark.parametrize("backend", cases("numpy"), indirect=True)
+in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"), indirect=True)
+
+RNG = np.random.default_rng(3)
+STEPS = 3
+
+
+@pytest.fixture(autouse=True)
+def _the_same_numbers_for_each_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(3))
+
+
+def compiled(backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None) -> Any:
+    """The fold by a compiled program; fails where there is none."""
+    found = backend._scans.scan(step, state, batches, constants)
+    assert found is not None, "it was not compiled"
+    return found
+
+
+def is_left_to_python(backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None) -> bool:
+    """Whether a step is not compiled; with nothing done then."""
+    before = [leaf.copy() for leaf in state]
+    left = backend._scans.scan(step, state, batches, constants) is None
+    if left:
+        for leaf, old in zip(state, before, strict=True):
+            np.testing.assert_array_equal(leaf, old)
+    return left
+
+
+def applied(backend: Any, function: Callable[..., Any], *operands: npt.ArrayLike) -> npt.NDArray[Any]:
+    """One step that applies a function to arrays, which come in as its batch."""
+    batches = tuple(backend.parameters(np.asarray(operand)[None]) for operand in operands)
+    _, (result,) = compiled(backend, lambda state, batch, _: (state, (function(*batch),)), (), batches)
+    return np.asarray(result[0])
+
+
+SHAPES: list[tuple[int, ...]] = [(), (1,), (7,), (1, 1), (1, 40), (33, 1), (33, 40)]
+UNARY = [np.negative, np.exp, np.expm1, np.sqrt, np.tanh]
+BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum]
+
+
+@on_numpy
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("function", UNARY, ids=lambda function: function.__name__)
+def test_functions_of_one_operand(function: Any, shape: tuple[int, ...], backend: Backend) -> None:
+    x = np.abs(RNG.normal(size=shape)) if function is np.sqrt else 3 * RNG.normal(size=shape)
+    x = x.astype(backend.dtype)
+    for actual in (applied(backend, function, x), applied(backend, lambda x: function(x, out=x), x)):
+        assert (actual.shape, actual.dtype) == (shape, backend.dtype)
+        np.testing.assert_allclose(actual, function(x.astype(float)), rtol=tolerance(backend, 5e-7, 1e-15))
+
+
+@on_numpy
+@pytest.mark.parametrize("other", [*SHAPES, 0.3, 2], ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("function", BINARY, ids=lambda function: function.__name__)
+def test_functions_of_two_operands_with_every_broadcasting(
+    function: Any, shape: tuple[int, ...], other: Any, backend: Backend
+) -> None:
+    x = RNG.normal(size=shape).astype(backend.dtype)
+    if isinstance(other, tuple):
+        try:
+            np.broadcast_shapes(shape, other)
+        except ValueError:
+            return
+        y = RNG.normal(size=other).astype(backend.dtype)
+        ways = [applied(backend, function, x, y), applied(backend, function, y, x)]
+        expected = [function(x, y), function(y, x)]
+    else:
+        ways = [applied(backend, lambda x: function(x, other), x), applied(backend, lambda x: function(other, x), x)]
+        expected = [function(x, other), function(other, x)]
+    for actual, wanted in zip(ways, expected, strict=True):
+        assert actual.shape == wanted.shape
+        np.testing.assert_allclose(actual, wanted, rtol=tolerance(backend, 2e-7, 1e-15))
+
+
+@on_numpy
+def test_arithmetic_in_place(backend: Backend) -> None:
+    def step(x: Any, y: Any, row: Any) -> Any:
+        x += y
+        x *= row
+        x -= 0.5
+        x /= y
+        np.subtract(1.0, x, out=x)
+        np.multiply(y, x, out=x)  # over the second operand
+        return x
+
+    x, y, row = (RNG.uniform(1, 2, size=shape).astype(backend.dtype) for shape in ((9, 50), (9, 50), (1, 50)))
+    actual = applied(backend, step, x, y, row)
+    np.testing.assert_allclose(actual, y * (1 - ((x + y) * row - 0.5) / y), rtol=tolerance(backend, 1e-5, 1e-13))
+
+
+@on_numpy
+@pytest.mark.parametrize("function", ["exp", "expm1", "tanh", "sigmoid"])
+def test_elementary_functions_over_all_numbers(function: str, backend: Backend) -> None:
+    """A few roundings from the exact value, for the largest and the smallest numbers, too."""
+    limit = tolerance(backend, 100.0, 800.0)
+    x = np.concatenate([np.linspace(-limit, limit, 40_001), RNG.normal(size=5000), 10.0 ** np.arange(-30, 1)])
+    x = x.astype(backend.dtype)
+    # in the widest real there is: float64 itself is a rounding off
+    wide = np.tanh(x.astype(np.longdouble)), np.exp(x.astype(np.longdouble)), np.expm1(x.astype(np.longdouble))
+    expected = {
+        "exp": wide[1],
+        "expm1": wide[2],
+        "tanh": wide[0],
+        "sigmoid": 1 / (1 + np.exp(-x.astype(np.longdouble))),
+    }
+    given = backend.ops.sigmoid if function == "sigmoid" else getattr(np, function)
+    actual, wanted = applied(backend, given, x), expected[function]
+    finfo = np.finfo(backend.dtype_name)
+    with np.errstate(over="ignore"):
+        wanted = np.where(wanted > finfo.max, np.inf, wanted)
+    finite = np.isfinite(wanted) & (np.abs(x) < np.log(finfo.max) - 0.5)
+    np.testing.assert_allclose(
+        actual[finite], wanted[finite].astype(backend.dtype), rtol=4 * finfo.eps, atol=2 * finfo.tiny
+    )
+    assert (actual[~np.isfinite(wanted) & (x > np.log(finfo.max) + 0.1)] == np.inf).all()
+    assert not np.isnan(actual).any()
+
+
+@on_numpy
+def test_what_is_not_finite_is_seen(backend: Backend) -> None:
+    """A divergence has to come out of every kernel it goes into."""
+    x = np.asarray([[np.nan, 1.0, np.inf, -np.inf]])
+    with np.errstate(invalid="ignore"):
+        for function in (np.negative, np.exp, np.expm1, np.tanh):
+            np.testing.assert_allclose(applied(backend, function, x), function(x), rtol=1e-6)
+        sigmoids = applied(backend, backend.ops.sigmoid, x)
+        np.testing.assert_allclose(sigmoids, [[np.nan, 1 / (1 + np.exp(-1.0)), 1.0, 0.0]], rtol=1e-6, atol=1e-30)
+        for other in (x, np.roll(x, 1), np.zeros((1, 4))):
+            for function in (np.add, np.subtract, np.multiply, np.maximum):
+                np.testing.assert_array_equal(applied(backend, function, x, other), function(x, other))
+        assert np.isnan(applied(backend, backend.ops.softmax, [[1.0, np.nan, 2.0]])).all()
+        assert np.isnan(applied(backend, backend.ops.softmax, [[np.nan, 1.0]])).all()
+
+
+@on_numpy
+def test_no_division_by_zero_is_an_error(backend: Backend) -> None:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.testing.assert_array_equal(
+            applied(backend, np.divide, [1.0, -1.0, 0.0], [0.0] * 3), [np.inf, -np.inf, np.nan]
+        )
+
+
+@on_numpy
+@pytest.mark.parametrize("batch", [1, 2, 33])
+@pytest.mark.parametrize("n_in", [1, 3, 40])
+@pytest.mark.parametrize("n_out", [1, 2, 50])
+def test_products_and_sums_of_every_shape(n_out: int, n_in: int, batch: int, backend: Any) -> None:
+    ops, rate = backend.ops, 0.3
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        weights, biases = state
+        x, delta = batch
+        z = ops.affine(x, weights, biases)
+        back = ops.multiply_transposed(delta, weights)
+        gradient = ops.product_of_factors(x, delta)
+        total = ops.xp.sum(delta, axis=-2, keepdims=True)
+        plain = x @ weights
+        return (ops.subtract_product(weights, x, delta, rate), ops.subtract_sum(biases, delta, rate)), (
+            *(z, back, gradient, total, plain),
+        )
+
+    shapes = ((n_in, n_out), (1, n_out), (batch, n_in), (batch, n_out))
+    w, b, x, d = (RNG.normal(size=shape).astype(backend.dtype) for shape in shapes)
+    state, outputs = compiled(backend, step, (w.copy(), b.copy()), (x[None], d[None]))
+    wide = [one.astype(float) for one in (w, b, x, d)]
+    expected = wide[2] @ wide[0] + wide[1], wide[3] @ wide[0].T, wide[2].T @ wide[3], wide[3].sum(0, keepdims=True)
+    for output, wanted in zip(outputs, (*expected, wide[2] @ wide[0]), strict=True):
+        assert relative_difference(output[0], wanted) < tolerance(backend, 1e-5, 1e-13)
+    for leaf, wanted in zip(state, (wide[0] - rate * expected[2], wide[1] - rate * expected[3]), strict=True):
+        assert relative_difference(leaf, wanted) < tolerance(backend, 1e-5, 1e-13)
+
+
+@on_numpy
+@pytest.mark.parametrize("shape", [(1, 1), (1, 10), (33, 1), (33, 10)], ids=str)
+def test_softmax_and_the_sigmoids_derivative(shape: tuple[int, int], backend: Backend) -> None:
+    x, y = 5 * RNG.normal(size=shape), RNG.uniform(size=shape)
+    exponentials = np.exp(x - x.max(-1, keepdims=True))
+    accuracy = tolerance(backend, 1e-6, 1e-14)
+    assert (
+        relative_difference(applied(backend, backend.ops.softmax, x), exponentials / exponentials.sum(-1)[:, None])
+        < accuracy
+    )
+    assert relative_difference(applied(backend, backend.ops.sigmoid_backward, x, y), x * y * (1 - y)) < accuracy
+    extreme = 1e30 * np.sign(x)
+    assert np.isfinite(applied(backend, backend.ops.softmax, extreme)).all()
+
+
+@on_numpy
+def test_the_derivative_of_relu(backend: Backend) -> None:
+    x, upstream = RNG.normal(size=(2, 9, 30))
+    x[0, :3] = 0.0, -0.0, np.nan
+
+    def step(x: Any, upstream: Any) -> Any:
+        upstream *= backend.xp.astype(x > 0, upstream.dtype)
+        return upstream
+
+    np.testing.assert_array_equal(applied(backend, step, x, upstream), (upstream * (x > 0)).astype(backend.dtype))
+
+
+@on_numpy
+def test_rows_are_taken_and_none_that_is_not_there(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return state, (backend.xp.take(state[0], batch[0], axis=-2),)
+
+    table = RNG.normal(size=(6, 5)).astype(backend.dtype)
+    rows = np.asarray([[0, 5, 5], [3, 2, 1]])
+    _, (taken,) = compiled(backend, step, (table,), (rows,))
+    np.testing.assert_array_equal(taken, table[rows])
+    for wrong in (6, -1, 2**62):
+        with pytest.raises(IndexError, match="not there"):
+            compiled(backend, step, (table,), (np.asarray([[0, 1, wrong]]),))
+
+
+# Whole programs: what a step does is done in its order, on memory that is used again and again.
+
+SIZE = 4
+OPERATIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "add": (2, lambda x, y: x + y),
+    "subtract in place": (2, lambda x, y: x.__isub__(y)),
+    "multiply by a number": (1, lambda x: 0.5 * x),
+    "halve in place": (1, lambda x: x.__imul__(0.5)),
+    "bound": (1, lambda x: np.tanh(x)),
+    "bound in place": (1, lambda x: np.tanh(x, out=x)),
+    "product": (2, lambda x, y: x @ y),
+    "product with the transpose": (2, lambda x, y: x @ y.mT),
+    "product of the transpose": (2, lambda x, y: x.mT @ y),
+    "sum": (2, lambda x, y: x - np.sum(y, axis=-2, keepdims=True)),
+    "positive": (1, lambda x: np.maximum(x, np.zeros_like(x))),
+}
+
+operations = st.lists(
+    st.tuples(st.sampled_from(sorted(OPERATIONS)), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=25
+)
+
+
+def step_of(lines: Sequence[tuple[str, int, int]], put_out: int) -> Callable[..., Any]:
+    """A step that carries operations out, each on two of the arrays that there are so far."""
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        arrays = [*state, *batch]
+        for name, first, second in lines:
+            count, function = OPERATIONS[name]
+            operands = [arrays[number % len(arrays)] for number in (first, second)][:count]
+            arrays.append(function(*operands))
+        # fresh ones: two parts of the state may not be one array
+        return tuple(0.1 * np.tanh(array) for array in arrays[-2:]), (arrays[-1] + 0, arrays[put_out % len(arrays)] + 0)
+
+    return step
+
+
+@settings(max_examples=150)
+@given(operations, st.integers(0, 99), st.sampled_from(["float32", "float64"]))
+def test_any_program_is_what_its_step_says(lines: list[tuple[str, int, int]], put_out: int, dtype: str) -> None:
+    backend: Any = resolve("numpy", dtype=dtype).backend
+    rng = np.random.default_rng(len(lines))
+    state = tuple(rng.normal(size=(2, SIZE, SIZE)).astype(dtype))
+    batches = tuple(rng.normal(size=(2, STEPS, SIZE, SIZE)).astype(dtype))
+    step = step_of(lines, put_out)
+    copies = tuple(map(np.copy, state)), tuple(map(np.copy, batches))
+    expected = Plain.scan(backend, step, *copies, None)
+    actual = compiled(backend, step, state, batches)
+    for one, other in zip((*actual[0], *actual[1]), (*expected[0], *expected[1]), strict=True):
+        assert relative_difference(one, other) < (1e-3 if dtype == "float32" else 1e-10)
+
+
+@in_float64
+def test_the_state_is_written_over_and_given_back(backend: Any) -> None:
+    state = {"one": np.ones((2, 2)), "two": np.zeros((1, 2))}
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        one, two = state
+        one *= batch[0]
+        return [one, two + 1.0], (one,)
+
+    after, (outputs,) = compiled(backend, step, [state["one"], state["two"]], (np.full((STEPS, 2, 2), 2.0),))
+    assert after[0] is state["one"]
+    assert after[1] is state["two"]
+    np.testing.assert_array_equal(after[0], np.full((2, 2), 2.0**STEPS))
+    np.testing.assert_array_equal(after[1], [[STEPS, STEPS]])
+    np.testing.assert_array_equal(outputs[:, 0, 0], 2.0 ** np.arange(1, STEPS + 1))
+
+
+@in_float64
+def test_an_output_is_kept_before_its_place_is_written_over(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return (state[0] + batch[0],), (state[0],)
+
+    _, (before,) = compiled(backend, step, (np.zeros(2),), (np.ones((STEPS, 2)),))
+    np.testing.assert_array_equal(before[:, 0], [0.0, 1.0, 2.0])
+
+
+def _swap(state: Any, batch: Any, _: Any) -> Any:
+    return (state[1], state[0]), (batch[0] + 0,)
+
+
+LEFT = {
+    "a part": lambda state, batch, _: (state, (batch[0][:1, ...] + 0,)),
+    "a number out of an array": lambda state, batch, _: (state, (batch[0] + state[0][0, 0],)),
+    "a truth": lambda state, batch, _: (state, (batch[0] > 0,)),
+    "another function": lambda state, batch, _: (state, (np.log(batch[0]),)),
+    "another sum": lambda state, batch, _: (state, (np.sum(batch[0], axis=-1),)),
+    "a reshaped array": lambda state, batch, _: (state, (np.reshape(batch[0], (1, -1)),)),
+    "four axes": lambda state, batch, _: (state, (batch[0][..., None][..., None] + 0,)),
+    "the transpose in arithmetic": lambda state, batch, _: (state, (batch[0] + batch[0].mT,)),
+    "over what is still read": lambda state, batch, _: (state, (np.add(batch[0], batch[0].mT, out=batch[0]),)),
+    "parts of the state that change places": _swap,
+    "a branch on values": lambda state, batch, _: (state, (batch[0] + 0 if batch[0].any() else batch[0] * 2,)),
+    "an array that is read": lambda state, batch, _: (state, (batch[0] + float(np.asarray(batch[0]).max()),)),
+    "a length": lambda state, batch, _: (state, (batch[0] + len(batch[0]),)),
+    "rows one by one": lambda state, batch, _: (state, (sum(row for row in batch[0]),)),
+    "an attribute": lambda state, batch, _: (state, (batch[0].copy(),)),
+    "a part of a constant array": lambda state, batch, table: (state, (batch[0] + table[:1, ...],)),
+    "a number of a constant array": lambda state, batch, table: (state, (batch[0] + table[0, 0],)),
+}
+
+
+@in_float64
+@pytest.mark.parametrize("step", LEFT.values(), ids=LEFT)
+def test_what_cannot_be_traced_is_left_to_python(step: Any, backend: Any) -> None:
+    state = (np.ones((2, 2)), np.zeros((2, 2)))
+    batches, table = (RNG.uniform(1, 2, size=(STEPS, 2, 2)),), np.ones((2, 2))
+    assert is_left_to_python(backend, step, state, batches, table)
+    _, (outputs,) = backend.scan(step, state, batches, table)
+    assert len(outputs) == STEPS
+
+
+@in_float64
+def test_only_row_major_arrays_of_the_backends_dtype(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return (state[0] + batch[0],), (batch[0] + 0,)
+
+    good, batches = np.ones((2, 3)), (np.ones((STEPS, 2, 3)),)
+    compiled(backend, step, (good,), batches)
+    read_only = np.ones((2, 3))
+    read_only.flags.writeable = False
+    for other in (
+        np.ones((3, 2)).T,
+        np.ones((2, 3), np.float32),
+        np.ones((2, 3), ">f8"),
+        np.ones((2, 3), int),
+        read_only,
+    ):
+        assert is_left_to_python(backend, step, (other,), batches)
+    assert is_left_to_python(backend, step, (good,), (np.ones((STEPS, 2, 6))[..., ::2],))
+
+
+@in_float64
+def test_numbers_among_the_constants_are_followed(backend: Any) -> None:
+    def step(state: Any, batch: Any, rate: float) -> Any:
+        return (state[0] - rate * batch[0],), (batch[0] + 0,)
+
+    for rate in (0.5, 0.25, 0.5):
+        (after,), _ = compiled(backend, step, (np.zeros(2),), (np.ones((STEPS, 2)),), rate)
+        np.testing.assert_array_equal(after, -STEPS * rate)
+
+
+@in_float64
+def test_programs_are_kept_within_bounds(backend: Any) -> None:
+    def step(state: Any, batch: Any, rate: float) -> Any:
+        return (state[0] - rate * batch[0],), (batch[0] + 0,)
+
+    for number in range(250):
+        compiled(backend, step, (np.zeros(2),), (np.ones((1, 2)),), float(number))
+    assert len(backend._scans._programs[step]) <= 100
+    before = len(backend._scans._programs)
+    del step
+    gc.collect()
+    assert len(backend._scans._programs) < before
+
+
+@in_float64
+def test_threads_do_not_disturb_each_other(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        z = batch[0] @ state[0]
+        return (state[0] + 0.01 * np.tanh(z),), (z + 1.0,)
+
+    starts = [RNG.normal(size=(20, 20)) for _ in range(6)]
+    batches = (RNG.normal(size=(200, 20, 20)),)
+    expected = [Plain.scan(backend, step, (start.copy(),), batches, None)[1][0] for start in starts]
+    results: dict[int, Any] = {}
+
+    def work(index: int) -> None:
+        results[index] = compiled(backend, step, (starts[index].copy(),), batches)[1][0]
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, wanted in enumerate(expected):
+        assert relative_difference(results[index], wanted) < 1e-9
+
+
+@in_float64
+def test_memory_is_used_again(backend: Backend) -> None:
+    """A long chain of temporary arrays takes the memory of a few."""
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        x = batch[0]
+        for _ in range(30):
+            x = x @ batch[0]
+        return state, (x + 0,)
+
+    traced = trace(step, (), (np.ones((8, 8)),), None, np.float64)
+    assert program.assemble(traced, 1, np.float64).memory <= 2 * 8 * 8 * 8
+    with pytest.raises(NotTraceableError):
+        trace(lambda state, batch, _: (state, (np.log(batch[0]),)), (), (np.ones((8, 8)),), None, np.float64)
+
+
+def test_without_a_place_to_keep_it_the_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    scope: dict[str, Any] = {}
+    exec("def execute(*arguments):\n    return True\n", scope)  # Numba finds no file to keep it beside
+    monkeypatch.setattr(kernels, "execute", scope["execute"])
+    assert len(list(kernels._ways())) == 1
+
+    class Full:
+        def __call__(self, *_: Any) -> bool:
+            raise OSError(28, "No space left on device")
+
+    def works(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(kernels, "_ways", lambda: iter([Full(), works]))
+    assert kernels.compiled.__wrapped__(np.int64, np.float64) is works
+
+
+def test_without_numba_steps_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiling: Any = resolve("numpy").backend
+    assert "Numba" in compiling.version
+    monkeypatch.setattr("xpmlp.backend.numpy.find_spec", lambda name: None)
+    plain: Any = resolve("numpy").backend
+    assert plain._scans is None
+    assert plain.version == np.__version__
+    assert resolve("numpy", fused=False).backend.version == np.__version__

@@ -1,0 +1,12 @@
+"""Steps of a fold on NumPy compiled: Python once for each step's shape, instead of once for each step.
+
+A small step on NumPy is bound by Python and by NumPy's calls, each of which takes some microseconds whatever it
+computes.  The step, which is written once for all array libraries, is traced (`tracing`), assembled to a list of
+instructions (`program`), and carried out by a loop that Numba compiles (`kernels`), with the products of NumPy's BLAS.
+What cannot be traced runs as it did.
+"""
+
+from xpmlp.backend.compiled.scan import Scans
+from xpmlp.backend.compiled.tracing import traced_ops
+
+__all__ = ["Scans", "traced_ops"]

@@ -1,0 +1,536 @@
+"""A training step as a list of instructions: traced once with arrays that have shapes and no numbers.
+
+A step is array-API code.  Called with `Symbol` arrays it computes nothing: every operation on them writes an
+`Instruction` down.  What they do not know they refuse, so that a step is traced as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp.nn import Ops
+
+Shape = tuple[int, ...]
+
+
+class NotTraceableError(TypeError):
+    """An operation that instructions cannot express."""
+
+
+class Buffer:
+    """Memory that symbols stand for.
+
+    Attributes
+    ----------
+    size : int
+        In numbers.
+    argument : int, optional
+        Which of the step's arguments lives in it; ``None`` for what the step makes itself.
+    """
+
+    def __init__(self, size: int, argument: int | None = None) -> None:
+        self.size, self.argument = size, argument
+
+
+class Operand(NamedTuple):
+    """Matrices in a buffer, one for each run, or a number.
+
+    Attributes
+    ----------
+    buffer : Buffer or None
+        ``None`` for the number ``value``.
+    run, row, column : int
+        Strides in numbers; 0 repeats what is there.
+    value : float
+    """
+
+    buffer: Buffer | None
+    run: int = 0
+    row: int = 0
+    column: int = 0
+    value: float = 0.0
+
+
+class Instruction(NamedTuple):
+    """One operation on the matrices of each run.
+
+    Attributes
+    ----------
+    name : str
+        Of the kernel.
+    sizes : (runs, rows, columns)
+        Of the result; of the operand, for a sum.
+    out : Operand
+    operands : tuple of Operand
+    inner : int
+        Of how many terms a product's sums are; out of how many rows some are taken; how many elementwise ones go on
+        together.
+    factor : Operand
+        One number for each run: what a product or a sum is multiplied by.
+    added : bool
+        Whether a product or a sum is added to what is there.
+    """
+
+    name: str
+    sizes: tuple[int, int, int]
+    out: Operand
+    operands: tuple[Operand, ...]
+    inner: int = 0
+    factor: Operand = Operand(None, value=1.0)
+    added: bool = False
+
+
+class Trace(NamedTuple):
+    """A traced step.
+
+    Attributes
+    ----------
+    instructions : list of Instruction
+    outputs : list of Buffer
+        What the step put out, in buffers of its own.
+    shapes : list of tuple of int
+        Of the outputs.
+    structure : tree of int
+        The state that the step gave back: for each leaf the argument that it is written over.
+    """
+
+    instructions: list[Instruction]
+    outputs: list[Buffer]
+    shapes: list[Shape]
+    structure: Any
+
+
+class Recorder:
+    """The instructions of a step that is being traced, in arithmetic of ``dtype``."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        self.instructions: list[Instruction] = []
+
+    def add(self, name: str, out: Symbol, *operands: Operand, sizes: Shape | None = None, **more: Any) -> Symbol:
+        """Write an instruction down; returns ``out``.
+
+        Parameters
+        ----------
+        name : str
+        out : Symbol
+        *operands : Operand
+        sizes : tuple of int, optional
+            The shape that the kernel goes through; that of ``out`` if not given.
+        **more
+            The other fields of an `Instruction`.
+        """
+        target = out.as_matrix()
+        for operand in operands:
+            if operand.buffer is out.buffer and (name not in IN_PLACE or operand != target):
+                raise NotTraceableError("writing over what is still to be read")
+            if operand.column not in (0, 1):
+                raise NotTraceableError("a matrix that is read column by column")
+        shape = out.shape if sizes is None else sizes
+        runs, rows, columns = (1, 1, 1, *shape)[-3:]
+        self.instructions.append(Instruction(name, (runs, rows, columns), target, operands, **more))
+        return out
+
+    def fresh(self, shape: Shape) -> Symbol:
+        """A new array."""
+        return Symbol(self, Buffer(int(np.prod(shape, dtype=int))), shape)
+
+
+class Symbol(NDArrayOperatorsMixin):
+    """An array of the step: a shape, and where its numbers will be.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    buffer : Buffer
+    shape : tuple of int
+        Of three axes at most: ([[runs,] rows,] columns).
+    strides : tuple of int, optional
+        In numbers; row-major if not given.
+    kind : "real", "index" or "truth"
+        Row numbers can only be taken by, truths (kept as 0.0 and 1.0) only be made reals.
+    """
+
+    def __init__(
+        self, recorder: Recorder, buffer: Buffer, shape: Shape, strides: Shape | None = None, kind: str = "real"
+    ) -> None:
+        if len(shape) > 3:
+            raise NotTraceableError(f"an array of {len(shape)} axes")
+        self.recorder, self.buffer, self.shape, self.kind = recorder, buffer, tuple(shape), kind
+        self.strides = _row_major(self.shape) if strides is None else strides
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """Of reals; others are not to be computed with."""
+        return self.recorder.dtype
+
+    @property
+    def mT(self) -> Symbol:  # noqa: N802
+        """The transposed matrices, on the same memory."""
+        if self.ndim < 2:
+            raise NotTraceableError("only matrices are transposed")
+        *runs, rows, columns = self.shape
+        *run, row, column = self.strides
+        return Symbol(self.recorder, self.buffer, (*runs, columns, rows), (*run, column, row), self.kind)
+
+    @property
+    def T(self) -> Symbol:  # noqa: N802
+        """The transpose of one matrix."""
+        if self.ndim != 2:
+            raise NotTraceableError("the transpose of what is not one matrix")
+        return self.mT
+
+    def __getitem__(self, key: Any) -> Symbol:
+        if key != (Ellipsis, None):
+            raise NotTraceableError("a part of an array")
+        return Symbol(self.recorder, self.buffer, (*self.shape, 1), (*self.strides, 0), self.kind)
+
+    def astype(self, dtype: Any, copy: bool = True) -> Symbol:
+        """Truths as reals: they are kept as such."""
+        if self.kind != "truth" or dtype != self.recorder.dtype:
+            raise NotTraceableError("a conversion")
+        return Symbol(self.recorder, self.buffer, self.shape, self.strides)
+
+    def _read(self, *_: Any, **__: Any) -> Any:
+        raise NotTraceableError("a read of what is not computed yet")
+
+    __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _read
+
+    def as_operand(self, shape: Shape) -> Operand:
+        """It as matrices that are broadcast to a shape."""
+        if self.kind != "real":
+            raise NotTraceableError(f"arithmetic with an array of kind {self.kind}")
+        missing = len(shape) - self.ndim
+        if missing < 0:
+            raise NotTraceableError("an array of more axes than the result")
+        strides = [0] * (3 - len(shape) + missing)
+        for own, wanted, stride in zip(self.shape, shape[missing:], self.strides, strict=True):
+            if own not in (1, wanted):
+                raise NotTraceableError(f"{self.shape} is not broadcast to {shape}")
+            strides.append(stride if own == wanted and own != 1 else 0)
+        return Operand(self.buffer, *strides)
+
+    def as_matrix(self) -> Operand:
+        """It in its own shape."""
+        return self.as_operand(self.shape)
+
+    def is_contiguous(self) -> bool:
+        """Whether it lies row by row, without gaps."""
+        return self.strides == _row_major(self.shape)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Symbol:
+        if method != "__call__" or options or (out is not None and len(out) != 1):
+            raise NotTraceableError(f"{ufunc.__name__}.{method}")
+        target = None if out is None else out[0]
+        if target is None and ufunc in _OF_MATRICES:
+            return _OF_MATRICES[ufunc](self.recorder, *inputs)
+        name = _ELEMENTWISE.get(ufunc)
+        if name is None:
+            raise NotTraceableError(ufunc.__name__)
+        shape = np.broadcast_shapes(*(one.shape for one in inputs if isinstance(one, Symbol)))
+        if target is None:
+            target = self.recorder.fresh(shape)
+        if not isinstance(target, Symbol) or target.shape != shape or not target.is_contiguous():
+            raise NotTraceableError("writing elsewhere")
+        operands = [_operand(one, shape) for one in inputs]
+        self.recorder.add(name, target, *operands)
+        if ufunc is np.greater:
+            return Symbol(self.recorder, target.buffer, shape, kind="truth")
+        return target
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function not in _FUNCTIONS:
+            raise NotTraceableError(function.__name__)
+        return _FUNCTIONS[function](*args, **kwargs)
+
+
+def product(recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None) -> Symbol:
+    """``a @ b``, or ``out + factor * a @ b`` in the place of ``out``."""
+    if not (isinstance(a, Symbol) and isinstance(b, Symbol) and a.ndim == b.ndim >= 2 and a.shape[-1] == b.shape[-2]):
+        raise NotTraceableError("a product that is not one of matrices")
+    shape = (*a.shape[:-1], b.shape[-1])
+    result = recorder.fresh(shape) if out is None else out
+    if a.shape[:-2] != b.shape[:-2] or result.shape != shape or not result.is_contiguous():
+        raise NotTraceableError("a product of other shapes")
+    more: dict[str, Any] = {
+        "inner": a.shape[-1],
+        "factor": factor or Operand(None, value=1.0),
+        "added": out is not None,
+    }
+    return recorder.add("product", result, _factor(a), _factor(b), **more)
+
+
+def _factor(matrix: Symbol) -> Operand:
+    """Matrices of a product: as they lie in memory, with a column stride of 0 where that is their transpose."""
+    rows, columns = matrix.shape[-2:]
+    run = (0, *matrix.strides)[-3]
+    if matrix.kind != "real" or matrix.strides[-2:] not in ((columns, 1), (1, rows)):
+        raise NotTraceableError("a product of matrices with gaps")
+    if matrix.strides[-2:] == (columns, 1):
+        return Operand(matrix.buffer, run, columns, 1)
+    return Operand(matrix.buffer, run, rows, 0)
+
+
+def _operand(value: Any, shape: Shape) -> Operand:
+    if isinstance(value, Symbol):
+        return value.as_operand(shape)
+    if isinstance(value, (int, float)):
+        return Operand(None, value=float(value))
+    raise NotTraceableError(f"arithmetic with {type(value).__name__}")
+
+
+def _row_major(shape: Shape) -> Shape:
+    return tuple(int(np.prod(shape[axis + 1 :], dtype=int)) for axis in range(len(shape)))
+
+
+IN_PLACE = {
+    *("copy", "add", "subtract", "multiply", "divide", "maximum", "greater", "sigmoid_backward"),
+    *("negative", "exp", "expm1", "sqrt", "tanh", "sigmoid"),
+}
+"""The kernels that take numbers one by one, and so may write over an operand."""
+
+_ELEMENTWISE: dict[Any, str] = {
+    np.add: "add",
+    np.subtract: "subtract",
+    np.multiply: "multiply",
+    np.divide: "divide",
+    np.maximum: "maximum",
+    np.greater: "greater",
+    np.negative: "negative",
+    np.exp: "exp",
+    np.expm1: "expm1",
+    np.sqrt: "sqrt",
+    np.tanh: "tanh",
+}
+"""NumPy's functions, with the kernel that does the same."""
+
+
+def _sum(array: Symbol, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Symbol:
+    if array.ndim < 2 or axis != -2 or not keepdims:
+        raise NotTraceableError("a sum that is not one over a batch")
+    *runs, _, columns = array.shape
+    return array.recorder.add("sum", array.recorder.fresh((*runs, 1, columns)), array.as_matrix(), sizes=array.shape)
+
+
+def _take(array: Symbol, indices: Symbol, axis: int) -> Symbol:
+    if array.ndim < 2 or axis != -2 or not isinstance(indices, Symbol) or indices.ndim != 1:
+        raise NotTraceableError("taking what is not rows")
+    if indices.kind != "index":
+        raise NotTraceableError("taking by what is not numbers of rows")
+    *runs, rows, columns = array.shape
+    numbers = Operand(indices.buffer, 0, 0, *indices.strides)
+    out = array.recorder.fresh((*runs, *indices.shape, columns))
+    return array.recorder.add("take", out, array.as_matrix(), numbers, inner=rows)
+
+
+def _broadcast_to(array: Symbol, shape: Shape) -> Symbol:
+    """On the same memory, with strides of 0."""
+    missing = len(shape) - array.ndim
+    if missing < 0 or array.shape != tuple(shape)[missing:]:
+        raise NotTraceableError("a broadcast that is not one over runs")
+    return Symbol(array.recorder, array.buffer, tuple(shape), (*[0] * missing, *array.strides), array.kind)
+
+
+def _dot(recorder: Recorder, a: Any, b: Any) -> Symbol:
+    if not (isinstance(a, Symbol) and isinstance(b, Symbol) and a.ndim == 1 and a.shape == b.shape):
+        raise NotTraceableError("a scalar product that is not one of two vectors")
+    return recorder.add("dot", recorder.fresh(()), a.as_matrix(), b.as_matrix(), sizes=a.shape)
+
+
+_OF_MATRICES: dict[Any, Callable[..., Symbol]] = {np.matmul: product, np.vecdot: _dot}
+"""NumPy's functions that take their arguments as a whole."""
+
+
+def _reshape(array: Symbol, shape: Shape) -> Symbol:
+    if shape != (-1,) or not array.is_contiguous():
+        raise NotTraceableError("a reshape that is not one to a vector")
+    return Symbol(array.recorder, array.buffer, (array.buffer.size,), kind=array.kind)
+
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: _sum,
+    np.take: _take,
+    np.broadcast_to: _broadcast_to,
+    np.reshape: _reshape,
+    np.zeros_like: lambda array, **_: 0.0,
+    np.ones_like: lambda array, **_: 1.0,
+}
+"""Functions of NumPy that are not ufuncs.  An array of zeros or ones is that number where it is broadcast."""
+
+
+def traced_ops(ops: Ops) -> Ops:
+    """``ops`` that write instructions down when they are given symbols, and else do what they did."""
+
+    def either(name: str) -> Callable[..., Any]:
+        eager, traced = getattr(ops, name), _OPS.get(name)
+
+        def operation(first: Any, *others: Any) -> Any:
+            if type(first) is not Symbol:
+                return eager(first, *others)
+            if traced is None:
+                raise NotTraceableError(name)
+            return traced(first.recorder, first, *others)
+
+        return operation
+
+    return Ops(ops.xp, *map(either, Ops._fields[1:]))
+
+
+def _affine(recorder: Recorder, x: Symbol, weights: Symbol, biases: Symbol) -> Symbol:
+    out = recorder.fresh((*x.shape[:-1], weights.shape[-1]))
+    recorder.add("copy", out, biases.as_operand(out.shape))
+    return product(recorder, x, weights, out)
+
+
+def _sigmoid(recorder: Recorder, x: Symbol) -> Symbol:
+    return recorder.add("sigmoid", x, x.as_matrix())
+
+
+def _sigmoid_backward(recorder: Recorder, upstream: Symbol, activation: Symbol) -> Symbol:
+    return recorder.add("sigmoid_backward", upstream, upstream.as_matrix(), activation.as_operand(upstream.shape))
+
+
+def _softmax(recorder: Recorder, logits: Symbol) -> Symbol:
+    return recorder.add("softmax", recorder.fresh(logits.shape), logits.as_matrix())
+
+
+def _multiply_transposed(recorder: Recorder, delta: Symbol, weights: Symbol) -> Symbol:
+    return product(recorder, delta, weights.mT)
+
+
+def _product_of_factors(recorder: Recorder, activation: Symbol, delta: Symbol) -> Symbol:
+    return product(recorder, activation.mT, delta)
+
+
+def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, rate: Any) -> Symbol:
+    return product(recorder, activation.mT, delta, weights, _negative(rate, weights))
+
+
+def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Any) -> Symbol:
+    factor = _negative(rate, biases)
+    return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=True)
+
+
+def _negative(rate: Any, array: Symbol) -> Operand:
+    """``-rate``, a number or one for each run of an array."""
+    if isinstance(rate, Symbol) and (rate.ndim not in (0, 3) or rate.shape[1:] not in ((), (1, 1))):
+        raise NotTraceableError("a rate that is not one number for each run")
+    return _operand(-rate, (*(1, 1, 1, *array.shape)[-3:-2], 1, 1))
+
+
+_OPS: dict[str, Callable[..., Symbol]] = {
+    "affine": _affine,
+    "sigmoid": _sigmoid,
+    "sigmoid_backward": _sigmoid_backward,
+    "softmax": _softmax,
+    "multiply_transposed": _multiply_transposed,
+    "product_of_factors": _product_of_factors,
+    "subtract_product": _subtract_product,
+    "subtract_sum": _subtract_sum,
+}
+"""Those of the operations that a step has; the others are called before and after it."""
+
+
+LARGEST_CONSTANT = 1_000_000
+"""Bytes of an array among the constants that a step may compute with; larger ones, the data, it does not."""
+
+
+def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtype: Any) -> Trace:
+    """Trace a step.
+
+    Parameters
+    ----------
+    step : (state, batch, constants) -> (state, outputs)
+    state, batch, constants : trees of arrays
+        As the step is given them, of ``dtype`` or of row numbers.  Numbers among the constants become part of the
+        trace.  The arguments of the trace are the arrays of the state, of the batch, and `constant_arguments`.
+    dtype : dtype
+
+    Raises
+    ------
+    NotTraceableError
+        If it does what instructions cannot express.
+    """
+    recorder, count = Recorder(dtype), itertools.count()
+
+    def argument(array: Any) -> Symbol:
+        return _argument(recorder, next(count), array)
+
+    def constant(leaf: Any) -> Any:
+        if isinstance(leaf, (int, float)):
+            return leaf
+        return argument(leaf) if _is_argument(leaf, dtype) else _Hidden()
+
+    state, batch, constants = map_leaves(argument, state), map_leaves(argument, batch), map_leaves(constant, constants)
+    names, own = [name for name, _ in leaves(state)], [symbol for _, symbol in leaves(state)]
+    try:
+        after, outputs = step(state, batch, constants)
+    except (AttributeError, TypeError, ValueError, IndexError) as error:  # of what a symbol has not
+        raise NotTraceableError(str(error)) from error
+    changed = list(leaves(after))
+    if [name for name, _ in changed] != names or not all(isinstance(leaf, Symbol) for _, leaf in changed):
+        raise NotTraceableError("a state of another structure")
+    put_out = [_output(recorder, output) for output in outputs]  # before a part of the state is written over
+    if len({id(output.buffer) for output in put_out}) < len(put_out):
+        raise NotTraceableError("an output twice")
+    for (_, leaf), place in zip(changed, own, strict=True):
+        _write_back(recorder, leaf, place)
+    numbers = iter(range(len(own)))
+    structure = map_leaves(lambda _: next(numbers), after)
+    return Trace(recorder.instructions, [one.buffer for one in put_out], [one.shape for one in put_out], structure)
+
+
+class _Hidden:
+    """An array among the constants that is no argument: what is read of it once must not become part of a trace."""
+
+
+def constant_arguments(constants: Any, dtype: Any) -> dict[str, Any]:
+    """The arrays among the constants that are arguments of a trace, by name."""
+    return {name: leaf for name, leaf in leaves(constants) if _is_argument(leaf, dtype)}
+
+
+def _is_argument(leaf: Any, dtype: Any) -> bool:
+    return (
+        isinstance(leaf, np.ndarray) and leaf.dtype == dtype and leaf.nbytes <= LARGEST_CONSTANT and leaf.flags.carray
+    )
+
+
+def _argument(recorder: Recorder, index: int, array: Any) -> Symbol:
+    if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+        raise NotTraceableError("an argument that is not a row-major array")
+    kinds = {np.dtype(recorder.dtype): "real", np.dtype(np.int64): "index"}
+    if array.dtype not in kinds:
+        raise NotTraceableError(f"an argument of {array.dtype}")
+    return Symbol(recorder, Buffer(array.size, index), array.shape, kind=kinds[array.dtype])
+
+
+def _write_back(recorder: Recorder, leaf: Symbol, place: Symbol) -> None:
+    """A new value of a part of the state into that part's memory, where it is not there already."""
+    if leaf.shape != place.shape or leaf.kind != "real" or place.kind != "real":
+        raise NotTraceableError("a state of other shapes")
+    if leaf.buffer is place.buffer and leaf.is_contiguous():
+        return
+    if leaf.buffer.argument is not None:
+        raise NotTraceableError("a part of the state that takes another's place")
+    recorder.add("copy", place, leaf.as_matrix())
+
+
+def _output(recorder: Recorder, output: Any) -> Symbol:
+    """An output in a buffer of its own."""
+    if not isinstance(output, Symbol) or output.kind != "real":
+        raise NotTraceableError("an output that is not a real array")
+    if output.buffer.argument is None and output.is_contiguous():
+        return output
+    copied = recorder.fresh(output.shape)
+    return recorder.add("copy", copied, output.as_matrix())
