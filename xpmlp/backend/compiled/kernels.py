@@ -327,24 +327,38 @@ def _place(line: Any, at: int, step: int, run: int, addresses: Any, strides: Any
 def _product(
     line: Any, step: int, run: int, addresses: Any, strides: Any, gemm: int, integer: Any, size: int, like: Any
 ) -> None:
-    """A product by BLAS; a column stride of 0 says that a matrix lies transposed."""
+    """A product by BLAS, where a column stride of 0 says that a matrix lies transposed; that of two vectors by rows."""
+    rows, columns, inner = line[2], line[3], line[4]
+    out = _place(line, 6, step, run, addresses, strides, size)
+    a = _place(line, 10, step, run, addresses, strides, size)
+    b = _place(line, 15, step, run, addresses, strides, size)
+    factor = _row(_place(line, 20, step, run, addresses, strides, size), 1, like)[0]
+    if inner == 1:
+        x, z = _row(a, rows, like), _row(b, columns, like)
+        for i in range(rows):
+            y = _row(out + i * columns * size, columns, like)
+            if line[5]:
+                _add_row(columns, factor * x[i], z, y)
+            else:
+                _multiply(columns, z, _row(a + i * size, 1, like), y, False, 1, 0)
+        return
     _call(
         gemm,
         (
             _ROW_MAJOR,
             _NO if line[14] else _TRANSPOSED,
             _NO if line[19] else _TRANSPOSED,
-            _to(line[2], integer),
-            _to(line[3], integer),
-            _to(line[4], integer),
-            _row(_place(line, 20, step, run, addresses, strides, size), 1, like)[0],
-            _place(line, 10, step, run, addresses, strides, size),
+            _to(rows, integer),
+            _to(columns, integer),
+            _to(inner, integer),
+            factor,
+            a,
             _to(line[13], integer),
-            _place(line, 15, step, run, addresses, strides, size),
+            b,
             _to(line[18], integer),
             _to(line[5], like),
-            _place(line, 6, step, run, addresses, strides, size),
-            _to(line[3], integer),
+            out,
+            _to(columns, integer),
         ),
     )
 
