@@ -1,6 +1,6 @@
 # The CUDA container:      docker build -t xpmlp .
-# For the CPU:             docker build -t xpmlp:cpu --build-arg EXTRA= .
-# BASE needs Python 3.11 or later with venv; EXTRA is an extra of pyproject.toml: cuda13, cuda12, or none.
+# For the CPU:             docker build -t xpmlp:cpu --build-arg EXTRA=numba .
+# BASE needs Python 3.11 or later with venv; EXTRA is an extra of pyproject.toml: cuda13, cuda12, numba, or none.
 ARG BASE=python:3.12-slim-bookworm
 FROM ${BASE}
 ARG EXTRA=cuda13
@@ -9,7 +9,7 @@ LABEL org.opencontainers.image.title="xpmlp" \
       org.opencontainers.image.licenses="MIT"
 
 # pip takes an extra that does not exist for none, and would build the CPU variant without a word.
-RUN case "$EXTRA" in cuda13|cuda12|"") ;; *) echo "EXTRA is $EXTRA: give cuda13, cuda12, or nothing" >&2; exit 2 ;; esac
+RUN case "$EXTRA" in cuda13|cuda12|numba|"") ;; *) echo "EXTRA is $EXTRA: give cuda13, cuda12, numba, or nothing" >&2; exit 2 ;; esac
 RUN python3 -m venv /opt/xpmlp
 ENV PATH=/opt/xpmlp/bin:$PATH \
     PYTHONUNBUFFERED=1

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from xpmlp.report.environment import environment
 
-PACKAGES = ("torch", "jax", "jaxlib", "scikit-learn", "keras", "cupy-cuda13x", "cupy-cuda12x")
+PACKAGES = ("numba", "torch", "jax", "jaxlib", "scikit-learn", "keras", "cupy-cuda13x", "cupy-cuda12x")
 
 
 def machine() -> dict[str, str]:

@@ -15,7 +15,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 INSTALLERS = re.compile(r"\b(pip3?|apt-get|apt|apk|conda|uv|curl|wget|npm)\b")
-EXTRAS = ["cuda13", "cuda12", ""]
+EXTRAS = ["cuda13", "cuda12", "numba", ""]
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def test_a_mistyped_extra_stops_the_build(extra: str, status: int) -> None:
     (guard,) = [rest for rest in arguments("RUN") if rest.startswith("case ")]
     done = subprocess.run(["sh", "-c", guard], env={"EXTRA": extra}, capture_output=True, text=True, check=False)
     assert done.returncode == status
-    assert done.stderr == (f"EXTRA is {extra}: give cuda13, cuda12, or nothing\n" if status else "")
+    assert done.stderr == (f"EXTRA is {extra}: give cuda13, cuda12, numba, or nothing\n" if status else "")
 
 
 def test_what_is_copied_is_there_and_not_ignored() -> None:
@@ -122,7 +122,7 @@ def test_compose_builds_both_variants_and_mounts_what_the_image_reads_and_writes
     assert text.count("\n") < 30
     services = yaml.safe_load(text)["services"]
     assert services.keys() == {"cpu", "gpu"}
-    assert services["cpu"]["build"] == {"context": ".", "args": {"EXTRA": ""}}
+    assert services["cpu"]["build"] == {"context": ".", "args": {"EXTRA": "numba"}}
     assert services["gpu"]["build"] == "."
     (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}

@@ -69,6 +69,7 @@ CONTESTANTS = {
     entry.name: entry
     for entry in (
         REFERENCE,
+        Entry("xpmlp-numpy-alone", "xpmlp on NumPy without Numba", "ours:OnNumpyAlone", "cpu"),
         Entry("xpmlp-torch", "xpmlp on PyTorch", "ours:OnTorch", "cpu"),
         Entry("xpmlp-jax", "xpmlp on JAX", "ours:OnJax", "cpu"),
         Entry("torch", "PyTorch eager", "pytorch:Eager", "cpu"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import ExitStack
 from typing import ClassVar
@@ -59,6 +60,15 @@ class OnNumpy(Ours):
     """xpmlp on NumPy."""
 
     backend = "numpy"
+
+
+class OnNumpyAlone(OnNumpy):
+    """xpmlp on NumPy as it is without Numba, step by step."""
+
+    def prepare(self) -> None:
+        """Hide Numba from this process, and go on as with it."""
+        sys.modules["numba"] = None  # type: ignore[assignment]  # to importlib: it is not installed
+        super().prepare()
 
 
 class OnTorch(Ours):

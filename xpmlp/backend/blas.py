@@ -98,7 +98,7 @@ def _subtract_product(blas: Blas, weights: Array, activation: Array, delta: Arra
         # BLAS is column-major: to it a row-major array is the transpose of itself
         blas.gemm(-rate, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
     elif blas.product is not None:
-        _update(blas.product, weights, activation, delta, -rate)
+        add_product(blas.product, weights, activation, delta, -rate)
     else:
         product = activation.T @ delta
         product *= rate
@@ -143,7 +143,7 @@ def numpys_product(dtype_name: str) -> Product | None:
     return None
 
 
-def _update(product: Product, weights: Array, activation: Array, delta: Array, factor: float) -> None:
+def add_product(product: Product, weights: Array, activation: Array, delta: Array, factor: float) -> None:
     """``weights += factor * activation.T @ delta``, for row-major weights."""
     activation, delta = np.ascontiguousarray(activation), np.ascontiguousarray(delta)
     (batch, n_in), n_out = activation.shape, delta.shape[1]
@@ -158,7 +158,7 @@ def _is_right(product: Product, dtype: Any) -> bool:
     """Whether a name that was found means what it should: small integers come out exactly."""
     weights, activation, delta = (np.arange(n * m, dtype=dtype).reshape(n, m) for n, m in ((5, 3), (4, 5), (4, 3)))
     expected = weights - 2 * activation.T @ delta
-    _update(product, weights, activation, delta, -2.0)
+    add_product(product, weights, activation, delta, -2.0)
     return bool((weights == expected).all())
 
 

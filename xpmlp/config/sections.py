@@ -54,8 +54,8 @@ class BackendConfig(Section):
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of weights, activations and losses.")
     fused: bool = Field(
         True,
-        description="Use the backend's faster equals of the few operations that dominate; false: the pure "
-        "array-API definitions.",
+        description="Use the backend's faster equals of the few operations that dominate, and compiled or recorded "
+        "steps where it has them (JAX always compiles); false: the pure array-API definitions, one after another.",
     )
     tf32: bool = Field(
         False,
