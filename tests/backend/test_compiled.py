@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,7 @@ in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"),
 
 RNG = np.random.default_rng(3)
 STEPS = 3
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -319,6 +324,12 @@ def _swap(state: Any, batch: Any, _: Any) -> Any:
     return (state[1], state[0]), (batch[0] + 0,)
 
 
+def _twice(truth: Any) -> Any:
+    real = truth.astype(float)
+    real *= 5.0
+    return truth.astype(float) + real
+
+
 LEFT = {
     "a part": lambda state, batch, _: (state, (batch[0][:1, ...] + 0,)),
     "a number out of an array": lambda state, batch, _: (state, (batch[0] + state[0][0, 0],)),
@@ -334,6 +345,15 @@ LEFT = {
     "an array that is read": lambda state, batch, _: (state, (batch[0] + float(np.asarray(batch[0]).max()),)),
     "a length": lambda state, batch, _: (state, (batch[0] + len(batch[0]),)),
     "rows one by one": lambda state, batch, _: (state, (sum(row for row in batch[0]),)),
+    "a number repeated along a row": lambda state, batch, _: (
+        state,
+        (np.exp(np.broadcast_to(np.sum(batch[0], axis=-2, keepdims=True), (2, 2)).mT),),
+    ),
+    "a truth made real twice": lambda state, batch, _: (state, (_twice(batch[0] > 0),)),
+    "an array of zeros": lambda state, batch, _: (state, (np.zeros_like(batch[0]),)),
+    "zeros that are written to": lambda state, batch, _: (state, (np.zeros_like(batch[0]).__iadd__(batch[0]),)),
+    "a sum of another type": lambda state, batch, _: (state, (np.sum(batch[0], axis=-2, keepdims=True, dtype="f4"),)),
+    "an error": lambda state, batch, _: (state, (batch[0] + 0,)) if type(batch[0]) is np.ndarray else 1 / 0,
     "an attribute": lambda state, batch, _: (state, (batch[0].copy(),)),
     "a part of a constant array": lambda state, batch, table: (state, (batch[0] + table[:1, ...],)),
     "a number of a constant array": lambda state, batch, table: (state, (batch[0] + table[0, 0],)),
@@ -367,7 +387,45 @@ def test_only_row_major_arrays_of_the_backends_dtype(backend: Any) -> None:
         read_only,
     ):
         assert is_left_to_python(backend, step, (other,), batches)
-    assert is_left_to_python(backend, step, (good,), (np.ones((STEPS, 2, 6))[..., ::2],))
+
+
+@in_float64
+def test_batches_of_any_layout_are_read_and_left_alone(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        x = batch[0]
+        x *= 2.0
+        return (state[0] + x,), (x + 0,)
+
+    values = RNG.normal(size=(STEPS, 2, 3))
+    read_only = values.copy()
+    read_only.flags.writeable = False
+    for batch in (
+        np.repeat(values, 2, axis=-1)[..., ::2],
+        np.swapaxes(np.swapaxes(values, 1, 2).copy(), 1, 2),
+        read_only,
+    ):
+        (after,), _ = compiled(backend, step, (np.zeros((2, 3)),), (batch,))
+        np.testing.assert_allclose(after, 2 * values.sum(0))
+        np.testing.assert_array_equal(batch, values)
+
+
+@in_float64
+def test_what_is_empty_or_does_not_fit_is_left_to_python(backend: Any) -> None:
+    ops = backend.ops
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return (ops.subtract_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
+
+    assert is_left_to_python(
+        backend, step, (np.zeros((1, 2)),), (np.ones((1, 1, 12)),)
+    )  # would write beyond the biases
+    assert is_left_to_python(backend, step, (np.zeros((2, 1, 5)),), (np.ones((1, 3, 4, 5)),))
+    for shape in ((0, 4), (4, 0)):
+        assert is_left_to_python(backend, step, (np.zeros((1, shape[1])),), (np.ones((STEPS, *shape)),))
+    assert is_left_to_python(backend, step, (np.zeros((1, 4)),), (np.ones((0, 3, 4)),))
+    assert is_left_to_python(backend, step, (np.zeros((1, 4)),), ())
+    two = np.ones((5, 2, 2)), np.ones((3, 2, 2))
+    assert is_left_to_python(backend, lambda s, b, _: (s, (b[0] + b[1],)), (np.zeros((2, 2)),), two)
 
 
 @in_float64
@@ -378,6 +436,43 @@ def test_numbers_among_the_constants_are_followed(backend: Any) -> None:
     for rate in (0.5, 0.25, 0.5):
         (after,), _ = compiled(backend, step, (np.zeros(2),), (np.ones((STEPS, 2)),), rate)
         np.testing.assert_array_equal(after, -STEPS * rate)
+
+
+@in_float64
+def test_equal_numbers_that_are_not_the_same(backend: Any) -> None:
+    for divisor, wanted in ((0.0, np.inf), (-0.0, -np.inf), (np.nan, np.nan), (1, 1.0), (True, 1.0)):
+        _, (quotient,) = compiled(
+            backend, _divide, (np.zeros(1),), (np.ones((1, 2)),), divisor if divisor is not True else 1.0
+        )
+        np.testing.assert_array_equal(quotient, [[wanted, wanted]])
+
+
+def _divide(state: Any, batch: Any, divisor: float) -> Any:
+    return state, (batch[0] / divisor,)
+
+
+@in_float64
+def test_the_state_comes_back_in_its_own_containers(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        state[0].__iadd__(batch[0])
+        return state, (batch[0] + 0,)
+
+    for container in (list, tuple):
+        after, _ = compiled(backend, step, container([np.zeros(2)]), (np.ones((1, 2)),))
+        assert type(after) is container
+
+
+@in_float64
+def test_a_step_may_fold_another(backend: Any) -> None:
+    def inner(state: Any, batch: Any, _: Any) -> Any:
+        return (state[0] + batch[0],), (batch[0] + 0,)
+
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        (total,), _ = backend.scan(inner, (np.zeros(2),), (np.ones((3, 2)),), None)
+        return (state[0] + total,), (batch[0] + 0,)
+
+    (after,), _ = backend.scan(step, (np.zeros(2),), (np.ones((1, 2)),), None)
+    assert after.tolist() == [3.0, 3.0]
 
 
 @in_float64
@@ -433,21 +528,46 @@ def test_memory_is_used_again(backend: Backend) -> None:
         trace(lambda state, batch, _: (state, (np.log(batch[0]),)), (), (np.ones((8, 8)),), None, np.float64)
 
 
-def test_without_a_place_to_keep_it_the_loop_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    scope: dict[str, Any] = {}
-    exec("def execute(*arguments):\n    return True\n", scope)  # Numba finds no file to keep it beside
-    monkeypatch.setattr(kernels, "execute", scope["execute"])
-    assert len(list(kernels._ways())) == 1
+@pytest.mark.parametrize("problem", [RuntimeError("no locator"), OSError(28, "full"), EOFError()], ids=repr)
+def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no place for it, no room, or what is there is damaged."""
 
-    class Full:
-        def __call__(self, *_: Any) -> bool:
-            raise OSError(28, "No space left on device")
+    def fails() -> Any:
+        raise problem
 
     def works(*_: Any) -> bool:
         return True
 
-    monkeypatch.setattr(kernels, "_ways", lambda: iter([Full(), works]))
+    asked: list[str] = []
+    monkeypatch.setattr(kernels, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
     assert kernels.compiled.__wrapped__(np.int64, np.float64) is works
+    assert kernels.compiled.__wrapped__(np.int64, np.float32) is works
+    assert asked == ["execute_float64", "execute_float32"]  # files of their own
+
+
+@pytest.mark.slow
+def test_a_damaged_file_of_numbas_is_no_hindrance(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np; from xpmlp.backend import resolve\n"
+        "b = resolve('numpy').backend\n"
+        "x = np.ones((1, 2), 'float32')\n"
+        "print(b.scan(lambda s, b, c: ((s[0] + b[0],), (b[0] + 0,)), (x,), (x[None],), None)[0][0])\n"
+    )
+
+    def run() -> str:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert run() == "[[2. 2.]]\n"
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        os.truncate(path, 5)
+    assert run() == "[[2. 2.]]\n"
 
 
 def test_without_numba_steps_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

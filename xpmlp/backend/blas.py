@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
@@ -36,6 +37,7 @@ _SYMBOLS: list[tuple[str, Any]] = [
     ("scipy_cblas_{}gemm64_", np.int64),
     ("scipy_cblas_{}gemm", np.intc),
     ("cblas_{}gemm64_", np.int64),
+    ("cblas_{}gemm_64", np.int64),
     ("cblas_{}gemm", np.intc),
 ]
 """Names of the product in builds of OpenBLAS and MKL, with the type of its sizes."""
@@ -201,6 +203,11 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[None]:
 def _numpys_libraries() -> list[str]:
     """The BLAS that NumPy multiplies with: of its wheel, or the one that all share; none where it is not known."""
     paths = [library.filepath for library in ThreadpoolController().select(user_api="blas").lib_controllers]
-    package = Path(np.__file__).parent
-    own = [path for path in paths if Path(path).is_relative_to(package) or Path(path).parent.name == "numpy.libs"]
-    return own or paths[:1] * (len(paths) == 1)
+    own = [path for path in paths if _belongs_to(np, path)]
+    return own or [path for path in paths if len(paths) == 1 and not _belongs_to(scipy, path)]
+
+
+def _belongs_to(package: Any, path: str) -> bool:
+    """Whether a library came with a package: in its folder, or in ``<package>.libs`` beside it."""
+    folder = Path(package.__file__).parent
+    return Path(path).is_relative_to(folder) or Path(path).parent.name == f"{folder.name}.libs"

@@ -61,14 +61,16 @@ class NumpyBackend(Backend):
         if product is None or find_spec("numba") is None:
             return ops
         try:
-            from numba import __version__ as numba
+            import numba
 
             from xpmlp.backend.compiled import Scans, traced_ops
-        except ImportError as error:  # of a Numba that is older than NumPy
+        except (ImportError, OSError) as error:  # of a Numba that is older than NumPy; of its compiler
             warnings.warn(f"Numba is installed but of no use here, steps are not compiled: {error}", stacklevel=2)
             return ops
+        if numba.config.DISABLE_JIT:
+            return ops
         self._scans, self.ahead_bytes = Scans(self.dtype_name, product), COMPILED_AHEAD_BYTES
-        self.version += f" with Numba {numba}"
+        self.version += f" with Numba {numba.__version__}"
         return traced_ops(ops)
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,13 @@ COPY, NEGATIVE, EXP, EXPM1, SQRT, TANH, SIGMOID = range(5, 12)
 ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, GREATER, SIGMOID_BACKWARD = range(12, 19)
 """The kernels: those of matrices, and those that take numbers one by one, of one operand and of two."""
 
-WIDTH = 23
-"""Integers of an instruction: the kernel; runs, rows, columns; terms of a sum, rows to take from, or elementwise
-instructions that go on together; whether it is added; the result (slot, byte offset, run stride, row stride); two
-operands (slot, byte offset, run, row and column stride); the factor (slot, byte offset, run stride)."""
+KERNEL, RUNS, ROWS, COLUMNS, INNER, ADDED, OUT, A, B, FACTOR, WIDTH = 0, 1, 2, 3, 4, 5, 6, 10, 15, 20, 23
+"""Where the integers of an instruction begin: the kernel; the sizes; terms of a sum, rows to take from, or elementwise
+instructions that go on together; whether it is added; the result, two operands and the factor; how many they are."""
+
+SLOT, OFFSET, RUN, ROW, COLUMN = range(5)
+"""Those of an operand: its slot, bytes from there, and strides in numbers.  A product's with a column stride of 0 lies
+transposed.  The result has no column stride, the factor no stride but that of runs."""
 
 BLOCK = 1024
 """Numbers that elementwise instructions in a row take together, while they are in the core's first cache."""
@@ -318,9 +322,17 @@ def _dot(length: int, x: Any, z: Any) -> Any:
 
 
 @njit
+def _add_multiple(length: int, factor: Any, number: Any, x: Any, y: Any) -> None:
+    """As BLAS does, multiply by the factor last: with a large one the other order may overflow."""
+    for j in range(length):
+        y[j] += factor * (number * x[j])
+
+
+@njit
 def _place(line: Any, at: int, step: int, run: int, addresses: Any, strides: Any, size: int) -> Any:
     """The address of the result, of an operand or of the factor: where its slot begins in this step, and its matrix."""
-    return addresses[line[at]] + step * strides[line[at]] + line[at + 1] + run * line[at + 2] * size
+    slot = line[at + SLOT]
+    return addresses[slot] + step * strides[slot] + line[at + OFFSET] + run * line[at + RUN] * size
 
 
 @njit
@@ -328,17 +340,17 @@ def _product(
     line: Any, step: int, run: int, addresses: Any, strides: Any, gemm: int, integer: Any, size: int, like: Any
 ) -> None:
     """A product by BLAS, where a column stride of 0 says that a matrix lies transposed; that of two vectors by rows."""
-    rows, columns, inner = line[2], line[3], line[4]
-    out = _place(line, 6, step, run, addresses, strides, size)
-    a = _place(line, 10, step, run, addresses, strides, size)
-    b = _place(line, 15, step, run, addresses, strides, size)
-    factor = _row(_place(line, 20, step, run, addresses, strides, size), 1, like)[0]
+    rows, columns, inner = line[ROWS], line[COLUMNS], line[INNER]
+    out = _place(line, OUT, step, run, addresses, strides, size)
+    a = _place(line, A, step, run, addresses, strides, size)
+    b = _place(line, B, step, run, addresses, strides, size)
+    factor = _row(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
     if inner == 1:
         x, z = _row(a, rows, like), _row(b, columns, like)
         for i in range(rows):
             y = _row(out + i * columns * size, columns, like)
-            if line[5]:
-                _add_row(columns, factor * x[i], z, y)
+            if line[ADDED]:
+                _add_multiple(columns, factor, x[i], z, y)
             else:
                 _multiply(columns, z, _row(a + i * size, 1, like), y, False, 1, 0)
         return
@@ -346,17 +358,17 @@ def _product(
         gemm,
         (
             _ROW_MAJOR,
-            _NO if line[14] else _TRANSPOSED,
-            _NO if line[19] else _TRANSPOSED,
+            _NO if line[A + COLUMN] else _TRANSPOSED,
+            _NO if line[B + COLUMN] else _TRANSPOSED,
             _to(rows, integer),
             _to(columns, integer),
             _to(inner, integer),
             factor,
             a,
-            _to(line[13], integer),
+            _to(line[A + ROW], integer),
             b,
-            _to(line[18], integer),
-            _to(line[5], like),
+            _to(line[B + ROW], integer),
+            _to(line[ADDED], like),
             out,
             _to(columns, integer),
         ),
@@ -366,31 +378,33 @@ def _product(
 @njit(error_model="numpy")
 def _rows(line: Any, step: int, run: int, addresses: Any, strides: Any, size: int, like: Any) -> bool:
     """An instruction that goes through a matrix row by row; false where one is to be taken that is not there."""
-    kernel, rows, columns = line[0], line[2], line[3]
-    out = _place(line, 6, step, run, addresses, strides, size)
-    a = _place(line, 10, step, run, addresses, strides, size)
-    b = _place(line, 15, step, run, addresses, strides, size)
+    kernel, rows, columns = line[KERNEL], line[ROWS], line[COLUMNS]
+    out = _place(line, OUT, step, run, addresses, strides, size)
+    a = _place(line, A, step, run, addresses, strides, size)
+    b = _place(line, B, step, run, addresses, strides, size)
     if kernel == SUM:
-        factor = _row(_place(line, 20, step, run, addresses, strides, size), 1, like)[0]
+        factor = _row(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
         y = _row(out, columns, like)
-        if not line[5]:
+        if not line[ADDED]:
             y[:] = 0
         for i in range(rows):
-            _add_row(columns, factor, _row(a + i * line[13] * size, columns, like), y)
+            _add_row(columns, factor, _row(a + i * line[A + ROW] * size, columns, like), y)
     elif kernel == DOT:
         _row(out, 1, like)[0] = _dot(columns, _row(a, columns, like), _row(b, columns, like))
     elif kernel == SOFTMAX:
         for i in range(rows):
             _softmax(
-                columns, _row(a + i * line[13] * size, columns, like), _row(out + i * line[9] * size, columns, like)
+                columns,
+                _row(a + i * line[A + ROW] * size, columns, like),
+                _row(out + i * line[OUT + ROW] * size, columns, like),
             )
     else:
         numbers = carray(_pointer(b, rows), rows)
         for i in range(rows):
-            if not 0 <= numbers[i] < line[4]:
+            if not 0 <= numbers[i] < line[INNER]:
                 return False
-            x = _row(a + numbers[i] * line[13] * size, columns, like)
-            _copy(columns, x, _row(out + i * line[9] * size, columns, like), False)
+            x = _row(a + numbers[i] * line[A + ROW] * size, columns, like)
+            _copy(columns, x, _row(out + i * line[OUT + ROW] * size, columns, like), False)
     return True
 
 
@@ -399,14 +413,14 @@ def _elements(
     line: Any, step: int, run: int, first: int, length: int, addresses: Any, strides: Any, size: int, like: Any
 ) -> None:
     """An elementwise instruction, or of each row the numbers from the first on."""
-    out = _place(line, 6, step, run, addresses, strides, size) + first * size
-    a = _place(line, 10, step, run, addresses, strides, size) + first * line[14] * size
-    b = _place(line, 15, step, run, addresses, strides, size) + first * line[19] * size
-    for i in range(line[2]):
-        x = _row(a + i * line[13] * size, length, like)
-        z = _row(b + i * line[18] * size, length, like)
-        y = _row(out + i * line[9] * size, length, like)
-        _one_by_one(line[0], length, x, line[14], z, line[19], y, a == out)
+    out = _place(line, OUT, step, run, addresses, strides, size) + first * size
+    a = _place(line, A, step, run, addresses, strides, size) + first * line[A + COLUMN] * size
+    b = _place(line, B, step, run, addresses, strides, size) + first * line[B + COLUMN] * size
+    for i in range(line[ROWS]):
+        x = _row(a + i * line[A + ROW] * size, length, like)
+        z = _row(b + i * line[B + ROW] * size, length, like)
+        y = _row(out + i * line[OUT + ROW] * size, length, like)
+        _one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
 
 
 def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, integer: Any, size: int, like: Any) -> bool:
@@ -433,22 +447,23 @@ def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, inte
     for step in range(steps):
         index = 0
         while index < len(code):
-            line = code[index]
-            if line[0] >= COPY and line[4] > 1:
-                for first in range(0, line[3], BLOCK):
-                    length = min(BLOCK, line[3] - first)
-                    for member in range(index, index + line[4]):
-                        _elements(code[member], step, 0, first, length, addresses, strides, size, like)
-                index += line[4]
-                continue
-            for run in range(line[1]):
-                if line[0] == PRODUCT:
-                    _product(line, step, run, addresses, strides, gemm, integer, size, like)
-                elif line[0] >= COPY:
-                    _elements(line, step, run, 0, line[3], addresses, strides, size, like)
-                elif not _rows(line, step, run, addresses, strides, size, like):
-                    return False
-            index += 1
+            line, together = code[index], 1
+            if line[KERNEL] >= COPY:
+                together, length = max(line[INNER], 1), line[COLUMNS]
+                if together > 1:
+                    length = BLOCK
+                for first in range(0, line[COLUMNS], length):
+                    count = min(length, line[COLUMNS] - first)
+                    for member in range(index, index + together):
+                        for run in range(line[RUNS]):
+                            _elements(code[member], step, run, first, count, addresses, strides, size, like)
+            else:
+                for run in range(line[RUNS]):
+                    if line[KERNEL] == PRODUCT:
+                        _product(line, step, run, addresses, strides, gemm, integer, size, like)
+                    elif not _rows(line, step, run, addresses, strides, size, like):
+                        return False
+            index += together
     return True
 
 
@@ -456,15 +471,24 @@ def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, inte
 def compiled(integer: type, real: type) -> Any:
     """`execute`, compiled for sizes and numbers of these types of NumPy's."""
     nothing: tuple[Any, ...] = np.empty((0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
-    for candidate in _ways():
-        with contextlib.suppress(OSError):  # it could not be kept
-            candidate(*nothing, 0, 0, integer(0), 0, real(0))
-            return candidate
-    raise AssertionError("the last way keeps nothing")
+    arguments = (*nothing, 0, 0, integer(0), 0, real(0))
+    kept, alone = _ways(f"execute_{real.__name__}")
+    with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
+        found = kept()
+        found(*arguments)
+        return found
+    found = alone()
+    found(*arguments)
+    return found
 
 
-def _ways() -> Iterator[Any]:
-    """To compile `execute`: kept on disk, or where there is no place for that in this process alone."""
-    with contextlib.suppress(RuntimeError):  # so Numba says that it finds no place
-        yield njit(cache=True, nogil=True, error_model="numpy")(execute)
-    yield njit(nogil=True, error_model="numpy")(execute)
+def _ways(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """To compile `execute`: kept on disk, or in this process alone.
+
+    It has a name for each type: Numba numbers the files of one function, and two processes that begin to keep it for
+    different types at once would give both the same number.
+    """
+    function = FunctionType(execute.__code__, execute.__globals__, name)
+    function.__qualname__, function.__module__ = name, execute.__module__
+    options = {"nogil": True, "error_model": "numpy"}
+    return lambda: njit(cache=True, **options)(function), lambda: njit(**options)(function)

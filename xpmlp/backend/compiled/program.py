@@ -59,10 +59,11 @@ def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
         line = [getattr(kernels, instruction.name.upper()), *instruction.sizes, instruction.inner, instruction.added]
         line += [*place(out), out.run, out.row]
         for operand in (instruction.operands * 2)[:2]:
-            line += [*place(operand), operand.run, operand.row, operand.column]
+            line += [*place(operand), operand.run, operand.row, 0 if operand.transposed else operand.column]
         lines.append([*line, *place(factor), factor.run])
     code = np.asarray(lines, np.int64).reshape(-1, kernels.WIDTH)
-    return Program(code, np.asarray(pool or [0.0], dtype), memory)
+    with np.errstate(over="ignore"):  # infinite in the end, as it would be without this program
+        return Program(code, np.asarray(pool or [0.0], dtype), memory)
 
 
 def _places(trace: Trace, itemsize: int) -> tuple[dict[int, int], int]:
@@ -108,7 +109,8 @@ def _flattened(instruction: Instruction) -> Instruction:
     if instruction.name not in IN_PLACE or runs == rows == 1:
         return instruction
     operands = (instruction.out, *instruction.operands)
-    repeated = [operand[1:4] == (0, 0, 0) and len(operands) > 2 for operand in operands]
+    of_two = len(instruction.operands) == 2  # a kernel of one operand knows no number that is repeated
+    repeated = [of_two and operand.run == operand.row == operand.column == 0 for operand in operands]
     strides = [
         stride if size > 1 else 0 for size, stride in zip(instruction.sizes, (rows * columns, columns, 1), strict=True)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,6 +16,8 @@ from xpmlp.backend.blas import Product, address
 from xpmlp.backend.compiled import kernels
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.tracing import NotTraceableError, Shape, constant_arguments, trace
+
+logger = logging.getLogger(__name__)
 
 Step = Callable[..., Any]
 
@@ -49,11 +52,13 @@ class Scans:
         self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any
     ) -> tuple[Any, tuple[Array, ...]] | None:
         """As `Backend.scan`; ``None``, with nothing done, for a step that cannot be traced."""
-        steps = batches[0].shape[0]
         named = list(leaves(state))
-        arrays = [*(array for _, array in named), *batches]
-        if not steps or not all(isinstance(array, np.ndarray) and array.flags.carray for array in arrays):
+        lengths = {series.shape[0] for series in batches}
+        if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
             return None
+        (steps,) = lengths
+        batches = tuple(series if series.flags.carray else np.array(series, order="C") for series in batches)
+        arrays = [*(array for _, array in named), *batches]
         fixed = constant_arguments(constants, self._dtype)
         ready = self._ready(step, state, batches, constants, named, fixed)
         if ready is None:
@@ -93,18 +98,22 @@ class Scans:
     ) -> _Ready | None:
         """The step's program for these arguments, traced where it is new."""
         key = (
-            tuple((name, array.shape, array.dtype) for name, array in named),
+            _kinds(state),
+            _kinds(constants),
+            tuple((array.shape, array.dtype) for _, array in named),
             tuple((array.shape[1:], array.dtype) for array in batches),
             tuple((name, array.shape) for name, array in fixed.items()),
-            tuple((name, leaf if isinstance(leaf, (int, float)) else None) for name, leaf in leaves(constants)),
         )
         with self._lock:
             known = self._programs.setdefault(step, {})
-            if key not in known:
-                if len(known) >= MOST:
-                    known.clear()
-                known[key] = self._made(step, state, batches, constants, len(named) + len(batches) + len(fixed))
-            return known[key]
+            if key in known:
+                return known[key]
+        ready = self._made(step, state, batches, constants, len(named) + len(batches) + len(fixed))
+        with self._lock:
+            if len(known) >= MOST:
+                known.clear()
+            known[key] = ready
+        return ready
 
     def _made(
         self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, arguments: int
@@ -112,6 +121,21 @@ class Scans:
         first = tuple(series[0, ...] for series in batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
-        except NotTraceableError:
+        except NotTraceableError as error:
+            logger.debug("steps are not compiled, because of %s", error)
             return None
+        if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
+            return None  # there is nothing to compute, and kernels begin with a first number
         return _Ready(assemble(traced, arguments, self._dtype), traced.shapes, traced.structure)
+
+
+def _is_usable(array: Any) -> bool:
+    """Whether a part of the state can be computed in: row-major, aligned and writable, and not empty."""
+    return isinstance(array, np.ndarray) and array.flags.carray and array.size > 0
+
+
+def _kinds(tree: Any) -> Any:
+    """A tree with the types of its containers, its numbers as they are, and nothing of its arrays."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree), *map(_kinds, tree)
+    return (type(tree), repr(tree)) if isinstance(tree, (int, float)) else type(tree)

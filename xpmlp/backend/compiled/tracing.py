@@ -48,6 +48,8 @@ class Operand(NamedTuple):
     run, row, column : int
         Strides in numbers; 0 repeats what is there.
     value : float
+    transposed : bool
+        Of a product: whether the strides are those of the transposed matrices.
     """
 
     buffer: Buffer | None
@@ -55,6 +57,7 @@ class Operand(NamedTuple):
     row: int = 0
     column: int = 0
     value: float = 0.0
+    transposed: bool = False
 
 
 class Instruction(NamedTuple):
@@ -112,6 +115,7 @@ class Recorder:
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
         self.instructions: list[Instruction] = []
+        self.converted: list[Buffer] = []
 
     def add(self, name: str, out: Symbol, *operands: Operand, sizes: Shape | None = None, **more: Any) -> Symbol:
         """Write an instruction down; returns ``out``.
@@ -127,13 +131,14 @@ class Recorder:
             The other fields of an `Instruction`.
         """
         target = out.as_matrix()
+        runs, rows, columns = (1, 1, 1, *(out.shape if sizes is None else sizes))[-3:]
         for operand in operands:
             if operand.buffer is out.buffer and (name not in IN_PLACE or operand != target):
                 raise NotTraceableError("writing over what is still to be read")
             if operand.column not in (0, 1):
                 raise NotTraceableError("a matrix that is read column by column")
-        shape = out.shape if sizes is None else sizes
-        runs, rows, columns = (1, 1, 1, *shape)[-3:]
+            if not operand.column and columns > 1 and not (name in IN_PLACE and len(operands) == 2):
+                raise NotTraceableError("a number that is repeated along a row")
         self.instructions.append(Instruction(name, (runs, rows, columns), target, operands, **more))
         return out
 
@@ -197,9 +202,10 @@ class Symbol(NDArrayOperatorsMixin):
         return Symbol(self.recorder, self.buffer, (*self.shape, 1), (*self.strides, 0), self.kind)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
-        """Truths as reals: they are kept as such."""
-        if self.kind != "truth" or dtype != self.recorder.dtype:
+        """Truths as reals, once: they are kept as such, and the reals may be written over."""
+        if self.kind != "truth" or dtype != self.recorder.dtype or self.buffer in self.recorder.converted:
             raise NotTraceableError("a conversion")
+        self.recorder.converted.append(self.buffer)
         return Symbol(self.recorder, self.buffer, self.shape, self.strides)
 
     def _read(self, *_: Any, **__: Any) -> Any:
@@ -219,7 +225,8 @@ class Symbol(NDArrayOperatorsMixin):
             if own not in (1, wanted):
                 raise NotTraceableError(f"{self.shape} is not broadcast to {shape}")
             strides.append(stride if own == wanted and own != 1 else 0)
-        return Operand(self.buffer, *strides)
+        run, row, column = strides
+        return Operand(self.buffer, run, row, column)
 
     def as_matrix(self) -> Operand:
         """It in its own shape."""
@@ -232,27 +239,37 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Symbol:
         if method != "__call__" or options or (out is not None and len(out) != 1):
             raise NotTraceableError(f"{ufunc.__name__}.{method}")
-        target = None if out is None else out[0]
-        if target is None and ufunc in _OF_MATRICES:
-            return _OF_MATRICES[ufunc](self.recorder, *inputs)
-        name = _ELEMENTWISE.get(ufunc)
-        if name is None:
-            raise NotTraceableError(ufunc.__name__)
-        shape = np.broadcast_shapes(*(one.shape for one in inputs if isinstance(one, Symbol)))
-        if target is None:
-            target = self.recorder.fresh(shape)
-        if not isinstance(target, Symbol) or target.shape != shape or not target.is_contiguous():
-            raise NotTraceableError("writing elsewhere")
-        operands = [_operand(one, shape) for one in inputs]
-        self.recorder.add(name, target, *operands)
-        if ufunc is np.greater:
-            return Symbol(self.recorder, target.buffer, shape, kind="truth")
-        return target
+        return _applied(self.recorder, ufunc, inputs, None if out is None else out[0])
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in _FUNCTIONS:
             raise NotTraceableError(function.__name__)
         return _FUNCTIONS[function](*args, **kwargs)
+
+
+class Filled(NDArrayOperatorsMixin):
+    """An array of one number, to be read by elementwise functions only: it has a shape and takes no memory."""
+
+    def __init__(self, recorder: Recorder, shape: Shape, value: float) -> None:
+        self.recorder, self.shape, self.value = recorder, shape, value
+
+    __array_ufunc__ = Symbol.__array_ufunc__
+
+
+def _applied(recorder: Recorder, ufunc: Any, inputs: tuple[Any, ...], target: Any) -> Symbol:
+    """What one of NumPy's functions of arrays gives, in ``target`` if that is not ``None``."""
+    if target is None and ufunc in _OF_MATRICES:
+        return _OF_MATRICES[ufunc](recorder, *inputs)
+    name = _ELEMENTWISE.get(ufunc)
+    if name is None:
+        raise NotTraceableError(ufunc.__name__)
+    shape = np.broadcast_shapes(*(one.shape for one in inputs if isinstance(one, (Symbol, Filled))))
+    if target is None:
+        target = recorder.fresh(shape)
+    if not isinstance(target, Symbol) or target.shape != shape or not target.is_contiguous() or target.kind != "real":
+        raise NotTraceableError("writing elsewhere")
+    recorder.add(name, target, *(_operand(one, shape) for one in inputs))
+    return Symbol(recorder, target.buffer, shape, kind="truth") if ufunc is np.greater else target
 
 
 def product(recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None) -> Symbol:
@@ -272,19 +289,21 @@ def product(recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, facto
 
 
 def _factor(matrix: Symbol) -> Operand:
-    """Matrices of a product: as they lie in memory, with a column stride of 0 where that is their transpose."""
+    """Matrices of a product, as they lie in memory."""
     rows, columns = matrix.shape[-2:]
     run = (0, *matrix.strides)[-3]
     if matrix.kind != "real" or matrix.strides[-2:] not in ((columns, 1), (1, rows)):
         raise NotTraceableError("a product of matrices with gaps")
     if matrix.strides[-2:] == (columns, 1):
         return Operand(matrix.buffer, run, columns, 1)
-    return Operand(matrix.buffer, run, rows, 0)
+    return Operand(matrix.buffer, run, rows, 1, transposed=True)
 
 
 def _operand(value: Any, shape: Shape) -> Operand:
     if isinstance(value, Symbol):
         return value.as_operand(shape)
+    if isinstance(value, Filled):
+        return Operand(None, value=value.value)
     if isinstance(value, (int, float)):
         return Operand(None, value=float(value))
     raise NotTraceableError(f"arithmetic with {type(value).__name__}")
@@ -317,7 +336,7 @@ _ELEMENTWISE: dict[Any, str] = {
 
 
 def _sum(array: Symbol, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Symbol:
-    if array.ndim < 2 or axis != -2 or not keepdims:
+    if array.ndim < 2 or axis != -2 or not keepdims or dtype is not None:
         raise NotTraceableError("a sum that is not one over a batch")
     *runs, _, columns = array.shape
     return array.recorder.add("sum", array.recorder.fresh((*runs, 1, columns)), array.as_matrix(), sizes=array.shape)
@@ -326,10 +345,10 @@ def _sum(array: Symbol, axis: int | None = None, keepdims: bool = False, dtype: 
 def _take(array: Symbol, indices: Symbol, axis: int) -> Symbol:
     if array.ndim < 2 or axis != -2 or not isinstance(indices, Symbol) or indices.ndim != 1:
         raise NotTraceableError("taking what is not rows")
-    if indices.kind != "index":
+    if indices.kind != "index" or (indices.strides != (1,) and indices.shape != (1,)):
         raise NotTraceableError("taking by what is not numbers of rows")
     *runs, rows, columns = array.shape
-    numbers = Operand(indices.buffer, 0, 0, *indices.strides)
+    numbers = Operand(indices.buffer, 0, 0, 1)
     out = array.recorder.fresh((*runs, *indices.shape, columns))
     return array.recorder.add("take", out, array.as_matrix(), numbers, inner=rows)
 
@@ -363,10 +382,10 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.take: _take,
     np.broadcast_to: _broadcast_to,
     np.reshape: _reshape,
-    np.zeros_like: lambda array, **_: 0.0,
-    np.ones_like: lambda array, **_: 1.0,
+    np.zeros_like: lambda array, **_: Filled(array.recorder, array.shape, 0.0),
+    np.ones_like: lambda array, **_: Filled(array.recorder, array.shape, 1.0),
 }
-"""Functions of NumPy that are not ufuncs.  An array of zeros or ones is that number where it is broadcast."""
+"""Functions of NumPy that are not ufuncs."""
 
 
 def traced_ops(ops: Ops) -> Ops:
@@ -418,6 +437,8 @@ def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, d
 
 
 def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Any) -> Symbol:
+    if biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
+        raise NotTraceableError("biases of another shape")
     factor = _negative(rate, biases)
     return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=True)
 
@@ -476,7 +497,7 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     names, own = [name for name, _ in leaves(state)], [symbol for _, symbol in leaves(state)]
     try:
         after, outputs = step(state, batch, constants)
-    except (AttributeError, TypeError, ValueError, IndexError) as error:  # of what a symbol has not
+    except Exception as error:  # of what a symbol has not; a fault of the step shows when it runs as it is written
         raise NotTraceableError(str(error)) from error
     changed = list(leaves(after))
     if [name for name, _ in changed] != names or not all(isinstance(leaf, Symbol) for _, leaf in changed):
