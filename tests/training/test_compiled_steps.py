@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from tests.training.test_objectives import DROPOUT, problem_of, values_dataset
 from xpmlp.backend import Backend, resolve
 from xpmlp.training import Run, Status
 from xpmlp.training.problem import Problem
+from xpmlp.training.run import RunSettings
 
 pytest.importorskip("numba", reason="Numba is not installed: nothing is compiled")
 
@@ -97,6 +98,22 @@ def test_updates_that_are_held_back(batch_size: int, decay: float, pair: tuple[B
     (one,), (other,) = train_runs(compiling), train_runs(plain)
     assert any(steps_compiled(pair[0]))  # the steps; what is done for many of them at once is not
     assert relative_difference(one.losses, other.losses) <= tolerance(pair[0], 2e-5, 1e-11)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_stacked_runs(optimizer: str, pair: tuple[Backend, Backend]) -> None:
+    runs = [RunSettings(seed, rate, 0.1, 0.9) for seed, rate in ((0, 0.01), (3, 0.03), (5, 0.02))]
+    for problem in (
+        problem_of(pair[0], model=DROPOUT, optimizer=optimizer),
+        wide_problem(pair[0], optimizer=optimizer),
+    ):
+        found = [train_runs(replace(problem, backend=backend), *runs) for backend in pair]
+        for one, other in zip(*found, strict=True):
+            assert relative_difference(one.losses, other.losses) <= tolerance(pair[0], 2e-5, 1e-11)
+    steps = [
+        known for step, known in cast("Any", pair[0])._scans._programs.items() if "held_back" not in step.__module__
+    ]
+    assert all(ready is not None for known in steps for ready in known.values())
 
 
 @pytest.mark.parametrize("schedule", ["inverse_scaling", "adaptive", "cosine"])

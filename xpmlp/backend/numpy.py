@@ -80,11 +80,13 @@ class NumpyBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """Give BLAS as many threads as the config says, or as pay for batches of this size."""
+        """As many threads of BLAS as the config says, or as pay for batches of this size; the compiled loop ready."""
         from xpmlp.backend.blas import threads_for
         from xpmlp.backend.malloc import keep_freed_memory
 
         keep_freed_memory()
+        if self._scans is not None:
+            self._scans.compile()
         with threads_for(batch_size, self.threads), np.errstate(over="ignore", invalid="ignore"):
             yield
 

@@ -48,6 +48,10 @@ class Scans:
         self._programs: WeakKeyDictionary[Step, dict[Any, _Ready | None]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
+    def compile(self) -> None:
+        """Compile the loop, or read it where it is kept: the first time on a machine that takes some seconds."""
+        kernels.compiled(self._product.integer, self._dtype.type)
+
     def scan(
         self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any
     ) -> tuple[Any, tuple[Array, ...]] | None:
