@@ -56,7 +56,7 @@ def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
     lines = []
     for instruction in _in_blocks([_flattened(one) for one in trace.instructions]):
         out, factor = instruction.out, instruction.factor
-        line = [getattr(kernels, instruction.name.upper()), *instruction.sizes, instruction.inner, instruction.added]
+        line = [kernels.NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
         line += [*place(out), out.run, out.row]
         for operand in (instruction.operands * 2)[:2]:
             line += [*place(operand), operand.run, operand.row, 0 if operand.transposed else operand.column]
