@@ -70,7 +70,7 @@ class NumpyBackend(Backend):
         if numba.config.DISABLE_JIT:
             return ops
         self._scans, self.ahead_bytes = Scans(self.dtype_name, product), COMPILED_AHEAD_BYTES
-        self.version += f" with Numba {numba.__version__}"
+        self.version += f"+numba{numba.__version__}"
         return traced_ops(ops)
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
