@@ -123,9 +123,9 @@ def _instruction_by_instruction(spent: defaultdict[str, float]) -> Iterator[None
     if find_spec("numba") is None:
         yield
         return
-    from xpmlp.backend.compiled import kernels
+    from xpmlp.backend.compiled import kernels, layout
 
-    names = {number: name for name, number in kernels.NUMBERS.items()}
+    names = {number: name for name, number in layout.NUMBERS.items()}
     compiled = kernels.compiled
 
     def one_by_one(*types: Any) -> Callable[..., bool]:
@@ -136,9 +136,9 @@ def _instruction_by_instruction(spent: defaultdict[str, float]) -> Iterator[None
                 place, here = 0, addresses + step * strides
                 while place < len(code):
                     # elementwise ones that go on together are told to by the first
-                    kernel, together = names[code[place, kernels.KERNEL]], 1
-                    if code[place, kernels.KERNEL] >= kernels.COPY:
-                        together = max(1, code[place, kernels.INNER])
+                    kernel, together = names[code[place, layout.KERNEL]], 1
+                    if code[place, layout.KERNEL] >= layout.COPY:
+                        together = max(1, code[place, layout.INNER])
                     lines = code[place : place + together]
                     start = time.perf_counter()
                     execute(lines[:0], here, strides, 1, *rest)
@@ -146,7 +146,7 @@ def _instruction_by_instruction(spent: defaultdict[str, float]) -> Iterator[None
                     execute(lines, here, strides, 1, *rest)
                     seconds = time.perf_counter() - between - (between - start)
                     others = f" and {together - 1} more" if together > 1 else ""
-                    rows, columns, inner = code[place, kernels.ROWS : kernels.INNER + 1]
+                    rows, columns, inner = code[place, layout.ROWS : layout.INNER + 1]
                     size = f"{rows}x{inner}x{columns}" if kernel == "product" else f"{rows}x{columns}"
                     spent[f"{kernel}{others}, {size}"] += max(0.0, seconds)
                     place += together

@@ -595,7 +595,7 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
     monkeypatch.setattr(kernels, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
     assert kernels.compiled.__wrapped__(np.int64, np.float64) is works
     assert kernels.compiled.__wrapped__(np.int64, np.float32) is works
-    assert asked == ["execute_float64", "execute_float32"]  # files of their own
+    assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.backend.compiled import kernels
+from xpmlp.backend.compiled.layout import BLOCK, NUMBERS, WIDTH
 from xpmlp.backend.compiled.tracing import IN_PLACE, Buffer, Instruction, Operand, Trace
 
 ALIGNMENT = 64
@@ -21,7 +21,7 @@ class Program(NamedTuple):
 
     Attributes
     ----------
-    code : (instructions, kernels.WIDTH) of int64
+    code : (instructions, WIDTH) of int64
     pool : (numbers,)
         What does not change between steps, in the program's dtype.
     memory : int
@@ -56,12 +56,12 @@ def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
     lines = []
     for instruction in _in_blocks([_flattened(one) for one in trace.instructions]):
         out, factor = instruction.out, instruction.factor
-        line = [kernels.NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
+        line = [NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
         line += [*place(out), out.run, out.row]
         for operand in (instruction.operands * 2)[:2]:
             line += [*place(operand), operand.run, operand.row, 0 if operand.transposed else operand.column]
         lines.append([*line, *place(factor), factor.run])
-    code = np.asarray(lines, np.int64).reshape(-1, kernels.WIDTH)
+    code = np.asarray(lines, np.int64).reshape(-1, WIDTH)
     with np.errstate(over="ignore"):  # infinite in the end, as it would be without this program
         return Program(code, np.asarray(pool or [0.0], dtype), memory)
 
@@ -132,7 +132,7 @@ def _in_blocks(instructions: list[Instruction]) -> list[Instruction]:
     result: list[Instruction] = []
     for (elementwise, sizes), group in itertools.groupby(instructions, lambda one: (one.name in IN_PLACE, one.sizes)):
         members = list(group)
-        if elementwise and sizes[:2] == (1, 1) and sizes[2] > kernels.BLOCK:
+        if elementwise and sizes[:2] == (1, 1) and sizes[2] > BLOCK:
             members[0] = members[0]._replace(inner=len(members))
         result += members
     return result

@@ -1,0 +1,122 @@
+"""The kernels that take numbers one by one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+from xpmlp.backend.compiled.elementary import exp, expm1, sigmoid, tanh
+from xpmlp.backend.compiled.intrinsics import to
+from xpmlp.backend.compiled.layout import (
+    ADD,
+    COPY,
+    DIVIDE,
+    EXP,
+    EXPM1,
+    GREATER,
+    MAXIMUM,
+    MULTIPLY,
+    NEGATIVE,
+    SIGMOID,
+    SQRT,
+    SUBTRACT,
+    TANH,
+)
+
+
+def _of_one(function: Callable[..., Any]) -> Any:
+    """A kernel (length, x, y, in_place): ``y = function(x)``, number by number."""
+
+    @njit(error_model="numpy")
+    def kernel(length: int, x: Any, y: Any, in_place: bool) -> None:
+        if in_place:  # a loop over two arrays is only compiled to vectors for those that share no memory
+            for j in range(length):
+                y[j] = function(y[j])
+        else:
+            for j in range(length):
+                y[j] = function(x[j])
+
+    return kernel
+
+
+def _of_two(function: Callable[..., Any]) -> Any:
+    """A kernel (length, x, z, y, in_place, x_column, z_column): ``y = function(x, z)``.
+
+    ``in_place`` says that ``x`` is ``y``; a column stride of 0 repeats a number.
+    """
+
+    @njit(error_model="numpy")
+    def kernel(length: int, x: Any, z: Any, y: Any, in_place: bool, x_column: int, z_column: int) -> None:
+        if not z_column:
+            number = z[0]
+            if in_place:
+                for j in range(length):
+                    y[j] = function(y[j], number)
+            else:
+                for j in range(length):
+                    y[j] = function(x[j], number)
+        elif not x_column:
+            number = x[0]
+            for j in range(length):
+                y[j] = function(number, z[j])
+        elif in_place:
+            for j in range(length):
+                y[j] = function(y[j], z[j])
+        else:
+            for j in range(length):
+                y[j] = function(x[j], z[j])
+
+    return kernel
+
+
+_inlined = njit(inline="always")
+copy = _of_one(_inlined(lambda x: x))
+_negative = _of_one(_inlined(lambda x: -x))
+_exps = _of_one(exp)
+_expm1s = _of_one(expm1)
+_sqrt = _of_one(_inlined(lambda x: math.sqrt(x)))
+_tanhs = _of_one(tanh)
+_sigmoids = _of_one(sigmoid)
+_add = _of_two(_inlined(lambda x, z: x + z))
+_subtract = _of_two(_inlined(lambda x, z: x - z))
+multiply = _of_two(_inlined(lambda x, z: x * z))
+_divide = _of_two(_inlined(lambda x, z: x / z))
+_maximum = _of_two(_inlined(lambda x, z: x if x > z or x != x else z))
+_greater = _of_two(_inlined(lambda x, z: to(1.0, x) if x > z else to(0.0, x)))
+_sigmoid_backward = _of_two(_inlined(lambda upstream, a: upstream * (a * (to(1.0, a) - a))))
+
+
+@njit
+def one_by_one(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+    """A row of an elementwise instruction."""
+    if kernel == COPY:
+        copy(length, x, y, in_place)
+    elif kernel == NEGATIVE:
+        _negative(length, x, y, in_place)
+    elif kernel == EXP:
+        _exps(length, x, y, in_place)
+    elif kernel == EXPM1:
+        _expm1s(length, x, y, in_place)
+    elif kernel == SQRT:
+        _sqrt(length, x, y, in_place)
+    elif kernel == TANH:
+        _tanhs(length, x, y, in_place)
+    elif kernel == SIGMOID:
+        _sigmoids(length, x, y, in_place)
+    elif kernel == ADD:
+        _add(length, x, z, y, in_place, x_column, z_column)
+    elif kernel == SUBTRACT:
+        _subtract(length, x, z, y, in_place, x_column, z_column)
+    elif kernel == MULTIPLY:
+        multiply(length, x, z, y, in_place, x_column, z_column)
+    elif kernel == DIVIDE:
+        _divide(length, x, z, y, in_place, x_column, z_column)
+    elif kernel == MAXIMUM:
+        _maximum(length, x, z, y, in_place, x_column, z_column)
+    elif kernel == GREATER:
+        _greater(length, x, z, y, in_place, x_column, z_column)
+    else:
+        _sigmoid_backward(length, x, z, y, in_place, x_column, z_column)
