@@ -25,7 +25,8 @@ from xpmlp.backend.base import Backend as Plain
 pytest.importorskip("numba", reason="Numba is not installed: nothing is compiled")
 
 from xpmlp.backend.compiled import kernels, program
-from xpmlp.backend.compiled.tracing import NotTraceableError, trace
+from xpmlp.backend.compiled.instructions import NotTraceableError
+from xpmlp.backend.compiled.tracing import trace
 
 on_numpy = pytest.mark.parametrize("backend", cases("numpy"), indirect=True)
 in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"), indirect=True)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.backend.compiled.instructions import IN_PLACE, Buffer, Instruction, Operand, Trace
 from xpmlp.backend.compiled.layout import BLOCK, NUMBERS, WIDTH
-from xpmlp.backend.compiled.tracing import IN_PLACE, Buffer, Instruction, Operand, Trace
 
 ALIGNMENT = 64
 """Bytes of a line of the cache."""

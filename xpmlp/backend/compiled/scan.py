@@ -14,8 +14,9 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.blas import Product, address
 from xpmlp.backend.compiled import kernels
+from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
-from xpmlp.backend.compiled.tracing import NotTraceableError, Shape, constant_arguments, trace
+from xpmlp.backend.compiled.tracing import constant_arguments, trace
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,104 @@
+"""A traced step as a list of instructions on matrices in buffers."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Shape = tuple[int, ...]
+
+
+class NotTraceableError(TypeError):
+    """An operation that instructions cannot express."""
+
+
+class Buffer:
+    """Memory that symbols stand for.
+
+    Attributes
+    ----------
+    size : int
+        In numbers.
+    argument : int, optional
+        Which of the step's arguments lives in it; ``None`` for what the step makes itself.
+    """
+
+    def __init__(self, size: int, argument: int | None = None) -> None:
+        self.size, self.argument = size, argument
+
+
+class Operand(NamedTuple):
+    """Matrices in a buffer, one for each run, or a number.
+
+    Attributes
+    ----------
+    buffer : Buffer or None
+        ``None`` for the number ``value``.
+    run, row, column : int
+        Strides in numbers; 0 repeats what is there.
+    value : float
+    transposed : bool
+        Of a product: whether the strides are those of the transposed matrices.
+    """
+
+    buffer: Buffer | None
+    run: int = 0
+    row: int = 0
+    column: int = 0
+    value: float = 0.0
+    transposed: bool = False
+
+
+class Instruction(NamedTuple):
+    """One operation on the matrices of each run.
+
+    Attributes
+    ----------
+    name : str
+        Of the kernel.
+    sizes : (runs, rows, columns)
+        Of the result; of the operand, for a sum.
+    out : Operand
+    operands : tuple of Operand
+    inner : int
+        Of how many terms a product's sums are; out of how many rows some are taken; how many elementwise ones go on
+        together.
+    factor : Operand
+        One number for each run: what a product or a sum is multiplied by.
+    added : bool
+        Whether a product or a sum is added to what is there.
+    """
+
+    name: str
+    sizes: tuple[int, int, int]
+    out: Operand
+    operands: tuple[Operand, ...]
+    inner: int = 0
+    factor: Operand = Operand(None, value=1.0)
+    added: bool = False
+
+
+class Trace(NamedTuple):
+    """A traced step.
+
+    Attributes
+    ----------
+    instructions : list of Instruction
+    outputs : list of Buffer
+        What the step put out, in buffers of its own.
+    shapes : list of tuple of int
+        Of the outputs.
+    structure : tree of int
+        The state that the step gave back: for each leaf the argument that it is written over.
+    """
+
+    instructions: list[Instruction]
+    outputs: list[Buffer]
+    shapes: list[Shape]
+    structure: Any
+
+
+IN_PLACE = {
+    *("copy", "add", "subtract", "multiply", "divide", "maximum", "greater", "sigmoid_backward"),
+    *("negative", "exp", "expm1", "sqrt", "tanh", "sigmoid"),
+}
+"""The kernels that take numbers one by one, and so may write over an operand."""
