@@ -7,6 +7,7 @@ import sys
 
 import array_api_compat
 import array_api_compat.numpy
+import numpy as np
 import pytest
 
 from tests.backend.cupy_stand_in import Cublas, Recorder, Recording, stand_in
@@ -31,3 +32,9 @@ def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
     for module in ("optim.adam", "optim.momentum"):
         monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
     return made
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers for each test, whichever others run."""
+    return np.random.default_rng(3)

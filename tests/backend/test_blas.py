@@ -36,11 +36,9 @@ def updated(dtype: str, weights: Any, activation: Any, delta: Any) -> Any:
 
 def test_the_product_of_numpys_wheels_is_found(dtype: str) -> None:
     resolve("numpy")  # with SciPy's BLAS loaded, too
-    if not any("numpy.libs" in path or ".dylibs" in path for path in blas._numpys_libraries()):
-        pytest.skip("NumPy is no wheel with a BLAS of its own here")
+    own = any("numpy.libs" in path or ".dylibs" in path for path in blas._numpys_libraries())
     product = blas.numpys_product(dtype)
-    assert product is not None
-    assert product.address
+    assert (product is not None and product.address != 0) or not own  # another NumPy may have none by these names
 
 
 @pytest.mark.parametrize("way", ["found", "not found"])
