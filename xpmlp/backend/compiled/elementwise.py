@@ -91,7 +91,10 @@ _sigmoid_backward = _of_two(_inlined(lambda upstream, a: upstream * (a * (to(1.0
 
 @njit
 def one_by_one(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-    """A row of an elementwise instruction."""
+    """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each.
+
+    A chain of comparisons, since Numba knows no table of functions, and compiles each call that it sees into its loop.
+    """
     if kernel == COPY:
         copy(length, x, y, in_place)
     elif kernel == NEGATIVE:

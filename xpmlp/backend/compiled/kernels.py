@@ -64,12 +64,14 @@ def _softmax(length: int, x: Any, y: Any) -> None:
 
 @njit
 def _add_row(length: int, factor: Any, x: Any, y: Any) -> None:
+    """``y += factor * x``, (length,) each."""
     for j in range(length):
         y[j] += factor * x[j]
 
 
-@njit(fastmath={"reassoc"})  # in any order, as BLAS does: many sums side by side
+@njit(fastmath={"reassoc"})
 def _dot(length: int, x: Any, z: Any) -> Any:
+    """The scalar product of two vectors, (length,) each, summed in any order, as BLAS does: many sums side by side."""
     total = to(0.0, x[0])
     for j in range(length):
         total += x[j] * z[j]
@@ -78,7 +80,7 @@ def _dot(length: int, x: Any, z: Any) -> Any:
 
 @njit
 def _add_multiple(length: int, factor: Any, number: Any, x: Any, y: Any) -> None:
-    """As BLAS does, multiply by the factor last: with a large one the other order may overflow."""
+    """``y += factor * (number * x)``, (length,) each, in BLAS's order: with a large factor the other may overflow."""
     for j in range(length):
         y[j] += factor * (number * x[j])
 

@@ -1,6 +1,7 @@
 """Arrays with shapes and no numbers: what is done to a `Symbol` is written down as an `Instruction`.
 
-What they do not know they refuse, so that a step is traced as a whole or not at all.
+What they do not know they refuse, and so do all functions here, with a `NotTraceableError`: a step is traced as a whole
+or not at all.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Symbol(NDArrayOperatorsMixin):
     __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _read
 
     def as_operand(self, shape: Shape) -> Operand:
-        """It as matrices that are broadcast to a shape."""
+        """It as matrices that are broadcast to a shape, of as many axes as it has or more."""
         if self.kind != "real":
             raise NotTraceableError(f"arithmetic with an array of kind {self.kind}")
         missing = len(shape) - self.ndim
@@ -178,7 +179,19 @@ def _applied(recorder: Recorder, ufunc: Any, inputs: tuple[Any, ...], target: An
 
 
 def product(recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None) -> Symbol:
-    """``a @ b``, or ``out + factor * a @ b`` in the place of ``out``."""
+    """``a @ b``, or ``out + factor * a @ b`` in the place of ``out``.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    a : ([runs,] rows, inner)
+    b : ([runs,] inner, columns)
+        Row-major, or the transpose of what is.
+    out : ([runs,] rows, columns), optional
+        Row-major, and neither ``a`` nor ``b``.
+    factor : Operand, optional
+        One number, or one for each run; 1 if not given.
+    """
     if not (isinstance(a, Symbol) and isinstance(b, Symbol) and a.ndim == b.ndim >= 2 and a.shape[-1] == b.shape[-2]):
         raise NotTraceableError("a product that is not one of matrices")
     shape = (*a.shape[:-1], b.shape[-1])
