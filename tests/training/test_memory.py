@@ -77,6 +77,11 @@ def test_how_many_fit() -> None:
     assert taken.of(3) == 1300
     # four fifths of the memory, less the data
     assert [taken.widest(free) for free in (2000, 1999, 1875, 1500, 1250, 0, -5)] == [6, 5, 5, 2, 1, 1, 1]
+    ahead = Footprint(data=1000, run=100, ahead=250, batches=100)
+    assert [ahead.of(runs) for runs in (1, 2, 3, 4)] == [1200, 1400, 1550, 1650]
+    for free in range(1500, 4000, 7):  # as many as fit, and no more
+        widest = ahead.widest(free)
+        assert widest == 1 or ahead.of(widest) <= 0.8 * free < ahead.of(widest + 1) + 1
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

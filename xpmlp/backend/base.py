@@ -249,6 +249,7 @@ class Backend(ABC):
                 state, outputs = self.scan(fold.step, state, prepared, constants)
             else:
                 state, outputs = self.recordings.scan(fold.step, state, prepared, constants, length, steps - first)
+            del prepared  # before the next ones are
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))

@@ -31,18 +31,25 @@ class Footprint(NamedTuple):
         The data set, which the runs share.
     run : int
         Each run.
+    ahead : int
+        What batches that are prepared ahead of their steps take at most, for all runs together.
+    batches : int
+        Those of a run, if all that there are were prepared.
     """
 
     data: int
     run: int
+    ahead: int = 0
+    batches: int = 0
 
     def of(self, runs: int) -> int:
         """Of a block of so many runs."""
-        return self.data + runs * self.run
+        return self.data + runs * self.run + min(self.ahead, runs * self.batches)
 
     def widest(self, free: int) -> int:
         """How many runs can be stacked in so many free bytes; at least one, which can but try."""
-        return max(1, (int(SHARE * free) - self.data) // self.run)
+        room = int(SHARE * free) - self.data
+        return max(1, (room - self.ahead) // self.run, room // (self.run + self.batches))
 
 
 def footprint(problem: Problem) -> Footprint:
@@ -52,7 +59,7 @@ def footprint(problem: Problem) -> Footprint:
     early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
     in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
     eight numbers for each example.  Where steps are replayed, two recordings have parameters, state and batches of
-    their own.  On an accelerator the batches that are prepared ahead are counted with the data.
+    their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the backend wants.
     """
     train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
     size = np.dtype(problem.backend.dtype_name).itemsize
@@ -66,8 +73,10 @@ def footprint(problem: Problem) -> Footprint:
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
     run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    ahead = problem.backend.ahead_bytes if problem.backend.is_accelerator else 0
-    return Footprint(ahead + sum(_bytes(part.features, size) for part in parts if part is not None), run)
+    masks = sum(width for width, rate in zip(sizes[1:], problem.network.dropout, strict=False) if rate)
+    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (sizes[0] + sizes[-1] + masks)
+    data = sum(_bytes(part.features, size) for part in parts if part is not None)
+    return Footprint(data, run, problem.backend.ahead_bytes, prepared)
 
 
 @contextlib.contextmanager
@@ -100,11 +109,12 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
         ) from error
 
 
-def _evaluated(problem: Problem) -> int:
-    """The examples of the largest batch that is evaluated."""
+def _evaluated(problem: Problem, *, at_once: bool = True) -> int:
+    """The examples of the largest batch that is evaluated, or of the largest part."""
     dataset = problem.dataset
     parts = [dataset.validation, dataset.test, dataset.train if problem.config.train.evaluate_train else None]
-    return min(BATCH, max((len(part) for part in parts if part is not None), default=0))
+    largest = max((len(part) for part in parts if part is not None), default=0)
+    return min(BATCH, largest) if at_once else largest
 
 
 def _bytes(features: Array, size: int) -> int:
