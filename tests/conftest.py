@@ -8,6 +8,7 @@ import os
 # PyTorch is loaded, here and in the processes that tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,18 @@ hypothesis.settings.load_profile("xpmlp")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(RequiredBackends(), "required-backends")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Side by side, each process compiles NumPy's steps for one type, and finds the other's where they are kept.
+
+    Only after a change of them: they are read otherwise.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and importlib.util.find_spec("numba") is not None:
+        dtype = ("float32", "float64")[int(worker.removeprefix("gw")) % 2]
+        with find_backend("numpy", None, dtype, True).session(batch_size=1):
+            pass
 
 
 @pytest.fixture
