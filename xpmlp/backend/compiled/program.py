@@ -19,6 +19,9 @@ ALIGNMENT = 64
 class Program(NamedTuple):
     """A step that can be carried out.
 
+    Its slots, of which each has an address and so many bytes to go on by in a step, are: the arguments, the outputs, the
+    memory that it computes in, the pool.
+
     Attributes
     ----------
     code : (instructions, WIDTH) of int64
@@ -32,11 +35,18 @@ class Program(NamedTuple):
     pool: npt.NDArray[Any]
     memory: int
 
-    # slots: the arguments, the outputs, the memory, the pool
-
 
 def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
-    """The program of a traced step with so many arguments, each of which is an array of ``dtype`` or of row numbers."""
+    """The program of a traced step.
+
+    Parameters
+    ----------
+    trace : Trace
+    arguments : int
+        How many arrays the step takes: of its state, of its batch, and of the constants that it computes with.
+    dtype : dtype
+        Of all but the row numbers among them.
+    """
     pool: list[float] = []
     places, memory = _places(trace, np.dtype(dtype).itemsize)
     slots = {id(buffer): arguments + index for index, buffer in enumerate(trace.outputs)}
