@@ -19,7 +19,7 @@ ALIGNMENT = 64
 class Program(NamedTuple):
     """A step that can be carried out.
 
-    Its slots, of which each has an address and so many bytes to go on by in a step, are: the arguments, the outputs, the
+    Its slots, each with an address and the bytes that it goes on by in a step, are: the arguments, the outputs, the
     memory that it computes in, the pool.
 
     Attributes
