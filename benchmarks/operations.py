@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,55 +109,14 @@ def _timed(backend: Backend, spent: defaultdict[str, float]) -> Iterator[None]:
 
         return call
 
-    ops = backend.ops
+    ops, scans = backend.ops, getattr(backend, "_scans", None)
     backend.ops = Ops(ops.xp, *(timed(name, getattr(ops, name)) for name in Ops._fields[1:]))
-    with _instruction_by_instruction(spent):
-        yield
+    if scans is not None:
+        scans.spent = spent
+    yield
     backend.ops = ops
-
-
-@contextlib.contextmanager
-def _instruction_by_instruction(spent: defaultdict[str, float]) -> Iterator[None]:
-    """Compiled steps (`xpmlp.backend.compiled`) carried out one instruction at a time, without the calls' own time."""
-    if find_spec("numba") is None:
-        yield
-        return
-    from xpmlp.backend.compiled import kernels, layout
-
-    names = {number: name for name, number in layout.NUMBERS.items()}
-    compiled = kernels.compiled
-
-    def one_by_one(*types: Any) -> Callable[..., bool]:
-        execute = compiled(*types)
-
-        def carry_out(code: Any, addresses: Any, strides: Any, steps: int, *rest: Any) -> bool:
-            for step in range(steps):
-                place, here = 0, addresses + step * strides
-                while place < len(code):
-                    # elementwise ones that go on together are told to by the first
-                    kernel, together = names[code[place, layout.KERNEL]], 1
-                    if code[place, layout.KERNEL] >= layout.COPY:
-                        together = max(1, code[place, layout.INNER])
-                    lines = code[place : place + together]
-                    start = time.perf_counter()
-                    execute(lines[:0], here, strides, 1, *rest)
-                    between = time.perf_counter()
-                    execute(lines, here, strides, 1, *rest)
-                    seconds = time.perf_counter() - between - (between - start)
-                    others = f" and {together - 1} more" if together > 1 else ""
-                    rows, columns, inner = code[place, layout.ROWS : layout.INNER + 1]
-                    size = f"{rows}x{inner}x{columns}" if kernel == "product" else f"{rows}x{columns}"
-                    spent[f"{kernel}{others}, {size}"] += max(0.0, seconds)
-                    place += together
-            return True
-
-        return carry_out
-
-    kernels.compiled = one_by_one  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        kernels.compiled = compiled
+    if scans is not None:
+        scans.spent = None
 
 
 def _size(name: str, operands: tuple[Any, ...]) -> str:

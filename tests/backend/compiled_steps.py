@@ -18,9 +18,11 @@ on_numpy = pytest.mark.parametrize("backend", cases("numpy"), indirect=True)
 in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"), indirect=True)
 
 
-def compiled(backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None) -> Any:
-    """The fold by a compiled program; fails where there is none."""
-    found = backend._scans.scan(step, state, batches, constants)
+def compiled(
+    backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None, threads: int = 1
+) -> Any:
+    """The fold by a compiled program, with so many threads at most; fails where there is none."""
+    found = backend._scans.scan(step, state, batches, constants, threads)
     assert found is not None, "it was not compiled"
     return found
 

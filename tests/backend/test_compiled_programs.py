@@ -17,6 +17,7 @@ from xpmlp.backend.base import Backend as Plain
 
 pytest.importorskip("numba", reason=needs_numba)
 
+from xpmlp.backend.compiled import division
 
 SHAPES_OF_PROGRAMS = [(4, 4), (3, 4, 4), (40, 40), (2, 40, 40)]
 """Alone and stacked; so large that elementwise instructions go on together, block by block."""
@@ -57,9 +58,15 @@ def step_of(lines: Sequence[tuple[str, int, int]], put_out: int) -> Callable[...
 
 
 @settings(max_examples=200)
-@given(operations, st.integers(0, 99), st.sampled_from(SHAPES_OF_PROGRAMS), st.sampled_from(["float32", "float64"]))
+@given(
+    operations,
+    st.integers(0, 99),
+    st.sampled_from(SHAPES_OF_PROGRAMS),
+    st.sampled_from(["float32", "float64"]),
+    st.integers(1, 3),
+)
 def test_any_program_is_what_its_step_says(
-    lines: list[tuple[str, int, int]], put_out: int, shape: tuple[int, ...], dtype: str
+    lines: list[tuple[str, int, int]], put_out: int, shape: tuple[int, ...], dtype: str, threads: int
 ) -> None:
     backend: Any = resolve("numpy", dtype=dtype).backend
     rng = np.random.default_rng(len(lines))
@@ -68,7 +75,11 @@ def test_any_program_is_what_its_step_says(
     step = step_of(lines, put_out)
     copies = tuple(map(np.copy, state)), tuple(map(np.copy, batches))
     expected = Plain.scan(backend, step, *copies, None)
-    actual = compiled(backend, step, state, batches)
+    with pytest.MonkeyPatch.context() as patch:  # so that all is divided
+        patch.setattr(division, "LEAST_SHARE", 0)
+        patch.setattr(division, "LEAST_STEP", 1)
+        patch.setattr(division, "LEAST_TERMS", 1)
+        actual = compiled(backend, step, state, batches, threads=threads)
     for one, other in zip((*actual[0], *actual[1]), (*expected[0], *expected[1]), strict=True):
         assert one.shape == other.shape
         assert relative_difference(one, other) < (1e-2 if dtype == "float32" else 1e-9)

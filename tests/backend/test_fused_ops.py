@@ -107,6 +107,8 @@ def test_gathers_rows_converted_and_scaled(stored: str, rows: int, backend: Back
     on_device = backend.asarray(features), backend.asarray(numbers, backend.index_dtype)
     for scale in (1.0, 0.25):
         x = backend.ops.gather(*on_device, backend.dtype, scale)
+        if backend.name == "numpy":  # which may leave it to the step
+            x = np.asarray(x)
         assert x.dtype == backend.dtype
         assert_lives_on(x, backend)
         np.testing.assert_array_equal(backend.to_numpy(x), scale * features[numbers].astype(backend.dtype_name))

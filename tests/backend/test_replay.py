@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.backend.cupy_stand_in import Stream
-from tests.helpers import cases
+from tests.helpers import cases, find_backend
 from tests.training.small import small_problem, train_runs, weights_of
 from xpmlp.backend import Backend, replay, resolve
 from xpmlp.backend.cupy import CupyBackend
@@ -66,6 +66,8 @@ def compared(
     **train: Any,
 ) -> list[Run]:
     """Runs trained with recordings, whose losses and weights are those without, bit by bit."""
+    if backend.name == "numpy":  # which compiles its steps, and has no array before them for a recording to copy
+        backend = find_backend("numpy", None, backend.dtype_name, fused=False)
     problem = small_problem(backend, **train)
     if model is not None:
         config = problem.config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[5], **model)})

@@ -37,7 +37,7 @@ def failing_session(backend: Backend) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("threads", "batch_size", "expected"),
-    [(None, 1, 1), (None, 31, 1), (None, 32, 2), (None, 1000, 4), (3, 1, 3), (3, 1000, 3)],
+    [(None, 1, 1), (None, 31, 1), (None, 32, 2), (None, 1000, 4), (3, 1, 1), (3, 1000, 3)],
 )
 def test_numpy_gives_threads_to_one_blas_alone(threads: int | None, batch_size: int, expected: int) -> None:
     """Two with threads of their own would fight for the cores."""
@@ -47,6 +47,7 @@ def test_numpy_gives_threads_to_one_blas_alone(threads: int | None, batch_size: 
         assert set(before) == {"numpy.libs", "scipy.libs"}
         with contextlib.suppress(ZeroDivisionError), backend.session(batch_size):
             assert blas_threads() == {"numpy.libs": expected, "scipy.libs": 1}
+            assert backend.threads_in_use() == (threads or 4)  # at most, whatever the batches
             raise ZeroDivisionError
         assert blas_threads() == before
 

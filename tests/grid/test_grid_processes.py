@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from tests.grid import faults
 from tests.grid.small import STEPS, grid_config
-from xpmlp.backend import resolve
+from xpmlp.backend import blas, resolve
 from xpmlp.errors import GridError
 from xpmlp.grid import Block, GridReporter, GridResult, block, blocks_of, grid, members_of, schedule, train_grid
 from xpmlp.training import Reporter
@@ -199,7 +199,7 @@ def test_numpy_takes_as_many_threads_as_pay_within_its_share(
 
     def look(problem: Problem, *_: Any) -> list[Any]:
         with problem.backend.session(problem.rows_at_once):
-            taken.append(problem.backend.threads_in_use())
+            taken.append((blas.threads_now(), problem.backend.threads_in_use()))
         return []
 
     monkeypatch.setattr(block, "_train", look)
@@ -208,7 +208,7 @@ def test_numpy_takes_as_many_threads_as_pay_within_its_share(
     with threadpool_limits(8, user_api="blas"):
         block.train_one(one, 3, Reporter(), lambda: False)
         block.train_one(one, None, Reporter(), lambda: False)
-    assert taken == [expected, max(1, batch // 16)]
+    assert taken == [(expected, 3), (max(1, batch // 16), 8)]
 
 
 def test_how_many_processes(data: Path, get_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def test_killed_twice_and_ended_bitwise_the_same(
 
 def test_updates_that_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_back, "LEAST_INPUTS", 1)
+    monkeypatch.setattr("xpmlp.backend.numpy.MOST_HELD_BACK", 8)
     sgd = {**KINDS["sgd"], "train.batch_size": 8, "train.segment_steps": 20, "output.checkpoint_every": "20 steps"}
     config = digits_config(sgd)
     xpmlp.train(config, tmp_path / "whole")

@@ -85,6 +85,8 @@ class Backend(ABC):
     ahead_bytes : int
         How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
         beside the weights.
+    most_held_back : int
+        Up to which batch size it pays to hold the first layer's updates back; see `xpmlp.training.held_back`.
     recordings : Recordings or None
         Of steps, where the library can record and replay them.
     tf32 : bool
@@ -100,6 +102,7 @@ class Backend(ABC):
     version: str
     is_accelerator: bool = False
     ahead_bytes: int = 400_000
+    most_held_back: int = 25
     index_dtype_name: Literal["int32", "int64"] = "int64"
     recordings: Recordings | None = None
 

@@ -172,31 +172,58 @@ def address(array: Array) -> int:
 
 
 @contextlib.contextmanager
-def threads_for(batch_size: int, threads: int | None) -> Iterator[None]:
+def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
     """Set the threads of NumPy's BLAS for products of batches of this size, and hold every other BLAS to one.
 
     Parameters
     ----------
     batch_size : int
-        A thread for each 16 examples, at most as many as BLAS has been given by the environment (by default the cores
-        that this process may use).  With less work than that they cost more than they bring.
+        A thread for each 16 examples: with less work than that they cost more than they bring.
     threads : int, optional
-        The number that the user wants.
+        As many at most; if not given, as many as BLAS has been given by the environment, by default the cores that
+        this process may use.
+
+    Yields
+    ------
+    most : int
+        How many it may be at most, for products of any size.
     """
-    controllers = ThreadpoolController().select(user_api="blas").lib_controllers
-    ours = _numpys_libraries()
-    wanted = {
-        library: threads or max(1, min(library.num_threads, batch_size // 16)) if library.filepath in ours else 1
-        for library in controllers
-    }
+    controllers, ours = ThreadpoolController().select(user_api="blas").lib_controllers, _numpys_libraries()
     before = {library: library.num_threads for library in controllers}
+    most = threads or max((number for library, number in before.items() if library.filepath in ours), default=1)
     try:
-        for library, number in wanted.items():
-            library.set_num_threads(number)
-        yield
+        for library in controllers:
+            library.set_num_threads(max(1, min(most, batch_size // 16)) if library.filepath in ours else 1)
+        yield most
     finally:
         for library, number in before.items():
             library.set_num_threads(number)
+
+
+def threads_now() -> int:
+    """How many threads NumPy's products take at present; 1 where its library is not known."""
+    return max((library.num_threads for library in _controllers()), default=1)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold NumPy's products to one thread each, while several threads ask for some."""
+    before = [(library, library.num_threads) for library in _controllers()]
+    try:
+        for library, _ in before:
+            library.set_num_threads(1)
+        yield
+    finally:
+        for library, number in before:
+            library.set_num_threads(number)
+
+
+@functools.cache
+def _controllers() -> list[Any]:
+    """Of NumPy's libraries; finding them takes milliseconds."""
+    ours = _numpys_libraries()
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return [library for library in found if library.filepath in ours]
 
 
 @functools.cache

@@ -25,6 +25,7 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     _scans: Scans | None = None
+    _most_threads: int | None = None
 
     def _start(self, device: str | None) -> None:
         if device not in (None, "cpu"):
@@ -63,43 +64,55 @@ class NumpyBackend(Backend):
         try:
             import numba
 
-            from xpmlp.backend.compiled import Scans, traced_ops
+            from xpmlp.backend.compiled import Scans, gathering, traced_ops
         except (ImportError, OSError) as error:  # of a Numba that is older than NumPy; of its compiler
             warnings.warn(f"Numba is installed but of no use here, steps are not compiled: {error}", stacklevel=2)
             return ops
         if numba.config.DISABLE_JIT:
             return ops
-        self._scans, self.ahead_bytes = Scans(self.dtype_name, product), COMPILED_AHEAD_BYTES
+        self._scans = Scans(self.dtype_name, product)
+        self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
         self.version += f"+numba{numba.__version__}"
-        return traced_ops(ops)
+        return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
-        done = None if self._scans is None else self._scans.scan(step, state, batches, constants)
-        return super().scan(step, state, batches, constants) if done is None else done
+        if self._scans is None:
+            return super().scan(step, state, batches, constants)
+        done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
+        if done is not None:
+            return done
+        from xpmlp.backend.compiled import formed
+
+        return super().scan(step, state, tuple(map(formed, batches)), constants)
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """As many threads of BLAS as the config says, or as pay for batches of this size; the compiled loop ready."""
+        """As many threads at most as the config says, or as there are cores; the compiled loop ready."""
         from xpmlp.backend.blas import threads_for
         from xpmlp.backend.malloc import keep_freed_memory
 
         keep_freed_memory()
-        if self._scans is not None:
-            self._scans.compile()
-        with threads_for(batch_size, self.threads), np.errstate(over="ignore", invalid="ignore"):
-            yield
+        before = self._most_threads
+        with threads_for(batch_size, self.threads) as most, np.errstate(over="ignore", invalid="ignore"):
+            self._most_threads = most if self._scans is None else self._scans.prepare(most)
+            try:
+                yield
+            finally:
+                self._most_threads = before
 
     def threads_in_use(self) -> int:
-        """Of the BLAS that has the most: within a session that is the one that computes."""
-        from threadpoolctl import ThreadpoolController
+        """At most: how many of them compute is decided by the sizes of what is computed."""
+        from xpmlp.backend.blas import threads_now
 
-        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        return max((library.num_threads for library in libraries), default=1)
+        return self._most_threads or self.threads or threads_now()
 
 
 COMPILED_AHEAD_BYTES = 8_000_000
 """What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
+
+MOST_HELD_BACK = 3
+"""Compiled steps with larger batches take less time one by one: their weights stay in the cores' caches."""
 
 BLOCK = 128
 """Rows that several elementwise passes run over while they are in the core's cache."""

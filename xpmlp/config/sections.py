@@ -64,8 +64,8 @@ class BackendConfig(Section):
     )
     threads: OrNone[Count] = Field(
         None,
-        description='CPU threads of BLAS and PyTorch. "none": chosen by the batch size. The same number is needed '
-        "to get the same bits again.",
+        description="CPU threads of NumPy, at most, since small products take fewer; and of PyTorch. "
+        '"none": one for each core. The same number is needed to get the same bits again.',
     )
 
 

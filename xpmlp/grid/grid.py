@@ -183,7 +183,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
     else:
         width = _width(config, dataset, backend)
         threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
-    with backend.session(rows_at_once(config.train, dataset.n_features)):
+    with backend.session(rows_at_once(config.train, dataset.n_features, backend)):
         return Plan(circumstances_of(config, dataset, backend, width), width, threads)
 
 

@@ -22,7 +22,8 @@ class Ops(NamedTuple):
     xp : namespace
         The array library, following the array API standard.
     gather : (features, rows, dtype, scale) -> scale * features[rows], in ``dtype``
-        ``features`` (n, n_in) of any type, ``rows`` (m,) within them; a fresh array (m, n_in).
+        ``features`` (n, n_in) of any type, ``rows`` (m,) within them; a fresh array (m, n_in), or what becomes one in
+        the step that it is handed to: only its shape may be read or changed before.
     affine : (x, weights, biases) -> x @ weights + biases
         ``x`` ([runs,] batch, n_in), ``weights`` ([runs,] n_in, n_out), ``biases`` ([runs,] 1, n_out).
     sigmoid : (x) -> 1 / (1 + exp(-x))

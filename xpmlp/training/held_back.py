@@ -36,14 +36,14 @@ LEAST_INPUTS = 128
 """With fewer inputs than this the weights are hardly more than what is kept in their place."""
 
 
-def steps_together(batch: int, n_in: int) -> int:
-    """How many steps with batches of this size pay to be taken together; 1 where none do."""
-    return max(1, ROWS // batch) if n_in >= LEAST_INPUTS else 1
+def steps_together(batch: int, n_in: int, most: int) -> int:
+    """How many steps with batches of this size pay to be taken together, up to ``most``; 1 where none do."""
+    return max(1, ROWS // batch) if n_in >= LEAST_INPUTS and batch <= most else 1
 
 
-def rows_at_once(train: TrainConfig, n_in: int) -> int:
+def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
-    together = steps_together(train.batch_size, n_in) if train.optimizer == "sgd" else 1
+    together = steps_together(train.batch_size, n_in, backend.most_held_back) if train.optimizer == "sgd" else 1
     return together * train.batch_size
 
 

@@ -80,7 +80,7 @@ class Problem:
     @property
     def rows_at_once(self) -> int:
         """How many examples the largest products of a step take at once."""
-        return rows_at_once(self.plan, self.dataset.n_features)
+        return rows_at_once(self.plan, self.dataset.n_features, self.backend)
 
     @cached_property
     def train_examples(self) -> Examples:

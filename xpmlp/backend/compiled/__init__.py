@@ -6,7 +6,8 @@ instructions (`program`), and carried out by a loop that Numba compiles (`kernel
 What cannot be traced runs as it did.
 """
 
+from xpmlp.backend.compiled.gathered import formed, gathering
 from xpmlp.backend.compiled.ops import traced_ops
 from xpmlp.backend.compiled.scan import Scans
 
-__all__ = ["Scans", "traced_ops"]
+__all__ = ["Scans", "formed", "gathering", "traced_ops"]

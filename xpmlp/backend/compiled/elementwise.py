@@ -75,7 +75,7 @@ def _of_two(function: Callable[..., Any]) -> Any:
 _inlined = njit(inline="always")
 copy = _of_one(_inlined(lambda x: x))
 _negative = _of_one(_inlined(lambda x: -x))
-_exps = _of_one(exp)
+exponentials = _of_one(exp)
 _expm1s = _of_one(expm1)
 _sqrt = _of_one(_inlined(lambda x: math.sqrt(x)))
 _tanhs = _of_one(tanh)
@@ -100,7 +100,7 @@ def one_by_one(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column
     elif kernel == NEGATIVE:
         _negative(length, x, y, in_place)
     elif kernel == EXP:
-        _exps(length, x, y, in_place)
+        exponentials(length, x, y, in_place)
     elif kernel == EXPM1:
         _expm1s(length, x, y, in_place)
     elif kernel == SQRT:

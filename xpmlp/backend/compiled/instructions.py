@@ -20,10 +20,12 @@ class Buffer:
         In numbers.
     argument : int, optional
         Which of the step's arguments lives in it; ``None`` for what the step makes itself.
+    dtype : dtype, optional
+        Of its numbers, if not that of the step.
     """
 
-    def __init__(self, size: int, argument: int | None = None) -> None:
-        self.size, self.argument = size, argument
+    def __init__(self, size: int, argument: int | None = None, dtype: Any = None) -> None:
+        self.size, self.argument, self.dtype = size, argument, dtype
 
 
 class Operand(NamedTuple):
@@ -38,6 +40,8 @@ class Operand(NamedTuple):
     value : float
     transposed : bool
         Of a product: whether the strides are those of the transposed matrices.
+    offset : int
+        Of the first number in the buffer.
     """
 
     buffer: Buffer | None
@@ -46,6 +50,7 @@ class Operand(NamedTuple):
     column: int = 0
     value: float = 0.0
     transposed: bool = False
+    offset: int = 0
 
 
 class Instruction(NamedTuple):
@@ -66,6 +71,8 @@ class Instruction(NamedTuple):
         One number for each run: what a product or a sum is multiplied by.
     added : bool
         Whether a product or a sum is added to what is there.
+    terms : bool
+        Of a product that several threads carry out: whether each sums a part of the terms, and puts out a matrix.
     """
 
     name: str
@@ -75,6 +82,7 @@ class Instruction(NamedTuple):
     inner: int = 0
     factor: Operand = Operand(None, value=1.0)
     added: bool = False
+    terms: bool = False
 
 
 class Trace(NamedTuple):

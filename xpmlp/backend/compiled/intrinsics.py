@@ -1,7 +1,8 @@
-"""What compiled code needs and Numba has not: numbers at an address, C functions at one, and casts of constants."""
+"""What compiled code needs and Numba has not: addresses, C functions, casts of constants, what threads share."""
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -59,3 +60,86 @@ def two_to(context: Any, exponent: Any) -> Any:
         return builder.bitcast(builder.shl(biased, integer(mantissa)), context.get_value_type(signature.return_type))
 
     return exponent(exponent), generate
+
+
+@intrinsic
+def prefetch(context: Any, address: Any) -> Any:
+    """(address) -> none: have the line of the cache fetched that is read soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        flag, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [builder.inttoptr(arguments[0], byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate
+
+
+_PAUSES: dict[str, tuple[str, list[ir.Type]]] = {
+    "x86_64": ("llvm.x86.sse2.pause", []),
+    "amd64": ("llvm.x86.sse2.pause", []),
+    "aarch64": ("llvm.aarch64.hint", [ir.IntType(32)]),
+    "arm64": ("llvm.aarch64.hint", [ir.IntType(32)]),
+}
+"""The instruction that a waiting thread should go on with, by the kind of processor, and its argument's type."""
+
+
+@intrinsic
+def pause(context: Any) -> Any:
+    """() -> none: let the other thread of this core go first, while this one looks at a number again and again."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if platform.machine().lower() in _PAUSES:
+            name, kinds = _PAUSES[platform.machine().lower()]
+            function = builder.module.declare_intrinsic(name, (), ir.FunctionType(ir.VoidType(), kinds))
+            builder.call(function, [kind(1) for kind in kinds])
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@intrinsic
+def add_atomically(context: Any, address: Any, number: Any) -> Any:
+    """(address, int64) -> the int64 that was there before, which other threads add to as well."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", place, arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def read_atomically(context: Any, address: Any) -> Any:
+    """(address) -> the int64 that is there now, with all that was written before it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def give_way(context: Any, function: Any) -> Any:
+    """(address of the system's function for it, or 0) -> none: let another thread have this core."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        with builder.if_then(cgutils.is_not_null(builder, arguments[0])):
+            kind = ir.FunctionType(ir.IntType(32), [])
+            builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate
+
+
+@intrinsic
+def ticks(context: Any) -> Any:
+    """() -> int64 of a clock that counts by the processor's own measure."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(64), [])
+        return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), kind), [])
+
+    return types.int64(), generate

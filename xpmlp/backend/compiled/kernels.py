@@ -15,11 +15,11 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 
-from xpmlp.backend.compiled.elementary import exp
-from xpmlp.backend.compiled.elementwise import copy, multiply, one_by_one
-from xpmlp.backend.compiled.intrinsics import call, pointer, row_of, to
+from xpmlp.backend.blas import address
+from xpmlp.backend.compiled.elementwise import copy, exponentials, multiply, one_by_one
+from xpmlp.backend.compiled.intrinsics import call, prefetch, row_of, ticks, to
 from xpmlp.backend.compiled.layout import (
     ADDED,
     BLOCK,
@@ -40,23 +40,34 @@ from xpmlp.backend.compiled.layout import (
     SLOT,
     SOFTMAX,
     SUM,
+    TAKE,
     WIDTH,
     A,
     B,
 )
+from xpmlp.backend.compiled.meeting import NUMBERS, is_faultless, meet, report_fault
+
+AHEAD, CACHE_LINE = 4, 64
+"""How many rows of the data are fetched before they are read, since they lie anywhere; bytes of a line of the cache."""
 
 _ROW_MAJOR, _NO, _TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)
 
 
-@njit(error_model="numpy")
-def _softmax(length: int, x: Any, y: Any) -> None:
-    """The probabilities of a row of logits: the largest is subtracted first."""
+@njit
+def _subtract_largest(length: int, x: Any, y: Any) -> None:
+    """``y = x - max(x)``, (length,) each."""
     largest = x[0]
     for j in range(1, length):
         largest = x[j] if x[j] > largest else largest
-    total = to(0.0, largest)
     for j in range(length):
-        y[j] = exp(x[j] - largest)
+        y[j] = x[j] - largest
+
+
+@njit(error_model="numpy")
+def _divide_by_sum(length: int, y: Any) -> None:
+    """``y /= sum(y)``, (length,)."""
+    total = to(0.0, y[0])
+    for j in range(length):
         total += y[j]
     for j in range(length):
         y[j] /= total
@@ -67,6 +78,13 @@ def _add_row(length: int, factor: Any, x: Any, y: Any) -> None:
     """``y += factor * x``, (length,) each."""
     for j in range(length):
         y[j] += factor * x[j]
+
+
+@njit
+def _scale(length: int, factor: Any, x: Any, y: Any) -> None:
+    """``y = factor * x`` of bytes, (length,) each."""
+    for j in range(length):
+        y[j] = factor * to(x[j], factor)
 
 
 @njit(fastmath={"reassoc"})
@@ -103,13 +121,14 @@ def _product(
     b = _place(line, B, step, run, addresses, strides, size)
     factor = row_of(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
     if inner == 1:
-        x, z = row_of(a, rows, like), row_of(b, columns, like)
+        z, stride = row_of(b, columns, like), line[A + ROW] if line[A + COLUMN] else 1
         for i in range(rows):
-            y = row_of(out + i * columns * size, columns, like)
+            x = row_of(a + i * stride * size, 1, like)
+            y = row_of(out + i * line[OUT + ROW] * size, columns, like)
             if line[ADDED]:
-                _add_multiple(columns, factor, x[i], z, y)
+                _add_multiple(columns, factor, x[0], z, y)
             else:
-                multiply(columns, z, row_of(a + i * size, 1, like), y, False, 1, 0)
+                multiply(columns, z, x, y, False, 1, 0)
         return
     call(
         gemm,
@@ -127,7 +146,7 @@ def _product(
             to(line[B + ROW], integer),
             to(line[ADDED], like),
             out,
-            to(columns, integer),
+            to(line[OUT + ROW], integer),
         ),
     )
 
@@ -140,28 +159,38 @@ def _rows(line: Any, step: int, run: int, addresses: Any, strides: Any, size: in
     a = _place(line, A, step, run, addresses, strides, size)
     b = _place(line, B, step, run, addresses, strides, size)
     if kernel == SUM:
-        factor = row_of(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
-        y = row_of(out, columns, like)
+        factor = row_of(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)
+        y, begin = row_of(out, columns, like), 0
         if not line[ADDED]:
-            y[:] = 0
-        for i in range(rows):
-            _add_row(columns, factor, row_of(a + i * line[A + ROW] * size, columns, like), y)
+            multiply(columns, row_of(a, columns, like), factor, y, False, 1, 0)
+            begin = 1
+        for i in range(begin, rows):
+            _add_row(columns, factor[0], row_of(a + i * line[A + ROW] * size, columns, like), y)
     elif kernel == DOT:
         row_of(out, 1, like)[0] = _dot(columns, row_of(a, columns, like), row_of(b, columns, like))
     elif kernel == SOFTMAX:
+        y = row_of(out, rows * columns, like)
         for i in range(rows):
-            _softmax(
-                columns,
-                row_of(a + i * line[A + ROW] * size, columns, like),
-                row_of(out + i * line[OUT + ROW] * size, columns, like),
-            )
+            x = row_of(a + i * line[A + ROW] * size, columns, like)
+            _subtract_largest(columns, x, row_of(out + i * columns * size, columns, like))
+        exponentials(rows * columns, y, y, True)  # of all rows at once: those of a network are short
+        for i in range(rows):
+            _divide_by_sum(columns, row_of(out + i * columns * size, columns, like))
     else:
-        numbers = carray(pointer(b, rows), rows)
+        numbers, width = row_of(b, rows, rows), line[A + ROW]
+        each = size if kernel == TAKE else 1
+        scale = row_of(_place(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
         for i in range(rows):
             if not 0 <= numbers[i] < line[INNER]:
                 return False
-            x = row_of(a + numbers[i] * line[A + ROW] * size, columns, like)
-            copy(columns, x, row_of(out + i * line[OUT + ROW] * size, columns, like), False)
+            if i + AHEAD < rows:
+                for place in range(0, width * each, CACHE_LINE):
+                    prefetch(a + numbers[i + AHEAD] * width * each + place)
+            y = row_of(out + i * line[OUT + ROW] * size, columns, like)
+            if kernel == TAKE:
+                copy(columns, row_of(a + numbers[i] * width * size, columns, like), y, False)
+            else:
+                _scale(columns, scale, row_of(a + numbers[i] * width, columns, np.uint8(0)), y)
     return True
 
 
@@ -180,8 +209,21 @@ def _elements(
         one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
 
 
-def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, integer: Any, size: int, like: Any) -> bool:
-    """Carry a program out, step by step.
+def execute(
+    code: Any,
+    addresses: Any,
+    strides: Any,
+    steps: int,
+    gemm: int,
+    integer: Any,
+    size: int,
+    like: Any,
+    threads: int,
+    meeting: int,
+    way: int,
+    spent: Any,
+) -> bool:
+    """Carry one thread's share of a program out, step by step.
 
     Parameters
     ----------
@@ -195,21 +237,30 @@ def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, inte
         Of the types of its sizes and of its matrices.
     size : int
         Bytes of a number.
+    threads : int
+        That carry the program out together.  They wait for each other after every instruction.
+    meeting : int
+        Where they do: the address of a meeting, new.
+    way : int
+        See `meet`.
+    spent : (instructions,) of int64
+        To each the ticks are added that it took, with the wait for the others; none are, where it is empty.
 
     Returns
     -------
     done : bool
-        False, in the middle of a step, where a row was to be taken that is not there.
+        False where a row was to be taken that is not there, by any thread; what was computed is of no use then.
     """
+    expected = 0
     for step in range(steps):
         index = 0
         while index < len(code):
-            line, together = code[index], 1
+            line, together, start = code[index], 1, ticks() if len(spent) else 0
             if line[KERNEL] >= COPY:
                 together, length = max(line[INNER], 1), line[COLUMNS]
                 if together > 1:
                     length = BLOCK
-                for first in range(0, line[COLUMNS], length):
+                for first in range(0, line[COLUMNS] if line[RUNS] else 0, length):
                     count = min(length, line[COLUMNS] - first)
                     for member in range(index, index + together):
                         for run in range(line[RUNS]):
@@ -219,16 +270,23 @@ def execute(code: Any, addresses: Any, strides: Any, steps: int, gemm: int, inte
                     if line[KERNEL] == PRODUCT:
                         _product(line, step, run, addresses, strides, gemm, integer, size, like)
                     elif not _rows(line, step, run, addresses, strides, size, like):
-                        return False
+                        report_fault(meeting)
+            if threads > 1:
+                expected += threads
+                if not meet(meeting, expected, way):
+                    return False
+            if len(spent):
+                spent[index] += ticks() - start
             index += together
-    return True
+    return bool(is_faultless(meeting))
 
 
 @functools.cache
 def compiled(integer: type, real: type) -> Any:
     """`execute`, compiled for sizes and numbers of these types of NumPy's."""
     nothing: tuple[Any, ...] = np.empty((0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
-    arguments = (*nothing, 0, 0, integer(0), 0, real(0))
+    meeting = np.zeros(NUMBERS, np.int64)
+    arguments = (*nothing, 0, 0, integer(0), 0, real(0), 1, address(meeting), 0, np.empty(0, np.int64))
     kept, alone = _ways(f"execute_{real.__name__}_{_digest()}")
     with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
         found = kept()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-PRODUCT, SUM, DOT, SOFTMAX, TAKE = range(5)
-COPY, NEGATIVE, EXP, EXPM1, SQRT, TANH, SIGMOID = range(5, 12)
-ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, GREATER, SIGMOID_BACKWARD = range(12, 19)
+PRODUCT, SUM, DOT, SOFTMAX, TAKE, TAKE_BYTES = range(6)
+COPY, NEGATIVE, EXP, EXPM1, SQRT, TANH, SIGMOID = range(6, 13)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, GREATER, SIGMOID_BACKWARD = range(13, 20)
 """The kernels: those of matrices, and those that take numbers one by one, of one operand and of two."""
 
 NUMBERS = {name.lower(): number for name, number in globals().items() if name.isupper()}

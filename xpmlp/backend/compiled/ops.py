@@ -29,9 +29,8 @@ def traced_ops(ops: Ops) -> Ops:
 
 
 def _affine(recorder: Recorder, x: Symbol, weights: Symbol, biases: Symbol) -> Symbol:
-    out = recorder.fresh((*x.shape[:-1], weights.shape[-1]))
-    recorder.add("copy", out, biases.as_operand(out.shape))
-    return product(recorder, x, weights, out)
+    out = product(recorder, x, weights)
+    return recorder.add("add", out, out.as_matrix(), biases.as_operand(out.shape))
 
 
 def _sigmoid(recorder: Recorder, x: Symbol) -> Symbol:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.backend.compiled.division import by_terms, divided, threads_for
 from xpmlp.backend.compiled.instructions import IN_PLACE, Buffer, Instruction, Operand, Trace
 from xpmlp.backend.compiled.layout import BLOCK, NUMBERS, WIDTH
 
@@ -24,19 +25,23 @@ class Program(NamedTuple):
 
     Attributes
     ----------
-    code : (instructions, WIDTH) of int64
+    code : (threads, instructions, WIDTH) of int64
+        The share of each thread.
     pool : (numbers,)
         What does not change between steps, in the program's dtype.
     memory : int
         Bytes that it computes in.
+    names : list of str
+        Of the instructions, for people.
     """
 
     code: npt.NDArray[np.int64]
     pool: npt.NDArray[Any]
     memory: int
+    names: list[str]
 
 
-def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
+def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Program:
     """The program of a traced step.
 
     Parameters
@@ -46,9 +51,14 @@ def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
         How many arrays the step takes: of its state, of its batch, and of the constants that it computes with.
     dtype : dtype
         Of all but the row numbers among them.
+    threads : int
+        How many there are; as many as pay are used.
     """
     pool: list[float] = []
-    places, memory = _places(trace, np.dtype(dtype).itemsize)
+    itemsize = np.dtype(dtype).itemsize
+    threads = threads_for(trace.instructions, threads)
+    instructions = [part for one in trace.instructions for part in by_terms(one, threads)]
+    places, memory = _places(instructions, trace.outputs, itemsize)
     slots = {id(buffer): arguments + index for index, buffer in enumerate(trace.outputs)}
     inside, constant = arguments + len(trace.outputs), arguments + len(trace.outputs) + 1
 
@@ -56,36 +66,47 @@ def assemble(trace: Trace, arguments: int, dtype: Any) -> Program:
         """The slot and byte offset of an operand."""
         if operand.buffer is None:
             pool.append(operand.value)
-            return constant, (len(pool) - 1) * np.dtype(dtype).itemsize
+            return constant, (len(pool) - 1) * itemsize
+        begin = operand.offset * np.dtype(operand.buffer.dtype or dtype).itemsize
         if operand.buffer.argument is not None:
-            return operand.buffer.argument, 0
+            return operand.buffer.argument, begin
         if id(operand.buffer) in slots:
-            return slots[id(operand.buffer)], 0
-        return inside, places[id(operand.buffer)]
+            return slots[id(operand.buffer)], begin
+        return inside, places[id(operand.buffer)] + begin
 
-    lines = []
-    for instruction in _in_blocks([_flattened(one) for one in trace.instructions]):
+    def line_of(instruction: Instruction) -> list[int]:
         out, factor = instruction.out, instruction.factor
         line = [NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
         line += [*place(out), out.run, out.row]
         for operand in (instruction.operands * 2)[:2]:
             line += [*place(operand), operand.run, operand.row, 0 if operand.transposed else operand.column]
-        lines.append([*line, *place(factor), factor.run])
-    code = np.asarray(lines, np.int64).reshape(-1, WIDTH)
+        return [*line, *place(factor), factor.run]
+
+    instructions = _in_blocks([_as_matrix(one) for one in instructions])
+    shares = zip(*(divided(one, threads) for one in instructions), strict=True)
+    lines = [[line_of(_flattened(one)) for one in share] for share in shares]
+    code = np.asarray(lines, np.int64).reshape(threads, -1, WIDTH)
     with np.errstate(over="ignore"):  # infinite in the end, as it would be without this program
-        return Program(code, np.asarray(pool or [0.0], dtype), memory)
+        return Program(code, np.asarray(pool or [0.0], dtype), memory, [_name(one) for one in instructions])
 
 
-def _places(trace: Trace, itemsize: int) -> tuple[dict[int, int], int]:
+def _name(instruction: Instruction) -> str:
+    """What it does, to how many numbers."""
+    runs, rows, columns = instruction.sizes
+    sizes = (rows, instruction.inner, columns) if instruction.name == "product" else (rows, columns)
+    more = f" and {instruction.inner - 1} more" if instruction.name in IN_PLACE and instruction.inner > 1 else ""
+    return f"{instruction.name}{more}, {'x'.join(map(str, sizes if runs == 1 else (runs, *sizes)))}"
+
+
+def _places(
+    instructions: Sequence[Instruction], outputs: Sequence[Buffer], itemsize: int
+) -> tuple[dict[int, int], int]:
     """Byte offsets of what the step makes and does not put out, by the buffer's id, and the bytes in all.
 
     Memory whose content is not read any more is used for the next buffer of its size.
     """
-    put_out = {id(buffer) for buffer in trace.outputs}
-    own = [
-        [one for one in _buffers(line) if one.argument is None and id(one) not in put_out]
-        for line in trace.instructions
-    ]
+    put_out = {id(buffer) for buffer in outputs}
+    own = [[one for one in _buffers(line) if one.argument is None and id(one) not in put_out] for line in instructions]
     last = {id(buffer): index for index, buffers in enumerate(own) for buffer in buffers}
     places: dict[int, int] = {}
     free: dict[int, list[int]] = {}
@@ -113,10 +134,17 @@ def _buffers(instruction: Instruction) -> Sequence[Buffer]:
     return [buffer for buffer in found if buffer is not None]
 
 
+def _as_matrix(instruction: Instruction) -> Instruction:
+    """A product whose result has the stride of a row, which BLAS wants of a single one, too."""
+    if instruction.name != "product":
+        return instruction
+    return instruction._replace(out=instruction.out._replace(row=instruction.sizes[2]))
+
+
 def _flattened(instruction: Instruction) -> Instruction:
     """An elementwise instruction over arrays without gaps as one long row, of which a number is an operand, too."""
     runs, rows, columns = instruction.sizes
-    if instruction.name not in IN_PLACE or runs == rows == 1:
+    if instruction.name not in IN_PLACE or runs == rows == 1 or not runs:
         return instruction
     operands = (instruction.out, *instruction.operands)
     of_two = len(instruction.operands) == 2  # a kernel of one operand knows no number that is repeated
@@ -135,14 +163,19 @@ def _flattened(instruction: Instruction) -> Instruction:
 
 
 def _in_blocks(instructions: list[Instruction]) -> list[Instruction]:
-    """With elementwise instructions of the same length that follow each other told to go on together.
+    """With elementwise instructions over the same matrices, without gaps, told to go on together if they are in a row.
 
     They do to each number what they did in their order: what one writes, the others read at the same place.
     """
+
+    def kind(instruction: Instruction) -> tuple[bool, tuple[int, ...]]:
+        flat = _flattened(instruction)
+        return flat.name in IN_PLACE and flat.sizes[:2] == (1, 1) and flat.sizes[2] > BLOCK, instruction.sizes
+
     result: list[Instruction] = []
-    for (elementwise, sizes), group in itertools.groupby(instructions, lambda one: (one.name in IN_PLACE, one.sizes)):
+    for (together, _), group in itertools.groupby(instructions, kind):
         members = list(group)
-        if elementwise and sizes[:2] == (1, 1) and sizes[2] > BLOCK:
+        if together:
             members[0] = members[0]._replace(inner=len(members))
         result += members
     return result

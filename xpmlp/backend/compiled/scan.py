@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,11 +13,13 @@ import numpy as np
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
-from xpmlp.backend.blas import Product, address
+from xpmlp.backend.blas import Product, address, one_thread
 from xpmlp.backend.compiled import kernels
+from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
-from xpmlp.backend.compiled.tracing import constant_arguments, trace
+from xpmlp.backend.compiled.team import TEAM, way
+from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
 
 logger = logging.getLogger(__name__)
 
@@ -42,30 +45,47 @@ class Scans:
     dtype : dtype
     product : Product
         BLAS's.
+
+    Attributes
+    ----------
+    spent : dict of str to float, optional
+        Where there is one, the seconds of each instruction are added to it, by its name.
     """
 
     def __init__(self, dtype: Any, product: Product) -> None:
         self._dtype, self._product = np.dtype(dtype), product
         self._programs: WeakKeyDictionary[Step, dict[Any, _Ready | None]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self.spent: dict[str, float] | None = None
 
-    def compile(self) -> None:
-        """Compile the loop, or read it where it is kept: the first time on a machine that takes some seconds."""
+    def prepare(self, threads: int) -> int:
+        """Compile the loop, which takes seconds the first time on a machine, and start threads.
+
+        Returns
+        -------
+        threads : int
+            How many there are, with the one that asks: fewer than wanted if the system has no more.
+        """
         kernels.compiled(self._product.integer, self._dtype.type)
+        return TEAM.ready(threads) if threads > 1 else 1
 
     def scan(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any
+        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
-        """As `Backend.scan`; ``None``, with nothing done, for a step that cannot be traced."""
+        """As `Backend.scan`, with so many threads at most; ``None``, with nothing done, for what cannot be traced.
+
+        How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
+        """
         named = list(leaves(state))
         lengths = {series.shape[0] for series in batches}
         if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
             return None
         (steps,) = lengths
-        batches = tuple(series if series.flags.carray else np.array(series, order="C") for series in batches)
-        arrays = [*(array for _, array in named), *batches]
+        batches = tuple(map(_row_by_row, batches))
+        taken = batch_arguments(batches)
+        arrays = [*(array for _, array in named), *taken]
         fixed = constant_arguments(constants, self._dtype)
-        ready = self._ready(step, state, batches, constants, named, fixed)
+        ready = self._ready(step, state, batches, constants, named, fixed, threads)
         if ready is None:
             return None
         outputs = tuple(np.empty((steps, *shape), self._dtype) for shape in ready.shapes)
@@ -76,21 +96,44 @@ class Scans:
             start + -start % ALIGNMENT,
             address(ready.program.pool),
         ]
-        strides = [*[0] * len(named), *(array.strides[0] for array in batches), *[0] * len(fixed)]
-        strides += [*(array.strides[0] for array in outputs), 0, 0]
-        done = kernels.compiled(self._product.integer, self._dtype.type)(
-            ready.program.code,
-            np.asarray(addresses, np.int64),
-            np.asarray(strides, np.int64),
-            steps,
-            self._product.address,
-            self._product.integer(0),
-            self._dtype.itemsize,
-            self._dtype.type(0),
-        )
-        if not done:
+        series = (array.strides[0] if len(array) > 1 else 0 for array in taken)
+        strides = [*[0] * len(named), *series, *[0] * len(fixed), *(array.strides[0] for array in outputs), 0, 0]
+        if not self._carried_out(ready.program, np.asarray(addresses, np.int64), np.asarray(strides, np.int64), steps):
             raise IndexError("a row that is not there")
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
+
+    def _carried_out(self, program: Program, addresses: Any, strides: Any, steps: int) -> bool:
+        """Carry a program out by all its threads; false where a row is not there."""
+        execute = kernels.compiled(self._product.integer, self._dtype.type)
+        threads, instructions, _ = program.code.shape
+        spent = np.zeros(0 if self.spent is None else instructions, np.int64)
+
+        def share(number: int, meeting: int) -> bool:
+            done = execute(
+                program.code[number],
+                addresses,
+                strides,
+                steps,
+                self._product.address,
+                self._product.integer(0),
+                self._dtype.itemsize,
+                self._dtype.type(0),
+                threads,
+                meeting,
+                way(),
+                spent[:0] if number else spent,
+            )
+            return bool(done)
+
+        start = time.perf_counter()
+        with one_thread():  # for each that carries out a share
+            done = TEAM.carry_out(share, threads)
+        if self.spent is not None:
+            seconds = (time.perf_counter() - start) / (spent.sum() or 1) * spent
+            for name, instructions_seconds in zip(program.names, seconds.tolist(), strict=True):
+                if instructions_seconds:
+                    self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
+        return done
 
     def _ready(
         self,
@@ -100,20 +143,23 @@ class Scans:
         constants: Any,
         named: list[tuple[str, Array]],
         fixed: dict[str, Array],
+        threads: int,
     ) -> _Ready | None:
-        """The step's program for these arguments, traced where it is new."""
+        """The step's program for these arguments and threads, traced where it is new."""
         key = (
+            threads,
             _kinds(state),
             _kinds(constants),
             tuple((array.shape, array.dtype) for _, array in named),
-            tuple((array.shape[1:], array.dtype) for array in batches),
+            tuple(map(_kind_of_series, batches)),
             tuple((name, array.shape) for name, array in fixed.items()),
         )
         with self._lock:
             known = self._programs.setdefault(step, {})
             if key in known:
                 return known[key]
-        ready = self._made(step, state, batches, constants, len(named) + len(batches) + len(fixed))
+        arguments = len(named) + len(batch_arguments(batches)) + len(fixed)
+        ready = self._made(step, state, batches, constants, arguments, threads)
         with self._lock:
             if len(known) >= MOST:
                 known.clear()
@@ -121,9 +167,9 @@ class Scans:
         return ready
 
     def _made(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, arguments: int
+        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, arguments: int, threads: int
     ) -> _Ready | None:
-        first = tuple(series[0, ...] for series in batches)
+        first = tuple(series.first() if isinstance(series, Gathered) else series[0, ...] for series in batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
         except NotTraceableError as error:
@@ -131,12 +177,24 @@ class Scans:
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number
-        return _Ready(assemble(traced, arguments, self._dtype), traced.shapes, traced.structure)
+        return _Ready(assemble(traced, arguments, self._dtype, threads), traced.shapes, traced.structure)
 
 
 def _is_usable(array: Any) -> bool:
     """Whether a part of the state can be computed in: row-major, aligned and writable, and not empty."""
     return isinstance(array, np.ndarray) and array.flags.carray and array.size > 0
+
+
+def _row_by_row(series: Any) -> Any:
+    """A series of a batch as a program can read it."""
+    return series if isinstance(series, Gathered) or series.flags.carray else np.array(series, order="C")
+
+
+def _kind_of_series(series: Any) -> Any:
+    """What the program depends on."""
+    if isinstance(series, Gathered):
+        return series.shape[1:], series.features.shape, series.features.dtype, repr(series.scale)
+    return series.shape[1:], series.dtype
 
 
 def _kinds(tree: Any) -> Any:

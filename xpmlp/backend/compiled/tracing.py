@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp.backend.compiled.instructions import Buffer, NotTraceableError, Trace
+from xpmlp.backend.compiled.gathered import Gathered
+from xpmlp.backend.compiled.instructions import Buffer, NotTraceableError, Operand, Trace
 from xpmlp.backend.compiled.symbols import Recorder, Symbol
 
 LARGEST_CONSTANT = 1_000_000
@@ -24,7 +25,7 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     step : (state, batch, constants) -> (state, outputs)
     state, batch, constants : trees of arrays
         As the step is given them, of ``dtype`` or of row numbers.  Numbers among the constants become part of the
-        trace.  The arguments of the trace are the arrays of the state, of the batch, and `constant_arguments`.
+        trace.  The arguments of the trace are the arrays of the state, `batch_arguments`, and `constant_arguments`.
     dtype : dtype
 
     Raises
@@ -35,6 +36,8 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     recorder, count = Recorder(dtype), itertools.count()
 
     def argument(array: Any) -> Symbol:
+        if isinstance(array, Gathered):
+            return _gathered(recorder, count, array)
         return _argument(recorder, next(count), array)
 
     def constant(leaf: Any) -> Any:
@@ -65,6 +68,17 @@ class _Hidden:
     """An array among the constants that is no argument: what is read of it once must not become part of a trace."""
 
 
+def batch_arguments(batch: Iterable[Any]) -> list[Any]:
+    """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
+    arguments = []
+    for series in batch:
+        if isinstance(series, Gathered):
+            arguments += [series.features[None], series.rows.reshape(series.shape[0], -1)]
+        else:
+            arguments.append(series)
+    return arguments
+
+
 def constant_arguments(constants: Any, dtype: Any) -> dict[str, Any]:
     """The arrays among the constants that are arguments of a trace, by name."""
     return {name: leaf for name, leaf in leaves(constants) if _is_argument(leaf, dtype)}
@@ -82,7 +96,21 @@ def _argument(recorder: Recorder, index: int, array: Any) -> Symbol:
     kinds = {np.dtype(recorder.dtype): "real", np.dtype(np.int64): "index"}
     if array.dtype not in kinds:
         raise NotTraceableError(f"an argument of {array.dtype}")
-    return Symbol(recorder, Buffer(array.size, index), array.shape, kind=kinds[array.dtype])
+    return Symbol(recorder, Buffer(array.size, index, array.dtype), array.shape, kind=kinds[array.dtype])
+
+
+def _gathered(recorder: Recorder, count: Iterator[int], array: Gathered) -> Symbol:
+    """The rows of the data that a batch consists of, taken in the step."""
+    features, width = array.features, array.shape[-1]
+    data = Buffer(features.size, next(count), features.dtype)
+    rows = Buffer(len(array.rows), next(count), array.rows.dtype)
+    taken = recorder.fresh((len(array.rows), width))
+    name, scale = ("take_bytes", array.scale) if features.dtype == np.uint8 else ("take", 1.0)
+    numbers, factor = Operand(rows, 0, 0, 1), Operand(None, value=scale)
+    recorder.add(name, taken, Operand(data, 0, width, 1), numbers, inner=len(features), factor=factor)
+    if scale != array.scale:
+        recorder.add("multiply", taken, taken.as_matrix(), Operand(None, value=array.scale))
+    return Symbol(recorder, taken.buffer, array.shape)
 
 
 def _write_back(recorder: Recorder, leaf: Symbol, place: Symbol) -> None:

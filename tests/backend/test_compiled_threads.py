@@ -1,0 +1,267 @@
+"""Programs that several threads carry out: the same numbers, no thread left waiting, whatever happens to one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backend.compiled_steps import compiled, in_float64, needs_numba
+from tests.helpers import relative_difference
+from xpmlp.backend import blas, resolve
+from xpmlp.backend.base import Backend as Plain
+
+pytest.importorskip("numba", reason=needs_numba)
+
+import numba
+
+from xpmlp.backend.compiled import division, meeting, team
+from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
+from xpmlp.backend.compiled.team import Team
+
+FEATURES, UNITS = 300, 200
+"""Large enough for the weights' products to be divided, and not all that is small beside them."""
+
+
+def layer_step(state: Any, batch: Any, _: Any) -> Any:
+    """What most steps consist of: products either way, an update, a sum, rows that are taken, elementwise functions."""
+    weights, biases = state
+    x, rows, table = batch
+    z = np.tanh(x @ weights + biases)
+    delta = (z - np.take(table, rows, axis=-2)) * (1.0 - z * z)
+    back = delta @ weights.mT
+    return (weights - 0.01 * (x.mT @ delta), biases - 0.01 * np.sum(delta, axis=-2, keepdims=True)), (z + 0.0, back)
+
+
+def layer(rng: np.random.Generator, batch: int, steps: int = 3) -> tuple[Any, Any]:
+    state = rng.normal(scale=0.1, size=(FEATURES, UNITS)), rng.normal(size=(1, UNITS))
+    x, table = rng.normal(size=(steps, batch, FEATURES)), rng.normal(size=(steps, 7, UNITS))
+    return state, (x, rng.integers(0, 7, size=(steps, batch)), table)
+
+
+def copied(arrays: Any) -> Any:
+    return tuple(array.copy() for array in arrays)
+
+
+@in_float64
+@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("batch", [1, 4, 31, 32, 300])
+def test_several_threads_compute_what_one_does(
+    batch: int, threads: int, backend: Any, rng: np.random.Generator
+) -> None:
+    state, batches = layer(rng, batch)
+    expected = Plain.scan(backend, layer_step, copied(state), batches, None)
+    first, second = (compiled(backend, layer_step, copied(state), batches, threads=threads) for _ in range(2))
+    for one, again, wanted in zip(_flat(first), _flat(second), _flat(expected), strict=True):
+        assert relative_difference(one, wanted) < 1e-12
+        np.testing.assert_array_equal(one, again)  # the same division, the same bits
+
+
+def _flat(result: Any) -> Iterator[Any]:
+    for arrays in result:
+        yield from arrays
+
+
+sizes = st.integers(1, 70)
+KERNELS = ["product", "sum", "dot", "softmax", "take", "take_bytes", "copy", "add", "sigmoid_backward"]
+
+
+@given(st.sampled_from(KERNELS), st.tuples(st.integers(1, 5), sizes, sizes), st.integers(1, 9), st.booleans())
+def test_every_number_is_the_share_of_one_thread(
+    name: str, sizes: tuple[int, int, int], threads: int, added: bool
+) -> None:
+    runs, rows, columns = sizes
+    out = Operand(Buffer(runs * rows * columns), rows * columns, columns, 1)
+    operand = Operand(Buffer(runs * rows * columns), rows * columns, columns, 1)
+    if name in ("sum", "dot"):
+        out = out._replace(run=columns, row=0)
+    instruction = Instruction(name, sizes, out, (operand, operand), inner=3, added=added)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(division, "LEAST_SHARE", 0)
+        shares = division.divided(instruction, threads)
+    assert len(shares) == threads
+    if name == "dot":
+        assert [share.sizes[0] for share in shares] == [runs, *[0] * (threads - 1)]
+        return
+    times = np.zeros(runs * rows * columns, int)
+    for share in shares:
+        for run in range(share.sizes[0]):
+            for row in range(1 if name == "sum" else share.sizes[1]):
+                begin = share.out.offset + run * share.out.run + row * share.out.row
+                times[begin : begin + share.sizes[2]] += 1
+    assert set(times[: runs * columns if name == "sum" else None]) == {1}
+
+
+def test_small_steps_have_one_thread_and_large_ones_no_more_than_pay() -> None:
+    def product(rows: int) -> list[Instruction]:
+        matrix = Operand(Buffer(1))
+        return [Instruction("product", (1, rows, 300), matrix, (matrix, matrix), inner=784)]
+
+    assert [division.threads_for(product(rows), 8) for rows in (1, 4, 8, 32, 1024)] == [1, 1, 3, 8, 8]
+    assert division.threads_for([], 8) == 1
+
+
+@in_float64
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_that_is_not_there_is_an_error_of_all(threads: int, backend: Any, rng: np.random.Generator) -> None:
+    state, (x, rows, table) = layer(rng, 32)
+    for step, place in ((0, 0), (1, 31)):
+        wrong = rows.copy()
+        wrong[step, place] = 7
+        with pytest.raises(IndexError, match="not there"):
+            compiled(backend, layer_step, copied(state), (x, wrong, table), threads=threads)
+    compiled(backend, layer_step, copied(state), (x, rows, table), threads=threads)  # and goes on
+
+
+@in_float64
+def test_the_time_of_each_instruction_is_kept_where_it_is_asked_for(backend: Any, rng: np.random.Generator) -> None:
+    state, batches = layer(rng, 32)
+    backend._scans.spent = {}
+    try:
+        compiled(backend, layer_step, copied(state), batches, threads=2)
+        spent = backend._scans.spent
+    finally:
+        backend._scans.spent = None
+    assert {"product, 32x300x200", "take, 32x200", "sum, 32x200"} <= spent.keys()
+    assert min(spent.values()) >= 0.0
+
+
+@in_float64
+def test_programs_of_several_threads_take_turns(backend: Any, rng: np.random.Generator) -> None:
+    starts = [layer(rng, 32, steps=20) for _ in range(4)]
+    expected = [compiled(backend, layer_step, copied(state), batches, threads=2) for state, batches in starts]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda one: compiled(backend, layer_step, copied(one[0]), one[1], threads=2), starts)
+        for one, wanted in zip(found, expected, strict=True):
+            for actual, expectation in zip(_flat(one), _flat(wanted), strict=True):
+                np.testing.assert_array_equal(actual, expectation)
+
+
+@numba.njit(nogil=True)
+def _meet(at: int, expected: int, way: int) -> bool:
+    """As `execute` does: while a thread waits, others may run Python."""
+    return meeting.meet(at, expected, way)
+
+
+def _meets(number: int, at: int) -> bool:
+    """A share that waits for the others twice."""
+    return bool(_meet(at, 3, team.way()) and _meet(at, 6, team.way()))
+
+
+def test_all_shares_are_carried_out_side_by_side() -> None:
+    assert Team().carry_out(_meets, 3)
+
+
+@pytest.mark.parametrize("who", [0, 1, 2])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nobody_waits_for_a_share_that_failed(who: int, error: type[BaseException]) -> None:
+    def share(number: int, at: int) -> bool:
+        if number == who:
+            raise error
+        return _meets(number, at)
+
+    threads = Team()
+    with pytest.raises(error):
+        threads.carry_out(share, 3)
+    assert threads.carry_out(_meets, 3)
+
+
+def test_a_share_that_went_wrong_is_told() -> None:
+    assert not Team().carry_out(lambda number, at: number != 1, 2)
+    assert not Team().carry_out(lambda number, at: number != 0, 2)
+    assert not Team().carry_out(lambda number, at: False, 1)
+
+
+def test_a_fault_is_known_to_all() -> None:
+    def share(number: int, at: int) -> bool:
+        if number == 1:
+            meeting.report_fault(at)
+        return _meets(number, at) and bool(meeting.is_faultless(at))
+
+    assert not Team().carry_out(share, 3)
+
+
+def test_threads_are_kept_and_more_are_added() -> None:
+    threads, seen = Team(), set()
+
+    def share(number: int, at: int) -> bool:
+        seen.add(threading.get_ident())
+        return _meets(number, at)
+
+    for _ in range(3):
+        threads.carry_out(share, 3)
+    assert len(seen) == 3
+    assert threads.ready(5) == 5
+    assert threads.ready(2) == 2
+    threads.carry_out(share, 3)
+    assert threads._size == 5
+
+
+def test_fewer_threads_where_the_system_has_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = Team()
+    assert threads.ready(2) == 2
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert threads.ready(4) == 2
+    assert Team().ready(4) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    code = (
+        "import os\n"
+        "from tests.backend.test_compiled_threads import _meets\n"
+        "from xpmlp.backend.compiled.team import TEAM\n"
+        "assert TEAM.carry_out(_meets, 3)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if TEAM.carry_out(_meets, 3) else 1)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=Path(__file__).parents[2], check=True, timeout=100)
+
+
+def test_the_way_to_give_way_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert team.way() != 0
+    with monkeypatch.context() as patch:
+        patch.setattr(ctypes, "CDLL", lambda name: object())
+        assert team.way.__wrapped__() == 0
+
+    def meets(number: int, at: int) -> bool:
+        return bool(_meet(at, 2, 0))
+
+    assert Team().carry_out(meets, 2)  # without one they only look
+
+
+def test_products_are_held_to_one_thread_for_a_while() -> None:
+    before = blas.threads_now()
+    with blas.one_thread():
+        assert blas.threads_now() == 1
+    assert blas.threads_now() == before
+
+
+def test_a_training_with_other_threads_is_the_same_to_rounding(rng: np.random.Generator) -> None:
+    state, batches = layer(rng, 64)
+    state, batches = tuple(map(np.float32, state)), (np.float32(batches[0]), batches[1], np.float32(batches[2]))
+    results = []
+    for threads in (1, 2):
+        backend = resolve("numpy", threads=threads).backend
+        with backend.session(64):
+            assert backend.threads_in_use() == threads
+            results.append(backend.scan(layer_step, copied(state), batches, None))
+    for one, other in zip(_flat(results[0]), _flat(results[1]), strict=True):
+        assert relative_difference(one, other) < 1e-4

@@ -1,0 +1,173 @@
+"""An instruction divided between threads: to each a part of its matrices, and of what it reads what that part needs.
+
+Every number is computed as it would be by one thread: only the sums of a product may be formed in another order, where
+BLAS has other code for matrices of another size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
+
+Part = tuple[int, int]
+"""From where to where an axis goes."""
+
+WHOLE_LINES = 8
+"""Columns are divided at multiples of it, so that no two threads write to one line of the cache."""
+
+ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
+"""About as many multiply-adds of a product take as long as one number of another instruction."""
+
+LEAST_SHARE = 40_000
+"""Multiply-adds, about a microsecond: what is less than this for each thread is left to the first one."""
+
+LEAST_STEP = 500_000
+"""Multiply-adds of a step for each thread: with less than this it costs more to wait for each other than it brings."""
+SHARED_LINES = 2000
+"""About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
+LEAST_TERMS = 8
+"""So many times as many terms as rows a product has whose terms are divided."""
+
+NOTHING = (0, 1, 1)
+"""The sizes of what a thread does not take part in."""
+
+
+def threads_for(instructions: Sequence[Instruction], threads: int) -> int:
+    """How many of so many threads pay for a step: as many always, whatever is divided how."""
+    return max(1, min(threads, sum(map(_work, instructions)) // LEAST_STEP))
+
+
+def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
+    """A product whose terms are divided, with the sum of the matrices that the threads make; or the instruction alone.
+
+    It pays for a product of few rows with a large second factor: that is the weights, which the update divides by
+    rows.  So each thread goes on reading what it has written, which is in the cache of its own core.
+    """
+    (runs, rows, columns), inner = instruction.sizes, instruction.inner
+    is_product = instruction.name == "product" and runs == 1 and not instruction.added
+    if threads == 1 or not is_product or inner < LEAST_TERMS * max(rows, threads):
+        return [instruction]
+    if any(operand.transposed for operand in instruction.operands) or _work(instruction) < threads * LEAST_SHARE:
+        return [instruction]
+    parts, size = Buffer(threads * rows * columns), rows * columns
+    product = instruction._replace(out=Operand(parts, 0, columns, 1), terms=True)
+    out = instruction.out._replace(row=0, column=1)
+    return [product, Instruction("sum", (1, threads, size), out, (Operand(parts, 0, size, 1),))]
+
+
+def divided(instruction: Instruction, threads: int) -> list[Instruction]:
+    """The share of each thread.
+
+    Instructions that take numbers one by one and have the same sizes are divided in the same way.
+
+    Parameters
+    ----------
+    instruction : Instruction
+    threads : int
+    """
+    if instruction.terms:
+        return [_share_of_terms(instruction, number, threads) for number in range(threads)]
+    if threads == 1 or _work(instruction) < threads * LEAST_SHARE:
+        return [instruction, *[_nothing(instruction)] * (threads - 1)]
+    return [_share(instruction, *parts) for parts in _parts(instruction, threads)]
+
+
+class _Ways(NamedTuple):
+    """Into how many parts each axis is divided."""
+
+    runs: int = 1
+    rows: int = 1
+    columns: int = 1
+
+
+def _work(instruction: Instruction) -> int:
+    runs, rows, columns = instruction.sizes
+    terms = ELEMENT_OF_SOFTMAX if instruction.name == "softmax" else ELEMENT
+    if instruction.name == "product":
+        terms = max(terms, instruction.inner)
+    return runs * rows * columns * terms
+
+
+def _nothing(instruction: Instruction) -> Instruction:
+    return instruction._replace(sizes=NOTHING)
+
+
+def _ways(instruction: Instruction, threads: int) -> _Ways:
+    """How an instruction is divided: by runs where they come out even; or else by rows, which lie together in memory.
+
+    A product is divided by columns, too, where that has its factors read by fewer threads, and is worth that threads
+    write to the same lines of the cache.
+    """
+    runs, rows, columns = instruction.sizes
+    if instruction.name == "dot":
+        return _Ways()
+    if runs % threads == 0:
+        return _Ways(runs=threads)
+    if instruction.name == "sum" or (rows == 1 and instruction.name != "softmax"):
+        return _Ways(columns=threads)
+    if instruction.name != "product":
+        return _Ways(rows=threads)
+
+    def cost(across: int) -> float:
+        read = instruction.inner * (rows * across / threads + columns / across)
+        return read + (SHARED_LINES * rows * across / threads if across > 1 else 0)
+
+    across = min((number for number in range(1, threads + 1) if threads % number == 0), key=cost)
+    return _Ways(rows=threads // across, columns=across)
+
+
+def _parts(instruction: Instruction, threads: int) -> list[tuple[Part, Part, Part]]:
+    """Of each thread: its runs, rows and columns."""
+    ways = _ways(instruction, threads)
+    runs, rows, columns = (
+        [(_bound(size, part, number, unit), _bound(size, part + 1, number, unit)) for part in range(number)]
+        for size, number, unit in zip(instruction.sizes, ways, (1, 1, WHOLE_LINES), strict=True)
+    )
+    parts = [(run, row, column) for run in runs for row in rows for column in columns]
+    return parts + [((0, 0), (0, 1), (0, 1))] * (threads - len(parts))
+
+
+def _bound(size: int, part: int, parts: int, unit: int) -> int:
+    """Where a part begins: all are of about the same size, and end at whole units."""
+    return size if part == parts else min(size, -(-size * part // (parts * unit)) * unit)
+
+
+def _share_of_terms(instruction: Instruction, number: int, threads: int) -> Instruction:
+    """Some terms of a product, into a matrix of the thread's own."""
+    begin, end = (_bound(instruction.inner, part, threads, 1) for part in (number, number + 1))
+    first, second = instruction.operands
+    rows, columns = instruction.sizes[1:]
+    return instruction._replace(
+        inner=end - begin,
+        out=instruction.out._replace(offset=number * rows * columns),
+        operands=(_from(first, 0, 0, begin), _from(second, 0, begin, 0)),
+    )
+
+
+def _share(instruction: Instruction, runs: Part, rows: Part, columns: Part) -> Instruction:
+    """The instruction for these runs, rows and columns alone."""
+    run, row, column = runs[0], rows[0], columns[0]
+    first, second = (instruction.operands * 2)[:2]
+    if instruction.name == "product":
+        first, second = _from(first, run, row, 0), _from(second, run, 0, column)
+    elif instruction.name in ("take", "take_bytes"):
+        first, second = _from(first, run, 0, column), _from(second, 0, 0, row)
+    else:
+        first, second = _from(first, run, row, column), _from(second, run, row, column)
+    sizes = (runs[1] - run, rows[1] - row, columns[1] - column)
+    return instruction._replace(
+        sizes=sizes if all(sizes) else NOTHING,
+        out=_from(instruction.out, run, 0 if instruction.name == "sum" else row, column),
+        operands=(first, second)[: len(instruction.operands)],
+        factor=_from(instruction.factor, run, 0, 0),
+    )
+
+
+def _from(operand: Operand, run: int, row: int, column: int) -> Operand:
+    """An operand from a run, row and column on."""
+    if operand.buffer is None:
+        return operand
+    row_stride, column_stride = (operand.column, operand.row) if operand.transposed else (operand.row, operand.column)
+    return operand._replace(offset=operand.offset + run * operand.run + row * row_stride + column * column_stride)

@@ -1,0 +1,91 @@
+"""Rows of the data that a compiled step takes itself, right before it computes with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xpmlp._typing import Array
+
+Gather = Callable[[Array, Array, Any, float], Array]
+
+
+class Gathered:
+    """What `Ops.gather` would give, not formed yet.
+
+    Formed ahead for many steps it would go through memory twice, and on one thread.  Whatever else is asked of it than
+    its shape, or to be reshaped to (..., n_in), forms it.
+
+    Parameters
+    ----------
+    gather : callable
+        The operation that would form it.
+    features : (n, n_in)
+        Row-major, of bytes or of ``dtype``.
+    rows : (m,) of int64
+    dtype : dtype
+    scale : float
+    shape : tuple of int, optional
+        (..., n_in), of as many numbers; (m, n_in) if not given.
+    """
+
+    def __init__(
+        self, gather: Gather, features: Array, rows: Array, dtype: Any, scale: float, shape: tuple[int, ...] = ()
+    ) -> None:
+        self.gather, self.features, self.rows, self.scale = gather, features, rows, scale
+        self.dtype = np.dtype(dtype)
+        self.shape = shape or (len(rows), features.shape[1])
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def formed(self) -> Array:
+        """The array, fresh."""
+        return self.gather(self.features, self.rows, self.dtype, self.scale).reshape(self.shape)
+
+    def first(self) -> Gathered:
+        """What is at the index 0 of the first axis."""
+        shape = self.shape[1:]
+        rows = self.rows[: len(self.rows) // self.shape[0]]
+        return Gathered(self.gather, self.features, rows, self.dtype, self.scale, shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("it is not formed yet")
+        return np.asarray(self.formed(), dtype)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.reshape and args[0] is self and not kwargs:
+            *outer, width = args[1]
+            known = math.prod(size for size in outer if size >= 0) or 1
+            outer = [size if size >= 0 else len(self.rows) // known for size in outer]
+            if width in (-1, self.shape[-1]) and math.prod(outer) == len(self.rows):
+                shape = (*outer, self.shape[-1])
+                return Gathered(self.gather, self.features, self.rows, self.dtype, self.scale, shape)
+        return function(*(np.asarray(one) if one is self else one for one in args), **kwargs)
+
+
+def _row_by_row(array: Array) -> bool:
+    return bool(array.flags.c_contiguous and array.flags.aligned)
+
+
+def gathering(gather: Gather) -> Gather:
+    """``gather`` that leaves it to the step, where a compiled one can do it."""
+
+    def gather_later(features: Array, rows: Array, dtype: Any, scale: float) -> Any:
+        known = features.dtype in (np.uint8, dtype) and rows.dtype == np.int64
+        if not (known and _row_by_row(features) and _row_by_row(rows) and features.size and rows.size):
+            return gather(features, rows, dtype, scale)
+        return Gathered(gather, features, rows, dtype, scale)
+
+    return gather_later
+
+
+def formed(series: Any) -> Array:
+    """An array as it is, or what was left to the step."""
+    return series.formed() if isinstance(series, Gathered) else series
