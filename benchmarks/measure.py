@@ -17,8 +17,8 @@ from benchmarks.works import Work
 MOST_EPOCHS = 30
 """To an accuracy."""
 
-PAUSE = 0.02
-"""Seconds before a contestant's turn, in which the threads of the one before fall asleep."""
+PAUSE = 0.2
+"""Seconds before a contestant's turn, in which the threads of the one before fall asleep: OpenBLAS's take up to 0.1."""
 
 
 class Spread(NamedTuple):
