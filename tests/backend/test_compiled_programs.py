@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.backend.compiled_steps import STEPS, applied, compiled, in_float64, needs_numba
-from tests.helpers import relative_difference
 from xpmlp.backend import resolve
 from xpmlp.backend.base import Backend as Plain
 
@@ -82,7 +81,9 @@ def test_any_program_is_what_its_step_says(
         actual = compiled(backend, step, state, batches, threads=threads)
     for one, other in zip((*actual[0], *actual[1]), (*expected[0], *expected[1]), strict=True):
         assert one.shape == other.shape
-        assert relative_difference(one, other) < (1e-2 if dtype == "float32" else 1e-9)
+        # some programs take numbers of about 1 off each other, and what is left is their rounding
+        relative, absolute = (1e-2, 1e-5) if dtype == "float32" else (1e-9, 1e-13)
+        assert np.abs(one - other).max() <= relative * np.abs(other).max() + absolute
 
 
 @in_float64

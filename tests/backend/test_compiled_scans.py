@@ -141,8 +141,8 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
 
     asked: list[str] = []
     monkeypatch.setattr(kernels, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
-    assert kernels.compiled.__wrapped__(np.int64, np.float64) is works
-    assert kernels.compiled.__wrapped__(np.int64, np.float32) is works
+    assert kernels._compiled.__wrapped__(np.int64, np.float64) is works
+    assert kernels._compiled.__wrapped__(np.int64, np.float32) is works
     assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own
 
 

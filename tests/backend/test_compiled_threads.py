@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,35 @@ def test_several_threads_compute_what_one_does(
     for one, again, wanted in zip(_flat(first), _flat(second), _flat(expected), strict=True):
         assert relative_difference(one, wanted) < 1e-12
         np.testing.assert_array_equal(one, again)  # the same division, the same bits
+
+
+@in_float64
+@pytest.mark.parametrize("unpacked", [5_000, 200_000])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_products_in_pieces(
+    threads: int, unpacked: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend._scans, "_product", backend._scans._product._replace(unpacked=unpacked))
+    for batch in (3, 70):
+        state, batches = layer(rng, batch)
+        expected = Plain.scan(backend, layer_step, copied(state), batches, None)
+        found = compiled(backend, layer_step, copied(state), batches, threads=threads)
+        for one, wanted in zip(_flat(found), _flat(expected), strict=True):
+            assert relative_difference(one, wanted) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("architecture", "interface", "expected"),
+    [("SkylakeX", "openblas", 1_000_000), ("Zen", "openblas", 0), (None, "mkl", 0)],
+)
+def test_pieces_are_for_kernels_that_are_there(
+    architecture: str | None, interface: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = SimpleNamespace(filepath="here", internal_api=interface)
+    if architecture is not None:
+        library.architecture = architecture
+    monkeypatch.setattr(blas, "_controllers", lambda: [library])
+    assert blas._unpacked("here") == expected
 
 
 def _flat(result: Any) -> Iterator[Any]:

@@ -27,7 +27,7 @@ LEAST_STEP = 500_000
 """Multiply-adds of a step for each thread: with less than this it costs more to wait for each other than it brings."""
 SHARED_LINES = 2000
 """About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
-LEAST_TERMS = 8
+LEAST_TERMS = 5
 """So many times as many terms as rows a product has whose terms are divided."""
 
 NOTHING = (0, 1, 1)

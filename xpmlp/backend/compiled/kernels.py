@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -49,6 +50,9 @@ from xpmlp.backend.compiled.meeting import NUMBERS, is_faultless, meet, report_f
 
 AHEAD, CACHE_LINE = 4, 64
 """How many rows of the data are fetched before they are read, since they lie anywhere; bytes of a line of the cache."""
+
+PIECE_ROWS, PIECE_TERMS, PIECE_COLUMNS = 32, 256, 64
+"""Of a product that is carried out piece by piece: what one takes stays in the core's caches.  Rows are a multiple."""
 
 _ROW_MAJOR, _NO, _TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)
 
@@ -111,10 +115,56 @@ def _place(line: Any, at: int, step: int, run: int, addresses: Any, strides: Any
 
 
 @njit
-def _product(
-    line: Any, step: int, run: int, addresses: Any, strides: Any, gemm: int, integer: Any, size: int, like: Any
+def _gemm(
+    line: Any,
+    rows: int,
+    columns: int,
+    inner: int,
+    factor: Any,
+    a: int,
+    b: int,
+    out: int,
+    added: int,
+    gemm: int,
+    integer: Any,
+    like: Any,
 ) -> None:
-    """A product by BLAS, where a column stride of 0 says that a matrix lies transposed; that of two vectors by rows."""
+    """A product by BLAS, or a piece of it; a column stride of 0 says that a matrix lies transposed."""
+    call(
+        gemm,
+        (
+            _ROW_MAJOR,
+            _NO if line[A + COLUMN] else _TRANSPOSED,
+            _NO if line[B + COLUMN] else _TRANSPOSED,
+            to(rows, integer),
+            to(columns, integer),
+            to(inner, integer),
+            factor,
+            a,
+            to(line[A + ROW], integer),
+            b,
+            to(line[B + ROW], integer),
+            to(added, like),
+            out,
+            to(line[OUT + ROW], integer),
+        ),
+    )
+
+
+@njit
+def _product(
+    line: Any,
+    step: int,
+    run: int,
+    addresses: Any,
+    strides: Any,
+    gemm: int,
+    unpacked: int,
+    integer: Any,
+    size: int,
+    like: Any,
+) -> None:
+    """A product by BLAS, in pieces where it has kernels for small ones; that of two vectors row by row."""
     rows, columns, inner = line[ROWS], line[COLUMNS], line[INNER]
     out = _place(line, OUT, step, run, addresses, strides, size)
     a = _place(line, A, step, run, addresses, strides, size)
@@ -130,25 +180,29 @@ def _product(
             else:
                 multiply(columns, z, x, y, False, 1, 0)
         return
-    call(
-        gemm,
-        (
-            _ROW_MAJOR,
-            _NO if line[A + COLUMN] else _TRANSPOSED,
-            _NO if line[B + COLUMN] else _TRANSPOSED,
-            to(rows, integer),
-            to(columns, integer),
-            to(inner, integer),
-            factor,
-            a,
-            to(line[A + ROW], integer),
-            b,
-            to(line[B + ROW], integer),
-            to(line[ADDED], like),
-            out,
-            to(line[OUT + ROW], integer),
-        ),
-    )
+    if not unpacked or rows * columns * inner <= unpacked or not line[B + COLUMN]:
+        _gemm(line, rows, columns, inner, factor, a, b, out, line[ADDED], gemm, integer, like)
+        return
+    a_row, a_column = (line[A + ROW], 1) if line[A + COLUMN] else (1, line[A + ROW])
+    terms = min(inner, PIECE_TERMS)
+    height = max(PIECE_ROWS, unpacked // (terms * PIECE_COLUMNS) // PIECE_ROWS * PIECE_ROWS)
+    for i in range(0, rows, height):
+        for k in range(0, inner, terms):
+            for j in range(0, columns, PIECE_COLUMNS):
+                _gemm(
+                    line,
+                    min(height, rows - i),
+                    min(PIECE_COLUMNS, columns - j),
+                    min(terms, inner - k),
+                    factor,
+                    a + (i * a_row + k * a_column) * size,
+                    b + (k * line[B + ROW] + j) * size,
+                    out + (i * line[OUT + ROW] + j) * size,
+                    line[ADDED] if k == 0 else 1,
+                    gemm,
+                    integer,
+                    like,
+                )
 
 
 @njit(error_model="numpy")
@@ -215,6 +269,7 @@ def execute(
     strides: Any,
     steps: int,
     gemm: int,
+    unpacked: int,
     integer: Any,
     size: int,
     like: Any,
@@ -233,6 +288,8 @@ def execute(
     steps : int
     gemm : int
         The address of BLAS's product of row-major matrices.
+    unpacked : int
+        See `xpmlp.backend.blas.Product`.
     integer, like : numbers
         Of the types of its sizes and of its matrices.
     size : int
@@ -268,7 +325,7 @@ def execute(
             else:
                 for run in range(line[RUNS]):
                     if line[KERNEL] == PRODUCT:
-                        _product(line, step, run, addresses, strides, gemm, integer, size, like)
+                        _product(line, step, run, addresses, strides, gemm, unpacked, integer, size, like)
                     elif not _rows(line, step, run, addresses, strides, size, like):
                         report_fault(meeting)
             if threads > 1:
@@ -281,12 +338,20 @@ def execute(
     return bool(is_faultless(meeting))
 
 
-@functools.cache
+_one_at_a_time = threading.Lock()
+
+
 def compiled(integer: type, real: type) -> Any:
-    """`execute`, compiled for sizes and numbers of these types of NumPy's."""
+    """`execute`, compiled for sizes and numbers of these types of NumPy's; threads that ask meanwhile wait."""
+    with _one_at_a_time:
+        return _compiled(integer, real)
+
+
+@functools.cache
+def _compiled(integer: type, real: type) -> Any:
     nothing: tuple[Any, ...] = np.empty((0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
     meeting = np.zeros(NUMBERS, np.int64)
-    arguments = (*nothing, 0, 0, integer(0), 0, real(0), 1, address(meeting), 0, np.empty(0, np.int64))
+    arguments = (*nothing, 0, 0, 0, integer(0), 0, real(0), 1, address(meeting), 0, np.empty(0, np.int64))
     kept, alone = _ways(f"execute_{real.__name__}_{_digest()}")
     with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
         found = kept()

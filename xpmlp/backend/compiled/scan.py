@@ -115,6 +115,7 @@ class Scans:
                 strides,
                 steps,
                 self._product.address,
+                self._product.unpacked,
                 self._product.integer(0),
                 self._dtype.itemsize,
                 self._dtype.type(0),
