@@ -138,7 +138,7 @@ def test_small_steps_have_one_thread_and_large_ones_no_more_than_pay() -> None:
         matrix = Operand(Buffer(1))
         return [Instruction("product", (1, rows, 300), matrix, (matrix, matrix), inner=784)]
 
-    assert [division.threads_for(product(rows), 8) for rows in (1, 4, 8, 32, 1024)] == [1, 1, 3, 8, 8]
+    assert [division.threads_for(product(rows), 8) for rows in (1, 4, 8, 32, 1024)] == [1, 1, 2, 5, 8]
     assert division.threads_for([], 8) == 1
 
 

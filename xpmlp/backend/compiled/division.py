@@ -6,6 +6,7 @@ BLAS has other code for matrices of another size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,8 +24,11 @@ ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
 LEAST_SHARE = 40_000
 """Multiply-adds, about a microsecond: what is less than this for each thread is left to the first one."""
 
-LEAST_STEP = 500_000
-"""Multiply-adds of a step for each thread: with less than this it costs more to wait for each other than it brings."""
+LEAST_STEP = 250_000
+"""Multiply-adds of a step for the square of the number of threads.
+
+What each thread has to do becomes less by their number, and what they wait for each other becomes more by it.
+"""
 SHARED_LINES = 2000
 """About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
 LEAST_TERMS = 5
@@ -35,8 +39,8 @@ NOTHING = (0, 1, 1)
 
 
 def threads_for(instructions: Sequence[Instruction], threads: int) -> int:
-    """How many of so many threads pay for a step: as many always, whatever is divided how."""
-    return max(1, min(threads, sum(map(_work, instructions)) // LEAST_STEP))
+    """How many of so many threads pay for a step."""
+    return max(1, min(threads, math.isqrt(sum(map(_work, instructions)) // LEAST_STEP)))
 
 
 def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
