@@ -15,8 +15,8 @@ from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
 Part = tuple[int, int]
 """From where to where an axis goes."""
 
-WHOLE_LINES = 8
-"""Columns are divided at multiples of it, so that no two threads write to one line of the cache."""
+UNIT = 8
+"""Columns are divided at multiples of it, as many as the processor computes with at once."""
 
 ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
 """About as many multiply-adds of a product take as long as one number of another instruction."""
@@ -29,8 +29,10 @@ LEAST_STEP = 250_000
 
 What each thread has to do becomes less by their number, and what they wait for each other becomes more by it.
 """
+
 SHARED_LINES = 2000
 """About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
+
 LEAST_TERMS = 5
 """So many times as many terms as rows a product has whose terms are divided."""
 
@@ -127,7 +129,7 @@ def _parts(instruction: Instruction, threads: int) -> list[tuple[Part, Part, Par
     ways = _ways(instruction, threads)
     runs, rows, columns = (
         [(_bound(size, part, number, unit), _bound(size, part + 1, number, unit)) for part in range(number)]
-        for size, number, unit in zip(instruction.sizes, ways, (1, 1, WHOLE_LINES), strict=True)
+        for size, number, unit in zip(instruction.sizes, ways, (1, 1, UNIT), strict=True)
     )
     parts = [(run, row, column) for run in runs for row in rows for column in columns]
     return parts + [((0, 0), (0, 1), (0, 1))] * (threads - len(parts))

@@ -57,11 +57,14 @@ class Team:
         if threads == 1:
             return share(0, meeting)
 
+        def abandon() -> None:
+            lines[(meeting + FAULT - address(lines)) // 8] = ABANDONED
+
         def guarded(number: int) -> bool:
             try:
                 return share(number, meeting)
             except BaseException:  # the others are not to wait for one that does not come
-                lines[(meeting + FAULT - address(lines)) // 8] = ABANDONED
+                abandon()
                 raise
 
         with self._lock:
@@ -69,7 +72,10 @@ class Team:
             others: list[Future[bool]] = []
             try:
                 others.extend(pool.submit(guarded, number) for number in range(1, threads))
-                done = guarded(0)
+                done = share(0, meeting)
+            except BaseException:  # Ctrl-C, perhaps, before this thread's share has begun
+                abandon()
+                raise
             finally:
                 wait(others)
             return all([done, *(other.result() for other in others)])
