@@ -43,7 +43,7 @@ def draw(paces: Sequence[Measurement], path: Path) -> None:
 
 def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
     """Medians as dots, quartiles as lines; the floors as dashed lines."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     for height, entry in enumerate(FLOORS.values()):  # one's name at the bottom, the other's at the top
         floor = one.row(entry.name)
@@ -74,7 +74,10 @@ def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
         )  # fmt: skip
     axes.set_xscale("log")
     least, most = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 30 * least else (1, 3)))
+    if most < 6 * least:  # where a logarithmic locator has too few ticks, and takes too many
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 30 * least else (1, 3)))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=9)
