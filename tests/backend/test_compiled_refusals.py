@@ -118,3 +118,14 @@ def test_what_is_empty_or_does_not_fit_is_left_to_python(backend: Any) -> None:
     assert is_left_to_python(backend, step, (np.zeros((1, 4)),), ())
     two = np.ones((5, 2, 2)), np.ones((3, 2, 2))
     assert is_left_to_python(backend, lambda s, b, _: (s, (b[0] + b[1],)), (np.zeros((2, 2)),), two)
+
+
+@in_float64
+@pytest.mark.parametrize("shape", [(2, 3), (3, 1), (4,)], ids=str)
+def test_a_kernel_of_two_operands_reads_one_of_them_number_by_number(shape: tuple[int, ...], backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return state, (np.zeros_like(batch[0]) + 1.0,)
+
+    batch = np.full((2, *shape), 5.0)
+    _, (ones,) = backend.scan(step, (np.zeros(2),), (batch,), None)
+    np.testing.assert_array_equal(ones, np.ones_like(batch))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -155,6 +156,7 @@ def test_a_row_that_is_not_there_is_an_error_of_all(threads: int, backend: Any, 
 
 
 @in_float64
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="programs may not read the clock there")
 def test_the_time_of_each_instruction_is_kept_where_it_is_asked_for(backend: Any, rng: np.random.Generator) -> None:
     state, batches = layer(rng, 32)
     backend._scans.spent = {}
@@ -278,10 +280,43 @@ def test_the_way_to_give_way_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_products_are_held_to_one_thread_for_a_while() -> None:
-    before = blas.threads_now()
-    with blas.one_thread():
-        assert blas.threads_now() == 1
-    assert blas.threads_now() == before
+    def now() -> list[int]:
+        return [library.num_threads for library in blas._controllers()]
+
+    threads, before = blas.Threads(), now()
+    with threads.held_to_one():
+        assert set(now()) == {1}
+        with threads.held_to_one():
+            pass
+        assert set(now()) == {1}  # somebody still holds them
+        assert [threads.number] == before
+        threads.set(3)
+        assert set(now()) == {1}
+        assert threads.number == 3
+    assert set(now()) == {3}
+    threads.set(*before)
+    assert now() == before
+
+
+@in_float64
+def test_each_thread_has_a_session_of_its_own(backend: Any) -> None:
+    ours, theirs = threading.Barrier(2, timeout=60), threading.Barrier(2, timeout=60)
+
+    def other() -> int:
+        with backend.session(64):
+            ours.wait()
+            theirs.wait()  # meanwhile the first session ends
+            return int(backend.threads_in_use())
+
+    outside = backend.threads_in_use()
+    with ThreadPoolExecutor(1) as pool:
+        with backend.session(64):
+            inside = backend.threads_in_use()
+            found = pool.submit(other)
+            ours.wait()
+        theirs.wait()
+        assert found.result() == inside
+    assert backend.threads_in_use() == outside
 
 
 def test_a_training_with_other_threads_is_the_same_to_rounding(rng: np.random.Generator) -> None:

@@ -71,6 +71,10 @@ def test_other_questions_form_them(backend: Any, rng: np.random.Generator) -> No
     later, expected = backend.ops.gather(features, rows, backend.dtype, 1.0), features[rows]
     np.testing.assert_array_equal(np.reshape(later, (37, 6)), expected.reshape(37, 6))
     np.testing.assert_array_equal(np.sum(later, axis=0), expected.sum(axis=0))
+    np.testing.assert_array_equal(np.sum(a=later, axis=0), expected.sum(axis=0))
+    np.testing.assert_array_equal(np.reshape(later, -1), expected.reshape(-1))
+    np.testing.assert_array_equal(np.reshape(later, (3, 2, 37), "F"), expected.reshape(3, 2, 37, order="F"))
+    np.testing.assert_array_equal(np.concatenate([later, later]), np.concatenate([expected, expected]))
     with pytest.raises(ValueError, match="not formed"):
         later.__array__(copy=False)
 

@@ -199,7 +199,7 @@ def test_numpy_takes_as_many_threads_as_pay_within_its_share(
 
     def look(problem: Problem, *_: Any) -> list[Any]:
         with problem.backend.session(problem.rows_at_once):
-            taken.append((blas.threads_now(), problem.backend.threads_in_use()))
+            taken.append((blas.THREADS.number, problem.backend.threads_in_use()))
         return []
 
     monkeypatch.setattr(block, "_train", look)

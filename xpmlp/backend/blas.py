@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -203,34 +204,63 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
     most : int
         How many it may be at most, for products of any size.
     """
-    controllers, ours = ThreadpoolController().select(user_api="blas").lib_controllers, _numpys_libraries()
-    before = {library: library.num_threads for library in controllers}
-    most = threads or max((number for library, number in before.items() if library.filepath in ours), default=1)
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    others = [library for library in libraries if library.filepath not in _numpys_libraries()]
+    before, before_of_others = THREADS.number, [library.num_threads for library in others]
+    most = threads or before
     try:
-        for library in controllers:
-            library.set_num_threads(max(1, min(most, batch_size // 16)) if library.filepath in ours else 1)
+        THREADS.set(max(1, min(most, batch_size // 16)))
+        for library in others:
+            library.set_num_threads(1)
         yield most
     finally:
-        for library, number in before.items():
+        THREADS.set(before)
+        for library, number in zip(others, before_of_others, strict=True):
             library.set_num_threads(number)
 
 
-def threads_now() -> int:
-    """How many threads NumPy's products take at present; 1 where its library is not known."""
-    return max((library.num_threads for library in _controllers()), default=1)
+class Threads:
+    """How many threads NumPy's products take, but for a while in which several threads ask for products of one each."""
 
+    def __init__(self) -> None:
+        self._lock, self._holders, self._number = threading.Lock(), 0, 1
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Hold NumPy's products to one thread each, while several threads ask for some."""
-    before = [(library, library.num_threads) for library in _controllers()]
-    try:
-        for library, _ in before:
-            library.set_num_threads(1)
-        yield
-    finally:
-        for library, number in before:
+    @property
+    def number(self) -> int:
+        """When nobody holds them to one; 1 where NumPy's library is not known."""
+        with self._lock:
+            return self._number if self._holders else max((one.num_threads for one in _controllers()), default=1)
+
+    def set(self, number: int) -> None:
+        """Set it, for when nobody holds them to one."""
+        with self._lock:
+            self._number = number
+            if not self._holders:
+                self._apply(number)
+
+    @contextlib.contextmanager
+    def held_to_one(self) -> Iterator[None]:
+        """Hold them to one; any number of Python's threads may do so at a time."""
+        with self._lock:
+            if not self._holders:
+                self._number = max((one.num_threads for one in _controllers()), default=1)
+                self._apply(1)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._apply(self._number)
+
+    def _apply(self, number: int) -> None:
+        for library in _controllers():
             library.set_num_threads(number)
+
+
+THREADS = Threads()
+"""NumPy's library is there once."""
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -25,7 +26,6 @@ class NumpyBackend(Backend):
 
     name = "numpy"
     _scans: Scans | None = None
-    _most_threads: int | None = None
 
     def _start(self, device: str | None) -> None:
         if device not in (None, "cpu"):
@@ -36,6 +36,7 @@ class NumpyBackend(Backend):
         from array_api_compat import numpy as xp
 
         self.xp, self.device, self.device_name, self.version = xp, "cpu", "cpu", np.__version__
+        self._session = threading.local()  # each thread's own
 
     def devices(self) -> list[str]:
         """The host alone."""
@@ -93,19 +94,19 @@ class NumpyBackend(Backend):
         from xpmlp.backend.malloc import keep_freed_memory
 
         keep_freed_memory()
-        before = self._most_threads
+        before = getattr(self._session, "threads", None)
         with threads_for(batch_size, self.threads) as most, np.errstate(over="ignore", invalid="ignore"):
-            self._most_threads = most if self._scans is None else self._scans.prepare(most)
+            self._session.threads = most if self._scans is None else self._scans.prepare(most)
             try:
                 yield
             finally:
-                self._most_threads = before
+                self._session.threads = before
 
     def threads_in_use(self) -> int:
         """At most: how many of them compute is decided by the sizes of what is computed."""
-        from xpmlp.backend.blas import threads_now
+        from xpmlp.backend.blas import THREADS
 
-        return self._most_threads or self.threads or threads_now()
+        return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
 
 COMPILED_AHEAD_BYTES = 8_000_000

@@ -16,8 +16,8 @@ Gather = Callable[[Array, Array, Any, float], Array]
 class Gathered:
     """What `Ops.gather` would give, not formed yet.
 
-    Formed ahead for many steps it would go through memory twice, and on one thread.  Whatever else is asked of it than
-    its shape, or to be reshaped to (..., n_in), forms it.
+    Formed ahead for many steps it would go through memory twice, and on one thread.  To be reshaped to (..., n_in)
+    leaves it so; every other function of NumPy's forms it.
 
     Parameters
     ----------
@@ -60,14 +60,31 @@ class Gathered:
         return np.asarray(self.formed(), dtype)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function is np.reshape and args[0] is self and not kwargs:
-            *outer, width = args[1]
-            known = math.prod(size for size in outer if size >= 0) or 1
-            outer = [size if size >= 0 else len(self.rows) // known for size in outer]
-            if width in (-1, self.shape[-1]) and math.prod(outer) == len(self.rows):
-                shape = (*outer, self.shape[-1])
-                return Gathered(self.gather, self.features, self.rows, self.dtype, self.scale, shape)
-        return function(*(np.asarray(one) if one is self else one for one in args), **kwargs)
+        if function is np.reshape and len(args) == 2 and args[0] is self and not kwargs:
+            reshaped = self._reshaped(args[1])
+            if reshaped is not None:
+                return reshaped
+        return function(*_formed_within(args), **_formed_within(kwargs))
+
+    def _reshaped(self, shape: Any) -> Gathered | None:
+        """It in another shape (..., n_in); ``None`` for any other."""
+        if not isinstance(shape, tuple) or len(shape) < 2 or shape.count(-1) > 1:
+            return None
+        *outer, width = shape
+        known = math.prod(size for size in outer if size != -1)
+        outer = [len(self.rows) // (known or 1) if size == -1 else size for size in outer]
+        if width not in (-1, self.shape[-1]) or math.prod(outer) != len(self.rows):
+            return None
+        return Gathered(self.gather, self.features, self.rows, self.dtype, self.scale, (*outer, self.shape[-1]))
+
+
+def _formed_within(tree: Any) -> Any:
+    """Arguments of a function of NumPy's, with what was left to the step formed."""
+    if isinstance(tree, dict):
+        return {name: _formed_within(one) for name, one in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map(_formed_within, tree))
+    return formed(tree)
 
 
 def _row_by_row(array: Array) -> bool:

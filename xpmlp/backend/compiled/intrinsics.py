@@ -136,10 +136,12 @@ def give_way(context: Any, function: Any) -> Any:
 
 @intrinsic
 def ticks(context: Any) -> Any:
-    """() -> int64 of a clock that counts by the processor's own measure."""
+    """() -> int64 of a clock that counts by the processor's own measure; 0 where a program may not read one."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(64), [])
+        if platform.machine().lower() not in ("x86_64", "amd64"):
+            return ir.IntType(64)(0)
         return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), kind), [])
 
     return types.int64(), generate

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -339,6 +340,10 @@ def execute(
 
 
 _one_at_a_time = threading.Lock()
+if hasattr(os, "register_at_fork"):  # the child has none of the threads, and so nobody to release it
+    os.register_at_fork(
+        before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
+    )
 
 
 def compiled(integer: type, real: type) -> Any:

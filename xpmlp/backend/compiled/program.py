@@ -153,7 +153,7 @@ def _flattened(instruction: Instruction) -> Instruction:
         stride if size > 1 else 0 for size, stride in zip(instruction.sizes, (rows * columns, columns, 1), strict=True)
     ]
     dense = [list(operand[1:4]) == strides for operand in operands]
-    if not all(one or other for one, other in zip(repeated, dense, strict=True)):
+    if all(repeated[1:]) or not all(one or other for one, other in zip(repeated, dense, strict=True)):
         return instruction
     out, *others = (
         operand if number else operand._replace(run=0, row=0, column=1)

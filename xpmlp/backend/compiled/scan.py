@@ -13,7 +13,7 @@ import numpy as np
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
-from xpmlp.backend.blas import Product, address, one_thread
+from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import kernels
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
@@ -85,6 +85,8 @@ class Scans:
         taken = batch_arguments(batches)
         arrays = [*(array for _, array in named), *taken]
         fixed = constant_arguments(constants, self._dtype)
+        if threads > TEAM.size:
+            threads = TEAM.ready(threads)
         ready = self._ready(step, state, batches, constants, named, fixed, threads)
         if ready is None:
             return None
@@ -98,17 +100,21 @@ class Scans:
         ]
         series = (array.strides[0] if len(array) > 1 else 0 for array in taken)
         strides = [*[0] * len(named), *series, *[0] * len(fixed), *(array.strides[0] for array in outputs), 0, 0]
-        if not self._carried_out(ready.program, np.asarray(addresses, np.int64), np.asarray(strides, np.int64), steps):
+        places, kept = np.asarray((addresses, strides), np.int64), (arrays, fixed, outputs, memory, ready)
+        if not self._carried_out(ready.program, places[0], places[1], steps, kept):
             raise IndexError("a row that is not there")
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
-    def _carried_out(self, program: Program, addresses: Any, strides: Any, steps: int) -> bool:
-        """Carry a program out by all its threads; false where a row is not there."""
+    def _carried_out(self, program: Program, addresses: Any, strides: Any, steps: int, kept: Any) -> bool:
+        """Carry a program out by all its threads; false where a row is not there.
+
+        What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
+        """
         execute = kernels.compiled(self._product.integer, self._dtype.type)
         threads, instructions, _ = program.code.shape
         spent = np.zeros(0 if self.spent is None else instructions, np.int64)
 
-        def share(number: int, meeting: int) -> bool:
+        def share(number: int, meeting: int, _: Any = kept) -> bool:
             done = execute(
                 program.code[number],
                 addresses,
@@ -127,7 +133,7 @@ class Scans:
             return bool(done)
 
         start = time.perf_counter()
-        with one_thread():  # for each that carries out a share
+        with THREADS.held_to_one():
             done = TEAM.carry_out(share, threads)
         if self.spent is not None:
             seconds = (time.perf_counter() - start) / (spent.sum() or 1) * spent

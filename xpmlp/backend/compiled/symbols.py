@@ -43,7 +43,8 @@ class Recorder:
                 raise NotTraceableError("writing over what is still to be read")
             if operand.column not in (0, 1):
                 raise NotTraceableError("a matrix that is read column by column")
-            if not operand.column and columns > 1 and not (name in IN_PLACE and len(operands) == 2):
+            repeated = [not one.column for one in operands]
+            if columns > 1 and not operand.column and (name not in IN_PLACE or len(operands) < 2 or all(repeated)):
                 raise NotTraceableError("a number that is repeated along a row")
         self.instructions.append(Instruction(name, (runs, rows, columns), target, operands, **more))
         return out

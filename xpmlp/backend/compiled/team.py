@@ -35,13 +35,18 @@ class Team:
         self._lock, self._size = threading.Lock(), 0
         self._pool: ThreadPoolExecutor | None = None
 
+    @property
+    def size(self) -> int:
+        """How many threads there are, with the one that asks."""
+        return max(1, self._size)
+
     def ready(self, threads: int) -> int:
         """Have so many threads, the one that asks among them; returns how many there are, if the system has no more."""
         with self._lock:
             try:
                 self._of_size(threads)
             except RuntimeError:
-                return max(1, self._size)
+                return self.size
         return threads
 
     def carry_out(self, share: Share, threads: int) -> bool:
@@ -70,13 +75,13 @@ class Team:
         with self._lock:
             pool = self._of_size(threads)
             others: list[Future[bool]] = []
+            done, has_ended = False, False
             try:
                 others.extend(pool.submit(guarded, number) for number in range(1, threads))
-                done = share(0, meeting)
-            except BaseException:  # Ctrl-C, perhaps, before this thread's share has begun
-                abandon()
-                raise
+                done, has_ended = share(0, meeting), True
             finally:
+                if not has_ended:  # Ctrl-C, perhaps, before this thread's share has begun
+                    abandon()
                 wait(others)
             return all([done, *(other.result() for other in others)])
 
