@@ -85,6 +85,8 @@ class Backend(ABC):
     ahead_bytes : int
         How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
         beside the weights.
+    takes_rows_in_step : bool
+        Whether a step takes its rows from the data itself, so that its features are not prepared ahead of it.
     most_held_back : int
         Up to which batch size it pays to hold the first layer's updates back; see `xpmlp.training.held_back`.
     recordings : Recordings or None
@@ -102,6 +104,7 @@ class Backend(ABC):
     version: str
     is_accelerator: bool = False
     ahead_bytes: int = 400_000
+    takes_rows_in_step: bool = False
     most_held_back: int = 25
     index_dtype_name: Literal["int32", "int64"] = "int64"
     recordings: Recordings | None = None

@@ -71,7 +71,7 @@ class NumpyBackend(Backend):
             return ops
         if numba.config.DISABLE_JIT:
             return ops
-        self._scans = Scans(self.dtype_name, product)
+        self._scans, self.takes_rows_in_step = Scans(self.dtype_name, product), True
         self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))

@@ -59,7 +59,8 @@ def footprint(problem: Problem) -> Footprint:
     early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
     in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
     eight numbers for each example.  Where steps are replayed, two recordings have parameters, state and batches of
-    their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the backend wants.
+    their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the backend wants; their
+    features only where the steps do not take them from the data themselves.
     """
     train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
     size = np.dtype(problem.backend.dtype_name).itemsize
@@ -74,7 +75,8 @@ def footprint(problem: Problem) -> Footprint:
     run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
     masks = sum(width for width, rate in zip(sizes[1:], problem.network.dropout, strict=False) if rate)
-    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (sizes[0] + sizes[-1] + masks)
+    features = 0 if _takes_rows_in_step(problem) else sizes[0]
+    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + sizes[-1] + masks)
     data = sum(_bytes(part.features, size) for part in parts if part is not None)
     return Footprint(data, run, problem.backend.ahead_bytes, prepared)
 
@@ -115,6 +117,13 @@ def _evaluated(problem: Problem, *, at_once: bool = True) -> int:
     parts = [dataset.validation, dataset.test, dataset.train if problem.config.train.evaluate_train else None]
     largest = max((len(part) for part in parts if part is not None), default=0)
     return min(BATCH, largest) if at_once else largest
+
+
+def _takes_rows_in_step(problem: Problem) -> bool:
+    if not problem.backend.takes_rows_in_step or problem.training_fold.together > 1:
+        return False
+    features = problem.dataset.train.features
+    return not isinstance(features, np.ndarray) or features.dtype == np.uint8 or features.dtype.kind == "f"
 
 
 def _bytes(features: Array, size: int) -> int:
