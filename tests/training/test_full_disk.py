@@ -29,7 +29,10 @@ def disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
     folder = tmp_path / "disk"
     folder.mkdir()
     if shutil.which("mount") is None or not mount("-t", "tmpfs", "-o", "size=200k", "tmpfs", folder):
-        pytest.skip("only root can mount a disk of 200 kB to fill, and this user is not root (or has no `mount`)")
+        pytest.skip(
+            "a disk that fills up for real has to be mounted, which root alone may do and this user may not; the "
+            "errors of a full disk are tested for every user in test_run_folder_refusals.py and test_files.py"
+        )
 
     def resize(size: str) -> None:
         assert mount("-o", f"remount,size={size}", folder)

@@ -1,7 +1,8 @@
 """What a backend folds over batches to train, to evaluate and to predict.  Array-API code, written once.
 
-A batch is taken from the data, converted and scaled ahead of its step, for many steps at once; losses and scores are
-formed of the logits of many steps at once.  In the step itself is only what one batch has to wait for another for.
+A batch is taken from the data, converted and scaled ahead of its step, for many steps at once, or where its backend
+leaves that to the step; losses and scores are formed of the logits of many steps at once.  What is written in the step
+itself is only what one batch has to wait for another for.
 """
 
 from __future__ import annotations
