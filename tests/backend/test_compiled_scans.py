@@ -146,12 +146,22 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
     assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own
 
 
+def test_whether_the_loop_has_to_be_compiled_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = resolve("numpy").backend
+    with backend.session(1):
+        assert not backend.compiles_first()
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    assert backend.compiles_first()
+    assert not resolve("numpy", fused=False).backend.compiles_first()
+
+
 @pytest.mark.slow
 def test_a_damaged_file_of_numbas_is_no_hindrance(tmp_path: Path) -> None:
     code = (
         "import numpy as np; from xpmlp.backend import resolve\n"
         "b = resolve('numpy').backend\n"
         "x = np.ones((1, 2), 'float32')\n"
+        "print(b.compiles_first())\n"
         "print(b.scan(lambda s, b, c: ((s[0] + b[0],), (b[0] + 0,)), (x,), (x[None],), None)[0][0])\n"
     )
 
@@ -161,12 +171,13 @@ def test_a_damaged_file_of_numbas_is_no_hindrance(tmp_path: Path) -> None:
             [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
 
-    assert run() == "[[2. 2.]]\n"
+    assert run() == "True\n[[2. 2.]]\n"
+    assert run() == "False\n[[2. 2.]]\n"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     for path in files:
         os.truncate(path, 5)
-    assert run() == "[[2. 2.]]\n"
+    assert run() == "False\n[[2. 2.]]\n"
 
 
 def test_without_numba_steps_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

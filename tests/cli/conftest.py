@@ -11,6 +11,7 @@ import pytest
 
 import xpmlp as library
 from tests.digits import digits_config
+from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.cli import main
 
 
@@ -38,7 +39,8 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def xpmlp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A function (*arguments) -> outcome that runs the program."""
+    """A function (*arguments) -> outcome that runs the program, as where it has been used before."""
+    monkeypatch.setattr(NumpyBackend, "compiles_first", lambda _: False)
 
     def run(*arguments: object) -> Outcome:
         capsys.readouterr()

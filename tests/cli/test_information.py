@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -38,6 +40,15 @@ def test_help(xpmlp: Run, command: list[str], words: list[str], option: str) -> 
     assert (outcome.status, outcome.err) == (0, "")
     for word in words:
         assert word in outcome.out
+
+
+def test_circular_garbage_is_not_looked_for_at_exit() -> None:
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "sys.argv = ['xpmlp', '--version']; from xpmlp.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"xpmlp {library.__version__}\nTrue\n"
 
 
 def test_version(xpmlp: Run) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.digits import QUICKSTART
+from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.config import load_config
 
 SMALL = ("--set", "train.epochs=2", "--set", "model.hidden_layer_sizes=[16]", "--set", "output.plots=false")
@@ -46,6 +47,13 @@ def test_quickstart(xpmlp: Run, tmp_path: Path) -> None:
     assert float(test[1]) > 0.95
     run = tmp_path / "run"
     assert lines[24:] == [f"run folder: {run}; its curves are {run}/loss.png and epochs.png"]
+
+
+def test_a_wait_for_the_compiler_is_said(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NumpyBackend, "compiles_first", lambda _: True)
+    lines = xpmlp("train", QUICKSTART, *SMALL, "--out", tmp_path / "run").out.splitlines()
+    assert lines[3] == "compiling the training steps for this machine, which takes some ten seconds"
+    assert lines[4].startswith("epoch 1/2 ")
 
 
 def test_writes_to_runs_and_the_configs_name(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,10 @@ class Backend(ABC):
         """The integer dtype of class indices and row numbers."""
         return getattr(self.xp, self.index_dtype_name)
 
+    def compiles_first(self) -> bool:
+        """Whether the next session will compile, for seconds, what no process has compiled on this machine before."""
+        return False
+
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """What has to hold while arrays are made and steps run: precision modes, threads, the current device.

@@ -87,6 +87,10 @@ class NumpyBackend(Backend):
 
         return super().scan(step, state, tuple(map(formed, batches)), constants)
 
+    def compiles_first(self) -> bool:
+        """Where Numba is, and has kept no compiled loop yet."""
+        return self._scans is not None and not self._scans.is_compiled()
+
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """As many threads at most as the config says, or as there are cores; the compiled loop ready."""

@@ -42,6 +42,8 @@ def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str
     yield f"network {'-'.join(map(str, sizes))}, {parameters:,} parameters"
     backend = choice.backend
     yield f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
+    if backend.compiles_first():
+        yield "compiling the training steps for this machine, which takes some ten seconds"
 
 
 class _Lines(Reporter):

@@ -357,7 +357,7 @@ def _compiled(integer: type, real: type) -> Any:
     nothing: tuple[Any, ...] = np.empty((0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
     meeting = np.zeros(NUMBERS, np.int64)
     arguments = (*nothing, 0, 0, 0, integer(0), 0, real(0), 1, address(meeting), 0, np.empty(0, np.int64))
-    kept, alone = _ways(f"execute_{real.__name__}_{_digest()}")
+    kept, alone = _ways(_name(real))
     with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
         found = kept()
         found(*arguments)
@@ -367,18 +367,37 @@ def _compiled(integer: type, real: type) -> Any:
     return found
 
 
+def is_kept(real: type) -> bool:
+    """Whether what `compiled` gives for numbers of this type of NumPy's is on disk, compiled before."""
+    name = _name(real)
+    with contextlib.suppress(RuntimeError):  # Numba finds no place that it could keep anything in
+        folder = njit(cache=True)(_named(name)).stats.cache_path
+        return any(Path(folder).glob(f"*.{name}-*.nbi"))
+    return False
+
+
+def _name(real: type) -> str:
+    return f"execute_{real.__name__}_{_digest()}"
+
+
 def _ways(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """To compile `execute`: kept on disk, or in this process alone.
 
     It has a name for each type: Numba numbers the files of one function, and two processes that begin to keep it for
     different types at once would give both the same number.
     """
-    function = FunctionType(execute.__code__, execute.__globals__, name)
-    function.__qualname__, function.__module__ = name, execute.__module__
+    function = _named(name)
     options = {"nogil": True, "error_model": "numpy"}
     return lambda: njit(cache=True, **options)(function), lambda: njit(**options)(function)
 
 
+def _named(name: str) -> FunctionType:
+    function = FunctionType(execute.__code__, execute.__globals__, name)
+    function.__qualname__, function.__module__ = name, execute.__module__
+    return function
+
+
+@functools.cache
 def _digest() -> str:
     """Of all that is compiled: Numba itself looks at the file of `execute` alone to see whether it has changed."""
     files = sorted(Path(__file__).parent.glob("*.py"))

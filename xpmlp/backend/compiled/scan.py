@@ -58,6 +58,10 @@ class Scans:
         self._lock = threading.Lock()
         self.spent: dict[str, float] | None = None
 
+    def is_compiled(self) -> bool:
+        """Whether the loop was compiled before on this machine."""
+        return kernels.is_kept(self._dtype.type)
+
     def prepare(self, threads: int) -> int:
         """Compile the loop, which takes seconds the first time on a machine, and start threads.
 
