@@ -90,6 +90,13 @@ class Measurement:
         measure = self.row(other)
         return row.spread.median / measure.spread.median if measure is not None and row.rounds else None
 
+    def times_by_round(self, name: str, other: str) -> float | None:
+        """How many times as long as another contestant it took in a round, the median: both had the same minutes."""
+        one, two = self.row(name), self.row(other)
+        if one is None or two is None or len(one.rounds) != len(two.rounds):
+            return None
+        return float(np.median(np.divide(one.rounds, two.rounds)))
+
     def loss_difference(self, row: Row) -> float | None:
         """``max|a - b| / max|b|`` of its losses to the reference's; of the means where it tells no more."""
         reference = self.row(REFERENCE.name)

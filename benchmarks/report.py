@@ -10,6 +10,14 @@ from benchmarks.measure import MOST_EPOCHS, Measurement, Row
 
 Facts = dict[str, str]
 
+COUNTERPARTS = {
+    "jax-scan": "xpmlp-jax",
+    "torch": "xpmlp-torch",
+    "jax-scan-gpu": "xpmlp-jax-gpu",
+    "torch-gpu": "xpmlp-torch-gpu",
+}
+"""A library as its documentation has it, and xpmlp on the same library."""
+
 
 def as_json(facts: Facts, settings: dict[str, Any], measurements: Sequence[Measurement]) -> dict[str, Any]:
     """Everything that was measured, with nothing left out."""
@@ -57,6 +65,7 @@ def _lines(
         yield ""
         yield from _overview(paces)
         yield ""
+        yield from _round_by_round(paces)
     if picture is not None:
         yield f"![Time for a step of each contestant, by work and number of threads]({picture})"
         yield ""
@@ -70,9 +79,33 @@ def _lines(
 def _overview(paces: Sequence[Measurement]) -> Iterator[str]:
     floors = {entry.name: entry for entry in FLOORS.values()}
     names = [name for name in (*CONTESTANTS, *floors) if any(one.row(name) for one in paces)]
-    header = ["", *(f"{one.work.name}, {one.threads} thread{'s' if one.threads > 1 else ''}" for one in paces)]
     titles = {name: entry.title for name, entry in (CONTESTANTS | floors).items()}
-    yield from _table(header, ([titles[name], *(_ratio(one, one.row(name)) for one in paces)] for name in names))
+    rows = ([titles[name], *(_ratio(one, one.row(name)) for one in paces)] for name in names)
+    yield from _table(_header(paces), rows)
+
+
+def _round_by_round(paces: Sequence[Measurement]) -> Iterator[str]:
+    pairs = [pair for pair in COUNTERPARTS.items() if any(one.times_by_round(*pair) is not None for one in paces)]
+    if not pairs:
+        return
+    yield "## The same library without xpmlp, round by round"
+    yield ""
+    yield (
+        "How many times as long it takes as xpmlp on it: the median of the ratios within each round, which differs "
+        "from that of the medians where the machine was quick in some rounds and slow in others."
+    )
+    yield ""
+    rows = []
+    for name, ours in pairs:
+        ratios = (one.times_by_round(name, ours) for one in paces)
+        titles = f"{CONTESTANTS[name].title} / {CONTESTANTS[ours].title}"
+        rows.append([titles, *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)])
+    yield from _table(_header(paces), rows)
+    yield ""
+
+
+def _header(paces: Sequence[Measurement]) -> list[str]:
+    return ["", *(f"{one.work.name}, {one.threads} thread{'s' if one.threads > 1 else ''}" for one in paces)]
 
 
 def _paces(one: Measurement) -> Iterator[list[str]]:

@@ -73,6 +73,8 @@ def test_the_page_has_a_table_for_each_work(folder: Path) -> None:
     text = (folder / "peers.md").read_text()
     for name in ("digits", "digits-grid", "digits-accuracy"):
         assert f"### {WORKS[name].title}, 1 thread\n" in text
+    if not missing("xpmlp-torch"):
+        assert "| PyTorch eager / xpmlp on PyTorch | " in text
     assert "![" in text
     assert "(peers.png)" in text
     assert (folder / "peers.png").read_bytes().startswith(b"\x89PNG")
@@ -109,6 +111,9 @@ def test_ratios_and_differences_are_to_the_reference() -> None:
     assert measurement.times(other, REFERENCE.name) == 2.0
     assert measurement.times(other, FLOOR.name) == 8.0
     assert measurement.times(failed, REFERENCE.name) is None
+    assert measurement.times_by_round("torch", REFERENCE.name) == 4.0  # of 4/3, 4 and 9/2
+    assert measurement.times_by_round("sklearn", REFERENCE.name) is None  # it did not take part in all rounds
+    assert measurement.times_by_round("keras", REFERENCE.name) is None
     assert measurement.loss_difference(other) == pytest.approx(0.1)
     assert measurement.loss_difference(means) == pytest.approx(0.1)
     assert measurement.loss_difference(floor) is None
