@@ -46,6 +46,7 @@ def skip(name: str, reason: str, *, may_be_missing: bool = False) -> None:
     """
     if name in required_backends() and not may_be_missing:
         pytest.fail(f"{ENVIRONMENT} requires {name}, but: {reason}", pytrace=False)
+    # no machine has every library and both NVIDIA's and Apple's devices; `.ci/run` requires all that need no device
     pytest.skip(f"not on this machine: {reason}")
 
 
