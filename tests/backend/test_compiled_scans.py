@@ -20,7 +20,7 @@ from xpmlp.backend.base import Backend as Plain
 
 pytest.importorskip("numba", reason=needs_numba)
 
-from xpmlp.backend.compiled import kernels, program
+from xpmlp.backend.compiled import compilation, program
 from xpmlp.backend.compiled.instructions import NotTraceableError
 from xpmlp.backend.compiled.tracing import trace
 
@@ -140,9 +140,9 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
         return True
 
     asked: list[str] = []
-    monkeypatch.setattr(kernels, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
-    assert kernels._compiled.__wrapped__(np.int64, np.float64) is works
-    assert kernels._compiled.__wrapped__(np.int64, np.float32) is works
+    monkeypatch.setattr(compilation, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
+    assert compilation._compiled.__wrapped__(np.int64, np.float64) is works
+    assert compilation._compiled.__wrapped__(np.int64, np.float32) is works
     assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own
 
 

@@ -2,7 +2,7 @@
 
 A small step on NumPy is bound by Python and by NumPy's calls, each of which takes some microseconds whatever it
 computes.  The step, which is written once for all array libraries, is traced (`tracing`), assembled to a list of
-instructions (`program`), and carried out by a loop that Numba compiles (`kernels`), with the products of NumPy's BLAS.
+instructions (`program`), and carried out by a loop that Numba compiles (`loop`), with the products of NumPy's BLAS.
 What cannot be traced runs as it did.
 """
 

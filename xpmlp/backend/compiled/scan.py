@@ -14,7 +14,7 @@ import numpy as np
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
-from xpmlp.backend.compiled import kernels
+from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
@@ -60,7 +60,7 @@ class Scans:
 
     def is_compiled(self) -> bool:
         """Whether the loop was compiled before on this machine."""
-        return kernels.is_kept(self._dtype.type)
+        return compilation.is_kept(self._dtype.type)
 
     def prepare(self, threads: int) -> int:
         """Compile the loop, which takes seconds the first time on a machine, and start threads.
@@ -70,7 +70,7 @@ class Scans:
         threads : int
             How many there are, with the one that asks: fewer than wanted if the system has no more.
         """
-        kernels.compiled(self._product.integer, self._dtype.type)
+        compilation.compiled(self._product.integer, self._dtype.type)
         return TEAM.ready(threads) if threads > 1 else 1
 
     def scan(
@@ -114,7 +114,7 @@ class Scans:
 
         What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
         """
-        execute = kernels.compiled(self._product.integer, self._dtype.type)
+        execute = compilation.compiled(self._product.integer, self._dtype.type)
         threads, instructions, _ = program.code.shape
         spent = np.zeros(0 if self.spent is None else instructions, np.int64)
 
