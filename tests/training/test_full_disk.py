@@ -28,8 +28,9 @@ NAMESPACES = [["--mount"], ["--mount", "--user", "--map-root-user"]]
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """An empty disk of ``SIZE`` bytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
     for namespace in NAMESPACES if shutil.which("unshare") else []:
-        (folder := tmp_path / "disk").mkdir(exist_ok=True)
         command = ["unshare", *namespace, "sh", "-c", MOUNT, "sh", str(folder), str(SIZE)]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:

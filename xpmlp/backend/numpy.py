@@ -89,7 +89,7 @@ class NumpyBackend(Backend):
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""
-        return self._scans is not None and not self._scans.is_compiled()
+        return self._scans is not None and not self._scans.is_kept()
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:

@@ -58,8 +58,8 @@ class Scans:
         self._lock = threading.Lock()
         self.spent: dict[str, float] | None = None
 
-    def is_compiled(self) -> bool:
-        """Whether the loop was compiled before on this machine."""
+    def is_kept(self) -> bool:
+        """Whether the loop was compiled before on this machine, and what came of it is kept."""
         return compilation.is_kept(self._dtype.type)
 
     def prepare(self, threads: int) -> int:
