@@ -79,15 +79,12 @@ def product(
 
     Parameters
     ----------
-    line : (WIDTH,) of int64
-        The instruction, as `layout` has it.
-    step, run : int
-    addresses, strides : (slots,) of int64
-        See `xpmlp.backend.compiled.loop.execute`, as all that follows.
+    line, step, run, addresses, strides, size, like
+        As of `xpmlp.backend.compiled.rows.row_by_row`.
     gemm, unpacked : int
+        See `xpmlp.backend.compiled.loop.execute`.
     integer : number
-    size : int
-    like : number
+        Of the type of BLAS's sizes.
     """
     rows, columns, inner = line[ROWS], line[COLUMNS], line[INNER]
     out = place_of(line, OUT, step, run, addresses, strides, size)
