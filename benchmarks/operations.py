@@ -112,11 +112,11 @@ def _timed(backend: Backend, spent: defaultdict[str, float]) -> Iterator[None]:
     ops, scans = backend.ops, getattr(backend, "_scans", None)
     backend.ops = Ops(ops.xp, *(timed(name, getattr(ops, name)) for name in Ops._fields[1:]))
     if scans is not None:
-        scans.spent = spent
+        scans.always, scans.spent = True, spent
     yield
     backend.ops = ops
     if scans is not None:
-        scans.spent = None
+        scans.always, scans.spent = False, None
 
 
 def _size(name: str, operands: tuple[Any, ...]) -> str:

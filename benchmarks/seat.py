@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import Contestant, ContestantError, Entry
@@ -19,15 +21,24 @@ class Seat:
     Threads are limited in three ways, since no library heeds all: by the variables that OpenMP and BLAS read when they
     are loaded, by XLA's flag, and by confining the process to as many cores, the only limit that JAX's thread pool
     knows (jax issue 1539).
+
+    Parameters
+    ----------
+    entry : Entry
+    threads : int
+    confined : bool
+        Whether to confine the process to as many cores.
+    packages : Path, optional
+        A folder whose packages are imported rather than others of their names: another version of xpmlp, say.
     """
 
-    def __init__(self, entry: Entry, threads: int) -> None:
+    def __init__(self, entry: Entry, threads: int, *, confined: bool = True, packages: Path | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self.entry = entry
         self._pipe, other = context.Pipe()
         # not a daemon: a grid starts processes of its own
-        self._process = context.Process(target=_serve, args=(entry, threads, other))
-        with _environment(_variables(entry, threads)):
+        self._process = context.Process(target=_serve, args=(entry, threads, confined, other))
+        with _environment(_variables(entry, threads)), _imported_first(packages):
             self._process.start()
         other.close()
 
@@ -92,9 +103,20 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(entry: Entry, threads: int, pipe: Connection) -> None:
+@contextlib.contextmanager
+def _imported_first(packages: Path | None) -> Iterator[None]:
+    """Have a process that is started meanwhile import packages from a folder first."""
+    before = sys.path.copy()
+    sys.path[:0] = [] if packages is None else [str(packages.resolve())]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _serve(entry: Entry, threads: int, confined: bool, pipe: Connection) -> None:
     """The child's end."""
-    if hasattr(os, "sched_setaffinity"):
+    if confined and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])  # the first core has more interrupts
     contestant: Contestant | None = None
     while True:

@@ -19,7 +19,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Work:
-    """A training: its network, data, batches and learning rate.  Softmax cross-entropy, plain SGD, float32.
+    """A training: its network, data, batches, optimiser and learning rate.  Softmax cross-entropy, float32.
 
     Attributes
     ----------
@@ -49,6 +49,7 @@ class Work:
     hidden: tuple[int, ...] = (300,)
     activation: Literal["sigmoid", "relu"] = "sigmoid"
     batch: int = 32
+    optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.01
     steps: int = 500
     targets: tuple[float, ...] = ()
@@ -96,6 +97,7 @@ class Work:
             train=TrainConfig(
                 epochs=1 if self.kind == "grid" else 1000,  # the others are stopped
                 batch_size=self.batch,
+                optimizer=self.optimizer,
                 learning_rate=self.learning_rate,
                 seed=SEED,
                 segment_steps=min(self.steps, TrainConfig().segment_steps),

@@ -21,8 +21,12 @@ in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"),
 def compiled(
     backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None, threads: int = 1
 ) -> Any:
-    """The fold by a compiled program, with so many threads at most; fails where there is none."""
-    found = backend._scans.scan(step, state, batches, constants, threads)
+    """The fold by a compiled program, by so many threads if its sizes are worth them; fails where there is none."""
+    backend._scans.always = True
+    try:
+        found = backend._scans.scan(step, state, batches, constants, threads)
+    finally:
+        backend._scans.always = False
     assert found is not None, "it was not compiled"
     return found
 

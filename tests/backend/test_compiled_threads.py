@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +28,9 @@ pytest.importorskip("numba", reason=needs_numba)
 
 import numba
 
-from xpmlp.backend.compiled import division, meeting, team
+from xpmlp.backend.compiled import barrier, contention, division, team
 from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
+from xpmlp.backend.compiled.loop import FIGURES
 from xpmlp.backend.compiled.team import Team
 
 FEATURES, UNITS = 300, 200
@@ -68,6 +69,40 @@ def test_several_threads_compute_what_one_does(
     for one, again, wanted in zip(_flat(first), _flat(second), _flat(expected), strict=True):
         assert relative_difference(one, wanted) < 1e-12
         np.testing.assert_array_equal(one, again)  # the same division, the same bits
+
+
+class Mixed(contention.Contention):
+    """Carries shares of all lengths out, alone and with helpers that may come late, or are dismissed at once."""
+
+    rng = np.random.default_rng(0)
+
+    def share(self, step: int, steps: int) -> contention.Share:
+        pace = np.zeros(FIGURES, np.int64)
+        kind = self.rng.integers(4)
+        if kind == 0:  # waits for the helpers, then dismisses them after a step
+            pace[contention.ALLOWANCE], pace[contention.WAIT] = -(10**15), contention.NEVER
+        elif kind == 1:
+            pace[contention.ALLOWANCE] = contention.NEVER
+        last = min(steps, step + 1 + int(self.rng.integers(9)))
+        return contention.Share(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
+
+    def learn(self, share: contention.Share, reached: int) -> None:
+        pass
+
+
+@in_float64
+@pytest.mark.parametrize("threads", [2, 3])
+def test_the_bits_do_not_depend_on_who_carries_the_parts_out(
+    threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, batches = layer(rng, 32, steps=60)
+    expected = compiled(backend, layer_step, copied(state), batches, threads=threads)
+    scans = type(backend._scans)(backend.dtype_name, backend._scans._product)
+    monkeypatch.setattr("xpmlp.backend.compiled.scan.Contention", Mixed)
+    for _ in range(5):
+        found = scans.scan(layer_step, copied(state), batches, None, threads)
+        for one, wanted in zip(_flat(found), _flat(expected), strict=True):
+            np.testing.assert_array_equal(one, wanted)
 
 
 @in_float64
@@ -135,29 +170,31 @@ def test_every_number_is_the_share_of_one_thread(
 
 
 def test_small_steps_have_one_thread_and_large_ones_no_more_than_pay() -> None:
+    matrix = Operand(Buffer(1))
+
     def product(rows: int) -> list[Instruction]:
-        matrix = Operand(Buffer(1))
         return [Instruction("product", (1, rows, 300), matrix, (matrix, matrix), inner=784)]
 
     assert [division.threads_for(product(rows), 8) for rows in (1, 4, 8, 32, 1024)] == [1, 1, 2, 5, 8]
     assert division.threads_for([], 8) == 1
+    assert division.threads_for([*product(8), *[Instruction("add", (1, 1, 1), matrix, (matrix, matrix))] * 99], 8) == 1
 
 
 @in_float64
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_row_that_is_not_there_is_an_error_of_all(threads: int, backend: Any, rng: np.random.Generator) -> None:
+def test_a_row_out_of_range_is_an_error_of_all(threads: int, backend: Any, rng: np.random.Generator) -> None:
     state, (x, rows, table) = layer(rng, 32)
     for step, place in ((0, 0), (1, 31)):
         wrong = rows.copy()
         wrong[step, place] = 7
-        with pytest.raises(IndexError, match="not there"):
+        with pytest.raises(IndexError, match="row index out of range"):
             compiled(backend, layer_step, copied(state), (x, wrong, table), threads=threads)
     compiled(backend, layer_step, copied(state), (x, rows, table), threads=threads)  # and goes on
 
 
 @in_float64
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="programs may not read the clock there")
-def test_the_time_of_each_instruction_is_kept_where_it_is_asked_for(backend: Any, rng: np.random.Generator) -> None:
+def test_the_time_of_each_instruction_is_kept_if_it_is_asked_for(backend: Any, rng: np.random.Generator) -> None:
     state, batches = layer(rng, 32)
     backend._scans.spent = {}
     try:
@@ -170,74 +207,136 @@ def test_the_time_of_each_instruction_is_kept_where_it_is_asked_for(backend: Any
 
 
 @in_float64
-def test_programs_of_several_threads_take_turns(backend: Any, rng: np.random.Generator) -> None:
+def test_leaders_at_the_same_time_compute_what_each_does_alone(backend: Any, rng: np.random.Generator) -> None:
     starts = [layer(rng, 32, steps=20) for _ in range(4)]
     expected = [compiled(backend, layer_step, copied(state), batches, threads=2) for state, batches in starts]
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda one: compiled(backend, layer_step, copied(one[0]), one[1], threads=2), starts)
+        found = pool.map(lambda one: backend._scans.scan(layer_step, copied(one[0]), one[1], None, 2), starts)
         for one, wanted in zip(found, expected, strict=True):
             for actual, expectation in zip(_flat(one), _flat(wanted), strict=True):
                 np.testing.assert_array_equal(actual, expectation)
 
 
 @numba.njit(nogil=True)
-def _meet(at: int, expected: int, way: int) -> bool:
-    """As `execute` does: while a thread waits, others may run Python."""
-    return meeting.meet(at, expected, way)
+def _lead(at: int, helpers: int, way: int) -> bool:
+    """As `execute` does, for one step, to which the leader waits for its helpers."""
+    barrier.await_presence(at, helpers, -1, way)
+    if not barrier.are_present(at, helpers):
+        return False
+    barrier.command(at, 0)
+    return barrier.barrier_wait(at, helpers + 1, way)
 
 
-def _meets(number: int, at: int) -> bool:
-    """A share that waits for the others twice."""
-    return bool(_meet(at, 3, team.way()) and _meet(at, 6, team.way()))
+@numba.njit(nogil=True)
+def _help(at: int, helpers: int, way: int) -> int:
+    """Returns the step that it was told to join at, or `DISMISSED`; -2 if a worker failed."""
+    told = barrier.await_command(at, way)
+    if told >= 0 and not barrier.barrier_wait(at, helpers + 1, way):
+        return -2
+    return told
 
 
-def test_all_shares_are_carried_out_side_by_side() -> None:
-    assert Team().carry_out(_meets, 3)
+def _works(number: int, helpers: int, at: int) -> int:
+    """A program of one instruction, which all workers carry out; 1 if they did."""
+    if number:
+        return int(_help(at, helpers, team.way()) == 0)
+    return int(_lead(at, helpers, team.way()))
+
+
+def test_all_workers_wait_for_each_other() -> None:
+    assert Team().carry_out(_works, 2) == 1
+    assert Team().carry_out(_works, 0) == 1
 
 
 @pytest.mark.parametrize("who", [0, 1, 2])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nobody_waits_for_a_share_that_failed(who: int, error: type[BaseException]) -> None:
-    def share(number: int, at: int) -> bool:
+def test_nobody_waits_for_a_worker_that_failed(who: int, error: type[BaseException]) -> None:
+    def work(number: int, helpers: int, at: int) -> int:
         if number == who:
             raise error
-        return _meets(number, at)
+        return _works(number, helpers, at)
 
-    threads = Team()
+    workers = Team()
     with pytest.raises(error):
-        threads.carry_out(share, 3)
-    assert threads.carry_out(_meets, 3)
+        workers.carry_out(work, 2)
+    assert workers.carry_out(_works, 2) == 1
 
 
-def test_a_share_that_went_wrong_is_told() -> None:
-    assert not Team().carry_out(lambda number, at: number != 1, 2)
-    assert not Team().carry_out(lambda number, at: number != 0, 2)
-    assert not Team().carry_out(lambda number, at: False, 1)
+def test_helpers_that_are_not_needed_are_dismissed() -> None:
+    told = []
+
+    def work(number: int, helpers: int, at: int) -> int:
+        if number == 0:
+            return 7
+        told.append(_help(at, helpers, team.way()))
+        return 0
+
+    workers = Team()
+    assert workers.carry_out(work, 2) == 7
+    wait(workers._helping)
+    assert told == [barrier.DISMISSED] * 2
+
+
+def test_a_leader_whose_helpers_are_kept_from_running_works_alone() -> None:
+    """Called again and again, it neither waits for them nor piles up work for them."""
+    workers, is_over, calls = Team(), threading.Event(), []
+
+    def work(number: int, helpers: int, at: int) -> int:
+        if number:
+            is_over.wait()
+        else:
+            calls.append(helpers)
+        return number
+
+    for _ in range(9):
+        assert workers.carry_out(work, 2) == 0
+    assert calls == [2, 2, *[0] * 7]
+    is_over.set()
+    wait(workers._helping)
+    assert workers.carry_out(_works, 2) == 1
+
+
+def test_a_second_leader_works_alone() -> None:
+    workers, seen = Team(), []
+
+    def outer(number: int, helpers: int, at: int) -> int:
+        def inner(_: int, helpers: int, at: int) -> int:
+            seen.append(helpers)
+            return 0
+
+        if number == 0:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(workers.carry_out, inner, 1).result()
+        return _works(number, helpers, at)
+
+    assert workers.carry_out(outer, 1) == 1
+    assert seen == [0]
 
 
 def test_a_fault_is_known_to_all() -> None:
-    def share(number: int, at: int) -> bool:
+    def work(number: int, helpers: int, at: int) -> int:
         if number == 1:
-            meeting.report_fault(at)
-        return _meets(number, at) and bool(meeting.is_faultless(at))
+            barrier.report_fault(at)
+        return int(_works(number, helpers, at) and barrier.is_faultless(at))
 
-    assert not Team().carry_out(share, 3)
+    assert Team().carry_out(work, 2) == 0
 
 
 def test_threads_are_kept_and_more_are_added() -> None:
-    threads, seen = Team(), set()
+    workers, seen = Team(), set()
 
-    def share(number: int, at: int) -> bool:
+    def work(number: int, helpers: int, at: int) -> int:
         seen.add(threading.get_ident())
-        return _meets(number, at)
+        return _works(number, helpers, at)
 
     for _ in range(3):
-        threads.carry_out(share, 3)
+        assert workers.carry_out(work, 2) == 1
+        wait(workers._helping)
     assert len(seen) == 3
-    assert threads.ready(5) == 5
-    assert threads.ready(2) == 2
-    threads.carry_out(share, 3)
-    assert threads._size == 5
+    assert workers.ready(5) == 5
+    assert workers.ready(2) == 2
+    workers.carry_out(work, 2)
+    assert workers._size == 5
 
 
 def test_fewer_threads_where_the_system_has_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,12 +355,12 @@ def test_fewer_threads_where_the_system_has_no_more(monkeypatch: pytest.MonkeyPa
 def test_a_forked_process_has_threads_of_its_own() -> None:
     code = (
         "import os\n"
-        "from tests.backend.test_compiled_threads import _meets\n"
+        "from tests.backend.test_compiled_threads import _works\n"
         "from xpmlp.backend.compiled.team import TEAM\n"
-        "assert TEAM.carry_out(_meets, 3)\n"
+        "assert TEAM.carry_out(_works, 2)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
-        "    os._exit(0 if TEAM.carry_out(_meets, 3) else 1)\n"
+        "    os._exit(0 if TEAM.carry_out(_works, 2) else 1)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=Path(__file__).parents[2], check=True, timeout=100)
@@ -273,10 +372,10 @@ def test_the_way_to_give_way_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> 
         patch.setattr(ctypes, "CDLL", lambda name: object())
         assert team.way.__wrapped__() == 0
 
-    def meets(number: int, at: int) -> bool:
-        return bool(_meet(at, 2, 0))
+    def work(number: int, helpers: int, at: int) -> int:
+        return int(_help(at, helpers, 0) == 0 if number else _lead(at, helpers, 0))
 
-    assert Team().carry_out(meets, 2)  # without one they only look
+    assert Team().carry_out(work, 1) == 1  # without one they only look
 
 
 def test_products_are_held_to_one_thread_for_a_while() -> None:

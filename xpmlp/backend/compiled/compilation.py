@@ -16,9 +16,9 @@ import numpy as np
 from numba import njit
 
 from xpmlp.backend.blas import address
+from xpmlp.backend.compiled.barrier import NUMBERS
 from xpmlp.backend.compiled.layout import WIDTH
-from xpmlp.backend.compiled.loop import execute
-from xpmlp.backend.compiled.meeting import NUMBERS
+from xpmlp.backend.compiled.loop import FIGURES, execute
 
 _one_at_a_time = threading.Lock()
 if hasattr(os, "register_at_fork"):  # the child has none of the threads, and so nobody to release it
@@ -35,9 +35,9 @@ def compiled(integer: type, real: type) -> Any:
 
 @functools.cache
 def _compiled(integer: type, real: type) -> Any:
-    nothing: tuple[Any, ...] = np.empty((0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
-    meeting = np.zeros(NUMBERS, np.int64)
-    arguments = (*nothing, 0, 0, 0, integer(0), 0, real(0), 1, address(meeting), 0, np.empty(0, np.int64))
+    nothing: tuple[Any, ...] = np.empty((1, 0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
+    shared, pace, spent = np.zeros(NUMBERS, np.int64), np.zeros(FIGURES, np.int64), np.empty(0, np.int64)
+    arguments = (*nothing, 0, 0, 0, 0, integer(0), 0, real(0), 0, 0, address(shared), 0, pace, spent)
     kept, alone = _ways(_name(real))
     with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
         found = kept()

@@ -24,10 +24,11 @@ ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
 LEAST_SHARE = 40_000
 """Multiply-adds, about a microsecond: what is less than this for each thread is left to the first one."""
 
-LEAST_STEP = 250_000
-"""Multiply-adds of a step for the square of the number of threads.
+LEAST_STEP, LEAST_INSTRUCTION = 250_000, 8_000
+"""Multiply-adds of a step, and on average of an instruction, for the square of the number of threads.
 
-What each thread has to do becomes less by their number, and what they wait for each other becomes more by it.
+What each thread has to do becomes less by their number, and what they wait for each other becomes more by it, and by
+the number of instructions.
 """
 
 SHARED_LINES = 2000
@@ -42,7 +43,8 @@ NOTHING = (0, 1, 1)
 
 def threads_for(instructions: Sequence[Instruction], threads: int) -> int:
     """How many of so many threads pay for a step."""
-    return max(1, min(threads, math.isqrt(sum(map(_work, instructions)) // LEAST_STEP)))
+    least = max(LEAST_STEP, LEAST_INSTRUCTION * len(instructions))
+    return max(1, min(threads, math.isqrt(sum(map(_work, instructions)) // least)))
 
 
 def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:

@@ -122,6 +122,18 @@ def read_atomically(context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def write_atomically(context: Any, address: Any, number: Any) -> Any:
+    """(address, int64) -> none: write it, after all that was written before it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+        builder.store_atomic(arguments[1], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), generate
+
+
+@intrinsic
 def give_way(context: Any, function: Any) -> Any:
     """(address of the system's function for it, or 0) -> none: let another thread have this core."""
 
@@ -136,12 +148,15 @@ def give_way(context: Any, function: Any) -> Any:
 
 @intrinsic
 def ticks(context: Any) -> Any:
-    """() -> int64 of a clock that counts by the processor's own measure; 0 where a program may not read one."""
+    """() -> int64 of the processor's clock, which goes on at a constant pace; always 0 if a program may not read it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(64), [])
-        if platform.machine().lower() not in ("x86_64", "amd64"):
-            return ir.IntType(64)(0)
-        return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), kind), [])
+        machine = platform.machine().lower()
+        if machine in ("x86_64", "amd64"):
+            return builder.call(builder.module.declare_intrinsic("llvm.readcyclecounter", (), kind), [])
+        if machine in ("aarch64", "arm64"):
+            return builder.asm(kind, "mrs $0, cntvct_el0", "=r", [], True)
+        return ir.IntType(64)(0)
 
     return types.int64(), generate

@@ -9,6 +9,17 @@ from typing import Any
 
 from numba import njit
 
+from xpmlp.backend.compiled.barrier import (
+    DISMISSED,
+    are_present,
+    await_command,
+    await_presence,
+    barrier_wait,
+    command,
+    commanded,
+    is_faultless,
+    report_fault,
+)
 from xpmlp.backend.compiled.elementwise import one_by_one
 from xpmlp.backend.compiled.intrinsics import row_of, ticks
 from xpmlp.backend.compiled.layout import (
@@ -26,10 +37,18 @@ from xpmlp.backend.compiled.layout import (
     A,
     B,
 )
-from xpmlp.backend.compiled.meeting import is_faultless, meet, report_fault
 from xpmlp.backend.compiled.places import place_of
 from xpmlp.backend.compiled.products import product
 from xpmlp.backend.compiled.rows import row_by_row
+
+ALLOWANCE, WAIT, LIMIT, ACCOUNT, LOSING, ALONE_STEPS, ALONE_TICKS, BEGIN, END, FIGURES = range(10)
+"""Where the figures of `execute`'s ``pace`` stand, and how many they are."""
+
+NEVER = -1
+"""The allowance of helpers that are waited for before the first step, and never dismissed."""
+
+FAULTY = -1
+"""Returned in place of a step: a row index was out of range, or a worker failed."""
 
 
 @njit
@@ -47,29 +66,73 @@ def _elements(
         one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
 
 
-def execute(
-    code: Any,
+@njit
+def _carry_out(
+    lines: Any,
+    index: int,
+    step: int,
     addresses: Any,
     strides: Any,
-    steps: int,
     gemm: int,
     unpacked: int,
     integer: Any,
     size: int,
     like: Any,
-    threads: int,
-    meeting: int,
-    way: int,
-    spent: Any,
 ) -> bool:
-    """Carry one thread's share of a program out, step by step.
+    """One part of an instruction, or of several elementwise ones that go on together; false for a row out of range."""
+    line, in_range = lines[index], True
+    if line[KERNEL] >= COPY:
+        together, length = max(line[INNER], 1), line[COLUMNS]
+        if together > 1:
+            length = BLOCK
+        for first in range(0, line[COLUMNS] if line[RUNS] else 0, length):
+            count = min(length, line[COLUMNS] - first)
+            for member in range(index, index + together):
+                for run in range(line[RUNS]):
+                    _elements(lines[member], step, run, first, count, addresses, strides, size, like)
+    else:
+        for run in range(line[RUNS]):
+            if line[KERNEL] == PRODUCT:
+                product(line, step, run, addresses, strides, gemm, unpacked, integer, size, like)
+            elif not row_by_row(line, step, run, addresses, strides, size, like):
+                in_range = False
+    return in_range
+
+
+def execute(
+    code: Any,
+    addresses: Any,
+    strides: Any,
+    first: int,
+    last: int,
+    gemm: int,
+    unpacked: int,
+    integer: Any,
+    size: int,
+    like: Any,
+    worker: int,
+    helpers: int,
+    barrier: int,
+    way: int,
+    pace: Any,
+    spent: Any,
+) -> int:
+    """Carry a program out, step by step, as its leader or as one of its helpers.
+
+    Each instruction is cut into parts that are fixed in the code, so that the results do not depend on who carries them
+    out.  The leader carries out all of them until its helpers are present; from then on each worker has its own.
+
+    The leader keeps an account of what its helpers bring, in ticks of the processor's clock: each step adds what it
+    alone would take, and takes off what passed.  When that is overdrawn, since other programs have the helpers' cores,
+    say, it dismisses them and returns.
 
     Parameters
     ----------
-    code : (instructions, WIDTH) of int64
+    code : (parts, instructions, WIDTH) of int64
     addresses, strides : (slots,) of int64
         Where the arguments, the outputs, the memory and the pool begin, and by how many bytes each goes on in a step.
-    steps : int
+    first, last : int
+        The steps: from the first, up to but not including the last.
     gemm : int
         The address of BLAS's product of row-major matrices.
     unpacked : int
@@ -78,45 +141,72 @@ def execute(
         Of the types of its sizes and of its matrices.
     size : int
         Bytes of a number.
-    threads : int
-        That carry the program out together.  They wait for each other after every instruction.
-    meeting : int
-        Where they do: the address of a meeting, new.
+    worker : int
+        0 for the leader.
+    helpers : int
+        Beside the leader.
+    barrier : int
+        Address of the shared numbers of `xpmlp.backend.compiled.barrier`, zero at the beginning.
     way : int
-        See `meet`.
+        See `barrier_wait`.
+    pace : (FIGURES,) of int64
+        For the leader.  ``ALLOWANCE``: the ticks that it alone takes for a step, or `NEVER`; ``WAIT``: how long it
+        waits for its helpers before the first step; ``LIMIT``: the most that the account holds.  ``ACCOUNT``, and
+        ``LOSING``, the ticks since it last held the most, are read and written; only written are ``ALONE_STEPS`` and
+        ``ALONE_TICKS``, the steps that the leader carried out alone, and ``BEGIN`` and ``END``, the clock.
     spent : (instructions,) of int64
-        To each the ticks are added that it took, with the wait for the others; none are, where it is empty.
+        To each the ticks are added that it took, with the wait for the others; none are, if it is empty.
 
     Returns
     -------
-    done : bool
-        False where a row was to be taken that is not there, by any thread; what was computed is of no use then.
+    step : int
+        The first one that was not carried out: the last one, or the step after which the leader dismissed its helpers;
+        `FAULTY` if the results are of no use.
     """
-    expected = 0
-    for step in range(steps):
+    parts, instructions, _ = code.shape
+    workers, arrivals = helpers + 1, 0
+    together, step = worker > 0, first
+    if worker > 0:
+        step = await_command(barrier, way)
+        if step == DISMISSED:
+            return first
+    if worker == 0 and helpers > 0:
+        await_presence(barrier, helpers, pace[WAIT], way)
+    begin = ticks()
+    if worker == 0:
+        pace[BEGIN] = begin
+    while step < last:
+        if not together and helpers > 0 and are_present(barrier, helpers):
+            command(barrier, step)
+            together = True
         index = 0
-        while index < len(code):
-            line, together, start = code[index], 1, ticks() if len(spent) else 0
-            if line[KERNEL] >= COPY:
-                together, length = max(line[INNER], 1), line[COLUMNS]
-                if together > 1:
-                    length = BLOCK
-                for first in range(0, line[COLUMNS] if line[RUNS] else 0, length):
-                    count = min(length, line[COLUMNS] - first)
-                    for member in range(index, index + together):
-                        for run in range(line[RUNS]):
-                            _elements(code[member], step, run, first, count, addresses, strides, size, like)
-            else:
-                for run in range(line[RUNS]):
-                    if line[KERNEL] == PRODUCT:
-                        product(line, step, run, addresses, strides, gemm, unpacked, integer, size, like)
-                    elif not row_by_row(line, step, run, addresses, strides, size, like):
-                        report_fault(meeting)
-            if threads > 1:
-                expected += threads
-                if not meet(meeting, expected, way):
-                    return False
+        while index < instructions:
+            line, start = code[0, index], ticks() if len(spent) else 0
+            for part in range(worker if together else 0, parts, workers if together else 1):
+                if not _carry_out(code[part], index, step, addresses, strides, gemm, unpacked, integer, size, like):
+                    report_fault(barrier)
+            following = index + (max(line[INNER], 1) if line[KERNEL] >= COPY else 1)
+            if worker == 0 and following == instructions:  # before the others can go on to the next step
+                now = ticks()
+                if together:
+                    pace[ACCOUNT] = min(pace[ACCOUNT] + pace[ALLOWANCE] - (now - begin), pace[LIMIT])
+                    pace[LOSING] = 0 if pace[ACCOUNT] == pace[LIMIT] else pace[LOSING] + now - begin
+                    if pace[ACCOUNT] < 0 and pace[ALLOWANCE] != NEVER:
+                        command(barrier, DISMISSED)
+                else:
+                    pace[ALONE_STEPS] += 1
+                    pace[ALONE_TICKS] += now - begin
+                begin = now
+            if together:
+                arrivals += workers
+                if not barrier_wait(barrier, arrivals, way):
+                    return FAULTY
             if len(spent):
                 spent[index] += ticks() - start
-            index += together
-    return bool(is_faultless(meeting))
+            index = following
+        step += 1
+        if together and commanded(barrier) == DISMISSED:
+            break
+    if worker == 0:
+        pace[END] = ticks()
+    return step if is_faultless(barrier) else FAULTY

@@ -15,8 +15,10 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
+from xpmlp.backend.compiled.contention import Always, Contention, Share
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
+from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.team import TEAM, way
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
@@ -30,11 +32,12 @@ MOST = 100
 
 
 class _Ready(NamedTuple):
-    """A program with what its outputs and its state look like."""
+    """A program with what its outputs and its state look like, and whether helpers pay."""
 
     program: Program
     shapes: list[Shape]
     structure: Any
+    contention: Contention
 
 
 class Scans:
@@ -48,6 +51,8 @@ class Scans:
 
     Attributes
     ----------
+    always : bool
+        Whether all helpers are called for every step, whatever they bring: to test them, and to measure instructions.
     spent : dict of str to float, optional
         Where there is one, the seconds of each instruction are added to it, by its name.
     """
@@ -56,6 +61,8 @@ class Scans:
         self._dtype, self._product = np.dtype(dtype), product
         self._programs: WeakKeyDictionary[Step, dict[Any, _Ready | None]] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._contention: dict[int, Contention] = {}
+        self.always = False
         self.spent: dict[str, float] | None = None
 
     def is_kept(self) -> bool:
@@ -105,46 +112,61 @@ class Scans:
         series = (array.strides[0] if len(array) > 1 else 0 for array in taken)
         strides = [*[0] * len(named), *series, *[0] * len(fixed), *(array.strides[0] for array in outputs), 0, 0]
         places, kept = np.asarray((addresses, strides), np.int64), (arrays, fixed, outputs, memory, ready)
-        if not self._carried_out(ready.program, places[0], places[1], steps, kept):
-            raise IndexError("a row that is not there")
+        self._carry_out(ready, places[0], places[1], steps, kept)
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
-    def _carried_out(self, program: Program, addresses: Any, strides: Any, steps: int, kept: Any) -> bool:
-        """Carry a program out by all its threads; false where a row is not there.
+    def _carry_out(self, ready: _Ready, addresses: Any, strides: Any, steps: int, kept: Any) -> None:
+        """Carry a program out, by as many workers as pay at present.
 
         What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
+
+        Raises
+        ------
+        IndexError
+            If a row index was out of range.
         """
         execute = compilation.compiled(self._product.integer, self._dtype.type)
-        threads, instructions, _ = program.code.shape
-        spent = np.zeros(0 if self.spent is None else instructions, np.int64)
+        program = ready.program
+        spent = np.zeros(0 if self.spent is None else program.code.shape[1], np.int64)
+        contention = Always(len(program.code) - 1) if self.always else ready.contention
+        step, begin = 0, time.perf_counter()
+        while step < steps:
+            share = contention.share(step, steps)
 
-        def share(number: int, meeting: int, _: Any = kept) -> bool:
-            done = execute(
-                program.code[number],
-                addresses,
-                strides,
-                steps,
-                self._product.address,
-                self._product.unpacked,
-                self._product.integer(0),
-                self._dtype.itemsize,
-                self._dtype.type(0),
-                threads,
-                meeting,
-                way(),
-                spent[:0] if number else spent,
-            )
-            return bool(done)
+            def work(
+                worker: int, helpers: int, barrier: int, step: int = step, share: Share = share, _: Any = kept
+            ) -> int:
+                reached = execute(
+                    program.code,
+                    addresses,
+                    strides,
+                    step,
+                    share.last,
+                    self._product.address,
+                    self._product.unpacked,
+                    self._product.integer(0),
+                    self._dtype.itemsize,
+                    self._dtype.type(0),
+                    worker,
+                    helpers,
+                    barrier,
+                    way(),
+                    share.pace,
+                    spent[:0] if worker else spent,
+                )
+                return int(reached)
 
-        start = time.perf_counter()
-        with THREADS.held_to_one():
-            done = TEAM.carry_out(share, threads)
+            with THREADS.held_to_one():
+                reached = TEAM.carry_out(work, share.helpers)
+            if reached == FAULTY:
+                raise IndexError("row index out of range")
+            contention.learn(share, reached)
+            step = reached
         if self.spent is not None:
-            seconds = (time.perf_counter() - start) / (spent.sum() or 1) * spent
+            seconds = (time.perf_counter() - begin) / (spent.sum() or 1) * spent
             for name, instructions_seconds in zip(program.names, seconds.tolist(), strict=True):
                 if instructions_seconds:
                     self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
-        return done
 
     def _ready(
         self,
@@ -188,7 +210,13 @@ class Scans:
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number
-        return _Ready(assemble(traced, arguments, self._dtype, threads), traced.shapes, traced.structure)
+        program = assemble(traced, arguments, self._dtype, threads)
+        name = hash(program.code.tobytes())  # the same with another learning rate
+        with self._lock:
+            if len(self._contention) >= MOST:
+                self._contention.clear()
+            contention = self._contention.setdefault(name, Contention(len(program.code) - 1))
+        return _Ready(program, traced.shapes, traced.structure, contention)
 
 
 def _is_usable(array: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Threads that carry out the shares of a program side by side."""
+"""Threads that help a program's leader."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
+import numpy.typing as npt
 
 from xpmlp.backend.blas import address
-from xpmlp.backend.compiled.meeting import ABANDONED, FAULT, NUMBERS
+from xpmlp.backend.compiled.barrier import ABANDONED, COMMAND, DISMISSED, FAULTS, NUMBERS
 
-Share = Callable[[int, int], bool]
-"""(number of the thread, address of the meeting) -> whether all went well."""
+Work = Callable[[int, int, int], int]
+"""(number of the worker, helpers, address of the barrier) -> what the leader's is to return."""
 
 
 class Team:
-    """The threads of this process that help the one that asks.  They sleep between programs.
+    """The helpers of this process: threads that sleep between programs.
 
-    One program at a time: those of other threads wait, since a share that waits for a thread that is not free would
-    wait for ever.
+    They help one leader at a time; a second one works alone meanwhile, as does one whose helpers the system keeps from
+    running.
     """
 
     def __init__(self) -> None:
@@ -34,65 +35,88 @@ class Team:
     def _forget(self) -> None:
         self._lock, self._size = threading.Lock(), 0
         self._pool: ThreadPoolExecutor | None = None
+        self._helping: list[Future[int]] = []
 
     @property
     def size(self) -> int:
-        """How many threads there are, with the one that asks."""
+        """The number of workers that there are, with the leader."""
         return max(1, self._size)
 
-    def ready(self, threads: int) -> int:
-        """Have so many threads, the one that asks among them; returns how many there are, if the system has no more."""
+    def ready(self, workers: int) -> int:
+        """Start threads for so many workers, with the leader; returns how many there are, if the system has no more."""
         with self._lock:
             try:
-                self._of_size(threads)
+                self._of_size(workers)
             except RuntimeError:
                 return self.size
-        return threads
+        return workers
 
-    def carry_out(self, share: Share, threads: int) -> bool:
-        """Call ``share`` for each number below ``threads``, 0 in this thread and the others side by side with it.
+    def carry_out(self, work: Work, helpers: int) -> int:
+        """Call ``work`` for the leader, 0, in this thread, and for as many helpers in others, if they are free.
 
         Returns
         -------
-        done : bool
-            Whether all of them went well.
+        result : int
+            The leader's.  Helpers may not have begun by then, but none is at work.
         """
-        lines = np.zeros(NUMBERS + 8, np.int64)
-        meeting = address(lines) + -address(lines) % 64
-        if threads == 1:
-            return share(0, meeting)
+        if helpers < 1 or not self._lock.acquire(blocking=False):
+            return _alone(work)
+        try:
+            self._helping = [helper for helper in self._helping if not helper.done()]
+            if len(self._helping) > helpers:  # not those that are just returning
+                return _alone(work)
+            return self._together(work, helpers)
+        finally:
+            self._lock.release()
 
-        def abandon() -> None:
-            lines[(meeting + FAULT - address(lines)) // 8] = ABANDONED
+    def _together(self, work: Work, helpers: int) -> int:
+        lines, barrier = _shared_numbers()
 
-        def guarded(number: int) -> bool:
+        def write(offset: int, number: int) -> None:
+            lines[(barrier + offset - address(lines)) // 8] = number
+
+        def guarded(number: int) -> int:
             try:
-                return share(number, meeting)
+                return work(number, helpers, barrier)
             except BaseException:  # the others are not to wait for one that does not come
-                abandon()
+                write(FAULTS, ABANDONED)
                 raise
 
-        with self._lock:
-            pool = self._of_size(threads)
-            others: list[Future[bool]] = []
-            done, has_ended = False, False
-            try:
-                others.extend(pool.submit(guarded, number) for number in range(1, threads))
-                done, has_ended = share(0, meeting), True
-            finally:
-                if not has_ended:  # Ctrl-C, perhaps, before this thread's share has begun
-                    abandon()
-                wait(others)
-            return all([done, *(other.result() for other in others)])
+        pool, has_ended, called = self._of_size(helpers + 1), False, list[Future[int]]()
+        try:
+            called.extend(pool.submit(guarded, number) for number in range(1, helpers + 1))
+            result, has_ended = work(0, helpers, barrier), True
+        finally:
+            if not has_ended:  # Ctrl-C, perhaps, before the leader has begun
+                write(FAULTS, ABANDONED)
+            write(COMMAND, DISMISSED)  # whoever has not begun is not needed any more
+            self._helping += called
+        if lines[(barrier + FAULTS - address(lines)) // 8] >= ABANDONED:
+            for helper in called:
+                helper.result()
+        return result
 
-    def _of_size(self, threads: int) -> ThreadPoolExecutor:
-        """The pool with at least so many threads, with the one that asks."""
-        if self._pool is None or self._size < threads:
-            larger = _started(threads - 1)
+    def _of_size(self, workers: int) -> ThreadPoolExecutor:
+        """The pool with threads for at least so many workers, with the leader."""
+        if self._pool is None or self._size < workers:
+            larger = _started(workers - 1)
             if self._pool is not None:
                 self._pool.shutdown()
-            self._pool, self._size = larger, threads
+            self._pool, self._size = larger, workers
         return self._pool
+
+
+def _alone(work: Work) -> int:
+    lines, barrier = _shared_numbers()
+    result = work(0, 0, barrier)
+    del lines  # alive until now
+    return result
+
+
+def _shared_numbers() -> tuple[npt.NDArray[np.int64], int]:
+    """The numbers that workers share, zero, and the address of the first: at the beginning of a cache line."""
+    lines = np.zeros(NUMBERS + 8, np.int64)
+    return lines, address(lines) + -address(lines) % 64
 
 
 def _started(threads: int) -> ThreadPoolExecutor:
@@ -115,7 +139,7 @@ def _started(threads: int) -> ThreadPoolExecutor:
 
 @functools.cache
 def way() -> int:
-    """The address of the system's function by which a thread lets another have its core; 0 where it is not known."""
+    """The address of the system's function by which a thread lets another have its core; 0 if it is not known."""
     try:
         function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
     except (OSError, AttributeError):

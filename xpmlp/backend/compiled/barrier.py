@@ -1,0 +1,118 @@
+"""Barrier and commands of the workers that carry out a program together: compiled.
+
+One worker, the leader, works from the first step on.  The others, its helpers, report that they are present, and join
+at the step that it names.  From then on all wait for each other after each instruction, until the leader dismisses the
+helpers.
+
+The shared numbers are int64, each in a cache line of its own.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from xpmlp.backend.compiled.intrinsics import add_atomically, give_way, pause, read_atomically, ticks, write_atomically
+
+ARRIVALS, FAULTS, PRESENT, COMMAND = 0, 64, 128, 192
+"""Bytes at which they lie: arrivals at the barrier, reported faults, helpers present, the leader's command."""
+
+NUMBERS = 32
+"""Length of the block in int64."""
+
+ABANDONED = 1 << 32
+"""Added to the faults by a worker that failed: nobody is to wait for it."""
+
+DISMISSED = -1
+"""The command to leave; 0 is none yet, and a positive number one more than the step to begin with."""
+
+GLANCES = 4_000
+"""How often a worker looks for the others before it lets another thread have the core: some tens of microseconds."""
+
+
+@njit
+def _rest(glances: int, way: int) -> None:
+    """Let time pass between two looks at a shared number."""
+    if glances < GLANCES:
+        pause()
+    else:
+        give_way(way)
+
+
+@njit
+def barrier_wait(barrier: int, expected: int, way: int) -> bool:
+    """Arrive at the barrier, and wait until there have been ``expected`` arrivals since the program began.
+
+    Parameters
+    ----------
+    barrier : int
+        Address of the shared numbers.
+    expected : int
+    way : int
+        Address of the system's function that lets another thread have the core; 0 if there is none.
+
+    Returns
+    -------
+    complete : bool
+        False if a worker failed.
+    """
+    add_atomically(barrier + ARRIVALS, 1)
+    glances = 0
+    while read_atomically(barrier + ARRIVALS) < expected:
+        if read_atomically(barrier + FAULTS) >= ABANDONED:
+            return False
+        _rest(glances, way)
+        glances += 1
+    return True
+
+
+@njit
+def are_present(barrier: int, helpers: int) -> bool:
+    """Whether all helpers are present."""
+    return bool(read_atomically(barrier + PRESENT) >= helpers)
+
+
+@njit
+def await_presence(barrier: int, helpers: int, most: int, way: int) -> None:
+    """Wait until all helpers are present, one failed, or so many ticks have passed; a negative number is no bound."""
+    glances, begin = 0, ticks()
+    while not are_present(barrier, helpers) and read_atomically(barrier + FAULTS) < ABANDONED:
+        if 0 <= most <= ticks() - begin:
+            break
+        _rest(glances, way)
+        glances += 1
+
+
+@njit
+def command(barrier: int, number: int) -> None:
+    """Tell the helpers which step to join at, or `DISMISSED`."""
+    write_atomically(barrier + COMMAND, number + 1 if number >= 0 else DISMISSED)
+
+
+@njit
+def commanded(barrier: int) -> int:
+    """The step that the helpers were told to join at, or `DISMISSED`, if there was a command."""
+    told = read_atomically(barrier + COMMAND)
+    return int(told - 1) if told > 0 else DISMISSED
+
+
+@njit
+def await_command(barrier: int, way: int) -> int:
+    """As a helper, report to be present, and wait for the first command; returns it, as `commanded` does."""
+    add_atomically(barrier + PRESENT, 1)
+    glances = 0
+    while read_atomically(barrier + COMMAND) == 0:
+        _rest(glances, way)
+        glances += 1
+    return int(commanded(barrier))
+
+
+@njit
+def report_fault(barrier: int) -> None:
+    """Tell all workers that something is wrong: they go on to the end, for which the others wait."""
+    add_atomically(barrier + FAULTS, 1)
+
+
+@njit
+def is_faultless(barrier: int) -> bool:
+    """Whether no fault was reported."""
+    return bool(read_atomically(barrier + FAULTS) == 0)

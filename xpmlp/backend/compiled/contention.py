@@ -1,0 +1,167 @@
+"""Whether a program's helpers pay: on a quiet machine they do, and cost where other programs have their cores.
+
+Who waits at a barrier for a worker that the system has put aside waits for milliseconds.  So a leader keeps an account
+of what its helpers bring (`loop`), and goes on alone when it is overdrawn.  From time to time they are tried again.
+Beside busy programs a training so takes hardly longer than on one thread.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.backend.compiled.loop import (
+    ACCOUNT,
+    ALLOWANCE,
+    ALONE_STEPS,
+    ALONE_TICKS,
+    BEGIN,
+    END,
+    FIGURES,
+    LIMIT,
+    LOSING,
+    NEVER,
+    WAIT,
+)
+
+LIMIT_SECONDS = 0.002
+"""Helpers may cost that much before they are dismissed: less than a turn that the system gives to another program."""
+
+WAKE_SECONDS, CALL_SECONDS = 0.0001, 0.00002
+"""How long helpers take to wake, at most, on a quiet machine; and about how long a call of the loop takes by itself."""
+
+SHORT_SECONDS = 0.001
+"""The leader carries out alone what it has done in that time: calling helpers takes a quarter of it."""
+
+PROBE_STEPS, PROBE_SECONDS = 6, 0.001
+"""The leader carries out so many steps alone, or of so long, to know the time of one."""
+
+WINDOW_SECONDS, LEAST_WEIGHT = 0.02, 0.125
+"""The time of a step is a mean over about so long; the least that a measurement counts in it."""
+
+FRESH_SECONDS = 1.0
+"""How long the time of a step holds before it is taken again."""
+
+MOST_PATIENCE = 32
+"""Helpers that cost more than they bring, again and again, are tried after so many times what that took: they have
+under 5% of the time."""
+
+
+class Share(NamedTuple):
+    """Steps of a program that are carried out in one go.
+
+    Attributes
+    ----------
+    first, last : int
+        The first step, and the one to stop before.
+    helpers : int
+        To call.
+    pace : (FIGURES,) of int64
+        For `execute`.
+    begin : float
+        Seconds, of `time.perf_counter`.
+    """
+
+    first: int
+    last: int
+    helpers: int
+    pace: npt.NDArray[np.int64]
+    begin: float
+
+
+class Clock:
+    """The pace of the processor's clock."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+        self.ticks_per_second = 0.0
+        """0 until it is known, and on processors whose clock is not."""
+
+    def compare(self, seconds: float, ticks: int) -> None:
+        """Learn what both clocks say at one moment."""
+        if self._first is None:
+            self._first = seconds, ticks
+        elif seconds - self._first[0] > PROBE_SECONDS:
+            self.ticks_per_second = max(0.0, (ticks - self._first[1]) / (seconds - self._first[0]))
+
+
+CLOCK = Clock()
+
+
+class Contention:
+    """Decides how many steps of one program are carried out next, and whether by the leader alone.
+
+    Parameters
+    ----------
+    helpers : int
+        As many as the program has parts, but for one.
+    """
+
+    def __init__(self, helpers: int) -> None:
+        self._helpers = helpers
+        self._alone, self._alone_at, self._is_warm = 0.0, -math.inf, False  # ticks of a step
+        self._account, self._losing, self._gained = math.inf, 0.0, 0.0  # ticks, since helpers were last dismissed
+        self._retry_at, self._patience = -math.inf, 1
+
+    def share(self, step: int, steps: int) -> Share:
+        """The next share from ``step`` on, of ``steps`` in all."""
+        pace, now, rate = np.zeros(FIGURES, np.int64), time.perf_counter(), CLOCK.ticks_per_second
+        if self._helpers == 0:
+            return Share(step, steps, 0, pace, now)
+        if not rate or not self._alone or now - self._alone_at > FRESH_SECONDS:
+            probe = min(PROBE_STEPS, math.ceil(PROBE_SECONDS * rate / self._alone)) if self._alone else PROBE_STEPS
+            return Share(step, min(step + probe, steps), 0, pace, now)
+        if (steps - step) * self._alone < SHORT_SECONDS * rate:
+            return Share(step, steps, 0, pace, now)
+        if now < self._retry_at:
+            return Share(step, min(step + math.ceil((self._retry_at - now) * rate / self._alone), steps), 0, pace, now)
+        pace[ALLOWANCE] = self._alone
+        pace[WAIT] = min(WAKE_SECONDS * rate, self._alone / 2)
+        pace[LIMIT] = max(LIMIT_SECONDS * rate, 2 * self._alone)
+        pace[ACCOUNT], pace[LOSING] = min(self._account, pace[LIMIT]), self._losing
+        return Share(step, steps, self._helpers, pace, now)
+
+    def learn(self, share: Share, reached: int) -> None:
+        """Learn from a share that was carried out, until the step ``reached``."""
+        now, pace = time.perf_counter(), share.pace
+        CLOCK.compare(now, int(pace[END]))
+        rate = CLOCK.ticks_per_second
+        if pace[ALONE_STEPS]:
+            self._keep(int(pace[ALONE_STEPS]), int(pace[ALONE_TICKS]), now)
+        if not share.helpers:
+            return
+        passed = pace[END] - pace[BEGIN]
+        called = max(0.0, (now - share.begin - CALL_SECONDS) * rate - passed)
+        steps = reached - share.first - pace[ALONE_STEPS]
+        self._gained += steps * self._alone - (passed - pace[ALONE_TICKS]) - called
+        self._account, self._losing = pace[ACCOUNT] - called, pace[LOSING] + called
+        if reached < share.last or self._account < 0:
+            self._patience = 1 if self._gained > 0 else min(2 * self._patience, MOST_PATIENCE)
+            self._retry_at = now + self._patience * self._losing / rate
+            self._account, self._losing, self._gained = math.inf, 0.0, 0.0
+
+    def _keep(self, steps: int, ticks: int, now: float) -> None:
+        """Take steps into account that the leader carried out alone; the very first ones load the caches."""
+        if self._is_warm:
+            window = WINDOW_SECONDS * CLOCK.ticks_per_second
+            weight = min(1.0, max(LEAST_WEIGHT, ticks / window)) if self._alone and window else 1.0
+            self._alone += weight * (ticks / steps - self._alone)
+            self._alone_at = now
+        self._is_warm = True
+
+
+class Always(Contention):
+    """Calls all helpers for every step, whatever they bring: to measure them, and to test them."""
+
+    def share(self, step: int, steps: int) -> Share:
+        """All that is left, with all helpers."""
+        pace = np.zeros(FIGURES, np.int64)
+        pace[ALLOWANCE] = pace[WAIT] = NEVER
+        return Share(step, steps, self._helpers, pace, time.perf_counter())
+
+    def learn(self, share: Share, reached: int) -> None:
+        """Nothing."""
