@@ -2,9 +2,9 @@
 
 A small step on NumPy is bound by Python and by NumPy's calls, each of which takes some microseconds whatever it
 computes.  The step, which is written once for all array libraries, is traced (`tracing`), assembled to a list of
-instructions (`program`), divided between threads (`division`), and carried out by a loop that Numba compiles (`loop`,
-`compilation`).  That calls kernels (`rows`, `elementwise`) and, for products, NumPy's BLAS (`products`).  What cannot
-be traced runs as it did.
+instructions (`program`), cut into parts (`division`), and carried out by a loop that Numba compiles (`loop`,
+`compilation`), on several threads (`team`, `barrier`) if these pay at present (`contention`).  That calls kernels
+(`rows`, `elementwise`) and, for products, NumPy's BLAS (`products`).  What cannot be traced runs as it did.
 """
 
 from xpmlp.backend.compiled.gathered import formed, gathering

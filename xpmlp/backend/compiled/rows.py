@@ -91,7 +91,7 @@ def row_by_row(line: Any, step: int, run: int, addresses: Any, strides: Any, siz
     Returns
     -------
     done : bool
-        False where a row is to be taken that is not there; nothing is written outside the result all the same.
+        False if a row index is out of range; nothing is written outside the result all the same.
     """
     kernel, rows, columns = line[KERNEL], line[ROWS], line[COLUMNS]
     out = place_of(line, OUT, step, run, addresses, strides, size)
