@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from xpmlp.errors import XpmlpError
 
 
 @contextlib.contextmanager
@@ -33,6 +35,29 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are inputs, by this or another name: relative, through links, or a hard link.
+
+    Raises
+    ------
+    XpmlpError
+        If one of ``outputs`` is the same file as one of ``inputs``.
+    """
+    read = list(inputs)
+    for output in outputs:
+        for path in read:
+            with contextlib.suppress(OSError, ValueError):  # one of them is not there, or has no possible name
+                if os.path.samefile(output, path):
+                    raise XpmlpError(
+                        f"{output} would be written over, and it is what is read{_also_called(path, output)}: "
+                        "choose another output."
+                    )
+
+
+def _also_called(path: Path, other: Path) -> str:
+    return "" if path == other else f" as {path}"
 
 
 def write_text(path: Path, text: str) -> None:

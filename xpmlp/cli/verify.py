@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xpmlp._files import refuse_overwriting
 from xpmlp.backend import DTypeName
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
@@ -45,6 +46,7 @@ def run(
     VerificationError
         If something differs, after everything is printed and written.
     """
+    refuse_overwriting([out / name for name in FILES], config.files)
     targets = parse_targets(backends)
     console = Console(file=sys.stdout, quiet=quiet, width=None if sys.stdout.isatty() else 120, highlight=False)
     with console.status("") as status:

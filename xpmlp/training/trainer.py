@@ -33,7 +33,12 @@ from xpmlp.training.resuming import (
 )
 from xpmlp.training.run import Run, RunSettings, Status
 
-_TARGETS: dict[str, TargetKind] = {"cross_entropy": "classes", "squared": "values", "poisson": "values"}
+_TARGETS: dict[str, TargetKind] = {
+    "cross_entropy": "classes",
+    "logistic": "flags",
+    "squared": "values",
+    "poisson": "values",
+}
 """What a loss takes the targets for, where they do not say it themselves."""
 
 
