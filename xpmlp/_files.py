@@ -40,24 +40,24 @@ def replacing(path: Path) -> Iterator[Path]:
 def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Refuse outputs that are inputs, by this or another name: relative, through links, or a hard link.
 
+    Parameters
+    ----------
+    outputs : iterable of Path
+        Files, and folders with all that is in them.
+    inputs : iterable of Path
+        Files.
+
     Raises
     ------
     XpmlpError
-        If one of ``outputs`` is the same file as one of ``inputs``.
+        If an input is among the outputs.
     """
     read = list(inputs)
     for output in outputs:
         for path in read:
-            with contextlib.suppress(OSError, ValueError):  # one of them is not there, or has no possible name
-                if os.path.samefile(output, path):
-                    raise XpmlpError(
-                        f"{output} would be written over, and it is what is read{_also_called(path, output)}: "
-                        "choose another output."
-                    )
-
-
-def _also_called(path: Path, other: Path) -> str:
-    return "" if path == other else f" as {path}"
+            with contextlib.suppress(OSError, ValueError, RuntimeError):  # not there, or a link to itself
+                if any(output.samefile(place) for place in (path, *path.resolve().parents)):
+                    raise XpmlpError(f"the output {output} would replace {path}, which is read: choose another output.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from xpmlp.backend import DTypeName
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
 from xpmlp.report.words import counted
-from xpmlp.verify import REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
+from xpmlp.verify import FILES, REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
 
 FOOTNOTE = (
     "In parentheses: not judged, since in float32 rounding decides on which side of zero some relu units are; "

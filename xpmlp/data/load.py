@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -127,6 +128,8 @@ def _read_table(
         return read_digits(), False, 1 / 16
     if path is None:
         raise DataError(f'{name} needs a file: set data.path = "..." to yours')
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for some names)
+        raise DataError(f"{path}: no such file; say where it is with data.path, as --set data.path=FILE")
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 

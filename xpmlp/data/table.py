@@ -160,7 +160,7 @@ def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[A
     ones = labels == 1
     if not (ones | (labels == 0)).all() or not (ones.sum(axis=1) == 1).all():
         return labels
-    numbers = ones.argmax(axis=1)
+    numbers: NDArray[np.int64] = ones.argmax(axis=1)
     return numbers if names is None else np.asarray(names)[numbers]
 
 

@@ -83,8 +83,8 @@ def from_arrays(
         hashes={},
         target_names=target_names or tuple(f"y{column}" for column in range(1, targets.shape[1] + 1)) if values else (),
     )
-    parts = {"validation": validation, "test": test}
-    return replace(dataset, **{name: _part(given, dataset, target_names, name) for name, given in parts.items()})
+    parts = [_part(validation, dataset, target_names, "validation"), _part(test, dataset, target_names, "test")]
+    return replace(dataset, validation=parts[0], test=parts[1])
 
 
 def host_array(array: Any, what: str) -> npt.NDArray[Any]:

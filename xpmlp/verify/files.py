@@ -22,7 +22,6 @@ from xpmlp.verify.run import Verification
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
 from xpmlp.verify.trial import Trial
 
-
 FILES = ("verify.json", "verify.png")
 
 
