@@ -140,10 +140,8 @@ def predict_file(
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
     config, saved = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
-    names = (*run_folder.FILES, run_folder.SUMMARY)
-    own = [
-        path for name in names for path in (Path(run_dir) / name, *Path(run_dir).glob(f"{run_folder.RUNS}/*/{name}"))
-    ]
+    folders = [Path(run_dir), *Path(run_dir).glob(f"{run_folder.RUNS}/*")]
+    own = [folder / name for folder in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [Path(source), *config.files, *own])
     features = read_features(
         Path(source),
