@@ -59,9 +59,11 @@ def read_csv_table(
     targets = (target,) if isinstance(target, str) else tuple(target)
     path = Path(path)
     frame = _read_frame(path)
-    for target in targets:
-        if target not in frame.columns:
-            raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, frame.columns)}")
+    columns = frame.columns
+    absent = set(targets).difference(columns)
+    if absent:
+        target = next(target for target in targets if target in absent)
+        raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, columns)}")
     names = _feature_names(path, frame, targets, feature_names)
     features = _numeric_columns(path, frame, names)
     with path.open("rb") as file:
@@ -99,7 +101,8 @@ def _feature_names(
     path: Path, frame: pl.DataFrame, targets: tuple[str, ...], wanted: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """The feature columns: those wanted, in their order, or all but the targets."""
-    names = [name for name in frame.columns if name not in targets]
+    excluded = set(targets)
+    names = [name for name in frame.columns if name not in excluded]
     return tuple(names[place] for place in places_of(names, wanted, str(path)))
 
 

@@ -293,7 +293,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "status": str(run.status),
         **run.settings._asdict(),
         "epochs": len(run.epochs),
-        "steps": len(run.losses),
+        "steps": run.steps,
         "final": None if last is None else _finite(last.named(run.metric)),
         "best": _finite(run.epochs[run.best_epoch - 1].named(run.metric)) if run.best_epoch else None,
         "test": None if run.test is None else _finite({"loss": run.test.loss, run.metric: run.test.value}),
