@@ -91,9 +91,10 @@ def read_csv_features(
         As ``read_csv_table``, and if one of ``names`` is missing.
     """
     frame = _read_frame(path)
+    targets: tuple[str, ...] = ()
     if names is None:
         _refuse_data_as_header(path, frame.columns)
-    targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+        targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
     return _numeric_columns(path, frame, _feature_names(path, frame, targets, names))
 
 
