@@ -201,6 +201,16 @@ def test_no_text_is_a_formula(start: str) -> None:
     assert csv_text([[f"{start}1+1"]]).strip('"\n').startswith("'")
 
 
+@pytest.mark.parametrize("text", ["+", "-", "=", "@", "--", "+/-", "-1", "+1", "-.5", "+1e-3", "- ", "1-1", ">50K"])
+def test_what_is_no_formula_stays_as_it_is(text: str) -> None:
+    assert csv_text([[text, "a"]]) == f"{text},a\n"
+
+
+@pytest.mark.parametrize("text", ["-1+1", "+ve", "-a", "=A1", "@SUM(1)", "-1%", "=-1", "+\u0661", "- 1"])
+def test_a_sign_does_not_hide_a_formula(text: str) -> None:
+    assert csv_text([[text]]) == f"'{text}\n"
+
+
 def test_numbers_are_written_as_they_are() -> None:
     numbers = [-1, -0.5, np.float32(-0.25), np.float64(-1e-300), float("-inf"), True, None]
     assert csv_text([numbers]) == "-1,-0.5,-0.25,-1e-300,-inf,True,\n"

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the start of a formula (https://owasp.org/www-community/attacks/CSV_Injection);
-the last four are those of East Asian keyboards, twice as wide."""
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].*\w", re.DOTALL)
+"""What a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection): one of these
+characters, the last four those of East Asian keyboards, twice as wide, and something to compute with, which signs alone
+are not."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""What begins with a sign, too, and is harmless."""
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Rows as CSV.
 
-    Numbers are written as they are, ``None`` as an empty cell.  Text that a spreadsheet would take for a formula gets
-    an apostrophe in front, by which spreadsheets mark text.
+    Numbers, also those in text, are written as they are, ``None`` as an empty cell.  Text that a spreadsheet would take
+    for a formula gets an apostrophe in front, by which spreadsheets mark text; ``+`` and ``-`` alone are none.
 
     Parameters
     ----------
@@ -28,4 +33,4 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from xpmlp.errors import XpmlpError
 
 
 @contextlib.contextmanager
@@ -33,6 +35,29 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are inputs, by this or another name: relative, through links, or a hard link.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        Files, and folders with all that is in them.
+    inputs : iterable of Path
+        Files.
+
+    Raises
+    ------
+    XpmlpError
+        If an input is among the outputs.
+    """
+    read = list(inputs)
+    for output in outputs:
+        for path in read:
+            with contextlib.suppress(OSError, ValueError, RuntimeError):  # not there, or a link to itself
+                if any(output.samefile(place) for place in (path, *path.resolve().parents)):
+                    raise XpmlpError(f"the output {output} would replace {path}, which is read: choose another output.")
 
 
 def write_text(path: Path, text: str) -> None:

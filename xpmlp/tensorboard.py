@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +70,17 @@ def write_events(folder: Path) -> Path:
     rows, losses = _read(folder)
     target = folder / FOLDER
     shutil.rmtree(target, ignore_errors=True)
-    numbers = sorted({int(row["run"]) for row in rows}) or [0]
+    by_run: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        by_run[int(row["run"])].append(row)
+    numbers = sorted(by_run) or [0]
     for column, number in enumerate(numbers):
         name = target if len(numbers) == 1 else target / f"run-{number}"
         with SummaryWriter(str(name)) as writer:
-            for row in rows:
-                if int(row["run"]) == number:
-                    for key, tag in _TAGS.items():
-                        if row.get(key):
-                            writer.add_scalar(tag, float(row[key]), int(row["epoch"]))
+            for row in by_run[number]:
+                for key, tag in _TAGS.items():
+                    if row.get(key):
+                        writer.add_scalar(tag, float(row[key]), int(row["epoch"]))
             if column < losses.shape[1]:
                 for step, loss in _thinned(losses[:, column]):
                     writer.add_scalar("loss/batch", loss, step)

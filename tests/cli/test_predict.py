@@ -17,6 +17,7 @@ import pytest
 
 import xpmlp as library
 from tests.cli.conftest import Run
+from tests.digits import digits_config
 from tests.helpers import cases
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import load_network
@@ -208,3 +209,14 @@ def test_a_full_disk_keeps_the_old_output(
 
 def test_not_a_run_folder(xpmlp: Run, source: Path, tmp_path: Path) -> None:
     refused(xpmlp, tmp_path, source, tmp_path / "out.csv", "is not a run folder")
+
+
+def test_classes_that_are_signs_come_back_unchanged(xpmlp: Run, tmp_path: Path) -> None:
+    rows = [f"{index % 2},{index * 3 % 5},{'+' if index % 2 else '-'}" for index in range(60)]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
+    changes = {"data.name": "csv", "data.path": str(tmp_path / "d.csv"), "data.target": "kind", "train.epochs": 60}
+    library.train(digits_config(changes), tmp_path / "run")
+    assert xpmlp("predict", tmp_path / "run", tmp_path / "d.csv", "-o", tmp_path / "out.csv").status == 0
+    header, classes, _ = read_csv(tmp_path / "out.csv")
+    assert header == ["class", "probability of +", "probability of -"]
+    assert classes == [row[-1] for row in rows]

@@ -89,7 +89,7 @@ NAN[3, 1] = np.nan
         ({"feature": X, "target": Y}, "no array 'features'; did you mean 'feature'"),
         ({"features": X, "y": Y}, "no array 'target'; there is 'features', 'y'"),
         ({"features": X[:, 0], "target": Y}, r"shape \(40,\); \(n, n_features\) or"),
-        ({"features": X.reshape(40, 2, 1, 1), "target": Y}, r"shape \(40, 2, 1, 1\)"),
+        ({"features": X.reshape(40, 2, 1, 1, 1), "target": Y}, r"shape \(40, 2, 1, 1, 1\)"),
         ({"features": X, "target": Y[:39]}, "40 examples, but array 'target' has 39 labels"),
         ({"features": X, "target": Y.reshape(10, 2, 2)}, r"'target' has shape \(10, 2, 2\)"),
         ({"features": X.astype(complex), "target": Y}, "features of type complex128 are not numbers"),

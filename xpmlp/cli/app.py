@@ -128,15 +128,19 @@ def evaluate(
     run: RunNumber = None,
     backend: BackendName = None,
     device: DeviceName = None,
+    overrides: Overrides = None,
 ) -> None:
     """Evaluate the network of RUN_DIR on a part of its data set, on any backend.
+
+    Data that have moved are named with `--set data.path=FILE`. Columns are matched by name.
 
     Example: `xpmlp evaluate runs/mnist --split test`.
     """
     from xpmlp.nn import metric_names
     from xpmlp.training import evaluate as evaluate_run
 
-    result = evaluate_run(run_dir, split, run=run, backend=backend, device=device)
+    values = _overrides(overrides)
+    result = evaluate_run(run_dir, split, run=run, backend=backend, device=device, overrides=values)
     typer.echo(
         f"{result.split}: loss {result.score.loss:.6f}, {metric_names[result.metric]} {result.score.value:.4f} "
         f"({result.examples:,} examples, {result.backend.name} on {result.backend.device_name})"
@@ -155,16 +159,19 @@ def predict(
     run: RunNumber = None,
     backend: BackendName = None,
     device: DeviceName = None,
+    overrides: Overrides = None,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
-    INPUT has the features as the training data had them; what the run did to them is done again.
+    INPUT has the features as the training data had them; what the run did to them is done again. Columns are matched
+    by name, and others are left out.
 
     Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
     """
     from xpmlp.training import predict_file
 
-    prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device)
+    values = _overrides(overrides)
+    prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device, overrides=values)
     typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
 
 
@@ -327,11 +334,18 @@ def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def _overrides(texts: list[str] | None) -> dict[str, Any]:
+    """The arguments of ``--set`` as values by dotted key."""
+    from xpmlp.config import parse_override
+
+    return dict(map(parse_override, texts or []))
+
+
 def _load(config: Path, overrides: list[str] | None, backend: str | None, device: str | None) -> Any:
     """The config of a command, with its overrides; another backend does not inherit the config's device."""
-    from xpmlp.config import load_config, parse_override
+    from xpmlp.config import load_config
 
-    values = dict(parse_override(text) for text in overrides or [])
+    values = _overrides(overrides)
     if backend is not None:
         values |= {"backend.name": backend, "backend.device": "none"}
     if device is not None:

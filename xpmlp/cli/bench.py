@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from xpmlp._files import write_text
+from xpmlp._files import refuse_overwriting, write_text
 from xpmlp.bench import Measured, bench, recommend, report_json
 from xpmlp.cli.interrupt import EXIT_STATUS
 from xpmlp.config import Config
@@ -30,8 +30,10 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
     RunFolderError
         If the file cannot be written.
     """
-    if out is not None and not out.parent.is_dir():
-        raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+    if out is not None:
+        if not out.parent.is_dir():
+            raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+        refuse_overwriting([out], config.files)
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     progress = Console(stderr=True)
     try:

@@ -45,7 +45,7 @@ def summary(result: Result, output: OutputConfig) -> Iterator[str]:
         kept = f"what there is is kept: go on with `xpmlp resume {result.run_dir}`"
         if output.checkpoint_every is None:
             kept = 'what there is is kept, but it cannot go on: output.checkpoint_every = "none"'
-        yield f"interrupted after {len(run.epochs)} whole epochs and {len(run.losses):,} steps; {kept}"
+        yield f"interrupted after {len(run.epochs)} whole epochs and {run.steps:,} steps; {kept}"
     if run.status is Status.STOPPED_EARLY:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
     if run.test is not None:

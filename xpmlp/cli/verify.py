@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xpmlp._files import refuse_overwriting
 from xpmlp.backend import DTypeName
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
 from xpmlp.report.words import counted
-from xpmlp.verify import REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
+from xpmlp.verify import FILES, REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
 
 FOOTNOTE = (
     "In parentheses: not judged, since in float32 rounding decides on which side of zero some relu units are; "
@@ -45,6 +46,7 @@ def run(
     VerificationError
         If something differs, after everything is printed and written.
     """
+    refuse_overwriting([out / name for name in FILES], config.files)
     targets = parse_targets(backends)
     console = Console(file=sys.stdout, quiet=quiet, width=None if sys.stdout.isatty() else 120, highlight=False)
     with console.status("") as status:

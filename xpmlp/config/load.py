@@ -67,13 +67,15 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     """
     file = Path(path)
     draft = _Draft(file)
-    for source, tables in reversed(_chain(file)):
+    chain = _chain(file)
+    for source, tables in reversed(chain):
         draft.lay(_anchored(tables, source.parent), f"{source}: ")
     for key, value in (overrides or {}).items():
         section, _, name = key.partition(".")
         draft.lay({section: {name: value}} if name else {key: value}, "--set ")
     try:
-        return Config.model_validate(draft.tables, context={"name": file.stem})
+        files = tuple(source.absolute() for source, _ in chain)
+        return Config.model_validate(draft.tables, context={"name": file.stem, "files": files})
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
     mistakes += _rules_broken_besides(draft.tables, mistakes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -35,11 +36,17 @@ class Config(Section):
     output: OutputConfig = Field(default_factory=OutputConfig)
 
     _name: str = PrivateAttr("run")
+    _files: tuple[Path, ...] = PrivateAttr(())
 
     @property
     def name(self) -> str:
         """The stem of the file that the config was loaded from, or "run"; no part of the TOML or of equality."""
         return self._name
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it was loaded from, and the data that it names by ``data.path``: what a command reads."""
+        return self._files if self.data.path is None else (*self._files, Path(self.data.path))
 
     def named(self, name: str) -> Config:
         """The same under another name."""
@@ -63,9 +70,9 @@ class Config(Section):
         return self.model_dump() == other.model_dump()
 
     def model_post_init(self, context: Any) -> None:
-        """Take the name from the validation context, where ``load_config`` puts it."""
+        """Take name and files from the validation context, where ``load_config`` puts them."""
         if context is not None:
-            self._name = context["name"]
+            self._name, self._files = context["name"], context["files"]
 
     @model_validator(mode="after")
     def _check_rules(self) -> Config:

@@ -93,7 +93,8 @@ class DataConfig(Section):
     target: Names = Field(
         "target",
         description="The column (csv) or array (npz) with the targets: labels of any type, or values to predict, as "
-        "`model.loss` says. Several columns, or an array (n, k), are values, or yes and no as 1 and 0.",
+        "`model.loss` says. Several columns, or an array (n, k), are values, or yes and no as 1 and 0; "
+        "with a single 1 in each row they are classes.",
     )
     features: Text = Field(
         "features",
@@ -138,7 +139,7 @@ class ModelConfig(Section):
         description="What is minimised, with its output function: `cross_entropy` (softmax) for one of several "
         "classes; `logistic` (sigmoid) for two classes with one output, or for several columns of 0 and 1; `squared` "
         "for values; `poisson` (exponential) for counts. `auto`: `cross_entropy` for labels, `squared` for columns "
-        "with fractions and for several columns.",
+        "with fractions and for several columns, unless each row has a single 1 among zeros.",
     )
     dropout: DropoutRate = Field(
         0.0,

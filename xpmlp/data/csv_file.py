@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp.data.frames import places_of
 from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.objects import MAX_LABEL_LENGTH
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
@@ -28,9 +30,6 @@ MAX_BYTES = 2**32
 
 MAX_COLUMNS = 50_000
 """A header with more names is taken for a mistake (a table on its side, a file that is no table)."""
-
-MAX_LABEL_LENGTH = 256
-"""A class's name is no longer; what is longer is no class but a text."""
 
 _CONTROL = r"[\x00-\x1f\x7f]"
 """Characters that are in no name: what polars makes of quotes and line ends around them is not what was meant."""
@@ -44,22 +43,28 @@ _ZLIB_OR_TEXT = b"x^"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_csv_table(path: str | Path, target: str | Sequence[str]) -> Table:
-    """The table in ``path``: column ``target``, or several columns, are the labels, every other one is a feature.
+def read_csv_table(
+    path: str | Path, target: str | Sequence[str], feature_names: tuple[str, ...] | None = None
+) -> Table:
+    """The table in ``path``: column ``target``, or several columns, are the labels.
+
+    The features are the columns ``feature_names``, in that order, or every other one.
 
     Raises
     ------
     DataError
         If the file is missing, empty or no well-formed CSV with a header, has no column ``target`` or no other
-        column, or a value is missing or not a number where one is needed.
+        column, lacks one of ``feature_names``, or a value is missing or not a number where one is needed.
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
     path = Path(path)
     frame = _read_frame(path)
-    for target in targets:
-        if target not in frame.columns:
-            raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, frame.columns)}")
-    names = tuple(name for name in frame.columns if name not in targets)
+    columns = frame.columns
+    absent = set(targets).difference(columns)
+    if absent:
+        target = next(target for target in targets if target in absent)
+        raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, columns)}")
+    names = _feature_names(path, frame, targets, feature_names)
     features = _numeric_columns(path, frame, names)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -71,6 +76,7 @@ def read_csv_table(path: str | Path, target: str | Sequence[str]) -> Table:
         feature_names=names,
         hashes={path.name: digest},
         target_names=targets,
+        class_names=targets,
     )
 
 
@@ -85,15 +91,20 @@ def read_csv_features(
         As ``read_csv_table``, and if one of ``names`` is missing.
     """
     frame = _read_frame(path)
+    targets: tuple[str, ...] = ()
     if names is None:
         _refuse_data_as_header(path, frame.columns)
         targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
-        return _numeric_columns(path, frame, tuple(name for name in frame.columns if name not in targets))
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        hint = did_you_mean(missing[0], frame.columns)
-        raise DataError(f"{path}: lacks {listed(missing)}, which the model was trained on{hint}")
-    return _numeric_columns(path, frame, names)
+    return _numeric_columns(path, frame, _feature_names(path, frame, targets, names))
+
+
+def _feature_names(
+    path: Path, frame: pl.DataFrame, targets: tuple[str, ...], wanted: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """The feature columns: those wanted, in their order, or all but the targets."""
+    excluded = set(targets)
+    names = [name for name in frame.columns if name not in excluded]
+    return tuple(names[place] for place in places_of(names, wanted, str(path)))
 
 
 def _read_frame(path: Path) -> pl.DataFrame:
@@ -183,9 +194,13 @@ def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
 def _numeric_columns(path: Path, frame: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
     if not names:
         raise DataError(f"{path}: has no feature columns; fields are separated by commas")
-    features = np.empty((frame.height, len(names)))
-    for index, name in enumerate(names):
-        features[:, index] = _numbers(path, _field_column(frame, name))
+    import polars as pl
+
+    parsed = frame[list(names)].select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
+    features = parsed.to_numpy(order="c", writable=True)
+    for index, nulls in enumerate(parsed.null_count().row(0)):  # a series at a time would take long for many columns
+        if nulls:
+            features[:, index] = _numbers(path, _field_column(frame, names[index]))
     return check_features(features, str(path), names)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from xpmlp.data.csv_file import read_csv_features
+from xpmlp.data.frames import matched_columns
 from xpmlp.data.idx import read_idx
 from xpmlp.data.numpy_file import flattened, read_npy, read_npz_features
 from xpmlp.data.table import check_features
@@ -34,7 +35,8 @@ def read_features(
     n_features : int
         The width of the model's input.
     feature_names : tuple of str, or None
-        The columns that the model was trained on; a CSV file's columns are matched by them, in any order.
+        The columns that the model was trained on; the columns of a CSV file or of a structured array are matched by
+        them, in any order.
     features : str
         The array to take from an npz file that has several.
     target : str, sequence of str, or None
@@ -55,9 +57,9 @@ def read_features(
     if name.endswith(".csv"):
         raw: NDArray[Any] = read_csv_features(path, feature_names, target)
     elif name.endswith(".npy"):
-        raw = read_npy(path)
+        raw = matched_columns(read_npy(path), feature_names, str(path))
     elif name.endswith(".npz"):
-        raw = read_npz_features(path, features)
+        raw = matched_columns(read_npz_features(path, features), feature_names, str(path))
     elif name.endswith(_IDX_ENDINGS):
         raw = read_idx(path)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -31,6 +32,7 @@ def load(
     seed: int = 0,
     standardize: bool | None = None,
     targets: TargetKind = "auto",
+    feature_names: tuple[str, ...] | None = None,
     quiet: bool = True,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
@@ -62,9 +64,10 @@ def load(
     standardize : bool or None
         Whether to standardise the features with the training part's means and deviations.  None: csv and npz
         are, unless the npz file has uint8 images.
-    targets : "auto", "classes" or "values"
-        What the targets of csv and npz are: by default values where they have fractions or several columns, else
-        classes.
+    targets : "auto", "classes", "values" or "flags"
+        What the targets of csv and npz are; see `xpmlp.data.table.split_table`.
+    feature_names : tuple of str, or None
+        The columns of csv and npz to take, where they have names, in this order; by default all but the targets.
     quiet : bool
         Whether a download draws no progress bars.
 
@@ -97,7 +100,7 @@ def load(
 
         dataset = load_synth(split=known_split, validation_size=validation_size)
         return standardized(dataset) if standardize else dataset
-    table, standardize_by_default, scale = _read_table(name, path, target, features)
+    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names)
     return split_table(
         table,
         name=name,
@@ -112,7 +115,11 @@ def load(
 
 
 def _read_table(
-    name: str, path: str | Path | None, target: str | Sequence[str], features: str
+    name: str,
+    path: str | Path | None,
+    target: str | Sequence[str],
+    features: str,
+    feature_names: tuple[str, ...] | None,
 ) -> tuple[Table, bool, float]:
     """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
     if name == "digits":
@@ -121,15 +128,17 @@ def _read_table(
         return read_digits(), False, 1 / 16
     if path is None:
         raise DataError(f'{name} needs a file: set data.path = "..." to yours')
+    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for some names)
+        raise DataError(f"{path}: no such file; say where it is with data.path, as --set data.path=FILE")
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 
-        return read_csv_table(path, target), True, 1.0
+        return read_csv_table(path, target, feature_names), True, 1.0
     from xpmlp.data.numpy_file import read_npz_table
 
     if not isinstance(target, str):
         raise DataError(f"an npz file has one array of targets: give data.target its name, not {listed(target)}")
-    table = read_npz_table(path, features, target)
+    table = read_npz_table(path, features, target, feature_names)
     is_bytes = table.image_shape is not None and table.features.dtype == np.uint8
     return table, not is_bytes, 1 / 255 if is_bytes else 1.0
 

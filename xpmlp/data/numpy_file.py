@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.frames import column_names, matched_columns
 from xpmlp.data.messages import did_you_mean
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
@@ -45,22 +46,26 @@ _UNREADABLE = (
 )
 
 
-def read_npz_table(path: str | Path, features: str, target: str) -> Table:
+def read_npz_table(path: str | Path, features: str, target: str, feature_names: tuple[str, ...] | None = None) -> Table:
     """The table in ``path``: arrays ``features`` and ``target``.
 
-    ``features`` is (n, n_features) or (n, height, width), ``target`` (n,) or (n, n_targets).
+    ``features`` is (n, n_features), (n, height, width), or (n,) with a field for each feature, of which those called
+    ``feature_names`` are taken, in that order, or all.  ``target`` is (n,) or (n, n_targets).
 
     Raises
     ------
     DataError
-        If the file or an array is missing, damaged, of the wrong type or shape, or has no numbers.
+        If the file, an array or a field is missing, damaged, of the wrong type or shape, or has no numbers.
     """
     path = Path(path)
     with _open_npz(path) as archive:
         raw = _member(path, archive, features)
         labels = _member(path, archive, target)
     source = f"{path}: array {features!r}"
-    flat, image_shape = flattened(raw, source)
+    names = column_names(raw, source)
+    if names is not None and feature_names is not None:
+        names = feature_names
+    flat, image_shape = flattened(matched_columns(raw, names, source), source)
     if labels.ndim not in (1, 2) or (labels.ndim == 2 and labels.shape[1] == 0):
         raise DataError(
             f"{path}: array {target!r} has shape {labels.shape}; one label per example, (n,), or some values per "
@@ -74,10 +79,10 @@ def read_npz_table(path: str | Path, features: str, target: str) -> Table:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(
         name=str(path),
-        features=check_features(flat, source),
+        features=check_features(flat, source, names),
         labels=labels[:, 0] if labels.shape[1:] == (1,) else labels,
         image_shape=image_shape,
-        feature_names=None,
+        feature_names=names,
         hashes={path.name: digest},
         target_names=_column_names(target, labels),
     )
@@ -113,12 +118,31 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 def flattened(raw: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[int, int] | None]:
-    """``raw``, (n, n_features) or (n, height, width), as (n, n_features), and the images' shape if it had one."""
+    """``raw`` as (n, n_features), and the images' shape if it had one.
+
+    It may have the shape (n, n_features) or (n, height, width), images also a channel, as first or last axis.
+    """
     if raw.ndim == 2:
         return raw, None
-    if raw.ndim == 3:
-        return raw.reshape(len(raw), raw.shape[1] * raw.shape[2]), (raw.shape[1], raw.shape[2])
-    raise DataError(f"{source}: has shape {raw.shape}; (n, n_features) or (n, height, width) is needed")
+    height_and_width = image_shape_of(raw.shape, source)
+    return raw.reshape(len(raw), math.prod(height_and_width)), height_and_width
+
+
+def image_shape_of(shape: Sequence[int], source: str) -> tuple[int, int]:
+    """The height and width in the shape of images: (n, height, width), with a channel as first or last axis or none.
+
+    Raises
+    ------
+    DataError
+        If there are several channels, or it is no shape of images.
+    """
+    sides = tuple(shape[1:])
+    if len(sides) == 3 and 1 in (sides[0], sides[2]):
+        sides = sides[:2] if sides[2] == 1 else sides[1:]
+    if len(sides) != 2:
+        advice = "; flatten the channels: x.reshape(len(x), -1)" if len(sides) == 3 else ""
+        raise DataError(f"{source}: has shape {tuple(shape)}; (n, n_features) or (n, height, width) is needed{advice}")
+    return sides[0], sides[1]
 
 
 @contextmanager

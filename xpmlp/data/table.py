@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from xpmlp.data.messages import listed
 from xpmlp.data.splits import Split, split_parts
 from xpmlp.errors import DataError
 
-TargetKind = Literal["auto", "classes", "values"]
+TargetKind = Literal["auto", "classes", "values", "flags"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Table:
     hashes : dict
     target_names : tuple of str
         What the labels are called, one name for each column.
+    class_names : tuple of str, or None
+        What the file itself calls the columns of the labels.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Table:
     feature_names: tuple[str, ...] | None
     hashes: dict[str, str]
     target_names: tuple[str, ...] = ("target",)
+    class_names: tuple[str, ...] | None = None
 
 
 def split_table(
@@ -61,8 +65,9 @@ def split_table(
     ----------
     standardize : bool
         Whether to standardise; if not, the features stay as they are stored and ``scale`` is left to the device.
-    targets : "auto", "classes" or "values"
-        What the labels are; by default values where they have fractions or several columns, else classes.
+    targets : "auto", "classes", "values" or "flags"
+        What the labels are.  By default values where they have fractions or several columns, else classes; several
+        columns with a single one in each row are classes, too, but for "flags".
 
     Raises
     ------
@@ -71,7 +76,9 @@ def split_table(
     """
     classes: NDArray[Any] | None
     encoded: NDArray[Any]
-    if targets == "values" or (targets == "auto" and _are_values(table.labels)):
+    if targets in ("auto", "classes"):
+        table = replace(table, labels=class_labels(table.labels, table.class_names))
+    if targets == "values" or (targets != "classes" and _are_values(table.labels)):
         classes, encoded = None, target_values(table)
     else:
         classes, encoded = class_indices(table.labels, table.name)
@@ -138,6 +145,23 @@ def _are_values(labels: NDArray[Any]) -> bool:
     if labels.ndim == 2:
         return True
     return labels.dtype.kind == "f" and bool((np.isfinite(labels) & (labels != np.trunc(labels))).any())
+
+
+def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
+    """Labels (n,) of columns (n, n_classes) with a single one in each row; labels of another kind as they are.
+
+    Parameters
+    ----------
+    names : sequence of str, or None
+        The columns' names, which become the labels; without them the columns' numbers do, from 0.
+    """
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "biuf":
+        return labels
+    ones = labels == 1
+    if not (ones | (labels == 0)).all() or not (ones.sum(axis=1) == 1).all():
+        return labels
+    numbers: NDArray[np.int64] = ones.argmax(axis=1)
+    return numbers if names is None else np.asarray(names)[numbers]
 
 
 def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -122,7 +122,9 @@ class EstimatorCourse(Course):
         estimator.loss_curve_.append(row.train_loss)
         if row.validation_loss is not None:
             row = row._replace(validation_loss=self.task.share * row.validation_loss)
-            estimator.validation_loss_curve_ = [*(estimator.validation_loss_curve_ or []), row.validation_loss]
+            if estimator.validation_loss_curve_ is None:
+                estimator.validation_loss_curve_ = []
+            estimator.validation_loss_curve_.append(row.validation_loss)
         self._say(f"Iteration {estimator.n_iter_}, loss = {row.train_loss:.8f}")
         improved = self._improved_loss() if self.score is None else self._improved_score(run, state.parameters)
         self.memory.stalled = 0 if improved else self.memory.stalled + 1

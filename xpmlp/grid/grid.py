@@ -126,7 +126,7 @@ def train_grid(
         before: Plan | None = None
         outcomes: dict[int, Outcome] = {}
         if folder is not None:
-            run_folder.prepare(folder, config.output, overwrite=overwrite, resume=resume)
+            run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
             if resume:
                 held.enter_context(run_folder.locked(folder))
                 before, outcomes = _earlier(folder, config, members, reporter, force=force)

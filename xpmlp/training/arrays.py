@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +13,15 @@ from array_api_compat import array_namespace, is_torch_array
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, Backend, residence_of, resolve
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.table import check_features, check_finite, class_indices
+from xpmlp.data.frames import column_at, column_names, matched_columns
+from xpmlp.data.numpy_file import image_shape_of
+from xpmlp.data.objects import labels_of_objects, numbers_of
+from xpmlp.data.table import check_features, check_finite, class_indices, class_labels
 from xpmlp.errors import DataError
 
 Examples = tuple[Any, Any]
-"""Features (n, n_features) or (n, height, width), and labels (n,): arrays of any library, or what NumPy takes."""
+"""Features (n, n_features) or (n, height, width), and labels (n,): data frames, arrays of any library, or what NumPy
+takes."""
 
 _NO_CLASSES = np.empty(0, dtype=np.int64)
 
@@ -30,7 +35,7 @@ def from_arrays(
     scale: float = 1.0,
     values: bool = False,
 ) -> Dataset:
-    """A data set of arrays, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
+    """A data set of arrays or data frames, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
 
     Features in the host's memory are shared, not copied, where their library can (DLPack) and their layout serves.
     Features on a GPU, or another accelerator, stay there: train on the backend and device that they are on, or on
@@ -39,9 +44,12 @@ def from_arrays(
     Parameters
     ----------
     x : (n, n_features) or (n, height, width)
-        Numbers, none of them missing or infinite; nothing is done to them but what ``scale`` says.
+        Numbers, none of them missing or infinite; nothing is done to them but what ``scale`` says.  Of a data frame
+        (pandas, polars, pyarrow) or a structured array the columns' names are kept: what is evaluated or predicted
+        later is matched by them.
     y : (n,), or (n, n_targets)
-        Labels: whole numbers, booleans or names.  Or values to predict, in one or several columns.
+        Labels: whole numbers, booleans or names, as one column, or (n, n_classes) with a one in the class's column.
+        Or values to predict, in one or several columns.
     validation, test : (x, y), optional
         To evaluate after each epoch, and once at the end where ``data.split`` says so.
     scale : float
@@ -57,10 +65,11 @@ def from_arrays(
     ------
     DataError
         If the arrays have other shapes, lengths or types than these, a value is not a finite number, a label is
-        missing, or a part has a label that the training part has not.
+        missing, or a part lacks a column of the training part, or has a label that this has not.
     """
-    features, image_shape = _features(x, "x")
-    read = _targets(y, features.shape[0], "x, y", values=values)
+    names, target_names = column_names(x, "x"), column_names(y, "y") if values else None
+    features, image_shape = _features(x, "x", names)
+    read = _targets(y, features.shape[0], "x, y", target_names, values=values)
     classes, targets = (_NO_CLASSES, _values(read, "y")) if values else class_indices(read, "y")
     dataset = Dataset(
         name="arrays",
@@ -70,11 +79,12 @@ def from_arrays(
         classes=classes,
         preprocessing=Preprocessing(scale=scale),
         image_shape=image_shape,
-        feature_names=None,
+        feature_names=names,
         hashes={},
-        target_names=tuple(f"y{column}" for column in range(1, targets.shape[1] + 1)) if values else (),
+        target_names=target_names or tuple(f"y{column}" for column in range(1, targets.shape[1] + 1)) if values else (),
     )
-    return replace(dataset, validation=_part(validation, dataset, "validation"), test=_part(test, dataset, "test"))
+    parts = [_part(validation, dataset, target_names, "validation"), _part(test, dataset, target_names, "test")]
+    return replace(dataset, validation=parts[0], test=parts[1])
 
 
 def host_array(array: Any, what: str) -> npt.NDArray[Any]:
@@ -102,17 +112,17 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
         raise DataError(f"{what} cannot become an array of NumPy's ({error}): convert it first.") from error
 
 
-def _part(examples: Examples | None, dataset: Dataset, name: str) -> Part | None:
-    """A part to evaluate, of the same width and with labels of the same classes as the training part."""
+def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, ...] | None, name: str) -> Part | None:
+    """A part to evaluate, of the same columns and with labels of the same classes as the training part."""
     if examples is None:
         return None
     x, y = examples
-    features, _ = _features(x, f"{name} x")
+    features, _ = _features(x, f"{name} x", dataset.feature_names)
     if features.shape[1] != dataset.n_features:
         raise DataError(
             f"{name} x has {features.shape[1]} features per example, but the training part has {dataset.n_features}."
         )
-    labels = _targets(y, features.shape[0], f"{name} x, y", values=not dataset.n_classes)
+    labels = _targets(y, features.shape[0], f"{name} x, y", target_names, values=not dataset.n_classes)
     if not dataset.n_classes:
         values = _values(labels, f"{name} y")
         if values.shape[1] != dataset.train.targets.shape[1]:
@@ -125,19 +135,34 @@ def _part(examples: Examples | None, dataset: Dataset, name: str) -> Part | None
     return Part(features, targets[: len(labels)])
 
 
-def _features(x: Any, what: str) -> tuple[Array, tuple[int, int] | None]:
-    """Features (n, n_features), checked, where they are, and the shape of images."""
+def _features(x: Any, what: str, names: tuple[str, ...] | None) -> tuple[Array, tuple[int, int] | None]:
+    """Features (n, n_features), checked, where they are, and the shape of images; of a table the columns ``names``."""
     on_host = residence_of(x).device == HOST.device
-    features: Array = host_array(x, what) if on_host else x
-    if features.ndim not in (2, 3):
+    features: Array = host_features(x, names, what) if on_host else x
+    if features.ndim not in (2, 3, 4):
         raise DataError(
             f"{what} has the shape {tuple(features.shape)}; it needs (n, n_features) or (n, height, width)."
         )
-    n, *widths = features.shape
-    image_shape = (widths[0], widths[1]) if len(widths) == 2 else None
+    image_shape = None if features.ndim == 2 else image_shape_of(features.shape, what)
     if image_shape is not None:
-        features = array_namespace(features).reshape(features, (n, widths[0] * widths[1]))
+        features = array_namespace(features).reshape(features, (features.shape[0], math.prod(image_shape)))
     return check_features(features, what) if on_host else _checked_in_place(features, what), image_shape
+
+
+def host_features(x: Any, names: tuple[str, ...] | None, what: str) -> npt.NDArray[Any]:
+    """Features of any library in the host's memory as NumPy's, of any shape; of a table the columns ``names``.
+
+    Raises
+    ------
+    DataError
+        As `host_array`, or if a column of a table is missing or has something else than numbers.
+    """
+    features = host_array(matched_columns(x, names, what), what)
+    if features.dtype.kind != "O" or features.ndim not in (1, 2) or not features.size:
+        return features
+    columns = features.reshape(len(features), -1).T
+    numbers = [numbers_of(column, what, str(place)) for place, column in enumerate(columns, start=1)]
+    return np.stack(numbers, axis=1).reshape(features.shape)
 
 
 def _checked_in_place(features: Array, what: str) -> Array:
@@ -154,15 +179,28 @@ def _checked_in_place(features: Array, what: str) -> Array:
     return features
 
 
-def _targets(y: Any, n: int, what: str, *, values: bool) -> npt.NDArray[Any]:
-    """Labels (n,), or values of one or two axes, on the host."""
-    targets = host_array(y, "y") if residence_of(y).device == HOST.device else _home(y).to_numpy(y)
+def _targets(y: Any, n: int, what: str, names: tuple[str, ...] | None, *, values: bool) -> npt.NDArray[Any]:
+    """Labels (n,), or values of one or two axes, on the host; of a table of values the columns ``names``."""
+    if residence_of(y).device != HOST.device:
+        y = _home(y).to_numpy(y)
+    targets = host_features(y, names, "y") if values else _labels(y)
     if targets.ndim not in ((1, 2) if values else (1,)):
         needed = "(n,) or (n, n_targets)" if values else "(n,), one label for each example"
         raise DataError(f"{what}: y has the shape {targets.shape}; it needs {needed}.")
     if len(targets) != n:
         raise DataError(f"{what}: have {n} and {len(targets)} examples; each example needs a target.")
     return targets
+
+
+def _labels(y: Any) -> npt.NDArray[Any]:
+    """Labels of any kind, (n,); with a column for each class the names of the columns, or their numbers."""
+    names = column_names(y, "y")
+    if names is not None and len(names) == 1:
+        y, names = column_at(y, 0), None
+    labels = host_array(matched_columns(y, names, "y"), "y")
+    if labels.ndim == 2:
+        labels = labels[:, 0] if labels.shape[1] == 1 else class_labels(labels, names)
+    return labels_of_objects(labels.tolist(), "y") if labels.dtype.kind in "OT" and labels.ndim == 1 else labels
 
 
 def _values(targets: npt.NDArray[Any], what: str) -> npt.NDArray[np.float64]:

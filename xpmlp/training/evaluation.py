@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._typing import Layer
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
-from xpmlp.data import Part
-from xpmlp.errors import RunFolderError
+from xpmlp.data import Dataset, Part
+from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
@@ -49,8 +54,12 @@ def evaluate(
     run: str | int | None = None,
     backend: str | None = None,
     device: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Evaluate the network of a run folder.
+
+    Data that are read from another place, or have changed, are taken as the network was trained on its own: its
+    columns by name, its classes, its preprocessing.
 
     Parameters
     ----------
@@ -61,6 +70,8 @@ def evaluate(
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
         Where to compute, if not where the config says.
+    overrides : dict, optional
+        Keys of ``[data]`` or ``[backend]`` with other values than the run's config has, ``{"data.path": "moved.csv"}``.
 
     Returns
     -------
@@ -71,11 +82,17 @@ def evaluate(
     RunFolderError
         If it is not a run folder, or does not fit its data set.
     BackendError, DataError, ConfigError
-        If the backend, the data or the saved config cannot be had.
+        If the backend, the data or the saved config cannot be had, or the data lack a column or have another class.
     """
-    config, network = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, network = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
     chosen = resolve_for(config, backend, device)
-    dataset = load_data(config)
+    given = load_data(
+        config,
+        standardize=False,
+        targets="values" if network.target_names else "classes",
+        feature_names=network.feature_names,
+    )
+    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing)
     if split is None:
         split = "validation" if dataset.validation is not None else "test"
     part: Part | None = getattr(dataset, split)
@@ -86,11 +103,25 @@ def evaluate(
     expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
     if [weights.shape for weights, _ in network.parameters] != expected:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
+    part = Part(network.preprocessing.apply(part.features), _targets(part, given, network))
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
         (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
     return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
+
+
+def _targets(part: Part, given: Dataset, network: SavedNetwork) -> npt.NDArray[Any]:
+    """The targets of a part for the network: values, or indices of its own classes."""
+    if network.target_names:
+        return part.targets
+    indices = {label: index for index, label in enumerate(network.classes.tolist())}
+    labels = given.classes.tolist()
+    unknown = [label for label in labels if label not in indices]
+    if unknown:
+        raise DataError(f"{given.name}: has the label {unknown[0]!r}, which no training example had.")
+    targets: npt.NDArray[Any] = np.array([indices[label] for label in labels])[part.targets]
+    return targets
 
 
 def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:

@@ -70,10 +70,10 @@ def train_block(
 
 
 class _Lap:
-    """A run with the epoch that it is in: the order of its examples and its learning rate."""
+    """A run with its place among all, and the epoch that it is in: the order of its examples, its learning rate."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, number: int) -> None:
+        self.run, self.number = run, number
         self.order: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.learning_rate = run.settings.learning_rate
 
@@ -103,7 +103,7 @@ class _Block:
             self.epoch, self.trained, self.started = start.epoch, start.steps, self.started - start.seconds
             for run, one in zip(runs, settings, strict=True):
                 run.settings = one
-        self.laps = [_Lap(run) for run in runs]
+        self.laps = [_Lap(run, number) for number, run in enumerate(runs)]
         self.active = [lap for lap in self.laps if lap.run.status is Status.RUNNING]
 
     def train(self, should_stop: Callable[[], bool]) -> None:
@@ -234,7 +234,7 @@ class _Block:
             trained, lap.run.under_way = lap.run.under_way, UnderWay()
             row = EpochRow(epoch, trained.loss, trained.value, loss, value, lap.learning_rate)
             lap.run.epochs.append(row)
-            self.reporter.epoch(self.laps.index(lap), row)
+            self.reporter.epoch(lap.number, row)
             if self.course.epoch_ended(lap.run, self.state):
                 stopped.append(column)
             elif self.plan.patience is not None and loss is not None:

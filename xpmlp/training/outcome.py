@@ -78,7 +78,7 @@ def _network(problem: Problem, run: Run) -> SavedNetwork:
 
 def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
     backend, config, dataset = problem.backend, problem.config, problem.dataset
-    steps = len(run.losses)
+    steps = run.steps
     return {
         "versions": {
             "xpmlp": __version__,

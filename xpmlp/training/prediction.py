@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._csv import csv_text
-from xpmlp._files import write_bytes, write_text
+from xpmlp._files import refuse_overwriting, write_bytes, write_text
 from xpmlp.checkpoint import SavedNetwork
+from xpmlp.config import Config
 from xpmlp.data import read_features
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
-from xpmlp.training.arrays import host_array
+from xpmlp.training.arrays import host_features
 from xpmlp.training.evaluation import on_device, resolve_for
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
@@ -42,11 +44,12 @@ class Prediction(NamedTuple):
 
 def predict(
     run_dir: str | Path,
-    features: npt.ArrayLike,
+    features: Any,
     *,
     run: str | int | None = None,
     backend: str | None = None,
     device: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -55,10 +58,14 @@ def predict(
     run_dir : path
     features : (n, n_features)
         As the data set has them, before any preprocessing: the run's own is applied.  Images may keep their shape.
+        The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, where the
+        training data had names; others are left out.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
         Where to compute, if not where the run's config says.
+    overrides : dict, optional
+        Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
 
     Returns
     -------
@@ -69,12 +76,18 @@ def predict(
     RunFolderError, BackendError, ConfigError
         If the run folder or the backend cannot be had.
     DataError
-        If the features have another width than the network's input, or a value that is not a finite number or too
-        large to compute with.
+        If the features lack a column of the training data, have another width than the network's input, or a value
+        that is not a finite number or too large to compute with.
     """
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
+    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), backend, device)
+
+
+def _predicted(
+    config: Config, saved: SavedNetwork, features: npt.NDArray[Any], backend: str | None, device: str | None
+) -> Prediction:
     chosen = resolve_for(config, backend, device)
-    raw = _checked(host_array(features, "features"), saved.parameters[0][0].shape[0])
+    raw = _checked(features, saved.parameters[0][0].shape[0])
     inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
@@ -95,6 +108,7 @@ def predict_file(
     run: str | int | None = None,
     backend: str | None = None,
     device: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Prediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -111,17 +125,24 @@ def predict_file(
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
+    overrides : dict, optional
+        See `predict`.
 
     Raises
     ------
     DataError
         Also if the output has another ending or cannot be written.
+    XpmlpError
+        If the output is the input, the data that the network was trained on, or a file of the run folder.
     """
     target = Path(output)
     writers = {".csv": _write_csv, ".npy": _write_npy}
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
+    folders = [Path(run_dir), *Path(run_dir).glob(f"{run_folder.RUNS}/*")]
+    own = [folder / name for folder in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
+    refuse_overwriting([target], [Path(source), *config.files, *own])
     features = read_features(
         Path(source),
         n_features=saved.parameters[0][0].shape[0],
@@ -129,7 +150,7 @@ def predict_file(
         features=config.data.features,
         target=config.data.target,
     )
-    prediction = predict(run_dir, features, run=run, backend=backend, device=device)
+    prediction = _predicted(config, saved, features, backend, device)
     try:
         writers[target.suffix](target, prediction)
     except OSError as error:

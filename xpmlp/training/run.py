@@ -154,6 +154,11 @@ class Run:
         """The loss of every batch, (steps,)."""
         return np.concatenate(self.batch_losses) if self.batch_losses else np.empty(0)
 
+    @property
+    def steps(self) -> int:
+        """How many batches it has trained on."""
+        return sum(map(len, self.batch_losses))
+
     def end(self, status: Status, parameters: Parameters) -> None:
         """Close the record."""
         self.status, self.parameters, self.best_parameters = status, parameters, None

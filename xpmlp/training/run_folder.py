@@ -6,17 +6,17 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from xpmlp._files import write_bytes, write_text
+from xpmlp._files import refuse_overwriting, write_bytes, write_text
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.config import Config, OutputConfig, load_config
-from xpmlp.errors import RunFolderError
+from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.training.history import batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.run import Run, Status
@@ -48,7 +48,7 @@ LOCK = ".lock"
 """What a process holds while it trains into a folder.  The file stays; the lock goes with the process."""
 
 
-def prepare(folder: Path, output: OutputConfig, *, overwrite: bool, resume: bool = False) -> None:
+def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = False) -> None:
     """Refuse what cannot be written, before any work is done for it; nothing is made yet.
 
     Raises
@@ -56,16 +56,20 @@ def prepare(folder: Path, output: OutputConfig, *, overwrite: bool, resume: bool
     RunFolderError
         If the folder holds something that is neither to be replaced nor a training to go on with, is no folder, or
         cannot be looked into.
+    XpmlpError
+        If it holds the config's own file or its data, where the training would write over them.
     BackendError
         If TensorBoard's files are asked for and their writer is not installed.
     """
-    if output.tensorboard:
+    if config.output.tensorboard:
         from xpmlp.tensorboard import check_installed
 
         check_installed()
     if overwrite and resume:
         raise RunFolderError(f"to overwrite {folder} and to resume what is in it exclude each other: choose one.")
     _check_usable(folder, overwrite=overwrite, resume=resume)
+    written = [folder / name for name in (*FILES, SUMMARY, CHECKPOINTS) if not (resume and name == "config.toml")]
+    refuse_overwriting([*written, *(folder / RUNS).glob("[0-9]*")], config.files)
 
 
 def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
@@ -213,7 +217,9 @@ def explained(folder: Path) -> Iterator[None]:
         raise RunFolderError(f"the run folder {folder} cannot be written: {error.strerror or error}.") from error
 
 
-def read(folder: Path, run: str | None = None) -> tuple[Config, SavedNetwork]:
+def read(
+    folder: Path, run: str | None = None, overrides: Mapping[str, Any] | None = None
+) -> tuple[Config, SavedNetwork]:
     """The config and the network of a run folder.
 
     Parameters
@@ -223,12 +229,17 @@ def read(folder: Path, run: str | None = None) -> tuple[Config, SavedNetwork]:
     run : str, optional
         Which run of a grid: its number, or ``best``: that with the lowest validation loss (test, training loss where
         there is none).
+    overrides : dict, optional
+        Values by dotted key, laid over the config's: where the data are now, or what to compute on.
 
     Raises
     ------
     RunFolderError, ConfigError
-        If it is not a run folder, or damaged, or there is no such run.
+        If it is not a run folder, or damaged, or there is no such run, or an override would change the network.
     """
+    for key in overrides or {}:
+        if key.partition(".")[0] not in ("data", "backend"):
+            raise ConfigError(f"--set {key}: the network is trained already; set keys of [data] and [backend] only.")
     if not folder.is_dir():
         raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
     if (folder / RUNS).is_dir():
@@ -237,7 +248,7 @@ def read(folder: Path, run: str | None = None) -> tuple[Config, SavedNetwork]:
         raise RunFolderError(f"{folder} holds a single run: leave out --run.")
     if not (folder / "config.toml").is_file():
         raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
-    return load_config(folder / "config.toml"), load_network(folder / "weights.safetensors")
+    return load_config(folder / "config.toml", overrides), load_network(folder / "weights.safetensors")
 
 
 def _member(folder: Path, run: str | None) -> Path:
@@ -282,7 +293,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "status": str(run.status),
         **run.settings._asdict(),
         "epochs": len(run.epochs),
-        "steps": len(run.losses),
+        "steps": run.steps,
         "final": None if last is None else _finite(last.named(run.metric)),
         "best": _finite(run.epochs[run.best_epoch - 1].named(run.metric)) if run.best_epoch else None,
         "test": None if run.test is None else _finite({"loss": run.test.loss, run.metric: run.test.value}),

@@ -54,7 +54,7 @@ class Snapshot:
     @property
     def steps(self) -> int:
         """Steps done since the beginning, by the run that has done the most."""
-        return max(len(run.losses) for run in self.runs)
+        return max(run.steps for run in self.runs)
 
 
 class Saver(Protocol):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
@@ -33,7 +34,12 @@ from xpmlp.training.resuming import (
 )
 from xpmlp.training.run import Run, RunSettings, Status
 
-_TARGETS: dict[str, TargetKind] = {"cross_entropy": "classes", "squared": "values", "poisson": "values"}
+_TARGETS: dict[str, TargetKind] = {
+    "cross_entropy": "classes",
+    "logistic": "flags",
+    "squared": "values",
+    "poisson": "values",
+}
 """What a loss takes the targets for, where they do not say it themselves."""
 
 
@@ -121,7 +127,7 @@ def train(
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
     with contextlib.ExitStack() as held:
         if folder is not None:
-            run_folder.prepare(folder, config.output, overwrite=overwrite, resume=resume)
+            run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
             if resume:
                 held.enter_context(run_folder.locked(folder))
                 earlier = _earlier(folder, config, reporter, force=force)
@@ -236,7 +242,7 @@ def resolve_configured(settings: BackendConfig) -> Choice:
     )
 
 
-def load_data(config: Config, *, quiet: bool = True) -> Dataset:
+def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
     """The data set that a config names, with targets as its loss wants them.
 
     Parameters
@@ -244,22 +250,24 @@ def load_data(config: Config, *, quiet: bool = True) -> Dataset:
     config : Config
     quiet : bool
         Draw no progress bar where it is downloaded.
+    instead
+        Arguments of `xpmlp.data.load` in place of the config's.
     """
     data = config.data
-    return load(
-        data.name,
-        split=data.split,
-        root=data.root,
-        path=data.path,
-        target=data.target,
-        features=data.features,
-        validation_size=data.validation_size,
-        test_fraction=data.test_fraction,
-        seed=data.seed,
-        standardize=data.standardize,
-        targets=_TARGETS.get(config.model.loss, "auto"),
-        quiet=quiet,
-    )
+    arguments: dict[str, Any] = {
+        "split": data.split,
+        "root": data.root,
+        "path": data.path,
+        "target": data.target,
+        "features": data.features,
+        "validation_size": data.validation_size,
+        "test_fraction": data.test_fraction,
+        "seed": data.seed,
+        "standardize": data.standardize,
+        "targets": _TARGETS.get(config.model.loss, "auto"),
+        "quiet": quiet,
+    }
+    return load(data.name, **(arguments | instead))
 
 
 def _thrift(problem: Problem, runs: int) -> str:

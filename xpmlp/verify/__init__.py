@@ -12,11 +12,12 @@
 """
 
 from xpmlp.verify.comparison import REFERENCE, Difference
-from xpmlp.verify.files import write_files
+from xpmlp.verify.files import FILES, write_files
 from xpmlp.verify.run import Curve, Participant, Verification, verify
 from xpmlp.verify.targets import Target, parse_targets
 
 __all__ = [
+    "FILES",
     "REFERENCE",
     "Curve",
     "Difference",

@@ -22,6 +22,8 @@ from xpmlp.verify.run import Verification
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
 from xpmlp.verify.trial import Trial
 
+FILES = ("verify.json", "verify.png")
+
 
 def write_files(result: Verification, folder: Path) -> list[Path]:
     """Write ``verify.json`` and, unless the config wants no plots or there is nothing to draw, ``verify.png``.
@@ -37,9 +39,8 @@ def write_files(result: Verification, folder: Path) -> list[Path]:
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        numbers = folder / "verify.json"
+        numbers, drawing = (folder / name for name in FILES)
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
-        drawing = folder / "verify.png"
         if result.trial.config.output.plots and result.curves:
             return [numbers, _draw(result, drawing)]
         drawing.unlink(missing_ok=True)  # of an earlier verification

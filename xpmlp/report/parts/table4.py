@@ -63,7 +63,7 @@ def compute(work: Work) -> dict[str, Any]:
         "batch_size": train.batch_size,
         "runs": len(result.runs),
         "diverged": sum(summary.diverged for summary in result.summaries),
-        "steps": sum(len(run.losses) for run in result.runs),
+        "steps": sum(run.steps for run in result.runs),
     }
 
 

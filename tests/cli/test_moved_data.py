@@ -1,0 +1,44 @@
+"""A run folder whose data have moved: they are named with ``--set``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.test_outputs_over_inputs import CONFIG, TABLE
+
+
+@pytest.fixture
+def moved(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What `evaluate` printed before the working folder was moved with all that is in it."""
+    before = tmp_path / "before"
+    before.mkdir()
+    monkeypatch.chdir(before)
+    Path("d.csv").write_text(TABLE)
+    Path("c.toml").write_text(CONFIG)
+    assert xpmlp("train", "c.toml", "-q").status == 0
+    said = xpmlp("evaluate", "runs/c").out
+    monkeypatch.chdir(tmp_path)
+    before.rename("after")
+    monkeypatch.chdir("after")
+    return said
+
+
+def test_evaluate(xpmlp: Run, moved: str) -> None:
+    xpmlp("evaluate", "runs/c").assert_refused("d.csv: no such file", "--set data.path=FILE")
+    assert xpmlp("evaluate", "runs/c", "--set", "data.path=d.csv") == (0, moved, "")
+
+
+def test_predict(xpmlp: Run, moved: str) -> None:
+    assert xpmlp("predict", "runs/c", "d.csv", "-o", "p.csv").status == 0
+    outcome = xpmlp("predict", "runs/c", "d.csv", "-o", "p.npy", "--set", "data.path=d.csv", "--set", "data.target=b")
+    assert outcome.status == 0
+
+
+@pytest.mark.parametrize("command", [["evaluate", "runs/c"], ["predict", "runs/c", "d.csv", "-o", "p.csv"]])
+def test_mistakes(xpmlp: Run, moved: str, command: list[str]) -> None:
+    xpmlp(*command, "--set", "model.activation=tanh").assert_refused("the network is trained already", "[data]")
+    xpmlp(*command, "--set", "data.pfad=d.csv").assert_refused("data.pfad")
+    xpmlp(*command, "--set", "data.path").assert_refused("there is no '='")
