@@ -10,6 +10,7 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.image_sets import IMAGE_SETS
+from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.splits import Split
 from xpmlp.data.table import Table, TargetKind, split_table, standardized
@@ -31,6 +32,7 @@ def load(
     seed: int = 0,
     standardize: bool | None = None,
     targets: TargetKind = "auto",
+    missing: Sequence[str] = MISSING,
     quiet: bool = True,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
@@ -65,6 +67,9 @@ def load(
     targets : "auto", "classes" or "values"
         What the targets of csv and npz are: by default values where they have fractions or several columns, else
         classes.
+    missing : sequence of str
+        For csv: the texts that mean a gap, as they are, in capitals or in small letters; ``-`` means none among labels
+        of which one is ``+``.
     quiet : bool
         Whether a download draws no progress bars.
 
@@ -97,7 +102,7 @@ def load(
 
         dataset = load_synth(split=known_split, validation_size=validation_size)
         return standardized(dataset) if standardize else dataset
-    table, standardize_by_default, scale = _read_table(name, path, target, features)
+    table, standardize_by_default, scale = _read_table(name, path, target, features, targets, missing)
     return split_table(
         table,
         name=name,
@@ -112,7 +117,12 @@ def load(
 
 
 def _read_table(
-    name: str, path: str | Path | None, target: str | Sequence[str], features: str
+    name: str,
+    path: str | Path | None,
+    target: str | Sequence[str],
+    features: str,
+    kind: TargetKind,
+    missing: Sequence[str],
 ) -> tuple[Table, bool, float]:
     """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
     if name == "digits":
@@ -124,7 +134,7 @@ def _read_table(
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 
-        return read_csv_table(path, target), True, 1.0
+        return read_csv_table(path, target, kind=kind, missing=missing), True, 1.0
     from xpmlp.data.numpy_file import read_npz_table
 
     if not isinstance(target, str):
