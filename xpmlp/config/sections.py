@@ -100,6 +100,12 @@ class DataConfig(Section):
         description="The array with the features, one row per example (npz). A csv file's features are all columns "
         "but the target.",
     )
+    missing: list[Text] = Field(
+        ["?", "NA", "N/A", "null", "NaN", "-"],
+        description="The texts of a csv file that mean a gap, besides an empty field: as they are, in capitals or in "
+        "small letters. A gap is refused, in the target and in the features; `[]`: in the target they are classes. "
+        "`-` is no gap in a target that has `+`, too.",
+    )
     split: Literal["validation", "test", "three-way"] = Field(
         "validation", description="What is held out, and what is evaluated when: see above."
     )

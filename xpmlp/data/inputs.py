@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xpmlp.data.csv_file import read_csv_features
 from xpmlp.data.idx import read_idx
+from xpmlp.data.labels import MISSING
 from xpmlp.data.numpy_file import flattened, read_npy, read_npz_features
 from xpmlp.data.table import check_features
 from xpmlp.errors import DataError
@@ -24,6 +25,7 @@ def read_features(
     feature_names: tuple[str, ...] | None = None,
     features: str = "features",
     target: str | Sequence[str] | None = None,
+    missing: Sequence[str] = MISSING,
 ) -> NDArray[Any]:
     """Raw features to predict from, as ``Preprocessing.apply`` takes them; the file's ending says its format.
 
@@ -39,6 +41,8 @@ def read_features(
         The array to take from an npz file that has several.
     target : str, sequence of str, or None
         A CSV file's columns to leave out, where ``feature_names`` does not say which to take.
+    missing : sequence of str
+        The texts that mean a gap in a CSV file.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def read_features(
     path = Path(path)
     name = path.name.lower()
     if name.endswith(".csv"):
-        raw: NDArray[Any] = read_csv_features(path, feature_names, target)
+        raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)
     elif name.endswith(".npy"):
         raw = read_npy(path)
     elif name.endswith(".npz"):

@@ -29,6 +29,7 @@ from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
 from xpmlp.training.resuming import check_config, check_data, circumstances_of, differences
 from xpmlp.training.run import Run
+from xpmlp.training.objective import notes_on_targets
 from xpmlp.training.trainer import load_data, resolve_configured
 
 FILES = (run_folder.SUMMARY, *run_folder.FILES)
@@ -133,6 +134,8 @@ def train_grid(
         choice = resolve_configured(config.backend)
         dataset = load_data(config, quiet=reporter.quiet)
         reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
+        for note in notes_on_targets(config, dataset):
+            reporter.note(note)
         if before is not None:
             check_data(before.circumstances, dataset, force=force)
             config = config.named(before.circumstances["name"])

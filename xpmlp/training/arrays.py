@@ -12,7 +12,7 @@ from array_api_compat import array_namespace, is_torch_array
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, Backend, residence_of, resolve
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.table import check_features, check_finite, class_indices
+from xpmlp.data.table import as_labels, check_features, check_finite, class_indices
 from xpmlp.errors import DataError
 
 Examples = tuple[Any, Any]
@@ -118,6 +118,12 @@ def _part(examples: Examples | None, dataset: Dataset, name: str) -> Part | None
         if values.shape[1] != dataset.train.targets.shape[1]:
             raise DataError(f"{name} y has {values.shape[1]} columns, but the training part has another number.")
         return Part(features, values)
+    labels = as_labels(labels, f"{name} y")
+    if "U" in {labels.dtype.kind} ^ {dataset.classes.dtype.kind}:  # NumPy would sort the numbers as text
+        raise DataError(
+            f"{name} y has labels of type {labels.dtype}, but the training part's are of type {dataset.classes.dtype}: "
+            "give both in the same type."
+        )
     classes, targets = class_indices(np.concatenate([labels, dataset.classes]), f"{name} y")
     unknown = np.setdiff1d(classes, dataset.classes)
     if len(unknown):

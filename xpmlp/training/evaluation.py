@@ -10,7 +10,9 @@ from xpmlp._typing import Layer
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
-from xpmlp.data import Part
+from xpmlp.data import Dataset, Part
+from xpmlp.data.labels import label_places
+from xpmlp.data.messages import listed
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.training import run_folder
@@ -82,6 +84,7 @@ def evaluate(
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
+    _check_classes(dataset, network, Path(run_dir))
     problem = Problem(config, dataset, chosen)
     expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
     if [weights.shape for weights, _ in network.parameters] != expected:
@@ -91,6 +94,16 @@ def evaluate(
         examples = problem.inference.to_device(part, problem.n_outputs)
         (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
     return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
+
+
+def _check_classes(dataset: Dataset, network: SavedNetwork, run_dir: Path) -> None:
+    """Refuse data with other classes than the network's: its outputs would be taken for theirs, one by one."""
+    classes = [str(label) for label in dataset.classes.tolist()]
+    if label_places(classes, network.classes) != list(range(network.classes.size)):
+        raise RunFolderError(
+            f"the data have the classes {listed(classes)}, but the network in {run_dir} was trained on "
+            f"{listed([str(label) for label in network.classes.tolist()])}: evaluate it on data with the same classes."
+        )
 
 
 def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:

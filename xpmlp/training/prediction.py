@@ -128,6 +128,7 @@ def predict_file(
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
+        missing=config.data.missing,
     )
     prediction = predict(run_dir, features, run=run, backend=backend, device=device)
     try:
