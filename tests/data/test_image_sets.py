@@ -63,10 +63,12 @@ def test_places_are_looked_at_in_order(places: Places, tiny: TinySet) -> None:
     for folder in folders:
         tiny.write(folder)
         assert {row.name: row.where for row in list_sets()}["mnist"] == str(folder)
-        load("mnist", root=places["root"], validation_size=4)  # a root without the files is passed over
+        load("mnist", validation_size=4)
+        with pytest.raises(DataError, match=rf"root lacks {NAMES[0]}, {NAMES[1]}"):  # a root is never passed over
+            load("mnist", root=places["root"], validation_size=4)
     wrong = tiny.write(places["root"]) / "t10k-labels-idx1-ubyte.gz"
     wrong.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x01\0"))
-    with pytest.raises(DataError, match=r"root.*t10k-labels"):  # but one with wrong files is not
+    with pytest.raises(DataError, match=r"root.*t10k-labels.*not the published"):
         load("mnist", root=places["root"], validation_size=4)
 
 

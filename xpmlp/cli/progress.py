@@ -59,7 +59,7 @@ def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str
 def _classes(dataset: Dataset) -> str:
     """The classes with their counts over all parts, and of many the first and what the others have."""
     parts = [part.targets for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
-    counts = sum(np.bincount(targets, minlength=dataset.n_classes) for targets in parts)
+    counts = np.bincount(np.concatenate(parts), minlength=dataset.n_classes)
     shown = [
         f"{quoted(label) if isinstance(label, str) else label} ({count:,})"
         for label, count in zip(dataset.classes[:_MANY].tolist(), counts, strict=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def read_features(
     Parameters
     ----------
     path : str or Path
-        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), this one gzipped or not.
+        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), this one gzipped or not.  A pipe without
+        an ending is read as CSV.
     n_features : int
         The width of the model's input.
     feature_names : tuple of str, or None
@@ -55,8 +57,8 @@ def read_features(
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
     """
     path = Path(path)
-    name = path.name.lower()
-    if name.endswith(".csv"):
+    name = (path if path.suffix else Path(os.path.realpath(path))).name.lower()  # /dev/stdin leads to a file, or a pipe
+    if name.endswith(".csv") or (not path.suffix and path.is_fifo()):
         raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)
     elif name.endswith(".npy"):
         raw = read_npy(path)

@@ -12,7 +12,10 @@ from xpmlp.errors import DataError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets")
 
-_LAYOUTS = {"mnist": ("mnist", "MNIST", "MNIST/raw"), "fashion-mnist": ("fashion-mnist", "FashionMNIST/raw")}
+_LAYOUTS = {
+    "mnist": ("mnist", "MNIST", "MNIST/raw"),
+    "fashion-mnist": ("fashion-mnist", "FashionMNIST", "FashionMNIST/raw"),
+}
 """The folders of a set within the one that is named: ours, and torchvision's."""
 
 
@@ -62,11 +65,18 @@ def locate(folder: Path, file: IdxFile) -> Path | None:
     """``file`` in ``folder``, decompressed (quicker to read) or gzipped, or None.
 
     Its name may have other separators and capitals than the published one: ``train-images.idx3-ubyte``.
+
+    Raises
+    ------
+    DataError
+        If the folder may not be looked into.
     """
     try:
         named = [path for path in folder.iterdir() if _plain(path.name) == file.name and path.is_file()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror or error})") from None
     return min(named, key=lambda path: (path.suffix == ".gz", path.name != file.name, path.name), default=None)
 
 

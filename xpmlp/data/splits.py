@@ -120,9 +120,7 @@ def _hold_out_stratified(
 ) -> tuple[Part, Part]:
     counts = np.bincount(whole.targets, minlength=len(classes))
     rarest = int(counts.argmin())
-    quantities = (
-        '; if the targets are quantities, set model.loss = "squared"' if classes.dtype.kind in "if" else ""
-    )
+    quantities = '; if the targets are quantities, set model.loss = "squared"' if classes.dtype.kind in "if" else ""
     if counts[rarest] < 2:
         parts = f"both the training part and the {what}"
         if counts[rarest] < in_file[rarest]:  # the others went into the test part

@@ -24,12 +24,12 @@ from xpmlp.training import run_folder
 from xpmlp.training.held_back import rows_at_once
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.memory import footprint
+from xpmlp.training.objective import notes_on_targets
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
 from xpmlp.training.resuming import check_config, check_data, circumstances_of, differences
 from xpmlp.training.run import Run
-from xpmlp.training.objective import notes_on_targets
 from xpmlp.training.trainer import load_data, resolve_configured
 
 FILES = (run_folder.SUMMARY, *run_folder.FILES)

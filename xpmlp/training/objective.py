@@ -13,7 +13,6 @@ from xpmlp.data import Dataset
 from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError, DataError
 
-
 MANY_CLASSES = 20
 """More classes than this that are whole numbers may be quantities."""
 
@@ -98,7 +97,8 @@ def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float
 
 def _by_label(given: dict[str, float], classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     labels = [str(label) for label in classes.tolist()]
-    weights, named = np.ones(len(labels)), {}
+    weights = np.ones(len(labels))
+    named: dict[int, str] = {}
     for (text, weight), place in zip(given.items(), label_places(given, classes), strict=True):
         if place is None:
             raise ConfigError(
