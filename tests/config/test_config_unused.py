@@ -22,6 +22,7 @@ UNUSED = {
     "[model]\ninit_scale = 1": 'model.init_scale = 1.0 has no effect with model.init = "glorot_uniform"',
     "split = 'test'\nvalidation_size = 5": 'data.validation_size = 5 has no effect with data.split = "test"',
     "[backend]\nname = 'jax'\nthreads = 2": 'backend.threads = 2 has no effect with backend.name = "jax"',
+    "[backend]\ntf32 = true": 'backend.tf32 = true has no effect with backend.name = "numpy"',
     "[train]\nmin_improvement = 0.1": "train.min_improvement = 0.1 has no effect without early stopping",
     "[grid]\nworkers = 2": "grid.workers = 2 has no effect on a single run: it is for a grid of several.",
     "[grid]\nblock_width = 2": "grid.block_width = 2",

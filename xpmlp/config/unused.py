@@ -27,7 +27,8 @@ class _Use(NamedTuple):
 
 
 _USES = (
-    _Use("backend.threads", "backend.name", ("numpy", "torch", "auto", "strict")),
+    _Use("backend.threads", "backend.name", ("numpy", "torch", "auto")),
+    _Use("backend.tf32", "backend.name", ("cupy", "torch", "jax", "auto")),
     _Use("data.seed", "data.name", ("digits", "csv", "npz")),
     _Use("data.validation_size", "data.name", ("mnist", "fashion-mnist", "synth", "digits", "csv", "npz")),
     _Use("data.validation_size", "data.split", ("validation", "three-way")),

@@ -291,7 +291,7 @@ def _targets(
         return np.stack([_numbers(path, _field_column(frame, name), missing) for name in names], axis=1)
     column = _field_column(frame, names[0])
     _refuse_empty(path, column)
-    if _has_numbers(column, kind):
+    if _has_numbers(column, kind) or (kind == "values" and gaps(column, missing).any()):
         return _numbers(path, column, missing)
     return _labels(path, column, missing)
 
@@ -303,9 +303,9 @@ def _has_numbers(column: pl.Series, kind: TargetKind) -> bool:
     fields = column.cast(pl.Float64, strict=False)
     if fields.null_count():
         return kind == "values" and _truths(column) is not None
-    numbers = fields.to_numpy()
-    beyond_labels = (numbers != np.trunc(numbers)) | (np.abs(numbers) >= 2.0**63)
-    return kind == "values" or bool((beyond_labels & ~np.isnan(numbers)).any())
+    others = fields.filter(column.cast(pl.Int64, strict=False).is_null()).to_numpy()
+    others = others[~np.isnan(others)]
+    return kind == "values" or bool(((others != np.trunc(others)) | (np.abs(others) >= 2.0**63)).any())
 
 
 def _labels(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[Any]:

@@ -84,11 +84,11 @@ def evaluate(
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
-    _check_classes(dataset, network, Path(run_dir))
     problem = Problem(config, dataset, chosen)
     expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
     if [weights.shape for weights, _ in network.parameters] != expected:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
+    _check_classes(dataset, network, Path(run_dir))
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
