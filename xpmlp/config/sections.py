@@ -83,8 +83,9 @@ class DataConfig(Section):
     )
     root: OrNone[AbsolutePath] = Field(
         None,
-        description="The folder with the IDX files, gzipped or not (mnist, fashion-mnist). Relative to the config "
-        'file. "none": look in `XPMLP_DATA_DIR`, then in the usual places, then download.',
+        description="The folder with the four IDX files, gzipped or not, or with torchvision's `MNIST/raw` or "
+        "`FashionMNIST/raw` in it (mnist, fashion-mnist). Relative to the config file. Where files are missing there, "
+        'nothing is downloaded. "none": look in `XPMLP_DATA_DIR`, then in the usual places, then download.',
     )
     path: OrNone[AbsolutePath] = Field(
         None,
