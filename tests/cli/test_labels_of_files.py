@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,6 +64,14 @@ def test_a_gap_in_the_target_is_refused(xpmlp: Run, make: Make, tmp_path: Path, 
     xpmlp(command, config, *more, "--out", tmp_path / "out").assert_refused(
         "row 3", "column 'kind' has '?'", "data.missing"
     )
+
+
+@pytest.mark.parametrize("command", ["train", "bench"])
+def test_a_pipe_is_refused_where_data_are_read_again(xpmlp: Run, make: Make, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    settings = ("--set", f"data.path={tmp_path / 'pipe'}", "--set", "grid.runs=2", "--out", tmp_path / "out")
+    outcome = xpmlp(command, make(("cat", "dog")), *settings)
+    outcome.assert_refused("pipe: is a pipe, and a file is needed: save the data to a file")
 
 
 def test_a_gap_may_be_kept_as_a_class(xpmlp: Run, make: Make, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,8 @@ def read_features(
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
     """
     path = Path(path)
-    name = (path if path.suffix else Path(os.path.realpath(path))).name.lower()  # /dev/stdin leads to a file, or a pipe
-    if name.endswith(".csv") or (not path.suffix and path.is_fifo()):
+    name, is_pipe = _name_and_pipe(path)
+    if name.endswith(".csv") or is_pipe:
         raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)
     elif name.endswith(".npy"):
         raw = read_npy(path)
@@ -72,3 +71,13 @@ def read_features(
     if flat.shape[1] != n_features:
         raise DataError(f"{path}: has {flat.shape[1]} features per example, but the model needs {n_features}")
     return check_features(flat, str(path), feature_names)
+
+
+def _name_and_pipe(path: Path) -> tuple[str, bool]:
+    """The name whose ending says the format, and whether it is a pipe without one: /dev/stdin leads to either."""
+    if path.suffix:
+        return path.name.lower(), False
+    try:
+        return path.resolve().name.lower(), path.is_fifo()
+    except (OSError, RuntimeError, ValueError):  # it cannot be followed: its reader says why
+        return path.name.lower(), False

@@ -15,6 +15,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Dataset
+from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
 from xpmlp.grid.resuming import Plan, ended_runs, read_plan
@@ -123,6 +124,8 @@ def train_grid(
     reporter, folder, members = reporter or GridReporter(), None if out is None else Path(out), members_of(config)
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
+    if config.data.path is not None:
+        check_source(config.data.path)  # a pipe cannot be read again for each block
     with contextlib.ExitStack() as held:
         before: Plan | None = None
         outcomes: dict[int, Outcome] = {}
