@@ -45,9 +45,8 @@ def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str
         yield choice.reason
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
     counts = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
-    yield f"{dataset.name}: {counts} examples"
-    if dataset.n_classes and dataset.name in _OF_THE_USER:
-        yield _classes(dataset)
+    classes = f"; {_classes(dataset)}" if dataset.n_classes and dataset.name in _OF_THE_USER else ""
+    yield f"{dataset.name}: {counts} examples{classes}"
     parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     yield f"network {'-'.join(map(str, sizes))}, {parameters:,} parameters"
     backend = choice.backend

@@ -143,7 +143,7 @@ def _source(path: Path) -> Path | bytes:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
     if pipe and not size:
         raise DataError(
-            f"{path}: is a pipe that holds nothing, or was read before; if it is to be read again, save the table to a file"
+            f"{path}: is a pipe that holds nothing, or was read before; to have it read again, save the table to a file"
         )
     if size > MAX_BYTES:
         raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
