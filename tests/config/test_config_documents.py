@@ -58,6 +58,8 @@ def nulls(schema: Any) -> int:
 def test_the_schema_describes_files() -> None:
     schema = json_schema()
     assert set(schema["properties"]) == {"extends", "backend", "data", "model", "train", "grid", "output"}
+    marker = schema["$defs"]["DataConfig"]["properties"]["missing"].pop("default")
+    assert "null" in marker  # a text
     assert nulls(schema) == 0  # TOML has none
     definitions = schema["$defs"]
     assert all(section["additionalProperties"] is False for section in [schema, *definitions.values()])

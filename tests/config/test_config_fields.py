@@ -23,6 +23,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "path": None,
         "target": "target",
         "features": "features",
+        "missing": ["?", "NA", "N/A", "null", "NaN", "-"],
         "split": "validation",
         "validation_size": None,
         "test_fraction": 0.2,

@@ -19,6 +19,7 @@ BROKEN = {
     '[data]\nname = "synth"\nroot = "/x"': 'data.root = "/x" is for data.name = "mnist" or "fashion-mnist" only',
     '[data]\nname = "mnist"\ntarget = "y"': 'data.target = "y" is for data.name = "csv" or "npz" only: leave it out.',
     '[data]\nname = "csv"\npath = "/x.csv"\nfeatures = "x"': 'data.features = "x" is for data.name = "npz" only',
+    '[data]\nname = "npz"\npath = "/x.npz"\nmissing = []': 'data.missing = [] is for data.name = "csv" only: leave it',
     '[data]\nname = "digits"\nstandardize = true': 'data.standardize = true is for data.name = "csv" or "npz" only',
     '[data]\nname = "synth"\nsplit = "test"': (
         'data.split = "test" needs a test set, and data.name = "synth" has none: use "validation".'
@@ -64,6 +65,7 @@ BROKEN = {
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
 }
 FINE = [
+    '[data]\nname = "csv"\npath = "/x.csv"\nmissing = ["-999", "unknown"]',
     '[data]\nname = "csv"\npath = "/x.csv"\ntarget = ["a", "b"]\n[model]\nloss = "squared"',
     '[data]\nname = "digits"\n[model]\nhidden_layer_sizes = [5, 4]\nactivation = ["relu", "tanh"]\ndropout = [0.5, 0]',
     '[data]\nname = "digits"\n[train]\nseed = 4294967294\nclass_weight = { "3" = 2 }\n[grid]\nruns = 2',

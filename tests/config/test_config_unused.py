@@ -20,6 +20,13 @@ UNUSED = {
     "[train]\ntol = 0.5\nschedule = 'cosine'": "train.tol = 0.5",
     "[train]\nn_iter_no_change = 3": "train.n_iter_no_change = 3",
     "[model]\ninit_scale = 1": 'model.init_scale = 1.0 has no effect with model.init = "glorot_uniform"',
+    "split = 'test'\nvalidation_size = 5": 'data.validation_size = 5 has no effect with data.split = "test"',
+    "[backend]\nname = 'jax'\nthreads = 2": 'backend.threads = 2 has no effect with backend.name = "jax"',
+    "[backend]\ntf32 = true": 'backend.tf32 = true has no effect with backend.name = "numpy"',
+    "[train]\nmin_improvement = 0.1": "train.min_improvement = 0.1 has no effect without early stopping",
+    "[grid]\nworkers = 2": "grid.workers = 2 has no effect on a single run: it is for a grid of several.",
+    "[grid]\nblock_width = 2": "grid.block_width = 2",
+    "[grid]\nscheduler = 'tcp://host:1'": "grid.scheduler = ",
 }
 CONFIGS = Path(__file__).parents[2] / "configs"
 USED = [
@@ -29,6 +36,9 @@ USED = [
     "[train]\nbeta_1 = 0.5\noptimizer = 'adam'",
     "[train]\ntol = 0.5\nn_iter_no_change = 3\nschedule = 'adaptive'",
     "[model]\ninit = 'normal'\ninit_scale = 1",
+    "seed = 3\nsplit = 'three-way'\nvalidation_size = 5",
+    "[train]\nmin_improvement = 0.1\npatience = 2",
+    "[grid]\nworkers = 2\nruns = 2",
 ]
 Write = Callable[[str], Path]
 
@@ -37,6 +47,11 @@ Write = Callable[[str], Path]
 def test_each_unused_setting_gets_its_sentence(write: Write, text: str) -> None:
     (sentence,) = unused_settings(load_config(write(f"[data]\nname = 'digits'\n{text}")))
     assert sentence.startswith(UNUSED[text])
+
+
+def test_the_split_seed_is_for_data_without_parts(write: Write) -> None:
+    (sentence,) = unused_settings(load_config(write("[data]\nname = 'synth'\nseed = 3")))
+    assert sentence == 'data.seed = 3 has no effect with data.name = "synth": it is for "digits" or "csv" or "npz".'
 
 
 @pytest.mark.parametrize("text", USED)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
+import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpmlp.data import load
+from xpmlp.data import load, read_features
 from xpmlp.errors import DataError
 
 Write = Callable[[str], Path]
@@ -155,6 +158,56 @@ def test_what_is_no_text_or_no_file_is_refused(tmp_path: Path) -> None:
     for missing in (tmp_path, tmp_path / "nowhere.csv", tmp_path / "*.csv"):
         with pytest.raises(DataError, match="no such file"):
             load("csv", path=missing, target="kind")
+    with pytest.raises(DataError, match="there is a folder of this name: give a file in it"):
+        load("csv", path=tmp_path, target="kind")
+    with pytest.raises(DataError, match="/dev/null: is a device, and a file is needed"):
+        load("csv", path="/dev/null", target="kind")
+
+
+@pytest.mark.parametrize("text", [GOOD, "x^2" + GOOD])
+def test_a_table_may_come_through_a_pipe(write_csv: Write, tmp_path: Path, text: str) -> None:
+    pipe, file = tmp_path / "pipe", write_csv(text)
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(pipe.write_bytes, file.read_bytes())
+        piped = load("csv", path=pipe, target="kind")
+    read = load("csv", path=file, target="kind")
+    np.testing.assert_array_equal(piped.train.features, read.train.features)
+    assert (piped.feature_names, piped.classes.tolist()) == (read.feature_names, read.classes.tolist())
+    assert piped.hashes == {"pipe": read.hashes["mine.csv"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is a pipe that holds nothing, or was read before"), (gzip.compress(GOOD.encode()), "is compressed")],
+)
+def test_a_pipe_that_is_no_table(tmp_path: Path, content: bytes, says: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(pipe.write_bytes, content)
+        with pytest.raises(DataError, match=says):
+            load("csv", path=pipe, target="kind")
+
+
+@pytest.mark.parametrize("name", ["npz", "csv"])
+def test_other_formats_say_that_they_need_a_file(tmp_path: Path, name: str) -> None:
+    pipe = tmp_path / "pipe.npz"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="is a pipe, and a file is needed: save the data to a file"):
+        load("npz", path=pipe) if name == "npz" else read_features(pipe, n_features=2)
+
+
+def test_a_rare_class_is_counted_in_the_whole_file(write_csv: Write) -> None:
+    with pytest.raises(DataError, match=r"class 'emu' has too few examples \(2\) to be in the training part, the"):
+        load("csv", path=write_csv(GOOD + "1,1,emu\n2,2,emu\n"), target="kind")
+
+
+@pytest.mark.parametrize("test_fraction", [0.0, 0.2])
+def test_whole_numbers_that_cannot_be_classes_may_be_quantities(write_csv: Write, test_fraction: float) -> None:
+    text = "a,price\n" + "".join(f"{i},{100_000 + i * i}\n" for i in range(40))
+    with pytest.raises(DataError, match=r'if the targets are quantities, set model\.loss = "squared"'):
+        load("csv", path=write_csv(text), target="price", test_fraction=test_fraction)
 
 
 @given(

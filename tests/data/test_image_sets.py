@@ -63,10 +63,12 @@ def test_places_are_looked_at_in_order(places: Places, tiny: TinySet) -> None:
     for folder in folders:
         tiny.write(folder)
         assert {row.name: row.where for row in list_sets()}["mnist"] == str(folder)
-        load("mnist", root=places["root"], validation_size=4)  # a root without the files is passed over
+        load("mnist", validation_size=4)
+        with pytest.raises(DataError, match=rf"root lacks {NAMES[0]}, {NAMES[1]}"):  # a root is never passed over
+            load("mnist", root=places["root"], validation_size=4)
     wrong = tiny.write(places["root"]) / "t10k-labels-idx1-ubyte.gz"
     wrong.write_bytes(gzip.compress(b"\0\0\x08\x01\0\0\0\x01\0"))
-    with pytest.raises(DataError, match=r"root.*t10k-labels"):  # but one with wrong files is not
+    with pytest.raises(DataError, match=r"root.*t10k-labels.*not the published"):
         load("mnist", root=places["root"], validation_size=4)
 
 
@@ -100,6 +102,57 @@ def test_a_root_that_is_no_folder_says_what_it_should_hold(places: Places) -> No
     with pytest.raises(DataError, match=r"^data\.root = .* is not a folder") as caught:
         load("mnist", root=places["root"] / "nowhere")
     assert all(name in str(caught.value) for name in NAMES)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("folder", ["", "raw", "mnist", "MNIST/raw"])
+@pytest.mark.parametrize("separators", ["-.", "-_"])
+def test_a_root_in_other_layouts(places: Places, tiny: TinySet, folder: str, separators: str, zipped: bool) -> None:
+    """As mirrors name the files (train-images.idx3-ubyte), and as torchvision lays them down."""
+    made = tiny.write(places["root"] / folder, zipped=zipped)
+    for path in list(made.iterdir()):
+        old = "-idx" if separators == "-." else "-"
+        path.rename(path.with_name(path.name.replace(old, old.replace(*separators)).replace("train", "Train")))
+    dataset = load("mnist", root=places["root"], validation_size=4)
+    assert dataset.hashes == {n: hashlib.sha256(c).hexdigest() for n, c in tiny.content.items()}
+
+
+def test_a_root_with_other_files_under_these_names_is_refused(places: Places, tiny: TinySet) -> None:
+    tiny.write(places["variable"] / "mnist")
+    folder = tiny.write(places["root"] / "MNIST" / "raw", zipped=False)
+    content = tiny.content[NAMES[0]]
+    (folder / NAMES[0]).rename(folder / "train-images.idx3-ubyte")
+    (folder / "train-images.idx3-ubyte").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"raw/train-images\.idx3-ubyte: not the published train-images-idx3-ubyte"):
+        load("mnist", root=places["root"], validation_size=4)
+
+
+def test_a_root_that_lacks_a_file_says_which(places: Places, tiny: TinySet) -> None:
+    tiny.write(places["variable"] / "mnist")
+    (tiny.write(places["root"] / "MNIST" / "raw") / f"{NAMES[3]}.gz").unlink()
+    with pytest.raises(DataError, match=rf"root': .*/MNIST/raw lacks {NAMES[3]}: put them there, gzipped or not, or"):
+        load("mnist", root=places["root"], validation_size=4)
+
+
+@pytest.mark.parametrize("folder", ["mnist", "MNIST/raw"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_variable_may_name_the_sets_own_folder(
+    places: Places, tiny: TinySet, monkeypatch: pytest.MonkeyPatch, folder: str, inside: bool
+) -> None:
+    made = tiny.write(places["variable"] / folder)
+    if inside:
+        monkeypatch.setenv("XPMLP_DATA_DIR", str(made))
+    assert {row.name: row.where for row in list_sets()}["mnist"] == str(made)
+
+
+def test_a_variable_that_names_no_folder_is_refused(
+    places: Places, tiny: TinySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny.write(places["debian"] / "mnist")
+    monkeypatch.setenv("XPMLP_DATA_DIR", str(places["variable"] / "mistyped"))
+    with pytest.raises(DataError, match=r"^XPMLP_DATA_DIR = .*mistyped' is not a folder: set it to one"):
+        load("mnist", validation_size=4)
+    assert "is not a folder" in {row.name: row.where for row in list_sets()}["mnist"]
 
 
 def test_standardising_images_is_possible_when_asked_for(places: Places, tiny: TinySet) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,24 @@ def test_csv_columns_are_matched_by_name(write_csv: Callable[[str], Path]) -> No
     path = write_csv("kind,b,id,a\ncat,2,x,1\ndog,4,y,3\n")
     got = read_features(path, n_features=2, feature_names=("a", "b"), target="kind")
     np.testing.assert_array_equal(got, [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_csv_columns_through_a_pipe_or_a_link(write_csv: Callable[[str], Path], tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "latest", write_csv("a,b\n1,2\n3,4\n")
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    with ThreadPoolExecutor() as threads:
+        threads.submit(pipe.write_bytes, file.read_bytes())
+        for path in (pipe, link):
+            got = read_features(path, n_features=2, feature_names=("a", "b"))
+            np.testing.assert_array_equal(got, [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_gaps_in_csv_columns_are_named(write_csv: Callable[[str], Path]) -> None:
+    path = write_csv("a,b\n1,2\n3,-999\n")
+    assert read_features(path, n_features=2).shape == (2, 2)
+    with pytest.raises(DataError, match=r"row 2, column 'b' has '-999', which data\.missing takes for a gap"):
+        read_features(path, n_features=2, missing=["-999"])
 
 
 def test_missing_csv_columns_are_named(write_csv: Callable[[str], Path]) -> None:

@@ -193,6 +193,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: xpmlp.from_arrays(X, X, values=True, test=(X, X[:, :2])),
         "test y has 2 columns, but the training part has another number.",
     ),
+    "numbers and text": (
+        lambda: xpmlp.from_arrays(X, np.asarray([2, 10])[Y], test=(X, np.asarray(["2", "10"])[Y])),
+        "test y has labels of type <U2, but the training part's are of type int64: give both in the same type.",
+    ),
     "another label": (
         lambda: xpmlp.from_arrays(X, Y, test=(X, Y + 1)),
         "test y has the label 2, which no training example has.",

@@ -224,6 +224,43 @@ def test_class_weights(given: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("classes", "given", "weights"),
+    [
+        ([False, True], {"true": 3.0}, [1, 3]),
+        (["FALSE", "TRUE"], {"TRUE": 3.0, "false": 2}, [2, 3]),
+        (["01", "02"], {"01": 3.0}, [3, 1]),
+        ([1, 2], {"1": 2.0, "2.0": 3.0}, [2, 3]),
+        ([1.0, 2.0], {"1.0": 2.0, "2": 3.0}, [2, 3]),
+        (["007", "07"], {"07": 3.0}, [1, 3]),
+        ([9007199254740992, 9007199254740993], {"9007199254740993": 3.0}, [1, 3]),
+    ],
+)
+def test_class_weights_name_labels_as_they_are_written(classes: Any, given: Any, weights: list[float]) -> None:
+    dataset = small_dataset()
+    part = Part(dataset.train.features, dataset.train.targets % 2)
+    problem = problem_of(None, replace(dataset, train=part, classes=np.asarray(classes)), class_weight=given)
+    np.testing.assert_array_equal(problem.train_examples.weights, np.asarray(weights)[part.targets])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"7": 2.0}, "a weight for '7', which is no class of the data; they are 007, 07."),
+        ({"07": 2.0, "TRUE": 1}, "'TRUE', which is no class"),
+    ],
+)
+def test_class_weights_that_name_no_class_or_two(given: Any, says: str) -> None:
+    dataset = replace(small_dataset(), classes=np.asarray(["007", "07"]))
+    with pytest.raises(ConfigError, match=says):
+        train_runs(problem_of(None, dataset, class_weight=given))
+
+
+def test_two_class_weights_for_one_class_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"two weights for the class 1, as '1' and '1\.0': give it one"):
+        train_runs(problem_of(class_weight={"1": 2.0, "1.0": 3.0}))
+
+
+@pytest.mark.parametrize(
     ("model", "train", "dataset", "error", "says"),
     [
         (

@@ -14,6 +14,7 @@ from xpmlp.backend import NAMES, probe
 from xpmlp.backend.registry import Report
 from xpmlp.bench.pace import Pace, measure_pace
 from xpmlp.config import Config
+from xpmlp.data.source import check_source
 from xpmlp.errors import BackendError, ConfigError, XpmlpError
 
 DEFAULT_BACKENDS = tuple(name for name in NAMES if name != "strict")
@@ -97,6 +98,8 @@ def bench(
         If there is no such backend.
     ConfigError
         If ``seconds`` is not a positive number.
+    DataError
+        If the data are not in a file.
     """
     names = list(dict.fromkeys(DEFAULT_BACKENDS if backends is None else backends))
     for name in names:
@@ -106,6 +109,8 @@ def bench(
         raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
     if not 0 < seconds < math.inf:
         raise ConfigError(f"a measurement cannot take {seconds:g} seconds: give a number above 0.")
+    if config.data.path is not None:
+        check_source(config.data.path)  # a pipe can be read by one process only
     return [measured for name in names for measured in _measured(config, name, seconds, listen)]
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import IO
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -15,8 +16,15 @@ from rich.progress import Progress as Bar
 from xpmlp._text import printable
 from xpmlp.backend import Choice
 from xpmlp.data import Dataset
+from xpmlp.data.messages import quoted
 from xpmlp.nn import Metric, metric_names
 from xpmlp.training import EpochRow, Progress, Reporter
+
+_OF_THE_USER = ("csv", "npz", "arrays")
+"""The data whose classes are found, not known from the beginning."""
+
+_MANY = 10
+"""Classes that are listed one by one."""
 
 
 @contextmanager
@@ -37,13 +45,28 @@ def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str
         yield choice.reason
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
     counts = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
-    yield f"{dataset.name}: {counts} examples"
+    classes = f"; {_classes(dataset)}" if dataset.n_classes and dataset.name in _OF_THE_USER else ""
+    yield f"{dataset.name}: {counts} examples{classes}"
     parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     yield f"network {'-'.join(map(str, sizes))}, {parameters:,} parameters"
     backend = choice.backend
     yield f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
     if backend.compiles_first():
         yield "compiling the training steps for this machine, which takes some ten seconds"
+
+
+def _classes(dataset: Dataset) -> str:
+    """The classes with their counts over all parts, and of many the first and what the others have."""
+    parts = [part.targets for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
+    counts = np.bincount(np.concatenate(parts), minlength=dataset.n_classes)
+    shown = [
+        f"{quoted(label) if isinstance(label, str) else label} ({count:,})"
+        for label, count in zip(dataset.classes[:_MANY].tolist(), counts, strict=False)
+    ]
+    if dataset.n_classes > _MANY:
+        rest = counts[_MANY:]
+        shown.append(f"and {len(rest):,} more ({rest.min():,} to {rest.max():,} examples each)")
+    return f"{dataset.n_classes:,} classes: {', '.join(shown)}"
 
 
 class _Lines(Reporter):

@@ -64,6 +64,11 @@ RULES = (
         'is for data.name = "npz" only: leave it out (a csv file\'s features are all columns but the target).',
     ),
     Rule(
+        ("data.missing", "data.name"),
+        lambda missing, name: missing != _DEFAULTS["missing"] and name != "csv",
+        'is for data.name = "csv" only: leave it out (arrays are taken as they are).',
+    ),
+    Rule(
         ("data.standardize", "data.name"),
         lambda standardize, name: bool(standardize) and name not in FILES,
         'is for data.name = "csv" or "npz" only: leave it out (the other sets bring their own scale).',

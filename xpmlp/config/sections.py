@@ -83,8 +83,9 @@ class DataConfig(Section):
     )
     root: OrNone[AbsolutePath] = Field(
         None,
-        description="The folder with the IDX files, gzipped or not (mnist, fashion-mnist). Relative to the config "
-        'file. "none": look in `XPMLP_DATA_DIR`, then in the usual places, then download.',
+        description="The folder with the four IDX files, gzipped or not, or with torchvision's `MNIST/raw` or "
+        "`FashionMNIST/raw` in it (mnist, fashion-mnist). Relative to the config file. Where files are missing there, "
+        'nothing is downloaded. "none": look in `XPMLP_DATA_DIR`, then in the usual places, then download.',
     )
     path: OrNone[AbsolutePath] = Field(
         None,
@@ -100,6 +101,12 @@ class DataConfig(Section):
         "features",
         description="The array with the features, one row per example (npz). A csv file's features are all columns "
         "but the target.",
+    )
+    missing: list[Text] = Field(
+        ["?", "NA", "N/A", "null", "NaN", "-"],
+        description="The texts of a csv file that mean a gap, besides an empty field: as they are, in capitals or in "
+        "small letters. A gap is refused, in the target and in the features; `[]`: in the target they are classes. "
+        "`-` is no gap in a target that has `+`, too.",
     )
     split: Literal["validation", "test", "three-way"] = Field(
         "validation", description="What is held out, and what is evaluated when: see above."

@@ -7,10 +7,15 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 from xpmlp.config.model import Config
-from xpmlp.config.sections import ModelConfig, Section, TrainConfig
+from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig
 from xpmlp.config.show import show
 
-_SECTIONS: dict[str, type[Section]] = {"train": TrainConfig, "model": ModelConfig}
+_SECTIONS: dict[str, type[Section]] = {
+    "backend": BackendConfig,
+    "data": DataConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+}
 
 
 class _Use(NamedTuple):
@@ -22,6 +27,11 @@ class _Use(NamedTuple):
 
 
 _USES = (
+    _Use("backend.threads", "backend.name", ("numpy", "torch", "auto")),
+    _Use("backend.tf32", "backend.name", ("cupy", "torch", "jax", "auto")),
+    _Use("data.seed", "data.name", ("digits", "csv", "npz")),
+    _Use("data.validation_size", "data.name", ("mnist", "fashion-mnist", "synth", "digits", "csv", "npz")),
+    _Use("data.validation_size", "data.split", ("validation", "three-way")),
     _Use("train.momentum", "train.optimizer", ("momentum", "nesterov")),
     _Use("train.beta_1", "train.optimizer", ("adam",)),
     _Use("train.beta_2", "train.optimizer", ("adam",)),
@@ -43,6 +53,15 @@ def unused_settings(config: Config) -> Iterator[str]:
         if value != fields[name].default and not {chosen, *varied} & set(users):
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."
+    if config.train.min_improvement and config.train.patience is None:
+        yield (
+            f"train.min_improvement = {show(config.train.min_improvement)} has no effect without early stopping: "
+            "set train.patience, too."
+        )
+    for name in () if config.grid.is_grid else ("block_width", "workers", "scheduler"):
+        value = getattr(config.grid, name)
+        if value != GridConfig.model_fields[name].default:
+            yield f"grid.{name} = {show(value)} has no effect on a single run: it is for a grid of several."
 
 
 def _value(config: Config, key: str) -> Any:

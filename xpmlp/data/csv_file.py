@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp.data.frames import places_of
+from xpmlp.data.labels import MISSING, finite_number, gaps, typed_labels
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.objects import MAX_LABEL_LENGTH
-from xpmlp.data.table import Table, check_features
+from xpmlp.data.source import check_source
+from xpmlp.data.table import Table, TargetKind, check_features
 from xpmlp.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,14 +43,31 @@ _ZLIB_OR_TEXT = b"x^"
 """Text, as in the header ``x^2,y``, but polars takes it for zlib."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK = 1 << 20
 
 
 def read_csv_table(
-    path: str | Path, target: str | Sequence[str], feature_names: tuple[str, ...] | None = None
+    path: str | Path,
+    target: str | Sequence[str],
+    feature_names: tuple[str, ...] | None = None,
+    *,
+    kind: TargetKind = "auto",
+    missing: Sequence[str] = MISSING,
 ) -> Table:
-    """The table in ``path``: column ``target``, or several columns, are the labels.
+    """Read a table: column ``target``, or several columns, are the labels.
 
-    The features are the columns ``feature_names``, in that order, or every other one.
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a pipe, which is read once.
+    target : str or sequence of str
+    feature_names : tuple of str, or None
+        The columns that are features, in this order; by default all but the targets.
+    kind : "auto", "classes", "values" or "flags"
+        What a single column of targets is: labels, as `xpmlp.data.labels` reads them, or numbers; by default numbers
+        where there are fractions among them.
+    missing : sequence of str
+        The texts that mean a gap.
 
     Raises
     ------
@@ -58,30 +77,33 @@ def read_csv_table(
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
     path = Path(path)
-    frame = _read_frame(path)
+    source = _source(path)
+    frame = _read_frame(path, source)
     columns = frame.columns
     absent = set(targets).difference(columns)
     if absent:
         target = next(target for target in targets if target in absent)
         raise DataError(f"{path}: has no column {target!r} for the target{did_you_mean(target, columns)}")
     names = _feature_names(path, frame, targets, feature_names)
-    features = _numeric_columns(path, frame, names)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Table(
         name=str(path),
-        features=features,
-        labels=_labels(path, frame, targets),
+        features=_numeric_columns(path, frame, names, missing),
+        labels=_targets(path, frame, targets, kind, missing),
         image_shape=None,
         feature_names=names,
-        hashes={path.name: digest},
+        hashes={path.name: _sha256(source)},
         target_names=targets,
         class_names=targets,
+        keeps_reals=True,
     )
 
 
 def read_csv_features(
-    path: Path, names: tuple[str, ...] | None, target: str | Sequence[str] | None
+    path: Path,
+    names: tuple[str, ...] | None,
+    target: str | Sequence[str] | None,
+    *,
+    missing: Sequence[str] = MISSING,
 ) -> NDArray[np.float64]:
     """The feature columns of ``path``: those called ``names``, in that order, or all but ``target``.
 
@@ -90,12 +112,12 @@ def read_csv_features(
     DataError
         As ``read_csv_table``, and if one of ``names`` is missing.
     """
-    frame = _read_frame(path)
+    frame = _read_frame(path, _source(path))
     targets: tuple[str, ...] = ()
     if names is None:
         _refuse_data_as_header(path, frame.columns)
         targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
-    return _numeric_columns(path, frame, _feature_names(path, frame, targets, names))
+    return _numeric_columns(path, frame, _feature_names(path, frame, targets, names), missing)
 
 
 def _feature_names(
@@ -107,17 +129,53 @@ def _feature_names(
     return tuple(names[place] for place in places_of(names, wanted, str(path)))
 
 
-def _read_frame(path: Path) -> pl.DataFrame:
+def _source(path: Path) -> Path | bytes:
+    """The file that polars may read as often as it likes, or the content of a pipe.
+
+    Raises
+    ------
+    DataError
+        If it is compressed, since polars would decompress it without a limit, or absurdly large, or cannot be read.
+    """
+    pipe = check_source(path, pipes=True)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            if start.startswith(_COMPRESSED):
+                raise DataError(f"{path}: is compressed; decompress it first")
+            pieces, size = [start], path.stat().st_size
+            if pipe:
+                size = len(start)
+                while size <= MAX_BYTES and (piece := file.read(_CHUNK)):
+                    pieces.append(piece)
+                    size += len(piece)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if pipe and not size:
+        raise DataError(
+            f"{path}: is a pipe that holds nothing, or was read before; to have it read again, save the table to a file"
+        )
+    if size > MAX_BYTES:
+        raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
+    return b"".join(pieces) if pipe else path
+
+
+def _sha256(source: Path | bytes) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_frame(path: Path, source: Path | bytes) -> pl.DataFrame:
     """The file's fields as strings, and its columns' names as the header has them.
 
     To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
     """
     import polars as pl
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     try:
-        source = _checked(path)
+        source = _not_taken_for_zlib(source)
         header = pl.read_csv(
             source, has_header=False, n_rows=1, infer_schema=False, glob=False, truncate_ragged_lines=True
         )
@@ -155,22 +213,14 @@ def _read_frame(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _checked(path: Path) -> Path | bytes:
-    """What polars is to read: it would decompress a file without a limit, so none that looks compressed.
-
-    Raises
-    ------
-    DataError
-        If the file is compressed or absurdly large.
-    """
-    with path.open("rb") as file:
-        start = file.read(4)
-        if start.startswith(_COMPRESSED):
-            raise DataError(f"{path}: is compressed; decompress it first")
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
-        return _BYTE_ORDER_MARK + start + file.read() if start.startswith(_ZLIB_OR_TEXT) else path
+def _not_taken_for_zlib(source: Path | bytes) -> Path | bytes:
+    """The source, or its content after a byte order mark where it begins as a header may and zlib does."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            if file.read(len(_ZLIB_OR_TEXT)) != _ZLIB_OR_TEXT:
+                return source
+        source = source.read_bytes()
+    return _BYTE_ORDER_MARK + source if source.startswith(_ZLIB_OR_TEXT) else source
 
 
 def _reason(error: Exception) -> str:
@@ -191,16 +241,20 @@ def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.head(height)
 
 
-def _numeric_columns(path: Path, frame: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float64]:
+def _numeric_columns(
+    path: Path, frame: pl.DataFrame, names: tuple[str, ...], missing: Sequence[str]
+) -> NDArray[np.float64]:
     if not names:
         raise DataError(f"{path}: has no feature columns; fields are separated by commas")
     import polars as pl
 
     parsed = frame[list(names)].select(pl.all().str.strip_chars().cast(pl.Float64, strict=False))
     features = parsed.to_numpy(order="c", writable=True)
-    for index, nulls in enumerate(parsed.null_count().row(0)):  # a series at a time would take long for many columns
-        if nulls:
-            features[:, index] = _numbers(path, _field_column(frame, names[index]))
+    doubtful = ~np.isfinite(features).all(axis=0)  # a series at a time would take long for many columns
+    if any(finite_number(text) is not None for text in missing):
+        doubtful[:] = True
+    for index in np.flatnonzero(doubtful).tolist():
+        features[:, index] = _numbers(path, _field_column(frame, names[index]), missing)
     return check_features(features, str(path), names)
 
 
@@ -209,42 +263,78 @@ def _field_column(frame: pl.DataFrame, name: str) -> pl.Series:
     return frame[name].str.strip_chars().replace("", None)
 
 
-def _numbers(path: Path, column: pl.Series) -> NDArray[np.float64]:
+def _numbers(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[np.float64]:
+    """The numbers of a column, or its truth values as 1 and 0."""
     import polars as pl
 
-    _refuse_missing(path, column)
-    numbers = column.cast(pl.Float64, strict=False)
-    if numbers.null_count():
+    _refuse_empty(path, column)
+    fields = column.cast(pl.Float64, strict=False)
+    numbers = fields.to_numpy()
+    if not np.isfinite(numbers).all() or any(finite_number(text) is not None for text in missing):
+        gap = gaps(column, missing)
+        if gap.any():
+            row = gap.arg_max() or 0
+            what = (
+                "is missing (NaN), a gap by data.missing"
+                if fields[row] is not None and np.isnan(fields[row])
+                else f"has {quoted(column[row])}, which data.missing takes for a gap"
+            )
+            raise DataError(f"{path}: row {row + 1}, column {quoted(column.name)} {what}; fill it in or drop the row")
+    if fields.null_count():
         truths = _truths(column)
         if truths is not None:
             return truths.astype(np.float64)
-        row = numbers.is_null().arg_max() or 0
+        row = fields.is_null().arg_max() or 0
         raise DataError(
             f"{path}: row {row + 1}, column {quoted(column.name)} has {quoted(column[row])}, which is not a number; "
             "encode the column as numbers or drop it"
         )
-    return numbers.to_numpy()
+    return numbers
 
 
-def _labels(path: Path, frame: pl.DataFrame, targets: tuple[str, ...]) -> NDArray[Any]:
-    """The labels of one column, (n,), or the numbers of several, (n, n_targets)."""
-    if len(targets) == 1:
-        return _column_labels(path, _field_column(frame, targets[0]))
-    return np.stack([_numbers(path, _field_column(frame, name)) for name in targets], axis=1)
+def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
+    """Whether each value is "true", if all are "true" or "false", in capitals or not; else None."""
+    folded = column.str.to_lowercase()
+    return (folded == "true").to_numpy() if folded.is_in(["true", "false"]).all() else None
 
 
-def _column_labels(path: Path, column: pl.Series) -> NDArray[Any]:
-    """The labels as integers if all of them are, else as reals, truth values, or the strings they are."""
+def _targets(
+    path: Path, frame: pl.DataFrame, names: tuple[str, ...], kind: TargetKind, missing: Sequence[str]
+) -> NDArray[Any]:
+    """The labels or numbers of one column, (n,), or the numbers of several, (n, n_targets)."""
+    if len(names) > 1:
+        return np.stack([_numbers(path, _field_column(frame, name), missing) for name in names], axis=1)
+    column = _field_column(frame, names[0])
+    _refuse_empty(path, column)
+    if _has_numbers(column, kind) or (kind == "values" and gaps(column, missing).any()):
+        return _numbers(path, column, missing)
+    return _labels(path, column, missing)
+
+
+def _has_numbers(column: pl.Series, kind: TargetKind) -> bool:
+    """Whether targets are read as numbers: all of them are, and values are wanted or some can be no labels."""
     import polars as pl
 
-    _refuse_missing(path, column)
-    for kind in (pl.Int64, pl.Float64):
-        numbers = column.cast(kind, strict=False)
-        if numbers.null_count() == 0:
-            return numbers.to_numpy()
-    truths = _truths(column)
-    if truths is not None:
-        return truths
+    fields = column.cast(pl.Float64, strict=False)
+    if fields.null_count():
+        return kind == "values" and _truths(column) is not None
+    others = fields.filter(column.cast(pl.Int64, strict=False).is_null()).to_numpy()
+    others = others[~np.isnan(others)]
+    return kind == "values" or bool(((others != np.trunc(others)) | (np.abs(others) >= 2.0**63)).any())
+
+
+def _labels(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[Any]:
+    """The labels as numbers or truth values where text and value correspond, or else as the text that they are."""
+    gap = gaps(column, missing)
+    if gap.any():
+        row = gap.arg_max() or 0
+        raise DataError(
+            f"{path}: the target of row {row + 1} is missing: column {quoted(column.name)} has {quoted(column[row])}, "
+            "which data.missing takes for a gap; fill it in or drop the row, or set data.missing = [] if it is a class"
+        )
+    typed = typed_labels(column)
+    if typed is not None:
+        return typed
     garbled = column.str.contains(_CONTROL)
     if garbled.any():
         row = garbled.arg_max() or 0
@@ -262,13 +352,7 @@ def _column_labels(path: Path, column: pl.Series) -> NDArray[Any]:
     return np.asarray(column.to_list(), dtype=np.str_)
 
 
-def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
-    """Whether each value is "true", if all are "true" or "false", in capitals or not; else None."""
-    folded = column.str.to_lowercase()
-    return (folded == "true").to_numpy() if folded.is_in(["true", "false"]).all() else None
-
-
-def _refuse_missing(path: Path, column: pl.Series) -> None:
+def _refuse_empty(path: Path, column: pl.Series) -> None:
     if column.null_count():
         row = column.is_null().arg_max() or 0
         raise DataError(

@@ -131,7 +131,8 @@ class Dataset:
     train : Part
     validation, test : Part or None
     classes : (n_classes,)
-        The label of each class index: int64, bool or str.  Empty where the targets are values.
+        The label of each class index: int64, bool, str, or float64 of whole numbers.  Empty where the targets are
+        values.
     preprocessing : Preprocessing
     image_shape : (height, width) or None
         What one example's features were before they were flattened.

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.source import check_source
 from xpmlp.errors import DataError
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -67,8 +68,7 @@ def opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
     DataError
         If the file is missing or, within the block, cannot be read or is no whole gzip file.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_source(path)
     try:
         with path.open("rb") as raw:
             is_gzip = raw.read(2) == _GZIP_MAGIC

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xpmlp.data.csv_file import read_csv_features
 from xpmlp.data.frames import matched_columns
 from xpmlp.data.idx import read_idx
+from xpmlp.data.labels import MISSING
 from xpmlp.data.numpy_file import flattened, read_npy, read_npz_features
 from xpmlp.data.table import check_features
 from xpmlp.errors import DataError
@@ -25,13 +26,15 @@ def read_features(
     feature_names: tuple[str, ...] | None = None,
     features: str = "features",
     target: str | Sequence[str] | None = None,
+    missing: Sequence[str] = MISSING,
 ) -> NDArray[Any]:
     """Raw features to predict from, as ``Preprocessing.apply`` takes them; the file's ending says its format.
 
     Parameters
     ----------
     path : str or Path
-        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), this one gzipped or not.
+        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), this one gzipped or not.  A pipe without
+        an ending is read as CSV.
     n_features : int
         The width of the model's input.
     feature_names : tuple of str, or None
@@ -41,6 +44,8 @@ def read_features(
         The array to take from an npz file that has several.
     target : str, sequence of str, or None
         A CSV file's columns to leave out, where ``feature_names`` does not say which to take.
+    missing : sequence of str
+        The texts that mean a gap in a CSV file.
 
     Returns
     -------
@@ -53,9 +58,9 @@ def read_features(
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
     """
     path = Path(path)
-    name = path.name.lower()
-    if name.endswith(".csv"):
-        raw: NDArray[Any] = read_csv_features(path, feature_names, target)
+    name, is_pipe = _name_and_pipe(path)
+    if name.endswith(".csv") or is_pipe:
+        raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)
     elif name.endswith(".npy"):
         raw = matched_columns(read_npy(path), feature_names, str(path))
     elif name.endswith(".npz"):
@@ -68,3 +73,13 @@ def read_features(
     if flat.shape[1] != n_features:
         raise DataError(f"{path}: has {flat.shape[1]} features per example, but the model needs {n_features}")
     return check_features(flat, str(path), feature_names)
+
+
+def _name_and_pipe(path: Path) -> tuple[str, bool]:
+    """The name whose ending says the format, and whether it is a pipe without one: /dev/stdin leads to either."""
+    if path.suffix:
+        return path.name.lower(), False
+    try:
+        return path.resolve().name.lower(), path.is_fifo()
+    except (OSError, RuntimeError, ValueError):  # it cannot be followed: its reader says why
+        return path.name.lower(), False

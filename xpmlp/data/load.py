@@ -11,6 +11,7 @@ import numpy as np
 
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.image_sets import IMAGE_SETS
+from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.splits import Split
 from xpmlp.data.table import Table, TargetKind, split_table, standardized
@@ -33,6 +34,7 @@ def load(
     standardize: bool | None = None,
     targets: TargetKind = "auto",
     feature_names: tuple[str, ...] | None = None,
+    missing: Sequence[str] = MISSING,
     quiet: bool = True,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
@@ -68,6 +70,9 @@ def load(
         What the targets of csv and npz are; see `xpmlp.data.table.split_table`.
     feature_names : tuple of str, or None
         The columns of csv and npz to take, where they have names, in this order; by default all but the targets.
+    missing : sequence of str
+        For csv: the texts that mean a gap, as they are, in capitals or in small letters; ``-`` means none among labels
+        of which one is ``+``.
     quiet : bool
         Whether a download draws no progress bars.
 
@@ -100,7 +105,7 @@ def load(
 
         dataset = load_synth(split=known_split, validation_size=validation_size)
         return standardized(dataset) if standardize else dataset
-    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names)
+    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names, targets, missing)
     return split_table(
         table,
         name=name,
@@ -120,6 +125,8 @@ def _read_table(
     target: str | Sequence[str],
     features: str,
     feature_names: tuple[str, ...] | None,
+    kind: TargetKind,
+    missing: Sequence[str],
 ) -> tuple[Table, bool, float]:
     """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
     if name == "digits":
@@ -133,7 +140,7 @@ def _read_table(
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 
-        return read_csv_table(path, target, feature_names), True, 1.0
+        return read_csv_table(path, target, feature_names, kind=kind, missing=missing), True, 1.0
     from xpmlp.data.numpy_file import read_npz_table
 
     if not isinstance(target, str):

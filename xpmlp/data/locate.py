@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,21 +12,25 @@ from xpmlp.errors import DataError
 
 DEBIAN_FOLDER = Path("/usr/share/datasets")
 
+_LAYOUTS = {
+    "mnist": ("mnist", "MNIST", "MNIST/raw"),
+    "fashion-mnist": ("fashion-mnist", "FashionMNIST", "FashionMNIST/raw"),
+}
+"""The folders of a set within the one that is named: ours, and torchvision's."""
+
 
 def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
-    """The first folder of ``places`` that holds all four files, or None.
+    """The folder that holds all four files: within ``root`` if it is given, else the first of ``places``; or None.
 
     Raises
     ------
     DataError
-        If ``root`` is no folder, or a folder before that holds some of the four files only.
+        If ``root``, or what XPMLP_DATA_DIR names, is no folder, ``root`` does not hold all four files, or a folder
+        before that holds some of them only.
     """
-    if root is not None and not Path(root).is_dir():
-        raise DataError(
-            f"data.root = {str(root)!r} is not a folder; it should be the one that holds {image_set.file_names}, or be "
-            "left out"
-        )
-    for folder in places(image_set, root):
+    if root is not None:
+        return _find_below(image_set, Path(root))
+    for folder in places(image_set):
         missing = [file.name for file in image_set.files if locate(folder, file) is None]
         if not missing:
             return folder
@@ -38,19 +43,41 @@ def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
     return cache if all(locate(cache, file) for file in image_set.files) else None
 
 
-def places(image_set: ImageSet, root: str | Path | None = None) -> Iterator[Path]:
-    """The folders that a person may have put the files in, in the order in which they are looked at."""
-    if root is not None:
-        yield Path(root)
+def places(image_set: ImageSet) -> Iterator[Path]:
+    """The folders that a person may have put the files in, in the order in which they are looked at.
+
+    Raises
+    ------
+    DataError
+        If XPMLP_DATA_DIR names no folder.
+    """
     if variable := os.environ.get("XPMLP_DATA_DIR"):
-        yield Path(variable) / image_set.name
+        folder = Path(variable)
+        if not folder.is_dir():
+            raise DataError(f"XPMLP_DATA_DIR = {variable!r} is not a folder: set it to one, or leave it unset")
+        if any(folder.absolute().parts[-len(parts) :] == parts for parts in _layouts(image_set)):
+            yield folder  # the set's own folder in place of the one that holds it
+        yield from (folder.joinpath(*parts) for parts in _layouts(image_set))
     yield DEBIAN_FOLDER / image_set.name
 
 
 def locate(folder: Path, file: IdxFile) -> Path | None:
-    """``file`` in ``folder``, decompressed (quicker to read) or gzipped, or None."""
-    candidates = (folder / file.name, folder / f"{file.name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    """``file`` in ``folder``, decompressed (quicker to read) or gzipped, or None.
+
+    Its name may have other separators and capitals than the published one: ``train-images.idx3-ubyte``.
+
+    Raises
+    ------
+    DataError
+        If the folder may not be looked into.
+    """
+    try:
+        named = [path for path in folder.iterdir() if _plain(path.name) == file.name and path.is_file()]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    return min(named, key=lambda path: (path.suffix == ".gz", path.name != file.name, path.name), default=None)
 
 
 def cache_folder(name: str) -> Path:
@@ -66,3 +93,30 @@ def by_hand(image_set: ImageSet) -> str:
         f"put {image_set.file_names} into a folder named {image_set.name} and set XPMLP_DATA_DIR to the folder "
         "that holds it"
     )
+
+
+def _find_below(image_set: ImageSet, root: Path) -> Path:
+    """``root``, or the set's folder within it, whichever holds most of the files; all four are needed."""
+    if not root.is_dir():
+        raise DataError(
+            f"data.root = {str(root)!r} is not a folder; it should be the one that holds {image_set.file_names}, or be "
+            "left out"
+        )
+    folders = [root, root / "raw", *(root.joinpath(*parts) for parts in _layouts(image_set))]
+    missing = {folder: [file.name for file in image_set.files if locate(folder, file) is None] for folder in folders}
+    folder = min(folders, key=lambda one: len(missing[one]))
+    if missing[folder]:
+        raise DataError(
+            f"data.root = {str(root)!r}: {folder} lacks {', '.join(missing[folder])}: put them there, gzipped or not, "
+            f"or leave data.root out to have {image_set.name} looked for elsewhere and downloaded"
+        )
+    return folder
+
+
+def _layouts(image_set: ImageSet) -> list[tuple[str, ...]]:
+    return [tuple(layout.split("/")) for layout in _LAYOUTS[image_set.name]]
+
+
+def _plain(name: str) -> str:
+    """A file's name in small letters, with hyphens only, without ``.gz``."""
+    return re.sub(r"[._ ]", "-", name.lower().removesuffix(".gz"))

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
 from xpmlp.data.frames import column_names, matched_columns
 from xpmlp.data.messages import did_you_mean
+from xpmlp.data.source import check_source
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
@@ -219,8 +220,7 @@ def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
 @contextmanager
 def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
     """Turn what is raised for a bad file into one sentence."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_source(path)
     try:
         yield
     except MemoryError:

@@ -73,25 +73,34 @@ def split_parts(
         If a class has too few examples for a stratified split, or a part is too small to hold every class.
     """
     rest, test = whole, None
+    counts = None if classes is None else np.bincount(whole.targets, minlength=len(classes))
     fewest = 1 if classes is None else len(classes)
     if test_fraction > 0.0:
         size = max(math.ceil(test_fraction * len(whole)), fewest)
-        rest, test = _hold_out(whole, classes, size, seed, "test part", "data.test_fraction")
+        rest, test = _hold_out(whole, classes, counts, size, seed, "test part", "data.test_fraction")
     elif split != "validation":
         raise DataError(f'data.split = "{split}" needs a test part: set data.test_fraction to more than 0')
     if split == "test":
         return Parts(rest, None, test)
     if validation_size is None:
         validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), fewest)
-    train, validation = _hold_out(rest, classes, validation_size, seed, "validation part", "data.validation_size")
+    what, option = "validation part", "data.validation_size"
+    train, validation = _hold_out(rest, classes, counts, validation_size, seed, what, option)
     return Parts(train, validation, test)
 
 
 def _hold_out(
-    whole: Part, classes: NDArray[Any] | None, size: int, seed: int, what: str, option: str
+    whole: Part,
+    classes: NDArray[Any] | None,
+    in_file: NDArray[Any] | None,
+    size: int,
+    seed: int,
+    what: str,
+    option: str,
 ) -> tuple[Part, Part]:
-    if classes is not None:
-        return _hold_out_stratified(whole, classes, size, seed, what, option)
+    """Hold ``size`` examples out of ``whole``; of each class there are ``in_file`` examples, (n_classes,), in all."""
+    if classes is not None and in_file is not None:
+        return _hold_out_stratified(whole, classes, in_file, size, seed, what, option)
     if size >= len(whole):
         raise DataError(f"{option} gives a {what} of {size} out of {len(whole)} examples and leaves none to train on")
     from sklearn.model_selection import train_test_split  # heavy, so imported late
@@ -101,19 +110,29 @@ def _hold_out(
 
 
 def _hold_out_stratified(
-    whole: Part, classes: NDArray[Any], size: int, seed: int, what: str, option: str
+    whole: Part,
+    classes: NDArray[Any],
+    in_file: NDArray[Any],
+    size: int,
+    seed: int,
+    what: str,
+    option: str,
 ) -> tuple[Part, Part]:
     counts = np.bincount(whole.targets, minlength=len(classes))
     rarest = int(counts.argmin())
+    quantities = '; if the targets are quantities, set model.loss = "squared"' if classes.dtype.kind in "if" else ""
     if counts[rarest] < 2:
+        parts = f"both the training part and the {what}"
+        if counts[rarest] < in_file[rarest]:  # the others went into the test part
+            parts = f"the training part, the {what} and the test part"
         raise DataError(
-            f"class {classes[rarest].item()!r} has too few examples ({counts[rarest]}) to be in both the training "
-            f"part and the {what}; drop the class or add examples of it"
+            f"class {classes[rarest].item()!r} has too few examples ({in_file[rarest]}) to be in {parts}; drop the "
+            f"class or add examples of it{quantities}"
         )
     if size < len(classes) or len(whole) - size < len(classes):
         raise DataError(
             f"{option} gives a {what} of {size} out of {len(whole)} examples, but both sides need at least one "
-            f"example for each of the {len(classes)} classes"
+            f"example for each of the {len(classes)} classes{quantities}"
         )
     from sklearn.model_selection import train_test_split  # heavy, so imported late
 

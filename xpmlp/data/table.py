@@ -35,6 +35,8 @@ class Table:
         What the labels are called, one name for each column.
     class_names : tuple of str, or None
         What the file itself calls the columns of the labels.
+    keeps_reals : bool
+        Whether labels such as 1.0 stay reals, since they come from a text that writes them so; else they become int64.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Table:
     hashes: dict[str, str]
     target_names: tuple[str, ...] = ("target",)
     class_names: tuple[str, ...] | None = None
+    keeps_reals: bool = False
 
 
 def split_table(
@@ -81,7 +84,7 @@ def split_table(
     if targets == "values" or (targets != "classes" and _are_values(table.labels)):
         classes, encoded = None, target_values(table)
     else:
-        classes, encoded = class_indices(table.labels, table.name)
+        classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals)
     parts = split_parts(
         Part(table.features, encoded),
         classes,
@@ -164,10 +167,13 @@ def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[A
     return numbers if names is None else np.asarray(names)[numbers]
 
 
-def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def class_indices(
+    labels: NDArray[Any], source: str, *, keep_reals: bool = False
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The sorted distinct labels, and each example's index among them.
 
-    Whole numbers stored as reals (what a table with a missing value leaves behind) become int64.
+    Whole numbers stored as reals (what a table with a missing value leaves behind) become int64, or stay float64 with
+    ``keep_reals``.
 
     Raises
     ------
@@ -176,19 +182,25 @@ def class_indices(labels: NDArray[Any], source: str) -> tuple[NDArray[Any], NDAr
     """
     if labels.ndim != 1:
         raise DataError(f"{source}: has {labels.shape[1]} columns of targets, but classes are told by a single one")
-    labels = _as_classes(labels, source)
+    labels = as_labels(labels, source, keep_reals=keep_reals)
     classes, targets = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     return classes, targets.astype(np.int64)
 
 
-def _as_classes(labels: NDArray[Any], source: str) -> NDArray[Any]:
+def as_labels(labels: NDArray[Any], source: str, *, keep_reals: bool = False) -> NDArray[Any]:
+    """Labels, (n,), as int64, bool or text, or float64 with ``keep_reals``; what cannot be labels is refused.
+
+    Raises
+    ------
+    DataError
+    """
     kind = labels.dtype.kind
     if kind in "bU":
         return labels
     if kind == "S":
-        return np.char.decode(labels, "utf-8", "replace")
+        return np.char.decode(labels, "utf-8", "backslashreplace")  # "replace" would make one label of several
     if kind in "iu":
         if labels.max(initial=0) > np.iinfo(np.int64).max:
             raise DataError(f"{source}: the target {labels.max()} is too large; labels go up to 2**63 - 1")
@@ -205,7 +217,7 @@ def _as_classes(labels: NDArray[Any], source: str) -> NDArray[Any]:
             )
         if np.abs(labels).max() > 2**53:
             raise DataError(f"{source}: the targets are reals too large to be told apart; store them as integers")
-        return labels.astype(np.int64)
+        return labels.astype(np.float64 if keep_reals else np.int64)
     raise DataError(f"{source}: targets of type {labels.dtype} cannot be classes; use whole numbers or strings")
 
 

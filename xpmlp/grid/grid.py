@@ -15,6 +15,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Dataset
+from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
 from xpmlp.grid.resuming import Plan, ended_runs, read_plan
@@ -24,6 +25,7 @@ from xpmlp.training import run_folder
 from xpmlp.training.held_back import rows_at_once
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.memory import footprint
+from xpmlp.training.objective import notes_on_targets
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -122,6 +124,8 @@ def train_grid(
     reporter, folder, members = reporter or GridReporter(), None if out is None else Path(out), members_of(config)
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
+    if config.data.path is not None:
+        check_source(config.data.path)  # a pipe cannot be read again for each block
     with contextlib.ExitStack() as held:
         before: Plan | None = None
         outcomes: dict[int, Outcome] = {}
@@ -133,6 +137,8 @@ def train_grid(
         choice = resolve_configured(config.backend)
         dataset = load_data(config, quiet=reporter.quiet)
         reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
+        for note in notes_on_targets(config, dataset):
+            reporter.note(note)
         if before is not None:
             check_data(before.circumstances, dataset, force=force)
             config = config.named(before.circumstances["name"])

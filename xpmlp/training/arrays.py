@@ -16,7 +16,7 @@ from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.frames import column_at, column_names, matched_columns
 from xpmlp.data.numpy_file import image_shape_of
 from xpmlp.data.objects import labels_of_objects, numbers_of
-from xpmlp.data.table import check_features, check_finite, class_indices, class_labels
+from xpmlp.data.table import as_labels, check_features, check_finite, class_indices, class_labels
 from xpmlp.errors import DataError
 
 Examples = tuple[Any, Any]
@@ -128,6 +128,12 @@ def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, 
         if values.shape[1] != dataset.train.targets.shape[1]:
             raise DataError(f"{name} y has {values.shape[1]} columns, but the training part has another number.")
         return Part(features, values)
+    labels = as_labels(labels, f"{name} y")
+    if "U" in {labels.dtype.kind} ^ {dataset.classes.dtype.kind}:  # NumPy would sort the numbers as text
+        raise DataError(
+            f"{name} y has labels of type {labels.dtype}, but the training part's are of type {dataset.classes.dtype}: "
+            "give both in the same type."
+        )
     classes, targets = class_indices(np.concatenate([labels, dataset.classes]), f"{name} y")
     unknown = np.setdiff1d(classes, dataset.classes)
     if len(unknown):

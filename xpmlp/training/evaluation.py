@@ -16,6 +16,8 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
+from xpmlp.data.labels import label_places
+from xpmlp.data.messages import listed, quoted
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.training import run_folder
@@ -115,12 +117,15 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork) -> npt.NDArray[A
     """The targets of a part for the network: values, or indices of its own classes."""
     if network.target_names:
         return part.targets
-    indices = {label: index for index, label in enumerate(network.classes.tolist())}
-    labels = given.classes.tolist()
-    unknown = [label for label in labels if label not in indices]
-    if unknown:
-        raise DataError(f"{given.name}: has the label {unknown[0]!r}, which no training example had.")
-    targets: npt.NDArray[Any] = np.array([indices[label] for label in labels])[part.targets]
+    labels = [str(label) for label in given.classes.tolist()]
+    places = label_places(labels, network.classes)
+    for index, place in enumerate(places):
+        if place is None or place in places[:index]:
+            raise DataError(
+                f"{given.name}: has the label {quoted(labels[index])}, but the network was trained on "
+                f"{listed([str(label) for label in network.classes.tolist()])}."
+            )
+    targets: npt.NDArray[Any] = np.asarray(places, np.int64)[part.targets]
     return targets
 
 

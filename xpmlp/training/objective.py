@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,14 @@ import numpy.typing as npt
 
 from xpmlp.config import Config
 from xpmlp.data import Dataset
+from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError, DataError
+
+MANY_CLASSES = 20
+"""More classes than this that are whole numbers may be quantities."""
+
+LARGE_TARGET = 1_000.0
+"""Values of this size make first gradients so large that usual learning rates diverge."""
 
 
 def loss_of(config: Config, dataset: Dataset) -> str:
@@ -35,6 +43,25 @@ def loss_of(config: Config, dataset: Dataset) -> str:
     return loss
 
 
+def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
+    """Say in a sentence what is likely not meant: quantities taken for classes, values far too large to be learnt."""
+    if config.model.loss == "auto" and dataset.classes.dtype.kind in "if" and dataset.n_classes > MANY_CLASSES:
+        yield (
+            f"the target's {dataset.n_classes} whole numbers are taken for classes; if they are quantities, set "
+            'model.loss = "squared"'
+        )
+    if large := large_targets(dataset):
+        yield f"{large}, or training may diverge or take long"
+
+
+def large_targets(dataset: Dataset) -> str | None:
+    """The advice to scale targets that are values far from the outputs of a fresh network, which are near zero."""
+    largest = np.abs(dataset.train.targets).max() if dataset.target_names else 0.0
+    if largest < LARGE_TARGET:
+        return None
+    return f"the targets reach {largest:.3g}: divide them by a constant, so that they are near 1"
+
+
 def outputs_of(loss: str, dataset: Dataset) -> int:
     """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
     if dataset.target_names:
@@ -57,8 +84,8 @@ def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] |
         return dataset.train.weights
     if dataset.target_names:
         raise ConfigError("train.class_weight is for classes, and the targets are values: leave it out.")
-    targets, labels = dataset.train.targets, [str(label) for label in dataset.classes.tolist()]
-    by_class = _balanced(targets, len(labels)) if given == "balanced" else _by_label(given, labels)
+    targets, classes = dataset.train.targets, dataset.classes
+    by_class = _balanced(targets, len(classes)) if given == "balanced" else _by_label(given, classes)
     weights: npt.NDArray[np.float64] = by_class[targets]
     return weights
 
@@ -68,14 +95,22 @@ def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float
     return len(targets) / (n_classes * np.maximum(counts, 1))
 
 
-def _by_label(given: dict[str, float], labels: list[str]) -> npt.NDArray[np.float64]:
-    unknown = sorted(set(given) - set(labels))
-    if unknown:
-        raise ConfigError(
-            f"train.class_weight has a weight for {unknown[0]!r}, which is no class of the data; they are "
-            f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
-        )
-    weights = np.asarray([given.get(label, 1.0) for label in labels])
+def _by_label(given: dict[str, float], classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    labels = [str(label) for label in classes.tolist()]
+    weights = np.ones(len(labels))
+    named: dict[int, str] = {}
+    for (text, weight), place in zip(given.items(), label_places(given, classes), strict=True):
+        if place is None:
+            raise ConfigError(
+                f"train.class_weight has a weight for {text!r}, which is no class of the data; they are "
+                f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
+            )
+        if place in named:
+            raise ConfigError(
+                f"train.class_weight has two weights for the class {labels[place]}, as {named[place]!r} and {text!r}: "
+                "give it one."
+            )
+        weights[place], named[place] = weight, text
     if not weights.any():
         raise ConfigError("train.class_weight is 0 for every class: give some class a weight.")
     return weights

@@ -149,6 +149,7 @@ def predict_file(
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
+        missing=config.data.missing,
     )
     prediction = _predicted(config, saved, features, backend, device)
     try:

@@ -20,6 +20,7 @@ from xpmlp.training.encoding import decode
 from xpmlp.training.history import History
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
+from xpmlp.training.objective import large_targets, notes_on_targets
 from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -146,6 +147,8 @@ def train(
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
         problem = Problem(config, dataset, choice.backend)
         reporter.prepared(choice, dataset, problem.sizes)
+        for note in notes_on_targets(config, dataset):
+            reporter.note(note)
         settings = [RunSettings.of(config.train)]
         with choice.backend.session(problem.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
@@ -157,7 +160,7 @@ def train(
         if folder is not None:
             run_folder.draw(folder, config.output)
     if run.status is Status.DIVERGED:
-        raise DivergenceError(_divergence(run, folder))
+        raise DivergenceError(_divergence(run, folder, dataset))
     parameters = [(layer.weights, layer.biases) for layer in run.parameters or []]
     return Result(parameters, History.of([run]), folder, run, choice.backend)
 
@@ -265,6 +268,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
         "seed": data.seed,
         "standardize": data.standardize,
         "targets": _TARGETS.get(config.model.loss, "auto"),
+        "missing": data.missing,
         "quiet": quiet,
     }
     return load(data.name, **(arguments | instead))
@@ -283,11 +287,15 @@ def _evaluate_test(problem: Problem, run: Run) -> None:
         (run.test,) = problem.inference.evaluate(run.parameters, examples)
 
 
-def _divergence(run: Run, folder: Path | None) -> str:
+def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:
     assert run.ended_at is not None
     epoch, step = run.ended_at
     kept = "" if folder is None else f" The last finite weights are in {folder / 'weights.safetensors'}."
+    large = large_targets(dataset)
+    standardized = dataset.preprocessing.mean is not None
+    advice = "" if large or standardized else ", or scale the features (data.standardize)"
     return (
-        f"the loss or a weight stopped being finite in epoch {epoch}, at step {step}: try a lower train.learning_rate "
-        f"(it was {run.settings.learning_rate:g}), or scale the features (data.standardize).{kept}"
+        f"the loss or a weight stopped being finite in epoch {epoch}, at step {step}: "
+        f"{f'{large}; or ' if large else ''}try a lower train.learning_rate "
+        f"(it was {run.settings.learning_rate:g}){advice}.{kept}"
     )

@@ -1,0 +1,88 @@
+"""Labels as text writes them: which are numbers, which mean a gap, and which label a text names.
+
+Labels that are different texts are different classes.  So text becomes numbers, or truth values, only where each text
+is the way in which its number is written: ``7`` but not ``007``, ``1.0`` but not ``1E0``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MISSING = ("?", "NA", "N/A", "null", "NaN", "-")
+"""The texts that mean a gap where ``data.missing`` does not say others."""
+
+_WHOLE_REAL = r"^(0|-?[1-9][0-9]{0,14})\.0$"
+"""A whole number as Python and others write it as a real, exact in float64."""
+
+_TRUTHS = (["False", "True"], ["false", "true"])
+
+
+def gaps(column: pl.Series, missing: Sequence[str]) -> pl.Series:
+    """Tell for each field whether it means a gap: a text of ``missing``, as it is, in capitals or in small letters.
+
+    ``-`` means none where ``+`` is a label, too.
+    """
+    markers = {form for text in missing for form in (text, text.upper(), text.lower())}
+    if "-" in markers and (column == "+").any():
+        markers.remove("-")
+    return column.is_in(sorted(markers))
+
+
+def typed_labels(column: pl.Series) -> NDArray[Any] | None:
+    """Convert labels to int64, float64 (whole numbers such as ``1.0``) or bool, or return None if they stay text."""
+    import polars as pl
+
+    whole = column.cast(pl.Int64, strict=False)
+    if whole.null_count() == 0 and (whole.cast(pl.String) == column).all():
+        return whole.to_numpy()
+    if column.str.contains(_WHOLE_REAL).all():
+        return column.cast(pl.Float64).to_numpy()
+    if any(column.is_in(pair).all() for pair in _TRUTHS):
+        return (column.str.to_lowercase() == "true").to_numpy()
+    return None
+
+
+def label_places(texts: Iterable[str], labels: NDArray[Any]) -> list[int | None]:
+    """Find the labels that texts name.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    labels : (n_classes,)
+
+    Returns
+    -------
+    places : list of int or None
+        For each text the index of the label that is written like it or, if there is none, of the only label that is
+        the same number or truth value (``1.0`` for 1, ``TRUE`` for True); None if there is no such label.
+    """
+    written = [str(label) for label in labels.tolist()]
+    meanings = [_meaning(text) for text in written]
+    counts = Counter(meanings)
+    by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
+    by_text = {text: place for place, text in enumerate(written)}
+    return [by_text.get(text, by_meaning.get(_meaning(text))) for text in texts]
+
+
+def finite_number(text: str) -> Decimal | None:
+    """Return the number that a text writes, exactly; None if it writes none."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _meaning(text: str) -> str | Decimal:
+    """Return what spellings of the same number or truth value have in common."""
+    number = finite_number(text)
+    folded = text.lower()
+    return (folded if folded in _TRUTHS[1] else text) if number is None else number
