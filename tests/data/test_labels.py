@@ -47,6 +47,7 @@ def labels_in(dataset: Dataset) -> list[str]:
         ("TRUE", "true", "FALSE"),
         ("TRUE", "FALSE"),
         ("True", "False"),
+        ("true", "false"),
         ("true", "1"),
         ("T", "F"),
         ("9223372036854775807", "9223372036854775806"),
@@ -75,7 +76,7 @@ def test_distinct_spellings_are_never_one_class(tmp_path_factory: pytest.TempPat
     assert load("csv", path=path, target="kind").n_classes == len(labels)
 
 
-@pytest.mark.parametrize(("labels", "kind"), [(("3", "-1"), "i"), (("1.0", "2.0"), "f"), (("true", "false"), "b")])
+@pytest.mark.parametrize(("labels", "kind"), [(("3", "-1"), "i"), (("1.0", "2.0"), "f"), (("True", "False"), "b")])
 def test_numbers_and_truth_values_that_text_stands_for_are_such(
     write_csv: Write, labels: Sequence[str], kind: str
 ) -> None:

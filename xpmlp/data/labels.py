@@ -22,7 +22,8 @@ MISSING = ("?", "NA", "N/A", "null", "NaN", "-")
 _WHOLE_REAL = r"^(0|-?[1-9][0-9]{0,14})\.0$"
 """A whole number as Python and others write it as a real, exact in float64."""
 
-_TRUTHS = (["False", "True"], ["false", "true"])
+_TRUTHS = {"False": "false", "True": "true"}
+"""How Python writes truth values, and what their spellings have in common."""
 
 
 def gaps(column: pl.Series, missing: Sequence[str]) -> pl.Series:
@@ -45,8 +46,8 @@ def typed_labels(column: pl.Series) -> NDArray[Any] | None:
         return whole.to_numpy()
     if column.str.contains(_WHOLE_REAL).all():
         return column.cast(pl.Float64).to_numpy()
-    if any(column.is_in(pair).all() for pair in _TRUTHS):
-        return (column.str.to_lowercase() == "true").to_numpy()
+    if column.is_in(list(_TRUTHS)).all():
+        return (column == "True").to_numpy()
     return None
 
 
@@ -85,4 +86,4 @@ def _meaning(text: str) -> str | Decimal:
     """Return what spellings of the same number or truth value have in common."""
     number = finite_number(text)
     folded = text.lower()
-    return (folded if folded in _TRUTHS[1] else text) if number is None else number
+    return (folded if folded in _TRUTHS.values() else text) if number is None else number

@@ -122,7 +122,7 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork) -> npt.NDArray[A
     for index, place in enumerate(places):
         if place is None or place in places[:index]:
             raise DataError(
-                f"{given.name}: has the label {quoted(labels[index])}, but the network was trained on "
+                f"{given.name}: has the label {quoted(labels[index])}, which no training example had: these had "
                 f"{listed([str(label) for label in network.classes.tolist()])}."
             )
     targets: npt.NDArray[Any] = np.asarray(places, np.int64)[part.targets]
