@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xpmlp._files import write_text
+from xpmlp._paths import os_errors_as
 from xpmlp.bench import Measured, bench, recommend, report_json
 from xpmlp.cli.interrupt import EXIT_STATUS
 from xpmlp.config import Config
@@ -30,8 +31,12 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
     RunFolderError
         If the file cannot be written.
     """
-    if out is not None and not out.parent.is_dir():
-        raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+    if out is not None:
+        with os_errors_as(RunFolderError, f"--out {out} cannot be written"):
+            if out.is_dir():
+                raise RunFolderError(f"--out {out} is a folder: name a file in it.")
+            if not out.parent.is_dir():
+                raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     progress = Console(stderr=True)
     try:
@@ -48,10 +53,8 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
     if recommendation is not None:
         console.print(f"use {recommendation.reason}", markup=False, highlight=False)
     if out is not None:
-        try:
+        with os_errors_as(RunFolderError, f"--out {out} cannot be written"):
             write_text(out, json.dumps(report_json(config, seconds, measured), indent=2) + "\n")
-        except OSError as error:
-            raise RunFolderError(f"--out {out} cannot be written: {error.strerror}.") from error
     return 0 if recommendation is not None else 1
 
 

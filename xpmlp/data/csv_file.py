@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path, is_text
+from xpmlp.data.files import check_file
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
@@ -54,7 +56,7 @@ def read_csv_table(path: str | Path, target: str | Sequence[str]) -> Table:
         column, or a value is missing or not a number where one is needed.
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
-    path = Path(path)
+    path = given_path(path)
     frame = _read_frame(path)
     for target in targets:
         if target not in frame.columns:
@@ -103,8 +105,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_file(path)
     try:
         source = _checked(path)
         header = pl.read_csv(
@@ -159,7 +160,9 @@ def _checked(path: Path) -> Path | bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
-        return _BYTE_ORDER_MARK + start + file.read() if start.startswith(_ZLIB_OR_TEXT) else path
+        if start.startswith(_ZLIB_OR_TEXT):
+            return _BYTE_ORDER_MARK + start + file.read()
+        return path if is_text(path) else start + file.read()  # polars takes no other names
 
 
 def _reason(error: Exception) -> str:

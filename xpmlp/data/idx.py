@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.files import check_file
 from xpmlp.errors import DataError
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -53,7 +55,7 @@ def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> t
     The elements are read into the array's own memory, which is allocated only after the header was found
     plausible.  Parameters and errors are those of ``read_idx``.
     """
-    path = Path(path)
+    path = given_path(path)
     with opened(path) as (content, capacity):
         return _read(path, content, capacity, max_bytes)
 
@@ -67,8 +69,7 @@ def opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
     DataError
         If the file is missing or, within the block, cannot be read or is no whole gzip file.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_file(path)
     try:
         with path.open("rb") as raw:
             is_gzip = raw.read(2) == _GZIP_MAGIC

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.csv_file import read_csv_features
 from xpmlp.data.idx import read_idx
 from xpmlp.data.numpy_file import flattened, read_npy, read_npz_features
@@ -50,7 +51,7 @@ def read_features(
     DataError
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
     """
-    path = Path(path)
+    path = given_path(path)
     name = path.name.lower()
     if name.endswith(".csv"):
         raw: NDArray[Any] = read_csv_features(path, feature_names, target)

@@ -21,7 +21,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.files import check_file
 from xpmlp.data.messages import did_you_mean
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
@@ -55,7 +57,7 @@ def read_npz_table(path: str | Path, features: str, target: str) -> Table:
     DataError
         If the file or an array is missing, damaged, of the wrong type or shape, or has no numbers.
     """
-    path = Path(path)
+    path = given_path(path)
     with _open_npz(path) as archive:
         raw = _member(path, archive, features)
         labels = _member(path, archive, target)
@@ -195,8 +197,7 @@ def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
 @contextmanager
 def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
     """Turn what is raised for a bad file into one sentence."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_file(path)
     try:
         yield
     except MemoryError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from xpmlp import nn
+from xpmlp._paths import given_path
 from xpmlp._typing import Layer
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
@@ -73,7 +74,7 @@ def evaluate(
     BackendError, DataError, ConfigError
         If the backend, the data or the saved config cannot be had.
     """
-    config, network = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, network = run_folder.read(given_path(run_dir), None if run is None else str(run))
     chosen = resolve_for(config, backend, device)
     dataset = load_data(config)
     if split is None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from xpmlp._csv import csv_text
 from xpmlp._files import write_bytes, write_text
+from xpmlp._paths import given_path, os_errors_as
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.data import read_features
 from xpmlp.errors import DataError
@@ -72,7 +73,7 @@ def predict(
         If the features have another width than the network's input, or a value that is not a finite number or too
         large to compute with.
     """
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, saved = run_folder.read(given_path(run_dir), None if run is None else str(run))
     chosen = resolve_for(config, backend, device)
     raw = _checked(host_array(features, "features"), saved.parameters[0][0].shape[0])
     inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
@@ -117,23 +118,21 @@ def predict_file(
     DataError
         Also if the output has another ending or cannot be written.
     """
-    target = Path(output)
+    source, target = given_path(source), given_path(output)
     writers = {".csv": _write_csv, ".npy": _write_npy}
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run))
+    config, saved = run_folder.read(given_path(run_dir), None if run is None else str(run))
     features = read_features(
-        Path(source),
+        source,
         n_features=saved.parameters[0][0].shape[0],
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
     )
     prediction = predict(run_dir, features, run=run, backend=backend, device=device)
-    try:
+    with os_errors_as(DataError, f"the output {target} cannot be written"):
         writers[target.suffix](target, prediction)
-    except OSError as error:
-        raise DataError(f"the output {target} cannot be written: {error.strerror or error}.") from error
     return prediction
 
 
