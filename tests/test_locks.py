@@ -93,5 +93,5 @@ def test_where_there_can_be_no_lock_at_all_it_is_said_once(
 
 def test_other_errors_are_the_systems(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError), exclusive(tmp_path / "file" / ".lock", 0):
+    with pytest.raises(FileExistsError), exclusive(tmp_path / "file" / ".lock", 0):
         pass

@@ -159,13 +159,12 @@ def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = tables.get("data")
     if not isinstance(data, dict):
         return tables
+    folder = folder.absolute()
     anchored = {
-        key: str(folder.absolute() / value)
+        key: str(folder / value)
         for key, value in data.items()
-        if key in _PATHS
-        and isinstance(value, str)
-        and value not in ("", "none")
-        and not value.startswith(("~", "file://"))
+        if key in _PATHS and isinstance(value, str) and value not in ("", "none")
+        if not value.startswith(("~", "file://")) and not is_mistaken_escape(folder / value)
     }
     return {**tables, "data": {**data, **anchored}}
 

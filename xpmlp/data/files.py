@@ -23,6 +23,6 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
     if stat.S_ISDIR(mode):
-        raise DataError(f"{path}: is a folder; name the file in it")
+        raise DataError(f"{path}: no such file, but a folder; name the file in it")
     if not stat.S_ISREG(mode):
-        raise DataError(f"{path}: is no file")
+        raise DataError(f"{path}: no such file, but a pipe or a device")

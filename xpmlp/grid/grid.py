@@ -133,7 +133,6 @@ def train_grid(
                 before, outcomes = _earlier(folder, config, members, reporter, force=force)
         choice = resolve_configured(config.backend)
         dataset = load_data(config, quiet=reporter.quiet)
-        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
         if before is not None:
             check_data(before.circumstances, dataset, force=force)
             config = config.named(before.circumstances["name"])
@@ -145,6 +144,7 @@ def train_grid(
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 plan.write(folder)
+        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
         for note in () if before is None else differences(before.circumstances, plan.circumstances):
             reporter.note(note)
         failures, blocks = _train(
