@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from xpmlp._files import replacing, write_bytes, write_text
+from tests.refusing import REFUSALS, without_chmod, without_flush, without_folder_flush, without_move
+from xpmlp import _notices
+from xpmlp._files import move, replacing, write_bytes, write_text
 
 
 @pytest.fixture
@@ -106,3 +109,85 @@ def test_a_folder_that_is_not_there_is_the_systems_error(tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError):
         write_bytes(tmp_path / "nowhere" / "weights", b"1")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["y" * 251 + ".csv", "字" * 83 + ".csv", "y" * 4 + "." + "z" * 250], ids=["ascii", "wide", "ending"]
+)
+def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    write_bytes(tmp_path / name, b"1")
+    assert names(tmp_path) == [name]
+    with pytest.raises(OSError, match=os.strerror(errno.ENAMETOOLONG)):
+        write_bytes(tmp_path / f"{name}yyy", b"1")
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_mode_is_nothing_to_change(
+    tmp_path: Path, umask: int, error: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_chmod(monkeypatch, error)
+    write_bytes(tmp_path / "weights", b"1")
+    assert stat.S_IMODE((tmp_path / "weights").stat().st_mode) == 0o666 & ~umask
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("without", [without_flush, without_folder_flush])
+@pytest.mark.parametrize("error", [*REFUSALS, "EBADF", "EACCES"])
+def test_where_nothing_can_be_flushed_it_is_left_out_and_said_once(
+    tmp_path: Path,
+    without: Callable[..., None],
+    error: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(_notices, "_shown", set())
+    without(monkeypatch, error)
+    for content in (b"1", b"2"):
+        write_bytes(tmp_path / "weights", content)
+    assert (tmp_path / "weights").read_bytes() == b"2"
+    assert names(tmp_path) == ["weights"]
+    (message,) = caplog.messages
+    assert "cannot flush" in message
+    assert os.strerror(getattr(errno, error)) in message
+
+
+def test_a_folder_that_may_be_written_to_but_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refuse(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)  # permissions do not bind root
+    write_bytes(tmp_path / "weights", b"1")
+    assert names(tmp_path) == ["weights"]
+
+
+@pytest.mark.parametrize("error", [*REFUSALS, "EXDEV", "EBUSY"])
+def test_where_nothing_can_be_moved_files_are_written_in_place(
+    tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_notices, "_shown", set())
+    without_move(monkeypatch, error)
+    for content in (b"1", b"2"):
+        write_bytes(tmp_path / "weights", content)
+    assert (tmp_path / "weights").read_bytes() == b"2"
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "file").write_bytes(b"3")
+    move(tmp_path / "partial", tmp_path / "whole")
+    assert (tmp_path / "whole" / "file").read_bytes() == b"3"
+    assert names(tmp_path) == ["weights", "whole"]
+    (message,) = caplog.messages
+    assert "incomplete after a crash" in message
+
+
+@pytest.mark.parametrize("error", ["EACCES", "EIO", "ENOSPC"])
+def test_other_errors_of_a_move_are_the_systems(tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights").write_bytes(b"old")
+    without_move(monkeypatch, error)
+    with pytest.raises(OSError, match=os.strerror(getattr(errno, error))):
+        write_bytes(tmp_path / "weights", b"new")
+    assert (tmp_path / "weights").read_bytes() == b"old"
+    assert names(tmp_path) == ["weights"]

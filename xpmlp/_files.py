@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from xpmlp._notices import notice_once
 from xpmlp.errors import XpmlpError
+
+REFUSED = frozenset({errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+"""The errors of a file system that lacks an operation: network mounts and FUSE differ in which one they choose."""
+
+_NO_FLUSH = REFUSED | {errno.EACCES, errno.EBADF, errno.EISDIR}
+"""The same of flushing; a folder that may be written to but not read cannot be opened for it."""
+
+_NO_MOVE = REFUSED | {errno.EXDEV, errno.EBUSY}
+"""The same of moving; a file that is mounted into a container by itself cannot be moved over."""
+
+_KEPT = 24
+"""Characters of a file's name in that of its temporary file: a name as long as the file system allows has no room for
+more, and the names of a run's files, by which debris is found, are shorter."""
 
 
 @contextlib.contextmanager
@@ -17,21 +33,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The content is flushed to the disk before the move and the folder after it, so that after a crash the file
     is either the old one or the new one.  If the block raises, ``path`` is untouched and no debris is left.
+    Where the file system cannot flush or move, this is left out, and said once.
 
     Raises
     ------
     OSError
         If the folder cannot be written to, or the disk is full.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part" + path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _new_file(path)
     try:
         yield temporary
-        _flush_to_disk(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _flush_to_disk(path.parent)
+        with temporary.open("r+b") as file:
+            flush(file.fileno(), temporary)
+        move(temporary, path)
+        _flush_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -72,18 +87,77 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def _flush_to_disk(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+def flush(descriptor: int, path: Path) -> None:
+    """Flush an open file through to the disk, where the file system can.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or damaged.
+    """
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        _forgive_flush(error, path)
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file or a folder to a name that is free, or a file over another; copy it where that is refused.
+
+    Raises
+    ------
+    OSError
+        If the target is in the way or cannot be written to.
+    """
+    try:
+        source.replace(target)
+        return
+    except OSError as error:
+        if error.errno not in _NO_MOVE:
+            raise
+        notice_once(
+            "move",
+            f"the file system of {target.parent} cannot move files ({error.strerror}): they are written in place, and "
+            "one of them may be incomplete after a crash",
+        )
+    if source.is_dir():
+        target.mkdir()
+        for path in sorted(source.iterdir()):
+            move(path, target / path.name)
+        source.rmdir()
+    else:
+        shutil.copyfile(source, target)
+        source.unlink()
+
+
+def _new_file(path: Path) -> Path:
+    """Create an empty file for the content of ``path``, with the mode that the system gives to any new file."""
+    while True:
+        name = f".{path.name[:_KEPT]}.{secrets.token_hex(4)}.part{path.suffix[:_KEPT]}"
+        with contextlib.suppress(FileExistsError):
+            path.with_name(name).touch(exist_ok=False)
+            return path.with_name(name)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows cannot open a folder
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        _forgive_flush(error, folder)
+        return
+    try:
+        flush(descriptor, folder)
     finally:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    """The process's file mode mask, which the standard library can only tell by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _forgive_flush(error: OSError, path: Path) -> None:
+    if error.errno not in _NO_FLUSH:
+        raise error
+    notice_once(
+        "flush",
+        f"the file system of {path} cannot flush all that is written to the disk ({error.strerror}): after a crash of "
+        "the machine the newest files may be missing",
+    )

@@ -138,7 +138,7 @@ def wait(work):
     print("waiting", flush=True)
     time.sleep(60)
 
-if __name__ == "__main__":
+def run():
     parts = [Part("a", "A", wait, None, beside=True)]
     Schedule(parts, Path(sys.argv[1]), quick=False, backend=None).run(["a"], ReportReporter(), lambda: False)
 """
@@ -147,8 +147,9 @@ if __name__ == "__main__":
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None:
     """The two share their output, which is at its end when both are gone."""
+    (tmp_path / "waiting.py").write_text(WAITING)  # a module: a process does not run the script that starts it
     script = tmp_path / "report.py"
-    script.write_text(WAITING)
+    script.write_text("import waiting\nwaiting.run()\n")
     report = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path)],
         stdout=subprocess.PIPE,

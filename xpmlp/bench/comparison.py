@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from xpmlp._processes import obstacle, start_process
 from xpmlp._version import __version__
 from xpmlp.backend import NAMES, probe
 from xpmlp.backend.registry import Report
@@ -73,8 +73,7 @@ def bench(
     """Measure a config's training on each backend, on its CPU and on its first GPU.
 
     Every measurement runs in a process of its own, so that the peaks of memory are true and one that fails takes no
-    other with it.  A script has to call this under ``if __name__ == "__main__":``, as for every use of
-    `multiprocessing`.
+    other with it.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def bench(
     Raises
     ------
     BackendError
-        If there is no such backend.
+        If there is no such backend, or this process cannot start others.
     ConfigError
         If ``seconds`` is not a positive number.
     DataError
@@ -107,6 +106,8 @@ def bench(
             raise BackendError(f"there is no backend {name!r}; there are {', '.join(NAMES)}.")
     if not names:
         raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
+    if (reason := obstacle()) is not None:
+        raise BackendError(f"each backend is measured in a process of its own, and {reason}.")
     if not 0 < seconds < math.inf:
         raise ConfigError(f"a measurement cannot take {seconds:g} seconds: give a number above 0.")
     if config.data.path is not None:
@@ -191,11 +192,10 @@ def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
 
 def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What ``function(*arguments)`` gives in a fresh process, or in words why it gave nothing."""
-    context = multiprocessing.get_context("spawn")  # a fork would share libraries, and their memory
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, function, arguments), daemon=True)
-    process.start()
-    sender.close()
+    try:
+        process, receiver = start_process(_work, function, arguments)
+    except XpmlpError as error:
+        return str(error)
     try:
         return receiver.recv()
     except EOFError:
@@ -207,7 +207,7 @@ def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
         receiver.close()
 
 
-def _work(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _work(function: Callable[..., Any], arguments: tuple[Any, ...], sender: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     try:
         answer = function(*arguments)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from xpmlp._paths import is_text
 
 MAX_BYTES = 100_000_000
 """Of a header: safetensors refuses longer ones."""
@@ -24,6 +29,27 @@ class Described(NamedTuple):
 
     kind: str
     shape: tuple[int, ...]
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file: its arrays are read when they are asked for.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    SafetensorError
+        If its header is damaged.
+    """
+    from safetensors import safe_open
+
+    with contextlib.ExitStack() as held:
+        if not is_text(path):  # safetensors takes no other names
+            link = Path(held.enter_context(tempfile.TemporaryDirectory())) / "link"
+            link.symlink_to(path.absolute())
+            path = link
+        yield held.enter_context(safe_open(path, framework="numpy"))
 
 
 def count_arrays(path: Path) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._files import flush
 from xpmlp.checkpoint.sealed import Damaged
 
 _TYPE = np.dtype("<f8")
@@ -53,7 +54,7 @@ class Journal:
             file.write(new)
             file.truncate()
             file.flush()
-            os.fsync(file.fileno())
+            flush(file.fileno(), self.path)
         self._values += len(new) // _TYPE.itemsize
         self._pieces = len(pieces)
         self._digest.update(new)

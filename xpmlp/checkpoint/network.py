@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._files import write_bytes
-from xpmlp.checkpoint.header import count_arrays, described
+from xpmlp.checkpoint.header import count_arrays, described, opened
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
@@ -89,13 +89,13 @@ def load_network(path: Path) -> SavedNetwork:
     RunFolderError
         If the file is missing, or is not what `save_network` writes.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
         arrays = count_arrays(path)
         if arrays > MAX_ARRAYS:
             raise ValueError(f"its header has {arrays:,} arrays; at most {MAX_ARRAYS:,} are allowed")
-        with safe_open(path, framework="numpy") as file:
+        with opened(path) as file:
             network = _without_parameters(file)
             layers = range(len(network.hidden) + 1)
             return network._replace(parameters=[_layer(file, index) for index in layers])

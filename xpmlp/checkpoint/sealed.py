@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._files import write_bytes
+from xpmlp.checkpoint.header import opened
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -63,10 +64,10 @@ def read_sealed(path: Path) -> Sealed:
     OSError
         If it is missing or cannot be read.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with opened(path) as file:
             metadata = file.metadata() or {}
             text, checksum = metadata["xpmlp"], metadata["sha256"]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)

@@ -24,6 +24,10 @@ def main() -> None:
     except XpmlpError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:  # from whichever library: a mistake in a path is for its reader, too
+        subject = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {printable(f'{subject}{error.strerror or error}')}.", file=sys.stderr)
+        sys.exit(XpmlpError.exit_status)
     except MemoryError as error:
         print(
             f"error: out of memory ({error}): lower model.hidden_layer_sizes, train.batch_size or grid.block_width.",

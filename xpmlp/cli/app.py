@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from xpmlp._paths import given_path
 from xpmlp._text import printable
 
 app = typer.Typer(
@@ -26,8 +27,13 @@ data_app = typer.Typer(name="data", help="See which data sets are here, and fetc
 app.add_typer(config_app)
 app.add_typer(data_app)
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file, for example configs/quickstart.toml.")]
-RunDir = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A folder that `xpmlp train` has written.")]
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(parser=given_path, metavar="CONFIG", help="A TOML file, for example configs/quickstart.toml."),
+]
+RunDir = Annotated[
+    Path, typer.Argument(parser=given_path, metavar="RUN_DIR", help="A folder that `xpmlp train` has written.")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -70,7 +76,8 @@ def train(
     backend: BackendName = None,
     device: DeviceName = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The run folder [default: `runs/<config name>`].")
+        Path | None,
+        typer.Option("--out", parser=given_path, metavar="DIR", help="The run folder [default: `runs/<config name>`]."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
     resume: Annotated[
@@ -151,10 +158,14 @@ def evaluate(
 def predict(
     run_dir: RunDir,
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="Examples: a .npy, .npz, .csv or IDX file (.gz or not).")
+        Path,
+        typer.Argument(
+            parser=given_path, metavar="INPUT", help="Examples: a .npy, .npz, .csv or IDX file (.gz or not)."
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write: a .csv or .npy file.")
+        Path,
+        typer.Option("--output", "-o", parser=given_path, metavar="FILE", help="Where to write: a .csv or .npy file."),
     ],
     run: RunNumber = None,
     backend: BackendName = None,
@@ -180,7 +191,10 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="The report's folder [default: runs/report, with --quick runs/report-quick]."
+            "--out",
+            parser=given_path,
+            metavar="DIR",
+            help="The report's folder [default: runs/report, with --quick runs/report-quick].",
         ),
     ] = None,
     only: Annotated[
@@ -217,7 +231,8 @@ def bench(
         float, typer.Option("--seconds", metavar="N", help="The length of each measurement, after a warm-up.")
     ] = 3.0,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the figures, as JSON, to this file, too.")
+        Path | None,
+        typer.Option("--out", parser=given_path, metavar="FILE", help="Write the figures, as JSON, to this file, too."),
     ] = None,
 ) -> None:
     """Measure how fast the training that CONFIG describes goes on each backend, and say which one to use.
@@ -251,7 +266,10 @@ def verify(
     ] = False,
     overrides: Overrides = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="For the files [default: `runs/verify/<config name>`].")
+        Path | None,
+        typer.Option(
+            "--out", parser=given_path, metavar="DIR", help="For the files [default: `runs/verify/<config name>`]."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -307,7 +325,7 @@ def data_list() -> None:
     from xpmlp.cli.columns import aligned
     from xpmlp.data import list_sets
 
-    typer.echo(aligned(("data set", "what it is", "where"), list_sets()))
+    typer.echo(printable(aligned(("data set", "what it is", "where"), list_sets())))
 
 
 @data_app.command("fetch")
@@ -318,7 +336,7 @@ def data_fetch(
     """Download a data set into the cache, if it is not on this machine yet, check it, and print where it is."""
     from xpmlp.data import fetch
 
-    typer.echo(fetch(name, quiet=quiet))
+    typer.echo(printable(str(fetch(name, quiet=quiet))))
 
 
 def _train(config: Any, folder: Path, **how: bool) -> int:

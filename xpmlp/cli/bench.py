@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xpmlp._files import refuse_overwriting, write_text
+from xpmlp._paths import os_errors_as
 from xpmlp.bench import Measured, bench, recommend, report_json
 from xpmlp.cli.interrupt import EXIT_STATUS
 from xpmlp.config import Config
@@ -31,8 +32,11 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
         If the file cannot be written.
     """
     if out is not None:
-        if not out.parent.is_dir():
-            raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+        with os_errors_as(RunFolderError, f"--out {out} cannot be written"):
+            if out.is_dir():
+                raise RunFolderError(f"--out {out} is a folder: name a file in it.")
+            if not out.parent.is_dir():
+                raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
         refuse_overwriting([out], config.files)
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     progress = Console(stderr=True)
@@ -50,10 +54,8 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
     if recommendation is not None:
         console.print(f"use {recommendation.reason}", markup=False, highlight=False)
     if out is not None:
-        try:
+        with os_errors_as(RunFolderError, f"--out {out} cannot be written"):
             write_text(out, json.dumps(report_json(config, seconds, measured), indent=2) + "\n")
-        except OSError as error:
-            raise RunFolderError(f"--out {out} cannot be written: {error.strerror}.") from error
     return 0 if recommendation is not None else 1
 
 

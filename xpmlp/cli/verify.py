@@ -16,7 +16,17 @@ from xpmlp.backend import DTypeName
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
 from xpmlp.report.words import counted
-from xpmlp.verify import FILES, REFERENCE, Difference, Participant, Verification, parse_targets, verify, write_files
+from xpmlp.verify import (
+    FILES,
+    REFERENCE,
+    Difference,
+    Participant,
+    Verification,
+    check_folder,
+    parse_targets,
+    verify,
+    write_files,
+)
 
 FOOTNOTE = (
     "In parentheses: not judged, since in float32 rounding decides on which side of zero some relu units are; "
@@ -43,11 +53,14 @@ def run(
 
     Raises
     ------
+    RunFolderError
+        If the folder cannot be written to.
     VerificationError
         If something differs, after everything is printed and written.
     """
     refuse_overwriting([out / name for name in FILES], config.files)
     targets = parse_targets(backends)
+    check_folder(out)
     console = Console(file=sys.stdout, quiet=quiet, width=None if sys.stdout.isatty() else 120, highlight=False)
     with console.status("") as status:
         result = verify(config, targets, steps=steps, dtype=dtype, reference=reference, tell=status.update)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
-from xpmlp.config.rules import RULE
 from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections
 from xpmlp.config.show import show, show_key
+from xpmlp.config.value_types import RULE
 
 MAX_MISTAKES = 30
 

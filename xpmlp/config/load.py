@@ -12,10 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from xpmlp._paths import with_home
 from xpmlp.config.explain import explain
 from xpmlp.config.model import Config
 from xpmlp.config.read import read_toml
 from xpmlp.config.show import show
+from xpmlp.config.value_types import MISTAKEN_ESCAPE, SINGLE_QUOTES, is_mistaken_escape
 from xpmlp.errors import ConfigError
 
 MAX_EXTENDS = 10
@@ -65,7 +67,7 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     ConfigError
         If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
     """
-    file = Path(path)
+    file = with_home(path)  # a name that no file can have is refused where the file is read
     draft = _Draft(file)
     chain = _chain(file)
     for source, tables in reversed(chain):
@@ -110,7 +112,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if list(tables) == ["value"]:
         return key, tables["value"]
     if value[0] in "\"'[{" or "\n" in value:
-        raise ConfigError(f"--set {show(text)}: {show(value)} is not a valid TOML value.")
+        advice = f"; {SINGLE_QUOTES}" if "\\" in value else ""
+        raise ConfigError(f"--set {show(text)}: {show(value)} is not a valid TOML value{advice}.")
     return key, value
 
 
@@ -137,7 +140,9 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
         base = tables.pop("extends")
         if not isinstance(base, str) or not base:
             raise ConfigError(f"{file}: extends = {show(base)} is not allowed: give the name of another config file.")
-        below, file = file, file.parent / base
+        below, file = file, file.parent / with_home(base)
+        if is_mistaken_escape(file):
+            raise ConfigError(f"{below}: extends = {show(base)} has {MISTAKEN_ESCAPE}.")
         if _may_never_end(file):
             raise ConfigError(f"{below}: extends = {show(base)} is not allowed: it is no file.")
 
@@ -156,10 +161,12 @@ def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = tables.get("data")
     if not isinstance(data, dict):
         return tables
+    folder = folder.absolute()
     anchored = {
-        key: str(folder.absolute() / value)
+        key: str(folder / value)
         for key, value in data.items()
-        if key in _PATHS and isinstance(value, str) and value not in ("", "none") and not value.startswith("~")
+        if key in _PATHS and isinstance(value, str) and value not in ("", "none")
+        if not value.startswith(("~", "file://")) and not is_mistaken_escape(folder / value)
     }
     return {**tables, "data": {**data, **anchored}}
 

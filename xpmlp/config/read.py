@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from xpmlp.config.show import show
+from xpmlp.config.value_types import SINGLE_QUOTES
 from xpmlp.errors import ConfigError
 
 MAX_BYTES = 1_000_000
@@ -21,6 +22,9 @@ MAX_KEY_PARTS = 16
 
 _PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_KEY_PARTS}}}")
+
+_ESCAPE = re.compile("[Ee]scaped|hex value")
+"""In the parser's messages about backslashes."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -100,4 +104,5 @@ def _syntax_mistake(path: Path, text: str, message: str) -> str:
     else:
         line, column = len(lines), len(lines[-1]) + 1
     written = lines[line - 1].strip() if line <= len(lines) else ""
-    return f"{path}, line {line}, column {column}: not valid TOML ({message}): {show(written)}."
+    advice = f"; {SINGLE_QUOTES}" if _ESCAPE.search(message) else ""
+    return f"{path}, line {line}, column {column}: not valid TOML ({message}): {show(written)}{advice}."

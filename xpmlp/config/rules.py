@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from xpmlp.config.sections import GRID_AXES, DataConfig
-
-RULE = "rule"
-"""The type that a broken rule's error carries, beside pydantic's own."""
+from xpmlp.config.value_types import RULE
 
 FILES = ("csv", "npz")
 STRATIFIED = ("digits", *FILES)

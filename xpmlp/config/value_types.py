@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from urllib.parse import unquote_to_bytes
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from xpmlp._paths import given_path, is_text
 
 Value = TypeVar("Value")
+
+RULE = "rule"
+"""The type that an error carries whose message ends a sentence, beside pydantic's own."""
+
+_ESCAPED = frozenset("\b\t\n\f\r\x1b")
+"""The control characters that TOML writes with a backslash and a letter."""
+
+SINGLE_QUOTES = "write a Windows path in single quotes, or with / for each backslash"
+
+MISTAKEN_ESCAPE = f"a control character, which TOML makes of a backslash and a letter in double quotes: {SINGLE_QUOTES}"
 
 
 def _none_from_text(value: Any) -> Any:
@@ -20,10 +35,22 @@ def _path(value: Any) -> Any:
     """Text to a path, with "~" for the home folder; no path is made of "" or NUL: pydantic refuses them as text."""
     if not isinstance(value, str) or not value or "\0" in value:
         return value
-    try:
-        return Path(value).expanduser()
-    except RuntimeError:  # "~name" of a person whom this machine does not know
-        return Path(value)
+    if value.startswith("file://"):
+        return Path(os.fsdecode(unquote_to_bytes(value.removeprefix("file://"))))
+    path = given_path(value)
+    if is_mistaken_escape(path):
+        raise PydanticCustomError(RULE, "{message}", {"message": f"has {MISTAKEN_ESCAPE}.", "keys": ()})
+    return path
+
+
+def is_mistaken_escape(path: Path) -> bool:
+    """Whether a path does not exist, and has a control character as TOML makes of a Windows path's backslashes."""
+    return not _ESCAPED.isdisjoint(str(path)) and not os.path.lexists(path)
+
+
+def _text_of(path: Path) -> str:
+    """A path as text; one of other bytes, which TOML cannot hold, as a ``file:`` address."""
+    return str(path) if is_text(path) else path.absolute().as_uri()
 
 
 def _absolute_path(value: Any) -> Any:
@@ -77,13 +104,16 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+_AS_TEXT = PlainSerializer(_text_of, return_type=str, when_used="json")
+
+
 def _one_or_list(schema: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [schema, {"items": schema, "type": "array"}]})
 
 
 OrNone: TypeAlias = Annotated[Value | None, BeforeValidator(_none_from_text)]
-AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_path)]
-AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_absolute_path)]
+AnyPath: TypeAlias = Annotated[Path, BeforeValidator(_path), _AS_TEXT]
+AbsolutePath: TypeAlias = Annotated[Path, BeforeValidator(_absolute_path), _AS_TEXT]
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 AutoOrCount: TypeAlias = Annotated[

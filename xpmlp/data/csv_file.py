@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path, is_text
 from xpmlp.data.frames import places_of
 from xpmlp.data.labels import MISSING, finite_number, gaps, typed_labels
 from xpmlp.data.messages import did_you_mean, listed, quoted
@@ -76,7 +77,7 @@ def read_csv_table(
         column, lacks one of ``feature_names``, or a value is missing or not a number where one is needed.
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
-    path = Path(path)
+    path = given_path(path)
     source = _source(path)
     frame = _read_frame(path, source)
     columns = frame.columns
@@ -157,7 +158,9 @@ def _source(path: Path) -> Path | bytes:
         )
     if size > MAX_BYTES:
         raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
-    return b"".join(pieces) if pipe else path
+    if pipe:
+        return b"".join(pieces)
+    return path if is_text(path) else path.read_bytes()  # polars takes no other names
 
 
 def _sha256(source: Path | bytes) -> str:

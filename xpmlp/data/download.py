@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from xpmlp._files import replacing
+from xpmlp._locks import InUseError, exclusive
 from xpmlp.data.image_sets import IdxFile, ImageSet, check_published
 from xpmlp.data.locate import by_hand, cache_folder, locate
 from xpmlp.data.transfer import answers, transfer
@@ -42,12 +43,10 @@ def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
         If no mirror gives a file that is missing, a file in the cache is not the published one, or the cache
         cannot be written to.
     """
-    from filelock import FileLock
-
     folder = cache_folder(image_set.name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with exclusive(folder / ".lock"):
             for left_behind in folder.glob(".*.part*"):  # by a process that was killed
                 left_behind.unlink()
             missing = []
@@ -61,6 +60,8 @@ def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
                 mirrors = _answering_first(image_set, missing[0])
                 for file in missing:
                     _download(image_set, file, mirrors, folder / f"{file.name}.gz", quiet)
+    except InUseError as error:
+        raise DataError(f"{image_set.name} is being downloaded by another process; {error}") from None
     except OSError as error:
         raise DataError(
             f"{image_set.name} cannot be kept in {folder} ({error.strerror or error}): {by_hand(image_set)}, "

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
 from xpmlp.data.source import check_source
 from xpmlp.errors import DataError
@@ -54,7 +55,7 @@ def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> t
     The elements are read into the array's own memory, which is allocated only after the header was found
     plausible.  Parameters and errors are those of ``read_idx``.
     """
-    path = Path(path)
+    path = given_path(path)
     with opened(path) as (content, capacity):
         return _read(path, content, capacity, max_bytes)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.csv_file import read_csv_features
 from xpmlp.data.frames import matched_columns
 from xpmlp.data.idx import read_idx
@@ -57,7 +58,7 @@ def read_features(
     DataError
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
     """
-    path = Path(path)
+    path = given_path(path)
     name, is_pipe = _name_and_pipe(path)
     if name.endswith(".csv") or is_pipe:
         raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from xpmlp._paths import given_path, os_errors_as
 from xpmlp.data.image_sets import IdxFile, ImageSet
 from xpmlp.errors import DataError
 
@@ -29,9 +30,10 @@ def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
         before that holds some of them only.
     """
     if root is not None:
-        return _find_below(image_set, Path(root))
+        return _find_below(image_set, root)
     for folder in places(image_set):
-        missing = [file.name for file in image_set.files if locate(folder, file) is None]
+        with os_errors_as(DataError, f"{folder} cannot be looked into"):
+            missing = [file.name for file in image_set.files if locate(folder, file) is None]
         if not missing:
             return folder
         if len(missing) < len(image_set.files):
@@ -40,7 +42,8 @@ def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
                 "there too"
             )
     cache = cache_folder(image_set.name)  # one that is incomplete is completed later, not complained about
-    return cache if all(locate(cache, file) for file in image_set.files) else None
+    with os_errors_as(DataError, f"{cache} cannot be looked into"):
+        return cache if all(locate(cache, file) for file in image_set.files) else None
 
 
 def places(image_set: ImageSet) -> Iterator[Path]:
@@ -52,8 +55,10 @@ def places(image_set: ImageSet) -> Iterator[Path]:
         If XPMLP_DATA_DIR names no folder.
     """
     if variable := os.environ.get("XPMLP_DATA_DIR"):
-        folder = Path(variable)
-        if not folder.is_dir():
+        folder = given_path(variable)
+        with os_errors_as(DataError, f"XPMLP_DATA_DIR = {variable!r} cannot be used"):
+            is_folder = folder.is_dir()
+        if not is_folder:
             raise DataError(f"XPMLP_DATA_DIR = {variable!r} is not a folder: set it to one, or leave it unset")
         if any(folder.absolute().parts[-len(parts) :] == parts for parts in _layouts(image_set)):
             yield folder  # the set's own folder in place of the one that holds it
@@ -84,7 +89,7 @@ def cache_folder(name: str) -> Path:
     """Where downloads of the set ``name`` are kept."""
     import pooch  # imports requests, which is slow
 
-    return Path(pooch.os_cache("xpmlp")) / name
+    return given_path(pooch.os_cache("xpmlp")) / name
 
 
 def by_hand(image_set: ImageSet) -> str:
@@ -95,12 +100,15 @@ def by_hand(image_set: ImageSet) -> str:
     )
 
 
-def _find_below(image_set: ImageSet, root: Path) -> Path:
+def _find_below(image_set: ImageSet, given: str | Path) -> Path:
     """``root``, or the set's folder within it, whichever holds most of the files; all four are needed."""
-    if not root.is_dir():
+    root = given_path(given)
+    with os_errors_as(DataError, f"data.root = {str(given)!r} cannot be used"):
+        is_folder = root.is_dir()
+    if not is_folder:
         raise DataError(
-            f"data.root = {str(root)!r} is not a folder; it should be the one that holds {image_set.file_names}, or be "
-            "left out"
+            f"data.root = {str(given)!r} is not a folder; it should be the one that holds {image_set.file_names}, or "
+            "be left out"
         )
     folders = [root, root / "raw", *(root.joinpath(*parts) for parts in _layouts(image_set))]
     missing = {folder: [file.name for file in image_set.files if locate(folder, file) is None] for folder in folders}

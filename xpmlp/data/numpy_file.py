@@ -21,6 +21,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._paths import given_path
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
 from xpmlp.data.frames import column_names, matched_columns
 from xpmlp.data.messages import did_you_mean
@@ -58,7 +59,7 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
     DataError
         If the file, an array or a field is missing, damaged, of the wrong type or shape, or has no numbers.
     """
-    path = Path(path)
+    path = given_path(path)
     with _open_npz(path) as archive:
         raw = _member(path, archive, features)
         labels = _member(path, archive, target)

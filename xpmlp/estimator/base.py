@@ -19,6 +19,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Layer, Parameters
 from xpmlp.backend import HOST, NAMES, Backend, residence_of
@@ -290,7 +291,7 @@ class BaseMLP(BaseEstimator, ABC):
             If the folder is missing or cannot be written to.
         """
         check_is_fitted(self)
-        save_estimator(self, Path(path))
+        save_estimator(self, given_path(path))
 
     @classmethod
     def load(cls, path: str | Path, *, backend: str | None = None, device: str | None = None) -> Self:
@@ -310,7 +311,7 @@ class BaseMLP(BaseEstimator, ABC):
             If the backend or the device cannot be had here.
         """
         estimator: Self
-        estimator, home = load_estimator(cls, Path(path))
+        estimator, home = load_estimator(cls, given_path(path))
         estimator._move_to(*(home if backend is None and device is None else (backend or home[0], device)))
         return estimator
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpmlp._files import write_bytes, write_text
+from xpmlp._files import move, write_bytes, write_text
+from xpmlp._paths import given_path
+from xpmlp._processes import can_start_processes
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
@@ -89,9 +91,8 @@ def train_grid(
 ) -> GridResult:
     """Train all runs of a config's grid.
 
-    Runs of equal shapes are stacked in blocks, and blocks are trained side by side as ``[grid]`` says.  Where that
-    takes worker processes, a script has to call this under ``if __name__ == "__main__":``, as for every use of
-    `multiprocessing`.
+    Runs of equal shapes are stacked in blocks, and blocks are trained side by side as ``[grid]`` says.  Without
+    semaphores, as in containers without /dev/shm, that is one after another, in this process.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def train_grid(
     GridError
         If a block raised an error; what the others gave is written first.
     """
-    reporter, folder, members = reporter or GridReporter(), None if out is None else Path(out), members_of(config)
+    reporter, folder, members = reporter or GridReporter(), None if out is None else given_path(out), members_of(config)
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
     if config.data.path is not None:
@@ -136,9 +137,6 @@ def train_grid(
                 before, outcomes = _earlier(folder, config, members, reporter, force=force)
         choice = resolve_configured(config.backend)
         dataset = load_data(config, quiet=reporter.quiet)
-        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
-        for note in notes_on_targets(config, dataset):
-            reporter.note(note)
         if before is not None:
             check_data(before.circumstances, dataset, force=force)
             config = config.named(before.circumstances["name"])
@@ -150,6 +148,9 @@ def train_grid(
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 plan.write(folder)
+        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
+        for note in notes_on_targets(config, dataset):
+            reporter.note(note)
         for note in () if before is None else differences(before.circumstances, plan.circumstances):
             reporter.note(note)
         failures, blocks = _train(
@@ -212,6 +213,8 @@ def _train(
     ]
     workers = min(_workers(config, backend), max(len(blocks), 1))
     scheduler, per_run = config.grid.scheduler, examples * config.train.epochs
+    if workers > 1 and scheduler is None and not can_start_processes("one block after another", semaphores=True):
+        workers = 1
     runs = sum(len(block.members) for block in blocks)
     reporter.planned(runs, len(blocks), workers if scheduler is None else None, per_run * runs)
     remote = workers > 1 or scheduler is not None
@@ -282,7 +285,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
                 shutil.rmtree(old)
         partial.mkdir()
         run_folder.write(partial, outcome)
-        partial.replace(final)
+        move(partial, final)
 
 
 def _width(config: Config, dataset: Dataset, backend: Backend) -> int:

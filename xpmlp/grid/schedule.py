@@ -6,17 +6,20 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing.synchronize import Event
+from typing import TYPE_CHECKING
 
+from xpmlp._processes import starting
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.reporter import Reporter
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event  # cannot be imported where a system has no semaphores
 
 RETRIES = 2
 """How often a block whose worker died is tried again, alone in a fresh process."""
@@ -172,7 +175,7 @@ def _drain(
             while (queue or running) and not broken:
                 while queue and len(running) < window:
                     try:
-                        with _interrupt_held():
+                        with starting():
                             running[executor.submit(_work, queue[0], threads)] = queue[0]
                     except BrokenExecutor:  # a process has died since the last look: its block is among the running
                         broken = True
@@ -205,19 +208,6 @@ def _drain(
 
 def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
-
-
-@contextmanager
-def _interrupt_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a process may be started: it inherits that, and so starts undisturbed."""
-    if os.name == "nt":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _stop: Event | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpmlp._files import replacing
+from xpmlp._text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,12 +58,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 def title(axes: Axes, text: str) -> None:
     """Head ``axes`` with ``text`` as it is: a run's name may hold a dollar sign, which matplotlib takes for TeX."""
-    axes.set_title(text, parse_math=False)
+    axes.set_title(printable(text), parse_math=False)
 
 
 def head(figure: Figure, text: str) -> None:
     """Head a whole ``figure``, of one panel or of several, with ``text`` as it is."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(printable(text), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
 
 
 def say(axes: Axes, sentence: str) -> None:

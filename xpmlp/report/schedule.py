@@ -14,6 +14,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from xpmlp._processes import can_start_processes, start_process
 from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
 from xpmlp.report.configs import load_report_config, report_config
@@ -106,7 +107,7 @@ class Schedule:
                 if should_stop():
                     raise Interrupted
                 work = Work(self._fresh_folder(name), self.configs[name], self.quick, _only(done, part.needs))
-                apart = part.beside and not self.quick
+                apart = part.beside and not self.quick and can_start_processes("one part after another")
                 reporter.part_begins(part, apart)
                 if apart:
                     beside[name] = _Beside(part, work, self.fingerprints[name])
@@ -175,12 +176,8 @@ class _Beside:
 
     def __init__(self, part: Part, work: Work, fingerprint: str) -> None:
         self.part = part
-        context = multiprocessing.get_context("spawn")  # a fork would share the parent's threads
-        self.receiver, sender = context.Pipe(duplex=False)
         sent = replace(part, demands=())  # they have been checked, and functions without a name cannot be sent
-        self.process = context.Process(target=_compute_beside, args=(sent, work, fingerprint, sender), daemon=True)
-        self.process.start()
-        sender.close()
+        self.process, self.receiver = start_process(_compute_beside, sent, work, fingerprint)
 
     def result(self, should_stop: Callable[[], bool]) -> Done:
         """Wait for the finished part."""

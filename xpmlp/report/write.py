@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xpmlp._files import write_text
+from xpmlp._paths import given_path
 from xpmlp.errors import RunFolderError
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.html import html
@@ -50,9 +51,6 @@ def write_report(
 ) -> Report:
     """Compute the parts of the report that are missing in a folder, and write its page.
 
-    Where it takes worker processes, a script has to call this under ``if __name__ == "__main__":``, as for every use
-    of `multiprocessing`.
-
     Parameters
     ----------
     out : path
@@ -80,7 +78,7 @@ def write_report(
         If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
     """
     names = [part.name for part in named_parts(None if only is None else list(only))]
-    folder = Path(out)
+    folder = given_path(out)
     schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     _claim(folder)
     with locked(folder), explained(folder):
@@ -100,9 +98,9 @@ def _claim(folder: Path) -> None:
     RunFolderError
         If it holds something else, is no folder, or cannot be written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
     with explained(folder):
+        if folder.exists() and not folder.is_dir():
+            raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / MARK).is_file():
             if any(folder.iterdir()):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
+from xpmlp._paths import given_path
 from xpmlp._typing import Layer
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
@@ -86,7 +87,7 @@ def evaluate(
     BackendError, DataError, ConfigError
         If the backend, the data or the saved config cannot be had, or the data lack a column or have another class.
     """
-    config, network = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
+    config, network = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
     chosen = resolve_for(config, backend, device)
     given = load_data(
         config,

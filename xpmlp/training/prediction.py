@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from xpmlp._csv import csv_text
 from xpmlp._files import refuse_overwriting, write_bytes, write_text
+from xpmlp._paths import given_path, os_errors_as
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import read_features
@@ -79,7 +80,7 @@ def predict(
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.
     """
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
+    config, saved = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
     return _predicted(config, saved, host_features(features, saved.feature_names, "features"), backend, device)
 
 
@@ -135,16 +136,17 @@ def predict_file(
     XpmlpError
         If the output is the input, the data that the network was trained on, or a file of the run folder.
     """
-    target = Path(output)
+    source, target = given_path(source), given_path(output)
     writers = {".csv": _write_csv, ".npy": _write_npy}
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
-    config, saved = run_folder.read(Path(run_dir), None if run is None else str(run), overrides)
-    folders = [Path(run_dir), *Path(run_dir).glob(f"{run_folder.RUNS}/*")]
-    own = [folder / name for folder in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
-    refuse_overwriting([target], [Path(source), *config.files, *own])
+    folder = given_path(run_dir)
+    config, saved = run_folder.read(folder, None if run is None else str(run), overrides)
+    folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
+    own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
+    refuse_overwriting([target], [source, *config.files, *own])
     features = read_features(
-        Path(source),
+        source,
         n_features=saved.parameters[0][0].shape[0],
         feature_names=saved.feature_names,
         features=config.data.features,
@@ -152,10 +154,8 @@ def predict_file(
         missing=config.data.missing,
     )
     prediction = _predicted(config, saved, features, backend, device)
-    try:
+    with os_errors_as(DataError, f"the output {target} cannot be written"):
         writers[target.suffix](target, prediction)
-    except OSError as error:
-        raise DataError(f"the output {target} cannot be written: {error.strerror or error}.") from error
     return prediction
 
 

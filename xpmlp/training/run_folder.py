@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from xpmlp._files import refuse_overwriting, write_bytes, write_text
+from xpmlp._locks import MARKER, InUseError, exclusive
+from xpmlp._paths import os_errors_as
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.config import Config, OutputConfig, load_config
 from xpmlp.errors import ConfigError, RunFolderError
@@ -45,7 +46,7 @@ CHECKPOINTS = "checkpoints"
 """Where it holds what a training can go on from."""
 
 LOCK = ".lock"
-"""What a process holds while it trains into a folder.  The file stays; the lock goes with the process."""
+"""The lock of the process that trains into a folder.  The file stays; the lock goes with the process."""
 
 
 def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = False) -> None:
@@ -73,11 +74,9 @@ def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = Fal
 
 
 def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    try:
+    with os_errors_as(RunFolderError, f"the run folder {folder} cannot be used"):
         exists, is_folder = folder.exists(), folder.is_dir()
-        names = {path.name for path in folder.iterdir()} - {LOCK} if is_folder else set()
-    except OSError as error:  # no permission to look, a name that is too long
-        raise RunFolderError(f"the run folder {folder} cannot be used: {error.strerror}.") from error
+        names = {path.name for path in folder.iterdir()} - {LOCK, LOCK + MARKER} if is_folder else set()
     if exists and not is_folder:
         raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
     if resume and names and "config.toml" not in names:
@@ -104,22 +103,20 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
     RunFolderError
         If another process does, or the folder cannot be made or written to.
     """
-    try:
+    with os_errors_as(RunFolderError, f"the run folder {folder} cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunFolderError(f"the run folder {folder} cannot be made: {error.strerror}.") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise RunFolderError(f"the run folder {folder} cannot be written to: choose another with --out.")
-    lock = FileLock(folder / LOCK)
-    with explained(folder):
+    with contextlib.ExitStack() as held:
         try:
-            lock.acquire(timeout=timeout)
-        except Timeout as error:
-            raise RunFolderError(f"the run folder {folder} is in use: another process is training into it.") from error
-    try:
+            with explained(folder):
+                held.enter_context(exclusive(folder / LOCK, timeout))
+        except InUseError as error:
+            advice = f"; {error}" if str(error) else ""
+            raise RunFolderError(
+                f"the run folder {folder} is in use: another process is training into it{advice}."
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
@@ -208,13 +205,9 @@ def remove_members(folder: Path) -> None:
             runs.rmdir()
 
 
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> AbstractContextManager[None]:
     """Turn an operating system's error into a sentence about a run folder."""
-    try:
-        yield
-    except OSError as error:
-        raise RunFolderError(f"the run folder {folder} cannot be written: {error.strerror or error}.") from error
+    return os_errors_as(RunFolderError, f"the run folder {folder} cannot be written")
 
 
 def read(
@@ -240,14 +233,15 @@ def read(
     for key in overrides or {}:
         if key.partition(".")[0] not in ("data", "backend"):
             raise ConfigError(f"--set {key}: the network is trained already; set keys of [data] and [backend] only.")
-    if not folder.is_dir():
-        raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
-    if (folder / RUNS).is_dir():
-        folder = _member(folder, run)
-    elif run is not None:
-        raise RunFolderError(f"{folder} holds a single run: leave out --run.")
-    if not (folder / "config.toml").is_file():
-        raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
+    with os_errors_as(RunFolderError, f"the run folder {folder} cannot be read"):
+        if not folder.is_dir():
+            raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
+        if (folder / RUNS).is_dir():
+            folder = _member(folder, run)
+        elif run is not None:
+            raise RunFolderError(f"{folder} holds a single run: leave out --run.")
+        if not (folder / "config.toml").is_file():
+            raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
     return load_config(folder / "config.toml", overrides), load_network(folder / "weights.safetensors")
 
 

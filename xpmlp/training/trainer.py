@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpmlp._paths import given_path
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config
@@ -123,7 +124,7 @@ def train(
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
-    reporter, folder, earlier = reporter or Reporter(), None if out is None else Path(out), None
+    reporter, folder, earlier = reporter or Reporter(), None if out is None else given_path(out), None
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
     with contextlib.ExitStack() as held:

@@ -12,7 +12,7 @@
 """
 
 from xpmlp.verify.comparison import REFERENCE, Difference
-from xpmlp.verify.files import FILES, write_files
+from xpmlp.verify.files import FILES, check_folder, write_files
 from xpmlp.verify.run import Curve, Participant, Verification, verify
 from xpmlp.verify.targets import Target, parse_targets
 
@@ -24,6 +24,7 @@ __all__ = [
     "Participant",
     "Target",
     "Verification",
+    "check_folder",
     "parse_targets",
     "verify",
     "write_files",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import platform
+import stat
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 from xpmlp._files import write_text
 from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
+from xpmlp.errors import RunFolderError
 from xpmlp.plots import ParityCurve, draw_parity
 from xpmlp.training.run_folder import explained
 from xpmlp.verify.comparison import REFERENCE
@@ -23,6 +26,19 @@ from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
 from xpmlp.verify.trial import Trial
 
 FILES = ("verify.json", "verify.png")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be one, before anything is computed for it; nothing is made yet.
+
+    Raises
+    ------
+    RunFolderError
+        If its name is too long, it may not be looked at, or it is a file.
+    """
+    with explained(folder), contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
 
 
 def write_files(result: Verification, folder: Path) -> list[Path]:

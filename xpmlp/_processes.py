@@ -1,0 +1,106 @@
+"""Starting worker processes: undisturbed by Ctrl-C, without the caller's script, and whether it is possible at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from xpmlp._notices import notice_once
+from xpmlp._paths import os_errors_as
+from xpmlp.errors import XpmlpError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+_MAIN = threading.Lock()
+if hasattr(os, "register_at_fork"):  # no fork falls into a start: the child would have the lock, and not the script
+    os.register_at_fork(before=_MAIN.acquire, after_in_parent=_MAIN.release, after_in_child=_MAIN.release)
+
+
+def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:
+    """Whether this process can start others; if not, say so once, and what it does ``instead``."""
+    reason = obstacle(semaphores=semaphores)
+    if reason is not None:
+        notice_once("processes", f"{instead}, in this process: {reason}")
+    return reason is None
+
+
+def obstacle(*, semaphores: bool = False) -> str | None:
+    """Why this process cannot start others, in words; ``None`` where it can.
+
+    Parameters
+    ----------
+    semaphores : bool
+        Whether they have to share semaphores, as the processes of an executor do.
+    """
+    import multiprocessing
+
+    if multiprocessing.current_process().daemon:
+        return "a daemonic process may not start others"
+    if not sys.executable:
+        return "Python does not know its own executable (sys.executable)"
+    if semaphores:
+        try:
+            multiprocessing.get_context("spawn").Lock()
+        except (OSError, ImportError) as error:
+            return f"this system has no semaphores ({error}); is /dev/shm missing or full?"
+    return None
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Start processes within the block.
+
+    They inherit that Ctrl-C is held back, and so start undisturbed.  They do not run the script that the caller is in,
+    as Python's `multiprocessing` would have them do: all that they need is in this package, a script without
+    ``if __name__ == "__main__":`` would start processes in its turn, and one from standard input cannot be run again.
+
+    Raises
+    ------
+    XpmlpError
+        If the system starts no more processes.
+    """
+    with _MAIN:  # one at a time, so that the module that is put back is the caller's
+        main = sys.modules["__main__"]
+        without_file = types.ModuleType("__main__")
+        without_file.__dict__.update(vars(main), __file__=None, __spec__=None)
+        sys.modules["__main__"] = without_file
+        before = None if os.name == "nt" else signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with os_errors_as(XpmlpError, "this system starts no more processes"):
+                yield
+        finally:
+            sys.modules["__main__"] = main
+            if before is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_process(function: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
+    """Call ``function(*arguments, sender)`` in a process of its own, and give the receiver of what it sends.
+
+    Raises
+    ------
+    XpmlpError
+        If the system starts no more processes.
+    """
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")  # a fork would share threads, libraries and their memory
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=function, args=(*arguments, sender), daemon=True)
+    try:
+        with starting():
+            process.start()
+    except XpmlpError:
+        receiver.close()
+        raise
+    finally:
+        sender.close()
+    return process, receiver
