@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 import numpy as np
 
+from xpmlp._paths import given_path
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.image_sets import IMAGE_SETS
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.data.source import check_source
 from xpmlp.data.splits import Split
 from xpmlp.data.table import Table, TargetKind, split_table, standardized
 from xpmlp.errors import DataError
@@ -135,8 +136,8 @@ def _read_table(
         return read_digits(), False, 1 / 16
     if path is None:
         raise DataError(f'{name} needs a file: set data.path = "..." to yours')
-    if not os.path.exists(path):  # noqa: PTH110  (Path.exists raises for some names)
-        raise DataError(f"{path}: no such file; say where it is with data.path, as --set data.path=FILE")
+    path = given_path(path)
+    check_source(path, pipes=True, advice="say where it is with data.path, as --set data.path=FILE")
     if name == "csv":
         from xpmlp.data.csv_file import read_csv_table
 

@@ -1,4 +1,4 @@
-"""What a path to data leads to: a file, or the true reason why it cannot be read as one."""
+"""Check of a path to data: a file, or the true reason why it cannot be read as one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 from xpmlp.errors import DataError
 
 
-def check_source(path: Path, *, pipes: bool = False) -> bool:
+def check_source(path: Path, *, pipes: bool = False, advice: str = "") -> bool:
     """Check that a path leads to a file, or to a pipe if ``pipes`` will do, too.
+
+    Parameters
+    ----------
+    path : Path
+    pipes : bool
+    advice : str
+        What to do if there is nothing.
 
     Returns
     -------
@@ -23,7 +30,7 @@ def check_source(path: Path, *, pipes: bool = False) -> bool:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a NUL in the name
-        raise DataError(f"{path}: no such file") from None
+        raise DataError(f"{path}: no such file{advice and f'; {advice}'}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
     if stat.S_ISDIR(mode):
