@@ -100,7 +100,7 @@ class BaseMLP(BaseEstimator, ABC):
         """The score of predictions (n, n_outputs), all on the host."""
 
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
-        """How much each example counts."""
+        """How much each example counts; the targets are encoded by then."""
         return given.weights
 
     def _fit(
@@ -111,8 +111,8 @@ class BaseMLP(BaseEstimator, ABC):
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_what_is_ours(len(sizes), validation_data)
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
-        given = given._replace(weights=self._weights_of(given))
         targets = self._encode(given, incremental=incremental)
+        given = given._replace(weights=self._weights_of(given))
         units = [given.features.shape[1], *sizes, self.n_outputs_]
         random = self._random(fresh=fresh)
         if fresh:

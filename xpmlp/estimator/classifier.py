@@ -10,7 +10,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
-from sklearn.utils import Tags, compute_sample_weight
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
@@ -36,7 +36,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dropout : float or list of float, default=0.0
         The part of each hidden layer's units that is dropped in training; one for all, or one for each.
     class_weight : dict, "balanced" or None
-        How much each class counts, times ``sample_weight``; "balanced": inversely to its frequency.
+        How much each class counts, times ``sample_weight``; a class that is not in the table counts 1.  "balanced":
+        inversely to its frequency, which is for `fit` alone.  For several labels at once, a list of tables.
     callbacks : list of callables, optional
         Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
         training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
@@ -172,7 +173,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            scikit-learn's own; also for ``class_weight="balanced"``, since a batch does not tell how often classes are.
         """
+        if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
+            raise ValueError(
+                "class_weight='balanced' needs the frequencies of the classes in all data, and partial_fit sees one "
+                "batch: give a table of weights, for example by sklearn.utils.compute_class_weight on a sample."
+            )
         known = None if classes is None else unique_labels(to_host(classes))
         if not hasattr(self, "_labels"):
             if known is None:
@@ -278,9 +289,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
         if self.class_weight is None:
             return given.weights
-        if isinstance(self.class_weight, list) and given.targets.ndim == 1:
-            raise ValueError("class_weight is a list, which is for several labels at once: give one table of classes.")
-        weights: npt.NDArray[Any] = compute_sample_weight(self.class_weight, given.targets)
+        weights = self._labels.weights(self.class_weight, given.targets)
         if np.isnan(weights).any():
             raise ValueError(f"class_weight={self.class_weight!r} has a weight that is not a number.")
         return weights if given.weights is None else weights * given.weights

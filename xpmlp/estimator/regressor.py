@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import RegressorMixin, _fit_context
@@ -214,8 +213,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return targets
 
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
-        if not np.isfinite(raw).all():
-            return float("nan")
         return float(r2_score(y, _as_column(raw), sample_weight=sample_weight))
 
 
