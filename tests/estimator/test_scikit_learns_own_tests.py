@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from types import ModuleType
-from typing import Any
 from unittest import mock
 
 import pytest
@@ -19,7 +18,6 @@ if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
     )
 
 PRIVATE = {
-    "test_fit": "_unpack",
     "test_gradient": "_loss_grad_lbfgs",
     "test_learning_rate_warmstart": "_optimizer",
     "test_adaptive_learning_rate": "_optimizer",
@@ -27,8 +25,6 @@ PRIVATE = {
     "test_n_iter_no_change_inf": "_no_improvement_count",
 }
 """Tests that read or call a private attribute, which ours have not, by its name."""
-
-SLOW = {"test_multilabel_classification"}
 
 
 def _theirs() -> ModuleType:
@@ -55,6 +51,7 @@ def global_random_seed() -> int:
     return 42
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", PRIVATE)
 def test_what_is_left_out_needs_a_private_attribute(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{PRIVATE[name]}'"):

@@ -152,12 +152,16 @@ class Backend(ABC):
     def session(self, batch_size: int) -> Iterator[None]:
         """What has to hold while arrays are made and steps run: precision modes, threads, the current device.
 
+        Floating-point errors on the host pass without a word, whatever `numpy.seterr` says: the training loop looks for
+        what is not finite.  All of it is put back at the end.
+
         Parameters
         ----------
         batch_size : int
             How many examples the products take at once: by it the number of threads is chosen where the user gave none.
         """
-        yield
+        with np.errstate(all="ignore"):
+            yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device: one of the two functions that do (`to_numpy` is the other).

@@ -86,7 +86,12 @@ class JaxBackend(Backend):
         """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax
-        with self._precision(), jax.default_matmul_precision(products), jax.default_device(self.device):
+        with (
+            self._precision(),
+            jax.default_matmul_precision(products),
+            jax.default_device(self.device),
+            np.errstate(all="ignore"),
+        ):
             yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:

@@ -99,7 +99,7 @@ class NumpyBackend(Backend):
 
         keep_freed_memory()
         before = getattr(self._session, "threads", None)
-        with threads_for(batch_size, self.threads) as most, np.errstate(over="ignore", invalid="ignore"):
+        with threads_for(batch_size, self.threads) as most, np.errstate(all="ignore"):
             self._session.threads = most if self._scans is None else self._scans.prepare(most)
             try:
                 yield

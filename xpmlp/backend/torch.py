@@ -110,7 +110,7 @@ class TorchBackend(Backend):
         torch.set_num_threads(self.threads or threads)
         torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
         try:
-            with torch.no_grad():
+            with torch.no_grad(), np.errstate(all="ignore"):
                 yield
         finally:
             torch.set_num_threads(threads)

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend
@@ -224,10 +223,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         probabilities : (n, n_classes)
             In the order of ``classes_``.
         """
-        return self._probabilities(X, "predict_proba")
+        check_is_fitted(self)
+        return self._raw_predictions(X, "predict_proba", self._labels.probabilities)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Predict the logarithms of the probabilities of the classes.
+        """Predict the logarithms of the probabilities of the classes, from the logits: finite where these are.
 
         Parameters
         ----------
@@ -238,8 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         log_probabilities : (n, n_classes)
         """
-        probabilities = self._probabilities(X, "predict_log_proba")
-        return array_namespace(probabilities).log(probabilities)
+        check_is_fitted(self)
+        return self._raw_predictions(X, "predict_log_proba", self._labels.log_probabilities)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The part of the predictions that is right; of labels, right in all of them.
@@ -250,13 +250,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As for `fit`.
         """
         return float(accuracy_score(to_host(y), to_host(self.predict(X)), sample_weight=to_host(sample_weight)))
-
-    def _probabilities(self, X: Any, method: str) -> Array:
-        raw = self._raw_predictions(X, method)
-        if self.n_outputs_ > 1:
-            return raw
-        xp = array_namespace(raw)
-        return xp.stack([1 - raw[:, 0], raw[:, 0]], axis=1)
 
     def _labels_of(self, raw: Array) -> Array:
         return self._labels.decode(raw, self.classes_)

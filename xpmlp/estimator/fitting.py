@@ -67,7 +67,7 @@ def fit_by_epochs(
     ValueError
         If the loss or a weight stops being finite, and early stopping has kept no weights from before that.
     """
-    memory: Memory = replace(estimator._memory)
+    memory: Memory = replace(getattr(estimator, "_memory", Memory()))  # none where a user has set the weights
     rows, watched = np.arange(len(given.encoded)), None
     if estimator.early_stopping and validation is None:
         rows, held = _split(estimator, given.encoded, random)

@@ -196,6 +196,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y = given.targets
         if issparse(y):
             raise TypeError("y is a sparse matrix, and values have to be dense: use y.toarray().")
+        if y.dtype.kind not in "buif":
+            raise ValueError(f"y is of the type {y.dtype}, and values have to be numbers: convert them first.")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():

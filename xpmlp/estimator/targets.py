@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, residence_of
 from xpmlp.estimator.places import to_host
+from xpmlp.nn import Ops
 
 
 class Labels:
@@ -123,6 +124,28 @@ class Labels:
         factors = [_class_weights(one, yes_or_no, column) for one, column in zip(class_weight, columns, strict=True)]
         return np.prod(factors, axis=0)
 
+    def log_probabilities(self, ops: Ops, logits: Array) -> Array:
+        """Logarithms of the classes' probabilities, (n, n_classes): no logarithm is taken of one that has become 0.
+
+        Parameters
+        ----------
+        ops : Ops
+        logits : (n, n_outputs)
+        """
+        xp, logits = ops.xp, _bounded(ops, logits)
+        if self.loss == "cross_entropy":
+            return ops.log_softmax(logits)
+        if self.n_outputs == 1:
+            logits = xp.concat([-logits, logits], axis=1)
+        # not log1p: probabilities that are equal in this dtype have equal logarithms
+        return xp.minimum(logits, xp.zeros_like(logits)) - xp.log(1 + xp.exp(-xp.abs(logits)))
+
+    def probabilities(self, ops: Ops, logits: Array) -> Array:
+        """The classes' probabilities, (n, n_classes), small ones with all their digits; see `log_probabilities`."""
+        if self.loss == "cross_entropy":
+            return ops.softmax(_bounded(ops, logits))
+        return ops.xp.exp(self.log_probabilities(ops, logits))
+
     def decode(self, predictions: Array, classes: Array) -> Array:
         """The predicted labels, where the predictions are.
 
@@ -159,3 +182,9 @@ def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[
         classes = np.unique(y)
     weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
     return weights[np.searchsorted(classes, y)]
+
+
+def _bounded(ops: Ops, logits: Array) -> Array:
+    """Logits the difference of any two of which is finite."""
+    largest = float(ops.xp.finfo(logits.dtype).max) / 2
+    return ops.xp.clip(logits, -largest, largest)
