@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from xpmlp.backend.process import ProcessSetting
+
+BOUND: ContextVar[int | None] = ContextVar("BOUND", default=None)
+"""How many threads a session may choose at most."""
 
 
 @contextlib.contextmanager
@@ -15,14 +22,26 @@ def blas_threads_at_most(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
+    with BLAS.borrowed() as before:
+        _write([(library, min(number, threads)) for library, number in before])
+        outer = BOUND.set(threads)
+        try:
+            yield
+        finally:
+            BOUND.reset(outer)
+
+
+def _read() -> list[tuple[Any, int]]:
     from threadpoolctl import ThreadpoolController
 
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    before = [(library, library.num_threads) for library in libraries]
-    try:
-        for library, number in before:
-            library.set_num_threads(min(number, threads))
-        yield
-    finally:
-        for library, number in before:
-            library.set_num_threads(number)
+    return [(library, library.num_threads) for library in libraries]
+
+
+def _write(numbers: list[tuple[Any, int]]) -> None:
+    for library, number in numbers:
+        library.set_num_threads(number)
+
+
+BLAS = ProcessSetting(_read, _write)
+"""Each BLAS that is loaded, with its number of threads."""

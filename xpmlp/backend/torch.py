@@ -15,13 +15,29 @@ import numpy.typing as npt
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
-from xpmlp.backend.malloc import keep_freed_memory
+from xpmlp.backend.process import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What PyTorch's errors say on Linux, on Windows and on Metal."""
+
+
+def _torch() -> Any:
+    import torch
+
+    return torch
+
+
+THREADS = ProcessSetting(
+    lambda: _torch().get_num_threads(), lambda threads: _torch().set_num_threads(threads), of_thread=True
+)
+PRECISION = ProcessSetting(
+    lambda: _torch().get_float32_matmul_precision(),
+    lambda precision: _torch().set_float32_matmul_precision(precision),
+)
+"""What PyTorch has for the process: its threads, and how it rounds the factors of float32 products."""
 
 
 RECORDING = threading.Lock()
@@ -104,17 +120,13 @@ class TorchBackend(Backend):
     def session(self, batch_size: int) -> Iterator[None]:
         """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
         torch, cuda = self._torch, self.device.type == "cuda"
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-        torch.set_num_threads(self.threads or threads)
-        torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
         try:
-            with torch.no_grad(), np.errstate(all="ignore"):
+            with THREADS.borrowed(), PRECISION.borrowed(), torch.no_grad(), np.errstate(all="ignore"):
+                if self.threads is not None:
+                    torch.set_num_threads(self.threads)
+                torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
                 yield
         finally:
-            torch.set_num_threads(threads)
-            torch.set_float32_matmul_precision(precision)
             if self.recordings is not None:
                 self.recordings.clear()
             if cuda:

@@ -12,6 +12,7 @@ from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
+from xpmlp._malloc import keep_freed_memory
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
@@ -228,6 +229,7 @@ def _start_worker(stop: Event) -> None:
     """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
     global _stop
     _stop = stop
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
