@@ -113,6 +113,7 @@ class Backend(ABC):
         self.dtype_name = dtype
         self.threads = threads
         self.tf32 = tf32
+        self._recipe = {"device": device, "dtype": dtype, "fused": fused, "threads": threads, "tf32": tf32}
         self._start(device)
         self.ops = self._fused_ops() if fused else pure_ops(self.xp)
 
@@ -287,6 +288,20 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Wait until the device has done what was asked of it."""
         return
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: the same backend is found again where it is read."""
+        from xpmlp.backend.registry import found_again
+
+        return found_again, (self.name, self._recipe)
+
+    def __copy__(self) -> Backend:
+        """Itself: what it is never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Backend:
+        """Itself: what it is never changes."""
+        return self
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.version} on {self.device_name}, {self.dtype_name}>"

@@ -33,7 +33,8 @@ class ProcessSetting:
     def __init__(self, read: Callable[[], Any], write: Callable[[Any], None], *, of_thread: bool = False) -> None:
         self._read, self._write, self._of_thread = read, write, of_thread
         self._lock, self._own = threading.Lock(), _Own()
-        self._borrowers, self._before = 0, None
+        self._borrowers = 0
+        self._before: Any = None
         _settings.append(weakref.ref(self))
 
     @property

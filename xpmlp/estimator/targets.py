@@ -90,7 +90,7 @@ class Labels:
             raise ValueError("The object was not fitted with multilabel input.")
         return np.searchsorted(self.classes, y)
 
-    def weights(self, class_weight: Any, y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def weights(self, class_weight: Any, y: Any) -> npt.NDArray[np.float64]:
         """How much each example counts by its class, (n,); of several labels at once, the product over the labels.
 
         The classes are those that are known, whether ``y`` has all of them or not.
@@ -122,7 +122,8 @@ class Labels:
             )
         yes_or_no = np.arange(2)
         factors = [_class_weights(one, yes_or_no, column) for one, column in zip(class_weight, columns, strict=True)]
-        return np.prod(factors, axis=0)
+        product: npt.NDArray[np.float64] = np.prod(factors, axis=0)
+        return product
 
     def log_probabilities(self, ops: Ops, logits: Array) -> Array:
         """Logarithms of the classes' probabilities, (n, n_classes): no logarithm is taken of one that has become 0.
