@@ -18,6 +18,10 @@ from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
 
+PROCESS = os.getpid()
+"""Where JAX has its threads."""
+
+
 class JaxBackend(Backend):
     """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``.
 
@@ -83,7 +87,18 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
+        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was.
+
+        Raises
+        ------
+        BackendError
+            In a process that was forked from the one that has JAX's threads: it would wait for them for ever.
+        """
+        if os.getpid() != PROCESS:
+            raise BackendError(
+                "backend jax does not work in a process that was forked from one that has used it: start processes by "
+                'multiprocessing.get_context("spawn"), or choose backend numpy.'
+            )
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax
         with (

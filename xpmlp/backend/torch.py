@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,6 +43,10 @@ PRECISION = ProcessSetting(
 
 RECORDING = threading.Lock()
 """PyTorch can record in one thread of a process at a time."""
+
+
+PROCESS = os.getpid()
+"""Where PyTorch has its threads: in a process that is forked from there it would wait for them in vain."""
 
 
 class TorchBackend(Backend):
@@ -122,8 +127,8 @@ class TorchBackend(Backend):
         torch, cuda = self._torch, self.device.type == "cuda"
         try:
             with THREADS.borrowed(), PRECISION.borrowed(), torch.no_grad(), np.errstate(all="ignore"):
-                if self.threads is not None:
-                    torch.set_num_threads(self.threads)
+                if (threads := self._threads_asked_for()) is not None:
+                    torch.set_num_threads(threads)
                 torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
                 yield
         finally:
@@ -180,7 +185,10 @@ class TorchBackend(Backend):
 
     def threads_in_use(self) -> int:
         """As configured, or as many as PyTorch takes by itself."""
-        return self.threads or int(self._torch.get_num_threads())
+        return self._threads_asked_for() or int(self._torch.get_num_threads())
+
+    def _threads_asked_for(self) -> int | None:
+        return 1 if os.getpid() != PROCESS and self.device.type == "cpu" else self.threads
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """CUDA has an error of its own for it; the CPU and Metal say it in words."""
