@@ -26,7 +26,7 @@ from threadpoolctl import ThreadpoolController
 
 from xpmlp._typing import Array
 from xpmlp.backend.process import ProcessSetting
-from xpmlp.backend.threads import BLAS, BOUND
+from xpmlp.backend.threads import BLAS, BOUND, set_threads
 from xpmlp.nn import Ops
 
 SMALL = 500_000
@@ -212,7 +212,7 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
         THREADS.set(max(1, min(most, batch_size // 16)))
         for library, _ in before:
             if library.filepath not in ours:
-                library.set_num_threads(1)
+                set_threads(library, 1)
         yield most
 
 
@@ -248,7 +248,7 @@ def _numpys_threads() -> int:
 
 def _set_numpys_threads(number: int) -> None:
     for library in _controllers():
-        library.set_num_threads(number)
+        set_threads(library, number)
 
 
 THREADS = Threads()

@@ -17,7 +17,6 @@ from xpmlp.backend.base import Backend, Fold, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
-
 PROCESS = os.getpid()
 """Where JAX has its threads."""
 

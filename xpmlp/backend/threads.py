@@ -23,12 +23,21 @@ def blas_threads_at_most(threads: int | None) -> Iterator[None]:
         yield
         return
     with BLAS.borrowed() as before:
-        _write([(library, min(number, threads)) for library, number in before])
+        for library, number in before:
+            set_threads(library, min(number, threads))
         outer = BOUND.set(threads)
         try:
             yield
         finally:
             BOUND.reset(outer)
+
+
+def set_threads(library: Any, number: int) -> None:
+    """Set the threads of a library, of threadpoolctl's, from any thread.
+
+    In threadpoolctl's newer versions only one thread can set those of an OpenBLAS, and others are not heard.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
 
 def _read() -> list[tuple[Any, int]]:
@@ -40,7 +49,7 @@ def _read() -> list[tuple[Any, int]]:
 
 def _write(numbers: list[tuple[Any, int]]) -> None:
     for library, number in numbers:
-        library.set_num_threads(number)
+        set_threads(library, number)
 
 
 BLAS = ProcessSetting(_read, _write)
