@@ -57,7 +57,7 @@ def test_a_result_and_its_backend(backend: Backend) -> None:
 
 
 def test_what_a_training_is_given() -> None:
-    config, data = Config(), xpmlp.from_arrays(X, Y)
+    config, data = Config(data=DataConfig(name="arrays")), xpmlp.from_arrays(X, Y)
     for copied in COPIES:
         assert copied(config) == config
         np.testing.assert_array_equal(copied(data).train.features, data.train.features)
