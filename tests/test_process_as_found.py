@@ -49,7 +49,7 @@ def blas_threads() -> list[tuple[str, int]]:
 
 
 def process() -> dict[str, Any]:
-    """What somebody else in this process may rely on."""
+    """The settings that other code in this process may rely on."""
     found: dict[str, Any] = {
         "signals": {number: signal.getsignal(number) for number in signal.valid_signals()},
         "environment": dict(os.environ),
@@ -248,7 +248,7 @@ def _fit(seed: int, backend: str | None = None) -> float:
 
 
 def _in_child(check: Callable[[], bool]) -> bool:
-    """What a function says in a forked child, which has half a minute."""
+    """Call a function in a forked child, which has half a minute; whether it was true there."""
     child = multiprocessing.get_context("fork").Process(target=lambda: os._exit(0 if check() else 1), daemon=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python and JAX warn of forks beside threads: that is what is tried

@@ -1,4 +1,4 @@
-"""What a training gives can be pickled and copied, and is where it was."""
+"""Results, data sets, configs and backends are pickled and copied, and are where they were."""
 
 from __future__ import annotations
 

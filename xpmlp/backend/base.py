@@ -151,7 +151,7 @@ class Backend(ABC):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """What has to hold while arrays are made and steps run: precision modes, threads, the current device.
+        """Hold precision modes, threads and the current device while arrays are made and steps run.
 
         Floating-point errors on the host pass without a word, whatever `numpy.seterr` says: the training loop looks for
         what is not finite.  All of it is put back at the end.

@@ -19,8 +19,9 @@ class _Own(threading.local):
 class ProcessSetting:
     """A setting that several threads may borrow at once; the last of them puts back what the first has found.
 
-    Each would put back what another one had set, otherwise.  A process that is forked meanwhile has none of the threads
-    but the one that forks: where that one does not borrow the setting, it is put back in the child at once.
+    If each put back what it has found itself, that could be what another one had set.  A process that is forked
+    meanwhile has none of the threads but the one that forks: unless that one borrows the setting, it is put back in the
+    child at once.
 
     Parameters
     ----------
@@ -39,13 +40,13 @@ class ProcessSetting:
 
     @property
     def before(self) -> Any:
-        """What it is when nobody borrows it."""
+        """The value when nobody borrows it."""
         with self._lock:
             return self._before if self._borrowers else self._read()
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[Any]:
-        """Allow to change it; yields what it is when nobody borrows it."""
+        """Put it back at the end; yields its value when nobody borrows it."""
         with self._lock:
             if not self._borrowers:
                 self._before = self._read()

@@ -38,7 +38,7 @@ PRECISION = ProcessSetting(
     lambda: _torch().get_float32_matmul_precision(),
     lambda precision: _torch().set_float32_matmul_precision(precision),
 )
-"""What PyTorch has for the process: its threads, and how it rounds the factors of float32 products."""
+"""PyTorch's settings for the process: its threads, and how the factors of float32 products are rounded."""
 
 
 RECORDING = threading.Lock()
