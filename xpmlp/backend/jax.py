@@ -21,6 +21,15 @@ PROCESS = os.getpid()
 """Where JAX has its threads."""
 
 
+def _refuse_fork() -> None:
+    """Raise a `BackendError` in a process that was forked from the one with JAX's threads: it would wait for them."""
+    if os.getpid() != PROCESS:
+        raise BackendError(
+            "backend jax does not work in a process that was forked from one that has used it: start processes by "
+            'multiprocessing.get_context("spawn"), or choose backend numpy.'
+        )
+
+
 class JaxBackend(Backend):
     """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``.
 
@@ -32,6 +41,7 @@ class JaxBackend(Backend):
     index_dtype_name = "int32"  # JAX has no int64 outside its 64-bit mode
 
     def _start(self, device: str | None) -> None:
+        _refuse_fork()
         try:
             import jax
             import jax.numpy as jnp
@@ -86,18 +96,8 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was.
-
-        Raises
-        ------
-        BackendError
-            In a process that was forked from the one that has JAX's threads: it would wait for them for ever.
-        """
-        if os.getpid() != PROCESS:
-            raise BackendError(
-                "backend jax does not work in a process that was forked from one that has used it: start processes by "
-                'multiprocessing.get_context("spawn"), or choose backend numpy.'
-            )
+        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
+        _refuse_fork()
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax
         with (
