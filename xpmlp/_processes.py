@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-_MAIN = threading.Lock()
-if hasattr(os, "register_at_fork"):  # no fork falls into a start: the child would have the lock, and not the script
-    os.register_at_fork(before=_MAIN.acquire, after_in_parent=_MAIN.release, after_in_child=_MAIN.release)
+
+def lock_over_forks() -> threading.Lock:
+    """A lock that a fork waits for: a child has none of the threads, and so nobody to release it."""
+    lock = threading.Lock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
+_MAIN = lock_over_forks()
 
 
 def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:

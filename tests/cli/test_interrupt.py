@@ -133,7 +133,7 @@ def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
     before = signal.getsignal(signal.SIGINT)
 
     def twice() -> None:
-        with stop_on_interrupt(quiet=True) as stop:
+        with stop_on_interrupt(quiet=True, signals=[signal.SIGINT]) as stop:
             assert not stop.requested
             os.kill(os.getpid(), signal.SIGINT)
             assert stop.requested

@@ -69,6 +69,44 @@ def test_after_early_stopping_and_lbfgs(tmp_path: Path) -> None:
             assert getattr(other, "best_validation_score_", None) == getattr(original, "best_validation_score_", None)
 
 
+DATES = np.array(["2020-01-01", "2021-01-01", "2022-05-05"], "M8[D]")
+
+CLASSES = {
+    "days": DATES,
+    "nanoseconds": DATES.astype("M8[ns]"),
+    "tens of minutes": DATES.astype("M8[10m]"),
+    "big-endian seconds": DATES.astype(">M8[s]"),
+    "durations": np.array([1, 2, 30], "m8[ms]"),
+    "truth values": np.array([False, True]),
+    "float16": np.array([1, 2, 3], np.float16),
+    "uint64": np.array([1, 2, 2**63 + 5], np.uint64),
+    "texts as objects": np.array(["a", "b", "\u00e9" * 300], object),
+}
+
+
+@pytest.mark.parametrize(("name", "library"), [*((name, "numpy") for name in CLASSES), ("days", "torch")])
+def test_classes_of_every_type_come_back(name: str, library: str, get_backend: Any, tmp_path: Path) -> None:
+    X, y = digits()
+    classes = CLASSES[name]
+    X, y = on(get_backend(library), X), classes[y % len(classes)]
+    ours = classifier().fit(X, y)
+    for copied in copies(ours, tmp_path):
+        for mine, other in ((ours.classes_, copied.classes_), (ours.predict(X), copied.predict(X))):
+            assert mine.dtype == other.dtype
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_classes_of_a_type_that_no_file_has_are_refused_by_name(tmp_path: Path) -> None:
+    X, y = digits()
+    ours = classifier().fit(X, y)
+    ours._labels.classes = np.array([complex(label) for label in range(10)])
+    with pytest.raises(
+        ValueError, match=r"classes of the type complex128, such as .*, cannot be saved: fit with numbers"
+    ):
+        ours.save(tmp_path / "network")
+    assert not (tmp_path / "network").exists()
+
+
 @pytest.mark.parametrize("backend", ON_EACH_LIBRARY, indirect=True)
 def test_a_copy_is_where_the_original_was_or_where_it_is_asked_for(backend: Backend, tmp_path: Path) -> None:
     X, y = digits()

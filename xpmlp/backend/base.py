@@ -113,6 +113,7 @@ class Backend(ABC):
         self.dtype_name = dtype
         self.threads = threads
         self.tf32 = tf32
+        self._recipe = {"device": device, "dtype": dtype, "fused": fused, "threads": threads, "tf32": tf32}
         self._start(device)
         self.ops = self._fused_ops() if fused else pure_ops(self.xp)
 
@@ -150,14 +151,18 @@ class Backend(ABC):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """What has to hold while arrays are made and steps run: precision modes, threads, the current device.
+        """Hold precision modes, threads and the current device while arrays are made and steps run.
+
+        Floating-point errors on the host pass without a word, whatever `numpy.seterr` says: the training loop looks for
+        what is not finite.  All of it is put back at the end.
 
         Parameters
         ----------
         batch_size : int
             How many examples the products take at once: by it the number of threads is chosen where the user gave none.
         """
-        yield
+        with np.errstate(all="ignore"):
+            yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device: one of the two functions that do (`to_numpy` is the other).
@@ -283,6 +288,20 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Wait until the device has done what was asked of it."""
         return
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: the same backend is found again where it is read."""
+        from xpmlp.backend.registry import found_again
+
+        return found_again, (self.name, self._recipe)
+
+    def __copy__(self) -> Backend:
+        """Itself: what it is never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Backend:
+        """Itself: what it is never changes."""
+        return self
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.version} on {self.device_name}, {self.dtype_name}>"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,8 @@ from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
 from xpmlp._typing import Array
+from xpmlp.backend.process import ProcessSetting
+from xpmlp.backend.threads import BLAS, BOUND, set_threads
 from xpmlp.nn import Ops
 
 SMALL = 500_000
@@ -204,59 +205,50 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
     most : int
         How many it may be at most, for products of any size.
     """
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    others = [library for library in libraries if library.filepath not in _numpys_libraries()]
-    before, before_of_others = THREADS.number, [library.num_threads for library in others]
-    most = threads or before
-    try:
+    with BLAS.borrowed() as before:
+        ours = _numpys_libraries()
+        number = max((number for library, number in before if library.filepath in ours), default=1)
+        most = threads or min(number, BOUND.get() or number)
         THREADS.set(max(1, min(most, batch_size // 16)))
-        for library in others:
-            library.set_num_threads(1)
+        for library, _ in before:
+            if library.filepath not in ours:
+                set_threads(library, 1)
         yield most
-    finally:
-        THREADS.set(before)
-        for library, number in zip(others, before_of_others, strict=True):
-            library.set_num_threads(number)
 
 
-class Threads:
+class Threads(ProcessSetting):
     """How many threads NumPy's products take, but for a while in which several threads ask for products of one each."""
 
     def __init__(self) -> None:
-        self._lock, self._holders, self._number = threading.Lock(), 0, 1
+        super().__init__(_numpys_threads, _set_numpys_threads)
 
     @property
     def number(self) -> int:
         """When nobody holds them to one; 1 where NumPy's library is not known."""
-        with self._lock:
-            return self._number if self._holders else max((one.num_threads for one in _controllers()), default=1)
+        return int(self.before)
 
     def set(self, number: int) -> None:
         """Set it, for when nobody holds them to one."""
         with self._lock:
-            self._number = number
-            if not self._holders:
-                self._apply(number)
+            self._before = number
+            if not self._borrowers:
+                self._write(number)
 
     @contextlib.contextmanager
     def held_to_one(self) -> Iterator[None]:
         """Hold them to one; any number of Python's threads may do so at a time."""
-        with self._lock:
-            if not self._holders:
-                self._number = max((one.num_threads for one in _controllers()), default=1)
-                self._apply(1)
-            self._holders += 1
-        try:
+        with self.borrowed():
+            self._write(1)
             yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if not self._holders:
-                    self._apply(self._number)
 
-    def _apply(self, number: int) -> None:
-        for library in _controllers():
-            library.set_num_threads(number)
+
+def _numpys_threads() -> int:
+    return max((library.num_threads for library in _controllers()), default=1)
+
+
+def _set_numpys_threads(number: int) -> None:
+    for library in _controllers():
+        set_threads(library, number)
 
 
 THREADS = Threads()

@@ -83,7 +83,7 @@ class CupyBackend(Backend):
         The stream is one that waits for the default stream and that the default stream waits for: arrays made before
         the session can be used in it, and its own afterwards.
         """
-        with self.device, self._precision(), self._cupy.cuda.Stream() as stream:
+        with self.device, self._precision(), np.errstate(all="ignore"), self._cupy.cuda.Stream() as stream:
             try:
                 yield
             finally:

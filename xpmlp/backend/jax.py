@@ -17,6 +17,18 @@ from xpmlp.backend.base import Backend, Fold, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
+PROCESS = os.getpid()
+"""Where JAX has its threads."""
+
+
+def _refuse_fork() -> None:
+    """Raise a `BackendError` in a process that was forked from the one with JAX's threads: it would wait for them."""
+    if os.getpid() != PROCESS:
+        raise BackendError(
+            "backend jax does not work in a process that was forked from one that has used it: start processes by "
+            'multiprocessing.get_context("spawn"), or choose backend numpy.'
+        )
+
 
 class JaxBackend(Backend):
     """JAX on ``cpu``, ``gpu:N`` (also written ``cuda:N``) or ``tpu:N``.
@@ -29,6 +41,7 @@ class JaxBackend(Backend):
     index_dtype_name = "int32"  # JAX has no int64 outside its 64-bit mode
 
     def _start(self, device: str | None) -> None:
+        _refuse_fork()
         try:
             import jax
             import jax.numpy as jnp
@@ -84,9 +97,15 @@ class JaxBackend(Backend):
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
+        _refuse_fork()
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax
-        with self._precision(), jax.default_matmul_precision(products), jax.default_device(self.device):
+        with (
+            self._precision(),
+            jax.default_matmul_precision(products),
+            jax.default_device(self.device),
+            np.errstate(all="ignore"),
+        ):
             yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:

@@ -95,11 +95,9 @@ class NumpyBackend(Backend):
     def session(self, batch_size: int) -> Iterator[None]:
         """As many threads at most as the config says, or as there are cores; the compiled loop ready."""
         from xpmlp.backend.blas import threads_for
-        from xpmlp.backend.malloc import keep_freed_memory
 
-        keep_freed_memory()
         before = getattr(self._session, "threads", None)
-        with threads_for(batch_size, self.threads) as most, np.errstate(over="ignore", invalid="ignore"):
+        with threads_for(batch_size, self.threads) as most, np.errstate(all="ignore"):
             self._session.threads = most if self._scans is None else self._scans.prepare(most)
             try:
                 yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from typing import Any, NamedTuple
 
 from xpmlp.backend.base import Backend, DTypeName
@@ -98,6 +99,15 @@ def resolve(
     module, class_name, _ = _BACKENDS[name]
     cls = getattr(importlib.import_module(module), class_name)
     return Choice(cls(device, dtype, fused=fused, threads=threads, tf32=tf32), None)
+
+
+def found_again(name: str, recipe: dict[str, Any]) -> Backend:
+    """A backend that was pickled, by what `resolve` was given; where it is not available, NumPy's, with a warning."""
+    try:
+        return resolve(name, **recipe).backend
+    except BackendError as error:
+        warnings.warn(f"{error} The backend is NumPy now.", stacklevel=2)
+        return resolve("numpy", **(recipe | {"device": None})).backend
 
 
 def _choose(device: str | None, dtype: DTypeName, **options: Any) -> Choice:

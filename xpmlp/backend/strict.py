@@ -59,7 +59,7 @@ class StrictBackend(Backend):
         minimal = self.xp.ArrayAPIStrictFlags(
             boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
         )
-        with minimal, np.errstate(over="ignore", invalid="ignore"):
+        with minimal, np.errstate(all="ignore"):
             yield
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:

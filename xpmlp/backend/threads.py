@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+from xpmlp.backend.process import ProcessSetting
+
+BOUND: ContextVar[int | None] = ContextVar("BOUND", default=None)
+"""How many threads a session may choose at most."""
 
 
 @contextlib.contextmanager
@@ -15,14 +22,35 @@ def blas_threads_at_most(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
+    with BLAS.borrowed() as before:
+        for library, number in before:
+            set_threads(library, min(number, threads))
+        outer = BOUND.set(threads)
+        try:
+            yield
+        finally:
+            BOUND.reset(outer)
+
+
+def set_threads(library: Any, number: int) -> None:
+    """Set the threads of a library, of threadpoolctl's, from any thread.
+
+    In threadpoolctl's newer versions only one thread can set those of an OpenBLAS, and others are not heard.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+
+
+def _read() -> list[tuple[Any, int]]:
     from threadpoolctl import ThreadpoolController
 
     libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    before = [(library, library.num_threads) for library in libraries]
-    try:
-        for library, number in before:
-            library.set_num_threads(min(number, threads))
-        yield
-    finally:
-        for library, number in before:
-            library.set_num_threads(number)
+    return [(library, library.num_threads) for library in libraries]
+
+
+def _write(numbers: list[tuple[Any, int]]) -> None:
+    for library, number in numbers:
+        set_threads(library, number)
+
+
+BLAS = ProcessSetting(_read, _write)
+"""Each BLAS that is loaded, with its number of threads."""

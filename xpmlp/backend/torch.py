@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
-from xpmlp.backend.malloc import keep_freed_memory
+from xpmlp.backend.process import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
@@ -24,8 +25,28 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What PyTorch's errors say on Linux, on Windows and on Metal."""
 
 
+def _torch() -> Any:
+    import torch
+
+    return torch
+
+
+THREADS = ProcessSetting(
+    lambda: _torch().get_num_threads(), lambda threads: _torch().set_num_threads(threads), of_thread=True
+)
+PRECISION = ProcessSetting(
+    lambda: _torch().get_float32_matmul_precision(),
+    lambda precision: _torch().set_float32_matmul_precision(precision),
+)
+"""PyTorch's settings for the process: its threads, and how the factors of float32 products are rounded."""
+
+
 RECORDING = threading.Lock()
 """PyTorch can record in one thread of a process at a time."""
+
+
+PROCESS = os.getpid()
+"""Where PyTorch has its threads: in a process that is forked from there it would wait for them in vain."""
 
 
 class TorchBackend(Backend):
@@ -104,17 +125,13 @@ class TorchBackend(Backend):
     def session(self, batch_size: int) -> Iterator[None]:
         """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
         torch, cuda = self._torch, self.device.type == "cuda"
-        if self.device.type == "cpu":
-            keep_freed_memory()
-        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-        torch.set_num_threads(self.threads or threads)
-        torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
         try:
-            with torch.no_grad():
+            with THREADS.borrowed(), PRECISION.borrowed(), torch.no_grad(), np.errstate(all="ignore"):
+                if (threads := self._threads_asked_for()) is not None:
+                    torch.set_num_threads(threads)
+                torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
                 yield
         finally:
-            torch.set_num_threads(threads)
-            torch.set_float32_matmul_precision(precision)
             if self.recordings is not None:
                 self.recordings.clear()
             if cuda:
@@ -168,7 +185,10 @@ class TorchBackend(Backend):
 
     def threads_in_use(self) -> int:
         """As configured, or as many as PyTorch takes by itself."""
-        return self.threads or int(self._torch.get_num_threads())
+        return self._threads_asked_for() or int(self._torch.get_num_threads())
+
+    def _threads_asked_for(self) -> int | None:
+        return 1 if os.getpid() != PROCESS and self.device.type == "cpu" else self.threads
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """CUDA has an error of its own for it; the CPU and Metal say it in words."""

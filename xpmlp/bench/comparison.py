@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import obstacle, start_process
 from xpmlp._version import __version__
 from xpmlp.backend import NAMES, probe
@@ -208,6 +209,7 @@ def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _work(function: Callable[..., Any], arguments: tuple[Any, ...], sender: Connection) -> None:
+    keep_freed_memory()  # as the command line does
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     try:
         answer = function(*arguments)

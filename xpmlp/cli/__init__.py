@@ -10,6 +10,7 @@ import atexit
 import gc
 import sys
 
+from xpmlp._malloc import keep_freed_memory
 from xpmlp._text import printable
 from xpmlp.errors import XpmlpError
 
@@ -17,6 +18,7 @@ from xpmlp.errors import XpmlpError
 def main() -> None:
     """Run ``xpmlp`` with the process's arguments and exit."""
     _collect_rarely()
+    keep_freed_memory()
     try:
         from xpmlp.cli.app import app
 

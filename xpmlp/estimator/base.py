@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from numbers import Integral, Real
@@ -31,6 +32,7 @@ from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.places import backend_at, placed, to_host
 from xpmlp.estimator.saving import load_estimator, save_estimator
+from xpmlp.nn import Ops
 from xpmlp.training.inference import BATCH
 from xpmlp.training.step import Network
 
@@ -101,7 +103,7 @@ class BaseMLP(BaseEstimator, ABC):
         """The score of predictions (n, n_outputs), all on the host."""
 
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
-        """How much each example counts."""
+        """How much each example counts; the targets are encoded by then."""
         return given.weights
 
     def _fit(
@@ -112,8 +114,8 @@ class BaseMLP(BaseEstimator, ABC):
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_what_is_ours(len(sizes), validation_data)
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
-        given = given._replace(weights=self._weights_of(given))
         targets = self._encode(given, incremental=incremental)
+        given = given._replace(weights=self._weights_of(given))
         units = [given.features.shape[1], *sizes, self.n_outputs_]
         random = self._random(fresh=fresh)
         if fresh:
@@ -270,15 +272,21 @@ class BaseMLP(BaseEstimator, ABC):
         biases = [xp.reshape(intercept, (1, -1)) for intercept in self.intercepts_]
         return [Layer(*layer) for layer in zip(self.coefs_, biases, strict=True)]
 
-    def _raw_predictions(self, X: Any, method: str) -> Array:
-        """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values."""
+    def _raw_predictions(self, X: Any, method: str, of: Callable[[Ops, Array], Array] | None = None) -> Array:
+        """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values.
+
+        With ``of``, what that function makes of the logits.
+        """
         check_is_fitted(self)
         features, residence = check_features(self, X, method=method, fitted=self.coefs_[0])
         engine = self._engine()
         with engine.session(BATCH):
             parameters = [Layer(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
-            raw = inference_of(self._network(), engine).outputs(parameters, to_engine(features, engine))
-            return placed(raw, backend_at(*residence, engine.dtype_name))
+            network = self._network()
+            if of is not None:
+                network = network._replace(loss="squared")  # whose outputs are the logits
+            raw = inference_of(network, engine).outputs(parameters, to_engine(features, engine))
+            return placed(raw if of is None else of(engine.ops, raw), backend_at(*residence, engine.dtype_name))
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator to a file, safetensors with JSON, whole or not at all; callbacks are left out.

@@ -7,14 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
-from sklearn.utils import Tags, compute_sample_weight
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend
@@ -36,7 +35,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dropout : float or list of float, default=0.0
         The part of each hidden layer's units that is dropped in training; one for all, or one for each.
     class_weight : dict, "balanced" or None
-        How much each class counts, times ``sample_weight``; "balanced": inversely to its frequency.
+        How much each class counts, times ``sample_weight``; a class that is not in the table counts 1.  "balanced":
+        inversely to its frequency, which is for `fit` alone.  For several labels at once, a list of tables.
     callbacks : list of callables, optional
         Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
         training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
@@ -172,7 +172,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            scikit-learn's own; also for ``class_weight="balanced"``, since a batch does not tell how often classes are.
         """
+        if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
+            raise ValueError(
+                "class_weight='balanced' needs the frequencies of the classes in all data, and partial_fit sees one "
+                "batch: give a table of weights, for example by sklearn.utils.compute_class_weight on a sample."
+            )
         known = None if classes is None else unique_labels(to_host(classes))
         if not hasattr(self, "_labels"):
             if known is None:
@@ -213,10 +223,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         probabilities : (n, n_classes)
             In the order of ``classes_``.
         """
-        return self._probabilities(X, "predict_proba")
+        check_is_fitted(self)
+        return self._raw_predictions(X, "predict_proba", self._labels.probabilities)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Predict the logarithms of the probabilities of the classes.
+        """Predict the logarithms of the probabilities of the classes, from the logits: finite where these are.
 
         Parameters
         ----------
@@ -227,8 +238,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         log_probabilities : (n, n_classes)
         """
-        probabilities = self._probabilities(X, "predict_log_proba")
-        return array_namespace(probabilities).log(probabilities)
+        check_is_fitted(self)
+        return self._raw_predictions(X, "predict_log_proba", self._labels.log_probabilities)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The part of the predictions that is right; of labels, right in all of them.
@@ -239,13 +250,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As for `fit`.
         """
         return float(accuracy_score(to_host(y), to_host(self.predict(X)), sample_weight=to_host(sample_weight)))
-
-    def _probabilities(self, X: Any, method: str) -> Array:
-        raw = self._raw_predictions(X, method)
-        if self.n_outputs_ > 1:
-            return raw
-        xp = array_namespace(raw)
-        return xp.stack([1 - raw[:, 0], raw[:, 0]], axis=1)
 
     def _labels_of(self, raw: Array) -> Array:
         return self._labels.decode(raw, self.classes_)
@@ -278,9 +282,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
         if self.class_weight is None:
             return given.weights
-        if isinstance(self.class_weight, list) and given.targets.ndim == 1:
-            raise ValueError("class_weight is a list, which is for several labels at once: give one table of classes.")
-        weights: npt.NDArray[Any] = compute_sample_weight(self.class_weight, given.targets)
+        weights = self._labels.weights(self.class_weight, given.targets)
         if np.isnan(weights).any():
             raise ValueError(f"class_weight={self.class_weight!r} has a weight that is not a number.")
         return weights if given.weights is None else weights * given.weights

@@ -82,6 +82,7 @@ class EstimatorCourse(Course):
         self.estimator, self.memory, self.random = estimator, memory, random
         self.score = score
         self.epochs_before = memory.epochs
+        self.best_before = estimator.best_validation_score_
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
         """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
@@ -134,6 +135,19 @@ class EstimatorCourse(Course):
             stop = bool(callback(estimator, row)) or stop
         return stop
 
+    def diverged(self) -> None:
+        """Add the epoch in which the training diverged to the figures, as scikit-learn does: as NaN."""
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.loss_ = math.nan
+        estimator.loss_curve_.append(math.nan)
+        estimator.validation_scores_.append(math.nan)
+
+    @property
+    def has_improved(self) -> bool:
+        """Whether early stopping has found better weights than those to begin with, so far as their score is known."""
+        return bool(self.estimator.best_validation_score_ > self.best_before or math.isinf(self.best_before))
+
     def _improved_loss(self) -> bool:
         """Whether the loss has fallen by more than ``tol``; the best one is kept either way."""
         estimator = self.estimator
@@ -144,12 +158,7 @@ class EstimatorCourse(Course):
     def _improved_score(self, run: Run, parameters: Parameters) -> bool:
         """Whether the validation score has risen by at least ``tol``; the best weights are kept either way."""
         assert self.score is not None
-        estimator, score = self.estimator, self.score(parameters)
-        if math.isnan(score):
-            raise ValueError(
-                f"The validation score after epoch {estimator.n_iter_} is not a number: the predictions for the "
-                "examples held out are not finite. The input data may contain large values and need to be preprocessed."
-            )
+        estimator, score = self.estimator, self.score(parameters)  # NaN is no improvement
         estimator.validation_scores_.append(score)
         self._say(f"Validation score: {score:f}")
         improved = score >= estimator.best_validation_score_ + estimator.tol

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from xpmlp.backend import Backend
 from xpmlp.estimator.course import EstimatorCourse, Memory
 from xpmlp.estimator.examples import Given
 from xpmlp.estimator.lbfgs import fit_lbfgs
+from xpmlp.estimator.places import moved
 from xpmlp.estimator.progress import progress_bar
 from xpmlp.estimator.task import EstimatorTask, OptimizerChoice
 from xpmlp.training.interrupt import stop_on_interrupt
@@ -63,9 +65,9 @@ def fit_by_epochs(
     Raises
     ------
     ValueError
-        If the loss or a weight stops being finite.
+        If the loss or a weight stops being finite, and early stopping has kept no weights from before that.
     """
-    memory: Memory = replace(estimator._memory)
+    memory: Memory = replace(getattr(estimator, "_memory", Memory()))  # none where a user has set the weights
     rows, watched = np.arange(len(given.encoded)), None
     if estimator.early_stopping and validation is None:
         rows, held = _split(estimator, given.encoded, random)
@@ -78,6 +80,8 @@ def fit_by_epochs(
     def score(parameters: Parameters) -> float:
         assert watched is not None
         raw = backend.to_numpy(task.inference.outputs(parameters, watched.features))
+        if not np.isfinite(raw).all():
+            return math.nan
         return float(estimator._score_of(raw, watched.targets, watched.weights))
 
     if any(task.network.dropout) and memory.seed is None:
@@ -90,7 +94,21 @@ def fit_by_epochs(
     with stop_on_interrupt(quiet=True) as stop, progress_bar(shown=bool(estimator.verbose)) as reporter:
         (run,) = train_block(task, [settings], reporter, lambda: stop.requested, course)
     if run.status is Status.DIVERGED:
-        raise ValueError(f"{DIVERGED} The loss or a weight stopped being finite in epoch {len(run.epochs) + 1}.")
+        where = f"The loss or a weight stopped being finite in epoch {len(run.epochs) + 1}."
+        if watched is None or math.isinf(estimator.best_validation_score_):
+            raise ValueError(f"{DIVERGED} {where}")
+        course.diverged()
+        warnings.warn(
+            f"{where} The weights with the best validation score are kept. Scale the input data or lower "
+            "learning_rate_init to train further.",
+            ConvergenceWarning,
+            stacklevel=CALLER,
+        )
+    elif watched is not None and run.epochs and math.isinf(estimator.best_validation_score_):
+        raise ValueError(
+            "The validation score after epoch 1 is not a number, nor is any later one: the predictions for the "
+            "examples held out are not finite. The input data may contain large values and need to be preprocessed."
+        )
     if run.status is Status.INTERRUPTED:
         warnings.warn("Training interrupted by user.", stacklevel=CALLER)
     elif run.status is Status.FINISHED and not incremental:
@@ -103,6 +121,9 @@ def fit_by_epochs(
     if watched is not None or run.status is Status.INTERRUPTED:
         memory.state = None  # it does not belong to the weights that are kept
     estimator._memory = memory
+    if watched is not None and not course.has_improved:  # a warm start that has found nothing better
+        initial: Parameters = moved(task.initial, backend)
+        return initial
     assert run.parameters is not None
     return run.parameters
 

@@ -18,8 +18,14 @@ def progress_bar(*, shown: bool) -> Iterator[Reporter]:
     if not shown:
         yield Reporter()
         return
-    with tqdm(unit=" examples", unit_scale=True, leave=False, disable=None) as bar:
+    with _Tqdm(unit=" examples", unit_scale=True, leave=False, disable=None) as bar:
         yield _Bar(bar)
+
+
+class _Tqdm(tqdm):
+    """A bar that starts no thread to watch over it, which would stay in the process."""
+
+    monitor_interval = 0
 
 
 class _Bar(Reporter):

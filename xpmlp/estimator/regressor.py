@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import RegressorMixin, _fit_context
@@ -197,6 +196,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y = given.targets
         if issparse(y):
             raise TypeError("y is a sparse matrix, and values have to be dense: use y.toarray().")
+        if y.dtype.kind not in "buif":
+            raise ValueError(f"y is of the type {y.dtype}, and values have to be numbers: convert them first.")
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
@@ -214,8 +215,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return targets
 
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
-        if not np.isfinite(raw).all():
-            return float("nan")
         return float(r2_score(y, _as_column(raw), sample_weight=sample_weight))
 
 

@@ -152,16 +152,28 @@ def _optimizer_state(estimator: Any, choice: list[Any] | None, tensors: Tensors)
 
 
 def _labels_description(labels: Labels) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-    """Labels as a description and an array: of their classes, or of places in a list of strings."""
+    """Labels as a description and an array: of classes, dates as integers, or of places in a list of strings."""
     binarizer, classes = labels.binarizer, labels.classes
     described = {"type": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_), "strings": None}
-    if classes.dtype.kind in "biuf":
+    if classes.dtype.kind in "mM":
+        return {**described, "dtype": classes.dtype.str}, classes.astype(np.int64)
+    if classes.dtype.kind in "biuf" and classes.dtype.itemsize <= 8:
         return described, classes
+    if not all(isinstance(one, str) for one in classes.tolist()):
+        raise ValueError(
+            f"classes of the type {classes.dtype}, such as {classes[0]!r}, cannot be saved: fit with numbers, strings "
+            "or dates as classes."
+        )
     return {**described, "strings": classes.tolist(), "dtype": classes.dtype.str}, np.arange(len(classes))
 
 
 def _labels(described: dict[str, Any], classes: npt.NDArray[Any]) -> Labels:
-    if described["strings"] is not None:
+    if described["strings"] is None and "dtype" in described:
+        dtype = np.dtype(described["dtype"])
+        if dtype.kind not in "mM" or classes.dtype != np.int64:
+            raise ValueError(f"its labels are of the type {dtype}")
+        classes = classes.astype(dtype)
+    elif described["strings"] is not None:
         dtype = np.dtype(described["dtype"])
         if dtype.kind not in "OU" or len(described["strings"]) * dtype.itemsize > 4 * MAX_CLASS_CHARACTERS:
             raise ValueError(f"its labels are of the type {dtype}")

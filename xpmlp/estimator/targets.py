@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, residence_of
 from xpmlp.estimator.places import to_host
+from xpmlp.nn import Ops
 
 
 class Labels:
@@ -87,6 +90,63 @@ class Labels:
             raise ValueError("The object was not fitted with multilabel input.")
         return np.searchsorted(self.classes, y)
 
+    def weights(self, class_weight: Any, y: Any) -> npt.NDArray[np.float64]:
+        """How much each example counts by its class, (n,); of several labels at once, the product over the labels.
+
+        The classes are those that are known, whether ``y`` has all of them or not.
+
+        Parameters
+        ----------
+        class_weight : dict, "balanced" or list of dict
+            As scikit-learn has it: one table, or a table of 0 and 1 for each label.
+        y : (n,) or (n, n_labels)
+            Checked targets on the host.
+
+        Raises
+        ------
+        ValueError
+            If a table has a class that is not known, or there is not one table for each label.
+        """
+        if not self.binarizer.y_type_.startswith("multilabel"):
+            if isinstance(class_weight, list):
+                raise ValueError(
+                    "class_weight is a list, which is for several labels at once: give one table of classes."
+                )
+            return _class_weights(class_weight, self.classes, np.ravel(y))
+        columns = y.toarray().T if issparse(y) else y.T
+        if isinstance(class_weight, str):
+            class_weight = [class_weight] * len(columns)
+        if isinstance(class_weight, dict) or len(class_weight) != len(columns):
+            raise ValueError(
+                f"there are {len(columns)} labels at once: give class_weight as a list of {len(columns)} tables."
+            )
+        yes_or_no = np.arange(2)
+        factors = [_class_weights(one, yes_or_no, column) for one, column in zip(class_weight, columns, strict=True)]
+        product: npt.NDArray[np.float64] = np.prod(factors, axis=0)
+        return product
+
+    def log_probabilities(self, ops: Ops, logits: Array) -> Array:
+        """Logarithms of the classes' probabilities, (n, n_classes): no logarithm is taken of one that has become 0.
+
+        Parameters
+        ----------
+        ops : Ops
+        logits : (n, n_outputs)
+        """
+        xp, logits = ops.xp, _bounded(ops, logits)
+        if self.loss == "cross_entropy":
+            return ops.log_softmax(logits)
+        if self.n_outputs == 1:
+            logits = xp.concat([-logits, logits], axis=1)
+        # not log1p: probabilities that are equal in this dtype have equal logarithms
+        return xp.minimum(logits, xp.zeros_like(logits)) - xp.log(1 + xp.exp(-xp.abs(logits)))
+
+    def probabilities(self, ops: Ops, logits: Array) -> Array:
+        """The classes' probabilities, (n, n_classes), small ones with all their digits; see `log_probabilities`."""
+        if self.loss == "cross_entropy":
+            return ops.softmax(_bounded(ops, logits))
+        return ops.xp.exp(self.log_probabilities(ops, logits))
+
     def decode(self, predictions: Array, classes: Array) -> Array:
         """The predicted labels, where the predictions are.
 
@@ -115,3 +175,17 @@ class Labels:
         if residence_of(classes) == HOST:
             return classes[to_host(index)]
         return xp.take(classes, index, axis=0)
+
+
+def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The weight of each target in ``y`` (n,), one of ``classes``; "balanced" is among those that ``y`` has."""
+    if isinstance(class_weight, str):
+        classes = np.unique(y)
+    weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
+    return weights[np.searchsorted(classes, y)]
+
+
+def _bounded(ops: Ops, logits: Array) -> Array:
+    """Logits the difference of any two of which is finite."""
+    largest = float(ops.xp.finfo(logits.dtype).max) / 2
+    return ops.xp.clip(logits, -largest, largest)

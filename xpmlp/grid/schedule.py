@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from concurrent.futures.process import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
+from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import starting
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
@@ -218,6 +219,7 @@ def _start_worker(stop: Event) -> None:
     """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
     global _stop
     _stop = stop
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

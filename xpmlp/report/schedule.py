@@ -14,6 +14,7 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import can_start_processes, start_process
 from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
@@ -202,6 +203,7 @@ class _Beside:
 
 def _compute_beside(part: Part, work: Work, fingerprint: str, sender: Connection) -> None:
     """In the process: compute and answer.  Ctrl-C is for the parent."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from types import FrameType
 
 
@@ -26,13 +26,22 @@ class Stop:
         return 0 if self.number is None else 128 + self.number
 
 
-@contextmanager
-def stop_on_interrupt(quiet: bool, signals: Sequence[int] = (signal.SIGINT,)) -> Iterator[Stop]:
+@contextlib.contextmanager
+def stop_on_interrupt(quiet: bool, signals: Sequence[int] | None = None) -> Iterator[Stop]:
     """Turn the first Ctrl-C, or another of these signals, into a request to stop; the second one stops at once.
 
     Only the main thread hears of signals: in others nothing is changed.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing on standard error.
+    signals : sequence of int, optional
+        By default Ctrl-C, unless the process ignores it or has a handler of its own for it.
     """
     stop = Stop()
+    if signals is None:
+        signals = [signal.SIGINT] if signal.getsignal(signal.SIGINT) is signal.default_int_handler else []
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -44,9 +53,7 @@ def stop_on_interrupt(quiet: bool, signals: Sequence[int] = (signal.SIGINT,)) ->
         if not quiet:
             print("\nstopping after this stretch of steps; Ctrl-C again to stop at once", file=sys.stderr)
 
-    before = {number: signal.signal(number, request) for number in signals}
-    try:
+    with contextlib.ExitStack() as put_back:
+        for number in signals:
+            put_back.callback(signal.signal, number, signal.signal(number, request))
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xpmlp._paths import given_path
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config
@@ -67,6 +68,20 @@ class Result:
     run_dir: Path | None
     run: Run
     backend: Backend
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies, with the trained network on the host."""
+        run = replace(self.run, parameters=map_leaves(self.backend.to_numpy, self.run.parameters))
+        return {**self.__dict__, "run": run, "parameters": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """From pickle, with the trained network where it was; see `xpmlp.backend.Backend` for a machine without it."""
+        run: Run = replace(state["run"], parameters=state["backend"].parameters(state["run"].parameters))
+        self.__dict__.update(state, run=run, parameters=_pairs(run))
+
+
+def _pairs(run: Run) -> list[tuple[Array, Array]]:
+    return [(layer.weights, layer.biases) for layer in run.parameters or []]
 
 
 def train(
@@ -162,8 +177,7 @@ def train(
             run_folder.draw(folder, config.output)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    parameters = [(layer.weights, layer.biases) for layer in run.parameters or []]
-    return Result(parameters, History.of([run]), folder, run, choice.backend)
+    return Result(_pairs(run), History.of([run]), folder, run, choice.backend)
 
 
 def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:

@@ -20,8 +20,8 @@ from xpmlp.backend.compiled.barrier import NUMBERS
 from xpmlp.backend.compiled.layout import WIDTH
 from xpmlp.backend.compiled.loop import FIGURES, execute
 
-_one_at_a_time = threading.Lock()
-if hasattr(os, "register_at_fork"):  # the child has none of the threads, and so nobody to release it
+_one_at_a_time = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child would have none of the other threads, and so nobody to release it
     os.register_at_fork(
         before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
     )

@@ -15,6 +15,9 @@ LARGEST = 32 << 20
 def keep_freed_memory() -> None:
     """Have the C library keep up to 64 MiB of freed memory; once a process, where it is glibc.
 
+    It is for the life of the process and cannot be put back, so it is for processes of this program's own: the command
+    line and the workers.
+
     By default glibc gives a freed array of a few megabytes back to the system, which hands it out again page by page
     and zeroed: at batch 1024 that is a tenth of a training step.  See mallopt(3).
     """
