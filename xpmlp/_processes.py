@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._notices import notice_once
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 
-def lock_over_forks() -> threading.Lock:
-    """A lock that a fork waits for: a child has none of the threads, and so nobody to release it."""
-    lock = threading.Lock()
+def lock_over_forks() -> contextlib.AbstractContextManager[Any]:
+    """A lock that a fork by another thread waits for: a child would have nobody to release it."""
+    lock = threading.RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
     return lock
@@ -61,7 +61,7 @@ def obstacle(*, semaphores: bool = False) -> str | None:
     return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def starting() -> Iterator[None]:
     """Start processes within the block.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +36,10 @@ class Ours(Contestant):
         config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
         self.problem = Problem(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
+        with suppress(ImportError):  # an older version does it by itself
+            from xpmlp._malloc import keep_freed_memory
+
+            keep_freed_memory()  # as the command line does
         self.session = ExitStack()
         self.session.enter_context(self.problem.backend.session(self.problem.rows_at_once))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -15,16 +13,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from xpmlp._processes import lock_over_forks
 from xpmlp.backend.blas import address
 from xpmlp.backend.compiled.barrier import NUMBERS
 from xpmlp.backend.compiled.layout import WIDTH
 from xpmlp.backend.compiled.loop import FIGURES, execute
 
-_one_at_a_time = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child would have none of the other threads, and so nobody to release it
-    os.register_at_fork(
-        before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_one_at_a_time.release
-    )
+_one_at_a_time = lock_over_forks()
 
 
 def compiled(integer: type, real: type) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from xpmlp._processes import lock_over_forks
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
@@ -26,6 +26,9 @@ from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, 
 logger = logging.getLogger(__name__)
 
 Step = Callable[..., Any]
+
+_LOCK = lock_over_forks()
+"""Of the programs of all `Scans`."""
 
 MOST = 100
 """Programs of one step that are kept: a learning rate that changes with each epoch makes a new one each time."""
@@ -60,7 +63,6 @@ class Scans:
     def __init__(self, dtype: Any, product: Product) -> None:
         self._dtype, self._product = np.dtype(dtype), product
         self._programs: WeakKeyDictionary[Step, dict[Any, _Ready | None]] = WeakKeyDictionary()
-        self._lock = threading.Lock()
         self._contention: dict[int, Contention] = {}
         self.always = False
         self.spent: dict[str, float] | None = None
@@ -187,13 +189,13 @@ class Scans:
             tuple(map(_kind_of_series, batches)),
             tuple((name, array.shape) for name, array in fixed.items()),
         )
-        with self._lock:
+        with _LOCK:
             known = self._programs.setdefault(step, {})
             if key in known:
                 return known[key]
         arguments = len(named) + len(batch_arguments(batches)) + len(fixed)
         ready = self._made(step, state, batches, constants, arguments, threads)
-        with self._lock:
+        with _LOCK:
             if len(known) >= MOST:
                 known.clear()
             known[key] = ready
@@ -212,7 +214,7 @@ class Scans:
             return None  # there is nothing to compute, and kernels begin with a first number
         program = assemble(traced, arguments, self._dtype, threads)
         name = hash(program.code.tobytes())  # the same with another learning rate
-        with self._lock:
+        with _LOCK:
             if len(self._contention) >= MOST:
                 self._contention.clear()
             contention = self._contention.setdefault(name, Contention(len(program.code) - 1))
