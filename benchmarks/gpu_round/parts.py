@@ -1,0 +1,83 @@
+"""The parts of a round, in order of worth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """A part of the round.
+
+    Attributes
+    ----------
+    name, title : str
+        For the command line and for people.
+    where : str
+        ``module:function``; the function takes `Findings` and `Surroundings`.
+    cost : int
+        Seconds that it takes on a GPU, about, where nothing has been compiled before.
+    limit : int
+        Seconds after which it has failed.
+    small_cost : int
+        Seconds that it takes with a stand-in, about, on two cores.
+    """
+
+    name: str
+    title: str
+    where: str
+    cost: int
+    limit: int
+    small_cost: int = 5
+
+    def seconds(self, *, stand_in: bool) -> int:
+        """What it takes."""
+        return self.small_cost if stand_in else self.cost
+
+
+_HERE = "benchmarks.gpu_round"
+
+PARTS = [
+    Part("machine", "Libraries, driver, card, clocks", f"{_HERE}.hardware:machine", 15, 90),
+    Part("verify-quickstart", "verify on quickstart.toml", f"{_HERE}.parity:verify_quickstart", 45, 180),
+    Part("verify-mnist", "verify on mnist.toml", f"{_HERE}.parity:verify_mnist", 30, 180),
+    Part("devices", "A device that is not there", f"{_HERE}.memory:devices", 10, 60),
+    Part("same-bits", "The same bits twice", f"{_HERE}.parity:same_bits", 40, 150, 10),
+    Part("tf32", "TF32 off and on", f"{_HERE}.parity:tf32", 10, 60),
+    Part("memory-freed", "Memory given back", f"{_HERE}.memory:freed", 15, 90),
+    Part("out-of-memory", "Out of memory", f"{_HERE}.memory:out_of_memory", 15, 90),
+    Part("suite", "The whole suite", f"{_HERE}.suite:suite", 180, 480, 30),
+    Part("mnist-cupy", "mnist-cupy.toml in full", f"{_HERE}.training:mnist_cupy", 30, 120),
+    Part("peers-small", "Beside other libraries: batches of 1 and 32", f"{_HERE}.timing:peers_small", 60, 240, 8),
+    Part("stacks", "A step of 1, 5, 20 and 80 stacked runs", f"{_HERE}.timing:stacks_of_runs", 60, 180),
+    Part("table-4", "The coursework's Table 4", f"{_HERE}.timing:table_4", 20, 120),
+    Part(
+        "peers-large",
+        "Beside other libraries: batches of 256 and 1,024, deep",
+        f"{_HERE}.timing:peers_large",
+        60,
+        240,
+        8,
+    ),
+    Part("accuracy", "Beside other libraries: to an accuracy", f"{_HERE}.timing:accuracy", 45, 240, 8),
+    Part("grid", "Beside other libraries: the grid", f"{_HERE}.timing:grid", 60, 240, 8),
+    Part("torch-compile", "Beside torch.compile", f"{_HERE}.timing:torch_compile", 120, 300, 8),
+]
+"""All of them."""
+
+
+def named(names: str | None) -> list[Part]:
+    """Those named, as ``verify-mnist,suite``, in order of worth; all where none is.
+
+    Raises
+    ------
+    ValueError
+        If there is none of a name.
+    """
+    if names is None:
+        return PARTS
+    wanted = [name.strip() for name in names.split(",")]
+    known = [part.name for part in PARTS]
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"--parts: there is no part {name!r}; there are {', '.join(known)}.")
+    return [part for part in PARTS if part.name in wanted]
