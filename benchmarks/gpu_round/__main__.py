@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -43,15 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _mistake(error)
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: the part that is under way ends, too
     try:
-        run_round(
-            record, parts, options.work, 60 * options.minutes, environment, say=lambda line: print(line, flush=True)
-        )
+        run_round(record, parts, options.work, 60 * options.minutes, environment, partial(print, flush=True))
     except KeyboardInterrupt:
         print("stopped: go on with --resume", file=sys.stderr)
         return 130
-    print(
-        f"written to {record.folder}; " + (f"failed: {', '.join(record.failed)}" if record.failed else "nothing failed")
-    )
+    failed = f"failed: {', '.join(record.failed)}" if record.failed else "nothing failed"
+    print(f"written to {record.folder}; {failed}")
     return 1 if record.failed else 0
 
 

@@ -1,4 +1,4 @@
-"""A part of the round in a process of its own: ``python -m benchmarks.gpu_round.part MODULE:FUNCTION WORK [--stand-in]``.
+"""A part of the round, in a process of its own: ``python -m benchmarks.gpu_round.part MODULE:FUNCTION WORK``.
 
 It leaves what it has found in ``WORK/findings.json``.  When its standard input ends, the process that started it is
 gone, and so does it, with all that it has started.
