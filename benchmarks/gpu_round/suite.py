@@ -12,8 +12,8 @@ from benchmarks.gpu_round.findings import Findings, Surroundings
 
 ROOT = Path(__file__).parents[2]
 
-SMALL = ["tests/nn", "tests/optim", "tests/training", "-k", "cupy", "-W", "ignore::RuntimeWarning"]
-"""With a stand-in: the tests of networks, losses, optimisers and trainings on CuPy.  A GPU warns of no overflow."""
+SMALL = ["tests/nn", "tests/optim", "tests/backend/test_fused_ops.py", "-k", "cupy", "-W", "ignore::RuntimeWarning"]
+"""With a stand-in: the tests of operations, networks, losses and optimisers on CuPy.  A GPU warns of no overflow."""
 
 MOST_NAMED = 50
 """Failures that are told by name."""
