@@ -65,9 +65,10 @@ def measured(options: argparse.Namespace, threads: int, *, last: bool) -> Iterat
     """All works with a number of threads; GPUs, grids and times to an accuracy with the last one only."""
     works = [WORKS[name] for name in options.works if last or WORKS[name].kind == "pace"]
     entries = [CONTESTANTS[name] for name in options.contestants]
-    devices = {entry.device for entry in entries if entry.device == "cpu" or last}
+    devices = {"cpu", "gpu"} if last else {"cpu"}
     grids = GRIDS if any(work.kind == "grid" for work in works) else []
-    seats = [Seat(entry, threads) for entry in (*entries, *FLOORS.values(), *grids) if entry.device in devices]
+    beside = [entry for entry in (*FLOORS.values(), *grids) if entry.device in options.devices]
+    seats = [Seat(entry, threads) for entry in (*entries, *beside) if entry.device in devices]
     try:
         for work in works:
             taking_part = [seat for seat in seats if _takes_part(seat.entry, work)]
@@ -107,6 +108,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         left_out |= {name for name, entry in CONTESTANTS.items() if entry.device == "gpu"}
     options.works = options.works or (QUICK if quick else DEFAULT)
     options.contestants = options.contestants or [name for name in CONTESTANTS if name not in left_out]
+    options.devices = {CONTESTANTS[name].device for name in options.contestants}
     if REFERENCE.name not in options.contestants:
         options.contestants.insert(0, REFERENCE.name)
     options.threads = sorted(set(options.threads or ([cores] if quick else [1, cores])))

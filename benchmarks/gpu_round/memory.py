@@ -54,9 +54,17 @@ def _command(*arguments: object) -> tuple[int, str]:
     return 0, said.getvalue()
 
 
-def freed(findings: Findings, surroundings: Surroundings) -> None:
+def memory(findings: Findings, surroundings: Surroundings) -> None:
+    """Whether a training gives its memory back, and what happens where it finds none."""
+    names = on_the_gpu(findings, surroundings)
+    _freed(names, findings, surroundings)
+    if REQUIRED in names:
+        _out_of_memory(findings, surroundings)
+
+
+def _freed(names: list[str], findings: Findings, surroundings: Surroundings) -> None:
     """Train, and compare the free memory with that after a first training, which loads the libraries."""
-    for name in on_the_gpu(findings, surroundings):
+    for name in names:
         backend = resolve(name, GPU[name]).backend
         if backend.free_memory() is None:
             findings.miss(f"{name}: it does not tell how much memory is free.")
@@ -73,10 +81,8 @@ def freed(findings: Findings, surroundings: Surroundings) -> None:
         )
 
 
-def out_of_memory(findings: Findings, surroundings: Surroundings) -> None:
+def _out_of_memory(findings: Findings, surroundings: Surroundings) -> None:
     """Fill the GPU but for a rest that is too small; the training says so, and afterwards all is as before."""
-    if REQUIRED not in on_the_gpu(findings, surroundings):
-        return
     backend = resolve(REQUIRED, GPU[REQUIRED]).backend
     before = _train(REQUIRED, surroundings)
     with _filled(backend, 4 * _width(surroundings) ** 2 // 2):

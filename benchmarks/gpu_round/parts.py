@@ -18,8 +18,8 @@ class Part(NamedTuple):
         Seconds that it takes on a GPU, about, where nothing has been compiled before.
     limit : int
         Seconds after which it has failed.
-    small_cost : int
-        Seconds that it takes with a stand-in, about, on two cores.
+    small_cost : int or None
+        Seconds that it takes with a stand-in, about, on two cores; ``None`` where another part runs the same code then.
     """
 
     name: str
@@ -27,9 +27,9 @@ class Part(NamedTuple):
     where: str
     cost: int
     limit: int
-    small_cost: int = 5
+    small_cost: int | None = 5
 
-    def seconds(self, *, stand_in: bool) -> int:
+    def seconds(self, *, stand_in: bool) -> int | None:
         """What it takes."""
         return self.small_cost if stand_in else self.cost
 
@@ -43,17 +43,16 @@ PARTS = [
     Part("devices", "A device that is not there", f"{_HERE}.memory:devices", 10, 60),
     Part("same-bits", "The same bits twice", f"{_HERE}.parity:same_bits", 40, 150, 10),
     Part("tf32", "TF32 off and on", f"{_HERE}.parity:tf32", 10, 60),
-    Part("memory-freed", "Memory given back", f"{_HERE}.memory:freed", 15, 90),
-    Part("out-of-memory", "Out of memory", f"{_HERE}.memory:out_of_memory", 15, 90),
-    Part("suite", "The whole suite", f"{_HERE}.suite:suite", 180, 480, 30),
+    Part("memory", "Memory: given back, and run out of", f"{_HERE}.memory:memory", 25, 120),
+    Part("suite", "The whole suite", f"{_HERE}.suite:suite", 180, 480, 15),
     Part("mnist-cupy", "mnist-cupy.toml in full", f"{_HERE}.training:mnist_cupy", 30, 120),
     Part("peers-small", "Beside other libraries: batches of 1 and 32", f"{_HERE}.timing:peers_small", 60, 240, 8),
     Part("stacks", "A step of 1, 5, 20 and 80 stacked runs", f"{_HERE}.timing:stacks_of_runs", 60, 180),
     Part("table-4", "The coursework's Table 4", f"{_HERE}.timing:table_4", 20, 120),
-    Part("peers-large", "Beside other libraries: larger works", f"{_HERE}.timing:peers_large", 60, 240, 8),
+    Part("peers-large", "Beside other libraries: larger works", f"{_HERE}.timing:peers_large", 60, 240, None),
     Part("accuracy", "Beside other libraries: to an accuracy", f"{_HERE}.timing:accuracy", 45, 240, 8),
     Part("grid", "Beside other libraries: the grid", f"{_HERE}.timing:grid", 60, 240, 8),
-    Part("torch-compile", "Beside torch.compile", f"{_HERE}.timing:torch_compile", 120, 300, 8),
+    Part("torch-compile", "Beside torch.compile", f"{_HERE}.timing:torch_compile", 120, 300, None),
 ]
 """All of them."""
 

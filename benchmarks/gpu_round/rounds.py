@@ -53,6 +53,10 @@ def run_round(
     record.save()
     for part in (*fresh, *again):
         left, cost = ends - time.monotonic(), part.seconds(stand_in=record.stand_in)
+        if cost is None:
+            record.entries[part.name].reason = "With a stand-in it would run the code of another part."
+            record.save()
+            continue
         if left < cost:
             if part in fresh:  # what is known of the others stays
                 reason = f"It takes about {cost} s, and {max(left, 0):.0f} s were left: go on with `--resume`."
