@@ -119,7 +119,7 @@ class Record:
         write_text(self.folder / f"{NAME}.md", "\n".join(self._page(titles)) + "\n")
 
     def _page(self, titles: dict[str, str]) -> Iterator[str]:
-        machine = self.entries["machine"].findings.get("data", {}).get("machine", {})
+        machine = self.entries.get("machine", Entry()).findings.get("data", {}).get("machine", {})
         where = "a stand-in for a GPU" if self.stand_in else machine.get("GPU", "a GPU")
         yield f"# A round on {where}"
         yield ""
