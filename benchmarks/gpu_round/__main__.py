@@ -79,6 +79,7 @@ def _environment(options: argparse.Namespace, site: Path | None) -> dict[str, st
         "CUPY_CACHE_DIR": str(kernels / "cupy"),
         "CUDA_CACHE_PATH": str(kernels / "driver"),
         "JAX_COMPILATION_CACHE_DIR": str(kernels / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "TORCHINDUCTOR_CACHE_DIR": str(kernels / "inductor"),
         "TRITON_CACHE_DIR": str(kernels / "triton"),
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take the memory that others need beside it

@@ -71,7 +71,7 @@ def _freed(names: list[str], findings: Findings, surroundings: Surroundings) -> 
             continue
         free = []
         for _ in range(1 + TRAININGS):
-            _train(name, surroundings)
+            _train(name, 256 if surroundings.stand_in else 2048)
             gc.collect()
             free.append(backend.free_memory() or 0)
         lost = free[0] - free[-1]
@@ -84,16 +84,17 @@ def _freed(names: list[str], findings: Findings, surroundings: Surroundings) -> 
 def _out_of_memory(findings: Findings, surroundings: Surroundings) -> None:
     """Fill the GPU but for a rest that is too small; the training says so, and afterwards all is as before."""
     backend = resolve(REQUIRED, GPU[REQUIRED]).backend
-    before = _train(REQUIRED, surroundings)
-    with _filled(backend, 4 * _width(surroundings) ** 2 // 2):
+    width = 512 if surroundings.stand_in else 8192
+    before = _train(REQUIRED, width)
+    with _filled(backend, 4 * width**2 // 2):  # half of the largest weights
         try:
-            _train(REQUIRED, surroundings)
-        except BackendError as error:
+            _train(REQUIRED, width)
+        except (BackendError, MemoryError) as error:
             findings.judge(f"Said: {error}", holds="ran out of memory" in str(error) and "\n" not in str(error))
         else:
             findings.fail("A training that does not fit into the free memory ended as if it did.")
     gc.collect()
-    same = _train(REQUIRED, surroundings) == before
+    same = _train(REQUIRED, width) == before
     findings.judge(
         f"Afterwards the training runs, and gives {'the same' if same else 'other'} bits as before.", holds=same
     )
@@ -117,14 +118,8 @@ def _filled(backend: Backend, rest: int) -> Iterator[None]:
     del filler
 
 
-def _width(surroundings: Surroundings) -> int:
-    """Of two hidden layers: between them is what takes the memory."""
-    return 512 if surroundings.stand_in else 8192
-
-
-def _train(name: str, surroundings: Surroundings) -> str:
-    """Train for an epoch; the digest of its losses."""
-    width = _width(surroundings)
+def _train(name: str, width: int) -> str:
+    """Train two hidden layers of a width for an epoch; the digest of the losses."""
     config = Config(
         backend=BackendConfig(name=name, device=GPU[name]),  # type: ignore[arg-type]
         data=DataConfig(name="digits"),

@@ -37,21 +37,21 @@ class Part(NamedTuple):
 _HERE = "benchmarks.gpu_round"
 
 PARTS = [
-    Part("machine", "Libraries, driver, card, clocks", f"{_HERE}.hardware:machine", 15, 90),
-    Part("verify-quickstart", "verify on quickstart.toml", f"{_HERE}.parity:verify_quickstart", 45, 180),
-    Part("verify-mnist", "verify on mnist.toml", f"{_HERE}.parity:verify_mnist", 30, 180),
-    Part("devices", "A device that is not there", f"{_HERE}.memory:devices", 10, 60),
-    Part("same-bits", "The same bits twice", f"{_HERE}.parity:same_bits", 40, 150, 10),
-    Part("tf32", "TF32 off and on", f"{_HERE}.parity:tf32", 10, 60),
-    Part("memory", "Memory: given back, and run out of", f"{_HERE}.memory:memory", 25, 120),
+    Part("machine", "Libraries, driver, card, clocks", f"{_HERE}.hardware:machine", 25, 90),
+    Part("verify-quickstart", "verify on quickstart.toml", f"{_HERE}.parity:verify_quickstart", 60, 180),
+    Part("verify-mnist", "verify on mnist.toml", f"{_HERE}.parity:verify_mnist", 40, 180),
+    Part("devices", "A device that is not there", f"{_HERE}.memory:devices", 25, 60),
+    Part("same-bits", "The same bits twice", f"{_HERE}.parity:same_bits", 70, 150, 10),
+    Part("tf32", "TF32 off and on", f"{_HERE}.parity:tf32", 25, 60),
+    Part("memory", "Memory: given back, and run out of", f"{_HERE}.memory:memory", 45, 120),
     Part("suite", "The whole suite", f"{_HERE}.suite:suite", 180, 480, 15),
-    Part("mnist-cupy", "mnist-cupy.toml in full", f"{_HERE}.training:mnist_cupy", 30, 120),
-    Part("peers-small", "Beside other libraries: batches of 1 and 32", f"{_HERE}.timing:peers_small", 60, 240, 8),
+    Part("mnist-cupy", "mnist-cupy.toml in full", f"{_HERE}.training:mnist_cupy", 40, 120),
+    Part("peers-small", "Beside other libraries: batches of 1 and 32", f"{_HERE}.timing:peers_small", 65, 240, 8),
     Part("stacks", "A step of 1, 5, 20 and 80 stacked runs", f"{_HERE}.timing:stacks_of_runs", 60, 180),
     Part("table-4", "The coursework's Table 4", f"{_HERE}.timing:table_4", 20, 120),
-    Part("peers-large", "Beside other libraries: larger works", f"{_HERE}.timing:peers_large", 60, 240, None),
-    Part("accuracy", "Beside other libraries: to an accuracy", f"{_HERE}.timing:accuracy", 45, 240, 8),
-    Part("grid", "Beside other libraries: the grid", f"{_HERE}.timing:grid", 60, 240, 8),
+    Part("peers-large", "Beside other libraries: larger works", f"{_HERE}.timing:peers_large", 75, 240, None),
+    Part("accuracy", "Beside other libraries: to an accuracy", f"{_HERE}.timing:accuracy", 60, 240, 8),
+    Part("grid", "Beside other libraries: the grid", f"{_HERE}.timing:grid", 50, 240, 8),
     Part("torch-compile", "Beside torch.compile", f"{_HERE}.timing:torch_compile", 120, 300, None),
 ]
 """All of them."""
