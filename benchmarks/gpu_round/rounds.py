@@ -19,6 +19,9 @@ from benchmarks.gpu_round.record import Entry, Record
 
 ROOT = Path(__file__).parents[2]
 
+LOOK = 1.0
+"""Seconds after which the findings of the part that is under way are taken over again."""
+
 OUTPUT = 4000
 """Characters of a part's output that are kept."""
 
@@ -36,7 +39,7 @@ def run_round(
     Parameters
     ----------
     record : Record
-        Saved after each part.
+        Saved after each part, and whenever one has found something.
     parts : sequence of Part
     work : Path
         For the files of the parts.
@@ -65,18 +68,26 @@ def run_round(
             record.save()
             continue
         say(f"{part.name}: at most {min(part.limit, left):.0f} s")
-        record.entries[part.name] = Entry("cut off", "The round ended meanwhile: go on with `--resume`.")
+        record.entries[part.name] = entry = Entry("cut off", "The round ended meanwhile: go on with `--resume`.")
         record.save()
-        record.entries[part.name] = entry = _run(part, work / part.name, record.stand_in, left, environment)
+        _run(part, work / part.name, left, environment, record)
         record.save()
         say(f"{part.name}: {entry.status} after {entry.seconds:.0f} s{': ' if entry.reason else ''}{entry.reason}")
 
 
-def _run(part: Part, work: Path, stand_in: bool, left: float, environment: Mapping[str, str]) -> Entry:
-    """Run a part in a process group of its own, which is ended with it."""
+def _run(part: Part, work: Path, left: float, environment: Mapping[str, str], record: Record) -> None:
+    """Run a part in a process group of its own, which is ended with it, and fill its entry."""
+    entry = record.entries[part.name]
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    command = [sys.executable, "-m", "benchmarks.gpu_round.part", part.where, str(work), *["--stand-in"] * stand_in]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.gpu_round.part",
+        part.where,
+        str(work),
+        *["--stand-in"] * record.stand_in,
+    ]
     log, started = work / "output.txt", time.monotonic()
     with (
         log.open("wb") as output,
@@ -91,26 +102,28 @@ def _run(part: Part, work: Path, stand_in: bool, left: float, environment: Mappi
         ) as process,
     ):
         try:
-            process.wait(min(part.limit, left))
-        except subprocess.TimeoutExpired:
-            pass
+            while (rest := min(part.limit, left) - (time.monotonic() - started)) > 0 and process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(min(rest, LOOK))
+                if (found := _findings(work)) != entry.findings:
+                    entry.findings = found
+                    record.save()
         finally:
             status = process.poll()
             _end(process)
-    seconds = time.monotonic() - started
-    findings = _findings(work)
+    entry.seconds, entry.findings = time.monotonic() - started, _findings(work)
     if status is None and left < part.limit:
-        entry = Entry("cut off", "The round's minutes were over: go on with `--resume`.")
+        entry.status, entry.reason = "cut off", "The round's minutes were over: go on with `--resume`."
     elif status is None:
-        entry = Entry("failed", f"It took longer than {part.limit} s.")
+        entry.status, entry.reason = "failed", f"It took longer than {part.limit} s."
     elif status:
-        entry = Entry("failed", f"Its process ended with status {status}.")
+        entry.status, entry.reason = "failed", f"Its process ended with status {status}."
     else:
-        entry = Entry("failed" if findings.get("failed") else "passed")
+        entry.status, entry.reason = "passed", ""
+    if entry.findings.get("failed"):
+        entry.status = "failed"
     if entry.status != "passed":
         entry.output = log.read_bytes().decode(errors="replace")[-OUTPUT:]
-    entry.seconds, entry.findings = seconds, findings
-    return entry
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -126,11 +126,12 @@ def test_a_round_that_is_killed_has_said_what_it_knew_and_leaves_nothing_running
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     child = work / "never_ends" / "child.txt"
-    wait_until(lambda: child.exists() and bool(child.read_text()))
+    wait_until(lambda: child.exists() and "It begins." in (out / "gpu_round.md").read_text())
     process.send_signal(signal.SIGKILL)
     process.wait()
-    told = {one["name"]: one["status"] for one in json.loads((out / "gpu_round.json").read_text())["parts"]}
-    assert told == {"passes": "passed", "never_ends": "cut off"}
+    parts = json.loads((out / "gpu_round.json").read_text())["parts"]
+    assert {one["name"]: one["status"] for one in parts} == {"passes": "passed", "never_ends": "cut off"}
+    assert parts[1]["findings"]["seen"] == ["It begins."], "what it had found is known"
     wait_until(lambda: not is_alive(int(child.read_text())))
 
 
