@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.gpu_round import __main__ as command
@@ -226,3 +228,19 @@ def test_the_suites_results_are_read(tmp_path: Path) -> None:
         '<skipped message="no"/></testcase></testsuite></testsuites>'
     )
     assert suite.read(results) == ({"passed": 1, "failed": 1, "skipped": 1}, {"a::two": "assert 1 == 2"})
+
+
+def test_the_page_names_every_part_with_its_cost_and_every_package() -> None:
+    text = (ROOT / "docs" / "gpu.md").read_text()
+    table = text.partition("| part | seconds, about |")[2].partition("\n\n")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    told = {
+        name.strip(" `"): int(cost)
+        for _, names, costs, *_ in rows
+        for name, cost in zip(names.split(","), costs.split(","), strict=True)
+    }
+    assert told == {one.name: one.cost for one in PARTS}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = (Requirement(line).name for line in project["dependencies"] + project["optional-dependencies"]["test"])
+    downloaded = text.partition("pip download")[2].partition("```")[0].split()
+    assert set(named) <= set(downloaded)
