@@ -3,11 +3,11 @@
 ============ ====================================================================
 ``__main__``   options
 ``wheels``     packages for a machine without a network
-``parts``      what a round consists of: the parts in order of worth, with their costs
+``parts``      the list of parts in order of worth, with their costs
 ``rounds``     running parts, each in a process of its own and within its time
 ``part``       that process
-``findings``   what a part tells
-``record``     what the round has learned: one JSON and one Markdown file
+``findings``   results and faults that a part reports
+``record``     the state of all parts: one JSON and one Markdown file
 ``stand_in``   a stand-in in CuPy's place
 ============ ====================================================================
 

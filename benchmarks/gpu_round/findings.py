@@ -1,4 +1,4 @@
-"""What a part of the round tells: kept in a file from the first word on, so that a part that is cut off has said it."""
+"""The findings of a part: written to a file from the first one on, so that a part that is cut off has said them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Findings:
     path : Path
         The file.
     seen : list of str
-        What is settled, a sentence each.
+        Results, a sentence each.
     missed : list of str
-        What could not be looked at, and why.
+        Things that could not be looked at, and why.
     failed : list of str
-        What is not as it should be.
+        Faults.
     tables : list of str
         In Markdown.
     data : dict
@@ -54,17 +54,17 @@ class Findings:
     data: dict[str, Any] = field(default_factory=dict)
 
     def see(self, sentence: str) -> None:
-        """Note what is settled."""
+        """Note a result."""
         self.seen.append(sentence)
         self.save()
 
     def miss(self, sentence: str) -> None:
-        """Note what could not be looked at, and why."""
+        """Note something that could not be looked at, and why."""
         self.missed.append(sentence)
         self.save()
 
     def fail(self, sentence: str) -> None:
-        """Note what is not as it should be: the part has failed."""
+        """Note a fault: the part has failed."""
         self.failed.append(sentence)
         self.save()
 

@@ -1,4 +1,4 @@
-"""What the figures belong to: libraries, driver, card, clocks; and whether everything that is needed is installed."""
+"""Libraries, driver, card and clocks, to which all figures belong; and whether all requirements are installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUERY = [
     *("clocks.sm", "clocks.max.sm", "clocks.mem", "clocks.max.mem", "power.draw", "power.limit", "temperature.gpu"),
     *("persistence_mode", "compute_mode", "mig.mode.current", "utilization.gpu", "pstate"),
 ]
-"""What ``nvidia-smi`` is asked."""
+"""Fields of a query to ``nvidia-smi``."""
 
 
 def machine(findings: Findings, surroundings: Surroundings) -> None:

@@ -1,4 +1,4 @@
-"""What happens to the GPU's memory, and what is said of a device that is not there."""
+"""The GPU's memory: given back, and run out of; and a device that is not there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xpmlp.config import BackendConfig, Config, DataConfig, ModelConfig, TrainCo
 from xpmlp.errors import BackendError
 
 KEPT_BYTES = 8 * 2**20
-"""What libraries may keep between two trainings."""
+"""Memory that libraries may keep between two trainings."""
 
 TRAININGS = 3
 
@@ -55,7 +55,7 @@ def _command(*arguments: object) -> tuple[int, str]:
 
 
 def memory(findings: Findings, surroundings: Surroundings) -> None:
-    """Whether a training gives its memory back, and what happens where it finds none."""
+    """Check that a training gives its memory back, and that one which finds none says so."""
     names = on_the_gpu(findings, surroundings)
     _freed(names, findings, surroundings)
     if REQUIRED in names:

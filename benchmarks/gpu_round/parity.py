@@ -1,4 +1,4 @@
-"""Whether the GPU computes the same as the CPU, as a reference and as itself, and in TF32 only if asked."""
+"""Parity: the GPU computes the same as the CPU, as a reference and as itself, and in TF32 only if asked."""
 
 from __future__ import annotations
 

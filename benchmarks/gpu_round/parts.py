@@ -30,7 +30,7 @@ class Part(NamedTuple):
     small_cost: int | None = 5
 
     def seconds(self, *, stand_in: bool) -> int | None:
-        """What it takes."""
+        """The cost that applies."""
         return self.small_cost if stand_in else self.cost
 
 

@@ -1,4 +1,4 @@
-"""What a round has learned: one JSON and one Markdown file, rewritten after each part."""
+"""The record of a round: one JSON and one Markdown file, rewritten after each part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RecordError(Exception):
 
 @dataclass
 class Entry:
-    """What is known of a part.
+    """The state of a part.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ def grid(findings: Findings, surroundings: Surroundings) -> None:
 
 
 def torch_compile(findings: Findings, surroundings: Surroundings) -> None:
-    """What ``torch.compile`` makes of the same steps, which takes long to compile."""
+    """The same steps by ``torch.compile``, which takes long to compile them."""
     _peers(["batch-1", "batch-32", "batch-256", "batch-1024", "deep"], COMPILED, findings, surroundings)
 
 
