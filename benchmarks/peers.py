@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write."""
-    options = _options(arguments)
+    options = parse(arguments)
     try:
         for data in {WORKS[name].data for name in options.works}:
             load(data)  # where it is missing, it is missing for all
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "rounds": options.rounds, "seconds": options.seconds}
     measurements: list[Measurement] = []
     for threads in options.threads:
-        for measurement in _measured(options, threads, last=threads == options.threads[-1]):
+        for measurement in measured(options, threads, last=threads == options.threads[-1]):
             measurements.append(measurement)
             measurements.sort(key=lambda one: (options.works.index(one.work.name), one.threads))
             settings["took_seconds"] = round(time.perf_counter() - started)
@@ -61,13 +61,14 @@ def _write(folder: Path, facts: dict[str, str], settings: dict[str, Any], measur
     write_text(folder / "peers.json", json.dumps(as_json(facts, settings, measurements), indent=1) + "\n")
 
 
-def _measured(options: argparse.Namespace, threads: int, *, last: bool) -> Iterator[Measurement]:
+def measured(options: argparse.Namespace, threads: int, *, last: bool) -> Iterator[Measurement]:
     """All works with a number of threads; GPUs, grids and times to an accuracy with the last one only."""
     works = [WORKS[name] for name in options.works if last or WORKS[name].kind == "pace"]
     entries = [CONTESTANTS[name] for name in options.contestants]
-    devices = {entry.device for entry in entries if entry.device == "cpu" or last}
+    devices = {"cpu", "gpu"} if last else {"cpu"}
     grids = GRIDS if any(work.kind == "grid" for work in works) else []
-    seats = [Seat(entry, threads) for entry in (*entries, *FLOORS.values(), *grids) if entry.device in devices]
+    beside = [entry for entry in (*FLOORS.values(), *grids) if entry.device in options.devices]
+    seats = [Seat(entry, threads) for entry in (*entries, *beside) if entry.device in devices]
     try:
         for work in works:
             taking_part = [seat for seat in seats if _takes_part(seat.entry, work)]
@@ -87,7 +88,8 @@ def _takes_part(entry: Entry, work: Work) -> bool:
     return entry not in GRIDS or work.kind == "grid"
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options, with what is left open filled in."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--works", type=_names(WORKS), help=f"of {', '.join(WORKS)} [default: {','.join(DEFAULT)}]")
     parser.add_argument(
@@ -106,6 +108,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         left_out |= {name for name, entry in CONTESTANTS.items() if entry.device == "gpu"}
     options.works = options.works or (QUICK if quick else DEFAULT)
     options.contestants = options.contestants or [name for name in CONTESTANTS if name not in left_out]
+    options.devices = {CONTESTANTS[name].device for name in options.contestants}
     if REFERENCE.name not in options.contestants:
         options.contestants.insert(0, REFERENCE.name)
     options.threads = sorted(set(options.threads or ([cores] if quick else [1, cores])))

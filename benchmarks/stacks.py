@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.contestants.ours import GPU
 from benchmarks.machine import machine, slug
@@ -33,57 +33,87 @@ NO_LIMIT = 10_000
 """Seconds in which an epoch has ended on any machine."""
 
 
-class Pair(NamedTuple):
-    """A step of one run, and one of all runs in a stack, in seconds."""
+class Steps(NamedTuple):
+    """A step of one run, and of so many runs in a stack, in seconds.
+
+    Attributes
+    ----------
+    batch : int
+    spreads : dict of Spread
+        By the number of runs, 1 first.
+    """
 
     batch: int
-    one: Spread
-    stack: Spread
+    spreads: dict[int, Spread]
 
-    @property
-    def ratio(self) -> float:
-        """How many times as long the stack takes."""
-        return self.stack.median / self.one.median
+    def ratio(self, runs: int) -> float:
+        """How many times as long as one run's step that of a stack takes."""
+        return self.spreads[runs].median / self.spreads[1].median
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures."""
+        stacked = {runs: {**spread._asdict(), "ratio": self.ratio(runs)} for runs, spread in self.spreads.items()}
+        return {"batch": self.batch, "runs": stacked}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write."""
     options = _options(arguments)
     facts = machine()
-    pairs = [_measured(WORKS[name], options) for name in BATCHES]
+    backend, device = options.backend, options.device
+    steps = [measured(WORKS[name], backend, device, options.runs, options.rounds) for name in BATCHES]
     work = WORKS["grid"]
-    config = work.grid_config(options.backend, options.device, 1)
-    config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": EPOCHS})})
-    started = time.perf_counter()
-    losses = [run.epochs[-1].validation_loss for run in train_grid(config).runs]
-    seconds = time.perf_counter() - started
+    seconds, losses = table_4(work, backend, device, EPOCHS)
     folder = options.out or RESULTS / slug(facts)
     folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(_page(facts, options, pairs, work, seconds)) + "\n"
-    write_text(folder / f"stacks-{options.backend}.md", text)
+    text = "\n".join(_page(facts, options, steps, work, seconds)) + "\n"
+    write_text(folder / f"stacks-{backend}.md", text)
     saved = {
         "machine": facts,
-        "backend": options.backend,
-        "device": options.device,
-        "runs": options.runs,
+        "backend": backend,
+        "device": device,
         "rounds": options.rounds,
-        "steps": [{"batch": one.batch, "one": one.one, "stack": one.stack, "ratio": one.ratio} for one in pairs],
+        "steps": [one.as_json() for one in steps],
         "table_4": {"runs": work.grid_size, "epochs": EPOCHS, "seconds": seconds, "validation_losses": losses},
     }
-    write_text(folder / f"stacks-{options.backend}.json", json.dumps(saved, indent=1) + "\n")
+    write_text(folder / f"stacks-{backend}.json", json.dumps(saved, indent=1) + "\n")
     print(text)
     return 0
 
 
-def _measured(work: Work, options: argparse.Namespace) -> Pair:
-    """Time epochs of one run, then of the stack, each after one that is not counted and in a session of its own."""
-    config = work.config(options.backend, options.device)
+def measured(work: Work, backend: str, device: str | None, stacked: Sequence[int], rounds: int) -> Steps:
+    """Time epochs of one run, then of stacks, each after one that is not counted and in a session of its own.
+
+    Parameters
+    ----------
+    work : Work
+    backend, device : str
+    stacked : sequence of int
+        The numbers of runs in a stack.
+    rounds : int
+        Epochs of each.
+
+    Returns
+    -------
+    steps : Steps
+    """
+    config = work.config(backend, device)
     problem = Problem(config, work.dataset(), resolve_configured(config.backend).backend)
-    alone = [RunSettings.of(config.train)]
-    rates = work.grid_learning_rates
-    stack = [alone[0]._replace(seed=run, learning_rate=rates[run % len(rates)]) for run in range(options.runs)]
-    one, many = (_rounds(problem, runs, options.rounds) for runs in (alone, stack))
-    return Pair(work.batch, one, many)
+    alone, rates = RunSettings.of(config.train), work.grid_learning_rates
+    spreads = {1: _rounds(problem, [alone], rounds)}
+    for count in stacked:
+        runs = [alone._replace(seed=run, learning_rate=rates[run % len(rates)]) for run in range(count)]
+        spreads[count] = _rounds(problem, runs, rounds)
+    return Steps(work.batch, spreads)
+
+
+def table_4(work: Work, backend: str, device: str | None, epochs: int) -> tuple[float, list[float | None]]:
+    """Train all runs of a work's grid: the seconds, from reading the data on, and each run's last validation loss."""
+    config = work.grid_config(backend, device, 1)
+    config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
+    started = time.perf_counter()
+    losses = [run.epochs[-1].validation_loss for run in train_grid(config).runs]
+    return time.perf_counter() - started, losses
 
 
 def _rounds(problem: Problem, runs: Sequence[RunSettings], rounds: int) -> Spread:
@@ -99,7 +129,7 @@ def _epoch(problem: Problem, runs: Sequence[RunSettings]) -> float:
 
 
 def _page(
-    facts: dict[str, str], options: argparse.Namespace, pairs: Sequence[Pair], work: Work, seconds: float
+    facts: dict[str, str], options: argparse.Namespace, steps: Sequence[Steps], work: Work, seconds: float
 ) -> Iterator[str]:
     yield f"# Stacked runs on {facts['processor']}, {facts['cores']} cores"
     yield ""
@@ -110,15 +140,22 @@ def _page(
     yield ""
     yield ", ".join(f"{name} {text}" for name, text in facts.items() if name != "processor") + "."
     yield ""
-    yield f"| batch | a step of one run, µs | of {options.runs} stacked, µs | ratio |"
-    yield "|---:|---:|---:|---:|"
-    for pair in pairs:
-        yield f"| {pair.batch} | {_time(pair.one)} | {_time(pair.stack)} | {pair.ratio:.2f} |"
+    yield from table(steps)
     yield ""
     yield (
         f"Table 4, {work.grid_size} runs of {EPOCHS} epochs with batches of {work.batch}, reading the data and "
         f"starting the backend included: {seconds:.1f} s."
     )
+
+
+def table(steps: Sequence[Steps]) -> Iterator[str]:
+    """Lines of a table: a row for each batch size, two columns for each stack."""
+    stacked = list(steps[0].spreads)[1:]
+    yield "| batch | a step of one run, µs |" + "".join(f" of {runs} stacked, µs | ratio |" for runs in stacked)
+    yield "|---:|---:|" + "---:|---:|" * len(stacked)
+    for one in steps:
+        cells = "".join(f" {_time(one.spreads[runs])} | {one.ratio(runs):.2f} |" for runs in stacked)
+        yield f"| {one.batch} | {_time(one.spreads[1])} |{cells}"
 
 
 def _time(spread: Spread) -> str:
@@ -129,7 +166,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stacks", description=__doc__)
     parser.add_argument("--backend", default="cupy", choices=["cupy", "torch", "jax", "numpy"], help="[default: cupy]")
     parser.add_argument("--device", help="as the backend names it [default: the first GPU; of numpy the CPU]")
-    parser.add_argument("--runs", type=int, default=20, help="in a stack [default: 20]")
+    parser.add_argument(
+        "--runs", type=int, nargs="+", default=[20], help="in a stack, several to compare [default: 20]"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="epochs of each [default: 3]")
     parser.add_argument("--out", type=Path, help="the folder to write [default: benchmarks/results/<machine>]")
     options = parser.parse_args(arguments)

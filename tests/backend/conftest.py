@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
 
-import array_api_compat
 import array_api_compat.numpy
 import numpy as np
 import pytest
 
-from tests.backend.cupy_stand_in import Cublas, Recorder, Recording, stand_in
+from tests.backend.cupy_stand_in import Recorder, Recording, put_in_place, stand_in
 
 
 @pytest.fixture
@@ -24,11 +22,7 @@ def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
     """Put the stand-in in CuPy's place."""
     made = Recording(set(), set())
     xp = Recorder(array_api_compat.numpy, "array_api_compat.cupy", *made)
-    monkeypatch.setitem(sys.modules, "cupy", Recorder(stand_in(devices), "cupy", *made))
-    monkeypatch.setattr(array_api_compat, "cupy", xp, raising=False)
-    monkeypatch.setattr("xpmlp.backend.cublas.Cublas", Cublas)
-    # NumPy does what it is asked at once, and again at each launch
-    monkeypatch.setattr("xpmlp.backend.cupy.CupyBackend._record", lambda backend, body: body)
+    put_in_place(Recorder(stand_in(devices), "cupy", *made), xp, monkeypatch)
     for module in ("optim.adam", "optim.momentum"):
         monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
     return made

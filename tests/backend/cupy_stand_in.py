@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import weakref
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
+import pytest
 
 
 class Use(NamedTuple):
@@ -55,6 +59,14 @@ class Device(contextlib.AbstractContextManager["Device"]):
     def synchronize(self) -> None:
         return
 
+    def __eq__(self, other: object) -> bool:
+        return other == "cpu" or (
+            isinstance(other, Device) and other.id == self.id
+        )  # where NumPy's arrays say they are
+
+    def __hash__(self) -> int:
+        return hash("cpu")
+
     def __exit__(self, *_: object) -> None:
         return
 
@@ -72,6 +84,25 @@ class Pool:
 
     def malloc(self, size: int) -> None:
         raise AssertionError("NumPy takes its own memory")
+
+
+class Memory:
+    """A GPU's memory: of its bytes, the arrays that `empty` has made take as many as they have, while they live."""
+
+    def __init__(self, size: int) -> None:
+        self.free = self.size = size
+
+    def empty(self, *shape_and_dtype: Any) -> Any:
+        """As ``cupy.empty``."""
+        array = np.empty(*shape_and_dtype)
+        if array.nbytes > self.free:
+            raise MemoryError(f"{array.nbytes} bytes, {self.free} are free")
+        self._take(array.nbytes)
+        weakref.finalize(array, self._take, -array.nbytes)
+        return array
+
+    def _take(self, count: int) -> None:
+        self.free -= count
 
 
 class Stream(contextlib.AbstractContextManager["Stream"]):
@@ -169,9 +200,16 @@ def using_allocator(allocator: Any) -> Iterator[None]:
     yield
 
 
-def stand_in(devices: int) -> SimpleNamespace:
-    """What the backend needs of ``cupy``, on a machine with this many GPUs."""
-    pool = Pool()
+def stand_in(devices: int, memory: int | None = None) -> SimpleNamespace:
+    """What the backend needs of ``cupy``, on a machine with this many GPUs.
+
+    Parameters
+    ----------
+    devices : int
+    memory : int, optional
+        Bytes of memory to run out of; without it, 100 are always free.
+    """
+    pool, limited = Pool(), None if memory is None else Memory(memory)
 
     def count() -> int:
         if not devices:
@@ -182,16 +220,17 @@ def stand_in(devices: int) -> SimpleNamespace:
         CUDARuntimeError=CudaError,
         getDeviceCount=count,
         getDeviceProperties=lambda device: {"name": b"Stand-in"},
-        memGetInfo=lambda: (100, 1000),
+        memGetInfo=lambda: (100, 1000) if limited is None else (limited.free, limited.size),
     )
     return SimpleNamespace(
         __version__="0",
         __spec__=ModuleSpec("cupy", None),
+        ndarray=type("ndarray", (), {}),  # what is made here is NumPy's
         asnumpy=np.array,
         fuse=lambda function: function,
         exp=np.exp,
         tanh=np.tanh,
-        empty=np.empty,
+        empty=np.empty if limited is None else limited.empty,
         empty_like=np.empty_like,
         ascontiguousarray=np.ascontiguousarray,
         ElementwiseKernel=elementwise_kernel,
@@ -207,6 +246,15 @@ def stand_in(devices: int) -> SimpleNamespace:
         get_default_memory_pool=lambda: pool,
         _core=SimpleNamespace(_routines_linalg=products()),
     )
+
+
+def put_in_place(cupy: Any, xp: Any, patch: pytest.MonkeyPatch) -> None:
+    """Have the program find ``cupy`` and ``xp`` as CuPy and as what array-api-compat makes of it."""
+    patch.setitem(sys.modules, "cupy", cupy)
+    patch.setattr(array_api_compat, "cupy", xp, raising=False)
+    patch.setattr("xpmlp.backend.cublas.Cublas", Cublas)
+    # NumPy does what it is asked at once, and again at each launch
+    patch.setattr("xpmlp.backend.cupy.CupyBackend._record", lambda backend, body: body)
 
 
 class Recording(NamedTuple):
