@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from xpmlp._files import write_text
 from xpmlp.errors import RunFolderError
+from xpmlp.plots import import_matplotlib
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.html import html
 from xpmlp.report.markdown import markdown
@@ -76,12 +77,15 @@ def write_report(
         If there is no such part or backend, or the data cannot be had.
     RunFolderError
         If the folder holds something else, is in use, or cannot be written to.
+    PlotError
+        If matplotlib cannot be used.
     Interrupted
         If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
     """
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = Path(out)
     schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
+    import_matplotlib()  # before anything is computed
     _claim(folder)
     with locked(folder), explained(folder):
         schedule.run(names, reporter or ReportReporter(), should_stop)

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from xpmlp._files import write_text
 from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
+from xpmlp.errors import PlotError
 from xpmlp.plots import ParityCurve, draw_parity
 from xpmlp.training.run_folder import explained
 from xpmlp.verify.comparison import REFERENCE
@@ -23,8 +25,15 @@ from xpmlp.verify.tolerances import FINITE_DIFFERENCES, TOLERANCES, tolerance
 from xpmlp.verify.trial import Trial
 
 
-def write_files(result: Verification, folder: Path) -> list[Path]:
+def write_files(result: Verification, folder: Path, note: Callable[[str], None]) -> list[Path]:
     """Write ``verify.json`` and, unless the config wants no plots or there is nothing to draw, ``verify.png``.
+
+    Parameters
+    ----------
+    result : Verification
+    folder : Path
+    note : (sentence) -> None
+        Told where matplotlib cannot be used.
 
     Returns
     -------
@@ -40,9 +49,12 @@ def write_files(result: Verification, folder: Path) -> list[Path]:
         numbers = folder / "verify.json"
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
         drawing = folder / "verify.png"
-        if result.trial.config.output.plots and result.curves:
-            return [numbers, _draw(result, drawing)]
         drawing.unlink(missing_ok=True)  # of an earlier verification
+        if result.trial.config.output.plots and result.curves:
+            try:
+                return [numbers, _draw(result, drawing)]
+            except PlotError as error:
+                note(str(error))
         return [numbers]
 
 
