@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
@@ -14,6 +15,8 @@ from xpmlp._streams import SafeStream
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WARN = "PYTHONWARNDEFAULTENCODING"
+
 LEAST_WIDTH = 20
 """Columns of a terminal that tables and help can be shown on."""
 
@@ -22,18 +25,22 @@ LEAST_WIDTH = 20
 def safe_streams() -> Iterator[SafeStream]:
     """Replace standard output and standard error by streams that do not fail, and yield the first of them.
 
-    Closed descriptors are opened on the null device, and widths in the environment that nothing can be printed in are
-    left out.  All but the descriptors is put back afterwards.
+    Closed descriptors are opened on the null device.  Widths in the environment that nothing can be printed in are left
+    out, and so are warnings of files opened without an encoding, which are the libraries' affair.  All but the
+    descriptors is put back afterwards.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
-    widths = {name: os.environ.pop(name) for name in ("COLUMNS", "TERMINAL_WIDTH") if not _is_width(name)}
+    unwanted = [name for name in ("COLUMNS", "TERMINAL_WIDTH") if not _is_width(name)]
+    left_out = {name: os.environ.pop(name) for name in [*unwanted, _WARN] if name in os.environ}
     sys.stdout, sys.stderr = streams = SafeStream(sys.stdout), SafeStream(sys.stderr)
     try:
-        yield streams[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EncodingWarning)
+            yield streams[0]
     finally:
         sys.stdout, sys.stderr = before
-        os.environ.update(widths)
+        os.environ.update(left_out)
         for stream in streams:
             if stream.problem is not None:
                 _discard(stream)
