@@ -7,7 +7,6 @@ import io
 import os
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,7 +80,8 @@ def test_after_a_failure_nothing_more_is_written(number: int, lost: bool) -> Non
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of Windows always waits for its reader")
-def test_a_pipe_that_does_not_wait_gets_everything() -> None:
+@pytest.mark.parametrize("line_buffering", [False, True])
+def test_a_pipe_that_does_not_wait_gets_everything(line_buffering: bool) -> None:
     read, write = os.pipe()
     os.set_blocking(write, False)
     text = "".join(f"line {number} with ², which takes two bytes\n" for number in range(20_000))
@@ -94,7 +94,10 @@ def test_a_pipe_that_does_not_wait_gets_everything() -> None:
     thread = threading.Thread(target=reader)
     thread.start()
     with os.fdopen(write, "w", encoding="utf-8") as below:
-        SafeStream(below).write(text)
+        below.reconfigure(line_buffering=line_buffering)
+        stream = SafeStream(below)
+        stream.write(text)
+    assert stream.problem is None
     thread.join()
     os.close(read)
     assert got.decode() == text
@@ -119,15 +122,3 @@ def test_an_estimator_fits_whatever_its_words_are_written_to(
         streams.setattr(sys, "stderr", below)
         spoken.fit(X, y)
     np.testing.assert_array_equal(spoken.coefs_[0], silent.coefs_[0])
-
-
-def test_the_users_backend_of_matplotlib_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import matplotlib
-
-    from xpmlp.plots import import_matplotlib
-
-    monkeypatch.setenv("MPLBACKEND", "pdf")
-    before = matplotlib.rcParams["backend"]
-    import_matplotlib()
-    assert matplotlib.rcParams["backend"] == before
-    assert os.environ["MPLBACKEND"] == "pdf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import time
@@ -82,15 +83,16 @@ class SafeStream(io.TextIOBase):
         return len(text)
 
     def _write(self, text: str) -> None:
-        try:
-            self.stream.write(text)
-        except UnicodeEncodeError:
-            encoding = self.encoding or "ascii"
-            self.stream.write(text.encode(encoding, "replace").decode(encoding))
+        with contextlib.suppress(BlockingIOError):  # what could not be passed on stays in the stream's buffer
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                encoding = self.encoding or "ascii"
+                self.stream.write(text.encode(encoding, "replace").decode(encoding))
         while hasattr(self.stream, "flush"):
             try:
                 self.stream.flush()
-            except BlockingIOError:  # what is left stays in the stream's buffer
+            except BlockingIOError:
                 time.sleep(_PAUSE)
             else:
                 return

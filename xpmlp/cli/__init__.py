@@ -46,7 +46,9 @@ def _run() -> Any:
             f"out of memory ({error}): lower model.hidden_layer_sizes, train.batch_size or grid.block_width.",
             XpmlpError.exit_status,
         )
-    except UnicodeEncodeError as error:  # streams replace characters, so this is of a file's name
+    except UnicodeEncodeError as error:  # of a file's name
+        if error.encoding != sys.getfilesystemencoding():
+            raise
         return _refuse(
             f"no file can have {error.object!r} in its name here, where names are in {error.encoding}: set the "
             "environment variable PYTHONUTF8=1, or use another name.",

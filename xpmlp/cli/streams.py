@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WARN = "PYTHONWARNDEFAULTENCODING"
+"""Of the processes of a grid, too, which read it anew."""
 
 LEAST_WIDTH = 20
 """Columns of a terminal that tables and help can be shown on."""
@@ -85,9 +86,10 @@ def _open_descriptors() -> None:
 
     A file opened later would get its number, and whatever a library prints there.
     """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
+    with contextlib.suppress(OSError):  # a container may have no null device
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
 
 
 def _discard(stream: SafeStream) -> None:
