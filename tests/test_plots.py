@@ -310,3 +310,31 @@ def test_a_figure_that_fails_halfway_leaves_the_old_one(make, monkeypatch):
         draw_run(folder)
     assert (folder / "loss.png").read_bytes() == b"old"
     assert not [path for path in folder.iterdir() if ".part" in path.name]
+
+
+BACKEND_AFTER_DRAWING = """
+import os, sys
+if sys.argv[1] == "imported":
+    import matplotlib
+    matplotlib.use("svg")
+from xpmlp.plots.style import new_figure, own_style
+with own_style():
+    new_figure(2, 2)
+import matplotlib
+assert "matplotlib.pyplot" not in sys.modules
+print(matplotlib.rcParams["backend"], os.environ["MPLBACKEND"])
+"""
+
+
+@pytest.mark.parametrize(("before", "backend"), [("imported", "svg"), ("not yet", "pdf")])
+def test_the_backend_of_the_users_own_figures_stays(before, backend):
+    command = [sys.executable, "-c", BACKEND_AFTER_DRAWING, before]
+    done = subprocess.run(command, env=os.environ | {"MPLBACKEND": "pdf"}, capture_output=True, text=True)
+    assert done.stdout.split() == [backend, "pdf"], done.stderr
+
+
+@pytest.mark.parametrize("name", ["\u4f60\u597d", "\udcff", "a\0b", "\x1b[31m", "$x^", "\ufffe"])
+def test_any_name_heads_a_figure(make, name):
+    """Warnings are errors here: a glyph that the font lacks gives none."""
+    assert draw_run(make(falling(4), TWO_EPOCHS, name=name))
+    ET.parse(make(falling(4), TWO_EPOCHS, name=name) / "loss.svg")

@@ -41,6 +41,10 @@ class GridError(XpmlpError):
     exit_status = 1
 
 
+class PlotError(XpmlpError):
+    """Figures that cannot be drawn, since matplotlib cannot be used."""
+
+
 class VerificationError(XpmlpError):
     """Backends that do not compute the same, or not what the textbook says."""
 

@@ -45,7 +45,7 @@ def _verify(name: str, findings: Findings, surroundings: Surroundings) -> None:
     config = load_config(CONFIGS / f"{name}.toml", overrides=overrides)
     labels = [f"{backend}:{GPU[backend]}" for backend in on_the_gpu(findings, surroundings)]
     result = verify(config, parse_targets(",".join(["numpy", *labels])), steps=10 if surroundings.stand_in else STEPS)
-    write_files(result, surroundings.work)
+    write_files(result, surroundings.work, findings.miss)
     findings.keep("verify", json.loads((surroundings.work / "verify.json").read_text()))
     for dtype in ("float64", "float32"):
         _table(result, dtype, findings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from tests.cli.conftest import Run
 from tests.grid import faults
 from tests.grid.small import FEATURES, grid_config, write_data
 from xpmlp.cli.grid import summary
+from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
 from xpmlp.grid import GridResult, train_grid
 
@@ -89,9 +91,19 @@ def test_a_grid_from_the_command_line(xpmlp: Run, tmp_path: Path) -> None:
         assert [(row["learning_rate"], row["runs"]) for row in csv.DictReader(file)] == [("0.1", "2"), ("0.2", "2")]
 
 
-def test_the_best_in_bold_on_a_terminal(trained: GridResult) -> None:
-    plain, bold = (list(summary(trained, bold=bold)) for bold in (False, True))
-    assert [line for line in bold if "\033" in line] == [f"\033[1m{plain[1 + RATES.index(BEST_RATE)]}\033[0m"]
+@pytest.mark.parametrize(("variable", "marked"), [("TERM=xterm", True), ("TERM=dumb", False), ("NO_COLOR=1", False)])
+def test_the_best_in_bold_on_a_terminal_that_shows_it(
+    trained: GridResult, monkeypatch: pytest.MonkeyPatch, variable: str, marked: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(*variable.split("="))
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    for line in summary(trained):
+        console_on(terminal).print(line, soft_wrap=True)
+    best = str(list(summary(trained))[1 + RATES.index(BEST_RATE)])
+    bold = [line for line in terminal.getvalue().splitlines() if "\033" in line]
+    assert bold == ([f"\033[1m{best}\033[0m"] if marked else [])
 
 
 def test_diverged_runs_are_told(xpmlp: Run, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def free_host_memory() -> int | None:
 def _free_of_machine() -> int | None:
     """What Linux says is available, caches included; elsewhere the unused pages, where there is a count of them."""
     try:
-        lines = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
+        lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].removesuffix("kB")) * 1024
     except (OSError, KeyError, ValueError):
         pass
@@ -37,8 +37,8 @@ def _free_of_cgroup(names: tuple[Path, str, str]) -> int | None:
     """The limit less what is in use, but for the cached files, which would be given up; ``None`` without a limit."""
     folder, limit, usage = names
     try:
-        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        used = int((folder / usage).read_text()) - int(statistics["inactive_file"])
-        return max(0, int((folder / limit).read_text()) - used)
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
+        used = int((folder / usage).read_text(encoding="utf-8")) - int(statistics["inactive_file"])
+        return max(0, int((folder / limit).read_text(encoding="utf-8")) - used)
     except (OSError, KeyError, ValueError):  # no such group, or "max"
         return None

@@ -111,7 +111,7 @@ def peak_memory() -> int | None:
     # Linux's getrusage counts what the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
     try:
         import resource

@@ -1,43 +1,80 @@
 """The command line: read arguments, call the library, print.
 
 A mistake in a file or an option ends with one clear message and the exit status of its error, without a traceback.
-What the message quotes of a file or a path cannot send the terminal commands.
+What the message quotes of a file or a path cannot send the terminal commands.  Output that nobody reads, or that cannot
+be written, ends no command.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+from typing import Any
 
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._text import printable
+from xpmlp.cli.streams import safe_streams
 from xpmlp.errors import XpmlpError
+
+_OUTPUT_LOST = 1
+"""The exit status of a command that did its work and could not write what it printed."""
 
 
 def main() -> None:
     """Run ``xpmlp`` with the process's arguments and exit."""
     _collect_rarely()
     keep_freed_memory()
+    with safe_streams() as output:
+        status = _run()
+        if output.loss is not None and not status:
+            status = _refuse(f"the output could not be written ({output.loss}): all else is done.", _OUTPUT_LOST)
+    sys.exit(status)
+
+
+def _run() -> Any:
+    """Run the command that the arguments name, and give its exit status."""
     try:
         from xpmlp.cli.app import app
 
         app(prog_name="xpmlp")
+    except SystemExit as end:
+        return end.code
     except XpmlpError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_status)
+        return _refuse(f"{error}{_no_folder()}", error.exit_status)
+    except MemoryError as error:
+        return _refuse(
+            f"out of memory ({error}): lower model.hidden_layer_sizes, train.batch_size or grid.block_width.",
+            XpmlpError.exit_status,
+        )
+    except UnicodeEncodeError as error:  # of a file's name
+        if error.encoding != sys.getfilesystemencoding():
+            raise
+        return _refuse(
+            f"no file can have {error.object!r} in its name here, where names are in {error.encoding}: set the "
+            "environment variable PYTHONUTF8=1, or use another name.",
+            XpmlpError.exit_status,
+        )
     except OSError as error:  # from whichever library: a mistake in a path is for its reader, too
         subject = "" if error.filename is None else f"{error.filename}: "
-        print(f"error: {printable(f'{subject}{error.strerror or error}')}.", file=sys.stderr)
-        sys.exit(XpmlpError.exit_status)
-    except MemoryError as error:
-        print(
-            f"error: out of memory ({error}): lower model.hidden_layer_sizes, train.batch_size or grid.block_width.",
-            file=sys.stderr,
-        )
-        sys.exit(XpmlpError.exit_status)
+        return _refuse(f"{subject}{error.strerror or error}.{_no_folder()}", XpmlpError.exit_status)
     except KeyboardInterrupt:  # while the program was being loaded; afterwards the commands see to it
-        sys.exit(130)
+        return 130
+
+
+def _refuse(sentence: str, status: int) -> int:
+    print(f"error: {printable(sentence)}", file=sys.stderr)
+    return status
+
+
+def _no_folder() -> str:
+    """A sentence to add where the current folder, which relative paths are taken from, is gone."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        return " The current folder has been removed: change to one that exists."
+    return ""
 
 
 def _collect_rarely() -> None:

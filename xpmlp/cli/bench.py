@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from xpmlp._files import refuse_overwriting, write_text
 from xpmlp._paths import os_errors_as
 from xpmlp.bench import Measured, bench, recommend, report_json
 from xpmlp.cli.interrupt import EXIT_STATUS
+from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
 from xpmlp.errors import RunFolderError
 
@@ -39,20 +39,20 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
                 raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
         refuse_overwriting([out], config.files)
     names = None if backends is None else [name.strip() for name in backends.split(",")]
-    progress = Console(stderr=True)
+    progress = console_on(sys.stderr)
     try:
         with progress.status("") as status:
             measured = bench(config, names, seconds=seconds, listen=lambda name: status.update(f"measuring {name}"))
     except KeyboardInterrupt:
         return EXIT_STATUS
-    console = Console(file=sys.stdout, soft_wrap=True)
+    console = console_on(sys.stdout, width=120)
     console.print(table(measured))
     for one in measured:
         if one.pace is None:
-            console.print(f"{one.name}: {one.problem}", markup=False, highlight=False)
+            console.print(f"{one.name}: {one.problem}", markup=False, soft_wrap=True)
     recommendation = recommend(measured)
     if recommendation is not None:
-        console.print(f"use {recommendation.reason}", markup=False, highlight=False)
+        console.print(f"use {recommendation.reason}", markup=False, soft_wrap=True)
     if out is not None:
         with os_errors_as(RunFolderError, f"--out {out} cannot be written"):
             write_text(out, json.dumps(report_json(config, seconds, measured), indent=2) + "\n")

@@ -12,12 +12,14 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from xpmlp._text import printable
 from xpmlp.backend import Choice
 from xpmlp.cli.columns import aligned
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import describe
+from xpmlp.cli.streams import can_redraw, console_on
 from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.grid import Block, GridReporter, GridResult, train_grid
@@ -45,19 +47,20 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
             should_stop=lambda: stop.requested,
         )
     if not quiet:
-        for line in summary(result, bold=sys.stdout.isatty()):
-            print(line)
+        console = console_on(sys.stdout)
+        for line in summary(result):
+            console.print(line, markup=False, soft_wrap=True)
     return stop.exit_status
 
 
-def summary(result: GridResult, *, bold: bool) -> Iterator[str]:
+def summary(result: GridResult) -> Iterator[str | Text]:
     """The table of means and deviations, the best line marked (and in bold on a terminal), and where the rest is."""
     if result.summaries:
         header, rows = summary_rows(result.summaries)
         winner = best(result.summaries) if len(rows) > 1 else None
         marked = [["*" if index == winner else "", *row] for index, row in enumerate(rows)]
         for index, line in enumerate(aligned(["", *header], marked).splitlines()):
-            yield f"\033[1m{line}\033[0m" if bold and winner is not None and index == winner + 1 else line
+            yield Text(line, "bold") if winner is not None and index == winner + 1 else line
         if winner is not None:
             yield "* the lowest mean loss"
     folder = printable(str(result.run_dir))
@@ -69,7 +72,7 @@ def _reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[GridReporter]:
     if quiet:
         yield GridReporter()
         return
-    reporter = _Shown(Console(file=stream), bar=stream.isatty())
+    reporter = _Shown(console_on(stream), bar=can_redraw(stream))
     try:
         yield reporter
     finally:
@@ -133,4 +136,4 @@ class _Shown(GridReporter):
             self.bar.update(self.task, completed=self.runs * self.seen / self.total, speed=speed)
 
     def _line(self, line: str) -> None:
-        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(line), markup=False, soft_wrap=True)

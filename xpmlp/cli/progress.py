@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from xpmlp._text import printable
 from xpmlp.backend import Choice
+from xpmlp.cli.streams import can_redraw, console_on
 from xpmlp.data import Dataset
 from xpmlp.data.messages import quoted
 from xpmlp.nn import Metric, metric_names
@@ -32,8 +33,8 @@ def reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[Reporter]:
     """The reporter that suits where the output goes."""
     if quiet:
         yield Reporter()
-    elif stream.isatty():
-        with _Terminal(Console(file=stream)) as terminal:
+    elif can_redraw(stream):
+        with _Terminal(console_on(stream)) as terminal:
             yield terminal
     else:
         yield _Lines(stream)
@@ -136,7 +137,7 @@ class _Terminal(_Lines):
         self.end()
 
     def write(self, line: str) -> None:
-        self.bar.console.print(printable(line), markup=False, highlight=False)
+        self.bar.console.print(printable(line), markup=False)
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         super().begin(epochs, steps, metric)

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bar
 
 from xpmlp._text import printable
 from xpmlp.cli.interrupt import stop_on_signals
+from xpmlp.cli.streams import can_redraw, console_on
 from xpmlp.grid import Block
 from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
@@ -72,7 +73,7 @@ def _reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[ReportReporter]:
     if quiet:
         yield ReportReporter()
         return
-    shown = _Shown(Console(file=stream), bar=stream.isatty())
+    shown = _Shown(console_on(stream), bar=can_redraw(stream))
     try:
         yield shown
     finally:
@@ -141,4 +142,4 @@ class _Shown(ReportReporter):
         self.bar.start()
 
     def _line(self, line: str) -> None:
-        self.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(line), markup=False, soft_wrap=True)

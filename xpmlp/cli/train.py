@@ -50,5 +50,6 @@ def summary(result: Result, output: OutputConfig) -> Iterator[str]:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
     if run.test is not None:
         yield f"test {metric_names[run.metric]} {run.test.value:.4f}, test loss {run.test.loss:.4f}"
-    curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if output.plots else ""
+    drawn = output.plots and result.run_dir is not None and (result.run_dir / "loss.png").is_file()
+    curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if drawn else ""
     yield f"run folder: {result.run_dir}{curves}"

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from xpmlp._files import refuse_overwriting
 from xpmlp.backend import DTypeName
+from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
 from xpmlp.report.words import counted
@@ -61,12 +61,12 @@ def run(
     refuse_overwriting([out / name for name in FILES], config.files)
     targets = parse_targets(backends)
     check_folder(out)
-    console = Console(file=sys.stdout, quiet=quiet, width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = console_on(sys.stdout, quiet=quiet, width=120)
     with console.status("") as status:
         result = verify(config, targets, steps=steps, dtype=dtype, reference=reference, tell=status.update)
     for part in report(result):
         console.print(part)
-    for path in write_files(result, out):
+    for path in write_files(result, out, lambda text: console.print(text, markup=False, soft_wrap=True)):
         console.print(f"{path}", markup=False, soft_wrap=True)
     if result.failure is not None:
         raise VerificationError(result.failure)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from xpmlp._streams import SafeStream
 
 if TYPE_CHECKING:
     import requests
@@ -56,7 +59,7 @@ def transfer(url: str, target: Path, *, at_most: int, timeout: tuple[float, floa
         response.raise_for_status()
         announced = response.headers.get("Content-Length", "")
         total = int(announced) if announced.isdecimal() and len(announced) < 16 else None
-        bar = tqdm(total=total, ncols=79, unit="B", unit_scale=True, disable=quiet)
+        bar = tqdm(total=total, ncols=79, unit="B", unit_scale=True, disable=quiet, file=SafeStream(sys.stderr))
         with target.open("wb") as file, bar, _as_os_errors():
             while piece := response.raw.read(_CHUNK, decode_content=False):
                 if file.tell() + len(piece) > at_most:

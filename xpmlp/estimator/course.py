@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils import shuffle
 
+from xpmlp._streams import SafeStream
 from xpmlp._typing import Layer, Parameters
 from xpmlp.estimator.places import moved
 from xpmlp.estimator.task import EstimatorTask
@@ -187,4 +189,4 @@ class EstimatorCourse(Course):
 
     def _say(self, line: str) -> None:
         if self.estimator.verbose:
-            print(line)
+            print(line, file=SafeStream(sys.stdout))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.optimize import OptimizeResult, minimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from xpmlp import nn
+from xpmlp._streams import SafeStream
 from xpmlp._typing import Array, Layer, Parameters
 from xpmlp.backend import Backend, Step
 from xpmlp.estimator.examples import stretch
@@ -129,7 +131,7 @@ def fit_lbfgs(estimator: Any, task: EstimatorTask) -> Parameters:
     objective = _Objective(task, float(estimator.alpha))
 
     def say(intermediate_result: OptimizeResult) -> None:
-        print(f"loss = {intermediate_result.fun:.8f}")
+        print(f"loss = {intermediate_result.fun:.8f}", file=SafeStream(sys.stdout))
 
     start = objective.vector([Layer(*map(to_host, layer)) for layer in task.initial])
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}

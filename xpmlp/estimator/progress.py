@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
+from xpmlp._streams import SafeStream
 from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow
 
@@ -18,7 +20,7 @@ def progress_bar(*, shown: bool) -> Iterator[Reporter]:
     if not shown:
         yield Reporter()
         return
-    with _Tqdm(unit=" examples", unit_scale=True, leave=False, disable=None) as bar:
+    with _Tqdm(unit=" examples", unit_scale=True, leave=False, disable=None, file=SafeStream(sys.stderr)) as bar:
         yield _Bar(bar)
 
 

@@ -158,6 +158,8 @@ def train_grid(
         )
         reporter.end()
         result = _result(config, [member for member in members if member.number in outcomes], outcomes, folder)
+        if folder is not None and outcomes:
+            run_folder.draw(folder, config.output, reporter.note)
     if failures:
         raise GridError(_complaint(blocks, failures, folder))
     return result
@@ -268,7 +270,6 @@ def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int,
         for member, run in zip(result.members, result.runs, strict=True)
     ]
     write_text(folder / "run.json", json.dumps({"name": config.name, **facts, "runs": described}, indent=2) + "\n")
-    run_folder.draw(folder, config.output)
 
 
 def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> None:

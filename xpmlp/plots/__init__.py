@@ -16,7 +16,7 @@ from xpmlp.plots.loss import loss_figure
 from xpmlp.plots.parity import ParityCurve, parity_figure
 from xpmlp.plots.pictures import boundary_figure, confusion_figure, images_figure
 from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
-from xpmlp.plots.style import head, own_style, save
+from xpmlp.plots.style import head, import_matplotlib, own_style, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +33,7 @@ __all__ = [
     "draw_parity",
     "draw_run",
     "images_figure",
+    "import_matplotlib",
     "learning_rates_figure",
     "loss_figure",
     "mean_loss_figure",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpmlp._files import replacing
 from xpmlp._text import printable
+from xpmlp.errors import PlotError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,11 +46,44 @@ STYLE = {
 
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
-    """Draw in this project's style, whatever the user has set; their settings come back afterwards."""
-    import matplotlib.style
+    """Draw in this project's style, whatever the user has set; their settings come back afterwards.
 
-    with matplotlib.style.context(STYLE, after_reset=True):
+    Raises
+    ------
+    PlotError
+        If matplotlib cannot be imported.
+    """
+    import_matplotlib()
+    from matplotlib import style
+
+    with style.context(STYLE, after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a box stands for it
         yield
+
+
+def import_matplotlib() -> None:
+    """Import matplotlib, whatever ``MPLBACKEND`` names: files need no backend, and that one need not be installed here.
+
+    The user's own figures get it all the same, where it is.
+
+    Raises
+    ------
+    PlotError
+        If matplotlib cannot be imported: it reads files of the user's, and wants a folder for its own.
+    """
+    if "matplotlib.style" in sys.modules:
+        return
+    wanted = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib.style
+    except Exception as error:
+        raise PlotError(f"matplotlib, which draws the figures, cannot be imported: {error}.") from error
+    finally:
+        if wanted is not None:
+            os.environ["MPLBACKEND"] = wanted
+    if wanted:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = wanted
 
 
 def new_figure(width: float, height: float) -> Figure:

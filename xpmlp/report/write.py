@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xpmlp._files import write_text
 from xpmlp._paths import given_path
 from xpmlp.errors import RunFolderError
+from xpmlp.plots import import_matplotlib
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.html import html
 from xpmlp.report.markdown import markdown
@@ -74,12 +75,15 @@ def write_report(
         If there is no such part or backend, or the data cannot be had.
     RunFolderError
         If the folder holds something else, is in use, or cannot be written to.
+    PlotError
+        If matplotlib cannot be used.
     Interrupted
         If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
     """
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = given_path(out)
     schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
+    import_matplotlib()  # before anything is computed
     _claim(folder)
     with locked(folder), explained(folder):
         schedule.run(names, reporter or ReportReporter(), should_stop)

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from xpmlp._locks import MARKER, InUseError, exclusive
 from xpmlp._paths import os_errors_as
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.config import Config, OutputConfig, load_config
-from xpmlp.errors import ConfigError, RunFolderError
+from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.training.history import batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.run import Run, Status
@@ -173,8 +173,15 @@ def write(folder: Path, outcome: Outcome) -> None:
         write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
 
 
-def draw(folder: Path, output: OutputConfig) -> None:
+def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> None:
     """Draw what the config's ``[output]`` asks for, from the numbers in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    output : OutputConfig
+    note : (sentence) -> None
+        Told where matplotlib cannot be used: the numbers are there without it.
 
     Raises
     ------
@@ -185,7 +192,10 @@ def draw(folder: Path, output: OutputConfig) -> None:
         if output.plots:
             from xpmlp.plots import draw_run
 
-            draw_run(folder)
+            try:
+                draw_run(folder)
+            except PlotError as error:
+                note(f"{error} The numbers are in {folder}, without curves.")
         if output.tensorboard:
             from xpmlp.tensorboard import write_events
 

@@ -174,7 +174,7 @@ def train(
             del problem  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
         if folder is not None:
-            run_folder.draw(folder, config.output)
+            run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
     return Result(_pairs(run), History.of([run]), folder, run, choice.backend)

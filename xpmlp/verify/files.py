@@ -9,6 +9,7 @@ import os
 import platform
 import stat
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from xpmlp._files import write_text
 from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
-from xpmlp.errors import RunFolderError
+from xpmlp.errors import PlotError, RunFolderError
 from xpmlp.plots import ParityCurve, draw_parity
 from xpmlp.training.run_folder import explained
 from xpmlp.verify.comparison import REFERENCE
@@ -41,8 +42,15 @@ def check_folder(folder: Path) -> None:
             raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
 
 
-def write_files(result: Verification, folder: Path) -> list[Path]:
+def write_files(result: Verification, folder: Path, note: Callable[[str], None]) -> list[Path]:
     """Write ``verify.json`` and, unless the config wants no plots or there is nothing to draw, ``verify.png``.
+
+    Parameters
+    ----------
+    result : Verification
+    folder : Path
+    note : (sentence) -> None
+        Told where matplotlib cannot be used.
 
     Returns
     -------
@@ -57,9 +65,12 @@ def write_files(result: Verification, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         numbers, drawing = (folder / name for name in FILES)
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
-        if result.trial.config.output.plots and result.curves:
-            return [numbers, _draw(result, drawing)]
         drawing.unlink(missing_ok=True)  # of an earlier verification
+        if result.trial.config.output.plots and result.curves:
+            try:
+                return [numbers, _draw(result, drawing)]
+            except PlotError as error:
+                note(str(error))
         return [numbers]
 
 

@@ -1,0 +1,102 @@
+"""The streams and the terminal of the command line, whatever the program was started from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from xpmlp._streams import SafeStream
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WARN = "PYTHONWARNDEFAULTENCODING"
+"""Of the processes of a grid, too, which read it anew."""
+
+LEAST_WIDTH = 20
+"""Columns of a terminal that tables and help can be shown on."""
+
+
+@contextmanager
+def safe_streams() -> Iterator[SafeStream]:
+    """Replace standard output and standard error by streams that do not fail, and yield the first of them.
+
+    Closed descriptors are opened on the null device.  Widths in the environment that nothing can be printed in are left
+    out, and so are warnings of files opened without an encoding, which are the libraries' affair.  All but the
+    descriptors is put back afterwards.
+    """
+    _open_descriptors()
+    before = sys.stdout, sys.stderr
+    unwanted = [name for name in ("COLUMNS", "TERMINAL_WIDTH") if not _is_width(name)]
+    left_out = {name: os.environ.pop(name) for name in [*unwanted, _WARN] if name in os.environ}
+    sys.stdout, sys.stderr = streams = SafeStream(sys.stdout), SafeStream(sys.stderr)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EncodingWarning)
+            yield streams[0]
+    finally:
+        sys.stdout, sys.stderr = before
+        os.environ.update(left_out)
+        for stream in streams:
+            if stream.problem is not None:
+                _discard(stream)
+
+
+def console_on(stream: IO[str], *, quiet: bool = False, width: int | None = None) -> Console:
+    """A console on a stream, which moves the cursor on terminals that can, and uses styles if the user wants them.
+
+    Parameters
+    ----------
+    stream : text stream
+    quiet : bool
+        Print nothing.
+    width : int, optional
+        Columns, where the stream is no terminal.
+    """
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        quiet=quiet,
+        width=None if stream.isatty() else width,
+        force_interactive=can_redraw(stream),
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+    )
+
+
+def can_redraw(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal on which a line can be written anew."""
+    return stream.isatty() and (os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb", "unknown"))
+
+
+def _is_width(name: str) -> bool:
+    """Whether an environment variable is unset, or a number of columns that something can be printed in."""
+    value = os.environ.get(name)
+    return value is None or (value.isdecimal() and int(value) >= LEAST_WIDTH)
+
+
+def _open_descriptors() -> None:
+    """Open the null device on each of 0, 1 and 2 that is closed.
+
+    A file opened later would get its number, and whatever a library prints there.
+    """
+    with contextlib.suppress(OSError):  # a container may have no null device
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
+
+
+def _discard(stream: SafeStream) -> None:
+    """Lead a stream's descriptor to the null device, so that what is left in its buffer can be written at exit."""
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, stream.fileno())
+        finally:
+            os.close(null)
