@@ -29,14 +29,9 @@ class JaxBackend(Backend):
     index_dtype_name = "int32"  # JAX has no int64 outside its 64-bit mode
 
     def _start(self, device: str | None) -> None:
-        try:
-            import jax
-            import jax.numpy as jnp
-        except ImportError as error:
-            raise BackendError(
-                f"backend jax needs JAX, which cannot be imported here ({error}): "
-                "install it with `pip install 'xpmlp[jax]'`."
-            ) from error
+        import jax
+        import jax.numpy as jnp
+
         self._jax, self.xp, self.version = jax, jnp, jax.__version__
         self.device = self._find_device(device)
         self.is_accelerator = self.device.platform != "cpu"

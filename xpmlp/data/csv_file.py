@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._optional import Library
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
+
+POLARS = Library("polars", "polars", "install it with `pip install polars`")
 
 MAX_BYTES = 2**32
 """A larger table belongs in an npz file: read as text it needs several times its size in memory."""
@@ -101,7 +104,8 @@ def _read_frame(path: Path) -> pl.DataFrame:
 
     To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
     """
-    import polars as pl
+    with POLARS.needed_by(f"reading {path}"):
+        import polars as pl
 
     if not path.is_file():
         raise DataError(f"{path}: no such file")

@@ -12,11 +12,14 @@ from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
+from xpmlp._optional import Library
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.reporter import Reporter
+
+DASK = Library("distributed", "Dask", "install it with `pip install 'xpmlp[dask]'`")
 
 RETRIES = 2
 """How often a block whose worker died is tried again, alone in a fresh process."""
@@ -120,18 +123,17 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
     Raises
     ------
     BackendError
-        If Dask is not installed or the scheduler does not answer.
+        If Dask is not installed or broken, or the scheduler does not answer.
     """
-    try:
+    with DASK.needed_by(f"grid.scheduler = {scheduler!r}"):
         from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise BackendError(
-            f"grid.scheduler = {scheduler!r} needs Dask: install it with `pip install 'xpmlp[dask]'`."
-        ) from error
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise BackendError(f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}.") from error
+
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise BackendError(
+                f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}."
+            ) from error
     queue = list(blocks)
     failures: dict[int, str] = {}
 
