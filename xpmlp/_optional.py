@@ -122,5 +122,5 @@ def _reason(error: BaseException) -> str:
     """The type and text, in one line, of an error's first cause: libraries wrap it in advice of their own."""
     while error.__cause__ is not None:
         error = error.__cause__
-    text = " ".join(traceback.format_exception_only(error))
-    return textwrap.shorten(text, REASON_LENGTH, placeholder=" ...").rstrip(".")
+    text = " ".join(traceback.format_exception_only(error)).strip().rstrip(".")
+    return textwrap.shorten(text, REASON_LENGTH, placeholder=" ...")
