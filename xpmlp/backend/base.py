@@ -149,6 +149,11 @@ class Backend(ABC):
         return False
 
     @contextlib.contextmanager
+    def settings(self) -> Iterator[None]:
+        """The library's settings as this program's code needs them, whatever the host has chosen; for this thread."""
+        yield
+
+    @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """What has to hold while arrays are made and steps run: precision modes, threads, the current device.
 

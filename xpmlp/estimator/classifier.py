@@ -20,7 +20,7 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import TrainingInput, dtype_name
-from xpmlp.estimator.places import backend_at, placed, to_host
+from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.targets import Labels
 
 
@@ -186,6 +186,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
+    @with_own_settings
     def predict(self, X: Any) -> Array:
         """Predict classes.
 
@@ -200,6 +201,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._labels_of(self._raw_predictions(X, "predict"))
 
+    @with_own_settings
     def predict_proba(self, X: Any) -> Array:
         """Predict the probabilities of the classes.
 
@@ -215,6 +217,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._probabilities(X, "predict_proba")
 
+    @with_own_settings
     def predict_log_proba(self, X: Any) -> Array:
         """Predict the logarithms of the probabilities of the classes.
 
