@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from xpmlp.errors import BackendError, RunFolderError
+from xpmlp._optional import Library
+from xpmlp.errors import RunFolderError
+
+TENSORBOARDX = Library("tensorboardX", "tensorboardX", "install it with `pip install 'xpmlp[tensorboard]'`")
 
 FOLDER = "tensorboard"
 """Where in a run folder the event files are; `tensorboard --logdir` takes it, or a folder of run folders."""
@@ -34,14 +37,10 @@ def check_installed() -> None:
     Raises
     ------
     BackendError
-        If the writer of event files is not installed.
+        If the writer of event files is not installed or broken.
     """
-    try:
-        import tensorboardX  # noqa: F401
-    except ImportError as error:
-        raise BackendError(
-            "output.tensorboard = true needs tensorboardX: install it with `pip install 'xpmlp[tensorboard]'`."
-        ) from error
+    with TENSORBOARDX.needed_by("output.tensorboard = true"):
+        from tensorboardX import SummaryWriter  # noqa: F401
 
 
 def write_events(folder: Path) -> Path:

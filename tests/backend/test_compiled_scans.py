@@ -183,7 +183,7 @@ def test_a_damaged_file_of_numbas_is_no_hindrance(tmp_path: Path) -> None:
 def test_without_numba_steps_go_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     compiling: Any = resolve("numpy").backend
     assert compiling.version.startswith(f"{np.__version__}+numba")
-    monkeypatch.setattr("xpmlp.backend.numpy.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "numba", None)
     plain: Any = resolve("numpy").backend
     assert plain._scans is None
     assert plain.version == np.__version__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ def pair(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tup
     """NumPy with compiled steps, and as it is without Numba."""
     compiling = resolve("numpy", None, request.param).backend
     with monkeypatch.context() as patch:
-        patch.setattr("xpmlp.backend.numpy.find_spec", lambda name: None)
+        patch.setitem(sys.modules, "numba", None)
         return compiling, resolve("numpy", None, request.param).backend
 
 

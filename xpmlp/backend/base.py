@@ -150,6 +150,11 @@ class Backend(ABC):
         return False
 
     @contextlib.contextmanager
+    def settings(self) -> Iterator[None]:
+        """The library's settings as this program's code needs them, whatever the host has chosen; for this thread."""
+        yield
+
+    @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """Hold precision modes, threads and the current device while arrays are made and steps run.
 

@@ -15,8 +15,6 @@ from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 
-INSTALL = "install it with `pip install 'xpmlp[cuda13]'` (or cuda12, as your driver allows)"
-
 OUT_OF_MEMORY = 2
 """``cudaErrorMemoryAllocation``."""
 
@@ -36,11 +34,9 @@ class CupyBackend(Backend):
     ahead_bytes = GPU_AHEAD_BYTES
 
     def _start(self, device: str | None) -> None:
-        try:
-            import cupy
-            from array_api_compat import cupy as xp
-        except ImportError as error:
-            raise BackendError(f"backend cupy needs CuPy, which cannot be imported here: {INSTALL}.") from error
+        import cupy
+        from array_api_compat import cupy as xp
+
         self._cupy, self.xp, self.version = cupy, xp, cupy.__version__
         found = self.devices()
         wanted = device or "cuda:0"

@@ -42,14 +42,9 @@ class JaxBackend(Backend):
 
     def _start(self, device: str | None) -> None:
         _refuse_fork()
-        try:
-            import jax
-            import jax.numpy as jnp
-        except ImportError as error:
-            raise BackendError(
-                f"backend jax needs JAX, which cannot be imported here ({error}): "
-                "install it with `pip install 'xpmlp[jax]'`."
-            ) from error
+        import jax
+        import jax.numpy as jnp
+
         self._jax, self.xp, self.version = jax, jnp, jax.__version__
         self.device = self._find_device(device)
         self.is_accelerator = self.device.platform != "cpu"
@@ -89,9 +84,22 @@ class JaxBackend(Backend):
         return ops._replace(subtract_product=_subtract_product(ops, barrier))
 
     @contextlib.contextmanager
+    def settings(self) -> Iterator[None]:
+        """Undo what makes JAX refuse: promotion that is not spelled out, transfers, values that are not finite.
+
+        The training loop looks for those itself.
+        """
+        jax = self._jax
+        promotion = jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard")
+        with contextlib.ExitStack() as stack:
+            for setting in (*promotion, jax.transfer_guard("allow"), jax.debug_nans(False), jax.debug_infs(False)):
+                stack.enter_context(setting)
+            yield
+
+    @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
         """float64 on JAX is a mode: all that touches an array has to run inside it."""
-        with self._jax.enable_x64(self.dtype_name == "float64"):
+        with self.settings(), self._jax.enable_x64(self.dtype_name == "float64"):
             yield
 
     @contextlib.contextmanager
@@ -125,7 +133,8 @@ class JaxBackend(Backend):
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
         """Copy an array to the host."""
-        return np.array(array)
+        with self.settings():
+            return np.array(array)
 
     def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape.

@@ -6,12 +6,12 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
-from functools import partial
-from importlib.util import find_spec
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xpmlp._optional import Library, NotInstalledError
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend, Step
 from xpmlp.errors import BackendError
@@ -19,6 +19,8 @@ from xpmlp.nn import Ops
 
 if TYPE_CHECKING:
     from xpmlp.backend.compiled import Scans
+
+NUMBA = Library("numba", "Numba", "install it with `pip install 'xpmlp[numba]'`")
 
 
 class NumpyBackend(Backend):
@@ -56,22 +58,27 @@ class NumpyBackend(Backend):
         return self._compiling(ops)
 
     def _compiling(self, ops: Ops) -> Ops:
-        """``ops`` whose steps are compiled, where Numba is installed; the version says so."""
+        """``ops`` whose steps are compiled, where Numba is installed and works; the version says so."""
         from xpmlp.backend.blas import numpys_product
 
         product = numpys_product(self.dtype_name)
-        if product is None or find_spec("numba") is None:
+        if product is None:
             return ops
         try:
-            import numba
+            with NUMBA.needed_by("compiling them"):
+                import numba
 
-            from xpmlp.backend.compiled import Scans, gathering, traced_ops
-        except (ImportError, OSError) as error:  # of a Numba that is older than NumPy; of its compiler
-            warnings.warn(f"Numba is installed but of no use here, steps are not compiled: {error}", stacklevel=2)
+                from xpmlp.backend.compiled import Scans, gathering, traced_ops
+
+                if numba.config.DISABLE_JIT:
+                    return ops
+                scans = Scans(self.dtype_name, product)
+        except NotInstalledError:
             return ops
-        if numba.config.DISABLE_JIT:
+        except BackendError as error:
+            _warn_once(f"steps run as they are written, which takes longer: {error}")
             return ops
-        self._scans, self.takes_rows_in_step = Scans(self.dtype_name, product), True
+        self._scans, self.takes_rows_in_step = scans, True
         self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
@@ -109,6 +116,12 @@ class NumpyBackend(Backend):
         from xpmlp.backend.blas import THREADS
 
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    """Warn once a process, however many backends are made in it."""
+    warnings.warn(sentence, stacklevel=3)
 
 
 COMPILED_AHEAD_BYTES = 8_000_000

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+from xpmlp._optional import Library, NotInstalledError
 from xpmlp.backend.base import Backend, DTypeName
 from xpmlp.errors import BackendError
 
-# name -> (module, class, the package that it needs, its name for people)
+
+class _Entry(NamedTuple):
+    """A backend's class in ``xpmlp.backend``, and its library where that is optional."""
+
+    module: str
+    class_name: str
+    library: Library | None
+
+
+def _library(package: str, name: str, requirement: str, advice: str = "") -> Library:
+    return Library(package, name, f"install it with `pip install {requirement}`{advice}")
+
+
 _BACKENDS = {
-    "numpy": ("xpmlp.backend.numpy", "NumpyBackend", "numpy"),
-    "cupy": ("xpmlp.backend.cupy", "CupyBackend", "cupy"),
-    "torch": ("xpmlp.backend.torch", "TorchBackend", "torch"),
-    "jax": ("xpmlp.backend.jax", "JaxBackend", "jax"),
-    "strict": ("xpmlp.backend.strict", "StrictBackend", "array_api_strict"),
+    "numpy": _Entry("numpy", "NumpyBackend", None),
+    "cupy": _Entry(
+        "cupy",
+        "CupyBackend",
+        _library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)"),
+    ),
+    "torch": _Entry("torch", "TorchBackend", _library("torch", "PyTorch", "'xpmlp[torch]'")),
+    "jax": _Entry("jax", "JaxBackend", _library("jax", "JAX", "'xpmlp[jax]'")),
+    "strict": _Entry("strict", "StrictBackend", _library("array_api_strict", "array-api-strict", "array-api-strict")),
 }
 
 NAMES = tuple(_BACKENDS)
@@ -90,15 +107,25 @@ def resolve(
     Raises
     ------
     BackendError
-        If the backend is unknown or not installed, or has no such device or dtype.  Nothing falls back silently.
+        If the backend is unknown, its library not installed or broken, or it has no such device or dtype.  Nothing
+        falls back silently.
     """
     if name == "auto":
         return _choose(device, dtype, fused=fused, threads=threads, tf32=tf32)
     if name not in _BACKENDS:
         raise BackendError(f"there is no backend {name!r}; there are auto, {', '.join(NAMES)}.")
-    module, class_name, _ = _BACKENDS[name]
-    cls = getattr(importlib.import_module(module), class_name)
-    return Choice(cls(device, dtype, fused=fused, threads=threads, tf32=tf32), None)
+    entry = _BACKENDS[name]
+    with _library_of(name):
+        cls = getattr(importlib.import_module(f"xpmlp.backend.{entry.module}"), entry.class_name)
+        backend: Backend = cls(device, dtype, fused=fused, threads=threads, tf32=tf32)
+        backend.to_numpy(backend.asarray([0.0], backend.dtype))  # fails in a library that was built for another NumPy
+    return Choice(backend, None)
+
+
+def _library_of(name: str) -> AbstractContextManager[None]:
+    """Whatever goes wrong with a backend's library, while it starts and while it looks for devices, is a sentence."""
+    library = _BACKENDS[name].library
+    return nullcontext() if library is None else library.needed_by(f"backend {name}")
 
 
 def found_again(name: str, recipe: dict[str, Any]) -> Backend:
@@ -132,19 +159,19 @@ def _choose(device: str | None, dtype: DTypeName, **options: Any) -> Choice:
 
 def _without_advice(problem: str) -> str:
     """The problem alone: who left the choice to the program has made no mistake to mend."""
-    return problem.partition(": ")[0].rstrip(".")
+    return (problem.rpartition(": ")[0] or problem).rstrip(".")
 
 
 def probe(name: str) -> Report:
     """Try a backend and say what it can do here."""
-    _, _, package = _BACKENDS[name]
-    if importlib.util.find_spec(package) is None:
-        return Report(name, "", [], False, "not installed")
     try:
-        backend = resolve(name).backend
+        with _library_of(name):
+            backend = resolve(name).backend
+            devices = backend.devices()
     except BackendError as error:
-        return Report(name, "", [], False, str(error))
-    return Report(name, backend.version, backend.devices(), _has_float64(name), None)
+        missing = isinstance(error, NotInstalledError)
+        return Report(name, "", [], False, "not installed" if missing else str(error))
+    return Report(name, backend.version, devices, _has_float64(name), None)
 
 
 def _has_float64(name: str) -> bool:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import array_api_compat
 
+from xpmlp.errors import BackendError
+
 
 class Residence(NamedTuple):
     """A backend's name and a device's, as `xpmlp.backend.resolve` takes them."""
@@ -22,16 +24,38 @@ HOST = Residence("numpy", "cpu")
 
 
 def residence_of(array: Any) -> Residence:
-    """The backend and device of an array; the host's for anything that is no backend's array, such as a list."""
-    if array_api_compat.is_torch_array(array):
+    """The backend and device of an array; the host's for anything that is no backend's array, such as a list.
+
+    Raises
+    ------
+    BackendError
+        For an array of JAX's that is not on one device: spread over several, deleted, or an argument of a function
+        that is being traced.
+    """
+    # a library that its type does not come from is not asked: it may be broken, or a mere folder
+    packages = {parent.__module__.partition(".")[0] for parent in type(array).__mro__}
+    if "torch" in packages and array_api_compat.is_torch_array(array):
         return Residence("torch", str(array.device))
-    if array_api_compat.is_jax_array(array):
-        (device,) = array.devices()
-        first_cpu = device.platform == "cpu" and device.id == 0
-        return Residence("jax", "cpu" if first_cpu else f"{device.platform}:{device.id}")
-    if array_api_compat.is_cupy_array(array):
+    if packages & {"jax", "jaxlib"} and array_api_compat.is_jax_array(array):
+        return Residence("jax", _device_of_jax(array))
+    if "cupy" in packages and array_api_compat.is_cupy_array(array):
         return Residence("cupy", f"cuda:{array.device.id}")
-    if type(array).__module__.partition(".")[0] == "array_api_strict":
+    if "array_api_strict" in packages:
         name = str(array.device).split("'")[1]
         return Residence("strict", "cpu" if name == "CPU_DEVICE" else name)
     return HOST
+
+
+def _device_of_jax(array: Any) -> str:
+    try:
+        devices = sorted(array.devices(), key=lambda device: device.id)
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise BackendError(f"an array of JAX's cannot be read ({reason}): give one that holds numbers.") from error
+    device = devices[0]
+    if len(devices) > 1:
+        raise BackendError(
+            f"an array of JAX's is spread over {len(devices)} devices ({devices[0]} to {devices[-1]}), but one network "
+            "is computed on one: gather it first, for example with `jax.device_put(array, jax.devices()[0])`."
+        )
+    return "cpu" if device.platform == "cpu" and device.id == 0 else f"{device.platform}:{device.id}"

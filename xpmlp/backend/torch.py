@@ -60,14 +60,9 @@ class TorchBackend(Backend):
     name = "torch"
 
     def _start(self, device: str | None) -> None:
-        try:
-            import torch
-            from array_api_compat import torch as xp
-        except ImportError as error:
-            raise BackendError(
-                f"backend torch needs PyTorch, which cannot be imported here ({error}): "
-                "install it with `pip install 'xpmlp[torch]'`."
-            ) from error
+        import torch
+        from array_api_compat import torch as xp
+
         self._torch, self.xp, self.version = torch, xp, torch.__version__
         self.device = self._find_device(device or "cpu")
         if self.device.type == "mps" and self.dtype_name == "float64":

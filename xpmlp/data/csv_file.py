@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._optional import Library
 from xpmlp._paths import given_path, is_text
 from xpmlp.data.frames import places_of
 from xpmlp.data.labels import MISSING, finite_number, gaps, typed_labels
@@ -27,6 +28,8 @@ from xpmlp.errors import DataError
 
 if TYPE_CHECKING:
     import polars as pl
+
+POLARS = Library("polars", "polars", "install it with `pip install polars`")
 
 MAX_BYTES = 2**32
 """A larger table belongs in an npz file: read as text it needs several times its size in memory."""
@@ -175,7 +178,8 @@ def _read_frame(path: Path, source: Path | bytes) -> pl.DataFrame:
 
     To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
     """
-    import polars as pl
+    with POLARS.needed_by(f"reading {path}"):
+        import polars as pl
 
     try:
         source = _not_taken_for_zlib(source)

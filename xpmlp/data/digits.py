@@ -6,12 +6,14 @@ import hashlib
 
 import numpy as np
 
+from xpmlp._optional import SCIKIT_LEARN
 from xpmlp.data.table import Table
 
 
 def read_digits() -> Table:
     """All of the digits, stored as uint8."""
-    from sklearn.datasets import load_digits  # heavy, so imported late
+    with SCIKIT_LEARN.needed_by("data set digits"):
+        from sklearn.datasets import load_digits  # heavy, so imported late
 
     bunch = load_digits()
     features = np.ascontiguousarray(bunch.data.astype(np.uint8))

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp._optional import SCIKIT_LEARN
 from xpmlp.data.dataset import Part
 from xpmlp.errors import DataError
 
@@ -103,7 +104,8 @@ def _hold_out(
         return _hold_out_stratified(whole, classes, in_file, size, seed, what, option)
     if size >= len(whole):
         raise DataError(f"{option} gives a {what} of {size} out of {len(whole)} examples and leaves none to train on")
-    from sklearn.model_selection import train_test_split  # heavy, so imported late
+    with SCIKIT_LEARN.needed_by("splitting data"):
+        from sklearn.model_selection import train_test_split  # heavy, so imported late
 
     kept, held_out = train_test_split(np.arange(len(whole)), test_size=size, random_state=seed % 2**32)
     return _take(whole, kept), _take(whole, held_out)
@@ -134,7 +136,8 @@ def _hold_out_stratified(
             f"{option} gives a {what} of {size} out of {len(whole)} examples, but both sides need at least one "
             f"example for each of the {len(classes)} classes{quantities}"
         )
-    from sklearn.model_selection import train_test_split  # heavy, so imported late
+    with SCIKIT_LEARN.needed_by("splitting data"):
+        from sklearn.model_selection import train_test_split  # heavy, so imported late
 
     kept, held_out = train_test_split(
         np.arange(len(whole)), test_size=size, stratify=whole.targets, random_state=seed % 2**32

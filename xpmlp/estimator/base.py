@@ -30,7 +30,7 @@ from xpmlp.estimator.course import Memory
 from xpmlp.estimator.examples import Given, inference_of, to_engine
 from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
-from xpmlp.estimator.places import backend_at, placed, to_host
+from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.saving import load_estimator, save_estimator
 from xpmlp.nn import Ops
 from xpmlp.training.inference import BATCH
@@ -106,6 +106,7 @@ class BaseMLP(BaseEstimator, ABC):
         """How much each example counts; the targets are encoded by then."""
         return given.weights
 
+    @with_own_settings
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation_data: tuple[Any, ...] | None = None
     ) -> BaseMLP:

@@ -19,7 +19,7 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import TrainingInput, dtype_name
-from xpmlp.estimator.places import backend_at, placed, to_host
+from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.targets import Labels
 
 
@@ -196,6 +196,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
+    @with_own_settings
     def predict(self, X: Any) -> Array:
         """Predict classes.
 
@@ -210,6 +211,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._labels_of(self._raw_predictions(X, "predict"))
 
+    @with_own_settings
     def predict_proba(self, X: Any) -> Array:
         """Predict the probabilities of the classes.
 
@@ -226,6 +228,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         check_is_fitted(self)
         return self._raw_predictions(X, "predict_proba", self._labels.probabilities)
 
+    @with_own_settings
     def predict_log_proba(self, X: Any) -> Array:
         """Predict the logarithms of the probabilities of the classes, from the logits: finite where these are.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -16,6 +17,23 @@ from xpmlp.backend import HOST, Backend, DTypeName, Residence, residence_of, res
 def backend_at(name: str, device: str | None, dtype: DTypeName) -> Backend:
     """The backend of that name: always the same object, so that JAX compiles a step once."""
     return resolve(name, device, dtype).backend
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_own_settings(method: Method) -> Method:
+    """Have a method ``(self, X, ...)`` run with the settings of the library of ``X`` that this program's code needs."""
+
+    @functools.wraps(method)
+    def call(self: Any, X: Any, *arguments: Any, **options: Any) -> Any:
+        residence = residence_of(X)
+        if residence == HOST:
+            return method(self, X, *arguments, **options)
+        with backend_at(*residence, "float32").settings():
+            return method(self, X, *arguments, **options)
+
+    return cast("Method", call)
 
 
 def to_host(array: Any) -> Any:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import column_or_1d
 from xpmlp._typing import Array
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import TrainingInput
-from xpmlp.estimator.places import to_host
+from xpmlp.estimator.places import to_host, with_own_settings
 
 LOSSES = {"squared_error": "squared", "poisson": "poisson"}
 """scikit-learn's names of the losses, and the core's."""
@@ -168,6 +168,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._fit(X, y, sample_weight, incremental=True)
         return self
 
+    @with_own_settings
     def predict(self, X: Any) -> Array:
         """Predict values.
 

@@ -12,6 +12,7 @@ from concurrent.futures.process import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
+from xpmlp._optional import Library
 from xpmlp._processes import starting
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
@@ -21,6 +22,7 @@ from xpmlp.training.reporter import Reporter
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event  # cannot be imported where a system has no semaphores
+DASK = Library("distributed", "Dask", "install it with `pip install 'xpmlp[dask]'`")
 
 RETRIES = 2
 """How often a block whose worker died is tried again, alone in a fresh process."""
@@ -124,18 +126,17 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
     Raises
     ------
     BackendError
-        If Dask is not installed or the scheduler does not answer.
+        If Dask is not installed or broken, or the scheduler does not answer.
     """
-    try:
+    with DASK.needed_by(f"grid.scheduler = {scheduler!r}"):
         from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise BackendError(
-            f"grid.scheduler = {scheduler!r} needs Dask: install it with `pip install 'xpmlp[dask]'`."
-        ) from error
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError) as error:
-        raise BackendError(f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}.") from error
+
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise BackendError(
+                f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}."
+            ) from error
     queue = list(blocks)
     failures: dict[int, str] = {}
 

@@ -180,9 +180,15 @@ def _checked_in_place(features: Array, what: str) -> Array:
         return xp.astype(features, xp.uint8)
     if not xp.isdtype(features.dtype, ("integral", "real floating")):
         raise DataError(f"{what}: features of type {features.dtype} are not numbers")
-    if xp.isdtype(features.dtype, "real floating") and not _home(features).to_numpy(xp.all(xp.isfinite(features))):
+    if xp.isdtype(features.dtype, "real floating") and not _all_finite(features):
         raise DataError(f"{what}: has a value that is missing (NaN) or infinite; fill it in or drop the row")
     return features
+
+
+def _all_finite(features: Array) -> bool:
+    xp, home = array_namespace(features), _home(features)
+    with home.settings():
+        return bool(home.to_numpy(xp.all(xp.isfinite(features))))
 
 
 def _targets(y: Any, n: int, what: str, names: tuple[str, ...] | None, *, values: bool) -> npt.NDArray[Any]:
