@@ -277,6 +277,18 @@ def test_helpers_that_are_not_needed_are_dismissed() -> None:
     assert told == [barrier.DISMISSED] * 2
 
 
+def test_a_helper_that_reads_its_dismissal_late_leaves_no_step_early() -> None:
+    """One that is put aside after a barrier finds the dismissal that its leader gave in the step after."""
+    lines, at = team._shared_numbers()
+    assert not barrier.are_dismissed(at, 3)
+    barrier.command(at, 3)
+    assert not barrier.are_dismissed(at, 4)
+    barrier.dismiss(at, 5)
+    assert [barrier.are_dismissed(at, step) for step in (4, 5, 6)] == [False, True, True]
+    assert barrier.await_command(at, team.way()) == barrier.DISMISSED
+    assert lines.any()
+
+
 def test_a_leader_whose_helpers_are_kept_from_running_works_alone() -> None:
     """Called again and again, it neither waits for them nor piles up work for them."""
     workers, is_over, calls = Team(), threading.Event(), []

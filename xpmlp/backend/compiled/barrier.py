@@ -23,7 +23,8 @@ ABANDONED = 1 << 32
 """Added to the faults by a worker that failed: nobody is to wait for it."""
 
 DISMISSED = -1
-"""The command to leave; 0 is none yet, and a positive number one more than the step to begin with."""
+"""The command to leave at once, or less by the step before which to leave; 0 is none yet, and a positive number one
+more than the step to join at."""
 
 GLANCES = 4_000
 """How often a worker looks for the others before it lets another thread have the core: some tens of microseconds."""
@@ -83,27 +84,37 @@ def await_presence(barrier: int, helpers: int, most: int, way: int) -> None:
 
 
 @njit
-def command(barrier: int, number: int) -> None:
-    """Tell the helpers which step to join at, or `DISMISSED`."""
-    write_atomically(barrier + COMMAND, number + 1 if number >= 0 else DISMISSED)
+def command(barrier: int, step: int) -> None:
+    """Tell the helpers which step to join at."""
+    write_atomically(barrier + COMMAND, step + 1)
 
 
 @njit
-def commanded(barrier: int) -> int:
-    """The step that the helpers were told to join at, or `DISMISSED`, if there was a command."""
+def dismiss(barrier: int, step: int) -> None:
+    """Tell the helpers to leave before a step; those that have not joined, to leave at once.
+
+    One that the system put aside may read this a step late, and must not leave a step early: the leader would wait.
+    """
+    write_atomically(barrier + COMMAND, DISMISSED - step)
+
+
+@njit
+def are_dismissed(barrier: int, step: int) -> bool:
+    """Whether the helpers were told to leave before this step, or an earlier one."""
     told = read_atomically(barrier + COMMAND)
-    return int(told - 1) if told > 0 else DISMISSED
+    return bool(told < 0 and step >= DISMISSED - told)
 
 
 @njit
 def await_command(barrier: int, way: int) -> int:
-    """As a helper, report to be present, and wait for the first command; returns it, as `commanded` does."""
+    """As a helper, report to be present, and wait for the step to join at; `DISMISSED` if there is none."""
     add_atomically(barrier + PRESENT, 1)
     glances = 0
     while read_atomically(barrier + COMMAND) == 0:
         _rest(glances, way)
         glances += 1
-    return int(commanded(barrier))
+    told = read_atomically(barrier + COMMAND)
+    return int(told - 1) if told > 0 else DISMISSED
 
 
 @njit

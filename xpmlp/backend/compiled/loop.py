@@ -11,12 +11,13 @@ from numba import njit
 
 from xpmlp.backend.compiled.barrier import (
     DISMISSED,
+    are_dismissed,
     are_present,
     await_command,
     await_presence,
     barrier_wait,
     command,
-    commanded,
+    dismiss,
     is_faultless,
     report_fault,
 )
@@ -192,7 +193,7 @@ def execute(
                     pace[ACCOUNT] = min(pace[ACCOUNT] + pace[ALLOWANCE] - (now - begin), pace[LIMIT])
                     pace[LOSING] = 0 if pace[ACCOUNT] == pace[LIMIT] else pace[LOSING] + now - begin
                     if pace[ACCOUNT] < 0 and pace[ALLOWANCE] != NEVER:
-                        command(barrier, DISMISSED)
+                        dismiss(barrier, step + 1)
                 else:
                     pace[ALONE_STEPS] += 1
                     pace[ALONE_TICKS] += now - begin
@@ -205,7 +206,7 @@ def execute(
                 spent[index] += ticks() - start
             index = following
         step += 1
-        if together and commanded(barrier) == DISMISSED:
+        if together and are_dismissed(barrier, step):
             break
     if worker == 0:
         pace[END] = ticks()
