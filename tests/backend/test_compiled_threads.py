@@ -72,11 +72,11 @@ def test_several_threads_compute_what_one_does(
 
 
 class Mixed(contention.Contention):
-    """Carries shares of all lengths out, alone and with helpers that may come late, or are dismissed at once."""
+    """Carries spans of all lengths out, alone and with helpers that may come late, or are dismissed at once."""
 
     rng = np.random.default_rng(0)
 
-    def share(self, step: int, steps: int) -> contention.Share:
+    def next_span(self, step: int, steps: int) -> contention.Span:
         pace = np.zeros(FIGURES, np.int64)
         kind = self.rng.integers(4)
         if kind == 0:  # waits for the helpers, then dismisses them after a step
@@ -84,9 +84,9 @@ class Mixed(contention.Contention):
         elif kind == 1:
             pace[contention.ALLOWANCE] = contention.NEVER
         last = min(steps, step + 1 + int(self.rng.integers(9)))
-        return contention.Share(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
+        return contention.Span(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
 
-    def learn(self, share: contention.Share, reached: int) -> None:
+    def learn(self, span: contention.Span, reached: int) -> None:
         pass
 
 
@@ -218,20 +218,20 @@ def test_leaders_at_the_same_time_compute_what_each_does_alone(backend: Any, rng
 
 
 @numba.njit(nogil=True)
-def _lead(at: int, helpers: int, way: int) -> bool:
+def _lead(at: int, helpers: int, yield_address: int) -> bool:
     """As `execute` does, for one step, to which the leader waits for its helpers."""
-    barrier.await_presence(at, helpers, -1, way)
+    barrier.await_presence(at, helpers, -1, yield_address)
     if not barrier.are_present(at, helpers):
         return False
     barrier.command(at, 0)
-    return barrier.barrier_wait(at, helpers + 1, way)
+    return barrier.barrier_wait(at, helpers + 1, yield_address)
 
 
 @numba.njit(nogil=True)
-def _help(at: int, helpers: int, way: int) -> int:
+def _help(at: int, helpers: int, yield_address: int) -> int:
     """Returns the step that it was told to join at, or `DISMISSED`; -2 if a worker failed."""
-    told = barrier.await_command(at, way)
-    if told >= 0 and not barrier.barrier_wait(at, helpers + 1, way):
+    told = barrier.await_command(at, yield_address)
+    if told >= 0 and not barrier.barrier_wait(at, helpers + 1, yield_address):
         return -2
     return told
 
@@ -239,8 +239,8 @@ def _help(at: int, helpers: int, way: int) -> int:
 def _works(number: int, helpers: int, at: int) -> int:
     """A program of one instruction, which all workers carry out; 1 if they did."""
     if number:
-        return int(_help(at, helpers, team.way()) == 0)
-    return int(_lead(at, helpers, team.way()))
+        return int(_help(at, helpers, team.yield_address()) == 0)
+    return int(_lead(at, helpers, team.yield_address()))
 
 
 def test_all_workers_wait_for_each_other() -> None:
@@ -268,7 +268,7 @@ def test_helpers_that_are_not_needed_are_dismissed() -> None:
     def work(number: int, helpers: int, at: int) -> int:
         if number == 0:
             return 7
-        told.append(_help(at, helpers, team.way()))
+        told.append(_help(at, helpers, team.yield_address()))
         return 0
 
     workers = Team()
@@ -285,7 +285,7 @@ def test_a_helper_that_reads_its_dismissal_late_leaves_no_step_early() -> None:
     assert not barrier.are_dismissed(at, 4)
     barrier.dismiss(at, 5)
     assert [barrier.are_dismissed(at, step) for step in (4, 5, 6)] == [False, True, True]
-    assert barrier.await_command(at, team.way()) == barrier.DISMISSED
+    assert barrier.await_command(at, team.yield_address()) == barrier.DISMISSED
     assert lines.any()
 
 
@@ -379,10 +379,10 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
 
 
 def test_the_way_to_give_way_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert team.way() != 0
+    assert team.yield_address() != 0
     with monkeypatch.context() as patch:
         patch.setattr(ctypes, "CDLL", lambda name: object())
-        assert team.way.__wrapped__() == 0
+        assert team.yield_address.__wrapped__() == 0
 
     def work(number: int, helpers: int, at: int) -> int:
         return int(_help(at, helpers, 0) == 0 if number else _lead(at, helpers, 0))

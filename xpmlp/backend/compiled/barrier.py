@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from numba import njit
 
-from xpmlp.backend.compiled.intrinsics import add_atomically, give_way, pause, read_atomically, ticks, write_atomically
+from xpmlp.backend.compiled.intrinsics import (
+    add_atomically,
+    pause,
+    read_atomically,
+    ticks,
+    write_atomically,
+    yield_core,
+)
 
 ARRIVALS, FAULTS, PRESENT, COMMAND = 0, 64, 128, 192
 """Bytes at which they lie: arrivals at the barrier, reported faults, helpers present, the leader's command."""
@@ -31,16 +38,16 @@ GLANCES = 4_000
 
 
 @njit
-def _rest(glances: int, way: int) -> None:
+def _rest(glances: int, yield_address: int) -> None:
     """Let time pass between two looks at a shared number."""
     if glances < GLANCES:
         pause()
     else:
-        give_way(way)
+        yield_core(yield_address)
 
 
 @njit
-def barrier_wait(barrier: int, expected: int, way: int) -> bool:
+def barrier_wait(barrier: int, expected: int, yield_address: int) -> bool:
     """Arrive at the barrier, and wait until there have been ``expected`` arrivals since the program began.
 
     Parameters
@@ -48,7 +55,7 @@ def barrier_wait(barrier: int, expected: int, way: int) -> bool:
     barrier : int
         Address of the shared numbers.
     expected : int
-    way : int
+    yield_address : int
         Address of the system's function that lets another thread have the core; 0 if there is none.
 
     Returns
@@ -61,7 +68,7 @@ def barrier_wait(barrier: int, expected: int, way: int) -> bool:
     while read_atomically(barrier + ARRIVALS) < expected:
         if read_atomically(barrier + FAULTS) >= ABANDONED:
             return False
-        _rest(glances, way)
+        _rest(glances, yield_address)
         glances += 1
     return True
 
@@ -73,13 +80,13 @@ def are_present(barrier: int, helpers: int) -> bool:
 
 
 @njit
-def await_presence(barrier: int, helpers: int, most: int, way: int) -> None:
-    """Wait until all helpers are present, one failed, or so many ticks have passed; a negative number is no bound."""
+def await_presence(barrier: int, helpers: int, most: int, yield_address: int) -> None:
+    """Wait until all helpers are present or one failed, for ``most`` ticks at most; a negative number is no bound."""
     glances, begin = 0, ticks()
     while not are_present(barrier, helpers) and read_atomically(barrier + FAULTS) < ABANDONED:
         if 0 <= most <= ticks() - begin:
             break
-        _rest(glances, way)
+        _rest(glances, yield_address)
         glances += 1
 
 
@@ -106,12 +113,12 @@ def are_dismissed(barrier: int, step: int) -> bool:
 
 
 @njit
-def await_command(barrier: int, way: int) -> int:
+def await_command(barrier: int, yield_address: int) -> int:
     """As a helper, report to be present, and wait for the step to join at; `DISMISSED` if there is none."""
     add_atomically(barrier + PRESENT, 1)
     glances = 0
     while read_atomically(barrier + COMMAND) == 0:
-        _rest(glances, way)
+        _rest(glances, yield_address)
         glances += 1
     told = read_atomically(barrier + COMMAND)
     return int(told - 1) if told > 0 else DISMISSED

@@ -114,7 +114,7 @@ def execute(
     worker: int,
     helpers: int,
     barrier: int,
-    way: int,
+    yield_address: int,
     pace: Any,
     spent: Any,
 ) -> int:
@@ -148,7 +148,7 @@ def execute(
         Beside the leader.
     barrier : int
         Address of the shared numbers of `xpmlp.backend.compiled.barrier`, zero at the beginning.
-    way : int
+    yield_address : int
         See `barrier_wait`.
     pace : (FIGURES,) of int64
         For the leader.  ``ALLOWANCE``: the ticks that it alone takes for a step, or `NEVER`; ``WAIT``: how long it
@@ -168,11 +168,11 @@ def execute(
     workers, arrivals = helpers + 1, 0
     together, step = worker > 0, first
     if worker > 0:
-        step = await_command(barrier, way)
+        step = await_command(barrier, yield_address)
         if step == DISMISSED:
             return first
     if worker == 0 and helpers > 0:
-        await_presence(barrier, helpers, pace[WAIT], way)
+        await_presence(barrier, helpers, pace[WAIT], yield_address)
     begin = ticks()
     if worker == 0:
         pace[BEGIN] = begin
@@ -200,7 +200,7 @@ def execute(
                 begin = now
             if together:
                 arrivals += workers
-                if not barrier_wait(barrier, arrivals, way):
+                if not barrier_wait(barrier, arrivals, yield_address):
                     return FAULTY
             if len(spent):
                 spent[index] += ticks() - start

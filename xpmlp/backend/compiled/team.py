@@ -39,11 +39,11 @@ class Team:
 
     @property
     def size(self) -> int:
-        """The number of workers that there are, with the leader."""
+        """The number of workers, with the leader."""
         return max(1, self._size)
 
     def ready(self, workers: int) -> int:
-        """Start threads for so many workers, with the leader; returns how many there are, if the system has no more."""
+        """Start threads for a number of workers, with the leader; returns how many the system allows."""
         with self._lock:
             try:
                 self._of_size(workers)
@@ -52,7 +52,7 @@ class Team:
         return workers
 
     def carry_out(self, work: Work, helpers: int) -> int:
-        """Call ``work`` for the leader, 0, in this thread, and for as many helpers in others, if they are free.
+        """Call ``work`` for the leader, 0, in this thread, and for each of the helpers in another, if they are free.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class Team:
         return result
 
     def _of_size(self, workers: int) -> ThreadPoolExecutor:
-        """The pool with threads for at least so many workers, with the leader."""
+        """The pool with threads for a number of workers or more, with the leader."""
         if self._pool is None or self._size < workers:
             larger = _started(workers - 1)
             if self._pool is not None:
@@ -138,8 +138,8 @@ def _started(threads: int) -> ThreadPoolExecutor:
 
 
 @functools.cache
-def way() -> int:
-    """The address of the system's function by which a thread lets another have its core; 0 if it is not known."""
+def yield_address() -> int:
+    """The address of the system's function by which a thread yields its core to another; 0 if it is not known."""
     try:
         function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
     except (OSError, AttributeError):
