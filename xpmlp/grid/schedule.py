@@ -22,7 +22,8 @@ from xpmlp.training.reporter import Reporter
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event  # cannot be imported where a system has no semaphores
-DASK = Library("distributed", "Dask", "install it with `pip install 'xpmlp[dask]'`")
+
+DASK = Library("distributed", "Dask", "'xpmlp[dask]'")
 
 RETRIES = 2
 """How often a block whose worker died is tried again, alone in a fresh process."""
