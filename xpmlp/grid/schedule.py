@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._optional import Library
-from xpmlp._processes import starting
+from xpmlp._processes import starting_processes
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
@@ -178,7 +178,7 @@ def _drain(
             while (queue or running) and not broken:
                 while queue and len(running) < window:
                     try:
-                        with starting():
+                        with starting_processes():
                             running[executor.submit(_work, queue[0], threads)] = queue[0]
                     except BrokenExecutor:  # a process has died since the last look: its block is among the running
                         broken = True
