@@ -20,18 +20,17 @@ from xpmlp.backend.compiled.intrinsics import (
     yield_core,
 )
 
-ARRIVALS, FAULTS, PRESENT, COMMAND = 0, 64, 128, 192
-"""Bytes at which they lie: arrivals at the barrier, reported faults, helpers present, the leader's command."""
+ARRIVALS, FAULTS, PRESENT, JOIN, LEAVE = 0, 64, 128, 192, 256
+"""Bytes at which they lie: arrivals at the barrier, reported faults, helpers present, and the leader's two commands."""
 
-NUMBERS = 32
+NUMBERS = 40
 """Length of the block in int64."""
 
 ABANDONED = 1 << 32
 """Added to the faults by a worker that failed: nobody is to wait for it."""
 
-DISMISSED = -1
-"""The command to leave at once, or less by the step before which to leave; 0 is none yet, and a positive number one
-more than the step to join at."""
+NOT_NEEDED = -1
+"""The command not to join; 0 is none yet, and a positive number one more than the step to join at."""
 
 GLANCES = 4_000
 """How often a worker looks for the others before it lets another thread have the core: some tens of microseconds."""
@@ -91,37 +90,37 @@ def await_presence(barrier: int, helpers: int, most: int, yield_address: int) ->
 
 
 @njit
-def command(barrier: int, step: int) -> None:
-    """Tell the helpers which step to join at."""
-    write_atomically(barrier + COMMAND, step + 1)
+def let_join(barrier: int, step: int) -> None:
+    """Tell the helpers, all present, to join at a step: from there on the leader waits for them."""
+    write_atomically(barrier + JOIN, step + 1)
+
+
+@njit
+def await_joining(barrier: int, yield_address: int) -> int:
+    """As a helper, report to be present, and wait for the step to join at, or `NOT_NEEDED`."""
+    add_atomically(barrier + PRESENT, 1)
+    told, glances = 0, 0
+    while told == 0:
+        _rest(glances, yield_address)
+        glances += 1
+        told = read_atomically(barrier + JOIN)
+    return int(told - 1) if told > 0 else NOT_NEEDED
 
 
 @njit
 def dismiss(barrier: int, step: int) -> None:
-    """Tell the helpers to leave before a step; those that have not joined, to leave at once.
+    """Tell the helpers to leave before a step, which is not the first.
 
-    One that the system put aside may read this a step late, and must not leave a step early: the leader would wait.
+    A helper that the system puts aside reads this late or, before it has joined, early; it takes part until that step
+    all the same, for the leader waits for it.
     """
-    write_atomically(barrier + COMMAND, DISMISSED - step)
+    write_atomically(barrier + LEAVE, step)
 
 
 @njit
 def are_dismissed(barrier: int, step: int) -> bool:
-    """Whether the helpers were told to leave before this step, or an earlier one."""
-    told = read_atomically(barrier + COMMAND)
-    return bool(told < 0 and step >= DISMISSED - told)
-
-
-@njit
-def await_command(barrier: int, yield_address: int) -> int:
-    """As a helper, report to be present, and wait for the step to join at; `DISMISSED` if there is none."""
-    add_atomically(barrier + PRESENT, 1)
-    glances = 0
-    while read_atomically(barrier + COMMAND) == 0:
-        _rest(glances, yield_address)
-        glances += 1
-    told = read_atomically(barrier + COMMAND)
-    return int(told - 1) if told > 0 else DISMISSED
+    """Whether the helpers are to leave before this step."""
+    return bool(0 < read_atomically(barrier + LEAVE) <= step)
 
 
 @njit

@@ -10,15 +10,15 @@ from typing import Any
 from numba import njit
 
 from xpmlp.backend.compiled.barrier import (
-    DISMISSED,
+    NOT_NEEDED,
     are_dismissed,
     are_present,
-    await_command,
+    await_joining,
     await_presence,
     barrier_wait,
-    command,
     dismiss,
     is_faultless,
+    let_join,
     report_fault,
 )
 from xpmlp.backend.compiled.elementwise import one_by_one
@@ -168,8 +168,8 @@ def execute(
     workers, arrivals = helpers + 1, 0
     together, step = worker > 0, first
     if worker > 0:
-        step = await_command(barrier, yield_address)
-        if step == DISMISSED:
+        step = await_joining(barrier, yield_address)
+        if step == NOT_NEEDED:
             return first
     if worker == 0 and helpers > 0:
         await_presence(barrier, helpers, pace[WAIT], yield_address)
@@ -178,7 +178,7 @@ def execute(
         pace[BEGIN] = begin
     while step < last:
         if not together and helpers > 0 and are_present(barrier, helpers):
-            command(barrier, step)
+            let_join(barrier, step)
             together = True
         index = 0
         while index < instructions:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.backend.blas import address
-from xpmlp.backend.compiled.barrier import ABANDONED, COMMAND, DISMISSED, FAULTS, NUMBERS
+from xpmlp.backend.compiled.barrier import ABANDONED, FAULTS, JOIN, NOT_NEEDED, NUMBERS
 
 Work = Callable[[int, int, int], int]
 """(number of the worker, helpers, address of the barrier) -> what the leader's is to return."""
@@ -89,7 +89,7 @@ class Team:
         finally:
             if not has_ended:  # Ctrl-C, perhaps, before the leader has begun
                 write(FAULTS, ABANDONED)
-            write(COMMAND, DISMISSED)  # whoever has not begun is not needed any more
+            write(JOIN, NOT_NEEDED)  # whoever has not begun is not needed any more
             self._helping += called
         if lines[(barrier + FAULTS - address(lines)) // 8] >= ABANDONED:
             for helper in called:
