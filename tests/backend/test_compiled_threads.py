@@ -315,6 +315,15 @@ def test_a_leader_whose_helpers_are_kept_from_running_works_alone() -> None:
     assert workers.carry_out(_works, 2) == 1
 
 
+def test_a_leader_whose_pool_takes_no_more_work_works_alone() -> None:
+    """As while the interpreter exits, when a program saves its last predictions."""
+    workers = Team()
+    workers.ready(2)
+    assert workers._pool is not None
+    workers._pool.shutdown()
+    assert workers.carry_out(lambda number, helpers, at: 7, 1) == 7
+
+
 def test_a_second_leader_works_alone() -> None:
     workers, seen = Team(), []
 

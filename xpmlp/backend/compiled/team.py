@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -84,7 +85,8 @@ class Team:
 
         pool, has_ended, called = self._of_size(helpers + 1), False, list[Future[int]]()
         try:
-            called.extend(pool.submit(guarded, number) for number in range(1, helpers + 1))
+            with contextlib.suppress(RuntimeError):  # while the interpreter exits, a pool takes no more work
+                called.extend(pool.submit(guarded, number) for number in range(1, helpers + 1))
             result, has_ended = work(0, helpers, barrier), True
         finally:
             if not has_ended:  # Ctrl-C, perhaps, before the leader has begun
