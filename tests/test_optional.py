@@ -14,7 +14,7 @@ import pytest
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp.errors import BackendError, DataError
 
-PRETEND = Library("xpmlp_pretend", "Pretend", "install it with `pip install pretend`")
+PRETEND = Library("xpmlp_pretend", "Pretend", "pretend")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def sentence_of(use: Callable[[], None] = lambda: None) -> str:
-    """What is said when the library is imported for ``use``."""
+    """The message when the library is imported for ``use``."""
     with pytest.raises(BackendError) as caught, PRETEND.needed_by("a test"):
         use()
     assert not isinstance(caught.value, NotInstalledError)

@@ -24,7 +24,7 @@ import xpmlp
 from tests.helpers import cases
 from xpmlp import MLPClassifier, MLPRegressor
 from xpmlp.backend import Backend, blas_threads_at_most, resolve
-from xpmlp.backend.process import ProcessSetting
+from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.config import BackendConfig, Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
 from xpmlp.errors import BackendError, DivergenceError
 

@@ -19,7 +19,7 @@ import sklearn.model_selection  # noqa: F401  (joblib looks for semaphores once,
 from tests.grid.small import grid_config, write_data
 from tests.refusing import refuse
 from xpmlp import _notices
-from xpmlp._processes import can_start_processes, obstacle, start_process, starting
+from xpmlp._processes import can_start_processes, obstacle_to_processes, start_process, starting_processes
 from xpmlp.bench import bench
 from xpmlp.errors import BackendError, XpmlpError
 from xpmlp.grid import train_grid
@@ -94,7 +94,7 @@ def test_the_callers_main_module_is_put_back() -> None:
 
     def start_and_look() -> None:
         for _ in range(50):
-            with starting():
+            with starting_processes():
                 assert vars(sys.modules["__main__"]).keys() >= vars(main).keys()
 
     threads = [threading.Thread(target=start_and_look) for _ in range(4)]
@@ -124,7 +124,7 @@ def test_without_semaphores_a_grid_is_trained_in_one_process(
 
 def test_processes_alone_need_no_semaphores(monkeypatch: pytest.MonkeyPatch) -> None:
     no_semaphores(monkeypatch, "ENOSYS")
-    assert obstacle() is None
+    assert obstacle_to_processes() is None
     process, receiver = start_process(methodcaller("send", 3))
     assert receiver.recv() == 3
     process.join()

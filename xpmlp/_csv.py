@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].*\w", re.DOTALL)
-"""What a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection): one of these
+"""Text that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection): one of these
 characters, the last four those of East Asian keyboards, twice as wide, and something to compute with, which signs alone
 are not."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-"""What begins with a sign, too, and is harmless."""
+"""Number, which may begin with a sign, too, and is harmless."""
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

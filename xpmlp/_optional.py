@@ -33,13 +33,21 @@ class Library(NamedTuple):
         The package that is imported.
     name : str
         For people.
-    install : str
-        How to install it: the end of a sentence.
+    requirement : str
+        For pip, quoted for a shell.
+    advice : str
+        What else there is to say about installing it.
     """
 
     package: str
     name: str
-    install: str
+    requirement: str
+    advice: str = ""
+
+    @property
+    def install(self) -> str:
+        """How to install it: the end of a sentence."""
+        return f"install it with `pip install {self.requirement}`{self.advice}"
 
     @contextmanager
     def needed_by(self, user: str) -> Iterator[None]:
@@ -86,7 +94,7 @@ class Library(NamedTuple):
             raise BackendError(f"{need}, but {file} fails ({_reason(error)}): repair it or {self.install}.") from error
 
 
-SCIKIT_LEARN = Library("sklearn", "scikit-learn", "install it with `pip install scikit-learn`")
+SCIKIT_LEARN = Library("sklearn", "scikit-learn", "scikit-learn")
 """Required, but of no use where an optional package of its own is broken."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +21,22 @@ def given_path(path: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(path)
     try:
-        impossible = b"\0" in os.fsencode(text)
+        if b"\0" in os.fsencode(text):
+            raise XpmlpError(impossible_name(text))
     except UnicodeEncodeError:
-        impossible = True
-    if impossible:
-        raise XpmlpError(f"{text!r} has a character that no file name of this system can have.")
+        raise XpmlpError(impossible_name(text)) from None
     return with_home(text)
+
+
+def impossible_name(text: str) -> str:
+    """Say in a sentence that no file can have a name, and what to do where that is the locale's fault."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8" and "\0" not in text:
+        return (
+            f"no file can have {text!r} in its name here, where names are in {encoding}: set the environment variable "
+            "PYTHONUTF8=1, or use another name."
+        )
+    return f"{text!r} has a character that no file name of this system can have."
 
 
 def with_home(path: str | os.PathLike[str]) -> Path:

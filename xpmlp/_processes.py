@@ -33,13 +33,13 @@ _MAIN = lock_over_forks()
 
 def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:
     """Whether this process can start others; if not, say so once, and what it does ``instead``."""
-    reason = obstacle(semaphores=semaphores)
+    reason = obstacle_to_processes(semaphores=semaphores)
     if reason is not None:
         notice_once("processes", f"{instead}, in this process: {reason}")
     return reason is None
 
 
-def obstacle(*, semaphores: bool = False) -> str | None:
+def obstacle_to_processes(*, semaphores: bool = False) -> str | None:
     """Why this process cannot start others, in words; ``None`` where it can.
 
     Parameters
@@ -62,7 +62,7 @@ def obstacle(*, semaphores: bool = False) -> str | None:
 
 
 @contextlib.contextmanager
-def starting() -> Iterator[None]:
+def starting_processes() -> Iterator[None]:
     """Start processes within the block.
 
     They inherit that Ctrl-C is held back, and so start undisturbed.  They do not run the script that the caller is in,
@@ -103,7 +103,7 @@ def start_process(function: Callable[..., None], *arguments: Any) -> tuple[BaseP
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=function, args=(*arguments, sender), daemon=True)
     try:
-        with starting():
+        with starting_processes():
             process.start()
     except XpmlpError:
         receiver.close()

@@ -22,7 +22,7 @@ class DataError(XpmlpError):
 
 
 class BackendError(XpmlpError):
-    """An array library, a device or a dtype that cannot be had here."""
+    """An array library, a device or a dtype that is not available."""
 
 
 class RunFolderError(XpmlpError):

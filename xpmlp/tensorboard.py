@@ -12,7 +12,7 @@ import numpy as np
 from xpmlp._optional import Library
 from xpmlp.errors import RunFolderError
 
-TENSORBOARDX = Library("tensorboardX", "tensorboardX", "install it with `pip install 'xpmlp[tensorboard]'`")
+TENSORBOARDX = Library("tensorboardX", "tensorboardX", "'xpmlp[tensorboard]'")
 
 FOLDER = "tensorboard"
 """Where in a run folder the event files are; `tensorboard --logdir` takes it, or a folder of run folders."""

@@ -96,7 +96,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.gpu_round", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--minutes", type=float, default=8, help="end after so many; parts are chosen by their costs [default: 8]"
+        "--minutes", type=float, default=8, help="end after this time; parts are chosen by their costs [default: 8]"
     )
     parser.add_argument("--out", type=_path, help="the folder of the record [default: benchmarks/results/<machine>]")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The GPU's memory: given back, and run out of; and a device that is not there."""
+"""The GPU's memory: given back, and run out of; and a missing device."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _out_of_memory(findings: Findings, surroundings: Surroundings) -> None:
 
 @contextlib.contextmanager
 def _filled(backend: Backend, rest: int) -> Iterator[None]:
-    """All memory of the GPU taken but for so many bytes."""
+    """Take all memory of the GPU but for ``rest`` bytes."""
     import cupy
 
     filler, size = [], max(rest // 2, 1)

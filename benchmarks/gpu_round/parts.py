@@ -40,7 +40,7 @@ PARTS = [
     Part("machine", "Libraries, driver, card, clocks", f"{_HERE}.hardware:machine", 25, 90),
     Part("verify-quickstart", "verify on quickstart.toml", f"{_HERE}.parity:verify_quickstart", 60, 180),
     Part("verify-mnist", "verify on mnist.toml", f"{_HERE}.parity:verify_mnist", 40, 180),
-    Part("devices", "A device that is not there", f"{_HERE}.memory:devices", 25, 60),
+    Part("devices", "A missing device", f"{_HERE}.memory:devices", 25, 60),
     Part("same-bits", "The same bits twice", f"{_HERE}.parity:same_bits", 70, 150, 10),
     Part("tf32", "TF32 off and on", f"{_HERE}.parity:tf32", 25, 60),
     Part("memory", "Memory: given back, and run out of", f"{_HERE}.memory:memory", 45, 120),

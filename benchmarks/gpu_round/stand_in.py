@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 
 MEMORY = 2**30
-"""Bytes of the GPU that is not there."""
+"""Bytes of the pretended GPU."""
 
 
 def put_in_place() -> None:

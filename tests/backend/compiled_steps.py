@@ -21,7 +21,7 @@ in_float64 = pytest.mark.parametrize("backend", cases("numpy", dtype="float64"),
 def compiled(
     backend: Any, step: Any, state: Any, batches: tuple[Any, ...], constants: Any = None, threads: int = 1
 ) -> Any:
-    """The fold by a compiled program, by so many threads if its sizes are worth them; fails where there is none."""
+    """The fold by a compiled program, by ``threads`` threads if its sizes are worth them; fails where there is none."""
     backend._scans.always = True
     try:
         found = backend._scans.scan(step, state, batches, constants, threads)

@@ -72,11 +72,11 @@ def test_several_threads_compute_what_one_does(
 
 
 class Mixed(contention.Contention):
-    """Carries shares of all lengths out, alone and with helpers that may come late, or are dismissed at once."""
+    """Carries spans of all lengths out, alone and with helpers that may come late, or are dismissed at once."""
 
     rng = np.random.default_rng(0)
 
-    def share(self, step: int, steps: int) -> contention.Share:
+    def next_span(self, step: int, steps: int) -> contention.Span:
         pace = np.zeros(FIGURES, np.int64)
         kind = self.rng.integers(4)
         if kind == 0:  # waits for the helpers, then dismisses them after a step
@@ -84,23 +84,31 @@ class Mixed(contention.Contention):
         elif kind == 1:
             pace[contention.ALLOWANCE] = contention.NEVER
         last = min(steps, step + 1 + int(self.rng.integers(9)))
-        return contention.Share(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
+        return contention.Span(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
 
-    def learn(self, share: contention.Share, reached: int) -> None:
+    def learn(self, span: contention.Span, reached: int) -> None:
         pass
+
+
+def elementwise_step(state: Any, batch: Any, _: Any) -> Any:
+    """A step of a single instruction, of whose barrier a leader can be a step ahead."""
+    return (np.tanh(state[0] * batch[0]),), ()
 
 
 @in_float64
 @pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("step", [layer_step, elementwise_step])
 def test_the_bits_do_not_depend_on_who_carries_the_parts_out(
-    threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    step: Any, threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, batches = layer(rng, 32, steps=60)
-    expected = compiled(backend, layer_step, copied(state), batches, threads=threads)
+    if step is elementwise_step:
+        state, batches = (np.ones((400, 400)),), (np.full((60, 400, 400), 0.999),)
+    expected = compiled(backend, step, copied(state), batches, threads=threads)
     scans = type(backend._scans)(backend.dtype_name, backend._scans._product)
     monkeypatch.setattr("xpmlp.backend.compiled.scan.Contention", Mixed)
     for _ in range(5):
-        found = scans.scan(layer_step, copied(state), batches, None, threads)
+        found = scans.scan(step, copied(state), batches, None, threads)
         for one, wanted in zip(_flat(found), _flat(expected), strict=True):
             np.testing.assert_array_equal(one, wanted)
 
@@ -218,20 +226,20 @@ def test_leaders_at_the_same_time_compute_what_each_does_alone(backend: Any, rng
 
 
 @numba.njit(nogil=True)
-def _lead(at: int, helpers: int, way: int) -> bool:
+def _lead(at: int, helpers: int, yield_address: int) -> bool:
     """As `execute` does, for one step, to which the leader waits for its helpers."""
-    barrier.await_presence(at, helpers, -1, way)
+    barrier.await_presence(at, helpers, -1, yield_address)
     if not barrier.are_present(at, helpers):
         return False
-    barrier.command(at, 0)
-    return barrier.barrier_wait(at, helpers + 1, way)
+    barrier.let_join(at, 0)
+    return barrier.barrier_wait(at, helpers + 1, yield_address)
 
 
 @numba.njit(nogil=True)
-def _help(at: int, helpers: int, way: int) -> int:
-    """Returns the step that it was told to join at, or `DISMISSED`; -2 if a worker failed."""
-    told = barrier.await_command(at, way)
-    if told >= 0 and not barrier.barrier_wait(at, helpers + 1, way):
+def _help(at: int, helpers: int, yield_address: int) -> int:
+    """Returns the step that it was told to join at, or `NOT_NEEDED`; -2 if a worker failed."""
+    told = barrier.await_joining(at, yield_address)
+    if told >= 0 and not barrier.barrier_wait(at, helpers + 1, yield_address):
         return -2
     return told
 
@@ -239,8 +247,8 @@ def _help(at: int, helpers: int, way: int) -> int:
 def _works(number: int, helpers: int, at: int) -> int:
     """A program of one instruction, which all workers carry out; 1 if they did."""
     if number:
-        return int(_help(at, helpers, team.way()) == 0)
-    return int(_lead(at, helpers, team.way()))
+        return int(_help(at, helpers, team.yield_address()) == 0)
+    return int(_lead(at, helpers, team.yield_address()))
 
 
 def test_all_workers_wait_for_each_other() -> None:
@@ -268,13 +276,24 @@ def test_helpers_that_are_not_needed_are_dismissed() -> None:
     def work(number: int, helpers: int, at: int) -> int:
         if number == 0:
             return 7
-        told.append(_help(at, helpers, team.way()))
+        told.append(_help(at, helpers, team.yield_address()))
         return 0
 
     workers = Team()
     assert workers.carry_out(work, 2) == 7
     wait(workers._helping)
-    assert told == [barrier.DISMISSED] * 2
+    assert told == [barrier.NOT_NEEDED] * 2
+
+
+def test_a_helper_that_is_put_aside_takes_part_in_all_steps_that_the_leader_waits_for() -> None:
+    """In a program of one instruction its dismissal may be there before it has joined, or from the step after."""
+    lines, at = team._shared_numbers()
+    barrier.let_join(at, 3)
+    assert not barrier.are_dismissed(at, 4)
+    barrier.dismiss(at, 5)
+    assert barrier.await_joining(at, team.yield_address()) == 3
+    assert [barrier.are_dismissed(at, step) for step in (4, 5, 6)] == [False, True, True]
+    assert lines.any()
 
 
 def test_a_leader_whose_helpers_are_kept_from_running_works_alone() -> None:
@@ -294,6 +313,15 @@ def test_a_leader_whose_helpers_are_kept_from_running_works_alone() -> None:
     is_over.set()
     wait(workers._helping)
     assert workers.carry_out(_works, 2) == 1
+
+
+def test_a_leader_whose_pool_takes_no_more_work_works_alone() -> None:
+    """As while the interpreter exits, when a program saves its last predictions."""
+    workers = Team()
+    workers.ready(2)
+    assert workers._pool is not None
+    workers._pool.shutdown()
+    assert workers.carry_out(lambda number, helpers, at: 7, 1) == 7
 
 
 def test_a_second_leader_works_alone() -> None:
@@ -367,10 +395,10 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
 
 
 def test_the_way_to_give_way_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert team.way() != 0
+    assert team.yield_address() != 0
     with monkeypatch.context() as patch:
         patch.setattr(ctypes, "CDLL", lambda name: object())
-        assert team.way.__wrapped__() == 0
+        assert team.yield_address.__wrapped__() == 0
 
     def work(number: int, helpers: int, at: int) -> int:
         return int(_help(at, helpers, 0) == 0 if number else _lead(at, helpers, 0))

@@ -36,6 +36,25 @@ class Outcome(NamedTuple):
 
 Run = Callable[..., Outcome]
 
+TABLE = "a,b,kind\n" + "".join(f"{i % 7},{i * 3 % 5},{'cat' if i % 2 else 'dog'}\n" for i in range(60))
+CONFIG = """[data]
+name = "csv"
+path = "d.csv"
+target = "kind"
+[model]
+hidden_layer_sizes = [4]
+[train]
+epochs = 1
+[output]
+plots = false
+"""
+
+
+def write_inputs(folder: Path, config: str = CONFIG) -> None:
+    """Write a table, ``d.csv``, and the config of a short training on it, ``c.toml``."""
+    (folder / "d.csv").write_text(TABLE, encoding="utf-8")
+    (folder / "c.toml").write_text(config, encoding="utf-8")
+
 
 @pytest.fixture
 def xpmlp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:

@@ -12,27 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Outcome
+from tests.cli.conftest import CONFIG, Outcome, write_inputs
 
 ROOT = Path(__file__).parents[2]
 WINDOWS = os.name == "nt"
 POSIX_SHELL = pytest.mark.skipif(WINDOWS, reason="the shell of Windows cannot close a stream or name /dev/full")
-ROWS = "".join(f"{number % 7},{number * 3 % 5},{('cat', 'dog')[number % 2]}\n" for number in range(60))
-CONFIG = """
-[data]
-name = "csv"
-path = "d.csv"
-target = "kind"
-
-[model]
-hidden_layer_sizes = [4]
-
-[train]
-epochs = 2
-
-[output]
-plots = false
-"""
 PLOTS = ("--set", "output.plots=true")
 GRID = ("--set", "grid.learning_rate=[0.1, 0.2]", "--set", "grid.workers=1")
 RESULTS = {"batch_losses.npy", "config.toml", "epochs.csv", "run.json", "weights.safetensors"}
@@ -44,8 +28,7 @@ Shell = Callable[..., Outcome]
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     """A function (*arguments, redirection, python, **environment) -> outcome, in a folder with a small ``c.toml``."""
-    (tmp_path / "d.csv").write_text(f"a,b,kind\n{ROWS}", encoding="utf-8")
-    (tmp_path / "c.toml").write_text(CONFIG, encoding="utf-8")
+    write_inputs(tmp_path, CONFIG.replace("epochs = 1", "epochs = 2"))
 
     def run(*arguments: object, redirection: str = "", stdout: int = subprocess.PIPE, **variables: str) -> Outcome:
         command: Any = [sys.executable, "-m", "xpmlp", *map(str, arguments)]

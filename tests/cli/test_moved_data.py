@@ -6,18 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
-from tests.cli.test_outputs_over_inputs import CONFIG, TABLE
+from tests.cli.conftest import Run, write_inputs
 
 
 @pytest.fixture
 def moved(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What `evaluate` printed before the working folder was moved with all that is in it."""
+    """The output of `evaluate` before the working folder was moved with all its files."""
     before = tmp_path / "before"
     before.mkdir()
     monkeypatch.chdir(before)
-    Path("d.csv").write_text(TABLE)
-    Path("c.toml").write_text(CONFIG)
+    write_inputs(before)
     assert xpmlp("train", "c.toml", "-q").status == 0
     said = xpmlp("evaluate", "runs/c").out
     monkeypatch.chdir(tmp_path)

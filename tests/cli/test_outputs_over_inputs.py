@@ -8,29 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
-
-TABLE = "a,b,kind\n" + "".join(f"{i % 7},{i * 3 % 5},{'cat' if i % 2 else 'dog'}\n" for i in range(60))
-CONFIG = """[data]
-name = "csv"
-path = "d.csv"
-target = "kind"
-[model]
-hidden_layer_sizes = [4]
-[train]
-epochs = 1
-[output]
-plots = false
-"""
+from tests.cli.conftest import CONFIG, TABLE, Run, write_inputs
 
 
 @pytest.fixture
 def folder(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with a table, a config and the run of both."""
     monkeypatch.chdir(tmp_path)
-    Path("d.csv").write_text(TABLE)
+    write_inputs(tmp_path)
     Path("x.csv").write_text(TABLE)
-    Path("c.toml").write_text(CONFIG)
     assert xpmlp("train", "c.toml", "-q").status == 0
     return tmp_path
 

@@ -10,23 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import CONFIG, Run, write_inputs
 from tests.refusing import WITHOUT
 from xpmlp import _notices
 from xpmlp.cli import main
-
-CONFIG = """
-[data]
-name = "csv"
-path = "d.csv"
-target = "kind"
-[model]
-hidden_layer_sizes = [4]
-[train]
-epochs = 1
-[output]
-plots = false
-"""
 
 LONG = "x" * 300
 
@@ -36,17 +23,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a table, a config and a run of it; the home folder is in it."""
     folder = tmp_path / "here"
     (folder / "home").mkdir(parents=True)
-    fill(folder)
+    write_inputs(folder)
     monkeypatch.chdir(folder)
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(folder / "home"))
     return folder
-
-
-def fill(folder: Path) -> None:
-    rows = [f"{number % 7},{number * 3 % 5},{'cat' if number % 2 else 'dog'}" for number in range(60)]
-    (folder / "d.csv").write_text("\n".join(["a,b,kind", *rows]) + "\n")
-    (folder / "c.toml").write_text(CONFIG)
 
 
 def succeed(xpmlp: Run, *arguments: object) -> str:
@@ -57,7 +38,7 @@ def succeed(xpmlp: Run, *arguments: object) -> str:
 
 def test_the_home_folder_everywhere(here: Path, xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shell expands a tilde at the beginning of a word only, and none in a config or a container's environment."""
-    fill(here / "home")
+    write_inputs(here / "home")
     (here / "home" / "base.toml").write_text(CONFIG.replace("d.csv", "~/d.csv") + 'folder = "~/runs"\n')
     (here / "e.toml").write_text('extends = "~/base.toml"\n')
     succeed(xpmlp, "train", "~/c.toml", "-q", "--out", "~/x")
@@ -76,7 +57,7 @@ def test_the_home_folder_everywhere(here: Path, xpmlp: Run, monkeypatch: pytest.
 
 @pytest.mark.slow
 def test_the_home_folder_of_commands_that_take_longer(here: Path, xpmlp: Run) -> None:
-    fill(here / "home")
+    write_inputs(here / "home")
     succeed(xpmlp, "bench", "~/c.toml", "--backends", "numpy", "--seconds", "0.01", "--out=~/b.json")
     succeed(xpmlp, "verify", "~/c.toml", "--backends", "numpy", "--steps", "1", "--dtype", "float64", "--out=~/v")
     succeed(xpmlp, "report", "--quick", "--only", "table1", "--out=~/p")
@@ -165,7 +146,7 @@ def test_a_folder_whose_name_is_no_text(here: Path, xpmlp: Run, monkeypatch: pyt
     name = os.fsdecode(b"donn\xe9es")
     folder = here / name
     folder.mkdir()
-    fill(folder)
+    write_inputs(folder)
     monkeypatch.chdir(folder)
     (folder / f"{name}.toml").write_text(CONFIG.replace("plots = false", "plots = true"))
     for config, out in (("c.toml", "r"), (f"{name}.toml", name)):

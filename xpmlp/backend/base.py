@@ -124,7 +124,7 @@ class Backend(ABC):
         Raises
         ------
         BackendError
-            If the library, the device or the dtype cannot be had.
+            If the library, the device or the dtype is not available.
         """
 
     @abstractmethod

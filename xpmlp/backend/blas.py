@@ -25,7 +25,7 @@ from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
 from xpmlp._typing import Array
-from xpmlp.backend.process import ProcessSetting
+from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.threads import BLAS, BOUND, set_threads
 from xpmlp.nn import Ops
 

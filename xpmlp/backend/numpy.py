@@ -20,7 +20,7 @@ from xpmlp.nn import Ops
 if TYPE_CHECKING:
     from xpmlp.backend.compiled import Scans
 
-NUMBA = Library("numba", "Numba", "install it with `pip install 'xpmlp[numba]'`")
+NUMBA = Library("numba", "Numba", "'xpmlp[numba]'")
 
 
 class NumpyBackend(Backend):

@@ -20,20 +20,16 @@ class _Entry(NamedTuple):
     library: Library | None
 
 
-def _library(package: str, name: str, requirement: str, advice: str = "") -> Library:
-    return Library(package, name, f"install it with `pip install {requirement}`{advice}")
-
-
 _BACKENDS = {
     "numpy": _Entry("numpy", "NumpyBackend", None),
     "cupy": _Entry(
         "cupy",
         "CupyBackend",
-        _library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)"),
+        Library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)"),
     ),
-    "torch": _Entry("torch", "TorchBackend", _library("torch", "PyTorch", "'xpmlp[torch]'")),
-    "jax": _Entry("jax", "JaxBackend", _library("jax", "JAX", "'xpmlp[jax]'")),
-    "strict": _Entry("strict", "StrictBackend", _library("array_api_strict", "array-api-strict", "array-api-strict")),
+    "torch": _Entry("torch", "TorchBackend", Library("torch", "PyTorch", "'xpmlp[torch]'")),
+    "jax": _Entry("jax", "JaxBackend", Library("jax", "JAX", "'xpmlp[jax]'")),
+    "strict": _Entry("strict", "StrictBackend", Library("array_api_strict", "array-api-strict", "array-api-strict")),
 }
 
 NAMES = tuple(_BACKENDS)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from xpmlp.backend.process import ProcessSetting
+from xpmlp.backend.process_setting import ProcessSetting
 
 BOUND: ContextVar[int | None] = ContextVar("BOUND", default=None)
 """How many threads a session may choose at most."""

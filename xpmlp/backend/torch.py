@@ -16,7 +16,7 @@ import numpy.typing as npt
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
-from xpmlp.backend.process import ProcessSetting
+from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops

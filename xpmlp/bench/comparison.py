@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from xpmlp._malloc import keep_freed_memory
-from xpmlp._processes import obstacle, start_process
+from xpmlp._processes import obstacle_to_processes, start_process
 from xpmlp._version import __version__
 from xpmlp.backend import NAMES, probe
 from xpmlp.backend.registry import Report
@@ -107,7 +107,7 @@ def bench(
             raise BackendError(f"there is no backend {name!r}; there are {', '.join(NAMES)}.")
     if not names:
         raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
-    if (reason := obstacle()) is not None:
+    if (reason := obstacle_to_processes()) is not None:
         raise BackendError(f"each backend is measured in a process of its own, and {reason}.")
     if not 0 < seconds < math.inf:
         raise ConfigError(f"a measurement cannot take {seconds:g} seconds: give a number above 0.")

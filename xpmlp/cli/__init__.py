@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 from xpmlp._malloc import keep_freed_memory
+from xpmlp._paths import impossible_name
 from xpmlp._text import printable
 from xpmlp.cli.streams import safe_streams
 from xpmlp.errors import XpmlpError
@@ -51,11 +52,7 @@ def _run() -> Any:
     except UnicodeEncodeError as error:  # of a file's name
         if error.encoding != sys.getfilesystemencoding():
             raise
-        return _refuse(
-            f"no file can have {error.object!r} in its name here, where names are in {error.encoding}: set the "
-            "environment variable PYTHONUTF8=1, or use another name.",
-            XpmlpError.exit_status,
-        )
+        return _refuse(impossible_name(error.object), XpmlpError.exit_status)
     except OSError as error:  # from whichever library: a mistake in a path is for its reader, too
         subject = "" if error.filename is None else f"{error.filename}: "
         return _refuse(f"{subject}{error.strerror or error}.{_no_folder()}", XpmlpError.exit_status)

@@ -57,7 +57,7 @@ def fetch(name: str, quiet: bool = False) -> Path:
     Raises
     ------
     DataError
-        If ``name`` is no set that is downloaded, it cannot be had, or what is here is not the published one.
+        If ``name`` is no set that is downloaded, it is not available, or what is here is not the published one.
     """
     if name not in IMAGE_SETS:
         if name in (row.name for row in list_sets()):

@@ -29,7 +29,7 @@ from xpmlp.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-POLARS = Library("polars", "polars", "install it with `pip install polars`")
+POLARS = Library("polars", "polars", "polars")
 
 MAX_BYTES = 2**32
 """A larger table belongs in an npz file: read as text it needs several times its size in memory."""

@@ -51,7 +51,7 @@ def transfer(url: str, target: Path, *, at_most: int, timeout: tuple[float, floa
     Raises
     ------
     OSError
-        If it cannot be had, is larger, or cannot be written.
+        If it cannot be downloaded, is larger, or cannot be written.
     """
     from tqdm import tqdm
 

@@ -317,7 +317,7 @@ class BaseMLP(BaseEstimator, ABC):
         DataError
             If the file is missing or damaged, or holds another class.
         BackendError
-            If the backend or the device cannot be had here.
+            If the backend or the device is not available.
         """
         estimator: Self
         estimator, home = load_estimator(cls, given_path(path))
@@ -354,7 +354,7 @@ class BaseMLP(BaseEstimator, ABC):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """From pickle, back to where the arrays were; where that cannot be had, they stay NumPy's, with a warning."""
+        """From pickle, back to where the arrays were; if that is not available, they stay NumPy's, with a warning."""
         residence = state.pop("_pickled_at", HOST)
         super().__setstate__(state)
         if residence == HOST:

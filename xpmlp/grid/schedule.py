@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._optional import Library
-from xpmlp._processes import starting
+from xpmlp._processes import starting_processes
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
@@ -22,7 +22,8 @@ from xpmlp.training.reporter import Reporter
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event  # cannot be imported where a system has no semaphores
-DASK = Library("distributed", "Dask", "install it with `pip install 'xpmlp[dask]'`")
+
+DASK = Library("distributed", "Dask", "'xpmlp[dask]'")
 
 RETRIES = 2
 """How often a block whose worker died is tried again, alone in a fresh process."""
@@ -177,7 +178,7 @@ def _drain(
             while (queue or running) and not broken:
                 while queue and len(running) < window:
                     try:
-                        with starting():
+                        with starting_processes():
                             running[executor.submit(_work, queue[0], threads)] = queue[0]
                     except BrokenExecutor:  # a process has died since the last look: its block is among the running
                         broken = True

@@ -72,7 +72,7 @@ def write_report(
     Raises
     ------
     ConfigError, BackendError, DataError
-        If there is no such part or backend, or the data cannot be had.
+        If there is no such part or backend, or the data are not available.
     RunFolderError
         If the folder holds something else, is in use, or cannot be written to.
     PlotError

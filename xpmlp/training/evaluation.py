@@ -85,7 +85,8 @@ def evaluate(
     RunFolderError
         If it is not a run folder, or does not fit its data set.
     BackendError, DataError, ConfigError
-        If the backend, the data or the saved config cannot be had, or the data lack a column or have another class.
+        If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
+        have another class.
     """
     config, network = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
     chosen = resolve_for(config, backend, device)

@@ -75,7 +75,7 @@ def predict(
     Raises
     ------
     RunFolderError, BackendError, ConfigError
-        If the run folder or the backend cannot be had.
+        If the run folder cannot be read or the backend is not available.
     DataError
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.

@@ -127,7 +127,7 @@ def train(
     ConfigError
         If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given.
     BackendError
-        If the config's backend, device or dtype cannot be had, or memory runs out.
+        If the config's backend, device or dtype is not available, or memory runs out.
     DataError
         If the data set cannot be read.
     RunFolderError

@@ -152,7 +152,7 @@ def verify(
     ConfigError
         If the config has a grid of runs, or there are no steps or too many.
     BackendError
-        If a backend, its device or the one dtype that was asked for cannot be had.
+        If a backend, its device or the one dtype that was asked for is not available.
     DataError
         If the data set cannot be read.
     DivergenceError

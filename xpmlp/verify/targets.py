@@ -35,7 +35,7 @@ class Target(NamedTuple):
         Raises
         ------
         BackendError
-            If the library, the device or the dtype cannot be had here.
+            If the library, the device or the dtype is not available.
         """
         changes = {"name": self.name, "device": self.device, "dtype": dtype}
         return resolve_configured(settings.model_copy(update=changes)).backend

@@ -29,29 +29,29 @@ from xpmlp.backend.compiled.loop import (
 )
 
 LIMIT_SECONDS = 0.002
-"""Helpers may cost that much before they are dismissed: less than a turn that the system gives to another program."""
+"""The cost at which helpers are dismissed: less than a turn that the system gives to another program."""
 
 WAKE_SECONDS, CALL_SECONDS = 0.0001, 0.00002
 """How long helpers take to wake, at most, on a quiet machine; and about how long a call of the loop takes by itself."""
 
 SHORT_SECONDS = 0.001
-"""The leader carries out alone what it has done in that time: calling helpers takes a quarter of it."""
+"""Work of up to this time is for the leader alone: calling helpers takes a quarter of it."""
 
 PROBE_STEPS, PROBE_SECONDS = 6, 0.001
-"""The leader carries out so many steps alone, or of so long, to know the time of one."""
+"""Steps, or their time if that is less, that the leader carries out alone to measure one."""
 
 WINDOW_SECONDS, LEAST_WEIGHT = 0.02, 0.125
-"""The time of a step is a mean over about so long; the least that a measurement counts in it."""
+"""The time over which a step's is averaged, and the least weight of a measurement in the mean."""
 
 FRESH_SECONDS = 1.0
-"""How long the time of a step holds before it is taken again."""
+"""How long a measured step is relied on before the next is measured."""
 
 MOST_PATIENCE = 32
-"""Helpers that cost more than they bring, again and again, are tried after so many times what that took: they have
-under 5% of the time."""
+"""The longest time without helpers that keep costing more than they bring, in multiples of what the last trial cost:
+they have under 5% of the time."""
 
 
-class Share(NamedTuple):
+class Span(NamedTuple):
     """Steps of a program that are carried out in one go.
 
     Attributes
@@ -78,8 +78,8 @@ class Clock:
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
-        self.ticks_per_second = 0.0
-        """0 until it is known, and on processors whose clock is not."""
+        self.ticks_per_second: float | None = None
+        """``None`` until it is known; 0 where a program may not read the processor's clock."""
 
     def compare(self, seconds: float, ticks: int) -> None:
         """Learn what both clocks say at one moment."""
@@ -107,39 +107,41 @@ class Contention:
         self._account, self._losing, self._gained = math.inf, 0.0, 0.0  # ticks, since helpers were last dismissed
         self._retry_at, self._patience = -math.inf, 1
 
-    def share(self, step: int, steps: int) -> Share:
-        """The next share from ``step`` on, of ``steps`` in all."""
+    def next_span(self, step: int, steps: int) -> Span:
+        """The next span from ``step`` on, of ``steps`` in all."""
         pace, now, rate = np.zeros(FIGURES, np.int64), time.perf_counter(), CLOCK.ticks_per_second
-        if self._helpers == 0:
-            return Share(step, steps, 0, pace, now)
-        if not rate or not self._alone or now - self._alone_at > FRESH_SECONDS:
-            probe = min(PROBE_STEPS, math.ceil(PROBE_SECONDS * rate / self._alone)) if self._alone else PROBE_STEPS
-            return Share(step, min(step + probe, steps), 0, pace, now)
+        if self._helpers == 0 or rate == 0.0:  # nobody to call, or no clock to judge them by
+            return Span(step, steps, 0, pace, now)
+        if rate is None or not self._alone or now - self._alone_at > FRESH_SECONDS:
+            probe = (
+                min(PROBE_STEPS, math.ceil(PROBE_SECONDS * rate / self._alone)) if rate and self._alone else PROBE_STEPS
+            )
+            return Span(step, min(step + probe, steps), 0, pace, now)
         if (steps - step) * self._alone < SHORT_SECONDS * rate:
-            return Share(step, steps, 0, pace, now)
+            return Span(step, steps, 0, pace, now)
         if now < self._retry_at:
-            return Share(step, min(step + math.ceil((self._retry_at - now) * rate / self._alone), steps), 0, pace, now)
+            return Span(step, min(step + math.ceil((self._retry_at - now) * rate / self._alone), steps), 0, pace, now)
         pace[ALLOWANCE] = self._alone
         pace[WAIT] = min(WAKE_SECONDS * rate, self._alone / 2)
         pace[LIMIT] = max(LIMIT_SECONDS * rate, 2 * self._alone)
         pace[ACCOUNT], pace[LOSING] = min(self._account, pace[LIMIT]), self._losing
-        return Share(step, steps, self._helpers, pace, now)
+        return Span(step, steps, self._helpers, pace, now)
 
-    def learn(self, share: Share, reached: int) -> None:
-        """Learn from a share that was carried out, until the step ``reached``."""
-        now, pace = time.perf_counter(), share.pace
+    def learn(self, span: Span, reached: int) -> None:
+        """Learn from a span that was carried out, until the step ``reached``."""
+        now, pace = time.perf_counter(), span.pace
         CLOCK.compare(now, int(pace[END]))
         rate = CLOCK.ticks_per_second
         if pace[ALONE_STEPS]:
             self._keep(int(pace[ALONE_STEPS]), int(pace[ALONE_TICKS]), now)
-        if not share.helpers:
+        if not span.helpers or not rate:
             return
         passed = pace[END] - pace[BEGIN]
-        called = max(0.0, (now - share.begin - CALL_SECONDS) * rate - passed)
-        steps = reached - share.first - pace[ALONE_STEPS]
+        called = max(0.0, (now - span.begin - CALL_SECONDS) * rate - passed)
+        steps = reached - span.first - pace[ALONE_STEPS]
         self._gained += steps * self._alone - (passed - pace[ALONE_TICKS]) - called
         self._account, self._losing = pace[ACCOUNT] - called, pace[LOSING] + called
-        if reached < share.last or self._account < 0:
+        if reached < span.last or self._account < 0:
             self._patience = 1 if self._gained > 0 else min(2 * self._patience, MOST_PATIENCE)
             self._retry_at = now + self._patience * self._losing / rate
             self._account, self._losing, self._gained = math.inf, 0.0, 0.0
@@ -147,7 +149,7 @@ class Contention:
     def _keep(self, steps: int, ticks: int, now: float) -> None:
         """Take steps into account that the leader carried out alone; the very first ones load the caches."""
         if self._is_warm:
-            window = WINDOW_SECONDS * CLOCK.ticks_per_second
+            window = WINDOW_SECONDS * (CLOCK.ticks_per_second or 0.0)
             weight = min(1.0, max(LEAST_WEIGHT, ticks / window)) if self._alone and window else 1.0
             self._alone += weight * (ticks / steps - self._alone)
             self._alone_at = now
@@ -157,11 +159,11 @@ class Contention:
 class Always(Contention):
     """Calls all helpers for every step, whatever they bring: to measure them, and to test them."""
 
-    def share(self, step: int, steps: int) -> Share:
+    def next_span(self, step: int, steps: int) -> Span:
         """All that is left, with all helpers."""
         pace = np.zeros(FIGURES, np.int64)
         pace[ALLOWANCE] = pace[WAIT] = NEVER
-        return Share(step, steps, self._helpers, pace, time.perf_counter())
+        return Span(step, steps, self._helpers, pace, time.perf_counter())
 
-    def learn(self, share: Share, reached: int) -> None:
+    def learn(self, span: Span, reached: int) -> None:
         """Nothing."""

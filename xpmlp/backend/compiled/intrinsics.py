@@ -134,7 +134,7 @@ def write_atomically(context: Any, address: Any, number: Any) -> Any:
 
 
 @intrinsic
-def give_way(context: Any, function: Any) -> Any:
+def yield_core(context: Any, function: Any) -> Any:
     """(address of the system's function for it, or 0) -> none: let another thread have this core."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

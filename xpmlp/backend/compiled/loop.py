@@ -10,14 +10,15 @@ from typing import Any
 from numba import njit
 
 from xpmlp.backend.compiled.barrier import (
-    DISMISSED,
+    NOT_NEEDED,
+    are_dismissed,
     are_present,
-    await_command,
+    await_joining,
     await_presence,
     barrier_wait,
-    command,
-    commanded,
+    dismiss,
     is_faultless,
+    let_join,
     report_fault,
 )
 from xpmlp.backend.compiled.elementwise import one_by_one
@@ -113,7 +114,7 @@ def execute(
     worker: int,
     helpers: int,
     barrier: int,
-    way: int,
+    yield_address: int,
     pace: Any,
     spent: Any,
 ) -> int:
@@ -147,7 +148,7 @@ def execute(
         Beside the leader.
     barrier : int
         Address of the shared numbers of `xpmlp.backend.compiled.barrier`, zero at the beginning.
-    way : int
+    yield_address : int
         See `barrier_wait`.
     pace : (FIGURES,) of int64
         For the leader.  ``ALLOWANCE``: the ticks that it alone takes for a step, or `NEVER`; ``WAIT``: how long it
@@ -167,17 +168,17 @@ def execute(
     workers, arrivals = helpers + 1, 0
     together, step = worker > 0, first
     if worker > 0:
-        step = await_command(barrier, way)
-        if step == DISMISSED:
+        step = await_joining(barrier, yield_address)
+        if step == NOT_NEEDED:
             return first
     if worker == 0 and helpers > 0:
-        await_presence(barrier, helpers, pace[WAIT], way)
+        await_presence(barrier, helpers, pace[WAIT], yield_address)
     begin = ticks()
     if worker == 0:
         pace[BEGIN] = begin
     while step < last:
         if not together and helpers > 0 and are_present(barrier, helpers):
-            command(barrier, step)
+            let_join(barrier, step)
             together = True
         index = 0
         while index < instructions:
@@ -192,20 +193,20 @@ def execute(
                     pace[ACCOUNT] = min(pace[ACCOUNT] + pace[ALLOWANCE] - (now - begin), pace[LIMIT])
                     pace[LOSING] = 0 if pace[ACCOUNT] == pace[LIMIT] else pace[LOSING] + now - begin
                     if pace[ACCOUNT] < 0 and pace[ALLOWANCE] != NEVER:
-                        command(barrier, DISMISSED)
+                        dismiss(barrier, step + 1)
                 else:
                     pace[ALONE_STEPS] += 1
                     pace[ALONE_TICKS] += now - begin
                 begin = now
             if together:
                 arrivals += workers
-                if not barrier_wait(barrier, arrivals, way):
+                if not barrier_wait(barrier, arrivals, yield_address):
                     return FAULTY
             if len(spent):
                 spent[index] += ticks() - start
             index = following
         step += 1
-        if together and commanded(barrier) == DISMISSED:
+        if together and are_dismissed(barrier, step):
             break
     if worker == 0:
         pace[END] = ticks()

@@ -15,12 +15,12 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
-from xpmlp.backend.compiled.contention import Always, Contention, Share
+from xpmlp.backend.compiled.contention import Always, Contention, Span
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
 from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
-from xpmlp.backend.compiled.team import TEAM, way
+from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
 
 logger = logging.getLogger(__name__)
@@ -133,17 +133,15 @@ class Scans:
         contention = Always(len(program.code) - 1) if self.always else ready.contention
         step, begin = 0, time.perf_counter()
         while step < steps:
-            share = contention.share(step, steps)
+            span = contention.next_span(step, steps)
 
-            def work(
-                worker: int, helpers: int, barrier: int, step: int = step, share: Share = share, _: Any = kept
-            ) -> int:
+            def work(worker: int, helpers: int, barrier: int, span: Span = span, _: Any = kept) -> int:
                 reached = execute(
                     program.code,
                     addresses,
                     strides,
-                    step,
-                    share.last,
+                    span.first,
+                    span.last,
                     self._product.address,
                     self._product.unpacked,
                     self._product.integer(0),
@@ -152,17 +150,17 @@ class Scans:
                     worker,
                     helpers,
                     barrier,
-                    way(),
-                    share.pace,
+                    yield_address(),
+                    span.pace,
                     spent[:0] if worker else spent,
                 )
                 return int(reached)
 
             with THREADS.held_to_one():
-                reached = TEAM.carry_out(work, share.helpers)
+                reached = TEAM.carry_out(work, span.helpers)
             if reached == FAULTY:
                 raise IndexError("row index out of range")
-            contention.learn(share, reached)
+            contention.learn(span, reached)
             step = reached
         if self.spent is not None:
             seconds = (time.perf_counter() - begin) / (spent.sum() or 1) * spent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.backend.blas import address
-from xpmlp.backend.compiled.barrier import ABANDONED, COMMAND, DISMISSED, FAULTS, NUMBERS
+from xpmlp.backend.compiled.barrier import ABANDONED, FAULTS, JOIN, NOT_NEEDED, NUMBERS
 
 Work = Callable[[int, int, int], int]
 """(number of the worker, helpers, address of the barrier) -> what the leader's is to return."""
@@ -39,11 +40,11 @@ class Team:
 
     @property
     def size(self) -> int:
-        """The number of workers that there are, with the leader."""
+        """The number of workers, with the leader."""
         return max(1, self._size)
 
     def ready(self, workers: int) -> int:
-        """Start threads for so many workers, with the leader; returns how many there are, if the system has no more."""
+        """Start threads for a number of workers, with the leader; returns how many the system allows."""
         with self._lock:
             try:
                 self._of_size(workers)
@@ -52,7 +53,7 @@ class Team:
         return workers
 
     def carry_out(self, work: Work, helpers: int) -> int:
-        """Call ``work`` for the leader, 0, in this thread, and for as many helpers in others, if they are free.
+        """Call ``work`` for the leader, 0, in this thread, and for each of the helpers in another, if they are free.
 
         Returns
         -------
@@ -84,12 +85,13 @@ class Team:
 
         pool, has_ended, called = self._of_size(helpers + 1), False, list[Future[int]]()
         try:
-            called.extend(pool.submit(guarded, number) for number in range(1, helpers + 1))
+            with contextlib.suppress(RuntimeError):  # while the interpreter exits, a pool takes no more work
+                called.extend(pool.submit(guarded, number) for number in range(1, helpers + 1))
             result, has_ended = work(0, helpers, barrier), True
         finally:
             if not has_ended:  # Ctrl-C, perhaps, before the leader has begun
                 write(FAULTS, ABANDONED)
-            write(COMMAND, DISMISSED)  # whoever has not begun is not needed any more
+            write(JOIN, NOT_NEEDED)  # whoever has not begun is not needed any more
             self._helping += called
         if lines[(barrier + FAULTS - address(lines)) // 8] >= ABANDONED:
             for helper in called:
@@ -97,7 +99,7 @@ class Team:
         return result
 
     def _of_size(self, workers: int) -> ThreadPoolExecutor:
-        """The pool with threads for at least so many workers, with the leader."""
+        """The pool with threads for a number of workers or more, with the leader."""
         if self._pool is None or self._size < workers:
             larger = _started(workers - 1)
             if self._pool is not None:
@@ -138,8 +140,8 @@ def _started(threads: int) -> ThreadPoolExecutor:
 
 
 @functools.cache
-def way() -> int:
-    """The address of the system's function by which a thread lets another have its core; 0 if it is not known."""
+def yield_address() -> int:
+    """The address of the system's function by which a thread yields its core to another; 0 if it is not known."""
     try:
         function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
     except (OSError, AttributeError):
