@@ -97,23 +97,55 @@ class TorchBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
+        """No autograd or autocast, TF32 only if asked for, the configured number of threads; all is put back.
+
+        A GPU's memory is given back, too.
+        """
         torch, cuda = self._torch, self.device.type == "cuda"
         if self.device.type == "cpu":
             keep_freed_memory()
-        threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+        threads = torch.get_num_threads()
         torch.set_num_threads(self.threads or threads)
-        torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False), self._matmul_precision():
                 yield
         finally:
             torch.set_num_threads(threads)
-            torch.set_float32_matmul_precision(precision)
             if self.recordings is not None:
                 self.recordings.clear()
             if cuda:
                 torch.cuda.empty_cache()
+
+    @contextlib.contextmanager
+    def _matmul_precision(self) -> Iterator[None]:
+        """Float32 products in TF32 if asked for and on a GPU, else in full.
+
+        PyTorch has one switch for all devices and, since version 2.9, one for each kind; where a host has used both it
+        refuses to read the first.  That one sets all of the others, so they are put back, too.
+        """
+        torch, tf32 = self._torch, self.tf32 and self.device.type == "cuda"
+        kinds = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
+        kinds = [kind for kind in kinds if hasattr(kind, "fp32_precision")]
+        before = [kind.fp32_precision for kind in kinds]
+        try:
+            overall = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            overall = None
+        try:
+            if overall is not None:
+                torch.set_float32_matmul_precision("high" if tf32 else "highest")
+            else:
+                for kind in kinds:
+                    kind.fp32_precision = "tf32" if tf32 else "ieee"
+            yield
+        finally:
+            if overall is not None:
+                torch.set_float32_matmul_precision(overall)
+            for kind, precision in zip(kinds, before, strict=True):
+                if kind.fp32_precision != precision:
+                    kind.fp32_precision = "none"  # as the switch above it says
+                if kind.fp32_precision != precision:
+                    kind.fp32_precision = precision
 
     def _record(self, body: Callable[[], None]) -> Callable[[], None]:
         """Record what ``body`` asks of the GPU as a CUDA graph.
