@@ -24,6 +24,13 @@ X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 Y = np.arange(40) % 3
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_errors_of_floating_point_that_numpy_raises() -> None:
+    model = MLPClassifier((5,), max_iter=1, random_state=0, backend="strict")
+    with np.errstate(all="raise"):
+        model.fit(X, Y).predict_proba(X * 1000)
+
+
 def jax() -> Any:
     return pytest.importorskip("jax", reason="needs JAX")
 

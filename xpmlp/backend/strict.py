@@ -49,12 +49,12 @@ class StrictBackend(Backend):
     def session(self, batch_size: int) -> Iterator[None]:
         """The standard without what it makes optional: boolean indexing, data-dependent shapes, extensions.
 
-        Overflows pass as they do on other backends: the training loop looks for what is not finite.
+        Overflows and underflows pass as they do on other backends: the training loop looks for what is not finite.
         """
         minimal = self.xp.ArrayAPIStrictFlags(
             boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()
         )
-        with minimal, np.errstate(over="ignore", invalid="ignore"):
+        with minimal, np.errstate(all="ignore"):
             yield
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
