@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,57 @@ OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 RECORDING = threading.Lock()
 """PyTorch can record in one thread of a process at a time."""
+
+
+class Precision(NamedTuple):
+    """How PyTorch rounds the factors of float32 products.
+
+    Attributes
+    ----------
+    overall : str or None
+        The switch for all kinds of devices; ``None`` where a host has used the others, and it cannot be read.
+    kinds : list of str
+        The switches for CUDA and for CPUs, which PyTorch has since version 2.9.  Setting the other sets these.
+    """
+
+    overall: str | None
+    kinds: list[str]
+
+    def of_products(self, *, tf32: bool) -> Precision:
+        """The switches as this was read for products in TF32, or in full."""
+        overall = None if self.overall is None else "high" if tf32 else "highest"
+        return Precision(overall, ["tf32" if tf32 else "ieee"] * len(self.kinds))
+
+
+def read_precision() -> Precision:
+    """The process's precision of float32 products."""
+    import torch
+
+    kinds = [kind.fp32_precision for kind in _kinds()]
+    try:
+        return Precision(torch.get_float32_matmul_precision(), kinds)
+    except RuntimeError:
+        return Precision(None, kinds)
+
+
+def write_precision(precision: Precision) -> None:
+    """Set the process's precision of float32 products."""
+    import torch
+
+    if precision.overall is not None:
+        torch.set_float32_matmul_precision(precision.overall)
+    for kind, chosen in zip(_kinds(), precision.kinds, strict=True):
+        if kind.fp32_precision != chosen:
+            kind.fp32_precision = "none"  # then it is what a more general switch says
+        if kind.fp32_precision != chosen:
+            kind.fp32_precision = chosen
+
+
+def _kinds() -> list[Any]:
+    from torch import backends
+
+    kinds = (backends.cuda.matmul, getattr(backends.mkldnn, "matmul", None))
+    return [kind for kind in kinds if hasattr(kind, "fp32_precision")]
 
 
 class TorchBackend(Backend):
@@ -104,48 +155,19 @@ class TorchBackend(Backend):
         torch, cuda = self._torch, self.device.type == "cuda"
         if self.device.type == "cpu":
             keep_freed_memory()
-        threads = torch.get_num_threads()
+        threads, precision = torch.get_num_threads(), read_precision()
         torch.set_num_threads(self.threads or threads)
+        write_precision(precision.of_products(tf32=self.tf32 and cuda))
         try:
-            with torch.no_grad(), torch.autocast(self.device.type, enabled=False), self._matmul_precision():
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
                 yield
         finally:
             torch.set_num_threads(threads)
+            write_precision(precision)
             if self.recordings is not None:
                 self.recordings.clear()
             if cuda:
                 torch.cuda.empty_cache()
-
-    @contextlib.contextmanager
-    def _matmul_precision(self) -> Iterator[None]:
-        """Float32 products in TF32 if asked for and on a GPU, else in full.
-
-        PyTorch has one switch for all devices and, since version 2.9, one for each kind; where a host has used both it
-        refuses to read the first.  That one sets all of the others, so they are put back, too.
-        """
-        torch, tf32 = self._torch, self.tf32 and self.device.type == "cuda"
-        kinds = [torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul", None)]
-        kinds = [kind for kind in kinds if hasattr(kind, "fp32_precision")]
-        before = [kind.fp32_precision for kind in kinds]
-        try:
-            overall = torch.get_float32_matmul_precision()
-        except RuntimeError:
-            overall = None
-        try:
-            if overall is not None:
-                torch.set_float32_matmul_precision("high" if tf32 else "highest")
-            else:
-                for kind in kinds:
-                    kind.fp32_precision = "tf32" if tf32 else "ieee"
-            yield
-        finally:
-            if overall is not None:
-                torch.set_float32_matmul_precision(overall)
-            for kind, precision in zip(kinds, before, strict=True):
-                if kind.fp32_precision != precision:
-                    kind.fp32_precision = "none"  # as the switch above it says
-                if kind.fp32_precision != precision:
-                    kind.fp32_precision = precision
 
     def _record(self, body: Callable[[], None]) -> Callable[[], None]:
         """Record what ``body`` asks of the GPU as a CUDA graph.
