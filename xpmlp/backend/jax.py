@@ -49,6 +49,7 @@ class JaxBackend(Backend):
         self.device = self._find_device(device)
         self.is_accelerator = self.device.platform != "cpu"
         self.device_name = self.device.device_kind if self.is_accelerator else "cpu"
+        self._no_mesh = jax.sharding.Mesh(np.empty((), dtype=object), ())
         self._copied = jax.jit(partial(map_leaves, jnp.copy))
         self._compiled: dict[Step, Any] = {}
         self._whole: dict[Fold, Step] = {}
@@ -85,14 +86,15 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
-        """Undo what makes JAX refuse: promotion that is not spelled out, transfers, values that are not finite.
+        """Compile for one device, and refuse no promotion, no transfer and no value that is not finite.
 
-        The training loop looks for those itself.
+        A training looks for the last itself.
         """
         jax = self._jax
         promotion = jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard")
+        checks = jax.transfer_guard("allow"), jax.debug_nans(False), jax.debug_infs(False)
         with contextlib.ExitStack() as stack:
-            for setting in (*promotion, jax.transfer_guard("allow"), jax.debug_nans(False), jax.debug_infs(False)):
+            for setting in (*promotion, *checks, jax.disable_jit(False), jax.set_mesh(self._no_mesh)):
                 stack.enter_context(setting)
             yield
 

@@ -29,13 +29,13 @@ def residence_of(array: Any) -> Residence:
     Raises
     ------
     BackendError
-        For an array of JAX's that is not on one device: spread over several, deleted, or an argument of a function
-        that is being traced.
+        For an array whose numbers are not in one piece of memory: spread over several devices, deleted, sparse,
+        quantized, or an argument of a function that is being traced.
     """
     # a library that its type does not come from is not asked: it may be broken, or a mere folder
     packages = {parent.__module__.partition(".")[0] for parent in type(array).__mro__}
     if "torch" in packages and array_api_compat.is_torch_array(array):
-        return Residence("torch", str(array.device))
+        return Residence("torch", _device_of_torch(array))
     if packages & {"jax", "jaxlib"} and array_api_compat.is_jax_array(array):
         return Residence("jax", _device_of_jax(array))
     if "cupy" in packages and array_api_compat.is_cupy_array(array):
@@ -44,6 +44,16 @@ def residence_of(array: Any) -> Residence:
         name = str(array.device).split("'")[1]
         return Residence("strict", "cpu" if name == "CPU_DEVICE" else name)
     return HOST
+
+
+def _device_of_torch(array: Any) -> str:
+    layout = "nested" if array.is_nested else str(array.layout).removeprefix("torch.")
+    if layout != "strided" or array.is_quantized:
+        raise BackendError(
+            f"a tensor of PyTorch's is {'quantized' if array.is_quantized else layout}, but networks are computed with "
+            "numbers in rows and columns: convert it first, for example with `tensor.to_dense()` or `.dequantize()`."
+        )
+    return str(array.device)
 
 
 def _device_of_jax(array: Any) -> str:

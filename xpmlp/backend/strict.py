@@ -49,7 +49,7 @@ class StrictBackend(Backend):
     def session(self, batch_size: int) -> Iterator[None]:
         """The standard without what it makes optional: boolean indexing, data-dependent shapes, extensions.
 
-        Overflows pass as they do on other backends: the training loop looks for what is not finite.
+        Overflows and underflows pass as they do on other backends: the training loop looks for what is not finite.
         """
         minimal = self.xp.ArrayAPIStrictFlags(
             boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,22 +31,67 @@ def _torch() -> Any:
     return torch
 
 
-THREADS = ProcessSetting(
-    lambda: _torch().get_num_threads(), lambda threads: _torch().set_num_threads(threads), of_thread=True
-)
-PRECISION = ProcessSetting(
-    lambda: _torch().get_float32_matmul_precision(),
-    lambda precision: _torch().set_float32_matmul_precision(precision),
-)
-"""PyTorch's settings for the process: its threads, and how the factors of float32 products are rounded."""
-
-
 RECORDING = threading.Lock()
 """PyTorch can record in one thread of a process at a time."""
 
 
 PROCESS = os.getpid()
 """Where PyTorch has its threads: in a process that is forked from there it would wait for them in vain."""
+
+
+class Precision(NamedTuple):
+    """How PyTorch rounds the factors of float32 products.
+
+    Attributes
+    ----------
+    overall : str or None
+        The switch for all kinds of devices; ``None`` where a host has used the others, and it cannot be read.
+    kinds : list of str
+        The switches for CUDA and for CPUs, which PyTorch has since version 2.9.  Setting the other sets these.
+    """
+
+    overall: str | None
+    kinds: list[str]
+
+    def of_products(self, *, tf32: bool) -> Precision:
+        """The switches as this was read for products in TF32, or in full."""
+        overall = None if self.overall is None else "high" if tf32 else "highest"
+        return Precision(overall, ["tf32" if tf32 else "ieee"] * len(self.kinds))
+
+
+def read_precision() -> Precision:
+    """The process's precision of float32 products."""
+    torch = _torch()
+    kinds = [kind.fp32_precision for kind in _kinds()]
+    try:
+        return Precision(torch.get_float32_matmul_precision(), kinds)
+    except RuntimeError:
+        return Precision(None, kinds)
+
+
+def write_precision(precision: Precision) -> None:
+    """Set the process's precision of float32 products."""
+    torch = _torch()
+    if precision.overall is not None:
+        torch.set_float32_matmul_precision(precision.overall)
+    for kind, chosen in zip(_kinds(), precision.kinds, strict=True):
+        if kind.fp32_precision != chosen:
+            kind.fp32_precision = "none"  # then it is what a more general switch says
+        if kind.fp32_precision != chosen:
+            kind.fp32_precision = chosen
+
+
+def _kinds() -> list[Any]:
+    backends = _torch().backends
+    kinds = (backends.cuda.matmul, getattr(backends.mkldnn, "matmul", None))
+    return [kind for kind in kinds if hasattr(kind, "fp32_precision")]
+
+
+THREADS = ProcessSetting(
+    lambda: _torch().get_num_threads(), lambda threads: _torch().set_num_threads(threads), of_thread=True
+)
+PRECISION = ProcessSetting(read_precision, write_precision)
+"""PyTorch's settings for the process: its threads, and how the factors of float32 products are rounded."""
 
 
 class TorchBackend(Backend):
@@ -118,13 +163,22 @@ class TorchBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """No autograd, TF32 only if asked for, and the configured number of threads; a GPU's memory is given back."""
+        """No autograd or autocast, TF32 only if asked for, the configured number of threads; all is put back.
+
+        A GPU's memory is given back, too.
+        """
         torch, cuda = self._torch, self.device.type == "cuda"
         try:
-            with THREADS.borrowed(), PRECISION.borrowed(), torch.no_grad(), np.errstate(all="ignore"):
+            with (
+                THREADS.borrowed(),
+                PRECISION.borrowed() as precision,
+                torch.no_grad(),
+                torch.autocast(self.device.type, enabled=False),
+                np.errstate(all="ignore"),
+            ):
                 if (threads := self._threads_asked_for()) is not None:
                     torch.set_num_threads(threads)
-                torch.set_float32_matmul_precision("high" if self.tf32 and cuda else "highest")
+                write_precision(precision.of_products(tf32=self.tf32 and cuda))
                 yield
         finally:
             if self.recordings is not None:

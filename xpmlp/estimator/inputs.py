@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, DTypeName, Residence, residence_of
-from xpmlp.errors import BackendError
-from xpmlp.estimator.places import backend_at, to_host
+from xpmlp.estimator.places import to_host
 
 
 class TrainingInput(NamedTuple):
@@ -79,7 +78,7 @@ def check_training_input(
             reset=reset,
         )
     else:
-        X = _check_device_array(estimator, X, residence, reset=reset)
+        X = _check_device_array(estimator, X, reset=reset)
         y = validate_data(estimator, y=_required(estimator, y), multi_output=True, y_numeric=y_numeric)
         check_consistent_length(X, y)
     if sample_weight is not None:
@@ -106,7 +105,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Arr
     if residence == HOST:
         X = validate_data(estimator, X, accept_sparse=["csr", "csc"], dtype=_host_dtypes(estimator), reset=False)
     else:
-        X = _check_device_array(estimator, X, residence, reset=False)
+        X = _check_device_array(estimator, X, reset=False)
     return _rows(X), residence
 
 
@@ -143,7 +142,7 @@ def _required(estimator: BaseEstimator, y: Any) -> Any:
     return y
 
 
-def _check_device_array(estimator: Any, X: Array, residence: Residence, *, reset: bool) -> Array:
+def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:
     """Features of another library than NumPy, as `sklearn.utils.check_array` would check them."""
     xp, name = array_namespace(X), type(estimator).__name__
     if X.ndim < 2:
@@ -161,7 +160,7 @@ def _check_device_array(estimator: Any, X: Array, residence: Residence, *, reset
             raise ValueError(
                 f"Found array with 0 {unit}(s) (shape={tuple(X.shape)}) while a minimum of 1 is required by {name}."
             )
-    dtype = getattr(xp, estimator.dtype or _dtype_on(X, residence))
+    dtype = getattr(xp, estimator.dtype or _dtype_on(X))
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     X = xp.astype(X, dtype, copy=False)
     if not bool(xp.all(xp.isfinite(X))):
@@ -170,12 +169,7 @@ def _check_device_array(estimator: Any, X: Array, residence: Residence, *, reset
     return X
 
 
-def _dtype_on(X: Array, residence: Residence) -> DTypeName:
-    """float32 for float32 and where there is no float64; float64 for everything else."""
-    if str(X.dtype).endswith(".float32") or str(X.dtype) == "float32":
-        return "float32"
-    try:
-        backend_at(*residence, "float64")
-    except BackendError:
-        return "float32"
-    return "float64"
+def _dtype_on(X: Array) -> DTypeName:
+    """float32 for float32 and where there is no float64, as on JAX outside its 64-bit mode; else float64."""
+    here = array_namespace(X).__array_namespace_info__().dtypes(device=device(X))
+    return "float32" if str(X.dtype).endswith("float32") or "float64" not in here else "float64"
