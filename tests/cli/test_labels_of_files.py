@@ -42,6 +42,11 @@ def make(tmp_path: Path) -> Make:
             "12 classes: 'c00' (8), 'c01' (8), 'c02' (8), 'c03' (8), 'c04' (8), 'c05' (8), 'c06' (8), 'c07' (8), "
             "'c08' (8), 'c09' (8), and 2 more (8 to 32 examples each)",
         ),
+        (
+            [f"c{i:02}" for i in range(12)],
+            "12 classes: 'c00' (10), 'c01' (10), 'c02' (10), 'c03' (10), 'c04' (10), 'c05' (10), 'c06' (10), 'c07' (10), "
+            "'c08' (10), 'c09' (10), and 2 more (10 examples each)",
+        ),
     ],
 )
 def test_classes_are_printed_with_their_counts_and_come_back(
