@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -73,6 +74,32 @@ def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
             with contextlib.suppress(OSError, ValueError, RuntimeError):  # not there, or a link to itself
                 if any(output.samefile(place) for place in (path, *path.resolve().parents)):
                     raise XpmlpError(f"the output {output} would replace {path}, which is read: choose another output.")
+
+
+def check_writable(path: Path, *, makes_folders: bool = False) -> None:
+    """Raise the error that writing a file would end with, as far as its folder tells, before anything is computed.
+
+    Parameters
+    ----------
+    path : Path
+    makes_folders : bool
+        Whether the folders that are missing will be made.
+
+    Raises
+    ------
+    OSError
+        If the path is a folder's, or the folder of the file, or that in which the missing ones will be made, is
+        missing or may not be written to.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    folder = path.parent
+    while makes_folders and not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not stat.S_ISDIR(folder.stat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def write_text(path: Path, text: str) -> None:

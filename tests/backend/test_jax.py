@@ -12,6 +12,7 @@ from tests.helpers import assert_close
 from tests.oracle import random_problem
 from xpmlp import nn, optim
 from xpmlp.backend import Backend, resolve
+from xpmlp.errors import BackendError
 from xpmlp.nn import Layer
 from xpmlp.optim import Hyperparameters
 
@@ -154,3 +155,18 @@ def test_float32_stays_float32_where_the_process_is_in_64_bit_mode(get_backend: 
                 None,
             )
     assert_close(state, [2.0, 2.0, 2.0], 0, backend)
+
+
+def test_platforms_that_leave_a_device_out_are_named(
+    get_backend: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_backend("jax")
+    import jax
+
+    def find_none(platform: str) -> Any:
+        raise AssertionError  # as JAX does where JAX_PLATFORMS=cuda is set and there is no GPU
+
+    monkeypatch.setattr(jax, "devices", find_none)
+    monkeypatch.setattr(type(jax.config), "jax_platforms", "cuda", raising=False)
+    with pytest.raises(BackendError, match=r"no device 'cpu' here, as JAX is set to the platforms 'cuda': unset JAX_"):
+        resolve("jax")

@@ -42,6 +42,11 @@ def make(tmp_path: Path) -> Make:
             "12 classes: 'c00' (8), 'c01' (8), 'c02' (8), 'c03' (8), 'c04' (8), 'c05' (8), 'c06' (8), 'c07' (8), "
             "'c08' (8), 'c09' (8), and 2 more (8 to 32 examples each)",
         ),
+        (
+            [f"c{i:02}" for i in range(12)],
+            "12 classes: 'c00' (10), 'c01' (10), 'c02' (10), 'c03' (10), 'c04' (10), 'c05' (10), 'c06' (10), "
+            "'c07' (10), 'c08' (10), 'c09' (10), and 2 more (10 examples each)",
+        ),
     ],
 )
 def test_classes_are_printed_with_their_counts_and_come_back(
@@ -124,3 +129,24 @@ def test_a_root_without_the_files_is_not_passed_over(
     shutil.copy(Path(__file__), tmp_path)  # some other file
     config.write_text(f'[data]\nname = "mnist"\nroot = "."\n{REST}')
     xpmlp("train", config, "--out", tmp_path / "run").assert_refused("data.root", "lacks train-images-idx3-ubyte")
+
+
+@pytest.mark.parametrize(
+    ("trained", "evaluated"),
+    [(("cat", "dog"), ("dog",)), (("+", "-"), ("-",)), (("007", "7", "8"), ("7", "007")), ((3, 4, 5), (4,))],
+)
+def test_evaluation_needs_none_but_known_classes(
+    xpmlp: Run, make: Make, tmp_path: Path, trained: Sequence[object], evaluated: Sequence[object]
+) -> None:
+    assert xpmlp("train", make(trained), "--out", tmp_path / "run").status == 0
+    make(evaluated)
+    outcome = xpmlp("evaluate", tmp_path / "run")
+    assert outcome.status == 0, outcome
+
+
+def test_evaluation_says_which_labels_it_cannot_tell_apart(xpmlp: Run, make: Make, tmp_path: Path) -> None:
+    assert xpmlp("train", make((7, 8)), "--out", tmp_path / "run").status == 0
+    make(("007", "7"))
+    xpmlp("evaluate", tmp_path / "run").assert_refused(
+        f"{tmp_path / 'd.csv'}: has the labels '007' and '7'", "the network knows only '7'"
+    )

@@ -141,6 +141,33 @@ def guarded(function: Any) -> Any:
     return call
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", "r", "d.csv", "-o", "locked/p.csv"],
+        ["bench", "c.toml", "--backends", "numpy", "--out", "locked/b.json"],
+        ["verify", "c.toml", "--backends", "numpy", "--out", "locked/new/v"],
+        ["train", "c.toml", "--out", "locked"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_folder_that_may_not_be_written_to_is_refused_before_anything_is_computed(
+    run: Path, xpmlp: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    locked = run.parent / "locked"
+    locked.mkdir()
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked" and access(path, mode))
+
+    def compute(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError
+
+    for name in ("xpmlp.training.prediction._predicted", "xpmlp.cli.bench.bench", "xpmlp.cli.verify.verify"):
+        monkeypatch.setattr(name, compute)
+    xpmlp(*command).assert_refused("locked", "cannot be written")
+    assert not list(locked.iterdir())
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a file's name")
 def test_a_folder_whose_name_is_no_text(here: Path, xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"donn\xe9es")

@@ -108,7 +108,9 @@ def test_types_of_pandas() -> None:
     np.testing.assert_array_equal(matched_columns(frame, None, "x"), expected)
 
 
-@pytest.mark.parametrize("value", [datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), 1 + 2j, "1.5", b"1"])
+@pytest.mark.parametrize(
+    "value", [datetime.date(2020, 1, 1), np.datetime64("2020-01-01"), np.timedelta64(1, "s"), 1 + 2j, "1.5", b"1"]
+)
 def test_other_values_are_no_numbers(value: Any) -> None:
     with pytest.raises(DataError, match=r"column 'a' has .* which is not a number"):
         matched_columns(pd.DataFrame({"a": [value] * 2}), None, "x")

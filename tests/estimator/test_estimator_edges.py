@@ -48,6 +48,28 @@ def test_weights_of_classes_that_are_not_known_are_refused() -> None:
         classifier(class_weight={"7": 2.0}).partial_fit(X, y, classes=range(10))
 
 
+@not_converged
+def test_weights_tell_apart_labels_that_are_the_same_number() -> None:
+    X, y = digits(120)
+    codes = np.array(["7", "007", "cow"])[y % 3]
+    weighted = classifier().fit(X, codes, np.where(codes == "007", 4.0, 1.0))
+    assert same_weights(classifier(class_weight={"007": 4.0}).fit(X, codes), weighted)
+    numbers = y.astype(str)  # for which scikit-learn takes whole numbers alone
+    weighted = classifier().fit(X, numbers, np.where(y == 3, 4.0, 1.0))
+    for table in ({3: 4.0}, {"3": 4.0}):
+        assert same_weights(classifier(class_weight=table).fit(X, numbers), weighted)
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
+def test_a_gap_among_dates_is_no_class(dtype: str) -> None:
+    X, y = digits(20)
+    targets = y.astype(dtype)
+    targets[3] = "NaT"
+    for fit in (classifier().fit, lambda X, y: classifier().partial_fit(X, y, classes=np.unique(y)[:-1])):
+        with pytest.raises(ValueError, match=r"Input y contains NaT\."):
+            fit(X, targets)
+
+
 def test_balanced_weights_are_not_for_a_stream() -> None:
     X, y = digits()
     ours = classifier(class_weight="balanced")

@@ -9,6 +9,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import xpmlp
 from tests.helpers import CASES, Case, assert_lives_on, cases
@@ -169,6 +170,12 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "lengths": (lambda: xpmlp.from_arrays(X, Y[:-1]), "x, y: have 60 and 59 examples; each example needs a target."),
     "flat": (lambda: xpmlp.from_arrays(X[:, 0], Y), "x has the shape (60,); it needs (n, n_features) or (n, height"),
     "columns of labels": (lambda: xpmlp.from_arrays(X, X), "x, y: y has the shape (60, 4); it needs (n,), one label"),
+    "sparse": (
+        lambda: xpmlp.from_arrays(csr_array(X), Y),
+        "x is of type csr_array and not an array: call its toarray().",
+    ),
+    "no array": (lambda: xpmlp.from_arrays({"a": X}, Y), "x is of type dict and not an array: make an array or a data"),
+    "no labels": (lambda: xpmlp.from_arrays(X, iter(Y)), "y is of type iterator and not an array: make an array"),
     "names": (lambda: xpmlp.from_arrays(X.astype(str), Y), "x: features of type <U32 are not numbers"),
     "missing value": (lambda: xpmlp.from_arrays(nan_in(X), Y), "x: row 2, column 2 is missing (NaN)"),
     "masked value": (

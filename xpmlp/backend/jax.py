@@ -20,6 +20,9 @@ from xpmlp.nn import Ops
 PROCESS = os.getpid()
 """Where JAX has its threads."""
 
+_NO_PLATFORM = RuntimeError, AssertionError
+"""What JAX raises for a platform that it does not have, or is not to look for."""
+
 
 def _refuse_fork() -> None:
     """Raise a `BackendError` in a process that was forked from the one with JAX's threads: it would wait for them."""
@@ -64,7 +67,7 @@ class JaxBackend(Backend):
     def devices(self) -> list[str]:
         """The names of the devices that this JAX can use."""
         names = ["cpu"]
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(*_NO_PLATFORM):
             names += [f"gpu:{device.id}" for device in self._jax.devices("gpu")]
         return names
 
@@ -73,7 +76,13 @@ class JaxBackend(Backend):
         try:
             found = {str(device.id): device for device in self._jax.devices("gpu" if kind == "cuda" else kind)}
             return found[index or "0"]
-        except (RuntimeError, KeyError) as error:
+        except (*_NO_PLATFORM, KeyError) as error:
+            chosen = self._jax.config.jax_platforms
+            if chosen and kind not in chosen.split(","):
+                raise BackendError(
+                    f"backend jax has no device {device or 'cpu'!r} here, as JAX is set to the platforms {chosen!r}: "
+                    f"unset JAX_PLATFORMS, or make it '{chosen},{kind}'."
+                ) from error
             raise BackendError(
                 f"backend jax has no device {device!r} here; it has {', '.join(self.devices())}."
             ) from error

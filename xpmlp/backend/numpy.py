@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend, Step
@@ -76,7 +76,7 @@ class NumpyBackend(Backend):
         except NotInstalledError:
             return ops
         except BackendError as error:
-            _warn_once(f"steps run as they are written, which takes longer: {error}")
+            notice_once("numba", f"steps run as they are written, which takes longer: {error}")
             return ops
         self._scans, self.takes_rows_in_step = scans, True
         self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
@@ -116,12 +116,6 @@ class NumpyBackend(Backend):
         from xpmlp.backend.blas import THREADS
 
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
-
-
-@cache
-def _warn_once(sentence: str) -> None:
-    """Warn once a process, however many backends are made in it."""
-    warnings.warn(sentence, stacklevel=3)
 
 
 COMPILED_AHEAD_BYTES = 8_000_000

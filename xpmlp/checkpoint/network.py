@@ -102,7 +102,7 @@ def load_network(path: Path) -> SavedNetwork:
     except FileNotFoundError as error:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
-        raise RunFolderError(f"{path} cannot be read: {error}.") from error
+        raise RunFolderError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (SafetensorError, *UNREADABLE, OverflowError, DataError) as error:
         raise RunFolderError(
             f"{path} is not a network that xpmlp has saved, or it is damaged ({str(error)[:200]}): train it again."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from xpmlp._files import refuse_overwriting, write_text
+from xpmlp._files import check_writable, refuse_overwriting, write_text
 from xpmlp._paths import os_errors_as
 from xpmlp.bench import Measured, bench, recommend, report_json
 from xpmlp.cli.interrupt import EXIT_STATUS
@@ -37,6 +37,7 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
                 raise RunFolderError(f"--out {out} is a folder: name a file in it.")
             if not out.parent.is_dir():
                 raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
+            check_writable(out)
         refuse_overwriting([out], config.files)
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     progress = console_on(sys.stderr)

@@ -66,7 +66,8 @@ def _classes(dataset: Dataset) -> str:
     ]
     if dataset.n_classes > _MANY:
         rest = counts[_MANY:]
-        shown.append(f"and {len(rest):,} more ({rest.min():,} to {rest.max():,} examples each)")
+        each = " to ".join(f"{count:,}" for count in sorted({int(rest.min()), int(rest.max())}))
+        shown.append(f"and {len(rest):,} more ({each} examples each)")
     return f"{dataset.n_classes:,} classes: {', '.join(shown)}"
 
 

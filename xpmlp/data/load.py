@@ -36,6 +36,7 @@ def load(
     targets: TargetKind = "auto",
     feature_names: tuple[str, ...] | None = None,
     missing: Sequence[str] = MISSING,
+    known_labels: Sequence[str] | None = None,
     quiet: bool = True,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
@@ -74,6 +75,8 @@ def load(
     missing : sequence of str
         For csv: the texts that mean a gap, as they are, in capitals or in small letters; ``-`` means none among labels
         of which one is ``+``.
+    known_labels : sequence of str, or None
+        The labels of a network that csv and npz are read for: one of them alone will do, and none of them means a gap.
     quiet : bool
         Whether a download draws no progress bars.
 
@@ -106,7 +109,8 @@ def load(
 
         dataset = load_synth(split=known_split, validation_size=validation_size)
         return standardized(dataset) if standardize else dataset
-    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names, targets, missing)
+    markers = [text for text in missing if text not in (known_labels or ())]
+    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names, targets, markers)
     return split_table(
         table,
         name=name,
@@ -117,6 +121,7 @@ def load(
         standardize=standardize_by_default if standardize is None else standardize,
         scale=scale,
         targets=targets,
+        fewest_classes=2 if known_labels is None else 1,
     )
 
 

@@ -48,7 +48,7 @@ def numbers_of(column: Any, source: str, name: str) -> npt.NDArray[Any]:
     for row, value in enumerate(values.tolist() if values.dtype.kind == "O" else values):
         if _is_missing(value):
             numbers[row] = np.nan
-        elif isinstance(value, Real | Decimal | np.bool_):
+        elif not isinstance(value, np.timedelta64) and isinstance(value, Real | Decimal | np.bool_):
             numbers[row] = float(value)
         else:
             raise DataError(

@@ -61,6 +61,7 @@ def split_table(
     standardize: bool,
     scale: float,
     targets: TargetKind = "auto",
+    fewest_classes: int = 2,
 ) -> Dataset:
     """``table`` as a data set: parts by ``seed``, stratified by class, standardised with the training part's moments.
 
@@ -71,6 +72,8 @@ def split_table(
     targets : "auto", "classes", "values" or "flags"
         What the labels are.  By default values where they have fractions or several columns, else classes; several
         columns with a single one in each row are classes, too, but for "flags".
+    fewest_classes : int
+        How many classes there have to be: those who train need two.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def split_table(
     if targets == "values" or (targets != "classes" and _are_values(table.labels)):
         classes, encoded = None, target_values(table)
     else:
-        classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals)
+        classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals, fewest=fewest_classes)
     parts = split_parts(
         Part(table.features, encoded),
         classes,
@@ -168,7 +171,7 @@ def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[A
 
 
 def class_indices(
-    labels: NDArray[Any], source: str, *, keep_reals: bool = False
+    labels: NDArray[Any], source: str, *, keep_reals: bool = False, fewest: int = 2
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The sorted distinct labels, and each example's index among them.
 
@@ -178,13 +181,13 @@ def class_indices(
     Raises
     ------
     DataError
-        If a label is missing or a fraction, or there is one class only, or several columns.
+        If a label is missing or a fraction, or there are fewer classes than ``fewest``, or several columns.
     """
     if labels.ndim != 1:
         raise DataError(f"{source}: has {labels.shape[1]} columns of targets, but classes are told by a single one")
     labels = as_labels(labels, source, keep_reals=keep_reals)
     classes, targets = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
+    if len(classes) < fewest:
         raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     return classes, targets.astype(np.int64)
 

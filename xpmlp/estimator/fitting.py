@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -29,8 +30,8 @@ DIVERGED = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
-CALLER = 5
-"""How many calls above the functions here the user's own line is, which a warning names."""
+_NOT_THE_USER = ("xpmlp", "sklearn", "contextlib")
+"""The packages whose calls are between a warning and the user's own line, which it names."""
 
 
 def fit_by_epochs(
@@ -98,11 +99,10 @@ def fit_by_epochs(
         if watched is None or math.isinf(estimator.best_validation_score_):
             raise ValueError(f"{DIVERGED} {where}")
         course.diverged()
-        warnings.warn(
+        _warn(
             f"{where} The weights with the best validation score are kept. Scale the input data or lower "
             "learning_rate_init to train further.",
             ConvergenceWarning,
-            stacklevel=CALLER,
         )
     elif watched is not None and run.epochs and math.isinf(estimator.best_validation_score_):
         raise ValueError(
@@ -110,13 +110,12 @@ def fit_by_epochs(
             "examples held out are not finite. The input data may contain large values and need to be preprocessed."
         )
     if run.status is Status.INTERRUPTED:
-        warnings.warn("Training interrupted by user.", stacklevel=CALLER)
+        _warn("Training interrupted by user.")
     elif run.status is Status.FINISHED and not incremental:
-        warnings.warn(
+        _warn(
             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization hasn't "
             "converged yet.",
             ConvergenceWarning,
-            stacklevel=CALLER,
         )
     if watched is not None or run.status is Status.INTERRUPTED:
         memory.state = None  # it does not belong to the weights that are kept
@@ -199,7 +198,13 @@ def _batch_size(estimator: Any, n_examples: int) -> int:
     if estimator.batch_size == "auto":
         return min(200, n_examples)
     if estimator.batch_size > n_examples:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=CALLER + 1
-        )
+        _warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return min(int(estimator.batch_size), n_examples)
+
+
+def _warn(sentence: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the user's own line."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(sentence, category, stacklevel=level)

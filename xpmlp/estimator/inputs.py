@@ -81,6 +81,8 @@ def check_training_input(
         X = _check_device_array(estimator, X, reset=reset)
         y = validate_data(estimator, y=_required(estimator, y), multi_output=True, y_numeric=y_numeric)
         check_consistent_length(X, y)
+    if y.dtype.kind in "mM" and np.isnat(y).any():  # which scikit-learn's checks let pass as a class
+        raise ValueError("Input y contains NaT.")
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, y, dtype=np.dtype(dtype_name(X)))
     return TrainingInput(_rows(X), y, sample_weight, residence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -181,8 +182,29 @@ def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[
     """The weight of each target in ``y`` (n,), one of ``classes``; "balanced" is among those that ``y`` has."""
     if isinstance(class_weight, str):
         classes = np.unique(y)
-    weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
+        weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
+    else:
+        weights = _weights_by_label(class_weight, classes)
     return weights[np.searchsorted(classes, y)]
+
+
+def _weights_by_label(table: Mapping[Any, float], classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The weights of classes by a table that has them as they are, or whole numbers for text, as scikit-learn has it.
+
+    scikit-learn itself takes ``"007"`` and ``"7"`` for one class.
+    """
+    keys = [_as_number(label) if isinstance(label, str) and label not in table else label for label in classes]
+    unknown = [label for label, key in zip(classes.tolist(), keys, strict=True) if key not in table]
+    if table and unknown and len(classes) - len(unknown) != len(table):
+        raise ValueError(f"The classes, {unknown}, are not in class_weight")
+    return np.asarray([table.get(key, 1.0) for key in keys], dtype=np.float64)
+
+
+def _as_number(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def _bounded(ops: Ops, logits: Array) -> Array:

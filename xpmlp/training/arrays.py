@@ -107,9 +107,13 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
     except (AttributeError, BufferError, RuntimeError, TypeError):
         pass  # no array, or one that cannot be shared: strings, another byte order
     try:
-        return np.asarray(array)
+        converted = np.asarray(array)
     except (RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{what} cannot become an array of NumPy's ({error}): convert it first.") from error
+    if converted.dtype.kind == "O" and not converted.ndim:  # NumPy has wrapped what it does not know
+        advice = "call its toarray()" if hasattr(array, "toarray") else "make an array or a data frame of it"
+        raise DataError(f"{what} is of type {type(array).__name__} and not an array: {advice}.")
+    return converted
 
 
 def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, ...] | None, name: str) -> Part | None:

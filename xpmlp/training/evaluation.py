@@ -95,6 +95,7 @@ def evaluate(
         standardize=False,
         targets="values" if network.target_names else "classes",
         feature_names=network.feature_names,
+        known_labels=[str(label) for label in network.classes.tolist()],
     )
     dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing)
     if split is None:
@@ -107,7 +108,9 @@ def evaluate(
     expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
     if [weights.shape for weights, _ in network.parameters] != expected:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    part = Part(network.preprocessing.apply(part.features), _targets(part, given, network))
+    part = Part(
+        network.preprocessing.apply(part.features), _targets(part, given, network, str(config.data.path or given.name))
+    )
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
@@ -115,17 +118,22 @@ def evaluate(
     return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
 
 
-def _targets(part: Part, given: Dataset, network: SavedNetwork) -> npt.NDArray[Any]:
+def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:
     """The targets of a part for the network: values, or indices of its own classes."""
     if network.target_names:
         return part.targets
     labels = [str(label) for label in given.classes.tolist()]
     places = label_places(labels, network.classes)
     for index, place in enumerate(places):
-        if place is None or place in places[:index]:
+        if place is None:
             raise DataError(
-                f"{given.name}: has the label {quoted(labels[index])}, which no training example had: these had "
+                f"{source}: has the label {quoted(labels[index])}, which no training example had: these had "
                 f"{listed([str(label) for label in network.classes.tolist()])}."
+            )
+        if place in places[:index]:
+            raise DataError(
+                f"{source}: has the labels {quoted(labels[places.index(place)])} and {quoted(labels[index])}, and the "
+                f"network knows only {quoted(str(network.classes[place]))}: write them alike if they are one class."
             )
     targets: npt.NDArray[Any] = np.asarray(places, np.int64)[part.targets]
     return targets

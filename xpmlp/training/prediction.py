@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._csv import csv_text
-from xpmlp._files import refuse_overwriting, write_bytes, write_text
+from xpmlp._files import check_writable, refuse_overwriting, write_bytes, write_text
 from xpmlp._paths import given_path, os_errors_as
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
@@ -145,6 +145,9 @@ def predict_file(
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
+    unwritable = f"the output {target} cannot be written"
+    with os_errors_as(DataError, unwritable):
+        check_writable(target)
     features = read_features(
         source,
         n_features=saved.parameters[0][0].shape[0],
@@ -154,7 +157,7 @@ def predict_file(
         missing=config.data.missing,
     )
     prediction = _predicted(config, saved, features, backend, device)
-    with os_errors_as(DataError, f"the output {target} cannot be written"):
+    with os_errors_as(DataError, unwritable):
         writers[target.suffix](target, prediction)
     return prediction
 

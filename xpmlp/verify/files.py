@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from xpmlp._files import write_text
+from xpmlp._files import check_writable, write_text
 from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.errors import PlotError, RunFolderError
@@ -35,11 +35,13 @@ def check_folder(folder: Path) -> None:
     Raises
     ------
     RunFolderError
-        If its name is too long, it may not be looked at, or it is a file.
+        If its name is too long, it may not be looked at or written to, or it is a file.
     """
-    with explained(folder), contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISDIR(folder.stat().st_mode):
-            raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
+    with explained(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISDIR(folder.stat().st_mode):
+                raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
+        check_writable(folder / FILES[0], makes_folders=True)
 
 
 def write_files(result: Verification, folder: Path, note: Callable[[str], None]) -> list[Path]:
