@@ -29,12 +29,19 @@ def test_a_table_and_a_recommendation(xpmlp: Run, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_could_be_measured(xpmlp: Run, tmp_path: Path) -> None:
-    changes = ("--set", "data.name=csv", "--set", f"data.path={tmp_path / 'missing.csv'}")
+    table = tmp_path / "table.csv"
+    table.write_text("a,kind\n1,x\n2,y\n")
+    changes = ("--set", "data.name=csv", "--set", f"data.path={table}")
     outcome = xpmlp("bench", QUICKSTART, "--backends", "numpy", *QUICK, *changes)
     assert (outcome.status, outcome.err) == (1, "")
     assert "numpy on cpu: " in outcome.out
-    assert "missing.csv" in outcome.out
+    assert "table.csv" in outcome.out
     assert "use " not in outcome.out
+
+
+def test_data_that_are_missing_are_said_at_once(xpmlp: Run, tmp_path: Path) -> None:
+    changes = ("--set", "data.name=csv", "--set", f"data.path={tmp_path / 'missing.csv'}")
+    xpmlp("bench", QUICKSTART, *QUICK, *changes).assert_refused("missing.csv: no such file")
 
 
 @pytest.mark.parametrize(

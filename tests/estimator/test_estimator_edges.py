@@ -37,6 +37,11 @@ def test_labels_that_a_batch_lacks_have_their_weights_too() -> None:
     ours = classifier(class_weight=tables).partial_fit(X, without, classes=classes)
     weights = 3.0 ** without.sum(axis=1)
     assert same_weights(ours, classifier().partial_fit(X, without, weights, classes=classes))
+    some = [None, *tables[1:]]
+    assert same_weights(
+        classifier(class_weight=some).partial_fit(X, without, classes=classes),
+        classifier().partial_fit(X, without, 3.0 ** without[:, 1:].sum(axis=1), classes=classes),
+    )
     for wrong in ({1: 3.0}, tables[1:]):
         with pytest.raises(ValueError, match=f"give class_weight as a list of {y.shape[1]} tables"):
             classifier(class_weight=wrong).fit(X, y)

@@ -184,7 +184,7 @@ def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[
         classes = np.unique(y)
         weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
     else:
-        weights = _weights_by_label(class_weight, classes)
+        weights = _weights_by_label(class_weight or {}, classes)
     return weights[np.searchsorted(classes, y)]
 
 
