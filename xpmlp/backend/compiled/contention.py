@@ -31,8 +31,11 @@ from xpmlp.backend.compiled.loop import (
 LIMIT_SECONDS = 0.002
 """The cost at which helpers are dismissed: less than a turn that the system gives to another program."""
 
-WAKE_SECONDS, CALL_SECONDS = 0.0001, 0.00002
-"""How long helpers take to wake, at most, on a quiet machine; and about how long a call of the loop takes by itself."""
+CALL_SECONDS = 0.00002
+"""About how long a call of the loop takes by itself."""
+
+WAIT_SECONDS, WAIT_STEPS = 0.001, 0.4
+"""The longest time that a leader waits for its helpers to wake; and in steps, about what one taken alone costs more."""
 
 SHORT_SECONDS = 0.001
 """Work of up to this time is for the leader alone: calling helpers takes a quarter of it."""
@@ -122,7 +125,7 @@ class Contention:
         if now < self._retry_at:
             return Span(step, min(step + math.ceil((self._retry_at - now) * rate / self._alone), steps), 0, pace, now)
         pace[ALLOWANCE] = self._alone
-        pace[WAIT] = min(WAKE_SECONDS * rate, self._alone / 2)
+        pace[WAIT] = min(WAIT_SECONDS * rate, WAIT_STEPS * self._alone)
         pace[LIMIT] = max(LIMIT_SECONDS * rate, 2 * self._alone)
         pace[ACCOUNT], pace[LOSING] = min(self._account, pace[LIMIT]), self._losing
         return Span(step, steps, self._helpers, pace, now)
