@@ -122,6 +122,7 @@ assert (np.asarray(new().fit(there, y).predict_proba(there)) == expected).all()
 """
 
 
+@pytest.mark.slow
 def test_arrays_of_jax_on_several_devices() -> None:
     jax()
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}

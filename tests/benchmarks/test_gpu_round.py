@@ -83,6 +83,7 @@ def test_all_that_parts_tell_is_written(run: Callable[..., Record], tmp_path: Pa
 
 
 @posix
+@pytest.mark.slow
 def test_a_part_that_does_not_end_is_ended_with_all_that_it_started(run: Callable[..., Record], tmp_path: Path) -> None:
     done = run(part("never_ends", limit=4), part("passes"))
     entry = done.entries["never_ends"]
@@ -93,6 +94,7 @@ def test_a_part_that_does_not_end_is_ended_with_all_that_it_started(run: Callabl
 
 
 @posix
+@pytest.mark.slow
 def test_what_the_minutes_do_not_suffice_for_is_left_to_a_later_call(
     run: Callable[..., Record], tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_what_failed_is_tried_again_after_the_rest(run: Callable[..., Record]) -
 
 
 @posix
+@pytest.mark.slow
 def test_a_round_that_is_killed_has_said_what_it_knew_and_leaves_nothing_running(tmp_path: Path) -> None:
     out, work = tmp_path / "out", tmp_path / "work"
     script = (

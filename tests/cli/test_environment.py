@@ -14,6 +14,8 @@ import pytest
 
 from tests.cli.conftest import CONFIG, Outcome, write_inputs
 
+pytestmark = pytest.mark.slow  # each starts processes
+
 ROOT = Path(__file__).parents[2]
 WINDOWS = os.name == "nt"
 POSIX_SHELL = pytest.mark.skipif(WINDOWS, reason="the shell of Windows cannot close a stream or name /dev/full")

@@ -27,9 +27,9 @@ RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1, 0.02]}
 """Six runs."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two worker processes of one thread each, which the cluster replaces when they die."""
+    """Two worker processes of one thread each, which the cluster replaces when they die; new ones for each test."""
     with start_cluster(workers=2) as started:
         yield started
 
