@@ -201,7 +201,7 @@ def using_allocator(allocator: Any) -> Iterator[None]:
 
 
 def stand_in(devices: int, memory: int | None = None) -> SimpleNamespace:
-    """What the backend needs of ``cupy``, on a machine with this many GPUs.
+    """The part of ``cupy`` that the backend needs, on a machine with this many GPUs.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ def torch() -> Any:
 
 
 def results(features: Any, host: Setting = contextlib.nullcontext) -> list[npt.NDArray[Any]]:
-    """What a classifier makes of features on either solver, all of it done under a setting of the host's."""
+    """Outputs of a classifier for features on either solver, all of it computed under a setting of the host's."""
     with host():
         found = []
         for solver in ("adam", "lbfgs"):
@@ -198,7 +198,7 @@ SETTINGS_OF_TORCH: dict[str, Setting] = {
 
 
 def state_of_torch() -> list[Any]:
-    """What a session might change."""
+    """Settings that a session might change."""
     library = torch()
     kinds = [library.backends.cuda.matmul, getattr(library.backends.mkldnn, "matmul", None), library.backends]
     with contextlib.suppress(RuntimeError):  # what it says where both kinds of switches have been used

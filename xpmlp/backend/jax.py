@@ -21,7 +21,7 @@ PROCESS = os.getpid()
 """Where JAX has its threads."""
 
 _NO_PLATFORM = RuntimeError, AssertionError
-"""What JAX raises for a platform that it does not have, or is not to look for."""
+"""Errors of JAX for a platform that it does not have, or is not to look for."""
 
 
 def _refuse_fork() -> None:
