@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer, Parameters
+from xpmlp.nn import DenseParameters, Parameters
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Problem(NamedTuple):
     labels : ([runs,] batch)
     """
 
-    parameters: list[Layer]
+    parameters: list[DenseParameters]
     x: Floats
     labels: npt.NDArray[np.int64]
 
@@ -46,7 +46,9 @@ class Problem(NamedTuple):
 
     def run(self, index: int) -> Problem:
         """One run of the stack."""
-        return Problem([Layer(w[index], b[index]) for w, b in self.parameters], self.x[index], self.labels[index])
+        return Problem(
+            [DenseParameters(w[index], b[index]) for w, b in self.parameters], self.x[index], self.labels[index]
+        )
 
 
 def random_problem(hidden_layers: int = 1, batch: int = 5, runs: int | None = None, seed: int = 0) -> Problem:
@@ -55,7 +57,7 @@ def random_problem(hidden_layers: int = 1, batch: int = 5, runs: int | None = No
     stack = () if runs is None else (runs,)
     widths = WIDTHS[hidden_layers]
     parameters = [
-        Layer(rng.normal(size=(*stack, n_in, n_out)), rng.normal(size=(*stack, 1, n_out)))
+        DenseParameters(rng.normal(size=(*stack, n_in, n_out)), rng.normal(size=(*stack, 1, n_out)))
         for n_in, n_out in itertools.pairwise(widths)
     ]
     return Problem(
@@ -80,7 +82,7 @@ def mean_loss(problem: Problem, hidden: Sequence[str], sample_weights: Floats | 
 
 def numerical_gradients(
     problem: Problem, hidden: Sequence[str], sample_weights: Floats | None = None, step: float = 1e-5
-) -> list[Layer]:
+) -> list[DenseParameters]:
     """Central differences of `mean_loss` by every parameter of one network."""
 
     def partial(array: Floats, place: tuple[int, ...]) -> float:
@@ -95,7 +97,7 @@ def numerical_gradients(
     def gradient(array: Floats) -> Floats:
         return np.reshape([partial(array, place) for place in np.ndindex(array.shape)], array.shape)
 
-    return [Layer(*map(gradient, layer)) for layer in problem.parameters]
+    return [DenseParameters(*map(gradient, layer)) for layer in problem.parameters]
 
 
 def on(backend: Backend, problem: Problem) -> tuple[Parameters, npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from tests.helpers import assert_lives_on
-from xpmlp._typing import Layer
+from xpmlp._typing import DenseParameters
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.data import Preprocessing
@@ -86,13 +86,13 @@ def assert_same_parameters(actual: SavedNetwork, expected: SavedNetwork) -> None
 def test_weights_return_bit_for_bit_from_every_library(tmp_path: Path, backend: Backend) -> None:
     """Written from arrays on a device, and read back to it, in both types."""
     saved = network(backend.dtype_name)
-    layers = backend.parameters([Layer(*layer) for layer in saved.parameters])
+    layers = backend.parameters([DenseParameters(*layer) for layer in saved.parameters])
     host = [(backend.to_numpy(weights), backend.to_numpy(biases)) for weights, biases in layers]
     save_network(tmp_path / "weights", saved._replace(parameters=host))
 
     loaded = load_network(tmp_path / "weights")
     assert_same_parameters(loaded, saved)
-    again = backend.parameters([Layer(*layer) for layer in loaded.parameters])
+    again = backend.parameters([DenseParameters(*layer) for layer in loaded.parameters])
     for layer, (weights, biases) in zip(again, saved.parameters, strict=True):
         assert_lives_on(layer.weights, backend)
         np.testing.assert_array_equal(backend.to_numpy(layer.weights), weights, strict=True)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 
 class State(NamedTuple):
-    parameters: list[Layer]
+    parameters: list[DenseParameters]
     step: Any
     nothing: None = None
     pair: tuple[int, int] = (5, 6)
 
 
-STATE = State([Layer(1, 2), Layer(3, 4)], 7)
+STATE = State([DenseParameters(1, 2), DenseParameters(3, 4)], 7)
 
 
 def test_leaves_have_the_names_that_files_store() -> None:
@@ -42,10 +42,10 @@ def test_an_array_is_a_tree_of_one_and_none_of_no_leaf() -> None:
 
 def test_map_leaves_keeps_the_structure() -> None:
     result = map_leaves(lambda leaf: 10 * leaf, STATE)
-    assert result == State([Layer(10, 20), Layer(30, 40)], 70, None, (50, 60))
+    assert result == State([DenseParameters(10, 20), DenseParameters(30, 40)], 70, None, (50, 60))
     assert isinstance(result, State)
     assert isinstance(result.parameters, list)
-    assert isinstance(result.parameters[0], Layer)
+    assert isinstance(result.parameters[0], DenseParameters)
     assert type(result.pair) is tuple
     assert map_leaves(lambda leaf: 10 * leaf, None) is None
 

@@ -18,7 +18,7 @@ Namespace: TypeAlias = Any
 """An array library's namespace: ``xp`` in ``xp.exp(x)``."""
 
 
-class Layer(NamedTuple):
+class DenseParameters(NamedTuple):
     """One fully connected layer: ``x @ weights + biases``.
 
     Attributes
@@ -31,5 +31,5 @@ class Layer(NamedTuple):
     biases: Array
 
 
-Parameters: TypeAlias = list[Layer]
+Parameters: TypeAlias = list[DenseParameters]
 """A network's layers, from input to output."""

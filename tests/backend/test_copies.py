@@ -9,9 +9,9 @@ import pytest
 
 from tests.helpers import assert_close, assert_lives_on, eager
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
-HOST = [Layer(np.arange(6.0).reshape(2, 3), np.arange(3.0)[None, :])]
+HOST = [DenseParameters(np.arange(6.0).reshape(2, 3), np.arange(3.0)[None, :])]
 
 
 def layouts() -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_asarray_of_any_layout(backend: Backend, layout: str) -> None:
 
 @eager()
 def test_parameters_share_no_memory_with_the_host(backend: Backend) -> None:
-    host = [Layer(*(leaf.astype(backend.dtype_name) for leaf in HOST[0]))]
+    host = [DenseParameters(*(leaf.astype(backend.dtype_name) for leaf in HOST[0]))]
     (layer,) = backend.parameters(host)
     for leaf in layer:
         leaf += 1
@@ -83,7 +83,7 @@ def test_a_copy_has_the_same_structure(backend: Backend) -> None:
     parameters = backend.parameters(HOST)
     copy = backend.copy(parameters)
     assert isinstance(copy, list)
-    assert isinstance(copy[0], Layer)
+    assert isinstance(copy[0], DenseParameters)
     assert_close(copy[0].weights, HOST[0].weights, 0, backend)
     index = backend.copy(backend.asarray(np.arange(3), backend.index_dtype))
     assert_lives_on(index, backend)

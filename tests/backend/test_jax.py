@@ -13,7 +13,7 @@ from tests.oracle import random_problem
 from xpmlp import nn, optim
 from xpmlp.backend import Backend, resolve
 from xpmlp.errors import BackendError
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 from xpmlp.optim import Hyperparameters
 
 
@@ -127,7 +127,7 @@ def test_float64_is_a_mode_of_the_session_only(get_backend: Callable[..., Backen
 def test_float64_arrays_are_made_and_read_outside_the_session_too(get_backend: Callable[..., Backend]) -> None:
     backend = get_backend("jax", dtype="float64")
     third = 1 / 3
-    array = backend.parameters([Layer(np.full((1, 1), third), np.zeros((1, 1)))])
+    array = backend.parameters([DenseParameters(np.full((1, 1), third), np.zeros((1, 1)))])
     copy = backend.copy(array)
     assert_close(copy[0].weights, [[third]], 0, backend)
     assert_close(backend.asarray([third], backend.dtype), [third], 0, backend)

@@ -12,12 +12,12 @@ from tests.helpers import assert_close, call, cases
 from tests.oracle import Problem, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 HIDDEN = [(), ("sigmoid",), ("relu", "tanh"), ("tanh", "identity", "sigmoid")]
 
 
-def torch_gradients(problem: Problem, hidden: Sequence[str]) -> list[Layer]:
+def torch_gradients(problem: Problem, hidden: Sequence[str]) -> list[DenseParameters]:
     import torch
 
     functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
@@ -27,23 +27,23 @@ def torch_gradients(problem: Problem, hidden: Sequence[str]) -> list[Layer]:
         for (weights, biases), name in zip(leaves, [*hidden, "identity"], strict=True):
             a = functions[name](torch.nn.functional.linear(a, weights.T, biases[0]))
         torch.nn.functional.cross_entropy(a, torch.tensor(problem.labels)).backward()
-    return [Layer(*(leaf.grad.numpy() for leaf in layer)) for layer in leaves]
+    return [DenseParameters(*(leaf.grad.numpy() for leaf in layer)) for layer in leaves]
 
 
-def jax_gradients(problem: Problem, hidden: Sequence[str]) -> list[Layer]:
+def jax_gradients(problem: Problem, hidden: Sequence[str]) -> list[DenseParameters]:
     import jax
     import jax.numpy as jnp
 
     functions = {"sigmoid": jax.nn.sigmoid, "tanh": jnp.tanh, "relu": jax.nn.relu, "identity": lambda z: z}
 
-    def loss(parameters: list[Layer], x: Any, labels: Any) -> Any:
+    def loss(parameters: list[DenseParameters], x: Any, labels: Any) -> Any:
         for (weights, biases), name in zip(parameters, [*hidden, "identity"], strict=True):
             x = functions[name](jnp.dot(x, weights) + biases)
         return -jnp.mean(jax.nn.log_softmax(x)[jnp.arange(labels.shape[0]), labels])
 
     with jax.enable_x64(True):
         result = jax.jit(jax.grad(loss))(list(problem.parameters), problem.x, problem.labels)
-        return [Layer(*map(np.asarray, layer)) for layer in result]
+        return [DenseParameters(*map(np.asarray, layer)) for layer in result]
 
 
 @pytest.mark.parametrize("hidden", HIDDEN, ids=lambda hidden: ",".join(hidden) or "none")
@@ -58,7 +58,7 @@ def jax_gradients(problem: Problem, hidden: Sequence[str]) -> list[Layer]:
 def test_gradients(backend: Backend, automatic: Any, hidden: tuple[str, ...]) -> None:
     problem = random_problem(len(hidden), seed=1)
 
-    def gradients(parameters: nn.Parameters, x: Any, targets: Any) -> list[Layer]:
+    def gradients(parameters: nn.Parameters, x: Any, targets: Any) -> list[DenseParameters]:
         activations = nn.forward(backend.ops, parameters, x, hidden)
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets)
         deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)

@@ -12,7 +12,7 @@ from tests.helpers import assert_close, call, cases, tolerance
 from tests.oracle import FUNCTIONS, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 SEEDS, STEPS = (0, 7, 2**32 - 1), (0, 1, 2**31 + 5)
 WORD = 2**32
@@ -134,7 +134,7 @@ def test_gradients_with_a_fixed_mask(backend: Backend, hidden: tuple[str, str]) 
     problem, rates = random_problem(2, seed=4), (0.4, 0.25)
     made = factors(backend, rates, [3], [9], 5, (4, 5))
     masks = [nn.Mask(backend.asarray(mask[0], backend.dtype), 1 - rate) for mask, rate in zip(made, rates, strict=True)]
-    parameters = [Layer(w.copy(), b.copy()) for w, b in problem.parameters]
+    parameters = [DenseParameters(w.copy(), b.copy()) for w, b in problem.parameters]
 
     def mean_loss() -> float:
         a = problem.x
@@ -142,12 +142,12 @@ def test_gradients_with_a_fixed_mask(backend: Backend, hidden: tuple[str, str]) 
             a = FUNCTIONS[name](a @ weights + biases) * mask[0]
         return float(np.mean(np.log(np.exp(a).sum(axis=1)) - (a * problem.targets).sum(axis=1)))
 
-    def gradients(layers: nn.Parameters, x: Any, targets: Any, given: list[nn.Mask | None]) -> list[Layer]:
+    def gradients(layers: nn.Parameters, x: Any, targets: Any, given: list[nn.Mask | None]) -> list[DenseParameters]:
         activations = nn.forward(backend.ops, layers, x, hidden, given)
         delta = nn.losses["cross_entropy"].delta(backend.ops, activations[-1], targets)
         deltas = nn.backward(backend.ops, layers, activations, delta, hidden, given)
         factors = zip(activations, deltas, strict=False)
-        return [Layer(a.T @ d / 5, backend.xp.mean(d, axis=0, keepdims=True)) for a, d in factors]
+        return [DenseParameters(a.T @ d / 5, backend.xp.mean(d, axis=0, keepdims=True)) for a, d in factors]
 
     actual = gradients(
         backend.parameters(problem.parameters),

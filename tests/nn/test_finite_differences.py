@@ -11,7 +11,7 @@ from tests.helpers import assert_close, call, cases, eager
 from tests.oracle import numerical_gradients, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 HIDDEN = [(), *((name,) * depth for depth in (1, 2, 3) for name in nn.activations)]
 MIXED = ("tanh", "sigmoid", "relu")
@@ -25,14 +25,17 @@ one_and_many = pytest.mark.parametrize("runs", [None, 3], ids=["one run", "3 run
 
 
 @functools.cache
-def expected(hidden: tuple[str, ...], runs: int | None, weighted: bool) -> list[Layer]:
+def expected(hidden: tuple[str, ...], runs: int | None, weighted: bool) -> list[DenseParameters]:
     """The numerical gradients, stacked as the problem is."""
     problem = random_problem(len(hidden), runs=runs)
     weights = SAMPLE_WEIGHTS if weighted else None
     if runs is None:
         return numerical_gradients(problem, hidden, weights)
     alone = [numerical_gradients(problem.run(run), hidden, weights) for run in range(runs)]
-    return [Layer(*(np.stack(leaves) for leaves in zip(*layers, strict=True))) for layers in zip(*alone, strict=True)]
+    return [
+        DenseParameters(*(np.stack(leaves) for leaves in zip(*layers, strict=True)))
+        for layers in zip(*alone, strict=True)
+    ]
 
 
 # JAX takes as long to compile one of these as the others take for all; it has the next two, and test_autodiff
@@ -59,7 +62,9 @@ def check(backend: Backend, hidden: tuple[str, ...], runs: int | None, *, weight
     problem = random_problem(len(hidden), runs=runs)
     weights = np.broadcast_to(SAMPLE_WEIGHTS, problem.labels.shape) if weighted else np.ones(problem.labels.shape)
 
-    def gradients(parameters: nn.Parameters, x: object, targets: object, sample_weights: object) -> list[Layer]:
+    def gradients(
+        parameters: nn.Parameters, x: object, targets: object, sample_weights: object
+    ) -> list[DenseParameters]:
         activations = nn.forward(backend.ops, parameters, x, hidden)
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, sample_weights)
         deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)

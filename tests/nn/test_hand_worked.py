@@ -11,7 +11,7 @@ import numpy as np
 from tests.helpers import assert_close, call, tolerance
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 from xpmlp.optim import Hyperparameters, sgd
 
 # An asymmetric 2-2-2 network of sigmoids, whose weights make every number a fraction.
@@ -34,8 +34,8 @@ X = np.asarray([1.0, 2.0])
 # dz = da a (1 - a) = (3 3/4 1/4, -3 1/2 1/2) = (9/16, -3/4).
 # dW = x^T dz = [[9/16, -3/4], [9/8, -3/2]], db = dz.
 GRADIENTS = [
-    Layer(np.asarray([[9 / 16, -3 / 4], [9 / 8, -3 / 2]]), np.asarray([[9 / 16, -3 / 4]])),
-    Layer(np.asarray([[9 / 16, -9 / 16], [3 / 8, -3 / 8]]), np.asarray([[3 / 4, -3 / 4]])),
+    DenseParameters(np.asarray([[9 / 16, -3 / 4], [9 / 8, -3 / 2]]), np.asarray([[9 / 16, -3 / 4]])),
+    DenseParameters(np.asarray([[9 / 16, -9 / 16], [3 / 8, -3 / 8]]), np.asarray([[3 / 4, -3 / 4]])),
 ]
 
 
@@ -43,7 +43,7 @@ def factors(
     backend: Backend, labels: list[int], sample_weights: list[float] | None = None
 ) -> tuple[nn.Parameters, list, list]:
     """The network's parameters, and the factors of its gradients, for a batch of the same x with these labels."""
-    parameters = backend.parameters([Layer(W, B), Layer(V, C)])
+    parameters = backend.parameters([DenseParameters(W, B), DenseParameters(V, C)])
     x = backend.asarray(np.tile(X, (len(labels), 1)), backend.dtype)
     targets = backend.asarray(np.eye(2)[labels], backend.dtype)
     weights = None if sample_weights is None else backend.asarray(sample_weights, backend.dtype)
@@ -62,14 +62,14 @@ def both_passes(ops: nn.Ops) -> Callable[..., tuple[list, list]]:
     return passes
 
 
-def assert_gradients(backend: Backend, gradients: list[Layer], factor: float) -> None:
+def assert_gradients(backend: Backend, gradients: list[DenseParameters], factor: float) -> None:
     for layer, expected in zip(gradients, GRADIENTS, strict=True):
         for actual, wanted in zip(layer, expected, strict=True):
             assert_close(actual, factor * wanted, tolerance(backend, 1e-6, 1e-14), backend)
 
 
 def test_forward_and_loss(backend: Backend) -> None:
-    parameters = backend.parameters([Layer(W, B), Layer(V, C)])
+    parameters = backend.parameters([DenseParameters(W, B), DenseParameters(V, C)])
     x = backend.asarray(X[None, :], backend.dtype)
     activations = nn.forward(backend.ops, parameters, x, ["sigmoid"])
     accuracy = tolerance(backend, 1e-6, 1e-15)
@@ -120,8 +120,8 @@ def test_the_courseworks_network_has_a_first_layer_gradient_of_zero(backend: Bac
     # error its gradient had would be multiplied by zero, so this network cannot catch one; the one above can.
     parameters = backend.parameters(
         [
-            Layer(np.asarray([[1, 1, 1], [-1, -1, -1]]), np.zeros((1, 3))),
-            Layer(np.asarray([[1, 1], [-1, -1], [-1, -1]]), np.zeros((1, 2))),
+            DenseParameters(np.asarray([[1, 1, 1], [-1, -1, -1]]), np.zeros((1, 3))),
+            DenseParameters(np.asarray([[1, 1], [-1, -1], [-1, -1]]), np.zeros((1, 2))),
         ]
     )
     x, target = backend.asarray([[1.0, -1.0]], backend.dtype), backend.asarray([[1.0, 0.0]], backend.dtype)

@@ -10,7 +10,7 @@ from tests.helpers import assert_close, assert_lives_on, call, tolerance
 from tests.oracle import on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 RNG = np.random.default_rng(5)
 LOGITS = {"2-D": 3 * RNG.normal(size=(5, 4)), "3-D": 3 * RNG.normal(size=(3, 5, 4))}
@@ -49,8 +49,8 @@ def test_huge_logits_give_a_finite_loss_and_gradient(backend: Backend, size: flo
 
 def test_huge_logits_through_the_whole_network(backend: Backend) -> None:
     # the first layer's pre-activations are +-1e4 and +-2e4, the logits +-1e4
-    layers = [Layer(1e4 * np.asarray([[1.0, -1.0], [0.0, 1.0]]), np.zeros((1, 2)))]
-    layers.append(Layer(1e4 * np.asarray([[1.0, -1.0], [-1.0, 1.0]]), np.zeros((1, 2))))
+    layers = [DenseParameters(1e4 * np.asarray([[1.0, -1.0], [0.0, 1.0]]), np.zeros((1, 2)))]
+    layers.append(DenseParameters(1e4 * np.asarray([[1.0, -1.0], [-1.0, 1.0]]), np.zeros((1, 2))))
     parameters = backend.parameters(layers)
     x = backend.asarray([[1.0, 0.0], [1.0, 3.0]], backend.dtype)
     targets = backend.asarray([[0.0, 1.0], [1.0, 0.0]], backend.dtype)
@@ -72,7 +72,7 @@ def test_a_sample_weight_counts_as_that_many_copies(backend: Backend, runs: int 
         x=np.repeat(problem.x, counts, axis=-2), labels=np.repeat(problem.labels, counts, axis=-1)
     )
 
-    def gradients(parameters: nn.Parameters, x: object, targets: object, weights: object) -> list[Layer]:
+    def gradients(parameters: nn.Parameters, x: object, targets: object, weights: object) -> list[DenseParameters]:
         activations = nn.forward(backend.ops, parameters, x, ["tanh"])
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, weights)
         deltas = nn.backward(backend.ops, parameters, activations, delta, ["tanh"])

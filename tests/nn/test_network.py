@@ -11,11 +11,11 @@ from tests.helpers import assert_close, call, cases, eager, tolerance
 from tests.oracle import Problem, logits, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer
+from xpmlp.nn import DenseParameters
 
 HIDDEN = ("sigmoid", "relu")
 
-BatchResult = tuple[list, list, list[Layer], list[Layer]]
+BatchResult = tuple[list, list, list[DenseParameters], list[DenseParameters]]
 
 
 @functools.cache
@@ -98,4 +98,4 @@ def test_activations_that_do_not_fit_the_layers_are_refused(hidden: tuple[str, .
 
 def flat(arrays: list) -> list:
     """A list of arrays from one of arrays or of layers."""
-    return [leaf for item in arrays for leaf in (item if isinstance(item, Layer) else [item])]
+    return [leaf for item in arrays for leaf in (item if isinstance(item, DenseParameters) else [item])]

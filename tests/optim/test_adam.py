@@ -8,14 +8,14 @@ import pytest
 from tests.helpers import assert_lives_on, cases, tolerance
 from tests.oracle import Floats
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer, Parameters
+from xpmlp.nn import DenseParameters, Parameters
 from xpmlp.optim import Hyperparameters, adam
 
 
 def steps_of(backend: Backend, gradients: list[float], **constants: float) -> list[float]:
     """One weight's value after each step, from 0, at a learning rate of 1."""
     optimizer, zero, one = adam(**constants), np.zeros((1, 1)), np.ones((1, 1))
-    parameters: Parameters = backend.parameters([Layer(zero, zero)])
+    parameters: Parameters = backend.parameters([DenseParameters(zero, zero)])
     state, values = optimizer.init(parameters), []
     for gradient in gradients:
         activations, deltas = backend.parameters([[one], [gradient * one]])

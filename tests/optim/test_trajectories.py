@@ -13,7 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 from tests.helpers import assert_close, assert_lives_on, tolerance
 from tests.oracle import Floats
 from xpmlp.backend import Backend
-from xpmlp.nn import Layer, Ops
+from xpmlp.nn import DenseParameters, Ops
 from xpmlp.optim import Hyperparameters, optimizers
 
 STEPS, BATCH, WIDTHS = 20, 4, (3, 5, 2)
@@ -32,14 +32,14 @@ class Constants(NamedTuple):
     hyperparameters: Hyperparameters
 
 
-def random_numbers(runs: int | None) -> tuple[list[Layer], Factors]:
+def random_numbers(runs: int | None) -> tuple[list[DenseParameters], Factors]:
     """First parameters, and factors ([runs,] examples, width) for all steps."""
     rng = np.random.default_rng(11)
     stack = () if runs is None else (runs,)
     layers = list(itertools.pairwise(WIDTHS))
     examples = (*stack, STEPS * BATCH)
     return (
-        [Layer(rng.normal(size=(*stack, a, b)), rng.normal(size=(*stack, 1, b))) for a, b in layers],
+        [DenseParameters(rng.normal(size=(*stack, a, b)), rng.normal(size=(*stack, 1, b))) for a, b in layers],
         Factors(
             [rng.normal(size=(*examples, width)) for width, _ in layers],
             [rng.normal(size=(*examples, width)) for _, width in layers],
@@ -48,7 +48,7 @@ def random_numbers(runs: int | None) -> tuple[list[Layer], Factors]:
 
 
 def scikit_learn_trajectory(
-    name: str, parameters: list[Layer], factors: Factors, weight_sum: float, settings: Hyperparameters
+    name: str, parameters: list[DenseParameters], factors: Factors, weight_sum: float, settings: Hyperparameters
 ) -> list[Floats]:
     """Weights and biases after the steps, of one run."""
     values = [leaf.copy() for layer in parameters for leaf in layer]
@@ -69,7 +69,12 @@ def scikit_learn_trajectory(
 
 
 def trajectory(
-    backend: Backend, name: str, parameters: list[Layer], factors: Factors, weight_sum: Any, settings: Hyperparameters
+    backend: Backend,
+    name: str,
+    parameters: list[DenseParameters],
+    factors: Factors,
+    weight_sum: Any,
+    settings: Hyperparameters,
 ) -> list[Any]:
     """The same on a backend, folded as training does it."""
     state = backend.parameters(parameters)
@@ -116,7 +121,7 @@ def test_each_of_the_stacked_runs_has_its_own_settings(backend: Backend, name: s
     for run in range(3):
         alone = scikit_learn_trajectory(
             name,
-            [Layer(weights[run], biases[run]) for weights, biases in parameters],
+            [DenseParameters(weights[run], biases[run]) for weights, biases in parameters],
             Factors(*([array[run] for array in arrays] for arrays in factors)),
             sums[run],
             Hyperparameters(rates[run], decays[run], masses[run]),

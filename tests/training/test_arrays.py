@@ -292,7 +292,7 @@ def test_the_network_by_itself_takes_arrays_of_any_library(backend: Backend) -> 
     """Nothing of `xpmlp.backend` but the arrays."""
     x, weights, targets = (backend.asarray(a, backend.dtype) for a in (X[:3], X[:4].T[:, :2], np.eye(3, 2)))
     ops = nn.pure_ops(array_api_compat.array_namespace(x))
-    layer = nn.Layer(weights, backend.asarray(np.zeros((1, 2)), backend.dtype))
+    layer = nn.DenseParameters(weights, backend.asarray(np.zeros((1, 2)), backend.dtype))
     activations = nn.forward(ops, [layer], x, [])
     loss, delta = nn.cross_entropy(ops, activations[-1], targets)
     deltas = nn.backward(ops, [layer], activations, delta, [])

@@ -18,7 +18,7 @@ from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import ConfigError, DataError
-from xpmlp.nn import Layer, losses
+from xpmlp.nn import DenseParameters, losses
 from xpmlp.optim import Hyperparameters
 from xpmlp.training import Run
 from xpmlp.training.problem import Problem
@@ -127,7 +127,11 @@ def test_what_is_not_used_costs_nothing() -> None:
         constants = Constants(examples, Hyperparameters(0.1), counters)
         return len(problem.training_fold.prepare(batches, constants))
 
-    layers = [Layer(np.zeros((6, 7)), None), Layer(np.zeros((7, 5)), None), Layer(np.zeros((5, 3)), None)]
+    layers = [
+        DenseParameters(np.zeros((6, 7)), None),
+        DenseParameters(np.zeros((7, 5)), None),
+        DenseParameters(np.zeros((5, 3)), None),
+    ]
     assert prepared(class_weight="balanced") == prepared() + 1
     assert prepared(model=DROPOUT) == prepared() + 2
     assert prepared(model=DROPOUT | {"dropout": [0.0, 0.5]}) == prepared() + 1

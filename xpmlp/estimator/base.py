@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import HOST, NAMES, Backend, residence_of
 from xpmlp.errors import BackendError
 from xpmlp.estimator.conversion import from_sklearn, to_sklearn
@@ -228,7 +228,9 @@ class BaseMLP(BaseEstimator, ABC):
         drawn = []
         for (n_in, n_out), activation in zip(pairwise(units), [*hidden, last], strict=True):
             bound = np.sqrt((2.0 if activation == "sigmoid" else 6.0) / (n_in + n_out))
-            drawn.append(Layer(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out))))
+            drawn.append(
+                DenseParameters(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out)))
+            )
         home = backend_at(*given.residence, dtype_name(given.features))
         self._set_weights(home.parameters(drawn), home)
         self._memory = Memory()
@@ -271,7 +273,7 @@ class BaseMLP(BaseEstimator, ABC):
         """The fitted weights as the core has them."""
         xp = array_namespace(self.coefs_[0])
         biases = [xp.reshape(intercept, (1, -1)) for intercept in self.intercepts_]
-        return [Layer(*layer) for layer in zip(self.coefs_, biases, strict=True)]
+        return [DenseParameters(*layer) for layer in zip(self.coefs_, biases, strict=True)]
 
     def _raw_predictions(self, X: Any, method: str, of: Callable[[Ops, Array], Array] | None = None) -> Array:
         """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values.
@@ -282,7 +284,7 @@ class BaseMLP(BaseEstimator, ABC):
         features, residence = check_features(self, X, method=method, fitted=self.coefs_[0])
         engine = self._engine()
         with engine.session(BATCH):
-            parameters = [Layer(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
+            parameters = [DenseParameters(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
             network = self._network()
             if of is not None:
                 network = network._replace(loss="squared")  # whose outputs are the logits

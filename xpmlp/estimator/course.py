@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.utils import shuffle
 
 from xpmlp._streams import SafeStream
-from xpmlp._typing import Layer, Parameters
+from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.estimator.places import moved
 from xpmlp.estimator.task import EstimatorTask
 from xpmlp.training.course import Course
@@ -89,7 +89,7 @@ class EstimatorCourse(Course):
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
         """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
         backend, memory = self.task.backend, self.memory
-        initial = [Layer(*layer) for layer in self.task.initial_parameters(settings[0].seed)]
+        initial = [DenseParameters(*layer) for layer in self.task.initial_parameters(settings[0].seed)]
         parameters: Parameters = moved(initial, backend)
         if memory.choice == self.task.choice and memory.state is not None:
             return TrainingState(parameters, moved(memory.state, backend))

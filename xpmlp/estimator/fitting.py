@@ -61,7 +61,7 @@ def fit_by_epochs(
 
     Returns
     -------
-    parameters : list of Layer
+    parameters : list of DenseParameters
 
     Raises
     ------

@@ -14,7 +14,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from xpmlp import nn
 from xpmlp._streams import SafeStream
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Backend, Step
 from xpmlp.estimator.examples import stretch
 from xpmlp.estimator.places import to_host
@@ -36,8 +36,8 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
     ops, loss = backend.ops, nn.losses[network.loss]
 
     def step(
-        gradients: list[Layer], batch: tuple[Array, ...], constants: _Constants
-    ) -> tuple[list[Layer], tuple[Array, ...]]:
+        gradients: list[DenseParameters], batch: tuple[Array, ...], constants: _Constants
+    ) -> tuple[list[DenseParameters], tuple[Array, ...]]:
         examples, parameters, weight_sum = constants
         (rows,) = batch
         x = ops.xp.astype(take_rows(ops, examples.features, rows), backend.dtype, copy=False)
@@ -48,7 +48,9 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
         values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
         deltas = nn.backward(ops, parameters, activations, delta, network.hidden)
         added = nn.gradients(ops, activations, deltas, weight_sum)
-        summed = [Layer(*(a + b for a, b in zip(*pair, strict=True))) for pair in zip(gradients, added, strict=True)]
+        summed = [
+            DenseParameters(*(a + b for a, b in zip(*pair, strict=True))) for pair in zip(gradients, added, strict=True)
+        ]
         return summed, (ops.xp.sum(values) / weight_sum,)
 
     return step
@@ -75,7 +77,7 @@ class _Objective:
         task, backend = self.task, self.task.backend
         step, host = _gradient_step(task.inference.network, backend), self.layers(vector)
         parameters = backend.parameters(host)
-        gradients = backend.parameters([Layer(*(np.zeros_like(leaf) for leaf in layer)) for layer in host])
+        gradients = backend.parameters([DenseParameters(*(np.zeros_like(leaf) for leaf in layer)) for layer in host])
         loss = 0.0
         for segment in segments(task.n_examples, stretch(task.given.features, 1, BATCH)):
             for number in range(segment.steps):
@@ -86,7 +88,7 @@ class _Objective:
                 loss += float(backend.to_numpy(part)[0])
         strength = self.alpha / self.weight_sum
         slopes = [
-            Layer(backend.to_numpy(slope.weights) + strength * layer.weights, backend.to_numpy(slope.biases))
+            DenseParameters(backend.to_numpy(slope.weights) + strength * layer.weights, backend.to_numpy(slope.biases))
             for slope, layer in zip(gradients, host, strict=True)
         ]
         return loss + self.penalty(vector), self.vector(slopes)
@@ -105,7 +107,7 @@ class _Objective:
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])
         parts = [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), self.shapes, strict=True)]
         half = len(parts) // 2
-        return [Layer(*pair) for pair in zip(parts[:half], parts[half:], strict=True)]
+        return [DenseParameters(*pair) for pair in zip(parts[:half], parts[half:], strict=True)]
 
 
 def _leaves(layers: Parameters) -> list[Array]:
@@ -125,7 +127,7 @@ def fit_lbfgs(estimator: Any, task: EstimatorTask) -> Parameters:
 
     Returns
     -------
-    parameters : list of Layer
+    parameters : list of DenseParameters
         On the host, in float64.
     """
     objective = _Objective(task, float(estimator.alpha))
@@ -133,7 +135,7 @@ def fit_lbfgs(estimator: Any, task: EstimatorTask) -> Parameters:
     def say(intermediate_result: OptimizeResult) -> None:
         print(f"loss = {intermediate_result.fun:.8f}", file=SafeStream(sys.stdout))
 
-    start = objective.vector([Layer(*map(to_host, layer)) for layer in task.initial])
+    start = objective.vector([DenseParameters(*map(to_host, layer)) for layer in task.initial])
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
     result = minimize(
         objective, start, method="L-BFGS-B", jac=True, options=options, callback=say if estimator.verbose else None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import Layer
+from xpmlp._typing import DenseParameters
 from xpmlp.backend import residence_of
 from xpmlp.checkpoint import Damaged, Sealed, read_sealed, write_sealed
 from xpmlp.checkpoint.network import MAX_CLASS_CHARACTERS
@@ -144,7 +144,8 @@ def _optimizer_state(estimator: Any, choice: list[Any] | None, tensors: Tensors)
     if choice is None or not any(name.startswith("optimizer.") for name in tensors):
         return None
     parameters = [
-        Layer(weights, biases[None, :]) for weights, biases in zip(estimator.coefs_, estimator.intercepts_, strict=True)
+        DenseParameters(weights, biases[None, :])
+        for weights, biases in zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ]
     empty = OptimizerChoice(*choice).make().init(parameters)
     saved = iter([tensors[f"optimizer.{name}"] for name, _ in leaves(empty)])

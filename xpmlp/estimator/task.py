@@ -55,7 +55,7 @@ class EstimatorTask:
     rows : (n_examples,)
         Which of the examples are trained on.
     validation : Given or None
-    initial : list of Layer
+    initial : list of DenseParameters
         The weights to begin with, wherever they are.
     n_outputs, epochs, batch_size : int
     """

@@ -12,7 +12,7 @@
 ======================== ==========================================================================================
 """
 
-from xpmlp._typing import Layer, Parameters
+from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
 from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
@@ -22,7 +22,7 @@ from xpmlp.nn.ops import Ops, pure_ops
 __all__ = [
     "Activation",
     "Counters",
-    "Layer",
+    "DenseParameters",
     "Loss",
     "Mask",
     "Metric",

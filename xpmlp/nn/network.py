@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn.activations import activations as activation_table
 from xpmlp.nn.dropout import Mask
 from xpmlp.nn.ops import Ops
@@ -23,7 +23,7 @@ def forward(
     ----------
     ops : Ops
         The operations, ``pure_ops(xp)`` or a backend's.
-    parameters : list of Layer
+    parameters : list of DenseParameters
         From input to output.
     x : ([runs,] batch, n_in)
     hidden : sequence of str
@@ -123,7 +123,9 @@ def _with_none(masks: Sequence[Mask | None], hidden: Sequence[str]) -> list[Mask
     return [*(masks or [None] * len(hidden)), None]
 
 
-def gradients(ops: Ops, activations: list[Array], deltas: list[Array], weight_sum: float | Array) -> list[Layer]:
+def gradients(
+    ops: Ops, activations: list[Array], deltas: list[Array], weight_sum: float | Array
+) -> list[DenseParameters]:
     """The mean gradient of each layer, from the factors that `forward` and `backward` returned.
 
     ``dW = activation.T @ delta / weight_sum``, ``db = sum over the batch of delta / weight_sum``.
@@ -139,26 +141,28 @@ def gradients(ops: Ops, activations: list[Array], deltas: list[Array], weight_su
 
     Returns
     -------
-    gradients : list of Layer
+    gradients : list of DenseParameters
         Shaped as the parameters are.
     """
     result = []
     for activation, delta in zip(activations, deltas, strict=False):
         mean = delta / weight_sum
-        result.append(Layer(ops.product_of_factors(activation, mean), ops.xp.sum(mean, axis=-2, keepdims=True)))
+        result.append(
+            DenseParameters(ops.product_of_factors(activation, mean), ops.xp.sum(mean, axis=-2, keepdims=True))
+        )
     return result
 
 
-def per_example_gradients(activations: list[Array], deltas: list[Array]) -> list[Layer]:
+def per_example_gradients(activations: list[Array], deltas: list[Array]) -> list[DenseParameters]:
     """The gradient of each example's own loss: outer products of the same factors.
 
     Returns
     -------
-    gradients : list of Layer
+    gradients : list of DenseParameters
         Weights ([runs,] batch, n_in, n_out) and biases ([runs,] batch, 1, n_out); their mean over the batch is what
         `gradients` gives.
     """
     return [
-        Layer(activation[..., :, None] * delta[..., None, :], delta[..., None, :])
+        DenseParameters(activation[..., :, None] * delta[..., None, :], delta[..., None, :])
         for activation, delta in zip(activations, deltas, strict=False)
     ]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from array_api_compat import array_namespace, device
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn import Ops, gradients
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
 
@@ -18,15 +18,15 @@ class AdamState(NamedTuple):
 
     Attributes
     ----------
-    first, second : list of Layer
+    first, second : list of DenseParameters
         Running means of the gradient and of its square, shaped as the parameters are.
     step : ()
         Steps done, in the parameters' dtype.  float32 counts exactly to 16.7 million, where the bias corrections
         have long been one.
     """
 
-    first: list[Layer]
-    second: list[Layer]
+    first: list[DenseParameters]
+    second: list[DenseParameters]
     step: Array
 
 
@@ -61,8 +61,8 @@ def _init(parameters: Parameters) -> AdamState:
     weights = parameters[0].weights
     xp = array_namespace(weights)
 
-    def zeros() -> list[Layer]:
-        return [Layer(xp.zeros_like(w), xp.zeros_like(b)) for w, b in parameters]
+    def zeros() -> list[DenseParameters]:
+        return [DenseParameters(xp.zeros_like(w), xp.zeros_like(b)) for w, b in parameters]
 
     return AdamState(zeros(), zeros(), xp.zeros((), dtype=weights.dtype, device=device(weights)))
 
@@ -83,9 +83,9 @@ def _update(
     updated, firsts, seconds = [], [], []
     for layer, slope, first, second in zip(parameters, slopes, state.first, state.second, strict=True):
         moved = [_move(ops, *leaves, rate, decay) for leaves in zip(layer, slope, first, second, strict=True)]
-        updated.append(Layer(*(leaf[0] for leaf in moved)))
-        firsts.append(Layer(*(leaf[1] for leaf in moved)))
-        seconds.append(Layer(*(leaf[2] for leaf in moved)))
+        updated.append(DenseParameters(*(leaf[0] for leaf in moved)))
+        firsts.append(DenseParameters(*(leaf[1] for leaf in moved)))
+        seconds.append(DenseParameters(*(leaf[2] for leaf in moved)))
     return updated, AdamState(firsts, seconds, step)
 
 

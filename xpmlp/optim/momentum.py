@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from array_api_compat import array_namespace
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn import Ops, gradients
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
 
@@ -15,7 +15,7 @@ from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
 class MomentumState(NamedTuple):
     """The velocity of every parameter, shaped as the parameters are."""
 
-    velocity: list[Layer]
+    velocity: list[DenseParameters]
 
 
 def momentum(*, nesterov: bool = False) -> Optimizer:
@@ -34,7 +34,7 @@ def momentum(*, nesterov: bool = False) -> Optimizer:
 
 def _init(parameters: Parameters) -> MomentumState:
     xp = array_namespace(parameters[0].weights)
-    return MomentumState([Layer(xp.zeros_like(w), xp.zeros_like(b)) for w, b in parameters])
+    return MomentumState([DenseParameters(xp.zeros_like(w), xp.zeros_like(b)) for w, b in parameters])
 
 
 def _update(
@@ -52,8 +52,8 @@ def _update(
     updated, velocities = [], []
     for layer, slope, velocity in zip(parameters, slopes, state.velocity, strict=True):
         moved = [_move(*leaves, rate, mass, nesterov) for leaves in zip(layer, slope, velocity, strict=True)]
-        updated.append(Layer(*(value for value, _ in moved)))
-        velocities.append(Layer(*(speed for _, speed in moved)))
+        updated.append(DenseParameters(*(value for value, _ in moved)))
+        velocities.append(DenseParameters(*(speed for _, speed in moved)))
     return updated, MomentumState(velocities)
 
 

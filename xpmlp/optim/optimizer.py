@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn import Ops
 
 
@@ -51,12 +51,14 @@ class Optimizer(NamedTuple):
     update: Update
 
 
-def decayed(gradients: list[Layer], parameters: Parameters, weight_decay: float | Array | None) -> list[Layer]:
+def decayed(
+    gradients: list[DenseParameters], parameters: Parameters, weight_decay: float | Array | None
+) -> list[DenseParameters]:
     """``gradients`` with the L2 penalty's derivative, ``weight_decay * weights``, added to the weights' in place."""
     if weight_decay is None:
         return gradients
     result = []
     for (slope, biases), layer in zip(gradients, parameters, strict=True):
         slope += weight_decay * layer.weights
-        result.append(Layer(slope, biases))
+        result.append(DenseParameters(slope, biases))
     return result

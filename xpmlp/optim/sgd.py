@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn import Ops
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer
 
@@ -42,7 +42,7 @@ def _update(
         if decay is not None:
             weights *= 1 - hyperparameters.learning_rate * decay
         updated.append(
-            Layer(
+            DenseParameters(
                 ops.subtract_product(weights, activation, delta, rate),
                 ops.subtract_sum(biases, delta, rate),
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp._typing import Layer, Parameters
+from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.init import batch_order
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.run import Run, RunSettings
@@ -40,10 +40,11 @@ class Course:
         """The state that a block begins with, fresh arrays on the device: stacked for more than one run."""
         runs = [self.task.initial_parameters(one.seed) for one in settings]
         if len(runs) == 1:
-            stacked = [Layer(*layer) for layer in runs[0]]
+            stacked = [DenseParameters(*layer) for layer in runs[0]]
         else:
             stacked = [
-                Layer(*(np.stack(leaf) for leaf in zip(*layers, strict=True))) for layers in zip(*runs, strict=True)
+                DenseParameters(*(np.stack(leaf) for leaf in zip(*layers, strict=True)))
+                for layers in zip(*runs, strict=True)
             ]
         parameters: Parameters = self.task.backend.parameters(stacked)
         return TrainingState(parameters, self.task.optimizer.init(parameters))

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import Layer, Parameters
+from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.checkpoint import Checkpoint, Damaged
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Metric
@@ -161,7 +161,7 @@ def _state(tensors: Tensors, problem: Problem) -> TrainingState:
 def _parameters(tensors: Tensors, prefix: str, problem: Problem) -> Parameters:
     """The layers of this name, ([runs,] n_in, n_out), taken out of ``tensors``."""
     layers = [
-        Layer(tensors.pop(f"{prefix}.{index}.weights"), tensors.pop(f"{prefix}.{index}.biases"))
+        DenseParameters(tensors.pop(f"{prefix}.{index}.weights"), tensors.pop(f"{prefix}.{index}.biases"))
         for index in range(len(problem.sizes) - 1)
     ]
     runs = layers[0].weights.shape[:-2]

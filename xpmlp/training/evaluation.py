@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._paths import given_path
-from xpmlp._typing import Layer
+from xpmlp._typing import DenseParameters
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
@@ -149,7 +149,7 @@ def resolve_for(config: Config, backend: str | None, device: str | None) -> Back
     return resolve_configured(settings).backend
 
 
-def on_device(backend: Backend, network: SavedNetwork) -> list[Layer]:
+def on_device(backend: Backend, network: SavedNetwork) -> list[DenseParameters]:
     """A saved network's parameters as arrays of a backend."""
-    layers: list[Layer] = backend.parameters([Layer(*layer) for layer in network.parameters])
+    layers: list[DenseParameters] = backend.parameters([DenseParameters(*layer) for layer in network.parameters])
     return layers

@@ -23,7 +23,7 @@ import math
 from typing import Any
 
 from xpmlp import nn
-from xpmlp._typing import Array, Layer
+from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.optim import Optimizer
@@ -93,7 +93,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         similarities = _divided(xp, ops.multiply_transposed(inputs, inputs), count)
         assert constants.positions is not None
         positions = constants.positions[:count, ...]
-        virtual = TrainingState([Layer(ahead, biases), *others], state.optimizer)
+        virtual = TrainingState([DenseParameters(ahead, biases), *others], state.optimizer)
         (updated, memory), (logits, deltas) = backend.scan(step, virtual, (positions, similarities, *rest), constants)
         rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
         deltas = _joined(xp, deltas)
@@ -102,7 +102,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
             weights *= kept**count
             deltas *= kept ** _steps_after(xp, positions, deltas)
         weights = ops.subtract_product(weights, inputs, deltas, rate)
-        return TrainingState([Layer(weights, updated[0].biases), *updated[1:]], memory), (logits,)
+        return TrainingState([DenseParameters(weights, updated[0].biases), *updated[1:]], memory), (logits,)
 
     return Fold(fold.prepare, steps, fold.conclude, together)
 

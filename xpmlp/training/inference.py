@@ -107,7 +107,7 @@ class Inference:
 
         Parameters
         ----------
-        parameters : list of Layer
+        parameters : list of DenseParameters
             Without a runs axis.
         features : (n, n_in)
 

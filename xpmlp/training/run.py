@@ -124,7 +124,7 @@ class Run:
     epochs : list of EpochRow
     batch_losses : list of (steps,)
         The mean loss of every batch, one array for each segment.
-    parameters : list of Layer, or None
+    parameters : list of DenseParameters, or None
         The weights that it ended with, on the device, without a runs axis; ``None`` while it runs.
     best_loss, best_epoch : float, int
         Of early stopping; infinity and 0 without it.

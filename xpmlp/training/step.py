@@ -279,7 +279,7 @@ def dropout_counters(
 
     Parameters
     ----------
-    parameters : list of Layer
+    parameters : list of DenseParameters
     seeds : sequence of int
         One for each run that is stacked.
     batch : int

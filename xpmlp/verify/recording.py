@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp._typing import Array, Layer, Parameters
+from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops, gradients
 from xpmlp.optim import Hyperparameters, Optimizer
@@ -54,7 +54,7 @@ class Seen(NamedTuple):
     activations: list[Array]
     logits: Array
     deltas: list[Array]
-    gradients: list[Layer]
+    gradients: list[DenseParameters]
 
 
 def record(problem: Problem, trial: Trial) -> Recording:
@@ -69,7 +69,7 @@ def record(problem: Problem, trial: Trial) -> Recording:
     backend = problem.backend
     losses, parameters, snapshots = [], {}, {}
     with backend.session(trial.batch_size):
-        fresh: Parameters = backend.parameters([Layer(*layer) for layer in trial.start])
+        fresh: Parameters = backend.parameters([DenseParameters(*layer) for layer in trial.start])
         state = TrainingState(fresh, problem.optimizer.init(fresh))
         watching = _watching_fold(problem)
         for done, after in pairwise([0, *trial.points]):
@@ -124,7 +124,7 @@ def _watch(
 def _nothing_seen(problem: Problem, trial: Trial) -> Seen:
     """What the fold begins with: arrays of the shapes that it ends with."""
     outputs = [np.zeros((trial.batch_size, biases.size)) for _, biases in trial.start]
-    slopes = [Layer(np.zeros_like(weights), np.zeros_like(biases)) for weights, biases in trial.start]
+    slopes = [DenseParameters(np.zeros_like(weights), np.zeros_like(biases)) for weights, biases in trial.start]
     nothing: Seen = problem.backend.parameters(Seen(outputs[:-1], outputs[-1], outputs, slopes))
     return nothing
 

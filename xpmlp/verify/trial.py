@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._typing import Layer
+from xpmlp._typing import DenseParameters
 from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset
@@ -91,7 +91,7 @@ class Trial:
 
     def _masks(self, number: int) -> list[npt.NDArray[np.float64]]:
         host = resolve("numpy", None, "float64").backend
-        layers = [Layer(*layer) for layer in self.start]
+        layers = [DenseParameters(*layer) for layer in self.start]
         counters = dropout_counters(self.network, host, layers, [self.config.train.seed], self.batch_size)
         assert counters is not None  # there is dropout
         step = np.asarray([number], dtype=np.int32)

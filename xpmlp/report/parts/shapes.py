@@ -86,7 +86,7 @@ def compute(work: Work) -> dict[str, Any]:
 def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     ops, xp, size = backend.ops, backend.xp, problem.config.train.batch_size
     parameters = backend.parameters(
-        [nn.Layer(*layer) for layer in problem.initial_parameters(problem.config.train.seed)]
+        [nn.DenseParameters(*layer) for layer in problem.initial_parameters(problem.config.train.seed)]
     )
     examples = problem.train_examples
     x = xp.astype(examples.features[:size, :], backend.dtype) * problem.network.input_scale
