@@ -118,7 +118,7 @@ class NumpyBackend(Backend):
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
 
-COMPILED_AHEAD_BYTES = 8_000_000
+COMPILED_AHEAD_BYTES = 16_000_000
 """What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
 
 MOST_HELD_BACK = 3
