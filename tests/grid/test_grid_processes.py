@@ -147,6 +147,34 @@ def test_a_pool_that_breaks_between_two_blocks_loses_none(data: Path) -> None:
     assert len(pools) == 4
 
 
+class Unheard(Executor):
+    """An executor that does one piece of work here, and never says of the others that they were called off."""
+
+    def __init__(self) -> None:
+        self.used = False
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if not self.used:
+            future.set_result(function(*arguments, **keywords))
+        self.used = True
+        return future
+
+
+def test_blocks_that_are_called_off_are_not_waited_for(data: Path) -> None:
+    blocks = blocks_of(members_of(grid_config(data, **RUNS)), width=1)
+    ended: list[int] = []
+    looks: list[bool] = []
+
+    def should_stop() -> bool:
+        looks.append(bool(ended))
+        assert len(looks) < 10
+        return looks[-1]
+
+    lost = schedule._drain(Unheard, blocks, 4, None, should_stop, lambda block, _: ended.append(block.number), {})
+    assert (lost, ended) == ([], [0])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal masks")
 def test_processes_start_undisturbed_by_ctrl_c(data: Path) -> None:
     """They inherit that it is held back; here it is as before."""
