@@ -8,6 +8,7 @@ import os
 # PyTorch is loaded, here and in the processes that tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,7 +27,14 @@ hypothesis.settings.load_profile("xpmlp")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # while thousands of tests are collected, none of which ends before the session
     config.pluginmanager.register(RequiredBackends(), "required-backends")
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -39,6 +47,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         dtype = ("float32", "float64")[int(worker.removeprefix("gw")) % 2]
         with find_backend("numpy", None, dtype, True).session(batch_size=1):
             pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test looks at what a crash of the machine leaves: to flush a file costs only that it is open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1, 0.02]}
 def cluster() -> Iterator[Any]:
     """Two worker processes of one thread each, which the cluster replaces when they die; new ones for each test."""
     with start_cluster(workers=2) as started:
-        watch = threading.Timer(120.0, started.close)  # a cluster without workers is waited for
+        watch = threading.Timer(400.0, started.close)  # a cluster without workers is waited for
         watch.start()
         yield started
         watch.cancel()

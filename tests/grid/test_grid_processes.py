@@ -85,7 +85,7 @@ def test_a_block_that_kills_its_process_each_time_is_named(
     assert sorted(path.name for path in (out / "runs").iterdir()) == ["0", "2", "3"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow(reason="starts two processes"))])
 def test_a_block_that_raises_is_named_and_the_others_are_kept(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
