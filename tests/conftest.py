@@ -8,6 +8,7 @@ import os
 # PyTorch is loaded, here and in the processes that tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import functools
 import gc
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ import pytest
 from tests.helpers import CASES, Case, find_backend
 from tests.required import PROPERTY, RequiredBackends, skip
 from xpmlp.backend import Backend
+from xpmlp.data import digits
+from xpmlp.data.table import Table
 from xpmlp.errors import BackendError
 
 # no test is about time, and an example that imports a library takes longer than the others
@@ -54,6 +57,22 @@ def nothing_waits_for_the_disk() -> Iterator[None]:
     """No test looks at what a crash of the machine leaves: to flush a file costs only that it is open."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digits_are_read_once() -> Iterator[None]:
+    """Hundreds of tests train on them, and nobody writes to them."""
+    read = digits.read_digits
+
+    @functools.cache
+    def read_once() -> Table:
+        table = read()
+        table.features.flags.writeable = table.labels.flags.writeable = False
+        return table
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "read_digits", read_once)
         yield
 
 
