@@ -26,10 +26,13 @@ from xpmlp.errors import BackendError
 
 # no test is about time, and an example that imports a library takes longer than the others
 hypothesis.settings.register_profile("xpmlp", deadline=None)
+hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("xpmlp"), max_examples=30)
 hypothesis.settings.load_profile("xpmlp")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if "not slow" in config.option.markexpr:
+        hypothesis.settings.load_profile("quick")  # a hundred examples are for the whole suite
     gc.disable()  # while thousands of tests are collected, none of which ends before the session
     config.pluginmanager.register(RequiredBackends(), "required-backends")
 
