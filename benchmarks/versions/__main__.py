@@ -59,15 +59,22 @@ def _measured_and_written(options: argparse.Namespace, other: Path, scratch: Pat
     folder = options.out or RESULTS / slug(facts)
     folder.mkdir(parents=True, exist_ok=True)
     old, new = options.commit or str(other), f"the working tree at {_git('describe', '--always', '--dirty').strip()}"
-    how = f"{datetime.now(UTC):%Y-%m-%d}, {options.steps} steps of each, " + (
+    how = f"{datetime.now(UTC):%Y-%m-%d}, {options.steps} steps of each, threads: {options.threads}, " + (
         f"{options.rounds} rounds of {options.seconds:g} s." if options.rounds else "not timed."
     )
     title = f"Two versions on {facts['processor']}, {facts['cores']} cores"
-    record = {"machine": facts, "old": old, "new": new, "rounds": options.rounds, "seconds": options.seconds}
+    record = {
+        "machine": facts,
+        "old": old,
+        "new": new,
+        "threads": options.threads,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
     trainings = {name: CASES[name].training(options.steps, scratch) for name in options.cases}
     cells: list[Cell] = []
     for backend in options.backends:
-        with _seats(BACKENDS[backend], other) as seats:
+        with _seats(BACKENDS[backend], options.threads, other) as seats:
             for name, training in trainings.items():
                 cells.append(_measured(CASES[name], training, backend, seats, options, scratch))
                 _say(cells[-1])
@@ -78,10 +85,9 @@ def _measured_and_written(options: argparse.Namespace, other: Path, scratch: Pat
 
 
 @contextlib.contextmanager
-def _seats(entry: Entry, other: Path) -> Iterator[tuple[Seat, Seat]]:
+def _seats(entry: Entry, threads: int, other: Path) -> Iterator[tuple[Seat, Seat]]:
     """The old version's process and the new one's."""
-    cores = len(os.sched_getaffinity(0))
-    seats = Seat(entry, cores, packages=other), Seat(entry, cores, packages=ROOT)
+    seats = Seat(entry, threads, packages=other), Seat(entry, threads, packages=ROOT)
     try:
         yield seats
     finally:
@@ -117,8 +123,8 @@ def _measured(
 
 def _say(cell: Cell) -> None:
     time_ratio = "" if cell.ratios is None else f", time {cell.ratios.median:.3f}"
-    verdict = cell.problem or ("as they must be" if cell.holds else "NOT as they must be")
-    print(f"{cell.backend}, {cell.case}: numbers {verdict}{time_ratio}", file=sys.stderr, flush=True)
+    verdict = cell.problem or f"numbers {'' if cell.holds else 'NOT '}as they must be"
+    print(f"{cell.backend}, {cell.case}: {verdict}{time_ratio}", file=sys.stderr, flush=True)
 
 
 def _exported(commit: str, folder: Path) -> Path:
@@ -143,6 +149,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--backends", nargs="+", default=list(BACKENDS), choices=list(BACKENDS))
     parser.add_argument("--steps", type=int, default=200, help="of each case, whose numbers are compared")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(default: all cores)")
     parser.add_argument("--rounds", type=int, default=13)
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn, at least")
     parser.add_argument("--no-time", dest="rounds", action="store_const", const=0, help="compare numbers only")

@@ -114,7 +114,7 @@ def _rows(cell: Cell) -> Iterator[str]:
         bits = "same" if one.same_bits else "other" if one.first is None else f"other from step {one.first}"
         verdict = ("yes" if cell.holds else "**no**") if judged else "not judged"
         figures = f"{one.losses:.0e} | {one.weights:.0e} | {one.excess:.2f}"
-        yield f"{start} {dtype} | {bits} | {figures} | {verdict} | {_times(cell, dtype)} |"
+        yield f"{start} {dtype} | {bits} | {figures} | {verdict} |{_times(cell, dtype)}|"
 
 
 def _times(cell: Cell, dtype: str) -> str:
@@ -123,7 +123,7 @@ def _times(cell: Cell, dtype: str) -> str:
         return " | | "
     median, low, high = cell.ratios
     ratio = f"{median:.3f} ({low:.3f} to {high:.3f})"
-    return f"{1e6 * np.median(cell.old):,.1f} | {1e6 * np.median(cell.new):,.1f} | {ratio}"
+    return f" {1e6 * np.median(cell.old):,.1f} | {1e6 * np.median(cell.new):,.1f} | {ratio} "
 
 
 def _backends(cells: Sequence[Cell]) -> list[str]:
