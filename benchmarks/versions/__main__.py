@@ -45,6 +45,8 @@ BACKENDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write; the exit status."""
     options = _options(arguments)
+    if options.folder is not None and (options.folder / "benchmarks").exists():
+        raise SystemExit(f"{options.folder} is a checkout: give --commit, or a folder that pip has installed it in.")
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         other = options.folder or _exported(options.commit, scratch / "packages")

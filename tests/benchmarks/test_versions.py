@@ -207,3 +207,8 @@ def test_a_folder_without_another_version_is_refused(tmp_path: Path) -> None:
     options = ["--cases", "quickstart", "--backends", "numpy-alone", "--steps", "2", "--no-time"]
     with pytest.raises(SystemExit, match="Both versions are the one in"):
         main([str(tmp_path), *options, "--out", str(tmp_path)])
+
+
+def test_a_checkout_is_refused() -> None:
+    with pytest.raises(SystemExit, match="is a checkout"):
+        main([str(ROOT)])
