@@ -15,7 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from array_api_compat import device
+
 from xpmlp._typing import Array
+from xpmlp.nn.layer import Draw
 from xpmlp.nn.ops import Ops
 
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
@@ -91,6 +94,31 @@ def dropout_masks(
         kept = numbers >= min(round(rate * 2**32) - 2**31, 2**31 - 1)  # uniform on all of int32
         masks.append(Mask(xp.astype(kept, dtype) * (1.0 / (1.0 - rate)), 1.0 - rate))
     return masks
+
+
+def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> Array:
+    """The factors that dropout multiplies a layer's output by: 0 for a dropped unit, ``1 / (1 - rate)`` for the others.
+
+    Parameters
+    ----------
+    rate : float
+        The part that is dropped, in (0, 1).
+    draw : Draw
+    stream : int
+        Another one for each layer: its masks are independent of the others'.
+    width : int
+
+    Returns
+    -------
+    factors : (steps, runs, batch, width)
+    """
+    xp, where = ops.xp, device(draw.seeds)
+    places, units = (xp.arange(size, dtype=xp.int32, device=where) for size in (draw.batch, width))
+    steps = _mixed(_mixed(draw.seeds) ^ draw.steps)
+    examples = _mixed(_mixed(steps + stream) ^ places)
+    numbers = _mixed(examples[..., None] + units * _GOLDEN)
+    kept = numbers >= min(round(rate * 2**32) - 2**31, 2**31 - 1)  # uniform on all of int32
+    return xp.astype(kept, draw.dtype) * (1.0 / (1.0 - rate))
 
 
 def as_int32(number: int) -> int:

@@ -1,0 +1,143 @@
+"""A layer: a record of pure functions over parameters of its own.
+
+Shapes have the runs axis in front, ``(runs, batch, n)``; a network without one, ``(batch, n)``, computes the same.
+Layers are joined by `xpmlp.nn.layers.chain`, `beside` and `plus`, which are layers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Array
+from xpmlp.nn.ops import Ops
+
+Tree = Any
+"""Nested NamedTuples, tuples and lists of arrays; ``()`` where there are none."""
+
+
+class Inputs(NamedTuple):
+    """A batch as the first layers take it.
+
+    Attributes
+    ----------
+    numbers : (runs, batch, n)
+    codes : (runs, batch, columns), int32, optional
+        Of categories: 0 for one never seen in training, 1 for a missing one.
+    """
+
+    numbers: Array
+    codes: Array | None = None
+
+
+class Widths(NamedTuple):
+    """The sizes of `Inputs`.
+
+    Attributes
+    ----------
+    numbers : int
+    codes : tuple of int
+        The number of codes of each column.
+    """
+
+    numbers: int
+    codes: tuple[int, ...] = ()
+
+
+class Draw(NamedTuple):
+    """What random numbers of a training step are a function of; see `xpmlp.nn.layers.dropout`.
+
+    Attributes
+    ----------
+    seeds : (runs, 1), int32
+        Of each run.
+    steps : (steps, 1, 1), int32
+        The steps' numbers since the beginning of the training; without a runs axis (steps, 1), as ``seeds`` (1,).
+    batch : int
+    dtype : dtype
+        Of the result.
+    """
+
+    seeds: Array
+    steps: Array
+    batch: int
+    dtype: Any
+
+
+class Layer(NamedTuple):
+    """A layer for inputs of known widths.
+
+    Attributes
+    ----------
+    name : str
+        A key of `xpmlp.nn.layers.layers`.
+    settings : dict
+        With them, of JSON's types, its maker gives the layer again.
+    width : int
+        Of its output.
+    init : (generator) -> parameters
+        Host arrays of float64, each a matrix (rows, columns).
+    kinds : tree of str
+        What each parameter is, in the structure of the parameters: "weights", "biases", "scales" and so on, by which
+        decay and learning rates may differ.  A parameter of kind "state" is not trained: what `gradients` gives for it
+        is its new value.
+    forward : (ops, parameters, x, noise) -> (y, residuals)
+        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width), which may be written over; ``residuals`` is
+        what `backward` needs.  ``noise`` is what `draw` gave, in training; ``None`` in evaluation.
+    backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
+        From the derivative by ``y``, which may be written over, to that by ``x``, or ``None`` if it is not ``wanted``;
+        and the factors of the gradients, per example and unscaled.
+    gradients : (ops, factors, divisor) -> gradients
+        In the structure of the parameters: means over the batch, or sums divided by ``divisor``.
+    descend : (ops, parameters, factors, rate) -> parameters
+        ``parameters - rate * gradients`` with a divisor of 1, without forming the gradients if that can be avoided.
+    draw : (ops, draw, stream) -> noise
+        Random numbers for many steps, each with the axis of steps in front; what a step gets of them is at one index.
+        ``stream`` is the first of the layer's numbers.
+    streams : int
+        How many streams of random numbers it draws; 0: ``draw`` is not called.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    width: int
+    init: Callable[[np.random.Generator], Tree]
+    kinds: Tree
+    forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
+    backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
+    gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
+    descend: Callable[[Ops, Tree, Tree, Any], Tree] = lambda ops, parameters, factors, rate: ()
+    draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: None
+    streams: int = 0
+
+
+LayerMaker = Callable[["Widths | int"], Layer]
+"""(widths of the input) -> layer: of `Inputs` for a first layer, or of what the layer before gives."""
+
+
+def numbers_of(x: Any) -> Array:
+    """The numbers of `Inputs`, or an array as it is."""
+    return x.numbers if isinstance(x, Inputs) else x
+
+
+def width_of(widths: Widths | int) -> int:
+    """The number of numbers in an input."""
+    return widths if isinstance(widths, int) else widths.numbers
+
+
+def without_parameters(generator: np.random.Generator) -> Tree:
+    """The parameters of a layer that has none."""
+    return ()
+
+
+def descend_by(gradients: Callable[[Ops, Tree, Any], Tree]) -> Callable[[Ops, Tree, Tree, Any], Tree]:
+    """`Layer.descend` of a layer whose gradients are not products of factors."""
+
+    def descend(ops: Ops, parameters: Tree, factors: Tree, rate: Any) -> Tree:
+        slopes = (slope for _, slope in leaves(gradients(ops, factors, 1)))
+        return map_leaves(lambda parameter: parameter - rate * next(slopes), parameters)
+
+    return descend

@@ -1,0 +1,187 @@
+"""Layers made of layers: one after another, side by side, and a skip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xpmlp._typing import Array
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.ops import Ops
+
+
+class _Members:
+    """The layers of a joined one: those that have parameters share a list, in which the others have no place."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        self.trained = [layer for layer in self.layers if layer.kinds != ()]
+
+    def init(self, generator: np.random.Generator) -> list[Tree]:
+        return [layer.init(generator) for layer in self.trained]
+
+    @property
+    def kinds(self) -> Tree:
+        return [layer.kinds for layer in self.trained] or ()
+
+    def spread(self, trees: Sequence[Tree]) -> list[Tree]:
+        """The tree of each layer; ``()`` for one without parameters."""
+        found = iter(trees)
+        return [() if layer.kinds == () else next(found) for layer in self.layers]
+
+    def gathered(self, trees: Sequence[Tree]) -> list[Tree]:
+        """The trees of the layers that have parameters."""
+        return [tree for layer, tree in zip(self.layers, trees, strict=True) if layer.kinds != ()]
+
+    def gradients(self, ops: Ops, factors: Sequence[Tree], divisor: Any) -> list[Tree]:
+        return [layer.gradients(ops, own, divisor) for layer, own in zip(self.trained, factors, strict=True)]
+
+    def descend(self, ops: Ops, parameters: Sequence[Tree], factors: Sequence[Tree], rate: Any) -> list[Tree]:
+        members = zip(self.trained, parameters, factors, strict=True)
+        return [layer.descend(ops, own, factor, rate) for layer, own, factor in members]
+
+    @property
+    def streams(self) -> int:
+        return sum(layer.streams for layer in self.layers)
+
+    def draw(self, ops: Ops, draw: Draw, stream: int) -> list[Tree]:
+        noises = []
+        for layer in self.layers:
+            noises.append(layer.draw(ops, draw, stream) if layer.streams else None)
+            stream += layer.streams
+        return noises
+
+    def noises(self, noise: Tree) -> Sequence[Tree]:
+        """What each layer gets of what was drawn."""
+        return [None] * len(self.layers) if noise is None else noise
+
+    def described(self) -> dict[str, Any]:
+        return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
+
+
+def chain(*makers: LayerMaker) -> LayerMaker:
+    """One layer after another."""
+
+    def make(widths: Widths | int) -> Layer:
+        layers: list[Layer] = []
+        for maker in makers:
+            layers.append(maker(layers[-1].width if layers else widths))
+        return chained(layers, width_of(widths))
+
+    return make
+
+
+def chained(layers: Sequence[Layer], n_in: int) -> Layer:
+    """Layers that were made, one after another; ``n_in`` is the width where there are none."""
+    members = _Members(layers)
+
+    def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+        residuals = []
+        for layer, own, drawn in zip(members.layers, members.spread(parameters), members.noises(noise), strict=True):
+            x, kept = layer.forward(ops, own, x, drawn)
+            residuals.append(kept)
+        return numbers_of(x), residuals
+
+    def backward(
+        ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
+    ) -> tuple[Array | None, list[Tree]]:
+        first = 0 if wanted else next((n for n, layer in enumerate(members.layers) if layer.kinds != ()), 0)
+        factors: list[Tree] = [()] * len(members.layers)
+        spread = members.spread(parameters)
+        for number in range(len(members.layers) - 1, first - 1, -1):
+            layer = members.layers[number]
+            upstream, factors[number] = layer.backward(
+                ops, spread[number], residuals[number], upstream, wanted or number > first
+            )
+        return upstream, members.gathered(factors)
+
+    width = members.layers[-1].width if members.layers else n_in
+    return _joined("chain", members, width, forward, backward)
+
+
+def beside(*makers: LayerMaker) -> LayerMaker:
+    """Layers side by side: each takes the input, and their outputs are concatenated."""
+
+    def make(widths: Widths | int) -> Layer:
+        members = _Members([maker(widths) for maker in makers])
+
+        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+            parts, residuals = [], []
+            for layer, own, drawn in zip(
+                members.layers, members.spread(parameters), members.noises(noise), strict=True
+            ):
+                part, kept = layer.forward(ops, own, x, drawn)
+                parts.append(part)
+                residuals.append(kept)
+            return ops.xp.concat(parts, axis=-1), residuals
+
+        def backward(
+            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
+        ) -> tuple[Array | None, list[Tree]]:
+            factors, total, begin = [], None, 0
+            for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
+                part = upstream[..., begin : begin + layer.width]
+                begin += layer.width
+                back, factor = layer.backward(ops, own, kept, ops.xp.asarray(part, copy=True), wanted)
+                factors.append(factor)
+                total = back if total is None else total + back
+            return total, members.gathered(factors)
+
+        return _joined("beside", members, sum(layer.width for layer in members.layers), forward, backward)
+
+    return make
+
+
+def plus(maker: LayerMaker) -> LayerMaker:
+    """A layer with a skip: ``x + layer(x)``, of the same width.
+
+    Raises
+    ------
+    ValueError
+        If the layer gives another width than its input has.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016.
+    """
+
+    def make(widths: Widths | int) -> Layer:
+        members = _Members([maker(widths)])
+        (layer,) = members.layers
+        if layer.width != width_of(widths):
+            raise ValueError(f"a skip adds {width_of(widths)} inputs to {layer.width} outputs: make them as many.")
+
+        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+            (own,), (drawn,) = members.spread(parameters), members.noises(noise)
+            y, kept = layer.forward(ops, own, x, drawn)
+            return numbers_of(x) + y, [kept]
+
+        def backward(
+            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
+        ) -> tuple[Array | None, list[Tree]]:
+            (own,) = members.spread(parameters)
+            inner = ops.xp.asarray(upstream, copy=True) if wanted else upstream
+            back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
+            return (upstream + back if wanted else None), members.gathered([factor])
+
+        return _joined("plus", members, layer.width, forward, backward)
+
+    return make
+
+
+def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:
+    return Layer(
+        name,
+        members.described(),
+        width,
+        members.init,
+        members.kinds,
+        forward,
+        backward,
+        members.gradients,
+        members.descend,
+        members.draw,
+        members.streams,
+    )
