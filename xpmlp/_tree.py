@@ -34,3 +34,14 @@ def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
             return type(tree)(*items)
         return type(tree)(items)
     return function(tree)
+
+
+def rebuilder(tree: Any) -> Callable[[Iterator[Any]], Any]:
+    """A function that puts leaves, in the order of `leaves`, into the structure of a tree: for many in a row."""
+    if tree is None:
+        return lambda found: None
+    if not isinstance(tree, (list, tuple)):
+        return next
+    parts = list(map(rebuilder, tree))
+    make: Any = getattr(tree, "_make", type(tree))  # a NamedTuple's takes a list, as theirs do
+    return lambda found: make([part(found) for part in parts])

@@ -14,16 +14,17 @@ from sklearn.utils.class_weight import compute_class_weight
 from tests.helpers import cases, relative_difference
 from tests.training.small import CLASSES, EXAMPLES, small_dataset, train_runs, weights_of
 from tests.training.test_snapshots import Kept, trained
+from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import ConfigError, DataError
-from xpmlp.nn import DenseParameters, losses
+from xpmlp.nn import losses
 from xpmlp.optim import Hyperparameters
 from xpmlp.training import Run
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
-from xpmlp.training.step import Constants, dropout_counters
+from xpmlp.training.step import Constants, seeds_of
 
 SETTINGS = [RunSettings(seed, rate, 0.0, 0.9) for seed, rate in ((0, 0.05), (1, 0.1), (5, 0.2))]
 DROPOUT = {"hidden_layer_sizes": [7, 5], "activation": ["tanh", "relu"], "dropout": [0.3, 0.5]}
@@ -121,17 +122,12 @@ def test_what_is_not_used_costs_nothing() -> None:
     def prepared(**given: Any) -> int:
         """How many arrays a step is given."""
         problem = problem_of(**given)
-        rows, examples = problem.fetch(np.arange(8).reshape(1, 8))
-        counters = dropout_counters(problem.network, problem.backend, layers, [0], 8)
-        batches = (rows,) if counters is None else (rows, np.zeros((1, 1), np.int32))
-        constants = Constants(examples, Hyperparameters(0.1), counters)
-        return len(problem.training_fold.prepare(batches, constants))
+        rows, examples = problem.fetch(np.arange(8).reshape(1, 1, 8))
+        seeds = seeds_of(problem.network, problem.backend, [0])
+        batches = (rows,) if seeds is None else (rows, np.zeros((1, 1, 1), np.int32))
+        constants = Constants(examples, Hyperparameters(0.1), seeds)
+        return len(list(leaves(problem.training_fold.prepare(batches, constants))))
 
-    layers = [
-        DenseParameters(np.zeros((6, 7)), None),
-        DenseParameters(np.zeros((7, 5)), None),
-        DenseParameters(np.zeros((5, 3)), None),
-    ]
     assert prepared(class_weight="balanced") == prepared() + 1
     assert prepared(model=DROPOUT) == prepared() + 2
     assert prepared(model=DROPOUT | {"dropout": [0.0, 0.5]}) == prepared() + 1

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
-from xpmlp._tree import map_leaves
+from xpmlp._tree import leaves, map_leaves, rebuilder
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
 from xpmlp.backend.replay import STEPS, Recordings
@@ -25,7 +25,7 @@ from xpmlp.nn import Ops, pure_ops
 
 DTypeName = Literal["float32", "float64"]
 
-Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
+Step = Callable[[Any, Any, Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 
@@ -42,7 +42,8 @@ class Fold(NamedTuple):
     Attributes
     ----------
     prepare : (batches, constants) -> prepared
-        Tuples of arrays with a common first axis, one entry a step; does to each step what it would do to it alone.
+        From a tuple to a tree of arrays with a common first axis, one entry a step; does to each step what it would do
+        to it alone.
     step : Step
         Gets one step of what is prepared.
     conclude : (batches, outputs, constants) -> results
@@ -53,7 +54,7 @@ class Fold(NamedTuple):
         that is more than one.
     """
 
-    prepare: Callable[[tuple[Array, ...], Any], tuple[Array, ...]]
+    prepare: Callable[[tuple[Array, ...], Any], Any]
     step: Step
     conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
     together: int = 1
@@ -214,17 +215,17 @@ class Backend(ABC):
         """A copy of every array of a tree, on the same device, sharing no memory with it."""
         return map_leaves(lambda leaf: self.xp.asarray(leaf, copy=True), tree)
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``.
 
         Parameters
         ----------
         step : (state, batch, constants) -> (state, outputs)
-            Written in the array API, without host reads or branches on values.  ``batch`` and ``outputs`` are tuples
-            of arrays.
+            Written in the array API, without host reads or branches on values.  ``batch`` is a tree and ``outputs`` a
+            tuple of arrays.
         state : tree of arrays
             Dead afterwards: the step may overwrite it.  Use what comes back.
-        batches : tuple of (steps, ...)
+        batches : tree of (steps, ...)
             One step's batch is what they hold at one index of their first axis.
         constants : tree of arrays and numbers
             The same for every step.
@@ -234,9 +235,9 @@ class Backend(ABC):
         state : tree of arrays
         outputs : tuple of (steps, ...)
         """
-        collected = []
-        for batch in zip(*map(self.xp.unstack, batches), strict=True):
-            state, outputs = step(state, batch, constants)
+        collected, rebuilt = [], rebuilder(batches)
+        for arrays in zip(*(self.xp.unstack(series) for _, series in leaves(batches)), strict=True):
+            state, outputs = step(state, rebuilt(iter(arrays)), constants)
             collected.append(outputs)
         return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -147,7 +148,7 @@ class JaxBackend(Backend):
         with self.settings():
             return np.array(array)
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape.
 
         Within a step it becomes a part of that step's program.
@@ -211,7 +212,7 @@ inputs transposed, which are not copied but read across."""
 
 def _subtract_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
     def subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
-        if weights.ndim > 2 or weights.shape[-1] > NARROW:
+        if math.prod(weights.shape[:-2]) > 1 or weights.shape[-1] > NARROW:
             return ops.subtract_product(weights, activation, delta, rate)
         transposed = barrier(barrier(delta.mT) @ activation)  # without the barriers XLA would turn it round again
         return weights - rate * transposed.mT

@@ -12,6 +12,7 @@ import numpy as np
 
 from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend, Step
 from xpmlp.errors import BackendError
@@ -83,7 +84,7 @@ class NumpyBackend(Backend):
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
@@ -92,7 +93,7 @@ class NumpyBackend(Backend):
             return done
         from xpmlp.backend.compiled import formed
 
-        return super().scan(step, state, tuple(map(formed, batches)), constants)
+        return super().scan(step, state, map_leaves(formed, batches), constants)
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""

@@ -217,7 +217,7 @@ class TorchBackend(Backend):
             return super().copy(tree)
         row_major = self._torch.contiguous_format
         return map_leaves(
-            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim == 2 else leaf.clone(), tree
+            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim > 1 else leaf.clone(), tree
         )
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
@@ -282,7 +282,7 @@ def _affine(torch: Any) -> Any:
 
 def _product_of_factors(activation: Array, delta: Array) -> Array:
     """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
-    return (delta.T @ activation).T if delta.ndim == 2 else activation.mT @ delta
+    return (delta.mT @ activation).mT
 
 
 _LARGEST_FLOAT32 = 3.4e38

@@ -13,7 +13,7 @@ from xpmlp.checkpoint.journal import Journal
 from xpmlp.checkpoint.sealed import Damaged, Tensors, read_sealed, write_sealed
 from xpmlp.errors import RunFolderError
 
-FORMAT = "xpmlp checkpoint 2"
+FORMAT = "xpmlp checkpoint 3"
 
 _NAMES = "step-*.safetensors"
 

@@ -32,9 +32,8 @@ from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.saving import load_estimator, save_estimator
-from xpmlp.nn import Ops
+from xpmlp.nn import Network, Ops, Widths, mlp
 from xpmlp.training.inference import BATCH
-from xpmlp.training.step import Network
 
 ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 """scikit-learn's names of the activations, and the core's."""
@@ -208,7 +207,8 @@ class BaseMLP(BaseEstimator, ABC):
         n_hidden = len(self.coefs_) - 1
         rates = self._dropouts(n_hidden)
         loss = LOSS_OF_OUTPUT[self.out_activation_]
-        return Network(tuple(self._activations(n_hidden)), loss, 1.0, tuple(rates) if any(rates) else ())
+        n_in, *units = [len(self.coefs_[0]), *(weights.shape[1] for weights in self.coefs_)]
+        return Network(mlp(units, self._activations(n_hidden), rates), Widths(n_in), loss)
 
     def _random(self, *, fresh: bool) -> np.random.RandomState:
         """The random stream: for a seed, a copy of where the training before left it."""

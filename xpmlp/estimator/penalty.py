@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from typing import NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops
-from xpmlp.training.step import Constants, TrainingState, take_rows
+from xpmlp.training.step import Constants, PreparedBatch, TrainingState, take_rows
 
 
 def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
@@ -29,31 +30,24 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     """
     xp = ops.xp
 
-    def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+    def prepare(batches: tuple[Array, ...], constants: Constants) -> _Weighed:
         prepared, weights = fold.prepare(batches, constants), constants.examples.weights
         if weights is None:
-            return prepared
+            return _Weighed(prepared, None)
         sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)
         sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
-        return sums, *prepared
+        return _Weighed(prepared, sums[..., None, None])
 
-    def step(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
-    ) -> tuple[TrainingState, tuple[Array, ...]]:
-        if constants.examples.weights is None:
-            weight_sum = batch[0].shape[-2]
-        else:
-            weight_sum, *rest = batch
-            batch = tuple(rest)
+    def step(state: TrainingState, batch: _Weighed, constants: Constants) -> tuple[TrainingState, tuple[Array, ...]]:
         alpha = constants.hyperparameters.weight_decay
         if alpha is None:
-            return fold.step(state, batch, constants)
-        alpha = alpha / weight_sum
+            return fold.step(state, batch.prepared, constants)
+        alpha = alpha / (batch.prepared.inputs.numbers.shape[-2] if batch.weight_sum is None else batch.weight_sum)
         constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
         vectors = (xp.reshape(layer.weights, (-1,)) for layer in state.parameters)
         squares = functools.reduce(operator.add, (xp.vecdot(vector, vector) for vector in vectors))
         penalty = squares * (0.5 * alpha)
-        state, outputs = fold.step(state, batch, constants)
+        state, outputs = fold.step(state, batch.prepared, constants)
         return state, (*outputs, penalty)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
@@ -62,6 +56,13 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
             return (share * loss, *others)
         *inner, penalty = outputs
         loss, *others = fold.conclude(batches, tuple(inner), constants)
-        return (share * loss + penalty[..., None], *others)
+        return (share * loss + xp.reshape(penalty, (-1, 1, 1)), *others)
 
     return Fold(prepare, step, conclude)
+
+
+class _Weighed(NamedTuple):
+    """A batch, and the sum of its examples' weights, (runs, 1, 1), if they have any."""
+
+    prepared: PreparedBatch
+    weight_sum: Array | None

@@ -15,8 +15,9 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse, stretch
 from xpmlp.estimator.penalty import penalized
+from xpmlp.nn import Network
 from xpmlp.optim import Optimizer, optimizers
-from xpmlp.training.step import Examples, Network, training_fold
+from xpmlp.training.step import Examples, training_fold
 
 SEGMENT_STEPS = 500
 """Steps between two readings of results from the device."""
@@ -112,9 +113,9 @@ class EstimatorTask:
         """What is evaluated after each epoch."""
         return None if self.validation is None else self.inference.examples(self.validation, self.n_outputs)
 
-    def initial_parameters(self, seed: int) -> list[tuple[Array, Array]]:
+    def initial_parameters(self, seed: int) -> Parameters:
         """The weights to begin with; the seed has been heeded when they were drawn."""
-        return [(layer.weights, layer.biases) for layer in self.initial]
+        return self.initial
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
         """Row numbers (steps, batch) on the device, and the examples they count in: sparse ones for these alone."""

@@ -7,6 +7,7 @@ Layers are joined by `xpmlp.nn.layers.chain`, `beside` and `plus`, which are lay
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +68,24 @@ class Draw(NamedTuple):
     dtype: Any
 
 
+@dataclass(frozen=True)
+class Slot:
+    """What a parameter is, before it has values.
+
+    Attributes
+    ----------
+    kind : str
+        "weights", "biases", "scales" and so on, by which decay and learning rates may differ.  A parameter of kind
+        "state" is not trained: what `Layer.gradients` gives for it is its new value.
+    rows, columns : int
+        Its shape, (rows, columns).
+    """
+
+    kind: str
+    rows: int
+    columns: int
+
+
 class Layer(NamedTuple):
     """A layer for inputs of known widths.
 
@@ -80,13 +99,12 @@ class Layer(NamedTuple):
         Of its output.
     init : (generator) -> parameters
         Host arrays of float64, each a matrix (rows, columns).
-    kinds : tree of str
-        What each parameter is, in the structure of the parameters: "weights", "biases", "scales" and so on, by which
-        decay and learning rates may differ.  A parameter of kind "state" is not trained: what `gradients` gives for it
-        is its new value.
+    slots : tree of Slot
+        What each parameter is, in the structure of the parameters.
     forward : (ops, parameters, x, noise) -> (y, residuals)
         ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width), which may be written over; ``residuals`` is
-        what `backward` needs.  ``noise`` is what `draw` gave, in training; ``None`` in evaluation.
+        what `backward` needs.  ``noise`` is what `draw` gave, in training; ``()`` in evaluation, and of a layer that
+        draws nothing.
     backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
         From the derivative by ``y``, which may be written over, to that by ``x``, or ``None`` if it is not ``wanted``;
         and the factors of the gradients, per example and unscaled.
@@ -99,19 +117,27 @@ class Layer(NamedTuple):
         ``stream`` is the first of the layer's numbers.
     streams : int
         How many streams of random numbers it draws; 0: ``draw`` is not called.
+    drawn : int
+        How many numbers it draws for an example.
     """
 
     name: str
     settings: dict[str, Any]
     width: int
     init: Callable[[np.random.Generator], Tree]
-    kinds: Tree
+    slots: Tree
     forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
     backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
     gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
     descend: Callable[[Ops, Tree, Tree, Any], Tree] = lambda ops, parameters, factors, rate: ()
-    draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: None
+    draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
     streams: int = 0
+    drawn: int = 0
+
+    @property
+    def kinds(self) -> Tree:
+        """The kinds of the parameters, in their structure."""
+        return map_leaves(lambda slot: slot.kind, self.slots)
 
 
 LayerMaker = Callable[["Widths | int"], Layer]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace, device
 
 from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn import Ops, gradients
+from xpmlp.nn import Ops
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
 
 
@@ -71,15 +71,13 @@ def _update(
     decay: _Decay,
     ops: Ops,
     parameters: Parameters,
+    slopes: Any,
     state: AdamState,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
     hyperparameters: Hyperparameters,
 ) -> tuple[Parameters, AdamState]:
     step = state.step + 1
     rate = hyperparameters.learning_rate * _bias_correction(ops, decay, step)
-    slopes = decayed(gradients(ops, activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
+    slopes = decayed(slopes, parameters, hyperparameters.weight_decay)
     updated, firsts, seconds = [], [], []
     for layer, slope, first, second in zip(parameters, slopes, state.first, state.second, strict=True):
         moved = [_move(ops, *leaves, rate, decay) for leaves in zip(layer, slope, first, second, strict=True)]

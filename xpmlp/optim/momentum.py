@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
 from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn import Ops, gradients
+from xpmlp.nn import Ops
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
 
 
@@ -41,14 +41,12 @@ def _update(
     nesterov: bool,
     ops: Ops,
     parameters: Parameters,
+    slopes: Any,
     state: MomentumState,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
     hyperparameters: Hyperparameters,
 ) -> tuple[Parameters, MomentumState]:
     rate, mass = hyperparameters.learning_rate, hyperparameters.momentum
-    slopes = decayed(gradients(ops, activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
+    slopes = decayed(slopes, parameters, hyperparameters.weight_decay)
     updated, velocities = [], []
     for layer, slope, velocity in zip(parameters, slopes, state.velocity, strict=True):
         moved = [_move(*leaves, rate, mass, nesterov) for leaves in zip(layer, slope, velocity, strict=True)]

@@ -27,10 +27,7 @@ class Hyperparameters(NamedTuple):
     momentum: float | Array = 0.9
 
 
-Update = Callable[
-    [Ops, Parameters, Any, list[Array], list[Array], float | Array, Hyperparameters],
-    tuple[Parameters, Any],
-]
+Update = Callable[[Ops, Parameters, Any, Any, Hyperparameters], tuple[Parameters, Any]]
 
 
 class Optimizer(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn import Ops
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Array, Parameters
+from xpmlp.nn import Layer, Ops
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer
 
 
@@ -19,32 +20,31 @@ def sgd() -> Optimizer:
     The gradient is never formed: its factors go straight into the weights, ``W -= rate * a.T @ delta``, which is one
     fused operation on backends that have it.
     """
-    return Optimizer(_init, _update)
+    return Optimizer(init, _update)
 
 
-def _init(parameters: Parameters) -> SgdState:
+def init(parameters: Parameters) -> SgdState:
+    """The state of plain SGD: nothing."""
     return SgdState()
 
 
 def _update(
-    ops: Ops,
-    parameters: Parameters,
-    state: SgdState,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
-    hyperparameters: Hyperparameters,
+    ops: Ops, parameters: Parameters, gradients: Any, state: SgdState, hyperparameters: Hyperparameters
 ) -> tuple[Parameters, SgdState]:
-    rate = hyperparameters.learning_rate / weight_sum
-    decay = hyperparameters.weight_decay
-    updated = []
-    for (weights, biases), activation, delta in zip(parameters, activations, deltas, strict=False):
-        if decay is not None:
-            weights *= 1 - hyperparameters.learning_rate * decay
-        updated.append(
-            DenseParameters(
-                ops.subtract_product(weights, activation, delta, rate),
-                ops.subtract_sum(biases, delta, rate),
-            )
+    raise NotImplementedError
+
+
+def descend(ops: Ops, layer: Layer, parameters: Any, factors: Any, size: int, hyperparameters: Hyperparameters) -> Any:
+    """A step of plain SGD from the factors of the gradients, which are not formed."""
+    rate, decay = hyperparameters.learning_rate, hyperparameters.weight_decay
+    if decay is not None:
+        kinds = iter([kind for _, kind in leaves(layer.kinds)])
+        parameters = map_leaves(
+            lambda leaf: _shrunk(leaf, 1 - rate * decay) if next(kinds) == "weights" else leaf, parameters
         )
-    return updated, state
+    return layer.descend(ops, parameters, factors, rate / size)
+
+
+def _shrunk(weights: Array, kept: Any) -> Array:
+    weights *= kept
+    return weights

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp._typing import DenseParameters, Parameters
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Parameters
 from xpmlp.init import batch_order
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.run import Run, RunSettings
@@ -37,16 +39,9 @@ class Course:
         self.task, self.plan = task, task.plan
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
-        """The state that a block begins with, fresh arrays on the device: stacked for more than one run."""
+        """The state that a block begins with, fresh arrays on the device, the runs stacked."""
         runs = [self.task.initial_parameters(one.seed) for one in settings]
-        if len(runs) == 1:
-            stacked = [DenseParameters(*layer) for layer in runs[0]]
-        else:
-            stacked = [
-                DenseParameters(*(np.stack(leaf) for leaf in zip(*layers, strict=True)))
-                for layers in zip(*runs, strict=True)
-            ]
-        parameters: Parameters = self.task.backend.parameters(stacked)
+        parameters: Parameters = self.task.backend.parameters(stacked(runs))
         return TrainingState(parameters, self.task.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
@@ -81,3 +76,9 @@ class Course:
             Of the whole block, dead when the next epoch begins: copy what is to be kept.
         """
         return False
+
+
+def stacked(runs: Sequence[Any]) -> Any:
+    """Trees of host arrays as one, with a runs axis in front."""
+    series = zip(*([leaf for _, leaf in leaves(tree)] for tree in runs), strict=True)
+    return map_leaves(lambda _: np.stack(next(series)), runs[0])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._paths import given_path
-from xpmlp._typing import DenseParameters
+from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
@@ -25,6 +25,7 @@ from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.problem import Problem
+from xpmlp.training.step import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
 Split = Literal["train", "validation", "test"]
@@ -105,8 +106,7 @@ def evaluate(
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
     problem = Problem(config, dataset, chosen)
-    expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
-    if [weights.shape for weights, _ in network.parameters] != expected:
+    if network.network.root.slots != problem.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
     part = Part(
         network.preprocessing.apply(part.features), _targets(part, given, network, str(config.data.path or given.name))
@@ -114,7 +114,7 @@ def evaluate(
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
-        (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
+        (score,) = problem.inference.evaluate(as_stack(on_device(chosen, network)), examples)
     return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
 
 
@@ -149,7 +149,7 @@ def resolve_for(config: Config, backend: str | None, device: str | None) -> Back
     return resolve_configured(settings).backend
 
 
-def on_device(backend: Backend, network: SavedNetwork) -> list[DenseParameters]:
+def on_device(backend: Backend, network: SavedNetwork) -> Parameters:
     """A saved network's parameters as arrays of a backend."""
-    layers: list[DenseParameters] = backend.parameters([DenseParameters(*layer) for layer in network.parameters])
-    return layers
+    parameters: Parameters = backend.parameters(network.parameters)
+    return parameters

@@ -20,14 +20,15 @@ Carlo, Journal of Chemical Physics 147, 174107 (2017), do so with the rank-one u
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from xpmlp import nn
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
+from xpmlp.nn import Network
+from xpmlp.nn.layer import Tree
 from xpmlp.optim import Optimizer
-from xpmlp.training.step import Constants, Network, TrainingState, backward_step, masks_of
+from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
 
 ROWS = 50
 """Examples whose updates are made together."""
@@ -47,6 +48,24 @@ def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     return together * train.batch_size
 
 
+class _Delayed(NamedTuple):
+    """What a step takes whose updates of the first layer are delayed; as `PreparedBatch`, but for the inputs.
+
+    Attributes
+    ----------
+    positions : (batch,)
+        Of its examples among those of all the steps.
+    similarities : (runs, batch, steps * batch)
+        Scalar products of their inputs with those of all.
+    """
+
+    positions: Array
+    similarities: Array
+    targets: Array
+    weights: Array | None
+    noise: Tree
+
+
 def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int) -> Fold:
     """A training fold of plain SGD that takes ``together`` steps at once.
 
@@ -55,6 +74,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     fold : Fold
         As `xpmlp.training.step.training_fold` makes it of the same network and optimiser.
     network : Network
+        A chain whose first layer is dense.
     optimizer : Optimizer
         `xpmlp.optim.sgd`, whose update is linear in the weights and keeps no state.
     backend : Backend
@@ -64,37 +84,37 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     Returns
     -------
     fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / together, together, [runs,] batch), ``numbers`` and the results
+        As the given one, but ``rows`` is (steps / together, together, runs, batch), ``numbers`` and the results
         likewise, and the constants have ``positions``.
     """
-    ops, xp = backend.ops, backend.ops.xp
-    backward = backward_step(network, optimizer, ops)
+    ops, xp, others = backend.ops, backend.ops.xp, network.after_first
+    assert others is not None
+    descend = descent(network, optimizer, ops)
 
-    def step(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
-    ) -> tuple[TrainingState, tuple[Array, ...]]:
-        positions, similarities, encoded, *rest = batch
-        first = state.parameters[0]
-        preactivation = xp.take(first.weights, positions, axis=-2)
+    def step(state: TrainingState, batch: _Delayed, constants: Constants) -> tuple[TrainingState, tuple[Array, ...]]:
+        first, *parameters = state.parameters
+        preactivation = xp.take(first.weights, batch.positions, axis=-2)
         preactivation += first.biases
-        masks = masks_of(network, rest)
-        activations = nn.forward_from(ops, state.parameters, preactivation, network.hidden, masks)
-        state, deltas = backward(state, [similarities, *activations], encoded, rest, masks, constants)
-        return state, (activations[-1], deltas[0])
+        logits, residuals = others.forward(ops, parameters, preactivation, batch.noise[1:])
+        delta = delta_of(network, ops, logits, batch.targets, batch.weights)
+        delta, factors = others.backward(ops, parameters, residuals, delta, True)
+        factors = [(batch.similarities, delta), *factors]
+        return descend(state, factors, logits.shape[-2], constants.hyperparameters), (logits, delta)
 
     def steps(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+        state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        x, *rest = batch
+        x = batch.inputs.numbers
         count, size = x.shape[0], x.shape[-2]
-        (weights, biases), *others = state.parameters
+        (weights, biases), *parameters = state.parameters
         inputs = _joined(xp, x)
         ahead = ops.affine(inputs, weights, xp.zeros_like(biases))
         similarities = _divided(xp, ops.multiply_transposed(inputs, inputs), count)
         assert constants.positions is not None
         positions = constants.positions[:count, ...]
-        virtual = TrainingState([DenseParameters(ahead, biases), *others], state.optimizer)
-        (updated, memory), (logits, deltas) = backend.scan(step, virtual, (positions, similarities, *rest), constants)
+        virtual = TrainingState([DenseParameters(ahead, biases), *parameters], state.optimizer)
+        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise)
+        (updated, memory), (logits, deltas) = backend.scan(step, virtual, delayed, constants)
         rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
         deltas = _joined(xp, deltas)
         if decay is not None:  # it shrinks what a step has added in every step after that
@@ -108,15 +128,15 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
 
 
 def _joined(xp: Any, series: Array) -> Array:
-    """(count, [runs,] batch, width) as ([runs,] count * batch, width)."""
-    count, *runs, batch, width = series.shape
-    return xp.reshape(xp.moveaxis(series, 0, -3), (*runs, count * batch, width))
+    """(count, runs, batch, width) as (runs, count * batch, width)."""
+    count, runs, batch, width = series.shape
+    return xp.reshape(xp.moveaxis(series, 0, 1), (runs, count * batch, width))
 
 
 def _divided(xp: Any, matrix: Array, count: int) -> Array:
-    """([runs,] count * batch, width) as (count, [runs,] batch, width)."""
-    *runs, rows, width = matrix.shape
-    return xp.moveaxis(xp.reshape(matrix, (*runs, count, rows // count, width)), -3, 0)
+    """(runs, count * batch, width) as (count, runs, batch, width)."""
+    runs, rows, width = matrix.shape
+    return xp.moveaxis(xp.reshape(matrix, (runs, count, rows // count, width)), 1, 0)
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:

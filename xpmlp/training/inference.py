@@ -15,8 +15,9 @@ from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.errors import BackendError
+from xpmlp.nn import Network
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold
+from xpmlp.training.step import Examples, as_stack, evaluation_fold, prediction_fold, runs_of
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
@@ -92,13 +93,13 @@ class Inference:
         return backend.asarray(features)
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
-        """The score of each stacked run, or of the one there is without a runs axis."""
+        """The score of each stacked run."""
         xp = self.backend.xp
         weights = examples.weights
         total = examples.targets.shape[0] if weights is None else float(xp.sum(weights))
-        sums = np.zeros((2, 1))
+        sums = np.zeros((2, runs_of(parameters)))
         for outputs in self._fold(self._evaluation, parameters, examples):
-            segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))).reshape(-1) for output in outputs]
+            segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))) for output in outputs]
             sums = sums + np.asarray(segment, dtype=np.float64)
         return [Score(*map(float, means)) for means in (sums / total).T]
 
@@ -116,17 +117,17 @@ class Inference:
         prediction : (n, n_out)
             Probabilities of the classes, for a classifier; else values.
         """
-        width = parameters[-1].weights.shape[-1]
+        width = self.network.root.width
         features = self.to_device(Part(features, np.zeros((len(features), width))), width).features
         return self.backend.to_numpy(self.outputs(parameters, features))
 
     def outputs(self, parameters: Parameters, features: Array) -> Array:
         """What one run predicts for features (n, n_in) on the device: (n, n_out), on the device."""
-        width = parameters[-1].weights.shape[-1]
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
         examples = Examples(features, none, none, none)
-        folded = self._fold(self._prediction, parameters, examples)
-        return self.backend.xp.concat([self.backend.xp.reshape(part, (-1, width)) for (part,) in folded], axis=0)
+        folded = self._fold(self._prediction, as_stack(parameters), examples)
+        parts = [self.backend.xp.reshape(part, (-1, self.network.root.width)) for (part,) in folded]
+        return self.backend.xp.concat(parts, axis=0)
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
         """Fold over all examples in order: the outputs of each segment."""

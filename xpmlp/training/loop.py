@@ -1,8 +1,7 @@
 """The training loop: epochs of segments of steps, for a block of one or more stacked runs.
 
-A block is the unit of training: runs of equal shapes, stacked along a leading ``runs`` axis (without one where there
-is a single run).  A run that ends early leaves the stack at the end of a segment or an epoch; the others go on
-unchanged.
+A block is the unit of training: runs of equal shapes, stacked along a leading ``runs`` axis.  A run that ends early
+leaves the stack at the end of a segment or an epoch; the others go on unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._tree import map_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
@@ -26,7 +25,7 @@ from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps
+from xpmlp.training.step import Constants, TrainingState, fold_steps, one_of, seeds_of
 from xpmlp.training.task import Task
 
 
@@ -178,22 +177,21 @@ class _Block:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
         xp, network = self.backend.xp, self.task.inference.network
         seeds = [lap.run.settings.seed for lap in self.active]
-        stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
-        rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
-        counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
-        batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
+        rows, examples = self.task.fetch(np.stack([segment.cut(lap.order) for lap in self.active], axis=1))
+        drawn = seeds_of(network, self.backend, seeds)
+        batches = (rows,) if drawn is None else (rows, self._step_numbers(segment))
         before = self.backend.copy(self.state.parameters)
-        constants = Constants(examples, self._hyperparameters(), counters)
+        constants = Constants(examples, self._hyperparameters(), drawn)
         self.state, (loss, value) = fold_steps(
             self.backend, self.task.training_fold, network, self.state, batches, constants
         )
         # all is asked for before anything is waited for
         results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())
-        losses, values, finite = (self.backend.to_numpy(result).reshape(-1, len(self.active)) for result in results)
+        losses, values, finite = (self.backend.to_numpy(result) for result in results)
         diverged = []
         for column, lap in enumerate(self.active):
             bad = np.flatnonzero(~np.isfinite(losses[:, column]))
-            if len(bad) or not finite[0, column]:
+            if len(bad) or not finite[column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
                 lap.run.batch_losses.append(losses[:last, column])
                 lap.run.ended_at = (self.epoch, lap.run.under_way.steps + last)
@@ -203,16 +201,16 @@ class _Block:
                 lap.run.under_way.add(segment, losses[:, column], values[:, column])
         self._leave(diverged, Status.DIVERGED, before)
 
-    def _step_numbers(self, segment: Segment, axes: int) -> Any:
-        """The numbers of a segment's steps since the training's beginning: (steps, [1,] 1), of as many axes as rows."""
+    def _step_numbers(self, segment: Segment) -> Any:
+        """The numbers of a segment's steps since the training's beginning: (steps, 1, 1)."""
         first = (self.course.epochs_before + self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
         numbers = np.arange(first, first + segment.steps).astype(np.int32)
-        return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
+        return self.backend.asarray(numbers.reshape(-1, 1, 1))
 
     def _finite_weights(self) -> Array:
-        """Whether all weights of each active run are finite, (runs,) or (), on the device."""
+        """Whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
-        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for layer in self.state.parameters for leaf in layer]
+        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for _, leaf in leaves(self.state.parameters)]
         return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:
@@ -265,22 +263,15 @@ class _Block:
 
     def _one(self, parameters: Parameters, column: int) -> Parameters:
         """A copy of one active run's parameters, without a runs axis."""
-        if len(self.active) > 1:
-            parameters = map_leaves(lambda leaf: leaf[column, ...], parameters)
-        copied: Parameters = self.backend.copy(parameters)
+        copied: Parameters = self.backend.copy(one_of(parameters, column))
         return copied
 
     def _compacted(self, staying: list[int]) -> TrainingState:
         """The state of these columns alone; what all runs share (such as a count of steps) has no runs axis."""
-        if len(staying) == 1:
+        columns = self.backend.asarray(np.asarray(staying, dtype=self.backend.index_dtype_name))
 
-            def keep(leaf: Any) -> Any:
-                return leaf[staying[0], ...] if leaf.ndim == 3 else leaf
-        else:
-            columns = self.backend.asarray(np.asarray(staying, dtype=self.backend.index_dtype_name))
-
-            def keep(leaf: Any) -> Any:
-                return self.backend.xp.take(leaf, columns, axis=0) if leaf.ndim == 3 else leaf
+        def keep(leaf: Any) -> Any:
+            return self.backend.xp.take(leaf, columns, axis=0) if leaf.ndim else leaf
 
         state: TrainingState = self.backend.copy(map_leaves(keep, self.state))
         return state

@@ -74,9 +74,10 @@ def footprint(problem: Problem) -> Footprint:
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
     run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    masks = sum(width for width, rate in zip(sizes[1:], problem.network.dropout, strict=False) if rate)
     features = 0 if _takes_rows_in_step(problem) else sizes[0]
-    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + sizes[-1] + masks)
+    prepared = (
+        size * max(segment, _evaluated(problem, at_once=False)) * (features + sizes[-1] + problem.network.root.drawn)
+    )
     data = sum(_bytes(part.features, size) for part in parts if part is not None)
     return Footprint(data, run, problem.backend.ahead_bytes, prepared)
 

@@ -22,7 +22,6 @@ from xpmlp.training.arrays import host_features
 from xpmlp.training.evaluation import on_device, resolve_for
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
-from xpmlp.training.step import Network
 
 
 class Prediction(NamedTuple):
@@ -88,8 +87,8 @@ def _predicted(
     config: Config, saved: SavedNetwork, features: npt.NDArray[Any], backend: str | None, device: str | None
 ) -> Prediction:
     chosen = resolve_for(config, backend, device)
-    raw = _checked(features, saved.parameters[0][0].shape[0])
-    inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
+    raw = _checked(features, saved.network.widths.numbers)
+    inference = Inference(saved.network, chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
     if not np.isfinite(outputs).all():
@@ -150,7 +149,7 @@ def predict_file(
         check_writable(target)
     features = read_features(
         source,
-        n_features=saved.parameters[0][0].shape[0],
+        n_features=saved.network.widths.numbers,
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
@@ -180,7 +179,7 @@ def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
         return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
-    decided = (outputs > 0.5).astype(np.int64) if saved.loss == "logistic" else outputs
+    decided = (outputs > 0.5).astype(np.int64) if saved.network.loss == "logistic" else outputs
     return Prediction(decided, outputs, np.asarray(saved.target_names))
 
 

@@ -13,12 +13,13 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
-from xpmlp.init import initial_parameters
+from xpmlp.init import Purpose, generator
+from xpmlp.nn import Network, Widths, mlp
 from xpmlp.optim import Optimizer, adam, optimizers
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
 from xpmlp.training.objective import class_weights, loss_of, outputs_of
-from xpmlp.training.step import Examples, Network, training_fold
+from xpmlp.training.step import Examples, training_fold
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Problem:
     @cached_property
     def network(self) -> Network:
         """The network that the config's ``[model]`` describes."""
-        model, dataset = self.config.model, self.dataset
-        loss = loss_of(self.config, dataset)
-        return Network(model.hidden_activations, loss, dataset.preprocessing.scale, model.dropout_rates)
+        model, dataset, loss = self.config.model, self.dataset, loss_of(self.config, self.dataset)
+        units = [*model.hidden_layer_sizes, outputs_of(loss, dataset)]
+        layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
+        return Network(layers, Widths(dataset.n_features), loss, dataset.preprocessing.scale)
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -110,11 +112,10 @@ class Problem:
         return -(-self.n_examples // self.plan.batch_size)
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
-        """The row numbers ``order`` (steps, [runs,] batch) on the device, and all training examples."""
+        """The row numbers ``order`` (steps, runs, batch) on the device, and all training examples."""
         rows = self.backend.asarray(order.astype(self.backend.index_dtype_name, copy=False))
         return rows, self.train_examples
 
-    def initial_parameters(self, seed: int) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        """The weights (n_in, n_out) and biases (1, n_out) that a run with this seed begins with, on the host."""
-        model = self.config.model
-        return initial_parameters(self.sizes, seed, model.init, model.init_scale)
+    def initial_parameters(self, seed: int) -> Any:
+        """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        return self.network.root.init(generator(seed, Purpose.WEIGHTS))

@@ -11,7 +11,6 @@ from typing import Any
 
 from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config
 from xpmlp.data import Dataset, TargetKind, load
@@ -36,6 +35,7 @@ from xpmlp.training.resuming import (
     notes_on_resuming,
 )
 from xpmlp.training.run import Run, RunSettings, Status
+from xpmlp.training.step import as_stack
 
 _TARGETS: dict[str, TargetKind] = {
     "cross_entropy": "classes",
@@ -53,7 +53,7 @@ class Result:
     Attributes
     ----------
     parameters : list of (weights (n_in, n_out), biases (1, n_out))
-        The trained network, arrays of the config's backend, on its device.
+        The trained network, arrays of the config's backend, on its device; of other layers as they have them.
     history : History
         The figures of every epoch and batch, as NumPy arrays.
     run_dir : Path or None
@@ -63,7 +63,7 @@ class Result:
     backend : Backend
     """
 
-    parameters: list[tuple[Array, Array]]
+    parameters: Any
     history: History
     run_dir: Path | None
     run: Run
@@ -77,11 +77,7 @@ class Result:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """From pickle, with the trained network where it was; see `xpmlp.backend.Backend` for a machine without it."""
         run: Run = replace(state["run"], parameters=state["backend"].parameters(state["run"].parameters))
-        self.__dict__.update(state, run=run, parameters=_pairs(run))
-
-
-def _pairs(run: Run) -> list[tuple[Array, Array]]:
-    return [(layer.weights, layer.biases) for layer in run.parameters or []]
+        self.__dict__.update(state, run=run, parameters=run.parameters)
 
 
 def train(
@@ -177,7 +173,7 @@ def train(
             run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    return Result(_pairs(run), History.of([run]), folder, run, choice.backend)
+    return Result(run.parameters, History.of([run]), folder, run, choice.backend)
 
 
 def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:
@@ -299,7 +295,7 @@ def _evaluate_test(problem: Problem, run: Run) -> None:
     """Open the test set, once, at the end."""
     if problem.dataset.test is not None and run.parameters is not None:
         examples = problem.inference.to_device(problem.dataset.test, problem.n_outputs)
-        (run.test,) = problem.inference.evaluate(run.parameters, examples)
+        (run.test,) = problem.inference.evaluate(as_stack(run.parameters), examples)
 
 
 def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:

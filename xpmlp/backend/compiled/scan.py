@@ -83,18 +83,18 @@ class Scans:
         return TEAM.ready(threads) if threads > 1 else 1
 
     def scan(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, threads: int = 1
+        self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
         """As `Backend.scan`, with so many threads at most; ``None``, with nothing done, for what cannot be traced.
 
         How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
         """
         named = list(leaves(state))
-        lengths = {series.shape[0] for series in batches}
+        lengths = {series.shape[0] for _, series in leaves(batches)}
         if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
             return None
         (steps,) = lengths
-        batches = tuple(map(_row_by_row, batches))
+        batches = map_leaves(_row_by_row, batches)
         taken = batch_arguments(batches)
         arrays = [*(array for _, array in named), *taken]
         fixed = constant_arguments(constants, self._dtype)
@@ -172,7 +172,7 @@ class Scans:
         self,
         step: Step,
         state: Any,
-        batches: tuple[Array, ...],
+        batches: Any,
         constants: Any,
         named: list[tuple[str, Array]],
         fixed: dict[str, Array],
@@ -184,7 +184,8 @@ class Scans:
             _kinds(state),
             _kinds(constants),
             tuple((array.shape, array.dtype) for _, array in named),
-            tuple(map(_kind_of_series, batches)),
+            _kinds(batches),
+            tuple(_kind_of_series(series) for _, series in leaves(batches)),
             tuple((name, array.shape) for name, array in fixed.items()),
         )
         with _LOCK:
@@ -200,9 +201,9 @@ class Scans:
         return ready
 
     def _made(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, arguments: int, threads: int
+        self, step: Step, state: Any, batches: Any, constants: Any, arguments: int, threads: int
     ) -> _Ready | None:
-        first = tuple(series.first() if isinstance(series, Gathered) else series[0, ...] for series in batches)
+        first = map_leaves(lambda series: series.first() if isinstance(series, Gathered) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
         except NotTraceableError as error:

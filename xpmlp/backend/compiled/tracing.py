@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -68,10 +68,10 @@ class _Hidden:
     """An array among the constants that is no argument: what is read of it once must not become part of a trace."""
 
 
-def batch_arguments(batch: Iterable[Any]) -> list[Any]:
+def batch_arguments(batch: Any) -> list[Any]:
     """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
     arguments = []
-    for series in batch:
+    for _, series in leaves(batch):
         if isinstance(series, Gathered):
             arguments += [series.features[None], series.rows.reshape(series.shape[0], -1)]
         else:

@@ -12,16 +12,17 @@ from xpmlp.nn.ops import Ops
 
 def activation(name: str) -> LayerMaker:
     """The function of this name in `xpmlp.nn.activations`, of each number."""
-    function = activations[name]
 
     def forward(ops: Ops, parameters: Tree, x: Any, noise: None) -> tuple[Array, Array]:
-        y = function.function(ops, numbers_of(x))
+        y = activations[name].function(ops, numbers_of(x))
         return y, y
 
     def backward(ops: Ops, parameters: Tree, kept: Array, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
-        return function.backward(ops, upstream, kept), ()
+        return activations[name].backward(ops, upstream, kept), ()
 
     def make(widths: Widths | int) -> Layer:
+        if name not in activations:
+            raise KeyError(name)
         return Layer("activation", {"name": name}, width_of(widths), without_parameters, (), forward, backward)
 
     return make

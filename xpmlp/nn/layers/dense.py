@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from xpmlp._typing import Array, DenseParameters
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, numbers_of, width_of
+from xpmlp.init import initializers
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
 from xpmlp.nn.ops import Ops
 
-Initializer = Callable[[np.random.Generator, int, int], npt.NDArray[np.float64]]
 
-
-def dense(units: int, initializer: Initializer) -> LayerMaker:
+def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) -> LayerMaker:
     """A dense layer whose biases begin at zero.
 
     Parameters
     ----------
     units : int
-    initializer : (generator, n_in, n_out) -> weights (n_in, n_out)
+    init : str
+        How the weights are drawn: a key of `xpmlp.init.initializers`.
+    init_scale : float
+        The standard deviation of ``normal``; the others ignore it.
     """
+    initializer = initializers[init]
 
     def make(widths: Widths | int) -> Layer:
         n_in = width_of(widths)
 
-        def init(generator: np.random.Generator) -> DenseParameters:
-            return DenseParameters(initializer(generator, n_in, units), np.zeros((1, units)))
+        def first_values(generator: np.random.Generator) -> DenseParameters:
+            return DenseParameters(initializer(generator, n_in, units, init_scale), np.zeros((1, units)))
 
-        kinds = DenseParameters("weights", "biases")
-        return Layer("dense", {"units": units}, units, init, kinds, forward, backward, gradients, descend)
+        slots = DenseParameters(Slot("weights", n_in, units), Slot("biases", 1, units))
+        return Layer("dense", {"units": units}, units, first_values, slots, forward, backward, gradients, descend)
 
     return make
 
@@ -45,7 +46,7 @@ def forward(ops: Ops, parameters: DenseParameters, x: Any, noise: None) -> tuple
 def backward(
     ops: Ops, parameters: DenseParameters, x: Array, upstream: Array, wanted: bool
 ) -> tuple[Array | None, tuple[Array, Array]]:
-    """``upstream @ weights.T``; the factors are the input and the delta, (runs, batch, n_in) and (runs, batch, units)."""
+    """``upstream @ weights.T``; the factors are ``x`` and ``upstream``."""
     return ops.multiply_transposed(upstream, parameters.weights) if wanted else None, (x, upstream)
 
 
@@ -61,3 +62,15 @@ def descend(ops: Ops, parameters: DenseParameters, factors: tuple[Array, Array],
     x, delta = factors
     weights, biases = parameters
     return DenseParameters(ops.subtract_product(weights, x, delta, rate), ops.subtract_sum(biases, delta, rate))
+
+
+def per_example_gradients(x: Array, delta: Array) -> DenseParameters:
+    """The gradient of each example's own loss: outer products of the factors.
+
+    Returns
+    -------
+    gradients : DenseParameters
+        Weights (runs, batch, n_in, n_out) and biases (runs, batch, 1, n_out); their mean over the batch is what
+        `gradients` gives.
+    """
+    return DenseParameters(x[..., :, None] * delta[..., None, :], delta[..., None, :])

@@ -22,22 +22,22 @@ def dropout(rate: float) -> LayerMaker:
     def make(widths: Widths | int) -> Layer:
         width = width_of(widths)
 
-        def draw(ops: Ops, draw: Draw, stream: int) -> Array | None:
-            return mask_factors(ops, rate, draw, stream, width) if rate else None
+        def draw(ops: Ops, draw: Draw, stream: int) -> Tree:
+            return mask_factors(ops, rate, draw, stream, width) if rate else ()
 
         return Layer("dropout", {"rate": rate}, width, without_parameters, (), forward, backward, draw=draw, streams=1)
 
     return make
 
 
-def forward(ops: Ops, parameters: Tree, x: Any, noise: Array | None) -> tuple[Array, Array | None]:
+def forward(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:
     """``x`` times the mask's factors; in evaluation ``x``."""
     x = numbers_of(x)
-    return (x if noise is None else x * noise), noise
+    return (x if isinstance(noise, tuple) else x * noise), noise
 
 
-def backward(ops: Ops, parameters: Tree, factors: Array | None, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
+def backward(ops: Ops, parameters: Tree, factors: Tree, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
     """The same factors, of the derivative."""
-    if factors is not None:
+    if not isinstance(factors, tuple):
         upstream *= factors
     return upstream, ()

@@ -17,23 +17,23 @@ class _Members:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
-        self.trained = [layer for layer in self.layers if layer.kinds != ()]
+        self.trained = [layer for layer in self.layers if layer.slots != ()]
 
     def init(self, generator: np.random.Generator) -> list[Tree]:
         return [layer.init(generator) for layer in self.trained]
 
     @property
-    def kinds(self) -> Tree:
-        return [layer.kinds for layer in self.trained] or ()
+    def slots(self) -> Tree:
+        return [layer.slots for layer in self.trained] or ()
 
     def spread(self, trees: Sequence[Tree]) -> list[Tree]:
         """The tree of each layer; ``()`` for one without parameters."""
         found = iter(trees)
-        return [() if layer.kinds == () else next(found) for layer in self.layers]
+        return [() if layer.slots == () else next(found) for layer in self.layers]
 
     def gathered(self, trees: Sequence[Tree]) -> list[Tree]:
         """The trees of the layers that have parameters."""
-        return [tree for layer, tree in zip(self.layers, trees, strict=True) if layer.kinds != ()]
+        return [tree for layer, tree in zip(self.layers, trees, strict=True) if layer.slots != ()]
 
     def gradients(self, ops: Ops, factors: Sequence[Tree], divisor: Any) -> list[Tree]:
         return [layer.gradients(ops, own, divisor) for layer, own in zip(self.trained, factors, strict=True)]
@@ -42,20 +42,16 @@ class _Members:
         members = zip(self.trained, parameters, factors, strict=True)
         return [layer.descend(ops, own, factor, rate) for layer, own, factor in members]
 
-    @property
-    def streams(self) -> int:
-        return sum(layer.streams for layer in self.layers)
-
     def draw(self, ops: Ops, draw: Draw, stream: int) -> list[Tree]:
         noises = []
         for layer in self.layers:
-            noises.append(layer.draw(ops, draw, stream) if layer.streams else None)
+            noises.append(layer.draw(ops, draw, stream) if layer.streams else ())
             stream += layer.streams
         return noises
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
         """What each layer gets of what was drawn."""
-        return [None] * len(self.layers) if noise is None else noise
+        return noise or [()] * len(self.layers)
 
     def described(self) -> dict[str, Any]:
         return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
@@ -68,14 +64,13 @@ def chain(*makers: LayerMaker) -> LayerMaker:
         layers: list[Layer] = []
         for maker in makers:
             layers.append(maker(layers[-1].width if layers else widths))
-        return chained(layers, width_of(widths))
+        return _chained(_Members(layers), width_of(widths))
 
     return make
 
 
-def chained(layers: Sequence[Layer], n_in: int) -> Layer:
-    """Layers that were made, one after another; ``n_in`` is the width where there are none."""
-    members = _Members(layers)
+def _chained(members: _Members, n_in: int) -> Layer:
+    """``n_in`` is the width of the input."""
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
         residuals = []
@@ -87,7 +82,7 @@ def chained(layers: Sequence[Layer], n_in: int) -> Layer:
     def backward(
         ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
     ) -> tuple[Array | None, list[Tree]]:
-        first = 0 if wanted else next((n for n, layer in enumerate(members.layers) if layer.kinds != ()), 0)
+        first = 0 if wanted else next((n for n, layer in enumerate(members.layers) if layer.slots != ()), 0)
         factors: list[Tree] = [()] * len(members.layers)
         spread = members.spread(parameters)
         for number in range(len(members.layers) - 1, first - 1, -1):
@@ -177,11 +172,12 @@ def _joined(name: str, members: _Members, width: int, forward: Any, backward: An
         members.described(),
         width,
         members.init,
-        members.kinds,
+        members.slots,
         forward,
         backward,
         members.gradients,
         members.descend,
         members.draw,
-        members.streams,
+        sum(layer.streams for layer in members.layers),
+        sum(layer.drawn for layer in members.layers),
     )
