@@ -207,7 +207,7 @@ class BaseMLP(BaseEstimator, ABC):
         n_hidden = len(self.coefs_) - 1
         rates = self._dropouts(n_hidden)
         loss = LOSS_OF_OUTPUT[self.out_activation_]
-        n_in, *units = [len(self.coefs_[0]), *(weights.shape[1] for weights in self.coefs_)]
+        n_in, *units = [self.coefs_[0].shape[0], *(weights.shape[1] for weights in self.coefs_)]
         return Network(mlp(units, self._activations(n_hidden), rates), Widths(n_in), loss)
 
     def _random(self, *, fresh: bool) -> np.random.RandomState:
