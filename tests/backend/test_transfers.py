@@ -20,7 +20,7 @@ HIDDEN = ("sigmoid", "relu", "tanh")
 
 def fold(backend: Backend, problem: Problem, name: str) -> Any:
     """Two steps of training; returns all that comes out of the fold."""
-    ops, optimizer = backend.ops, optim.optimizers[name]()
+    ops, optimizer = backend.ops, optim.optimizers[name].make(nn.kinds_of_parameters(len(problem.parameters)), None)
 
     def step(state: Any, batch: Any, constants: Any) -> Any:
         (rows,), (x, labels, classes, hyperparameters) = batch, constants
@@ -30,7 +30,8 @@ def fold(backend: Backend, problem: Problem, name: str) -> Any:
         values = loss.value(ops, activations[-1], targets)
         delta = loss.delta(ops, activations[-1], targets)
         deltas = nn.backward(ops, state[0], activations, delta, HIDDEN)
-        state = optimizer.update(ops, *state, activations, deltas, float(rows.shape[0]), hyperparameters)
+        gradients = nn.gradients(ops, activations, deltas, float(rows.shape[0]))
+        state = optimizer.update(ops, state[0], gradients, state[1], hyperparameters)
         return state, (values, loss.decide(ops, activations[-1]))
 
     parameters = backend.parameters(problem.parameters)

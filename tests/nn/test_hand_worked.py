@@ -11,7 +11,7 @@ import numpy as np
 from tests.helpers import assert_close, call, tolerance
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import DenseParameters
+from xpmlp.nn import DenseParameters, Parameters
 from xpmlp.optim import Hyperparameters, sgd
 
 # An asymmetric 2-2-2 network of sigmoids, whose weights make every number a fraction.
@@ -103,9 +103,19 @@ def test_gradients_of_weighted_examples(backend: Backend) -> None:
 def test_a_step_of_sgd(backend: Backend) -> None:
     # Learning rate 1: the parameters less the gradients.
     parameters, activations, deltas = factors(backend, [1])
-    (first, second), _ = sgd().update(
-        backend.ops, parameters, sgd().init(parameters), activations, deltas, 1, Hyperparameters(1.0)
+    optimizer = sgd(nn.kinds_of_parameters(2))
+    slopes = nn.gradients(backend.ops, activations, deltas, 1)
+    by_gradients, _ = optimizer.update(backend.ops, backend.copy(parameters), slopes, (), Hyperparameters(1.0))
+    assert_step(backend, by_gradients)
+    assert optimizer.update_from_factors is not None
+    by_factors, _ = optimizer.update_from_factors(
+        backend.ops, parameters, (), activations, deltas, 1, Hyperparameters(1.0)
     )
+    assert_step(backend, by_factors)
+
+
+def assert_step(backend: Backend, parameters: Parameters) -> None:
+    first, second = parameters
     accuracy = tolerance(backend, 1e-6, 1e-14)
     assert_close(first.weights, [[7 / 16, 11 / 4], [-17 / 8, 0]], accuracy, backend)
     assert_close(first.biases, [[7 / 16 + math.log(3), 7 / 4]], accuracy, backend)

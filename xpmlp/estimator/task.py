@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse, stretch
 from xpmlp.estimator.penalty import penalized
+from xpmlp.nn import kinds_of_parameters
 from xpmlp.optim import Optimizer, optimizers
 from xpmlp.training.step import Examples, Network, training_fold
 
@@ -23,23 +24,26 @@ SEGMENT_STEPS = 500
 
 
 class OptimizerChoice(NamedTuple):
-    """An optimiser by name, with the constants that Adam has."""
+    """An optimiser by name, with its constants by name."""
 
     name: str
-    beta_1: float | None = None
-    beta_2: float | None = None
-    epsilon: float | None = None
+    constants: tuple[tuple[str, float], ...] = ()
 
-    def make(self) -> Optimizer:
-        """The optimiser."""
-        constants = {name: value for name, value in self._asdict().items() if name != "name" and value is not None}
-        return optimizers[self.name](**constants)
+    @classmethod
+    def of(cls, name: str, settings: Any) -> OptimizerChoice:
+        """The optimiser with constants from attributes of ``settings``."""
+        return cls(name, tuple(optimizers[name].constants(settings).items()))
+
+    def make(self, layers: int) -> Optimizer:
+        """The optimiser of a network with so many layers."""
+        return optimizers[self.name].make(kinds_of_parameters(layers), None, **dict(self.constants))
 
 
 @functools.lru_cache(maxsize=64)
 def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, share: float) -> Fold:
     """One fold for all trainings that need the same, so that JAX compiles it once."""
-    return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), backend.ops, share)
+    optimizer = choice.make(len(network.hidden) + 1)
+    return penalized(training_fold(network, optimizer, backend.ops, backend.dtype), backend.ops, share)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class EstimatorTask:
     @cached_property
     def optimizer(self) -> Optimizer:
         """The rule that turns gradients into steps."""
-        return self.choice.make()
+        return self.choice.make(len(self.network.hidden) + 1)
 
     @property
     def inference(self) -> EstimatorInference:

@@ -6,6 +6,7 @@
 `losses`, `cross_entropy` loss per example and its derivative by the logits
 `backward`               the derivative by every layer's pre-activation
 `gradients`              mean gradients from the two lists of factors
+`kinds_of_parameters`    what each parameter is: "weights" or "biases"
 `per_example_gradients`  each example's own gradients from the same factors
 `dropout_masks`          what dropout leaves of the hidden layers, by a counter hash
 `Ops`, `pure_ops`        the replaceable operations and their definitions
@@ -16,7 +17,14 @@ from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
 from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
-from xpmlp.nn.network import backward, forward, forward_from, gradients, per_example_gradients
+from xpmlp.nn.network import (
+    backward,
+    forward,
+    forward_from,
+    gradients,
+    kinds_of_parameters,
+    per_example_gradients,
+)
 from xpmlp.nn.ops import Ops, pure_ops
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "forward",
     "forward_from",
     "gradients",
+    "kinds_of_parameters",
     "losses",
     "metric_names",
     "one_hot",

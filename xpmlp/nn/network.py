@@ -153,6 +153,11 @@ def gradients(
     return result
 
 
+def kinds_of_parameters(layers: int) -> list[DenseParameters]:
+    """The kind of each parameter of a network with so many layers, in the structure of the parameters."""
+    return [DenseParameters("weights", "biases")] * layers
+
+
 def per_example_gradients(activations: list[Array], deltas: list[Array]) -> list[DenseParameters]:
     """The gradient of each example's own loss: outer products of the same factors.
 

@@ -27,6 +27,7 @@ from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.optim import Optimizer
+from xpmlp.training.optimizer import takes_factors
 from xpmlp.training.step import Constants, Network, TrainingState, backward_step, masks_of
 
 ROWS = 50
@@ -43,7 +44,7 @@ def steps_together(batch: int, n_in: int, most: int) -> int:
 
 def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
-    together = steps_together(train.batch_size, n_in, backend.most_held_back) if train.optimizer == "sgd" else 1
+    together = steps_together(train.batch_size, n_in, backend.most_held_back) if takes_factors(train) else 1
     return together * train.batch_size
 
 
@@ -56,7 +57,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         As `xpmlp.training.step.training_fold` makes it of the same network and optimiser.
     network : Network
     optimizer : Optimizer
-        `xpmlp.optim.sgd`, whose update is linear in the weights and keeps no state.
+        `xpmlp.optim.sgd`, which takes factors, is linear in the weights and keeps no state.
     backend : Backend
     together : int
         At least 2.

@@ -151,9 +151,13 @@ def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[
         if constants.examples.weights is not None:
             delta *= rest[0][..., None]
         deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks)
-        updated = optimizer.update(
-            ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], constants.hyperparameters
-        )
+        parameters, memory = state
+        size, hyperparameters = delta.shape[-2], constants.hyperparameters
+        if optimizer.update_from_factors is not None:
+            updated = optimizer.update_from_factors(ops, parameters, memory, activations, deltas, size, hyperparameters)
+        else:
+            slopes = nn.gradients(ops, activations, deltas, size)
+            updated = optimizer.update(ops, parameters, slopes, memory, hyperparameters)
         return TrainingState(*updated), deltas
 
     return backward

@@ -11,7 +11,7 @@ import numpy as np
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops, gradients
-from xpmlp.optim import Hyperparameters, Optimizer
+from xpmlp.optim import Hyperparameters, sgd
 from xpmlp.training.problem import Problem
 from xpmlp.training.snapshot import to_host
 from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, training_fold
@@ -104,8 +104,8 @@ def _fold(
 
 def _watching_fold(problem: Problem) -> Fold:
     """The training step itself, with an optimiser that keeps what it is given instead of using it."""
-    backend = problem.backend
-    return training_fold(problem.network, Optimizer(lambda parameters: None, _watch), backend.ops, backend.dtype)
+    backend, watching = problem.backend, sgd([])._replace(update_from_factors=_watch)
+    return training_fold(problem.network, watching, backend.ops, backend.dtype)
 
 
 def _watch(
@@ -114,10 +114,10 @@ def _watch(
     state: Any,
     activations: list[Array],
     deltas: list[Array],
-    weight_sum: float | Array,
+    divisor: float | Array,
     hyperparameters: Hyperparameters,
 ) -> tuple[Parameters, Seen]:
-    slopes = gradients(ops, activations, deltas, weight_sum)
+    slopes = gradients(ops, activations, deltas, divisor)
     return parameters, Seen(activations[1:-1], activations[-1], deltas, slopes)
 
 
