@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from xpmlp import nn
-from xpmlp.nn.layers.dense import per_example_gradients
+from xpmlp.nn.layers.dense import gradients, per_example_gradients
 
 
 class Passes(NamedTuple):
@@ -43,3 +43,13 @@ def passes(
         lambda divisor: root.gradients(ops, factors, divisor),
         lambda: [per_example_gradients(*pair) for pair in factors],
     )
+
+
+def kinds_of(layers: int) -> list[nn.DenseParameters]:
+    """The kinds of the parameters of so many dense layers."""
+    return [nn.DenseParameters("weights", "biases")] * layers
+
+
+def mean_gradients(ops: nn.Ops, activations: list[Any], deltas: list[Any], divisor: Any) -> list[nn.DenseParameters]:
+    """Means over a batch of the factors of dense layers; the logits at the end of the activations may be left on."""
+    return [gradients(ops, pair, divisor) for pair in zip(activations, deltas, strict=False)]

@@ -5,7 +5,7 @@ JAX knows such trees by itself; these few functions serve the other backends, co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -24,16 +24,16 @@ def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
-    """A tree of the same structure with ``function`` of each array."""
+def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """A tree of the same structure with ``function`` of each array, and of those in its place in other trees."""
     if tree is None:
         return None
     if isinstance(tree, (list, tuple)):
-        items = [map_leaves(function, item) for item in tree]
+        items = [map_leaves(function, *group) for group in zip(tree, *others, strict=True)]
         if hasattr(tree, "_fields"):
             return type(tree)(*items)
         return type(tree)(items)
-    return function(tree)
+    return function(tree, *others)
 
 
 def rebuilder(tree: Any) -> Callable[[Iterator[Any]], Any]:
@@ -45,3 +45,16 @@ def rebuilder(tree: Any) -> Callable[[Iterator[Any]], Any]:
     parts = list(map(rebuilder, tree))
     make: Any = getattr(tree, "_make", type(tree))  # a NamedTuple's takes a list, as theirs do
     return lambda found: make([part(found) for part in parts])
+
+
+def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: Any) -> list[Any]:
+    """As `map_leaves`, of a function that returns several arrays: a tree for each of them."""
+    columns = [[leaf for _, leaf in leaves(one)] for one in (tree, *others)]
+    results = [function(*group) for group in zip(*columns, strict=True)]
+    return [with_leaves(tree, result) for result in zip(*results, strict=True)]
+
+
+def with_leaves(tree: Any, values: Iterable[Any]) -> Any:
+    """A tree of the same structure with other arrays, in the order of `leaves`."""
+    found = iter(values)
+    return map_leaves(lambda _: next(found), tree)

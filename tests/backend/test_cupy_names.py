@@ -39,6 +39,8 @@ def use_everything(backend: Backend) -> None:
             )
         assert diverging.status is Status.DIVERGED
         assert {run.status for run in others} == {Status.FINISHED}
+    pieces = {"clip_norm": 1.0, "averaging": 0.9, "rates": {"biases": 0.1}}
+    train_runs(small_problem(backend, optimizer="adamw", weight_decay=0.1, **pieces))
     one, targets = backend.parameters([np.ones((2, 3)), np.eye(2, 3)])
     _, delta = cross_entropy(backend.ops, one, targets, backend.asarray(np.ones(2)))
     per_example_gradients([one], [delta])

@@ -21,7 +21,7 @@ HIDDEN = ("sigmoid", "relu", "tanh")
 
 def fold(backend: Backend, problem: Problem, name: str) -> Any:
     """Two steps of training; returns all that comes out of the fold."""
-    ops, optimizer = backend.ops, optim.optimizers[name]()
+    ops, optimizer = backend.ops, optim.optimizers[name].make(nn.kinds_of_parameters(len(problem.parameters)), None)
 
     def step(state: Any, batch: Any, constants: Any) -> Any:
         (rows,), (x, labels, classes, hyperparameters) = batch, constants

@@ -48,6 +48,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "beta_2": 0.999,
         "epsilon": 1e-8,
         "weight_decay": 0.0,
+        "rates": None,
+        "clip_norm": None,
+        "averaging": None,
         "class_weight": None,
         "schedule": "constant",
         "power_t": 0.5,
@@ -111,7 +114,7 @@ LITERALS = {
     ("model", "activation"): ["sigmoid", "tanh", "relu", "identity"],
     ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson"],
     ("model", "init"): ["glorot_uniform", "glorot_normal", "he_normal", "normal"],
-    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam"],
+    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
     ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
 }
 
@@ -143,6 +146,13 @@ def test_only_the_data_set_is_required() -> None:
         (NON_NEGATIVE, [0, 0.0, 1e-3, 7], [-1e-9, math.inf, -math.inf, math.nan, True, "1", "none"]),
         (BOOLEANS, [True, False], [0, 1, "true", "yes", 1.0]),
         ([("model", "hidden_layer_sizes")], [[], [1], [300, 100]], [300, [0], [1.5], [True], ["3"], [[3]], "none"]),
+        ([("train", "clip_norm")], [1e-3, 1, "none", None], [0, -1.0, math.inf, math.nan, True, "1"]),
+        ([("train", "averaging")], [0, 0.999, "none", None], [1, -0.1, math.nan, True, "0.5"]),
+        (
+            [("train", "rates")],
+            [{}, {"biases": 0}, {"weights": 1, "biases": 0.1}, "none", None],
+            [0.1, {"biases": -1}, {"biases": "1"}, {"biases": math.nan}, {"biases": {}}, ["biases"], "biases"],
+        ),
         ([("grid", "runs")], [1, 5], [0, -1, 1.0, True, "3", "none", [5]]),
         ([("grid", "block_width"), ("grid", "workers")], ["auto", 1, 20], [0, -1, 1.0, True, "3", "none", "Auto", [1]]),
         ([("grid", "learning_rate"), ("grid", "weight_decay")], [[], [0], [0.1, 1]], [0.1, [-1], ["1"], [math.nan]]),

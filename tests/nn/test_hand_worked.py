@@ -12,9 +12,8 @@ from tests.helpers import assert_close, call, tolerance
 from tests.networks import passes, perceptron
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import DenseParameters
-from xpmlp.optim import Hyperparameters
-from xpmlp.optim.sgd import descend
+from xpmlp.nn import DenseParameters, Parameters
+from xpmlp.optim import Hyperparameters, sgd
 
 # An asymmetric 2-2-2 network of sigmoids, whose weights make every number a fraction.
 #
@@ -113,8 +112,18 @@ def test_gradients_of_weighted_examples(backend: Backend) -> None:
 def test_a_step_of_sgd(backend: Backend) -> None:
     # Learning rate 1: the parameters less the gradients.
     parameters, activations, deltas = factors(backend, [1])
-    layer, factors_of = perceptron(parameters, ["sigmoid"]), list(zip(activations[:-1], deltas, strict=True))
-    first, second = descend(backend.ops, layer, parameters, factors_of, 1, Hyperparameters(1.0))
+    optimizer = sgd(perceptron(parameters, ["sigmoid"]).kinds)
+    layer, pairs = perceptron(parameters, ["sigmoid"]), list(zip(activations[:-1], deltas, strict=True))
+    slopes = layer.gradients(backend.ops, pairs, 1)
+    by_gradients, _ = optimizer.update(backend.ops, backend.copy(parameters), slopes, (), Hyperparameters(1.0))
+    assert_step(backend, by_gradients)
+    assert optimizer.update_from_factors is not None
+    by_factors, _ = optimizer.update_from_factors(backend.ops, layer, parameters, (), pairs, 1, Hyperparameters(1.0))
+    assert_step(backend, by_factors)
+
+
+def assert_step(backend: Backend, parameters: Parameters) -> None:
+    first, second = parameters
     accuracy = tolerance(backend, 1e-6, 1e-14)
     assert_close(first.weights, [[7 / 16, 11 / 4], [-17 / 8, 0]], accuracy, backend)
     assert_close(first.biases, [[7 / 16 + math.log(3), 7 / 4]], accuracy, backend)

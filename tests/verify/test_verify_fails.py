@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.verify.small import verify_digits
-from xpmlp import nn, optim
+from xpmlp import nn
 from xpmlp.backend.numpy import NumpyBackend
+from xpmlp.nn import network
 from xpmlp.nn.activations import activations
-from xpmlp.verify import recording, reference
+from xpmlp.verify import reference
 
 ADAM = importlib.import_module("xpmlp.optim.adam")  # the module; in its package, the name is the function's
-MOMENTUM = importlib.import_module("xpmlp.optim.momentum")
+SGD = importlib.import_module("xpmlp.optim.sgd")
+dense = importlib.import_module("xpmlp.nn.layers.dense")
 
 BY_ALL = "numpy and strict in float64 differ from the independent reference, first in the "
 
@@ -47,27 +50,36 @@ def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    def summed(ops: Any, activations: Any, deltas: Any, weight_sum: Any) -> Any:
-        return nn.gradients(ops, activations, deltas, 1)
+    right = dense.gradients
 
-    monkeypatch.setattr(recording, "gradients", summed)
-    monkeypatch.setattr(MOMENTUM, "gradients", summed)
+    def summed(ops: Any, factors: Any, divisor: Any) -> Any:
+        return right(ops, factors, 1)
+
+    monkeypatch.setattr(dense, "gradients", summed)
     sentence = failure(train__optimizer="momentum")
     assert sentence.startswith(BY_ALL + "gradient by the weights of layer 1 at step 1: by 1.5e+01")
 
 
+@pytest.fixture(autouse=True)
+def fresh_layers() -> Iterator[None]:
+    """Layers that are made of what a test has broken, and none that are left over."""
+    network._built.cache_clear()
+    yield
+    network._built.cache_clear()
+
+
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = optim.sgd()
+    right = SGD._update_from_factors
 
-    def update(ops: Any, parameters: Any, state: Any, activations: Any, deltas: Any, _: Any, hyper: Any) -> Any:
-        return right.update(ops, parameters, state, activations, deltas, 1, hyper)
+    def update(ops: Any, layer: Any, parameters: Any, state: Any, factors: Any, _: Any, hyper: Any) -> Any:
+        return right(ops, layer, parameters, state, factors, 1, hyper)
 
-    monkeypatch.setitem(optim.optimizers, "sgd", lambda: right._replace(update=update))
+    monkeypatch.setattr(SGD, "_update_from_factors", update)
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 
 def test_adam_without_its_bias_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: ops.xp.ones_like(step))
+    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: [ops.xp.ones_like(step)] * 2)
     assert failure(train__optimizer="adam").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 

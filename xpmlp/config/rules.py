@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from xpmlp.config.sections import GRID_AXES, DataConfig
+from xpmlp.config.show import show
 from xpmlp.config.value_types import RULE
+from xpmlp.optim import users_of
 
 FILES = ("csv", "npz")
 STRATIFIED = ("digits", *FILES)
@@ -134,10 +136,9 @@ RULES = (
     ),
     Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),
-        lambda momenta, optimizer, optimizers: (
-            bool(momenta) and not {"momentum", "nesterov"} & {optimizer, *optimizers}
-        ),
-        'varies what train.optimizer has no use for: choose "momentum" or "nesterov", or leave it out.',
+        lambda momenta, optimizer, optimizers: bool(momenta) and not {*users_of("momentum")} & {optimizer, *optimizers},
+        "varies what train.optimizer has no use for: choose "
+        f"{' or '.join(map(show, users_of('momentum')))}, or leave it out.",
     ),
 )
 

@@ -26,10 +26,12 @@ from xpmlp.config.value_types import (
     OptimizerName,
     OrNone,
     Positive,
+    RateFactors,
     Seed,
     Text,
     Units,
 )
+from xpmlp.optim import optimizers, users_of
 
 
 class Section(BaseModel):
@@ -172,23 +174,51 @@ class ModelConfig(Section):
         return given if isinstance(given, list) else [given] * len(self.hidden_layer_sizes)
 
 
+def _of_optimizers(name: str) -> Any:
+    """The field of a hyperparameter that some optimisers have, as their records describe it."""
+    users = users_of(name)
+    one = optimizers[users[0]].hyperparameters[name]
+    description = f"{one.description} ({', '.join(users)})."
+    return Field(one.default, ge=one.minimum, gt=one.above, lt=one.below, description=description)
+
+
 class TrainConfig(Section):
     """The optimisation: how long, in which steps, and when to stop."""
 
     epochs: Count = Field(10, description="Passes over the training examples.")
     batch_size: Count = Field(32, description="Examples per step. The shorter last batch is trained too.")
     optimizer: OptimizerName = Field(
-        "sgd", description="The rule that turns gradients into steps (nesterov and adam in scikit-learn's form)."
+        "sgd",
+        description="The rule that turns gradients into steps: "
+        + "; ".join(f"`{one.name}`, {one.description}" for one in optimizers.values())
+        + ".",
     )
     learning_rate: NonNegative = Field(
         0.01, description="Step size: the factor on the mean gradient of a batch; the first one of a schedule."
     )
-    momentum: Fraction = Field(0.9, description="Part of the last step that is kept (momentum, nesterov).")
-    beta_1: Fraction = Field(0.9, description="Decay, per step, of the mean of the gradients (adam).")
-    beta_2: Fraction = Field(0.999, description="Decay, per step, of the mean of the squared gradients (adam).")
-    epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
+    momentum: float = _of_optimizers("momentum")
+    beta_1: float = _of_optimizers("beta_1")
+    beta_2: float = _of_optimizers("beta_2")
+    epsilon: float = _of_optimizers("epsilon")
     weight_decay: NonNegative = Field(
-        0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
+        0.0,
+        description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded. With adamw it is "
+        "none: weights are multiplied by `1 - learning_rate * weight_decay` before each step.",
+    )
+    rates: RateFactors = Field(
+        None,
+        description="Factors on the learning rate by kind of parameter, as `{ biases = 0.1 }`; 1 for kinds that are "
+        'not in it. "none": the same rate for all.',
+    )
+    clip_norm: OrNone[Positive] = Field(
+        None,
+        description="The largest norm of a batch's gradient, over all parameters together: a larger one is scaled "
+        'down. "none": no bound.',
+    )
+    averaging: OrNone[Fraction] = Field(
+        None,
+        description="Decay, per step, of a running mean of the parameters, which is what is validated and saved in "
+        'their place. "none": the parameters themselves.',
     )
     class_weight: ClassWeight = Field(
         None,

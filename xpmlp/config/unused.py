@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from xpmlp.config.model import Config
 from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig
 from xpmlp.config.show import show
+from xpmlp.optim import optimizers, users_of
 
 _SECTIONS: dict[str, type[Section]] = {
     "backend": BackendConfig,
@@ -32,10 +33,10 @@ _USES = (
     _Use("data.seed", "data.name", ("digits", "csv", "npz")),
     _Use("data.validation_size", "data.name", ("mnist", "fashion-mnist", "synth", "digits", "csv", "npz")),
     _Use("data.validation_size", "data.split", ("validation", "three-way")),
-    _Use("train.momentum", "train.optimizer", ("momentum", "nesterov")),
-    _Use("train.beta_1", "train.optimizer", ("adam",)),
-    _Use("train.beta_2", "train.optimizer", ("adam",)),
-    _Use("train.epsilon", "train.optimizer", ("adam",)),
+    *(
+        _Use(f"train.{name}", "train.optimizer", users_of(name))
+        for name in dict.fromkeys(name for one in optimizers.values() for name in one.hyperparameters)
+    ),
     _Use("train.power_t", "train.schedule", ("inverse_scaling",)),
     _Use("train.tol", "train.schedule", ("adaptive",)),
     _Use("train.n_iter_no_change", "train.schedule", ("adaptive",)),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.optim import optimizers
 
 Value = TypeVar("Value")
 
@@ -100,6 +101,15 @@ def _class_weight(value: Any) -> Any:
     raise ValueError
 
 
+def _rate_factors(value: Any) -> Any:
+    """A table of numbers by kind of parameter, or the word "none": one error for all, as above."""
+    if value is None or value == "none":
+        return None
+    if isinstance(value, dict) and all(_is_number(factor) and factor >= 0 for factor in value.values()):
+        return {str(kind): float(factor) for kind, factor in value.items()}
+    raise ValueError
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -133,21 +143,23 @@ DropoutRate: TypeAlias = Annotated[
     _one_or_list({"exclusiveMaximum": 1, "minimum": 0, "type": "number"}),
 ]
 Names: TypeAlias = Annotated[str | list[str], PlainValidator(_names), _one_or_list({"minLength": 1, "type": "string"})]
+_TABLE_OR_NONE: list[dict[str, Any]] = [
+    {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
+    {"type": "null"},
+]
 ClassWeight: TypeAlias = Annotated[
     Literal["balanced"] | dict[str, float] | None,
     PlainValidator(_class_weight),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "balanced", "type": "string"},
-                {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
-                {"type": "null"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"const": "balanced", "type": "string"}, *_TABLE_OR_NONE]}),
+]
+RateFactors: TypeAlias = Annotated[
+    dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
 ]
 LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
-OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
+if TYPE_CHECKING:
+    OptimizerName: TypeAlias = str
+else:
+    OptimizerName = Literal[tuple(optimizers)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,23 +24,26 @@ SEGMENT_STEPS = 500
 
 
 class OptimizerChoice(NamedTuple):
-    """An optimiser by name, with the constants that Adam has."""
+    """An optimiser by name, with its constants by name."""
 
     name: str
-    beta_1: float | None = None
-    beta_2: float | None = None
-    epsilon: float | None = None
+    constants: tuple[tuple[str, float], ...] = ()
 
-    def make(self) -> Optimizer:
-        """The optimiser."""
-        constants = {name: value for name, value in self._asdict().items() if name != "name" and value is not None}
-        return optimizers[self.name](**constants)
+    @classmethod
+    def of(cls, name: str, settings: Any) -> OptimizerChoice:
+        """The optimiser with constants from attributes of ``settings``."""
+        return cls(name, tuple(optimizers[name].constants(settings).items()))
+
+    def make(self, kinds: Any) -> Optimizer:
+        """The optimiser of a network whose parameters are of these kinds."""
+        return optimizers[self.name].make(kinds, None, **dict(self.constants))
 
 
 @functools.lru_cache(maxsize=64)
 def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, share: float) -> Fold:
     """One fold for all trainings that need the same, so that JAX compiles it once."""
-    return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), backend.ops, share)
+    optimizer = choice.make(network.root.kinds)
+    return penalized(training_fold(network, optimizer, backend.ops, backend.dtype), backend.ops, share)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class EstimatorTask:
     @cached_property
     def optimizer(self) -> Optimizer:
         """The rule that turns gradients into steps."""
-        return self.choice.make()
+        return self.choice.make(self.network.root.kinds)
 
     @property
     def inference(self) -> EstimatorInference:

@@ -2,49 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import partial
 
-from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import Array, Parameters
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer
+from xpmlp.optim.decay import UNDECAYED, l2_penalty
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.record import OptimizerRecord
 
 
-class SgdState(NamedTuple):
-    """Plain SGD remembers nothing."""
+def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
+    """Plain SGD (Robbins and Monro 1951), with an L2 penalty.
 
+    Without ``rates`` it can do without the gradients: their factors go straight into the weights,
+    ``W -= rate * a.T @ delta``, which is one fused operation on backends that have it.
 
-def sgd() -> Optimizer:
-    """Plain SGD (Robbins and Monro 1951), with L2 weight decay.
-
-    The gradient is never formed: its factors go straight into the weights, ``W -= rate * a.T @ delta``, which is one
-    fused operation on backends that have it.
+    Parameters
+    ----------
+    kinds : tree of str
+    rates : mapping, optional
+        Factors on the learning rate by kind.
     """
-    return Optimizer(init, _update)
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree]:
+        rate_of = scaled_rates(hyperparameters.learning_rate, rates)
+        (updated,) = move_leaves(_move, kinds, rate_of, parameters, gradients)
+        return updated, state
+
+    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update))
+    return optimizer if rates else optimizer._replace(update_from_factors=_update_from_factors)
 
 
-def init(parameters: Parameters) -> SgdState:
-    """The state of plain SGD: nothing."""
-    return SgdState()
+def _move(rate: float | Array, value: Array, slope: Array) -> tuple[Array]:
+    slope *= rate
+    value -= slope
+    return (value,)
 
 
-def _update(
-    ops: Ops, parameters: Parameters, gradients: Any, state: SgdState, hyperparameters: Hyperparameters
-) -> tuple[Parameters, SgdState]:
-    raise NotImplementedError
-
-
-def descend(ops: Ops, layer: Layer, parameters: Any, factors: Any, size: int, hyperparameters: Hyperparameters) -> Any:
-    """A step of plain SGD from the factors of the gradients, which are not formed."""
+def _update_from_factors(
+    ops: Ops,
+    layer: Layer,
+    parameters: Tree,
+    state: Tree,
+    factors: Tree,
+    divisor: float | Array,
+    hyperparameters: Hyperparameters,
+) -> tuple[Tree, Tree]:
     rate, decay = hyperparameters.learning_rate, hyperparameters.weight_decay
     if decay is not None:
-        kinds = iter([kind for _, kind in leaves(layer.kinds)])
-        parameters = map_leaves(
-            lambda leaf: _shrunk(leaf, 1 - rate * decay) if next(kinds) == "weights" else leaf, parameters
-        )
-    return layer.descend(ops, parameters, factors, rate / size)
+        parameters = map_leaves(partial(_shrunk, 1 - rate * decay), parameters, layer.kinds)
+    return layer.descend(ops, parameters, factors, rate / divisor), state
 
 
-def _shrunk(weights: Array, kept: Any) -> Array:
-    weights *= kept
-    return weights
+def _shrunk(kept: float | Array, leaf: Array, kind: str) -> Array:
+    if kind not in UNDECAYED:
+        leaf *= kept
+    return leaf
+
+
+SGD = OptimizerRecord("sgd", "plain gradient descent", sgd, slots=0, scikit_learn={"solver": "sgd", "momentum": 0})

@@ -28,6 +28,7 @@ from xpmlp.config import TrainConfig
 from xpmlp.nn import Network
 from xpmlp.nn.layer import Tree
 from xpmlp.optim import Optimizer
+from xpmlp.training.optimizer import takes_factors
 from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
 
 ROWS = 50
@@ -44,7 +45,7 @@ def steps_together(batch: int, n_in: int, most: int) -> int:
 
 def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
-    together = steps_together(train.batch_size, n_in, backend.most_held_back) if train.optimizer == "sgd" else 1
+    together = steps_together(train.batch_size, n_in, backend.most_held_back) if takes_factors(train) else 1
     return together * train.batch_size
 
 
@@ -76,7 +77,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     network : Network
         A chain whose first layer is dense.
     optimizer : Optimizer
-        `xpmlp.optim.sgd`, whose update is linear in the weights and keeps no state.
+        `xpmlp.optim.sgd`, which takes factors, is linear in the weights and keeps no state.
     backend : Backend
     together : int
         At least 2.

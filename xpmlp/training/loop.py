@@ -180,7 +180,7 @@ class _Block:
         rows, examples = self.task.fetch(np.stack([segment.cut(lap.order) for lap in self.active], axis=1))
         drawn = seeds_of(network, self.backend, seeds)
         batches = (rows,) if drawn is None else (rows, self._step_numbers(segment))
-        before = self.backend.copy(self.state.parameters)
+        before = self.backend.copy(self._evaluated)
         constants = Constants(examples, self._hyperparameters(), drawn)
         self.state, (loss, value) = fold_steps(
             self.backend, self.task.training_fold, network, self.state, batches, constants
@@ -207,6 +207,12 @@ class _Block:
         numbers = np.arange(first, first + segment.steps).astype(np.int32)
         return self.backend.asarray(numbers.reshape(-1, 1, 1))
 
+    @property
+    def _evaluated(self) -> Parameters:
+        """What is validated and saved of the active runs: their weights, or averages of them."""
+        parameters: Parameters = self.task.optimizer.evaluated(*self.state)
+        return parameters
+
     def _finite_weights(self) -> Array:
         """Whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
@@ -218,12 +224,10 @@ class _Block:
         epoch = self.epoch
         examples = self.task.validation_examples
         scores = (
-            [None] * len(self.active)
-            if examples is None
-            else self.task.inference.evaluate(self.state.parameters, examples)
+            [None] * len(self.active) if examples is None else self.task.inference.evaluate(self._evaluated, examples)
         )
         if self.plan.evaluate_train:
-            after = self.task.inference.evaluate(self.state.parameters, self.task.train_examples)
+            after = self.task.inference.evaluate(self._evaluated, self.task.train_examples)
             for lap, train_score in zip(self.active, after, strict=True):
                 lap.run.train_scores.append(train_score)
         stopped = []
@@ -237,7 +241,7 @@ class _Block:
                 stopped.append(column)
             elif self.plan.patience is not None and loss is not None:
                 if lap.run.improved(loss, epoch, self.plan.min_improvement):
-                    lap.run.best_parameters = self._one(self.state.parameters, column)
+                    lap.run.best_parameters = self._one(self._evaluated, column)
                 elif epoch - lap.run.best_epoch >= self.plan.patience:
                     stopped.append(column)
         self._leave(stopped, Status.STOPPED_EARLY)
@@ -252,7 +256,7 @@ class _Block:
         leaving = set(columns)
         if not leaving:
             return
-        source = self.state.parameters if parameters is None else parameters
+        source = self._evaluated if parameters is None else parameters
         for column in leaving:
             run = self.active[column].run
             run.end(status, run.best_parameters or self._one(source, column))

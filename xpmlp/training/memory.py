@@ -13,13 +13,12 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.backend.replay import STEPS
 from xpmlp.errors import BackendError
+from xpmlp.optim import optimizers
 from xpmlp.training.inference import BATCH
 from xpmlp.training.problem import Problem
 
 SHARE = 0.8
 """The part of the free memory that a block may take: allocators waste some, and the libraries work with some."""
-
-_OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
 
 
 class Footprint(NamedTuple):
@@ -56,17 +55,18 @@ def footprint(problem: Problem) -> Footprint:
     """Estimate what the runs of a problem take.
 
     Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
-    early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
-    in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
-    eight numbers for each example.  Where steps are replayed, two recordings have parameters, state and batches of
-    their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the backend wants; their
-    features only where the steps do not take them from the data themselves.
+    early stopping keeps them, a gradient, and the optimiser's state with the averages; for each unit and example of a
+    batch three numbers in training, or two in evaluation (of the input one), whichever takes more; and what a segment
+    goes by and gives, eight numbers for each example.  Where steps are replayed, two recordings have parameters, state
+    and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
+    backend wants; their features only where the steps do not take them from the data themselves.
     """
     train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
     size = np.dtype(problem.backend.dtype_name).itemsize
     parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     replayed = 0 if problem.backend.recordings is None else 2
-    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * _OPTIMIZER_STATES[train.optimizer]
+    slots = optimizers[train.optimizer].slots + (train.averaging is not None)
+    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
     trained = (3 * sum(sizes) + replayed * STEPS * (sizes[0] + 2 * sizes[-1])) * min(
         train.batch_size, len(dataset.train)
     )

@@ -15,10 +15,11 @@ from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
 from xpmlp.init import Purpose, generator
 from xpmlp.nn import Network, Widths, mlp
-from xpmlp.optim import Optimizer, adam, optimizers
+from xpmlp.optim import Optimizer
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
 from xpmlp.training.objective import class_weights, loss_of, outputs_of
+from xpmlp.training.optimizer import optimizer_of
 from xpmlp.training.step import Examples, training_fold
 
 
@@ -60,10 +61,7 @@ class Problem:
     @cached_property
     def optimizer(self) -> Optimizer:
         """The optimiser that the config's ``[train]`` describes."""
-        train = self.config.train
-        if train.optimizer == "adam":
-            return adam(beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)
-        return optimizers[train.optimizer]()
+        return optimizer_of(self.plan, self.network.root.kinds)
 
     @cached_property
     def inference(self) -> Inference:

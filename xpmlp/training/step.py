@@ -21,8 +21,6 @@ from xpmlp.backend import Backend, Fold, Step
 from xpmlp.nn import Network, Ops
 from xpmlp.nn.layer import Draw, Inputs, Tree
 from xpmlp.optim import Hyperparameters, Optimizer
-from xpmlp.optim.sgd import descend as sgd_descend
-from xpmlp.optim.sgd import init as sgd_init
 
 
 class Examples(NamedTuple):
@@ -155,11 +153,12 @@ def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., T
     root = network.root
 
     def descend(state: TrainingState, factors: Tree, size: int, hyperparameters: Hyperparameters) -> TrainingState:
-        if optimizer.init is sgd_init:
-            parameters = sgd_descend(ops, root, state.parameters, factors, size, hyperparameters)
-            return TrainingState(parameters, state.optimizer)
+        parameters, memory = state
+        if optimizer.update_from_factors is not None:
+            step = optimizer.update_from_factors
+            return TrainingState(*step(ops, root, parameters, memory, factors, size, hyperparameters))
         slopes = root.gradients(ops, factors, size)
-        return TrainingState(*optimizer.update(ops, state.parameters, slopes, state.optimizer, hyperparameters))
+        return TrainingState(*optimizer.update(ops, parameters, slopes, memory, hyperparameters))
 
     return descend
 

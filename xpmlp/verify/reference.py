@@ -182,22 +182,37 @@ class ReferenceTraining:
         result = forward_backward(self.network, self.parameters, batch)
         self._steps += 1
         updated = []
-        for index, ((weights, biases), (by_weights, by_biases)) in enumerate(
-            zip(self.parameters, result.gradients, strict=True)
-        ):
-            penalised = by_weights + self.train.weight_decay * weights
-            updated.append((self._moved(2 * index, weights, penalised), self._moved(2 * index + 1, biases, by_biases)))
+        for index, (layer, slopes) in enumerate(zip(self.parameters, self._clipped(result.gradients), strict=True)):
+            (weights, biases), (by_weights, by_biases) = layer, slopes
+            if self.train.optimizer == "adamw":
+                weights = weights * (1 - self._rate("weights") * self.train.weight_decay)
+            else:
+                by_weights = by_weights + self.train.weight_decay * weights
+            moved = self._moved(2 * index, "weights", weights, by_weights)
+            updated.append((moved, self._moved(2 * index + 1, "biases", biases, by_biases)))
         self.parameters = updated
         return result
 
-    def _moved(self, leaf: int, value: Floats, gradient: Floats) -> Floats:
+    def _clipped(self, gradients: list[ReferenceLayer]) -> list[ReferenceLayer]:
+        """The gradients, scaled to the largest norm that is allowed if theirs is larger (Pascanu et al. 2013)."""
+        norm = math.sqrt(sum(float((leaf**2).sum()) for layer in gradients for leaf in layer))
+        if self.train.clip_norm is None or not norm > self.train.clip_norm:
+            return gradients
+        factor = self.train.clip_norm / norm
+        return [(by_weights * factor, by_biases * factor) for by_weights, by_biases in gradients]
+
+    def _rate(self, kind: str) -> float:
+        return self.train.learning_rate * (self.train.rates or {}).get(kind, 1.0)
+
+    def _moved(self, leaf: int, kind: str, value: Floats, gradient: Floats) -> Floats:
         """A parameter array after the optimiser's step; ``leaf`` is the place of what it remembers of it.
 
         Momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013) in scikit-learn's form; Adam (Kingma and Ba
-        2015) in the form at the end of their section 2.
+        2015) in the form at the end of their section 2, and in that of their algorithm 1 with decoupled decay
+        (Loshchilov and Hutter 2019).
         """
         train, first, second = self.train, self._first, self._second
-        rate, mass = train.learning_rate, train.momentum
+        rate, mass = self._rate(kind), train.momentum
         match train.optimizer:
             case "sgd":
                 return value - rate * gradient
@@ -212,6 +227,13 @@ class ReferenceTraining:
                 second[leaf] = train.beta_2 * second[leaf] + (1 - train.beta_2) * gradient**2
                 correction = math.sqrt(1 - train.beta_2**self._steps) / (1 - train.beta_1**self._steps)
                 return value - rate * correction * first[leaf] / (np.sqrt(second[leaf]) + train.epsilon)
+            case "adamw":
+                first[leaf] = train.beta_1 * first[leaf] + (1 - train.beta_1) * gradient
+                second[leaf] = train.beta_2 * second[leaf] + (1 - train.beta_2) * gradient**2
+                mean = first[leaf] / (1 - train.beta_1**self._steps)
+                return value - rate * mean / (np.sqrt(second[leaf] / (1 - train.beta_2**self._steps)) + train.epsilon)
+            case other:
+                raise ValueError(f"the reference does not know the optimiser {other!r}")
 
 
 def finite_difference_errors(
