@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import Contestant, ContestantError, Entry
-from benchmarks.works import Work
+
+if TYPE_CHECKING:  # a process with another version of xpmlp imports no more of it than its contestant needs
+    from benchmarks.works import Work
 
 
 class Seat:

@@ -8,6 +8,8 @@ import os
 # PyTorch is loaded, here and in the processes that tests start
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import functools
+import gc
 import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,15 +20,27 @@ import pytest
 from tests.helpers import CASES, Case, find_backend
 from tests.required import PROPERTY, RequiredBackends, skip
 from xpmlp.backend import Backend
+from xpmlp.data import digits
+from xpmlp.data.table import Table
 from xpmlp.errors import BackendError
 
 # no test is about time, and an example that imports a library takes longer than the others
 hypothesis.settings.register_profile("xpmlp", deadline=None)
+hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("xpmlp"), max_examples=30)
 hypothesis.settings.load_profile("xpmlp")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if "not slow" in config.option.markexpr:
+        hypothesis.settings.load_profile("quick")  # a hundred examples are for the whole suite
+    gc.disable()  # while thousands of tests are collected, none of which ends before the session
     config.pluginmanager.register(RequiredBackends(), "required-backends")
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -39,6 +53,30 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         dtype = ("float32", "float64")[int(worker.removeprefix("gw")) % 2]
         with find_backend("numpy", None, dtype, True).session(batch_size=1):
             pass
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_waits_for_the_disk() -> Iterator[None]:
+    """No test looks at what a crash of the machine leaves: to flush a file costs only that it is open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digits_are_read_once() -> Iterator[None]:
+    """Hundreds of tests train on them, and nobody writes to them."""
+    read = digits.read_digits
+
+    @functools.cache
+    def read_once() -> Table:
+        table = read()
+        table.features.flags.writeable = table.labels.flags.writeable = False
+        return table
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "read_digits", read_once)
+        yield
 
 
 @pytest.fixture

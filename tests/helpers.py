@@ -46,6 +46,16 @@ def cases(*names: str, dtype: str | None = None) -> list[Any]:
     return [pytest.param(case, id=str(case)) for case in chosen]
 
 
+def other_devices_slow(cases: list[Any]) -> list[Any]:
+    """Cases, those of array-api-strict's further devices among the slow tests: they repeat what its CPU computes."""
+    return [
+        pytest.param(*case.values, marks=pytest.mark.slow, id=case.id)
+        if case.values[0].name == "strict" and case.values[0].device != "cpu"
+        else case
+        for case in cases
+    ]
+
+
 EAGER = ("numpy", "strict", "torch", "cupy")
 """The libraries that run one operation after another, on arrays that can be overwritten: JAX does neither."""
 

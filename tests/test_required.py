@@ -52,6 +52,7 @@ def test_a_missing_required_library_fails() -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.slow(reason="a session of pytest in a process, as above")
 def test_an_unknown_name_is_refused() -> None:
     done = run_pytest("tourch", "tests/test_tree.py")
     assert "names tourch; there are numpy, cupy, torch, jax, strict." in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -15,7 +16,11 @@ CELLS = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
 CODE = [cell for cell in CELLS if cell["cell_type"] == "code"]
 
 
-@pytest.mark.parametrize("library", ["as installed", "without PyTorch"])
+INSTALLED = [pytest.param("as installed", marks=[] if importlib.util.find_spec("torch") else pytest.mark.slow)]
+"""Where there is no PyTorch, this is the other case once more."""
+
+
+@pytest.mark.parametrize("library", [*INSTALLED, "without PyTorch"])
 def test_it_runs_from_top_to_bottom(library: str, tmp_path: Path) -> None:
     script = tmp_path / "walkthrough.py"
     source = "\n\n".join("".join(cell["source"]) for cell in CODE)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.works import Work, as_float32
+if TYPE_CHECKING:  # see `benchmarks.seat`
+    from benchmarks.works import Work
 
 
 class ContestantError(Exception):
@@ -81,6 +82,8 @@ class Peer(Contestant):
 
     def prepare(self) -> None:
         """Load the data as float32, and build the network."""
+        from benchmarks.works import as_float32
+
         features, labels = as_float32(self.work, "train")
         self.build(features, labels)
 
@@ -114,6 +117,8 @@ class Peer(Contestant):
 
     def to_accuracy(self, epochs: int) -> list[Reached]:
         """Train until the accuracy is reached; evaluation is timed, arranging is not."""
+        from benchmarks.works import as_float32
+
         features, labels = as_float32(self.work, "validation")
         self.restart()
         reached: list[Reached] = []

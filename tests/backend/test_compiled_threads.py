@@ -89,7 +89,7 @@ def elementwise_step(state: Any, batch: Any, _: Any) -> Any:
 
 
 @in_float64
-@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.slow(reason="threads that take turns"))])
 @pytest.mark.parametrize("step", [layer_step, elementwise_step])
 def test_the_bits_do_not_depend_on_who_carries_the_parts_out(
     step: Any, threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch

@@ -66,6 +66,7 @@ def test_the_stopwatch_ends_by_time_over_all_trainings(monkeypatch: pytest.Monke
         assert watch.enough() == enough
 
 
+@pytest.mark.slow(reason="a process that trains; the command's test starts one, too")
 def test_each_backend_is_measured_in_a_process() -> None:
     heard: list[str] = []
     (measured,) = bench(digits_config(), ["numpy"], seconds=0.02, listen=heard.append)
@@ -110,6 +111,7 @@ def test_what_cannot_be_measured(options: dict[str, Any], error: type[Exception]
         bench(digits_config(), **options)
 
 
+@pytest.mark.slow(reason="starts two processes")
 def test_of_several_gpus_the_first_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "probe", faults.two_gpus)
     monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)

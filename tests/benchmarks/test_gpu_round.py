@@ -180,6 +180,7 @@ def test_mistakes_are_one_sentence(
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow(reason="starts pip three times")
 def test_wheels_are_installed_without_a_network(tmp_path: Path) -> None:
     import zipfile
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.main
 
 import xpmlp as library
 from tests.digits import digits_config
@@ -54,6 +56,15 @@ def write_inputs(folder: Path, config: str = CONFIG) -> None:
     """Write a table, ``d.csv``, and the config of a short training on it, ``c.toml``."""
     (folder / "d.csv").write_text(TABLE, encoding="utf-8")
     (folder / "c.toml").write_text(config, encoding="utf-8")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def options_are_read_once() -> Iterator[None]:
+    """Typer reads the options of all commands anew whenever the program runs, which here is hundreds of times."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(typer.main.get_params_from_function)
+        patch.setattr("typer.main.get_params_from_function", once)
+        yield
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ def test_a_grid_in_a_container_that_is_stopped(start: Start, tmp_path: Path) -> 
         assert (folder / "checkpoints" / block / f"step-{steps:012d}.safetensors").exists()
 
 
+@pytest.mark.slow(reason="a process that trains, as the first test's")
 def test_quiet_is_quiet(start: Start, tmp_path: Path) -> None:
     """No line says that the training has begun: its folder does."""
     folder = tmp_path / "run"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from tests.cli.conftest import CONFIG, Run, write_inputs
 from tests.refusing import WITHOUT
-from xpmlp import _notices
+from xpmlp import _notices, load_config, train
 from xpmlp.cli import main
 
 LONG = "x" * 300
@@ -91,10 +92,19 @@ COMMANDS: list[list[Any]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of the config."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_inputs(folder)
+    train(load_config(folder / "c.toml"), folder / "r")
+    return folder / "r"
+
+
 @pytest.fixture
-def run(here: Path, xpmlp: Run) -> Path:
+def run(here: Path, trained: Path) -> Path:
     (here / "m.toml").write_text('[data]\nname = "mnist"\n')
-    succeed(xpmlp, "train", "c.toml", "-q", "--out", "r")
+    shutil.copytree(trained, here / "r")
     return here / "r"
 
 

@@ -22,6 +22,7 @@ def execute(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.slow(reason="starts two processes that train or predict; tests/cli has the same within this one")
 def test_train_then_evaluate(tmp_path: Path) -> None:
     changes = ("--set", "train.epochs=1", "--set", "output.plots=false")
     trained = execute(tmp_path, "train", QUICKSTART, *changes, "--quiet")
@@ -36,7 +37,12 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     ("options", "status", "part"),
     [
         (["missing.toml"], 2, "missing.toml"),
-        ([QUICKSTART, "--quiet", "--set", "train.optimizer=sgd", "--set", "train.learning_rate=1e20"], 3, "finite"),
+        pytest.param(
+            [QUICKSTART, "--quiet", "--set", "train.optimizer=sgd", "--set", "train.learning_rate=1e20"],
+            3,
+            "finite",
+            marks=pytest.mark.slow(reason="a process that trains"),
+        ),
     ],
     ids=["mistake", "divergence"],
 )

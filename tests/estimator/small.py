@@ -24,9 +24,12 @@ ON_EACH_LIBRARY = [
 """Backends for the fixture ``backend``: each library on each device, in float32; JAX compiles long, so it is slow."""
 
 
+DIGITS = load_digits(return_X_y=True)
+
+
 def digits(n: int = 150) -> Data:
-    X, y = load_digits(return_X_y=True)
-    return X[:n] / 16, y[:n]
+    X, y = DIGITS
+    return X[:n] / 16, y[:n].copy()
 
 
 def two_classes() -> Data:

@@ -41,8 +41,19 @@ def _theirs() -> ModuleType:
 
 TESTS = {name: test for name, test in vars(_theirs()).items() if name.startswith("test_")}
 
+LONG = (
+    "test_partial_fit_classification",
+    "test_partial_fit_regression",
+    "test_mlp_loading_from_joblib_partial_fit",
+    "test_multilabel_classification",
+    "test_n_iter_no_change_inf",
+)
+"""Tests that train for hundreds of epochs: shorter ones of the same remain."""
+
 # what pytest finds in this module is a test of it
-globals().update({name: test for name, test in TESTS.items() if name not in PRIVATE})
+globals().update(
+    {name: pytest.mark.slow(test) if name in LONG else test for name, test in TESTS.items() if name not in PRIVATE}
+)
 
 
 @pytest.fixture
@@ -52,7 +63,9 @@ def global_random_seed() -> int:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("name", PRIVATE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in PRIVATE]
+)
 def test_what_is_left_out_needs_a_private_attribute(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{PRIVATE[name]}'"):
         TESTS[name]()

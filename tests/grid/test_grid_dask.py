@@ -31,7 +31,7 @@ RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1, 0.02]}
 def cluster() -> Iterator[Any]:
     """Two worker processes of one thread each, which the cluster replaces when they die; new ones for each test."""
     with start_cluster(workers=2) as started:
-        watch = threading.Timer(120.0, started.close)  # a cluster that lost its workers would be waited for
+        watch = threading.Timer(400.0, started.close)  # a cluster without workers is waited for
         watch.start()
         yield started
         watch.cancel()
@@ -157,6 +157,23 @@ def test_a_cluster_that_goes_away_is_an_error(data: Path) -> None:
         with pytest.raises(GridError, match="run 5: it was given up by the cluster: its scheduler has gone"):
             train_grid(on(short_lived, data))
         timer.join()
+
+
+def test_a_cluster_without_workers_is_waited_for_and_says_so(
+    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(schedule, "ROLL_CALL", 0.5)
+    with start_cluster(workers=0) as cluster:
+
+        def should_stop() -> bool:
+            if caplog.messages and not cluster.workers:
+                cluster.scale(1)
+            return False
+
+        assert len(train_grid(on(cluster, data), should_stop=should_stop).members) == 6
+        said = f"the Dask cluster at grid.scheduler = {cluster.scheduler_address!r} has no workers; the grid continues"
+    (message,) = [message for message in caplog.messages if "Dask" in message]
+    assert message.startswith(said)
 
 
 def test_no_scheduler_at_the_address(data: Path) -> None:

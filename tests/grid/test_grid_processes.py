@@ -85,7 +85,7 @@ def test_a_block_that_kills_its_process_each_time_is_named(
     assert sorted(path.name for path in (out / "runs").iterdir()) == ["0", "2", "3"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow(reason="starts two processes"))])
 def test_a_block_that_raises_is_named_and_the_others_are_kept(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
@@ -145,6 +145,34 @@ def test_a_pool_that_breaks_between_two_blocks_loses_none(data: Path) -> None:
     assert (lost, failures) == ([], {})
     assert ended == [0, 1, 2, 3]
     assert len(pools) == 4
+
+
+class Unheard(Executor):
+    """An executor that does one piece of work here, and never says of the others that they were called off."""
+
+    def __init__(self) -> None:
+        self.used = False
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if not self.used:
+            future.set_result(function(*arguments, **keywords))
+        self.used = True
+        return future
+
+
+def test_blocks_that_are_called_off_are_not_waited_for(data: Path) -> None:
+    blocks = blocks_of(members_of(grid_config(data, **RUNS)), width=1)
+    ended: list[int] = []
+    looks: list[bool] = []
+
+    def should_stop() -> bool:
+        looks.append(bool(ended))
+        assert len(looks) < 10
+        return looks[-1]
+
+    lost = schedule._drain(Unheard, blocks, 4, None, should_stop, lambda block, _: ended.append(block.number), {})
+    assert (lost, ended) == ([], [0])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal masks")

@@ -13,7 +13,7 @@ import pytest
 
 import xpmlp
 from tests.grid.small import STEPS, grid_config
-from tests.helpers import CASES, Case, relative_difference
+from tests.helpers import Case, cases, other_devices_slow, relative_difference
 from xpmlp.backend import Backend
 from xpmlp.grid import Block, blocks_of, members_of
 from xpmlp.grid.block import train_one
@@ -33,7 +33,7 @@ EPOCHS = {"float64": 1, "float32": 12}
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=other_devices_slow(cases()))
 def case(request: pytest.FixtureRequest, get_backend: Callable[..., Backend]) -> Case:
     """Each backend on each of its devices and dtypes, as far as they are here."""
     wanted: Case = request.param

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.helpers import cases, relative_difference
+from tests.helpers import cases, other_devices_slow, relative_difference
 from tests.training.small import EXAMPLES, STEPS, small_dataset, small_problem, train_runs, weights_of
 from xpmlp.backend import Backend
 from xpmlp.training import History, Run, Status
@@ -56,7 +56,7 @@ def test_an_epoch_in_float64(backend: Backend, optimizer: str) -> None:
         assert run.epochs[0] == pytest.approx(alone.epochs[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("backend", cases(dtype="float32"), indirect=True)
+@pytest.mark.parametrize("backend", other_devices_slow(cases(dtype="float32")), indirect=True)
 # Adam divides by the root of small numbers: which roundings that makes larger depends on the processor's products
 @pytest.mark.parametrize(("optimizer", "tolerance"), [("sgd", 1e-5), ("adam", 3e-5)])
 def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str, tolerance: float) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -12,6 +14,7 @@ from concurrent.futures.process import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
+from xpmlp._notices import notice_once
 from xpmlp._optional import Library
 from xpmlp._processes import starting_processes
 from xpmlp.errors import BackendError
@@ -30,6 +33,9 @@ RETRIES = 2
 
 POLL = 0.2
 """Seconds between two looks at whether the user wants to stop."""
+
+ROLL_CALL = 5.0
+"""Seconds between two looks at whether a cluster has workers."""
 
 Done = Callable[[Block, list[Outcome]], None]
 
@@ -112,6 +118,8 @@ def run_in_processes(
 def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: Done) -> dict[int, str]:
     """Train blocks on the workers of a Dask cluster, which itself retries those whose worker died.
 
+    A cluster without workers is waited for, and a notice says so.
+
     Parameters
     ----------
     blocks : iterable of Block
@@ -140,18 +148,32 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
             ) from error
     queue = list(blocks)
     failures: dict[int, str] = {}
+    looked = time.monotonic()
 
     def pool() -> Executor:
         executor: Executor = client.get_executor(pure=False)
         return executor
 
+    def poll() -> bool:
+        nonlocal looked
+        if time.monotonic() - looked >= ROLL_CALL:
+            looked = time.monotonic()
+            with contextlib.suppress(OSError):  # of a scheduler that has gone, the blocks tell
+                if not client.nthreads():
+                    notice_once(
+                        scheduler,
+                        f"the Dask cluster at grid.scheduler = {scheduler!r} has no workers; the grid continues when "
+                        "one joins, and Ctrl-C ends it.",
+                    )
+        return should_stop()
+
     with client:
-        lost = _drain(pool, queue, len(queue), 1, should_stop, done, failures, KilledWorker)
+        lost = _drain(pool, queue, len(queue), 1, poll, done, failures, KilledWorker)
         for block in lost:
-            if should_stop():
+            if poll():
                 break
             # Dask blames all blocks that a worker held when it died: alone, only the one whose fault it is dies again
-            if _drain(pool, [block], 1, 1, should_stop, done, failures, KilledWorker):
+            if _drain(pool, [block], 1, 1, poll, done, failures, KilledWorker):
                 failures[block.number] = "its worker died each time (out of memory?)"
     return failures
 
@@ -203,8 +225,8 @@ def _drain(
                         done(block, outcomes)
                 if should_stop():
                     queue.clear()
-                    for future in running:
-                        future.cancel()
+                    # not waited for: one of Dask's that is done at this moment stays cancelled and never says so
+                    running = {future: block for future, block in running.items() if not future.cancel()}
         lost.extend(running.values())
     return lost
 
