@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,9 +66,10 @@ def check(backend: Backend, hidden: tuple[str, ...], runs: int | None, *, weight
     def gradients(
         parameters: nn.Parameters, x: object, targets: object, sample_weights: object
     ) -> list[DenseParameters]:
-        activations = nn.forward(backend.ops, parameters, x, hidden)
+        kept: list[Any] = []
+        activations = nn.forward(backend.ops, parameters, x, hidden, (), kept)
         _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, sample_weights)
-        deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)
+        deltas = nn.backward(backend.ops, parameters, activations, delta, hidden, (), kept)
         # one sum for all runs here; a sum for each is in tests/optim
         return nn.gradients(backend.ops, activations, deltas, float(SAMPLE_WEIGHTS.sum()) if weighted else 5)
 

@@ -41,12 +41,13 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
         examples, parameters, weight_sum = constants
         (rows,) = batch
         x = ops.xp.astype(take_rows(ops, examples.features, rows), backend.dtype, copy=False)
-        activations = nn.forward(ops, parameters, x, network.hidden)
+        kept: list[Any] = []
+        activations = nn.forward(ops, parameters, x, network.hidden, (), kept)
         logits = activations[-1]
         targets = loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, logits.dtype)
         weights = None if examples.weights is None else take_rows(ops, examples.weights, rows)
         values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
-        deltas = nn.backward(ops, parameters, activations, delta, network.hidden)
+        deltas = nn.backward(ops, parameters, activations, delta, network.hidden, (), kept)
         added = nn.gradients(ops, activations, deltas, weight_sum)
         summed = [
             DenseParameters(*(a + b for a, b in zip(*pair, strict=True))) for pair in zip(gradients, added, strict=True)

@@ -7,6 +7,7 @@ a batch of one.  The derivation is in docs/gradients.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.nn.activations import activations as activation_table
@@ -15,7 +16,12 @@ from xpmlp.nn.ops import Ops
 
 
 def forward(
-    ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
+    ops: Ops,
+    parameters: Parameters,
+    x: Array,
+    hidden: Sequence[str],
+    masks: Sequence[Mask | None] = (),
+    kept: list[Any] | None = None,
 ) -> list[Array]:
     """Run the network and keep what every layer saw.
 
@@ -30,6 +36,8 @@ def forward(
         The activation of each hidden layer, one fewer than there are layers; see ``xpmlp.nn.activations``.
     masks : sequence of Mask or None, optional
         What dropout leaves of each hidden layer's output; see ``xpmlp.nn.dropout``.
+    kept : list, optional
+        Appended to: for each layer what `backward` needs of its activation, ``None`` for the output itself.
 
     Returns
     -------
@@ -42,17 +50,22 @@ def forward(
     ValueError
         If the number of activations, or of masks, does not fit the number of layers.
     """
-    return [x, *forward_from(ops, parameters, ops.affine(x, *parameters[0]), hidden, masks)]
+    return [x, *forward_from(ops, parameters, ops.affine(x, *parameters[0]), hidden, masks, kept)]
 
 
 def forward_from(
-    ops: Ops, parameters: Parameters, preactivation: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
+    ops: Ops,
+    parameters: Parameters,
+    preactivation: Array,
+    hidden: Sequence[str],
+    masks: Sequence[Mask | None] = (),
+    kept: list[Any] | None = None,
 ) -> list[Array]:
     """Run the network from what its first layer has computed already.
 
     Parameters
     ----------
-    ops, parameters, hidden, masks
+    ops, parameters, hidden, masks, kept
         As in `forward`; the first layer's parameters are not looked at.
     preactivation : ([runs,] batch, width)
         Of the first layer, ``x @ weights + biases``; may be overwritten.
@@ -71,7 +84,9 @@ def forward_from(
     for layer, name, mask in zip(parameters, [*hidden, "identity"], _with_none(masks, hidden), strict=True):
         if result:
             preactivation = ops.affine(result[-1], layer.weights, layer.biases)
-        activation = activation_table[name].function(ops, preactivation)
+        activation, own = activation_table[name].forward(ops, preactivation)
+        if kept is not None:
+            kept.append(tuple(None if array is activation else array for array in own))
         if mask is not None:
             activation *= mask.factors
         result.append(activation)
@@ -85,10 +100,11 @@ def backward(
     delta: Array,
     hidden: Sequence[str],
     masks: Sequence[Mask | None] = (),
+    kept: Sequence[Any] | None = None,
 ) -> list[Array]:
     """Carry the derivative of the loss by the logits back to every layer.
 
-    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(a_l)``, and times the mask's
+    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(z_l)``, and times the mask's
     factors where there is one.
 
     Parameters
@@ -99,6 +115,8 @@ def backward(
         What `forward` returned.
     delta : ([runs,] batch, n_out)
         The derivative of each example's loss by its logits.
+    kept : sequence, optional
+        What `forward` has appended to its own; may be left out for activations that keep their output alone.
 
     Returns
     -------
@@ -113,7 +131,9 @@ def backward(
         if mask is not None:
             upstream *= mask.factors
             activation = activation * mask.keep  # as it was before the mask; dropped ones are multiplied by 0 anyway
-        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, activation))
+        own = (None,) if kept is None else kept[index - 1]
+        whole = tuple(activation if array is None else array for array in own)
+        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, whole))
     deltas.reverse()
     return deltas
 

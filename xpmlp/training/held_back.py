@@ -78,8 +78,9 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         preactivation = xp.take(first.weights, positions, axis=-2)
         preactivation += first.biases
         masks = masks_of(network, rest)
-        activations = nn.forward_from(ops, state.parameters, preactivation, network.hidden, masks)
-        state, deltas = backward(state, [similarities, *activations], encoded, rest, masks, constants)
+        kept: list[Any] = []
+        activations = nn.forward_from(ops, state.parameters, preactivation, network.hidden, masks, kept)
+        state, deltas = backward(state, [similarities, *activations], kept, encoded, rest, masks, constants)
         return state, (activations[-1], deltas[0])
 
     def steps(

@@ -117,8 +117,9 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         x, encoded, *rest = batch
         masks = masks_of(network, rest)
-        activations = nn.forward(ops, state.parameters, x, network.hidden, masks)
-        state, _ = backward(state, activations, encoded, rest, masks, constants)
+        kept: list[Any] = []
+        activations = nn.forward(ops, state.parameters, x, network.hidden, masks, kept)
+        state, _ = backward(state, activations, kept, encoded, rest, masks, constants)
         return state, (activations[-1],)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
@@ -133,15 +134,16 @@ def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[
 
     Returns
     -------
-    backward : (state, activations, encoded, rest, masks, constants) -> (state, deltas)
-        ``activations`` as `nn.forward` gives them, ``encoded`` the targets as the loss wants them, ``rest`` what
-        `training_fold` prepares beside them, ``masks`` as `masks_of` gives them.
+    backward : (state, activations, kept, encoded, rest, masks, constants) -> (state, deltas)
+        ``activations`` and ``kept`` as `nn.forward` gives them, ``encoded`` the targets as the loss wants them,
+        ``rest`` what `training_fold` prepares beside them, ``masks`` as `masks_of` gives them.
     """
     delta_of = nn.losses[network.loss].delta
 
     def backward(
         state: TrainingState,
         activations: list[Array],
+        kept: list[Any],
         encoded: Array,
         rest: Sequence[Array],
         masks: Sequence[nn.Mask | None],
@@ -150,7 +152,7 @@ def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[
         delta = delta_of(ops, activations[-1], encoded)
         if constants.examples.weights is not None:
             delta *= rest[0][..., None]
-        deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks)
+        deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks, kept)
         updated = optimizer.update(
             ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], constants.hyperparameters
         )
