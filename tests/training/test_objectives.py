@@ -295,5 +295,5 @@ def test_poisson_needs_values_of_at_least_0() -> None:
 
 
 def test_the_loss_is_chosen_by_the_targets() -> None:
-    assert problem_of().network.loss == "cross_entropy"
-    assert problem_of(dataset=values_dataset()).network.loss == "squared"
+    assert problem_of().network.loss is losses["cross_entropy"]
+    assert problem_of(dataset=values_dataset()).network.loss is losses["squared"]

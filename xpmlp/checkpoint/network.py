@@ -17,7 +17,7 @@ from xpmlp.checkpoint.header import count_arrays, described, opened
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
-from xpmlp.nn import activations, losses
+from xpmlp.nn import Loss, activations, losses
 
 FORMAT = "xpmlp weights 1"
 
@@ -48,7 +48,9 @@ class SavedNetwork(NamedTuple):
     preprocessing : Preprocessing
     feature_names : tuple of str, or None
     target_names : tuple of str
-        The name of each output where the targets were values; else empty.
+        The name of each column of targets where they were values; else empty.
+    loss_settings : tuple of (str, value)
+        The parameters of the loss; those that are not given are as by default.
     """
 
     parameters: HostParameters
@@ -58,6 +60,12 @@ class SavedNetwork(NamedTuple):
     preprocessing: Preprocessing
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] = ()
+    loss_settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def loss_record(self) -> Loss:
+        """The loss with its parameters."""
+        return losses[self.loss].with_settings(dict(self.loss_settings))
 
 
 def save_network(path: Path, network: SavedNetwork) -> None:
@@ -73,6 +81,7 @@ def save_network(path: Path, network: SavedNetwork) -> None:
         "format": FORMAT,
         "hidden": list(network.hidden),
         "loss": network.loss,
+        "loss_settings": dict(network.loss_settings),
         "classes": network.classes.tolist(),
         "preprocessing": network.preprocessing.to_json(),
         "feature_names": network.feature_names,
@@ -121,10 +130,10 @@ def _without_parameters(file: Any) -> SavedNetwork:
         raise ValueError(f"there is no activation or loss {(unknown or [description['loss']])[0]!r}")
     n_features, width = _inputs_and_outputs(file, len(hidden) + 1)
     classes = _classes(description["classes"])
-    wanted = 2 if description["loss"] == "logistic" and width == 1 else width
-    if not targets and len(classes) != wanted:
+    loss = losses[description["loss"]].with_settings(description.get("loss_settings", {}))
+    if not targets and loss.n_outputs(0, len(classes)) != width:
         raise ValueError(f"it has {width} outputs but {classes.size} classes")
-    if targets and (classes.size or len(targets) != width):
+    if targets and (classes.size or loss.n_outputs(len(targets), 0) != width):
         raise ValueError(f"its {width} outputs have {len(targets)} names and {classes.size} classes")
     preprocessing = Preprocessing.from_json(description["preprocessing"])
     if preprocessing.mean is not None and preprocessing.mean.size != n_features:
@@ -139,6 +148,7 @@ def _without_parameters(file: Any) -> SavedNetwork:
         preprocessing,
         names,
         targets,
+        loss.settings,
     )
 
 

@@ -68,11 +68,12 @@ def _network(problem: Problem, run: Run) -> SavedNetwork:
     return SavedNetwork(
         [(to_numpy(weights), to_numpy(biases)) for weights, biases in run.parameters or []],
         problem.network.hidden,
-        problem.network.loss,
+        problem.network.loss.name,
         dataset.classes,
         dataset.preprocessing,
         dataset.feature_names,
         dataset.target_names,
+        problem.network.loss.settings,
     )
 
 
@@ -104,7 +105,7 @@ def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
         },
         "layer_sizes": problem.sizes,
         "batch_size": config.train.batch_size,
-        "loss": problem.network.loss,
+        "loss": problem.network.loss.name,
         "steps_per_epoch": problem.steps_per_epoch,
         "seconds": {
             "data": round(timing.data, 3),

@@ -89,7 +89,7 @@ def _predicted(
 ) -> Prediction:
     chosen = resolve_for(config, backend, device)
     raw = _checked(features, saved.parameters[0][0].shape[0])
-    inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
+    inference = Inference(Network(saved.hidden, saved.loss_record, saved.preprocessing.scale), chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
     if not np.isfinite(outputs).all():
@@ -180,8 +180,9 @@ def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
         return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
-    decided = (outputs > 0.5).astype(np.int64) if saved.loss == "logistic" else outputs
-    return Prediction(decided, outputs, np.asarray(saved.target_names))
+    loss = saved.loss_record
+    decided = (outputs > 0.5).astype(np.int64) if loss.targets == "flags" else outputs
+    return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 
 def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:

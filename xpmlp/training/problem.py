@@ -17,7 +17,7 @@ from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
-from xpmlp.training.objective import class_weights, loss_of, outputs_of
+from xpmlp.training.objective import class_weights, loss_of
 from xpmlp.training.step import Examples, Network, training_fold
 
 
@@ -40,8 +40,8 @@ class Problem:
 
     @property
     def n_outputs(self) -> int:
-        """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
-        return outputs_of(self.network.loss, self.dataset)
+        """The width of the network's output, as its loss wants it."""
+        return self.network.loss.n_outputs(len(self.dataset.target_names), self.dataset.n_classes)
 
     @property
     def sizes(self) -> list[int]:

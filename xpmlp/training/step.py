@@ -28,8 +28,8 @@ class Network(NamedTuple):
     ----------
     hidden : tuple of str
         The activation of each hidden layer.
-    loss : str
-        A key of ``nn.losses``.
+    loss : Loss
+        With its parameters.
     input_scale : float
         What features are multiplied by once they are converted.
     dropout : tuple of float
@@ -37,7 +37,7 @@ class Network(NamedTuple):
     """
 
     hidden: tuple[str, ...]
-    loss: str
+    loss: nn.Loss
     input_scale: float
     dropout: tuple[float, ...] = ()
 
@@ -53,7 +53,7 @@ class Examples(NamedTuple):
         Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
         ``0 .. n_out - 1``, of its index dtype.
-    precision : (n_out,)
+    precision : (n_targets,)
         1 over the variance of each column of values, 0 where they are constant; ones for classes.
     weights : (n,), optional
         How much each example counts, at least 0: all means over this part are weighted means.
@@ -138,7 +138,7 @@ def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[
         ``activations`` and ``kept`` as `nn.forward` gives them, ``encoded`` the targets as the loss wants them,
         ``rest`` what `training_fold` prepares beside them, ``masks`` as `masks_of` gives them.
     """
-    delta_of = nn.losses[network.loss].delta
+    delta_of = network.loss.delta
 
     def backward(
         state: TrainingState,
@@ -221,8 +221,9 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     -------
     fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
         As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
-        weights themselves: divide by the sum of the part's.
+        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports.
     """
+    network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
     def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return (_features(network, ops, dtype, examples, *batches),)
@@ -240,7 +241,7 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
         return (_features(network, ops, dtype, examples, *batches),)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (nn.losses[network.loss].transform(ops, outputs[0]),)
+        return (network.loss.transform(ops, outputs[0]),)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -260,7 +261,7 @@ def _forward_step(network: Network, ops: Ops) -> Step:
 def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> tuple[Array, Array]:
     """The features (..., n_in) and the encoded targets (..., n_out) of the examples in ``rows`` (...)."""
     targets = take_rows(ops, examples.targets, rows)
-    encoded = nn.losses[network.loss].encode(ops, targets, examples.classes, dtype)
+    encoded = network.loss.encode(ops, targets, examples.classes, dtype)
     return _features(network, ops, dtype, examples, rows), encoded
 
 
@@ -333,7 +334,7 @@ def _verdict(
     weighing: Callable[[Array], Array] = lambda weights: weights,
 ) -> tuple[Array, ...]:
     """The loss and the score (steps, [runs,] batch) of each example in ``rows``, times its weight if there is one."""
-    loss, xp = nn.losses[network.loss], ops.xp
+    loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
         rows = xp.expand_dims(rows, axis=-2)
     targets = take_rows(ops, examples.targets, rows)
