@@ -18,6 +18,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.data import Preprocessing
 from xpmlp.errors import RunFolderError
+from xpmlp.nn import losses
 
 LABELS = [[0, 1, 2], [-7, 0, 12], ["ant", "bee", "Köder, 大"], [0.5, 1.5, 2.0]]
 
@@ -117,6 +118,20 @@ def test_all_that_prediction_needs_returns(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.preprocessing.mean, standardized.mean, strict=True)
 
 
+def test_the_parameters_of_a_loss_return(tmp_path: Path) -> None:
+    settings = (("quantiles", (0.2, 0.5, 0.7)),)
+    saved = network(loss="quantile", classes=np.empty(0, dtype=np.int64), target_names=("a",), loss_settings=settings)
+    save_network(tmp_path / "weights", saved)
+    loaded = load_network(tmp_path / "weights")
+    assert (loaded.loss, loaded.loss_settings) == ("quantile", settings)
+    assert loaded.loss_record is losses["quantile"].with_settings(dict(settings))
+
+
+def test_a_file_without_parameters_of_its_loss_is_read(tmp_path: Path) -> None:
+    path = tampered(tmp_path / "weights", lambda tensors, said: said.pop("loss_settings"))
+    assert load_network(path).loss_record is losses["cross_entropy"]
+
+
 def test_views_and_a_network_without_hidden_layers_are_written_right(tmp_path: Path) -> None:
     weights = np.arange(24.0).reshape(3, 8)[:, ::2].T  # neither C- nor F-contiguous
     saved = network(parameters=[(weights, np.zeros((1, 3)))], hidden=())
@@ -153,6 +168,9 @@ def tampered(path: Path, change: Callable[[Tensors, dict[str, Any]], Any]) -> Pa
 TAMPERINGS: dict[str, Callable[[Tensors, dict[str, Any]], Any]] = {
     "unknown activation": lambda tensors, said: said.update(hidden=["swish"]),
     "activation that is a list": lambda tensors, said: said.update(hidden=[["tanh"]]),
+    "a parameter that no loss has": lambda tensors, said: said["loss_settings"].update(margin=1.0),
+    "a parameter that is not allowed": lambda tensors, said: said["loss_settings"].update(label_smoothing=[[]]),
+    "a list of parameters": lambda tensors, said: said.update(loss_settings=["label_smoothing"]),
     "unknown loss": lambda tensors, said: said.update(loss="hinge"),
     "another format": lambda tensors, said: said.update(format="xpmlp weights 2"),
     "no format": lambda tensors, said: said.pop("format"),
