@@ -21,7 +21,9 @@ class Passes(NamedTuple):
 def perceptron(parameters: nn.Parameters, hidden: Sequence[str], dropout: Sequence[float] = ()) -> nn.Layer:
     """The layers whose dense ones have these parameters."""
     units = [layer.weights.shape[-1] for layer in parameters]
-    return nn.Network(nn.mlp(units, hidden, dropout), nn.Widths(parameters[0].weights.shape[-2]), "cross_entropy").root
+    return nn.Network(
+        nn.mlp(units, hidden, dropout), nn.Widths(parameters[0].weights.shape[-2]), nn.losses["cross_entropy"]
+    ).root
 
 
 def passes(

@@ -18,7 +18,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.data import Preprocessing
 from xpmlp.errors import RunFolderError
-from xpmlp.nn import Network, Widths, mlp
+from xpmlp.nn import Network, Widths, losses, mlp
 
 LABELS = [[0, 1, 2], [-7, 0, 12], ["ant", "bee", "Köder, 大"], [0.5, 1.5, 2.0]]
 
@@ -33,7 +33,11 @@ def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: A
     parameters = changes.pop("parameters", parameters)
     units = [weights.shape[1] for weights, _ in parameters]
     layers = mlp(units, changes.pop("hidden", ("tanh",)))
-    loss, scale = changes.pop("loss", "cross_entropy"), changes.get("preprocessing", Preprocessing(scale=1 / 255)).scale
+    loss = changes.pop("loss", "cross_entropy")
+    loss, scale = (
+        losses[loss] if isinstance(loss, str) else loss,
+        changes.get("preprocessing", Preprocessing(scale=1 / 255)).scale,
+    )
     fields = {
         "parameters": parameters,
         "network": Network(layers, Widths(len(parameters[0][0])), loss, scale),
@@ -121,6 +125,19 @@ def test_all_that_prediction_needs_returns(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.preprocessing.mean, standardized.mean, strict=True)
 
 
+def test_the_parameters_of_a_loss_return(tmp_path: Path) -> None:
+    settings = (("quantiles", (0.2, 0.5, 0.7)),)
+    loss = losses["quantile"].with_settings(dict(settings))
+    saved = network(loss=loss, classes=np.empty(0, dtype=np.int64), target_names=("a",))
+    save_network(tmp_path / "weights", saved)
+    assert load_network(tmp_path / "weights").network.loss is loss
+
+
+def test_a_file_without_parameters_of_its_loss_is_read(tmp_path: Path) -> None:
+    path = tampered(tmp_path / "weights", lambda tensors, said: said.pop("loss_settings"))
+    assert load_network(path).network.loss is losses["cross_entropy"]
+
+
 def test_views_and_a_network_without_hidden_layers_are_written_right(tmp_path: Path) -> None:
     weights = np.arange(24.0).reshape(3, 8)[:, ::2].T  # neither C- nor F-contiguous
     saved = network(parameters=[DenseParameters(weights, np.zeros((1, 3)))], hidden=())
@@ -174,6 +191,9 @@ def nested(depth: int) -> dict[str, Any]:
 TAMPERINGS: dict[str, Callable[[Tensors, dict[str, Any]], Any]] = {
     "unknown activation": lambda tensors, said: said["layers"]["layers"][1].update(name="swish"),
     "activation that is a list": lambda tensors, said: said["layers"]["layers"][1].update(name=["tanh"]),
+    "a parameter that no loss has": lambda tensors, said: said["loss_settings"].update(margin=1.0),
+    "a parameter that is not allowed": lambda tensors, said: said["loss_settings"].update(label_smoothing=[[]]),
+    "a list of parameters": lambda tensors, said: said.update(loss_settings=["label_smoothing"]),
     "unknown loss": lambda tensors, said: said.update(loss="hinge"),
     "another format": lambda tensors, said: said.update(format="xpmlp weights 9"),
     "unknown layer": lambda tensors, said: said["layers"]["layers"][1].update(kind="lambda"),

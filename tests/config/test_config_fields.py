@@ -34,6 +34,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "hidden_layer_sizes": [100],
         "activation": "relu",
         "loss": "auto",
+        "huber_delta": 1.0,
+        "quantiles": [0.1, 0.5, 0.9],
+        "label_smoothing": 0.0,
         "dropout": 0.0,
         "init": "glorot_uniform",
         "init_scale": 0.01,
@@ -111,10 +114,16 @@ LITERALS = {
     ("backend", "name"): ["auto", "numpy", "cupy", "torch", "jax", "strict"],
     ("backend", "dtype"): ["float32", "float64"],
     ("data", "split"): ["validation", "test", "three-way"],
-    ("model", "activation"): ["sigmoid", "tanh", "relu", "identity"],
-    ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson"],
-    ("model", "init"): ["glorot_uniform", "glorot_normal", "he_normal", "normal"],
     ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
+    ("model", "activation"): [
+        *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
+        "scaled_tanh",
+    ],
+    ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson", "absolute", "huber", "quantile"],
+    ("model", "init"): [
+        *("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal"),
+        "ntk",
+    ],
     ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
 }
 
@@ -191,6 +200,27 @@ def test_what_a_choice_takes(key: tuple[str, str], values: list[str]) -> None:
     for other in ("", values[0].upper(), values[0] + " ", 1, None, "none"):
         with pytest.raises(ValidationError):
             with_value(*key, other)
+
+
+@pytest.mark.parametrize(
+    ("loss", "key", "accepted", "refused"),
+    [
+        ("huber", "huber_delta", [1e-300, 2, 5.0], [0, -1.0, math.inf, math.nan, True, "1"]),
+        ("cross_entropy", "label_smoothing", [0, 0.5, 0.99], [1, -0.1, math.nan, True, "0"]),
+        ("auto", "label_smoothing", [0.1], [1]),
+        ("quantile", "quantiles", [[0.5], [0.01, 0.99]], [[], [0], [1.0], [0.5, 0.5], [0.9, 0.1], 0.5, ["0.5"], None]),
+    ],
+)
+def test_the_parameters_of_losses(loss: str, key: str, accepted: list[Any], refused: list[Any]) -> None:
+    def config(value: Any) -> Config:
+        table = {"data": {"name": "csv", "path": "/x.csv"}, "model": {"loss": loss, key: value}}
+        return Config.model_validate(table)
+
+    for value in accepted:
+        assert config(value).model.loss_settings == ({key: value} if value else {})
+    for value in refused:
+        with pytest.raises(ValidationError):
+            config(value)
 
 
 def test_an_integer_becomes_a_float_where_one_is_due() -> None:

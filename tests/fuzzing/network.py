@@ -49,7 +49,7 @@ def _valid(seed: int) -> bytes:
     classes = random.choice((np.arange(sizes[-1]), np.array([f"<label {index}>" for index in range(sizes[-1])])))
     names = tuple(f"x{index}" for index in range(sizes[0])) if random.random() < 0.5 else None
     hidden = tuple(random.choice(("tanh", "relu", "sigmoid")) for _ in sizes[1:-1])
-    loss = next(iter(losses))
+    loss = losses[next(iter(losses))]
     perceptron = Network(mlp(sizes[1:], hidden), Widths(sizes[0]), loss, 0.5)
     network = SavedNetwork(parameters, perceptron, classes, Preprocessing(*moments, scale=0.5), names)
     with tempfile.TemporaryDirectory() as folder:

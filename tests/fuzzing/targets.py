@@ -177,7 +177,7 @@ def _run_folder() -> Path:
     save_network(
         folder / "weights.safetensors",
         SavedNetwork(
-            layers, Network(mlp([3], ()), Widths(4), next(iter(losses))), labels, Preprocessing(), FEATURE_NAMES
+            layers, Network(mlp([3], ()), Widths(4), losses[next(iter(losses))]), labels, Preprocessing(), FEATURE_NAMES
         ),
     )
     return folder

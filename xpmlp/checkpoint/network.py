@@ -18,7 +18,7 @@ from xpmlp.checkpoint.header import count_arrays, described, opened
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
-from xpmlp.nn import LayerSpec, Network, Widths, activations, losses, mlp
+from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, losses, mlp
 
 FORMAT = "xpmlp weights 2"
 
@@ -51,7 +51,7 @@ class SavedNetwork(NamedTuple):
     preprocessing : Preprocessing
     feature_names : tuple of str, or None
     target_names : tuple of str
-        The name of each output where the targets were values; else empty.
+        The name of each column of targets where they were values; else empty.
     """
 
     parameters: HostParameters
@@ -71,7 +71,8 @@ def save_network(path: Path, saved: SavedNetwork) -> None:
         "format": FORMAT,
         "layers": saved.network.layers.table(),
         "widths": saved.network.widths._asdict(),
-        "loss": saved.network.loss,
+        "loss": saved.network.loss.name,
+        "loss_settings": dict(saved.network.loss.settings),
         "classes": saved.classes.tolist(),
         "preprocessing": saved.preprocessing.to_json(),
         "feature_names": saved.feature_names,
@@ -113,20 +114,20 @@ def _read(file: Any) -> SavedNetwork:
     names = None if description["feature_names"] is None else _strings(description, "feature_names")
     if description["loss"] not in losses:
         raise ValueError(f"there is no loss {description['loss']!r}")
+    loss = losses[description["loss"]].with_settings(description.get("loss_settings", {}))
     preprocessing = Preprocessing.from_json(description["preprocessing"])
     if description["format"] == OLD_FORMAT:
-        network = _perceptron(file, description, preprocessing)
+        network = _perceptron(file, description, loss, preprocessing)
     elif description["format"] == FORMAT:
         widths = Widths(int(description["widths"]["numbers"]), tuple(map(int, description["widths"]["codes"])))
         layers = LayerSpec.of(description["layers"])
-        network = Network(layers, widths, description["loss"], preprocessing.scale)
+        network = Network(layers, widths, loss, preprocessing.scale)
     else:
         raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
     classes, (n_features, width) = _classes(description["classes"]), (network.widths.numbers, network.root.width)
-    wanted = 2 if network.loss == "logistic" and width == 1 else width
-    if not targets and len(classes) != wanted:
+    if not targets and loss.n_outputs(0, len(classes)) != width:
         raise ValueError(f"it has {width} outputs but {classes.size} classes")
-    if targets and (classes.size or len(targets) != width):
+    if targets and (classes.size or loss.n_outputs(len(targets), 0) != width):
         raise ValueError(f"its {width} outputs have {len(targets)} names and {classes.size} classes")
     if preprocessing.mean is not None and preprocessing.mean.size != n_features:
         raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
@@ -135,7 +136,7 @@ def _read(file: Any) -> SavedNetwork:
     return SavedNetwork(_parameters(file, network.root.slots), network, classes, preprocessing, names, targets)
 
 
-def _perceptron(file: Any, description: dict[str, Any], preprocessing: Preprocessing) -> Network:
+def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessing: Preprocessing) -> Network:
     """The network of a file of the old format: its widths are those of its arrays."""
     hidden = _strings(description, "hidden")
     unknown = [name for name in hidden if name not in activations]
@@ -145,7 +146,7 @@ def _perceptron(file: Any, description: dict[str, Any], preprocessing: Preproces
     if not all(len(shape) == 2 for shape in shapes):
         raise ValueError(f"its layers have weights {', '.join(map(str, shapes))}")
     layers = mlp([columns for _, columns in shapes], hidden)
-    return Network(layers, Widths(shapes[0][0]), description["loss"], preprocessing.scale)
+    return Network(layers, Widths(shapes[0][0]), loss, preprocessing.scale)
 
 
 def _parameters(file: Any, slots: Any) -> HostParameters:

@@ -80,7 +80,7 @@ def report(result: Verification) -> Iterator[Table | Text]:
     sizes = [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)]
     kinds = dict.fromkeys(trial.network.hidden)
     yield Text(
-        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss])}, "
+        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss.name])}, "
         f"{trial.config.train.optimizer}, {counted(trial.steps, 'step')} of "
         f"{counted(trial.batch_size, 'example')} of {trial.dataset.name}"
     )

@@ -7,14 +7,18 @@ from typing import Any, NamedTuple
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from xpmlp.config.sections import GRID_AXES, DataConfig
+from xpmlp.config.sections import GRID_AXES, DataConfig, ModelConfig
 from xpmlp.config.show import show
 from xpmlp.config.value_types import RULE
+from xpmlp.nn import losses
 from xpmlp.optim import users_of
 
 FILES = ("csv", "npz")
 STRATIFIED = ("digits", *FILES)
 IDX = ("mnist", "fashion-mnist")
+
+VALUES = [name for name, loss in losses.items() if loss.targets == "values"]
+"""The losses of values."""
 
 _DEFAULTS = {key: field.default for key, field in DataConfig.model_fields.items()}
 
@@ -96,13 +100,24 @@ RULES = (
     ),
     Rule(
         ("model.loss", "data.name"),
-        lambda loss, name: loss in ("squared", "poisson") and name not in FILES,
+        lambda loss, name: loss in VALUES and name not in FILES,
         'predicts values, and only data.name = "csv" or "npz" can have any: leave it out.',
     ),
     Rule(
         ("train.class_weight", "model.loss"),
-        lambda weight, loss: weight is not None and loss in ("squared", "poisson"),
+        lambda weight, loss: weight is not None and loss in VALUES,
         "is for classes, and model.loss predicts values: leave it out.",
+    ),
+    *(
+        Rule(
+            (f"model.{key}", "model.loss"),
+            lambda given, name, own=loss.name, default=ModelConfig.model_fields[key].default: (
+                given != default and name not in (own, "auto" if own == "cross_entropy" else own)
+            ),
+            f'is for model.loss = "{loss.name}" only: leave it out.',
+        )
+        for loss in losses.values()
+        for key, _ in loss.settings
     ),
     *(
         Rule(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xpmlp.config.value_types import (
+    INITIALIZERS,
     AbsolutePath,
     Activation,
     AnyPath,
@@ -19,6 +20,7 @@ from xpmlp.config.value_types import (
     Count,
     DropoutRate,
     Fraction,
+    InitName,
     Interval,
     LossName,
     Names,
@@ -26,11 +28,14 @@ from xpmlp.config.value_types import (
     OptimizerName,
     OrNone,
     Positive,
+    Quantiles,
     RateFactors,
     Seed,
     Text,
     Units,
 )
+from xpmlp.initializers import initializers
+from xpmlp.nn import activations, losses
 from xpmlp.optim import optimizers, users_of
 
 
@@ -141,24 +146,50 @@ class ModelConfig(Section):
         [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
     )
     activation: Activation = Field(
-        "relu", description="The hidden layers' activation function, or a list with one for each."
+        "relu",
+        description="The hidden layers' activation function, or a list with one for each. "
+        + "; ".join(f"`{one.name}`: `{one.formula}`" for one in activations.values())
+        + ".",
     )
     loss: LossName = Field(
         "auto",
-        description="What is minimised, with its output function: `cross_entropy` (softmax) for one of several "
-        "classes; `logistic` (sigmoid) for two classes with one output, or for several columns of 0 and 1; `squared` "
-        "for values; `poisson` (exponential) for counts. `auto`: `cross_entropy` for labels, `squared` for columns "
-        "with fractions and for several columns, unless each row has a single 1 among zeros.",
+        description="What is minimised, with its output function. "
+        + "; ".join(f"`{loss.name}`: {loss.sentence}" for loss in losses.values())
+        + ". `auto`: `cross_entropy` for labels, `squared` for columns with fractions and for several columns, unless "
+        "each row has a single 1 among zeros.",
     )
     dropout: DropoutRate = Field(
         0.0,
         description="The part of the hidden units that is left out of each training step, by chance, or a list with "
         "one for each hidden layer. Evaluation and prediction use all units.",
     )
-    init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
-        "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
+    huber_delta: Positive = Field(
+        1.0, description='Up to this error the loss `huber` is squared, beyond absolute (with `loss = "huber"`).'
+    )
+    quantiles: Quantiles = Field(
+        [0.1, 0.5, 0.9],
+        description="The quantiles that are predicted, rising. R² is that of the one nearest to 0.5 (with "
+        '`loss = "quantile"`).',
+    )
+    label_smoothing: Fraction = Field(
+        0.0,
+        description="The part of each target that is spread evenly over all classes, in training. The losses of "
+        'validation and test, and the accuracy, are without it (with `loss = "cross_entropy"`).',
+    )
+    init: InitName = Field(
+        "glorot_uniform",
+        description="How the first weights are drawn, with biases of zero: "
+        + "; ".join(f"`{name}`: {initializers[name].formula}" for name in INITIALIZERS)
+        + ".",
     )
     init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
+
+    @property
+    def loss_settings(self) -> dict[str, Any]:
+        """The parameters of losses that differ from their defaults."""
+        fields = type(self).model_fields
+        keys = [key for loss in losses.values() for key, _ in loss.settings if key in fields]
+        return {key: getattr(self, key) for key in keys if getattr(self, key) != fields[key].default}
 
     @property
     def hidden_activations(self) -> tuple[str, ...]:

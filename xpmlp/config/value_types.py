@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.initializers import initializers
+from xpmlp.nn import activations, losses
 from xpmlp.optim import optimizers
 
 Value = TypeVar("Value")
@@ -25,6 +28,12 @@ _ESCAPED = frozenset("\b\t\n\f\r\x1b")
 SINGLE_QUOTES = "write a Windows path in single quotes, or with / for each backslash"
 
 MISTAKEN_ESCAPE = f"a control character, which TOML makes of a backslash and a letter in double quotes: {SINGLE_QUOTES}"
+
+
+INITIALIZERS = [name for name, one in initializers.items() if not one.from_data]
+"""The initialisers of networks whose dense layers have no scale of their own, and which are drawn without data."""
+
+_ACTIVATIONS = list(activations)  # names that are compared, so that a value need not be hashable
 
 
 def _none_from_text(value: Any) -> Any:
@@ -69,10 +78,18 @@ def _auto_or_count(value: Any) -> Any:
 
 def _activation(value: Any) -> Any:
     """The name of an activation, or a list of names: one error for both, as above."""
-    names = get_args(ActivationName)
-    if value in names or (isinstance(value, list) and all(name in names for name in value)):
+    if value in _ACTIVATIONS or (isinstance(value, list) and all(name in _ACTIVATIONS for name in value)):
         return value
     raise ValueError
+
+
+def _quantiles(value: Any) -> Any:
+    """A list of rising numbers between 0 and 1: one error for all, as above."""
+    if not isinstance(value, list) or not value or not all(_is_number(one) and 0 < one < 1 for one in value):
+        raise ValueError
+    if any(second <= first for first, second in pairwise(value)):
+        raise ValueError
+    return [float(one) for one in value]
 
 
 def _rates(value: Any) -> Any:
@@ -131,16 +148,30 @@ AutoOrCount: TypeAlias = Annotated[
     PlainValidator(_auto_or_count),
     WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
 ]
-ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
+if TYPE_CHECKING:
+    ActivationName: TypeAlias = str
+    LossName: TypeAlias = str
+    InitName: TypeAlias = str
+else:
+    ActivationName = Literal[tuple(activations)]
+    LossName = Literal[("auto", *losses)]
+    InitName = Literal[tuple(INITIALIZERS)]
 Activation: TypeAlias = Annotated[
     ActivationName | list[ActivationName],
     PlainValidator(_activation),
-    _one_or_list({"enum": list(get_args(ActivationName)), "type": "string"}),
+    _one_or_list({"enum": _ACTIVATIONS, "type": "string"}),
 ]
 DropoutRate: TypeAlias = Annotated[
     float | list[float],
     PlainValidator(_rates),
     _one_or_list({"exclusiveMaximum": 1, "minimum": 0, "type": "number"}),
+]
+Quantiles: TypeAlias = Annotated[
+    list[float],
+    PlainValidator(_quantiles),
+    WithJsonSchema(
+        {"items": {"exclusiveMaximum": 1, "exclusiveMinimum": 0, "type": "number"}, "minItems": 1, "type": "array"}
+    ),
 ]
 Names: TypeAlias = Annotated[str | list[str], PlainValidator(_names), _one_or_list({"minLength": 1, "type": "string"})]
 _TABLE_OR_NONE: list[dict[str, Any]] = [
@@ -155,7 +186,6 @@ ClassWeight: TypeAlias = Annotated[
 RateFactors: TypeAlias = Annotated[
     dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
 ]
-LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
 if TYPE_CHECKING:
     OptimizerName: TypeAlias = str
 else:

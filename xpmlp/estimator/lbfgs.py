@@ -35,7 +35,7 @@ class _Constants(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def _gradient_step(network: Network, backend: Backend) -> Step:
     """(gradients, (rows,), constants) -> (gradients, (loss,)): a batch's part in the mean loss and its gradients."""
-    ops, loss = backend.ops, nn.losses[network.loss]
+    ops, loss = backend.ops, network.loss
 
     def step(
         gradients: list[DenseParameters], batch: tuple[Array, ...], constants: _Constants

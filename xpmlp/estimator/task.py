@@ -89,7 +89,7 @@ class EstimatorTask:
     @property
     def share(self) -> float:
         """What part of the loss scikit-learn reports: the mean over the outputs of the squared error, not the sum."""
-        return 1 / self.n_outputs if self.network.loss == "squared" else 1.0
+        return 1 / self.n_outputs if self.network.loss.scikit_learn == "squared_error" else 1.0
 
     @cached_property
     def optimizer(self) -> Optimizer:

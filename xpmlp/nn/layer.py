@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Tree = Any
 """Nested NamedTuples, tuples and lists of arrays; ``()`` where there are none."""

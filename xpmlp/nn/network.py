@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from xpmlp.nn.layer import Layer, LayerMaker, Widths
 from xpmlp.nn.layers import chain, layers
+from xpmlp.nn.losses import Loss
 
 
 class LayerSpec(NamedTuple):
@@ -93,15 +94,15 @@ class Network(NamedTuple):
     layers : LayerSpec
     widths : Widths
         Of its inputs.
-    loss : str
-        A key of `xpmlp.nn.losses`.
+    loss : Loss
+        With its parameters.
     input_scale : float
         What numbers are multiplied by once they are converted.
     """
 
     layers: LayerSpec
     widths: Widths
-    loss: str
+    loss: Loss
     input_scale: float = 1.0
 
     @property

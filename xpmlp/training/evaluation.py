@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
 from xpmlp._paths import given_path
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
@@ -115,7 +114,7 @@ def evaluate(
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
         (score,) = problem.inference.evaluate(as_stack(on_device(chosen, network)), examples)
-    return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
+    return Evaluation(score, problem.network.loss.metric, split, len(part), chosen)
 
 
 def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:

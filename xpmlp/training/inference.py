@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
@@ -73,7 +72,7 @@ class Inference:
                 f"backend {backend.name} counts examples with {integers}, so up to {most:,}, but the data have "
                 f"{len(part):,}: choose another backend, for example numpy."
             )
-        of_classes = nn.losses[self.network.loss].of_classes
+        of_classes = self.network.loss.of_classes
         targets = part.targets if of_classes else part.targets.reshape(len(part), -1)
         return Examples(
             self._placed(part.features),
@@ -141,9 +140,9 @@ class Inference:
 
 
 def precision_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
-    """What `Examples.precision` is: 1 over the variance of each column of values, (n_outputs,); ones for classes."""
+    """What `Examples.precision` is: 1 over the variance of each column of values, (n_targets,); ones for classes."""
     if part.targets.ndim == 1:
         return np.ones(n_outputs)
     mean = np.average(part.targets, axis=0, weights=part.weights)
     variance = np.average((part.targets - mean) ** 2, axis=0, weights=part.weights)
-    return np.divide(1.0, variance, out=np.zeros(n_outputs), where=variance > 0)
+    return np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)

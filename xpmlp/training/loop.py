@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
@@ -91,7 +90,7 @@ class _Block:
     ) -> None:
         self.task, self.backend, self.reporter, self.course, self.saver = task, task.backend, reporter, course, saver
         self.plan = task.plan
-        self.metric = nn.losses[task.inference.network.loss].metric
+        self.metric = task.inference.network.loss.metric
         self.steps = sum(segment.steps for segment in self._segments(done=0))
         self.epoch, self.trained, self.started = 1, 0, time.perf_counter()
         if start is None:

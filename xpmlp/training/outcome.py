@@ -104,7 +104,7 @@ def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
         },
         "layer_sizes": problem.sizes,
         "batch_size": config.train.batch_size,
-        "loss": problem.network.loss,
+        "loss": problem.network.loss.name,
         "steps_per_epoch": problem.steps_per_epoch,
         "seconds": {
             "data": round(timing.data, 3),

@@ -179,8 +179,9 @@ def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
         return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
-    decided = (outputs > 0.5).astype(np.int64) if saved.network.loss == "logistic" else outputs
-    return Prediction(decided, outputs, np.asarray(saved.target_names))
+    loss = saved.network.loss
+    decided = (outputs > 0.5).astype(np.int64) if loss.targets == "flags" else outputs
+    return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 
 def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:

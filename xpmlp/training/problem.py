@@ -18,7 +18,7 @@ from xpmlp.nn import Network, Widths, mlp
 from xpmlp.optim import Optimizer
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
-from xpmlp.training.objective import class_weights, loss_of, outputs_of
+from xpmlp.training.objective import class_weights, loss_of
 from xpmlp.training.optimizer import optimizer_of
 from xpmlp.training.step import Examples, training_fold
 
@@ -42,8 +42,8 @@ class Problem:
 
     @property
     def n_outputs(self) -> int:
-        """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
-        return outputs_of(self.network.loss, self.dataset)
+        """The width of the network's output."""
+        return self.network.root.width
 
     @property
     def sizes(self) -> list[int]:
@@ -54,7 +54,7 @@ class Problem:
     def network(self) -> Network:
         """The network that the config's ``[model]`` describes."""
         model, dataset, loss = self.config.model, self.dataset, loss_of(self.config, self.dataset)
-        units = [*model.hidden_layer_sizes, outputs_of(loss, dataset)]
+        units = [*model.hidden_layer_sizes, loss.n_outputs(len(dataset.target_names), dataset.n_classes)]
         layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
         return Network(layers, Widths(dataset.n_features), loss, dataset.preprocessing.scale)
 

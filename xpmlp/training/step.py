@@ -34,7 +34,7 @@ class Examples(NamedTuple):
         Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
         ``0 .. n_out - 1``, of its index dtype.
-    precision : (n_out,)
+    precision : (n_targets,)
         1 over the variance of each column of values, 0 where they are constant; ones for classes.
     weights : (n,), optional
         How much each example counts, at least 0: all means over this part are weighted means.
@@ -113,7 +113,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> PreparedBatch:
         rows, *numbers = batches
         examples, noise = constants.examples, ()
-        targets = nn.losses[network.loss].encode(ops, take_rows(ops, examples.targets, rows), examples.classes, dtype)
+        targets = network.loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, dtype)
         weights = None if examples.weights is None else _relative(ops, take_rows(ops, examples.weights, rows))
         if constants.seeds is not None:
             noise = network.root.draw(ops, Draw(constants.seeds, numbers[0], rows.shape[-1], dtype), 0)
@@ -142,7 +142,7 @@ def passes(network: Network, ops: Ops, parameters: Parameters, batch: PreparedBa
 
 def delta_of(network: Network, ops: Ops, logits: Array, targets: Array, weights: Array | None) -> Array:
     """The derivative of each example's weighted loss by its logits, (runs, batch, n_out)."""
-    delta = nn.losses[network.loss].delta(ops, logits, targets)
+    delta = network.loss.delta(ops, logits, targets)
     if weights is not None:
         delta *= weights[..., None]
     return delta
@@ -222,8 +222,9 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     -------
     fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
         As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
-        weights themselves: divide by the sum of the part's.
+        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports.
     """
+    network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
     def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
         return _inputs(network, ops, dtype, examples, *batches)
@@ -241,7 +242,7 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
         return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (nn.losses[network.loss].transform(ops, outputs[0]),)
+        return (network.loss.transform(ops, outputs[0]),)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -306,7 +307,7 @@ def _verdict(
     weighing: Callable[[Array], Array] = lambda weights: weights,
 ) -> tuple[Array, ...]:
     """The loss and the score (steps, runs, batch) of each example in ``rows``, times its weight if there is one."""
-    loss, xp = nn.losses[network.loss], ops.xp
+    loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
         rows = xp.expand_dims(rows, axis=-2)
     targets = take_rows(ops, examples.targets, rows)

@@ -13,8 +13,9 @@ from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config
-from xpmlp.data import Dataset, TargetKind, load
+from xpmlp.data import Dataset, load
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
+from xpmlp.nn import losses
 from xpmlp.training import run_folder
 from xpmlp.training.checkpoints import Checkpoints
 from xpmlp.training.encoding import decode
@@ -36,14 +37,6 @@ from xpmlp.training.resuming import (
 )
 from xpmlp.training.run import Run, RunSettings, Status
 from xpmlp.training.step import as_stack
-
-_TARGETS: dict[str, TargetKind] = {
-    "cross_entropy": "classes",
-    "logistic": "flags",
-    "squared": "values",
-    "poisson": "values",
-}
-"""What a loss takes the targets for, where they do not say it themselves."""
 
 
 @dataclass(frozen=True)
@@ -278,7 +271,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
         "test_fraction": data.test_fraction,
         "seed": data.seed,
         "standardize": data.standardize,
-        "targets": _TARGETS.get(config.model.loss, "auto"),
+        "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
         "missing": data.missing,
         "quiet": quiet,
     }

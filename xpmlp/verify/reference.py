@@ -35,26 +35,68 @@ def _sigmoid(z: Floats) -> Floats:
         return 1 / (1 + np.exp(-z))
 
 
+def _logistic_slope(z: Floats) -> Floats:
+    return _sigmoid(z) * _sigmoid(-z)
+
+
+def _below(z: Floats) -> Floats:
+    return np.minimum(z, 0)
+
+
+def _gelu_sum(z: Floats) -> Floats:
+    result: Floats = math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
+    return result
+
+
+_LAMBDA, _ALPHA = 1.0507009873554805, 1.6732632423543772
+
 ACTIVATIONS = {
-    "sigmoid": Activation(_sigmoid, lambda z: _sigmoid(z) * _sigmoid(-z)),
+    "sigmoid": Activation(_sigmoid, _logistic_slope),
     "tanh": Activation(np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "relu": Activation(lambda z: np.where(z > 0, z, 0.0), lambda z: np.where(z > 0, 1.0, 0.0)),
     "identity": Activation(lambda z: z, np.ones_like),
+    "leaky_relu": Activation(lambda z: np.where(z > 0, z, 0.01 * z), lambda z: np.where(z > 0, 1.0, 0.01)),
+    "elu": Activation(lambda z: np.where(z > 0, z, np.expm1(_below(z))), lambda z: np.exp(_below(z))),
+    "selu": Activation(
+        lambda z: _LAMBDA * np.where(z > 0, z, _ALPHA * np.expm1(_below(z))),
+        lambda z: _LAMBDA * np.where(z > 0, 1.0, _ALPHA * np.exp(_below(z))),
+    ),
+    "gelu": Activation(
+        lambda z: z * _sigmoid(2 * _gelu_sum(z)),
+        lambda z: (
+            _sigmoid(2 * _gelu_sum(z))
+            + z * _logistic_slope(2 * _gelu_sum(z)) * math.sqrt(8 / math.pi) * (1 + 0.134145 * z**2)
+        ),
+    ),
+    "silu": Activation(lambda z: z * _sigmoid(z), lambda z: _sigmoid(z) + z * _logistic_slope(z)),
+    "mish": Activation(
+        lambda z: z * np.tanh(np.logaddexp(0, z)),
+        lambda z: np.tanh(np.logaddexp(0, z)) + z * _sigmoid(z) / np.cosh(np.minimum(np.logaddexp(0, z), 300)) ** 2,
+    ),
+    "softplus": Activation(lambda z: np.logaddexp(0, z), _sigmoid),
+    "scaled_tanh": Activation(
+        lambda z: 1.7159 * np.tanh(2 * z / 3), lambda z: 1.7159 * 2 / 3 * (1 - np.tanh(2 * z / 3) ** 2)
+    ),
 }
 
+KINKED = ("relu", "leaky_relu", "selu")
+"""The activations whose derivative jumps at 0."""
 
-Loss: TypeAlias = Callable[[Floats, npt.NDArray[Any]], tuple[Floats, Floats]]
-"""(logits (batch, n_out), stored targets) -> (loss (batch,), its derivative by the logits (batch, n_out))."""
+
+Loss: TypeAlias = Callable[..., tuple[Floats, Floats]]
+"""(logits (batch, n_out), stored targets, parameters by name) -> (loss (batch,), its derivative by the logits)."""
 
 
-def _cross_entropy(logits: Floats, labels: npt.NDArray[Any]) -> tuple[Floats, Floats]:
-    """``-log p_label`` and ``p - [k = label]``, with ``p_k = exp(o_k) / sum_j exp(o_j)``; ``labels`` (batch,)."""
+def _cross_entropy(logits: Floats, labels: npt.NDArray[Any], label_smoothing: float = 0.0) -> tuple[Floats, Floats]:
+    """``-sum_k t_k log p_k`` and ``p - t``, with ``p_k = exp(o_k) / sum_j exp(o_j)``; ``labels`` (batch,).
+
+    ``t_k = (1 - label_smoothing) [k = label] + label_smoothing / n_out``.
+    """
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    rows = np.arange(len(labels))
-    delta = np.exp(log_probabilities)
-    delta[rows, labels] -= 1
-    return -log_probabilities[rows, labels], delta
+    classes = logits.shape[1]
+    targets = (1 - label_smoothing) * np.eye(classes)[labels] + label_smoothing / classes
+    return -(targets * log_probabilities).sum(axis=1), np.exp(log_probabilities) - targets
 
 
 def _logistic(logits: Floats, targets: npt.NDArray[Any]) -> tuple[Floats, Floats]:
@@ -75,11 +117,34 @@ def _poisson(logits: Floats, targets: npt.NDArray[Any]) -> tuple[Floats, Floats]
     return (targets * np.log(ratio) - targets + expected).sum(axis=1), expected - targets
 
 
+def _absolute(logits: Floats, targets: npt.NDArray[Any]) -> tuple[Floats, Floats]:
+    """``sum |o - t|`` and its sign; ``targets`` (batch, n_out)."""
+    return np.abs(logits - targets).sum(axis=1), np.sign(logits - targets)
+
+
+def _huber(logits: Floats, targets: npt.NDArray[Any], huber_delta: float) -> tuple[Floats, Floats]:
+    """With ``e = o - t``: ``e**2 / 2`` up to ``huber_delta``, ``huber_delta (|e| - huber_delta / 2)`` beyond."""
+    error = logits - targets
+    far = np.abs(error) > huber_delta
+    loss = np.where(far, huber_delta * (np.abs(error) - huber_delta / 2), error**2 / 2)
+    return loss.sum(axis=1), np.where(far, huber_delta * np.sign(error), error)
+
+
+def _quantile(logits: Floats, targets: npt.NDArray[Any], quantiles: Sequence[float]) -> tuple[Floats, Floats]:
+    """``sum_q (q (t - o)`` above, ``(1 - q) (o - t)`` below the output); ``targets`` (batch, 1)."""
+    levels, below = np.asarray(quantiles), targets < logits
+    loss = np.where(below, (1 - levels) * (logits - targets), levels * (targets - logits))
+    return loss.sum(axis=1), np.where(below, 1 - levels, -levels)
+
+
 LOSSES: dict[str, Loss] = {
     "cross_entropy": _cross_entropy,
     "logistic": _logistic,
     "squared": _squared,
     "poisson": _poisson,
+    "absolute": _absolute,
+    "huber": _huber,
+    "quantile": _quantile,
 }
 
 
@@ -128,10 +193,11 @@ class Pass(NamedTuple):
 
 
 class ReferenceNetwork(NamedTuple):
-    """The names of each hidden layer's activation, and of the loss."""
+    """The names of each hidden layer's activation, and of the loss, with its parameters."""
 
     hidden: tuple[str, ...]
     loss: str
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
@@ -144,7 +210,7 @@ def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer]
         preactivations.append(inputs[-1] @ weights + biases)
         if function is not None:
             inputs.append(function.function(preactivations[-1]) * mask)
-    loss, delta = LOSSES[network.loss](preactivations[-1], batch.targets)
+    loss, delta = LOSSES[network.loss](preactivations[-1], batch.targets, **dict(network.settings))
     if batch.weights is not None:
         relative = batch.weights / batch.weights.mean()
         loss, delta = loss * relative, delta * relative[:, None]
@@ -247,7 +313,8 @@ def finite_difference_errors(
 ) -> list[tuple[float, float]]:
     """How far the reference's gradients are from central differences of its mean loss.
 
-    A place where a unit passes relu's kink between the two losses is left out: there is no derivative to compare with.
+    A place where a unit passes a kink, as relu's, between the two losses is left out: there is no derivative to
+    compare with.
 
     Parameters
     ----------
@@ -284,6 +351,8 @@ def finite_difference_errors(
 
 
 def _kink_between(network: ReferenceNetwork, above: Pass, below: Pass) -> bool:
-    """Whether a relu unit is on different sides of zero."""
+    """Whether a unit with a kink is on different sides of zero, or an output on different sides of its target."""
     layers = zip(network.hidden, above.preactivations, below.preactivations, strict=False)
-    return any(name == "relu" and bool(((a > 0) != (b > 0)).any()) for name, a, b in layers)
+    if network.loss in ("absolute", "quantile") and (above.deltas[-1] != below.deltas[-1]).any():
+        return True
+    return any(name in KINKED and bool(((a > 0) != (b > 0)).any()) for name, a, b in layers)

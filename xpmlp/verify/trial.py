@@ -73,7 +73,7 @@ class Trial:
     @property
     def reference_network(self) -> ReferenceNetwork:
         """The network for `xpmlp.verify.reference`."""
-        return ReferenceNetwork(self.network.hidden, self.network.loss)
+        return ReferenceNetwork(self.network.hidden, self.network.loss.name, self.network.loss.settings)
 
     def reference_batch(self, step: int) -> Batch:
         """The batch of a step, counted from 1, for `xpmlp.verify.reference`: in float64, scaled.
@@ -83,7 +83,7 @@ class Trial:
         part, rows = self.dataset.train, self.rows[step - 1]
         x = part.features[rows].astype(np.float64) * self.network.input_scale
         targets = part.targets[rows]
-        if self.network.loss != "cross_entropy":
+        if not self.network.loss.of_classes:
             targets = targets.reshape(self.batch_size, -1).astype(np.float64)
         weights = None if self.weights is None else self.weights[rows].astype(np.float64)
         return Batch(x, targets, weights, self._masks(step - 1) if any(self.network.dropout) else [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.activations import activations
+from xpmlp.nn.activations import Kept, activations
 from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
 from xpmlp.nn.ops import Ops
 
@@ -13,11 +13,10 @@ from xpmlp.nn.ops import Ops
 def activation(name: str) -> LayerMaker:
     """The function of this name in `xpmlp.nn.activations`, of each number."""
 
-    def forward(ops: Ops, parameters: Tree, x: Any, noise: None) -> tuple[Array, Array]:
-        y = activations[name].function(ops, numbers_of(x))
-        return y, y
+    def forward(ops: Ops, parameters: Tree, x: Any, noise: None) -> tuple[Array, Kept]:
+        return activations[name].forward(ops, numbers_of(x))
 
-    def backward(ops: Ops, parameters: Tree, kept: Array, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
+    def backward(ops: Ops, parameters: Tree, kept: Kept, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
         return activations[name].backward(ops, upstream, kept), ()
 
     def make(widths: Widths | int) -> Layer:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array, DenseParameters
-from xpmlp.init import initializers
+from xpmlp.initializers import initializers
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) -> LayerMaker:
@@ -19,7 +21,8 @@ def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) ->
     ----------
     units : int
     init : str
-        How the weights are drawn: a key of `xpmlp.init.initializers`.
+        How the weights are drawn: a key of `xpmlp.initializers.initializers`, which may have the layer multiply its
+        input by a number, too.
     init_scale : float
         The standard deviation of ``normal``; the others ignore it.
     """
@@ -27,27 +30,36 @@ def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) ->
 
     def make(widths: Widths | int) -> Layer:
         n_in = width_of(widths)
+        scale = initializer.forward_scale(n_in)
 
         def first_values(generator: np.random.Generator) -> DenseParameters:
-            return DenseParameters(initializer(generator, n_in, units, init_scale), np.zeros((1, units)))
+            import numpy as np
+
+            return DenseParameters(initializer.draw(generator, n_in, units, init_scale), np.zeros((1, units)))
 
         slots = DenseParameters(Slot("weights", n_in, units), Slot("biases", 1, units))
-        return Layer("dense", {"units": units}, units, first_values, slots, forward, backward, gradients, descend)
+        passes = partial(forward, scale), partial(backward, scale)
+        return Layer("dense", {"units": units, "init": init}, units, first_values, slots, *passes, gradients, descend)
 
     return make
 
 
-def forward(ops: Ops, parameters: DenseParameters, x: Any, noise: None) -> tuple[Array, Array]:
-    """``x @ weights + biases``, (runs, batch, units); the residual is ``x``."""
+def forward(scale: float, ops: Ops, parameters: DenseParameters, x: Any, noise: Any) -> tuple[Array, Array]:
+    """``scale * x @ weights + biases``, (runs, batch, units); the residual is ``scale * x``."""
     x = numbers_of(x)
+    if scale != 1:
+        x = x * scale
     return ops.affine(x, *parameters), x
 
 
 def backward(
-    ops: Ops, parameters: DenseParameters, x: Array, upstream: Array, wanted: bool
+    scale: float, ops: Ops, parameters: DenseParameters, x: Array, upstream: Array, wanted: bool
 ) -> tuple[Array | None, tuple[Array, Array]]:
-    """``upstream @ weights.T``; the factors are ``x`` and ``upstream``."""
-    return ops.multiply_transposed(upstream, parameters.weights) if wanted else None, (x, upstream)
+    """``scale * upstream @ weights.T``; the factors are ``x``, as `forward` kept it, and ``upstream``."""
+    back = ops.multiply_transposed(upstream, parameters.weights) if wanted else None
+    if back is not None and scale != 1:
+        back *= scale
+    return back, (x, upstream)
 
 
 def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> DenseParameters:

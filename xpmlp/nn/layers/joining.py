@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class _Members:
