@@ -30,7 +30,7 @@ SINGLE_QUOTES = "write a Windows path in single quotes, or with / for each backs
 MISTAKEN_ESCAPE = f"a control character, which TOML makes of a backslash and a letter in double quotes: {SINGLE_QUOTES}"
 
 
-INITIALIZERS = [name for name, one in initializers.items() if not one.from_data]
+INITIALIZERS = list(initializers)
 """The initialisers of networks whose dense layers have no scale of their own, and which are drawn without data."""
 
 _ACTIVATIONS = list(activations)  # names that are compared, so that a value need not be hashable

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import numpy as numpy_namespace
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
-from xpmlp.init import Purpose, generator
-from xpmlp.nn import Network, Widths, mlp
+from xpmlp.init import Purpose, data_rows, generator
+from xpmlp.nn import Inputs, Network, Widths, mlp, pure_ops
 from xpmlp.optim import Optimizer
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
@@ -116,4 +117,10 @@ class Problem:
 
     def initial_parameters(self, seed: int) -> Any:
         """The parameters that a run with this seed begins with, on the host, without a runs axis."""
-        return self.network.root.init(generator(seed, Purpose.WEIGHTS))
+        root, random = self.network.root, generator(seed, Purpose.WEIGHTS)
+        parameters = root.init(random)
+        if root.fit is None:
+            return parameters
+        part, rows = self.dataset.train, data_rows(seed, self.n_examples)
+        x = np.asarray(self.backend.to_numpy(part.features[rows, ...]), np.float64) * self.network.input_scale
+        return root.fit(pure_ops(numpy_namespace), random, parameters, Inputs(x.reshape(len(rows), -1)))

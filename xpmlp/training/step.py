@@ -20,6 +20,7 @@ from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold, Step
 from xpmlp.nn import Network, Ops
 from xpmlp.nn.layer import Draw, Inputs, Tree
+from xpmlp.nn.layers.repeat import mean_of_members, repeat_rows
 from xpmlp.optim import Hyperparameters, Optimizer
 
 
@@ -141,10 +142,13 @@ def passes(network: Network, ops: Ops, parameters: Parameters, batch: PreparedBa
 
 
 def delta_of(network: Network, ops: Ops, logits: Array, targets: Array, weights: Array | None) -> Array:
-    """The derivative of each example's weighted loss by its logits, (runs, batch, n_out)."""
+    """The derivative of each example's weighted loss by its logits, (runs, rows, n_out); rows as the logits have."""
+    if network.root.repeats > 1:
+        targets = repeat_rows(ops, targets, network.root.repeats)
     delta = network.loss.delta(ops, logits, targets)
     if weights is not None:
-        delta *= weights[..., None]
+        weights = weights[..., None]
+        delta *= weights if network.root.repeats == 1 else repeat_rows(ops, weights, network.root.repeats)
     return delta
 
 
@@ -242,7 +246,7 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
         return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (network.loss.transform(ops, outputs[0]),)
+        return (mean_of_members(ops, network.loss.transform(ops, outputs[0]), network.root.repeats),)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -310,11 +314,15 @@ def _verdict(
     loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
         rows = xp.expand_dims(rows, axis=-2)
-    targets = take_rows(ops, examples.targets, rows)
-    results = (
-        loss.value(ops, logits, loss.encode(ops, targets, examples.classes, dtype)),
-        loss.score(ops, loss.decide(ops, logits), targets, examples.precision),
-    )
+    targets, members = take_rows(ops, examples.targets, rows), network.root.repeats
+    encoded = loss.encode(ops, targets, examples.classes, dtype)
+    if members == 1:
+        value, decided = loss.value(ops, logits, encoded), loss.decide(ops, logits)
+    else:
+        values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
+        value = mean_of_members(ops, values[..., None], members)[..., 0]
+        decided = loss.decide_prediction(ops, mean_of_members(ops, loss.transform(ops, logits), members))
+    results = (value, loss.score(ops, decided, targets, examples.precision))
     if examples.weights is None:
         return results
     weights = weighing(take_rows(ops, examples.weights, rows))

@@ -37,9 +37,14 @@ def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) ->
 
             return DenseParameters(initializer.draw(generator, n_in, units, init_scale), np.zeros((1, units)))
 
+        def fit(ops: Ops, generator: np.random.Generator, parameters: DenseParameters, x: Any) -> DenseParameters:
+            assert initializer.from_data is not None
+            return DenseParameters(*initializer.from_data(generator, numbers_of(x), units, scale))
+
         slots = DenseParameters(Slot("weights", n_in, units), Slot("biases", 1, units))
         passes = partial(forward, scale), partial(backward, scale)
-        return Layer("dense", {"units": units, "init": init}, units, first_values, slots, *passes, gradients, descend)
+        made = Layer("dense", {"units": units, "init": init}, units, first_values, slots, *passes, gradients, descend)
+        return made if initializer.from_data is None else made._replace(fit=fit)
 
     return make
 

@@ -91,6 +91,14 @@ class Loss(NamedTuple):
         """For pickle and copies: by its name and its parameters."""
         return _found_again, (self.name, self.settings)
 
+    def decide_prediction(self, ops: Ops, prediction: Array) -> Array:
+        """As ``decide``, from what ``transform`` gives, such as the mean of several predictions."""
+        if self.targets == "classes":
+            return self.decide(ops, prediction)
+        if self.targets == "flags":
+            return ops.xp.astype(prediction > 0.5, prediction.dtype)
+        return self.decide(ops, prediction) if self.out_activation == "identity" else prediction
+
     def with_settings(self, settings: Mapping[str, Any]) -> Loss:
         """Give the same loss with other parameters, lists taken for tuples.
 
