@@ -103,7 +103,8 @@ def test_such_steps_are_compiled(optimizer: str, dtype: Any, monkeypatch: pytest
         patch.setitem(sys.modules, "numba", None)
         plain = resolve("numpy", None, dtype).backend
     changes = {"optimizer": optimizer, "learning_rate": 0.01, "weight_decay": 0.1, **ALL}
-    (one,), (other,) = (train_runs(small_problem(backend, **changes)) for backend in (compiling, plain))
+    problems = [small_problem(backend, **changes) for backend in (compiling, plain)]
+    (one,), (other,) = map(train_runs, problems)
     programs = [ready for known in compiling._scans._programs.values() for ready in known.values()]
     assert programs
     assert all(program is not None for program in programs)

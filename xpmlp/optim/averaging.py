@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from array_api_compat import array_namespace
-
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
-from xpmlp.optim.moments import first_step, one_minus_power
+from xpmlp.optim.moments import copied, first_step, one_minus_power
 from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree
 
 
@@ -41,8 +39,7 @@ def averaged(kinds: Tree, decay: float) -> Piece:
     """
 
     def init(parameters: Tree) -> AverageState:
-        xp = array_namespace(*(leaf for _, leaf in leaves(parameters)))
-        return AverageState(map_leaves(lambda leaf: xp.asarray(leaf, copy=True), parameters), first_step(parameters))
+        return AverageState(copied(parameters), first_step(parameters))
 
     def update(
         ops: Ops, parameters: Tree, gradients: Tree, state: AverageState, hyperparameters: Hyperparameters

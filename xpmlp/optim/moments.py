@@ -1,4 +1,4 @@
-"""Running means that begin at zero: the zeros, the count of steps, and the correction of the bias."""
+"""Running means: what they begin with, the count of their steps, and the correction of their bias."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from xpmlp.optim.optimizer import Tree
 
 def zeros_like(parameters: Tree) -> Tree:
     """A tree of zeros in the structure of the parameters."""
-    xp = array_namespace(*(leaf for _, leaf in leaves(parameters)))
-    return map_leaves(xp.zeros_like, parameters)
+    return map_leaves(array_namespace(_first_leaf(parameters)).zeros_like, parameters)
+
+
+def copied(parameters: Tree) -> Tree:
+    """The parameters in memory of their own."""
+    xp = array_namespace(_first_leaf(parameters))
+    return map_leaves(lambda leaf: xp.asarray(leaf, copy=True), parameters)
 
 
 def first_step(parameters: Tree) -> Array:
@@ -23,8 +28,12 @@ def first_step(parameters: Tree) -> Array:
 
     float32 counts exactly to 16.7 million, where the bias corrections have long been one.
     """
-    _, leaf = next(leaves(parameters))
+    leaf = _first_leaf(parameters)
     return array_namespace(leaf).zeros((), dtype=leaf.dtype, device=device(leaf))
+
+
+def _first_leaf(parameters: Tree) -> Array:
+    return next(leaf for _, leaf in leaves(parameters))
 
 
 def one_minus_power(ops: Ops, beta: float, step: Array) -> Array:
