@@ -27,7 +27,6 @@ from xpmlp.backend.compiled.layout import (
     BLOCK,
     COLUMN,
     COLUMNS,
-    COPY,
     INNER,
     KERNEL,
     OUT,
@@ -35,6 +34,7 @@ from xpmlp.backend.compiled.layout import (
     ROW,
     ROWS,
     RUNS,
+    SPREAD,
     A,
     B,
 )
@@ -82,7 +82,7 @@ def _carry_out(
 ) -> bool:
     """One part of an instruction, or of several elementwise ones that go on together; false for a row out of range."""
     line, in_range = lines[index], True
-    if line[KERNEL] >= COPY:
+    if line[KERNEL] >= SPREAD:
         together, length = max(line[INNER], 1), line[COLUMNS]
         if together > 1:
             length = BLOCK
@@ -186,7 +186,7 @@ def execute(
             for part in range(worker if together else 0, parts, workers if together else 1):
                 if not _carry_out(code[part], index, step, addresses, strides, gemm, unpacked, integer, size, like):
                     report_fault(barrier)
-            following = index + (max(line[INNER], 1) if line[KERNEL] >= COPY else 1)
+            following = index + (max(line[INNER], 1) if line[KERNEL] >= SPREAD else 1)
             if worker == 0 and following == instructions:  # before the others can go on to the next step
                 now = ticks()
                 if together:
