@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xpmlp.backend.compiled.instructions import Operand, Shape
+from xpmlp.backend.compiled.instructions import Operand, Shape, Sizes
 
 
-def matrices(shape: Shape, operands: Sequence[tuple[Operand, Shape]]) -> Iterator[tuple[Shape, list[Operand]]]:
+def matrices(shape: Shape, operands: Sequence[tuple[Operand, Shape]]) -> Iterator[tuple[Sizes, list[Operand]]]:
     """An elementwise computation as computations on three axes: ((runs, rows, columns), operands) of each.
 
     Axes are joined where all operands allow it.  Where more than three are left, there is one computation for each
@@ -38,7 +38,7 @@ def _joined(axes: list[Shape], wanted: int) -> list[Shape]:
     return axes
 
 
-def _unrolled(axes: Sequence[Shape], operands: Sequence[Operand]) -> Iterator[tuple[Shape, list[Operand]]]:
+def _unrolled(axes: Sequence[Shape], operands: Sequence[Operand]) -> Iterator[tuple[Sizes, list[Operand]]]:
     if len(axes) > 3:
         for index in range(axes[0][0]):
             moved = [

@@ -32,13 +32,13 @@ def _elementwise(name: str, recorder: Recorder, *inputs: Any, out: Any = None) -
 
 
 def _of_indices(name: str, recorder: Recorder, symbols: Sequence[Symbol], out: Any) -> Symbol:
-    """Sums, differences and products of whole numbers."""
-    if name not in ("add", "subtract", "multiply") or out is not None or not all(map(_is_whole, symbols)):
+    """Sums of whole numbers."""
+    first, second = (*symbols, symbols[0])[:2]
+    if name == "subtract" and second.buffer is None:
+        name, second = "add", _negated(recorder, second)
+    if name != "add" or out is not None or not all(map(_is_whole, symbols)):
         raise NotTraceableError(f"{name} of whole numbers, or of them and reals")
-    first, second = symbols
-    if name == "subtract":
-        second = recorder.of_indices("index_multiply", second, recorder.symbol(-1))
-    return recorder.of_indices("index_multiply" if name == "multiply" else "index_add", first, second)
+    return recorder.of_indices("index_add", first, second)
 
 
 def _is_whole(symbol: Symbol) -> bool:
@@ -273,7 +273,7 @@ def _max(array: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
 
 
 def _min(array: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
-    return -_max(-array, axis, keepdims)
+    return _negated(array.recorder, _max(_negated(array.recorder, array), axis, keepdims))
 
 
 def _dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Symbol:
@@ -362,7 +362,8 @@ def _stacked(recorder: Recorder, a: Symbol, b: Symbol, out: Symbol, more: dict[s
         recorder.add("product", out, _factor(a), _factor(b), **more)
     elif 1 in lead:
         axis = lead.index(1)
-        _stacked(recorder, *(_squeeze(one, axis) for one in (a, b, out)), more)
+        a, b, out = (_squeeze(one, axis) for one in (a, b, out))
+        _stacked(recorder, a, b, out, more)
     elif not b.strides[-3]:  # the same second factor: more rows of one product
         rows = (*lead[:-1], lead[-1] * a.shape[-2])
         a = _by_blas(reshape(a, (*rows, a.shape[-1])))
@@ -416,7 +417,7 @@ def _full_like(array: Symbol, value: Any, **more: Any) -> Symbol:
     return _filled(float(value))(array, **more)
 
 
-KERNELS = {
+KERNELS: dict[str, Any] = {
     "copy": np.positive,
     "absolute": np.absolute,
     **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "maximum", "negative", "sign")},

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
+Sizes = tuple[int, int, int]
 
 
 class NotTraceableError(TypeError):
     """An operation that instructions cannot express."""
+
+
+class NestedScanError(NotTraceableError):
+    """A fold within a step: it is its steps that are compiled."""
 
 
 class Buffer:
@@ -76,7 +81,7 @@ class Instruction(NamedTuple):
     """
 
     name: str
-    sizes: tuple[int, int, int]
+    sizes: Sizes
     out: Operand
     operands: tuple[Operand, ...]
     inner: int = 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 PRODUCT, SUM, DOT, SOFTMAX, TAKE, TAKE_BYTES, TOTAL, LARGEST, ADD_ROWS = range(9)
-INDEX_WIDEN, INDEX_ADD, INDEX_MULTIPLY, INDEX_EQUAL, INDEX_REAL = range(9, 14)
-SPREAD, COPY, NEGATIVE, EXP, EXPM1, SQRT, TANH, SIGMOID = range(14, 22)
-ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, GREATER, SIGMOID_BACKWARD = range(22, 29)
-ABSOLUTE, SIGN, LOG, LOG1P, SIN, COS, EQUAL, SELECT = range(29, 37)
+INDEX_WIDEN, INDEX_ADD, INDEX_EQUAL, INDEX_REAL = range(9, 13)
+SPREAD, COPY, NEGATIVE, EXP, EXPM1, SQRT, TANH, SIGMOID = range(13, 21)
+ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, GREATER, SIGMOID_BACKWARD = range(21, 28)
+ABSOLUTE, SIGN, LOG, LOG1P, SIN, COS, EQUAL, SELECT = range(28, 36)
 """The kernels: those of matrices and of rows, those of whole numbers, and those that take numbers one by one, of one
 operand, of two, and rarer ones."""
 
@@ -19,8 +19,9 @@ elementwise instructions that go on together; whether it is added; the result, t
 they are."""
 
 SLOT, OFFSET, RUN, ROW, COLUMN = range(5)
-"""Those of an operand: its slot, bytes from there, and strides in numbers; that of runs of whole numbers is in reals.  A
-product's with a column stride of 0 lies transposed.  The result has no column stride, the factor no stride but that of runs."""
+"""Those of an operand: its slot, bytes from there, and strides in numbers; of whole numbers, that of runs is in reals.
+A product's with a column stride of 0 lies transposed.  The result has no column stride, the factor no stride but that
+of runs."""
 
 BLOCK = 1024
 """Numbers that elementwise instructions in a row take together, while they are in the core's first cache."""

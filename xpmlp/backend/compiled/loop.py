@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from xpmlp.backend.compiled.barrier import (
@@ -180,7 +181,7 @@ def execute(
         if not together and helpers > 0 and are_present(barrier, helpers):
             let_join(barrier, step)
             together = True
-        index = 0
+        index = np.int64(0)  # a literal would have the kernels compiled once more
         while index < instructions:
             line, start = code[0, index], ticks() if len(spent) else 0
             for part in range(worker if together else 0, parts, workers if together else 1):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from xpmlp.backend.compiled.functions import add_rows, product, reshape, row_wise
 from xpmlp.backend.compiled.instructions import Operand
 from xpmlp.backend.compiled.symbols import Recorder, Symbol
@@ -70,7 +72,7 @@ def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, d
 def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Symbol) -> Symbol:
     factor, delta = _rate(rate, biases), row_wise(delta)
     if factor is None or biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
-        raise ValueError(f"biases of shape {biases.shape} beside a delta of shape {delta.shape}")
+        return recorder.elementwise("subtract", biases, biases, rate * np.sum(delta, axis=-2, keepdims=True))
     return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=-1)
 
 

@@ -65,7 +65,8 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
 
     def width(operand: Operand) -> int:
         """Of its numbers, in reals."""
-        return max(1, np.dtype((operand.buffer and operand.buffer.dtype) or dtype).itemsize // itemsize)
+        own = operand.buffer.dtype if operand.buffer else None
+        return max(1, int(np.dtype(own or dtype).itemsize) // itemsize)
 
     def place(operand: Operand) -> tuple[int, int]:
         """The slot and byte offset of an operand."""

@@ -18,7 +18,7 @@ from xpmlp.backend.compiled.layout import (
     FACTOR,
     INDEX_ADD,
     INDEX_EQUAL,
-    INDEX_MULTIPLY,
+    INDEX_REAL,
     INDEX_WIDEN,
     INNER,
     KERNEL,
@@ -102,18 +102,14 @@ def _largest(length: int, x: Any) -> Any:
 
 @njit
 def _whole_numbers(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, out: int, like: Any) -> None:
-    """A row of an instruction on whole numbers: their sums or products; or they, or their equality, as reals."""
+    """A row of an instruction on whole numbers: their sums; or as reals they, or their equality."""
     y, n = row_of(out, length, like), row_of(out, length, length)
     for j in range(length):
-        first, second = x[j * x_column], z[j * z_column]
+        prefetch(out)  # so that this is compiled to no vectors: it is rare
         if kernel == INDEX_ADD:
-            n[j] = first + second
-        elif kernel == INDEX_MULTIPLY:
-            n[j] = first * second
-        elif kernel == INDEX_EQUAL:
-            y[j] = to(first == second, like)
+            n[j] = x[j * x_column] + z[j * z_column]
         else:
-            y[j] = to(first, like)
+            y[j] = to(x[j * x_column] if kernel == INDEX_REAL else int(x[j * x_column] == z[j * z_column]), like)
 
 
 @njit(error_model="numpy")

@@ -17,9 +17,10 @@ from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.contention import Always, Contention, Span
 from xpmlp.backend.compiled.gathered import Gathered
-from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
+from xpmlp.backend.compiled.instructions import NestedScanError, NotTraceableError, Shape
 from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
+from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
 
@@ -89,6 +90,8 @@ class Scans:
         How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
         """
         named = list(leaves(state))
+        if any(isinstance(one, Symbol) for one in (*(leaf for _, leaf in named), *batches)):
+            raise NestedScanError("a fold within a step")
         lengths = {series.shape[0] for series in batches}
         if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
             return None
@@ -205,6 +208,8 @@ class Scans:
         first = tuple(series.first() if isinstance(series, Gathered) else series[0, ...] for series in batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
+        except NestedScanError:  # whose own steps are compiled
+            return None
         except NotTraceableError as error:
             notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
             return None

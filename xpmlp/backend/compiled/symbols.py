@@ -128,14 +128,14 @@ class Recorder:
 
     def wide(self, indices: Symbol) -> Symbol:
         """Whole numbers as kernels read them, in int64; an argument is converted once."""
-        if indices.buffer is None:
+        given = indices.buffer
+        if given is None:
             return self.symbol(np.full((), indices.value, np.int64)).view(indices.shape, indices.strides)
-        if indices.buffer.dtype != np.int64 and indices.buffer not in self._wide:
-            size = (indices.buffer.size,)
-            out = self.fresh(size, "index")
-            self._wide[indices.buffer] = out.buffer
-            self.add("index_widen", out, Symbol(self, indices.buffer, size, kind="index").as_matrix())
-        buffer = self._wide.get(indices.buffer, indices.buffer)
+        if given.dtype != np.int64 and given not in self._wide:
+            self._wide[given] = Buffer(given.size, dtype=np.int64)
+            narrow, wide = (Symbol(self, one, (given.size,), kind="index") for one in (given, self._wide[given]))
+            self.add("index_widen", wide, narrow.as_matrix())
+        buffer = self._wide.get(given, given)
         return Symbol(self, buffer, indices.shape, indices.strides, "index", indices.offset)
 
 
@@ -217,7 +217,7 @@ class Symbol(NDArrayOperatorsMixin):
 
     def permuted(self, axes: Shape) -> Symbol:
         """With its axes in another order, on the same memory."""
-        return self.view([self.shape[axis] for axis in axes], [self.strides[axis] for axis in axes])
+        return self.view(tuple(self.shape[axis] for axis in axes), tuple(self.strides[axis] for axis in axes))
 
     def __getitem__(self, key: Any) -> Symbol:
         key = key if isinstance(key, tuple) else (key,)
@@ -247,7 +247,7 @@ class Symbol(NDArrayOperatorsMixin):
                 offset += one % size * stride
             else:
                 raise IndexError(f"index {one} is out of bounds for axis {axis - 1} with size {size}")
-        return self.view(shape, strides, offset)
+        return self.view(tuple(shape), tuple(strides), offset)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
         """In another type: truths and whole numbers as reals."""
@@ -314,9 +314,10 @@ class Symbol(NDArrayOperatorsMixin):
         return all(stride or size == 1 for size, stride in zip(self.shape, self.strides, strict=True))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Symbol:
-        if method != "__call__" or options or ufunc not in FUNCTIONS:
+        if method != "__call__" or options not in ({}, {"axis": -1}) or ufunc not in FUNCTIONS:
             raise NotTraceableError(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
-        return FUNCTIONS[ufunc](self.recorder, *inputs, out=None if out is None else out[0])
+        result: Symbol = FUNCTIONS[ufunc](self.recorder, *inputs, out=None if out is None else out[0])
+        return result
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in FUNCTIONS:

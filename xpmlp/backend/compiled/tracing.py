@@ -61,7 +61,9 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     numbers = iter(range(len(own)))
     structure = map_leaves(lambda _: next(numbers), after)
     shapes = [one.shape for one in put_out]
-    return Trace(recorder.instructions, [one.buffer for one in put_out], shapes, structure, recorder.captured)
+    return Trace(
+        recorder.instructions, [one.buffer for one in put_out if one.buffer], shapes, structure, recorder.captured
+    )
 
 
 class _Hidden(NDArrayOperatorsMixin):
