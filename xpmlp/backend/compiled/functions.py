@@ -417,50 +417,45 @@ def _full_like(array: Symbol, value: Any, **more: Any) -> Symbol:
     return _filled(float(value))(array, **more)
 
 
-KERNELS: dict[str, Any] = {
-    "copy": np.positive,
-    "absolute": np.absolute,
-    **{name: getattr(np, name) for name in ("add", "subtract", "multiply", "divide", "maximum", "negative", "sign")},
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh")},
-}
+_OF_TWO, _OF_ONE = ("add", "subtract", "multiply", "divide", "maximum"), ("negative", "absolute", "sign", "sqrt", "exp")
+KERNELS = {name: getattr(np, name) for name in (*_OF_TWO, *_OF_ONE, "expm1", "log", "log1p", "sin", "cos", "tanh")}
 """NumPy's functions of numbers one by one, by the kernel that does the same."""
 
-FUNCTIONS.update({ufunc: partial(_elementwise, name) for name, ufunc in KERNELS.items()})
-FUNCTIONS.update(
-    {
-        np.minimum: _minimum,
-        np.greater: partial(_compare, "greater"),
-        np.less: lambda recorder, x, z, out=None: _compare("greater", recorder, z, x, out),
-        np.greater_equal: _greater_equal,
-        np.less_equal: lambda recorder, x, z, out=None: _greater_equal(recorder, z, x, out),
-        np.equal: partial(_compare, "equal"),
-        np.not_equal: _not_equal,
-        **dict.fromkeys((np.logical_and, np.bitwise_and), partial(_of_truths, "minimum")),
-        **dict.fromkeys((np.logical_or, np.bitwise_or), partial(_of_truths, "maximum")),
-        **dict.fromkeys((np.logical_not, np.invert), partial(_of_truths, "subtract")),
-        np.square: lambda recorder, x, out=None: _elementwise("multiply", recorder, x, x, out=out),
-        np.reciprocal: lambda recorder, x, out=None: _elementwise("divide", recorder, 1.0, x, out=out),
-        np.power: _power,
-        np.where: _where,
-        np.matmul: _matmul,
-        np.vecdot: _dot,
-        np.take: _take,
-        np.sum: _sum,
-        np.mean: _mean,
-        np.max: _max,
-        np.min: _min,
-        np.reshape: reshape,
-        np.broadcast_to: _broadcast_to,
-        np.expand_dims: _expand_dims,
-        np.squeeze: _squeeze,
-        np.transpose: _transpose,
-        np.matrix_transpose: lambda array: array.mT,
-        np.moveaxis: _moveaxis,
-        np.swapaxes: _swapaxes,
-        np.concatenate: _concatenate,
-        np.stack: _stack,
-        np.zeros_like: _filled(0.0),
-        np.ones_like: _filled(1.0),
-        np.full_like: _full_like,
-    }
-)
+FUNCTIONS.update({ufunc: partial(_elementwise, name) for name, ufunc in {**KERNELS, "copy": np.positive}.items()})
+_OTHERS: dict[Any, Callable[..., Any]] = {
+    np.minimum: _minimum,
+    np.greater: partial(_compare, "greater"),
+    np.less: lambda recorder, x, z, out=None: _compare("greater", recorder, z, x, out),
+    np.greater_equal: _greater_equal,
+    np.less_equal: lambda recorder, x, z, out=None: _greater_equal(recorder, z, x, out),
+    np.equal: partial(_compare, "equal"),
+    np.not_equal: _not_equal,
+    **dict.fromkeys((np.logical_and, np.bitwise_and), partial(_of_truths, "minimum")),
+    **dict.fromkeys((np.logical_or, np.bitwise_or), partial(_of_truths, "maximum")),
+    **dict.fromkeys((np.logical_not, np.invert), partial(_of_truths, "subtract")),
+    np.square: lambda recorder, x, out=None: _elementwise("multiply", recorder, x, x, out=out),
+    np.reciprocal: lambda recorder, x, out=None: _elementwise("divide", recorder, 1.0, x, out=out),
+    np.power: _power,
+    np.where: _where,
+    np.matmul: _matmul,
+    np.vecdot: _dot,
+    np.take: _take,
+    np.sum: _sum,
+    np.mean: _mean,
+    np.max: _max,
+    np.min: _min,
+    np.reshape: reshape,
+    np.broadcast_to: _broadcast_to,
+    np.expand_dims: _expand_dims,
+    np.squeeze: _squeeze,
+    np.transpose: _transpose,
+    np.matrix_transpose: lambda array: array.mT,
+    np.moveaxis: _moveaxis,
+    np.swapaxes: _swapaxes,
+    np.concatenate: _concatenate,
+    np.stack: _stack,
+    np.zeros_like: _filled(0.0),
+    np.ones_like: _filled(1.0),
+    np.full_like: _full_like,
+}
+FUNCTIONS.update(_OTHERS)

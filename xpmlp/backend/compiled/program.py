@@ -66,7 +66,8 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     def width(operand: Operand) -> int:
         """Of its numbers, in reals."""
         own = operand.buffer.dtype if operand.buffer else None
-        return max(1, int(np.dtype(own or dtype).itemsize) // itemsize)
+        size: int = np.dtype(own or dtype).itemsize // itemsize
+        return max(1, size)
 
     def place(operand: Operand) -> tuple[int, int]:
         """The slot and byte offset of an operand."""
