@@ -17,6 +17,7 @@ from xpmlp._typing import Array
 from xpmlp.backend.base import Backend, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 if TYPE_CHECKING:
     from xpmlp.backend.compiled import Scans
@@ -55,6 +56,7 @@ class NumpyBackend(Backend):
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
             softmax=_softmax,
             log_softmax=_log_softmax,
+            add_rows=_add_rows,
         )
         return self._compiling(ops)
 
@@ -195,6 +197,14 @@ def _logarithms(logits: Array, axis: int) -> Array:
     logits -= np.maximum.reduce(logits, axis=axis, keepdims=True)
     logits -= np.log(np.add.reduce(np.exp(logits), axis=axis, keepdims=True))
     return logits
+
+
+def _add_rows(table: Array, codes: Array, rows: Array) -> Array:
+    """The definition as a sum in the order of the batch, number by number: NumPy adds those fastest."""
+    joined, numbers = rows_below_each_other(np, table, codes)
+    result, width = np.zeros(joined.size, rows.dtype), table.shape[-1]
+    np.add.at(result, (numbers.astype(np.intp)[:, None] * width + np.arange(width)).ravel(), rows.ravel())
+    return result.reshape(table.shape)
 
 
 def _many_short_rows(array: Array) -> bool:
