@@ -18,8 +18,9 @@ from tests.required import skip
 from tests.training.small import small_problem, train_runs
 from xpmlp.backend import Backend, probe, resolve
 from xpmlp.errors import BackendError
-from xpmlp.nn import activations, cross_entropy, per_example_gradients
+from xpmlp.nn import activations, cross_entropy
 from xpmlp.nn.layer import Inputs
+from xpmlp.nn.layers.dense import per_example_gradients
 from xpmlp.optim import optimizers
 from xpmlp.training.run import RunSettings, Status
 
@@ -48,7 +49,7 @@ def use_everything(backend: Backend) -> None:
     train_runs(small_problem(backend, optimizer="adamw", weight_decay=0.1, **pieces))
     one, targets = backend.parameters([np.ones((2, 3)), np.eye(2, 3)])
     _, delta = cross_entropy(backend.ops, one, targets, backend.asarray(np.ones(2)))
-    per_example_gradients([one], [delta])
+    per_example_gradients(one, delta)
     for case in layers.CASES.values():
         parameters, x = case.parameters(2), case.inputs(2)
         on_gpu = Inputs(backend.asarray(x.numbers), backend.asarray(x.codes))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_lives_on, cases
-from tests.networks import passes
+from tests.networks import kinds_of, passes
 from tests.oracle import Problem, random_problem
 from xpmlp import nn, optim
 from xpmlp._tree import leaves
@@ -21,7 +21,7 @@ HIDDEN = ("sigmoid", "relu", "tanh")
 
 def fold(backend: Backend, problem: Problem, name: str) -> Any:
     """Two steps of training; returns all that comes out of the fold."""
-    ops, optimizer = backend.ops, optim.optimizers[name].make(nn.kinds_of_parameters(len(problem.parameters)), None)
+    ops, optimizer = backend.ops, optim.optimizers[name].make(kinds_of(len(problem.parameters)), None)
 
     def step(state: Any, batch: Any, constants: Any) -> Any:
         (rows,), (x, labels, classes, hyperparameters) = batch, constants

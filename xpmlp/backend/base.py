@@ -235,11 +235,17 @@ class Backend(ABC):
         state : tree of arrays
         outputs : tuple of (steps, ...)
         """
-        collected, rebuilt = [], rebuilder(batches)
-        for arrays in zip(*(self.xp.unstack(series) for _, series in leaves(batches)), strict=True):
-            state, outputs = step(state, rebuilt(iter(arrays)), constants)
+        collected = []
+        for batch in self._unstacked(batches):
+            state, outputs = step(state, batch, constants)
             collected.append(outputs)
         return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
+
+    def _unstacked(self, batches: Any) -> Iterator[Any]:
+        """The batch of each step."""
+        rebuilt = rebuilder(batches)
+        for arrays in zip(*(self.xp.unstack(series) for _, series in leaves(batches)), strict=True):
+            yield rebuilt(iter(arrays))
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
