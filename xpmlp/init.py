@@ -14,6 +14,8 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._table import Table
+
 Initializer = Callable[[np.random.Generator, int, int, float], npt.NDArray[np.float64]]
 """(generator, n_in, n_out, scale) -> weights (n_in, n_out)."""
 
@@ -56,12 +58,16 @@ def normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt
     return scale * rng.standard_normal((n_in, n_out))
 
 
-initializers: dict[str, Initializer] = {
-    "glorot_uniform": glorot_uniform,
-    "glorot_normal": glorot_normal,
-    "he_normal": he_normal,
-    "normal": normal,
-}
+initializers: Table[Initializer] = Table(
+    "initializer",
+    Callable,
+    {
+        "glorot_uniform": glorot_uniform,
+        "glorot_normal": glorot_normal,
+        "he_normal": he_normal,
+        "normal": normal,
+    },
+)
 
 
 def initial_parameters(

@@ -11,15 +11,12 @@ from typing import Any, NamedTuple
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import obstacle_to_processes, start_process
 from xpmlp._version import __version__
-from xpmlp.backend import NAMES, probe
+from xpmlp.backend import LISTED, check_name, probe
 from xpmlp.backend.registry import Report
 from xpmlp.bench.pace import Pace, measure_pace
 from xpmlp.config import Config
 from xpmlp.data.source import check_source
 from xpmlp.errors import BackendError, ConfigError, XpmlpError
-
-DEFAULT_BACKENDS = tuple(name for name in NAMES if name != "strict")
-"""All but array-api-strict, which is for tests."""
 
 ALIKE = 1.05
 """Backends whose speeds differ by less than this factor are as fast as each other."""
@@ -81,7 +78,7 @@ def bench(
     config : Config
         Its backend and device do not matter; of a grid the first run is measured.
     backends : sequence of str, optional
-        `DEFAULT_BACKENDS` where not given.
+        All that are listed where not given.
     seconds : float
         The length of a measurement, after a warm-up.
     listen : (name) -> None
@@ -101,12 +98,11 @@ def bench(
     DataError
         If the data are not in a file.
     """
-    names = list(dict.fromkeys(DEFAULT_BACKENDS if backends is None else backends))
+    names = list(dict.fromkeys(LISTED if backends is None else backends))
     for name in names:
-        if name not in NAMES:
-            raise BackendError(f"there is no backend {name!r}; there are {', '.join(NAMES)}.")
+        check_name(name)
     if not names:
-        raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
+        raise BackendError(f"no backend was given; there are {', '.join(LISTED)}.")
     if (reason := obstacle_to_processes()) is not None:
         raise BackendError(f"each backend is measured in a process of its own, and {reason}.")
     if not 0 < seconds < math.inf:

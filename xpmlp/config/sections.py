@@ -15,10 +15,13 @@ from xpmlp.config.value_types import (
     Activation,
     AnyPath,
     AutoOrCount,
+    BackendName,
     ClassWeight,
     Count,
     DropoutRate,
+    FormatName,
     Fraction,
+    InitializerName,
     Interval,
     LossName,
     Names,
@@ -26,6 +29,7 @@ from xpmlp.config.value_types import (
     OptimizerName,
     OrNone,
     Positive,
+    ScheduleName,
     Seed,
     Text,
     Units,
@@ -41,10 +45,10 @@ class Section(BaseModel):
 class BackendConfig(Section):
     """Which array library computes, on which device, and in which precision."""
 
-    name: Literal["auto", "numpy", "cupy", "torch", "jax", "strict"] = Field(
+    name: BackendName = Field(
         "numpy",
         description="The array library. `auto` takes the first with a working GPU (CuPy, PyTorch, JAX), else NumPy, "
-        "and says which; any other that is not usable here is an error. `strict` is array-api-strict, for tests.",
+        "and says which; any other that is not usable here is an error.",
     )
     device: OrNone[Text] = Field(
         None,
@@ -77,7 +81,7 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
-    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "arrays"] = Field(
+    name: FormatName = Field(
         description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
         "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`."
     )
@@ -153,7 +157,7 @@ class ModelConfig(Section):
         description="The part of the hidden units that is left out of each training step, by chance, or a list with "
         "one for each hidden layer. Evaluation and prediction use all units.",
     )
-    init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
+    init: InitializerName = Field(
         "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
     )
     init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
@@ -196,7 +200,7 @@ class TrainConfig(Section):
         "or a table by label, as `{ cat = 1.0, dog = 2.5 }`, 1 for labels that are not in it. The training figures "
         "are weighted means then; those of validation and test are not.",
     )
-    schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
+    schedule: ScheduleName = Field(
         "constant",
         description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
         "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.config.names import NameOf
 
 Value = TypeVar("Value")
 
@@ -66,14 +67,6 @@ def _auto_or_count(value: Any) -> Any:
     raise ValueError
 
 
-def _activation(value: Any) -> Any:
-    """The name of an activation, or a list of names: one error for both, as above."""
-    names = get_args(ActivationName)
-    if value in names or (isinstance(value, list) and all(name in names for name in value)):
-        return value
-    raise ValueError
-
-
 def _rates(value: Any) -> Any:
     """A number from 0 to 1, 1 excluded, or a list of such numbers: one error for both, as above."""
     if _is_number(value) and 0 <= value < 1:
@@ -121,12 +114,7 @@ AutoOrCount: TypeAlias = Annotated[
     PlainValidator(_auto_or_count),
     WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
 ]
-ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
-Activation: TypeAlias = Annotated[
-    ActivationName | list[ActivationName],
-    PlainValidator(_activation),
-    _one_or_list({"enum": list(get_args(ActivationName)), "type": "string"}),
-]
+Activation: TypeAlias = Annotated[str | list[str], NameOf("activation", lists=True)]
 DropoutRate: TypeAlias = Annotated[
     float | list[float],
     PlainValidator(_rates),
@@ -146,8 +134,12 @@ ClassWeight: TypeAlias = Annotated[
         }
     ),
 ]
-LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
-OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
+LossName: TypeAlias = Annotated[str, NameOf("loss", ("auto",))]
+InitializerName: TypeAlias = Annotated[str, NameOf("initializer")]
+OptimizerName: TypeAlias = Annotated[str, NameOf("optimizer")]
+ScheduleName: TypeAlias = Annotated[str, NameOf("schedule")]
+FormatName: TypeAlias = Annotated[str, NameOf("data set")]
+BackendName: TypeAlias = Annotated[str, NameOf("backend", ("auto",))]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from xpmlp._table import Table
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
@@ -63,9 +64,13 @@ def _identity_backward(ops: Ops, upstream: Array, activation: Array) -> Array:
     return upstream
 
 
-activations: dict[str, Activation] = {
-    "sigmoid": Activation(_sigmoid, _sigmoid_backward),
-    "tanh": Activation(_tanh, _tanh_backward),
-    "relu": Activation(_relu, _relu_backward),
-    "identity": Activation(_identity, _identity_backward),
-}
+activations = Table(
+    "activation",
+    Activation,
+    {
+        "sigmoid": Activation(_sigmoid, _sigmoid_backward),
+        "tanh": Activation(_tanh, _tanh_backward),
+        "relu": Activation(_relu, _relu_backward),
+        "identity": Activation(_identity, _identity_backward),
+    },
+)

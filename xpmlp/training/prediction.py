@@ -151,6 +151,7 @@ def predict_file(
     features = read_features(
         source,
         n_features=saved.parameters[0][0].shape[0],
+        data_format=config.data.name,
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
