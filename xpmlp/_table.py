@@ -146,7 +146,8 @@ class Table(Mapping[str, Record], Generic[Record]):
 
 def _not_allowed(subject: str) -> ConfigError:
     return ConfigError(
-        f"{subject} is code from outside of xpmlp: if you trust it, allow it with --allow-code (allow_code=True in Python)."
+        f"{subject} is code from outside of xpmlp: if you trust it, allow it with --allow-code (in Python "
+        "allow_code=True)."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp._table import Table, is_outside
 from xpmlp.backend.base import Backend, DTypeName
-from xpmlp.errors import BackendError
+from xpmlp.errors import BackendError, ConfigError
 
 
 class BackendRecord(NamedTuple):
@@ -149,6 +149,8 @@ def resolve(
     check_name(name, "auto")
     with _library_of(name):
         backend = backends[name].load()(device, dtype, fused=fused, threads=threads, tf32=tf32)
+        if is_outside(name):
+            backend.name = name  # so that it is found again
         backend.to_numpy(backend.asarray([0.0], backend.dtype))  # fails in a library that was built for another NumPy
     return Choice(backend, None)
 
@@ -174,7 +176,7 @@ def found_again(name: str, recipe: dict[str, Any]) -> Backend:
     """A backend that was pickled, by what `resolve` was given; where it is not available, NumPy's, with a warning."""
     try:
         return resolve(name, **recipe).backend
-    except BackendError as error:
+    except (BackendError, ConfigError) as error:
         warnings.warn(f"{error} The backend is NumPy now.", stacklevel=2)
         return resolve("numpy", **(recipe | {"device": None})).backend
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from xpmlp._table import OUTSIDE, Table, is_importable, is_outside
@@ -56,17 +57,20 @@ class NameOf:
         """The table that has the records."""
         return tables()[self.kind]
 
+    def listed(self) -> list[str]:
+        """The names that people are told of."""
+        return [name for name in self.table if getattr(self.table[name], "listed", True)]
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         """Have pydantic call `_value`."""
         return core_schema.no_info_plain_validator_function(self._value)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """The names that people should know, and a pattern for the others."""
-        shown = [name for name in self.table if getattr(self.table[name], "listed", True)]
-        others = [name for name in self.table if name not in shown]
+        others = [name for name in self.table if name not in self.listed()]
         one: dict[str, Any] = {
             "anyOf": [
-                {"enum": [*self.besides, *shown], "type": "string"},
+                {"enum": [*self.besides, *self.listed()], "type": "string"},
                 {"pattern": f"^({'|'.join([*others, OUTSIDE])})$", "type": "string"},
             ]
         }
@@ -94,7 +98,7 @@ def admit_code(config: Config, *, allow_code: bool) -> None:
     ConfigError
         If there are any and this is not allowed, or one cannot be imported.
     """
-    for key, table, name in _names(config):
+    for key, table, name in outside_names(config):
         table.admit(name, key, allow_code=allow_code)
 
 
@@ -105,7 +109,7 @@ def refuse_unimportable(config: Config) -> None:
     ------
     ConfigError
     """
-    for key, table, name in _names(config):
+    for key, table, name in outside_names(config):
         if not is_importable(name):
             raise ConfigError(
                 f"{key} is the object {name.partition(':')[2]!r} of this program, which no file and no other "
@@ -113,14 +117,20 @@ def refuse_unimportable(config: Config) -> None:
             )
 
 
-def _names(config: Config) -> Iterator[tuple[str, Table[Any], str]]:
+def outside_names(config: Config) -> Iterator[tuple[str, Table[Any], str]]:
     """The names from outside in a config, with their keys and tables."""
-    for section in type(config).model_fields:
-        for key, field in type(getattr(config, section)).model_fields.items():
+    for section, key, type_of_name in named_keys(type(config)):
+        for name in filter(is_outside, _texts(getattr(getattr(config, section), key))):
+            yield f"{section}.{key}", type_of_name.table, name
+
+
+def named_keys(config: type[Config]) -> Iterator[tuple[str, str, NameOf]]:
+    """The sections and keys whose values are names, with the type of these."""
+    for section, about in config.model_fields.items():
+        fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {})
+        for key, field in fields.items():
             for found in _annotations((field.annotation, *field.metadata)):
-                for name in _texts(getattr(getattr(config, section), key)):
-                    if is_outside(name):
-                        yield f"{section}.{key}", found.table, name
+                yield section, key, found
 
 
 def _annotations(parts: tuple[Any, ...]) -> Iterator[NameOf]:

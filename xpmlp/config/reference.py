@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from xpmlp.config.model import Config
+from xpmlp.config.names import named_keys
 from xpmlp.config.schema import Schema, allowed, json_schema, sections
 from xpmlp.config.show import show
 
@@ -52,13 +55,30 @@ your home folder.
 schema; an editor with TOML support completes and checks a file that begins with `#:schema xpmlp.schema.json`.
 """
 
+_NAMES = """\
+## Names
+
+A name below is that of a record in a table. In its place `"module:object"` names a record of your own, which
+[extending.md](extending.md) shows how to write. It is code, so every command that would import it refuses to, unless
+`--allow-code` is given (in Python `allow_code=True`). A run folder holds the name alone.
+"""
+
 
 def markdown() -> str:
     """The reference of all sections and keys: the content of docs/configuration.md."""
     parts = ["<!-- Written by `python -m xpmlp.config`; change the models in xpmlp/config/sections.py instead. -->"]
     parts.append(_INTRODUCTION)
     parts += [_section(name, schema) for name, schema in sections(json_schema()).items()]
-    return "\n".join(parts)
+    return "\n".join([*parts, _NAMES, *_names()])
+
+
+def _names() -> Iterator[str]:
+    """A table for each key whose values are names, of those that have a sentence."""
+    for section, key, type_of_name in named_keys(Config):
+        table = type_of_name.table
+        rows = [f"| `{name}` | {table.sentence(name)} |" for name in type_of_name.listed() if table.sentence(name)]
+        if section != "grid" and rows:
+            yield "\n".join([f"### `{section}.{key}`\n", f"| {table.kind} | what it is |", "|---|---|", *rows, ""])
 
 
 def _section(name: str, schema: Schema) -> str:

@@ -212,6 +212,7 @@ class ReferenceTraining:
                 second[leaf] = train.beta_2 * second[leaf] + (1 - train.beta_2) * gradient**2
                 correction = math.sqrt(1 - train.beta_2**self._steps) / (1 - train.beta_1**self._steps)
                 return value - rate * correction * first[leaf] / (np.sqrt(second[leaf]) + train.epsilon)
+        raise KeyError(train.optimizer)
 
 
 def finite_difference_errors(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from xpmlp._table import is_outside
 from xpmlp.backend import Backend, DTypeName, backends, check_name
-from xpmlp.config import BackendConfig
+from xpmlp.config import BackendConfig, Config
 from xpmlp.errors import ConfigError
 from xpmlp.training.trainer import resolve_configured
 
@@ -29,6 +29,11 @@ class Target(NamedTuple):
     def label(self) -> str:
         """As the user wrote it: ``strict`` or ``strict:device1``."""
         return self.name if self.device is None else f"{self.name}:{self.device}"
+
+    def named_in(self, config: Config) -> Config:
+        """A config with this backend."""
+        settings = config.backend.model_copy(update={"name": self.name, "device": self.device})
+        return config.model_copy(update={"backend": settings})
 
     def resolve(self, settings: BackendConfig, dtype: DTypeName) -> Backend:
         """The backend, with a config's other settings.
