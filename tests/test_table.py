@@ -62,7 +62,7 @@ def test_looking_up_imports_nothing(table: Table[Shade], module: Callable[[str],
     ran, name = module(MODULE), "shades_outside:TEAL"
     assert name not in table
     assert table.find(name) is None
-    with pytest.raises(ConfigError, match="^the shade 'shades_outside:TEAL' is code from outside of xpmlp"):
+    with pytest.raises(ConfigError, match=r"^the shade 'shades_outside:TEAL' is code from outside of xpmlp"):
         table[name]
     with pytest.raises(ConfigError, match=r'model\.shade = "shades_outside:TEAL" is code .* --allow-code .*True\)\.$'):
         table.admit(name, "model.shade", allow_code=False)
