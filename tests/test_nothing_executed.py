@@ -22,7 +22,7 @@ FORBIDDEN_CALLS = {
     *("torch.load", "torch.jit.load", "pd.read_pickle", "pandas.read_pickle", "np.fromregex", "numpy.fromregex"),
     *("shutil.unpack_archive", "tempfile.mktemp", "np.loadtxt", "np.genfromtxt", "cupy.load", "cp.load"),
 }
-IMPORTERS = {"__init__.py", "_optional.py", "_table.py", "backend/registry.py"}
+IMPORTERS = {"__init__.py", "_optional.py", "_records.py", "backend/registry.py"}
 """The files that import modules by a name that is worked out: their own, optional libraries', and what is allowed."""
 
 MUST_SAY = {
@@ -67,7 +67,7 @@ def test_a_module_runs_nothing_that_it_reads(path: Path) -> None:
 def test_no_other_file_imports_by_a_name_that_is_worked_out() -> None:
     importers = {path for path in PACKAGE.rglob("*.py") if "import_module" in path.read_text(encoding="utf-8")}
     assert {path.relative_to(PACKAGE).as_posix() for path in importers} == IMPORTERS
-    assert "importlib.import_module(module)" in (PACKAGE / "_table.py").read_text(encoding="utf-8")
+    assert "importlib.import_module(module)" in (PACKAGE / "_records.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 
 Initializer = Callable[[np.random.Generator, int, int, float], npt.NDArray[np.float64]]
 """(generator, n_in, n_out, scale) -> weights (n_in, n_out)."""
@@ -58,7 +58,7 @@ def normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt
     return scale * rng.standard_normal((n_in, n_out))
 
 
-initializers: Table[Initializer] = Table(
+initializers: RecordTable[Initializer] = RecordTable(
     "initializer",
     Callable,
     {

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from xpmlp._optional import Library, NotInstalledError
-from xpmlp._table import Table, is_outside
+from xpmlp._records import RecordTable, is_outside
 from xpmlp.backend.base import Backend, DTypeName
 from xpmlp.errors import BackendError, ConfigError
 
@@ -51,7 +51,7 @@ _TORCH = Library("torch", "PyTorch", "'xpmlp[torch]'")
 _JAX = Library("jax", "JAX", "'xpmlp[jax]'")
 _STRICT = Library("array_api_strict", "array-api-strict", "array-api-strict")
 
-backends = Table(
+backends = RecordTable(
     "backend",
     BackendRecord,
     {

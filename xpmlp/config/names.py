@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
-from xpmlp._table import OUTSIDE, Table, is_importable, is_outside
+from xpmlp._records import OUTSIDE, RecordTable, is_importable, is_outside
 from xpmlp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def tables() -> dict[str, Table[Any]]:
+def tables() -> dict[str, RecordTable[Any]]:
     """The tables by kind."""
     from xpmlp.backend.registry import backends
     from xpmlp.data.formats import formats
@@ -30,7 +31,7 @@ def tables() -> dict[str, Table[Any]]:
     from xpmlp.nn import activations, losses
     from xpmlp.optim import optimizers, schedules
 
-    every: list[Table[Any]] = [activations, losses, initializers, optimizers, schedules, formats, backends]
+    every: list[RecordTable[Any]] = [activations, losses, initializers, optimizers, schedules, formats, backends]
     return {table.kind: table for table in every}
 
 
@@ -53,7 +54,7 @@ class NameOf:
     lists: bool = False
 
     @property
-    def table(self) -> Table[Any]:
+    def table(self) -> RecordTable[Any]:
         """The table that has the records."""
         return tables()[self.kind]
 
@@ -117,20 +118,21 @@ def refuse_unimportable(config: Config) -> None:
             )
 
 
-def outside_names(config: Config) -> Iterator[tuple[str, Table[Any], str]]:
-    """The names from outside in a config, with their keys and tables."""
-    for section, key, type_of_name in named_keys(type(config)):
-        for name in filter(is_outside, _texts(getattr(getattr(config, section), key))):
-            yield f"{section}.{key}", type_of_name.table, name
+def outside_names(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, RecordTable[Any], str]]:
+    """The names from outside in a config, or in a part of one, with their keys and tables."""
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        for found in names_in(field):
+            for name in filter(is_outside, _texts(value)):
+                yield f"{prefix}{key}", found.table, name
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, BaseModel):
+                yield from outside_names(part, f"{prefix}{key}.")
 
 
-def named_keys(config: type[Config]) -> Iterator[tuple[str, str, NameOf]]:
-    """The sections and keys whose values are names, with the type of these."""
-    for section, about in config.model_fields.items():
-        fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {})
-        for key, field in fields.items():
-            for found in _annotations((field.annotation, *field.metadata)):
-                yield section, key, found
+def names_in(field: FieldInfo) -> Iterator[NameOf]:
+    """The types of the names that a field's value may have in it."""
+    yield from _annotations((field.annotation, *field.metadata))
 
 
 def _annotations(parts: tuple[Any, ...]) -> Iterator[NameOf]:

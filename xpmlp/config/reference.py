@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pydantic.fields import FieldInfo
+
 from xpmlp.config.model import Config
-from xpmlp.config.names import named_keys
+from xpmlp.config.names import names_in
 from xpmlp.config.schema import Schema, allowed, json_schema, sections
 from xpmlp.config.show import show
 
@@ -69,16 +71,20 @@ def markdown() -> str:
     parts = ["<!-- Written by `python -m xpmlp.config`; change the models in xpmlp/config/sections.py instead. -->"]
     parts.append(_INTRODUCTION)
     parts += [_section(name, schema) for name, schema in sections(json_schema()).items()]
-    return "\n".join([*parts, _NAMES, *_names()])
+    return "\n".join([*parts, _NAMES, *filter(None, _names())])
 
 
 def _names() -> Iterator[str]:
     """A table for each key whose values are names, of those that have a sentence."""
-    for section, key, type_of_name in named_keys(Config):
-        table = type_of_name.table
-        rows = [f"| `{name}` | {table.sentence(name)} |" for name in type_of_name.listed() if table.sentence(name)]
-        if section != "grid" and rows:
-            yield "\n".join([f"### `{section}.{key}`\n", f"| {table.kind} | what it is |", "|---|---|", *rows, ""])
+    for section, about in Config.model_fields.items():
+        fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {}) if section != "grid" else {}
+        for key, field in fields.items():
+            for found in names_in(field):
+                rows = [
+                    f"| `{name}` | {sentence} |" for name in found.listed() if (sentence := found.table.sentence(name))
+                ]
+                head = [f"### `{section}.{key}`\n", f"| {found.kind} | what it is |", "|---|---|"]
+                yield "\n".join([*head, *rows, ""]) if rows else ""
 
 
 def _section(name: str, schema: Schema) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from xpmlp._table import OUTSIDE
+from xpmlp._records import OUTSIDE
 from xpmlp.config.model import Config
 
 Schema = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import reduce
 from typing import Any, NamedTuple
 
-from xpmlp._table import is_outside
+from xpmlp._records import is_outside
 from xpmlp.config.model import Config
 from xpmlp.config.names import tables
 from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig

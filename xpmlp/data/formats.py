@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 from xpmlp.data.csv_file import CSV
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.digits import DIGITS
@@ -23,7 +23,7 @@ def _given(request: Request) -> Dataset:
     )
 
 
-formats = Table(
+formats = RecordTable(
     "data set",
     Format,
     {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from xpmlp._paths import given_path
-from xpmlp._table import is_outside
+from xpmlp._records import is_outside
 from xpmlp.data.dataset import Dataset
 from xpmlp.data.format import Format, Request
 from xpmlp.data.formats import formats

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -46,9 +46,9 @@ class Table:
     name: str
     features: NDArray[Any]
     labels: NDArray[Any]
-    image_shape: tuple[int, int] | None
-    feature_names: tuple[str, ...] | None
-    hashes: dict[str, str]
+    image_shape: tuple[int, int] | None = None
+    feature_names: tuple[str, ...] | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
     target_names: tuple[str, ...] = ("target",)
     class_names: tuple[str, ...] | None = None
     keeps_reals: bool = False

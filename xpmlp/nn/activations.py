@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
@@ -64,7 +64,7 @@ def _identity_backward(ops: Ops, upstream: Array, activation: Array) -> Array:
     return upstream
 
 
-activations = Table(
+activations = RecordTable(
     "activation",
     Activation,
     {

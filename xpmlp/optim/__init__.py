@@ -5,14 +5,14 @@ Like `xpmlp.nn`, this is array-API code and names no array library.
 
 from collections.abc import Callable
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 from xpmlp.optim.adam import AdamState, adam
 from xpmlp.optim.momentum import MomentumState, momentum
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer
 from xpmlp.optim.schedules import Schedule, ScheduleSettings, schedules
 from xpmlp.optim.sgd import SgdState, sgd
 
-optimizers: Table[Callable[..., Optimizer]] = Table(
+optimizers: RecordTable[Callable[..., Optimizer]] = RecordTable(
     "optimizer",
     Callable,
     {

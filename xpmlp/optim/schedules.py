@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 
 
 class ScheduleSettings(NamedTuple):
@@ -76,7 +76,7 @@ def cosine(settings: ScheduleSettings, epoch: int, losses: Sequence[float]) -> f
     return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
 
 
-schedules: Table[Schedule] = Table(
+schedules: RecordTable[Schedule] = RecordTable(
     "schedule",
     Callable,
     {"constant": constant, "inverse_scaling": inverse_scaling, "adaptive": adaptive, "cosine": cosine},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpmlp._table import is_outside
+from xpmlp._records import is_outside
 from xpmlp.backend import Backend, DTypeName, backends, check_name
 from xpmlp.config import BackendConfig, Config
 from xpmlp.errors import ConfigError

@@ -13,7 +13,7 @@ The derivative is by the logits and per example: nothing here divides by the bat
 are formed.  For all four it is ``prediction - target``.
 """
 
-from xpmlp._table import Table
+from xpmlp._records import RecordTable
 from xpmlp.nn.losses.cross_entropy import CROSS_ENTROPY, cross_entropy, one_hot, softmax
 from xpmlp.nn.losses.logistic import LOGISTIC
 from xpmlp.nn.losses.loss import Loss, Metric, weighted
@@ -23,7 +23,7 @@ from xpmlp.nn.losses.squared import SQUARED
 metric_names: dict[str, str] = {"accuracy": "accuracy", "r2": "R²"}
 """The metrics, which name columns and keys, as a person would write them."""
 
-losses = Table(
+losses = RecordTable(
     "loss", Loss, {"cross_entropy": CROSS_ENTROPY, "logistic": LOGISTIC, "squared": SQUARED, "poisson": POISSON}
 )
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from xpmlp._table import Table, is_importable, is_outside
+from xpmlp._records import RecordTable, is_importable, is_outside
 from xpmlp.errors import ConfigError
 
 
@@ -24,15 +24,15 @@ GREY, OLIVE = Shade("grey", "Between black and white."), Shade("olive")
 
 MODULE = """
 from pathlib import Path
-from tests.test_table import Shade
+from tests.test_records import Shade
 Path(__file__).with_suffix(".ran").touch()
 TEAL, NUMBER = Shade("teal"), 3
 """
 
 
 @pytest.fixture
-def table() -> Table[Shade]:
-    return Table("shade", Shade, {"grey": GREY, "olive": OLIVE})
+def table() -> RecordTable[Shade]:
+    return RecordTable("shade", Shade, {"grey": GREY, "olive": OLIVE})
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     sys.modules.pop("shades_outside", None)
 
 
-def test_a_table_gives_its_records(table: Table[Shade]) -> None:
+def test_a_table_gives_its_records(table: RecordTable[Shade]) -> None:
     assert table["grey"] is GREY
     assert list(table) == ["grey", "olive"]
     assert len(table) == 2
@@ -58,7 +58,7 @@ def test_a_table_gives_its_records(table: Table[Shade]) -> None:
         table["teal"]
 
 
-def test_looking_up_imports_nothing(table: Table[Shade], module: Callable[[str], Path]) -> None:
+def test_looking_up_imports_nothing(table: RecordTable[Shade], module: Callable[[str], Path]) -> None:
     ran, name = module(MODULE), "shades_outside:TEAL"
     assert name not in table
     assert table.find(name) is None
@@ -69,7 +69,7 @@ def test_looking_up_imports_nothing(table: Table[Shade], module: Callable[[str],
     assert not ran.exists()
 
 
-def test_what_is_allowed_is_imported_and_found(table: Table[Shade], module: Callable[[str], Path]) -> None:
+def test_what_is_allowed_is_imported_and_found(table: RecordTable[Shade], module: Callable[[str], Path]) -> None:
     ran, name = module(MODULE), "shades_outside:TEAL"
     table.admit(name, "model.shade", allow_code=True)
     assert ran.exists()
@@ -98,7 +98,7 @@ def test_what_is_allowed_is_imported_and_found(table: Table[Shade], module: Call
     ],
 )
 def test_what_cannot_be_imported(
-    table: Table[Shade], module: Callable[[str], Path], source: str, name: str, sentence: str
+    table: RecordTable[Shade], module: Callable[[str], Path], source: str, name: str, sentence: str
 ) -> None:
     module(source)
     with pytest.raises(ConfigError, match=f'^model.shade = "{name}".*{sentence}') as error:
@@ -107,10 +107,10 @@ def test_what_cannot_be_imported(
     assert name not in table
 
 
-def test_a_record_from_python_gets_the_name_by_which_others_find_it(table: Table[Shade]) -> None:
+def test_a_record_from_python_gets_the_name_by_which_others_find_it(table: RecordTable[Shade]) -> None:
     name = table.register(OLIVE)
     assert name == "olive"
-    elsewhere: Table[Shade] = Table("shade", Shade, {})
+    elsewhere: RecordTable[Shade] = RecordTable("shade", Shade, {})
     name = elsewhere.register(GREY)
     assert name == f"{__name__}:GREY"
     assert is_importable(name)
@@ -118,7 +118,7 @@ def test_a_record_from_python_gets_the_name_by_which_others_find_it(table: Table
     assert elsewhere.register(GREY) == name
 
 
-def test_a_record_that_no_module_has_gets_a_name_for_this_process(table: Table[Shade]) -> None:
+def test_a_record_that_no_module_has_gets_a_name_for_this_process(table: RecordTable[Shade]) -> None:
     ones = [Shade("light blue"), Shade("light blue", "Another.")]
     names = [table.register(one) for one in ones]
     assert names == ["__main__:light_blue", "__main__:light_blue_"]

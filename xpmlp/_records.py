@@ -1,7 +1,7 @@
 """Tables of records by name: all that a config chooses by a name stands in one.
 
 A name is a key of the table, or ``module:object`` of a record outside of the package.  Looking a name up imports
-nothing: `Table.admit` alone imports what a text names, where the person who runs the program allows it.
+nothing: `RecordTable.admit` alone imports what a text names, where the person who runs the program allows it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, Generic, TypeVar
 
 from xpmlp.errors import ConfigError, XpmlpError
@@ -33,7 +34,7 @@ def is_importable(name: str) -> bool:
     return not name.startswith(_UNIMPORTABLE)
 
 
-class Table(Mapping[str, Record], Generic[Record]):
+class RecordTable(Mapping[str, Record], Generic[Record]):
     """The records of one kind by name, in the order in which people should read them.
 
     Iteration gives the table's own names; looking up finds the records of outside, too, that were admitted or
@@ -138,10 +139,11 @@ class Table(Mapping[str, Record], Generic[Record]):
     def sentence(self, name: str) -> str:
         """The documentation of a record, in a sentence."""
         record = self[name]
-        written: str = (
-            getattr(record, "sentence", None) or (record.__doc__ if hasattr(record, "__code__") else "") or ""
-        )
-        return written.partition("\n\n")[0].replace("``", "`").replace("\n", " ")
+        said = [getattr(record, field, "") for field in ("sentence", "description", "formula")]
+        if isinstance(record, FunctionType):
+            said.append(record.__doc__ or "")
+        text: str = next(filter(None, said), "").partition("\n\n")[0]
+        return text.replace("``", "`").replace("\n", " ").replace("|", r"\|")
 
 
 def _not_allowed(subject: str) -> ConfigError:
