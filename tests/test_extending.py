@@ -36,6 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
             if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
                 del sys.modules[name]
         for table in tables().values():
+            table._given.clear()
             table._outside.clear()
 
     def run(command: str) -> tuple[int, str, str]:

@@ -53,6 +53,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
     def __init__(self, kind: str, record_type: Any, records: Mapping[str, Record]) -> None:
         self.kind, self.record_type = kind, record_type
         self._records = dict(records)
+        self._given: dict[str, Record] = {}
         self._outside: dict[str, Record] = {}
 
     def __getitem__(self, name: str) -> Record:
@@ -106,7 +107,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
             raise _not_allowed(subject)
         if not is_importable(name):
             raise ConfigError(f"{subject} is an object of a program that has ended: put it in a module.")
-        self._outside[name] = self._checked(_imported(module, subject), attribute, subject)
+        self._keep(name, self._checked(_imported(module, subject), attribute, subject))
 
     def _checked(self, module: Any, attribute: str, subject: str) -> Record:
         if not hasattr(module, attribute):
@@ -126,15 +127,20 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
             Its own in the table; else ``module:object``, where a module that others can import has it; else
             ``__main__:...``.
         """
-        for name, known in [*self._records.items(), *self._outside.items()]:
+        for name, known in [*self._records.items(), *self._given.items(), *self._outside.items()]:
             if known is record:
                 return name
         plain = getattr(record, "name", None) or getattr(record, "__name__", None)
         name = _importable_name(record) or _UNIMPORTABLE + re.sub(r"\W", "_", plain or self.kind, flags=re.ASCII)
         while not is_importable(name) and name in self._outside:
             name += "_"
-        self._outside[name] = record
+        self._keep(name, record)
         return name
+
+    def _keep(self, name: str, record: Any) -> None:
+        """Have a record of outside found; where it has a name, that is the one by which it is found."""
+        self._given[name] = record
+        self._outside[name] = record._replace(name=name) if "name" in getattr(record, "_fields", ()) else record
 
     def sentence(self, name: str) -> str:
         """The documentation of a record, in a sentence."""

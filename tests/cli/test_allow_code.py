@@ -63,6 +63,7 @@ def forget() -> Iterator[Callable[[], None]]:
     def forget() -> None:
         sys.modules.pop("code_outside", None)
         for table in (formats, backends):
+            table._given.clear()
             table._outside.clear()
 
     forget()
@@ -210,6 +211,7 @@ def test_a_record_from_python_is_saved_by_its_name(ran: Path, tmp_path: Path) ->
     assert config.data.name == f"{__name__}:LIKE_CSV"
     library.train(config, "run")
     assert library.evaluate("run").examples > 0
+    formats._given.clear()
     formats._outside.clear()
     with pytest.raises(ConfigError, match=r"LIKE_CSV.*allow_code=True"):
         library.evaluate("run")
