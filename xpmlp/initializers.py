@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from xpmlp._records import RecordTable
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -100,52 +102,51 @@ def _root(n_in: int) -> float:
     return 1 / math.sqrt(n_in)
 
 
-initializers: dict[str, Initializer] = {
-    one.name: one
-    for one in (
-        Initializer(
-            "glorot_uniform",
-            _uniform(lambda n_in, n_out: math.sqrt(6 / (n_in + n_out))),
-            "uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, AISTATS 2010, equation 16)",
-        ),
-        Initializer(
-            "glorot_normal",
-            _normal(lambda n_in, n_out, scale: math.sqrt(2 / (n_in + n_out))),
-            "normal, of the same variance (equation 12)",
-        ),
-        Initializer(
-            "he_uniform",
-            _uniform(lambda n_in, n_out: math.sqrt(6 / n_in)),
-            "uniform, of variance 2 / inputs, for relu (He, Zhang, Ren and Sun, ICCV 2015)",
-        ),
-        Initializer(
-            "he_normal",
-            _normal(lambda n_in, n_out, scale: math.sqrt(2 / n_in)),
-            "normal, of the same variance (equation 10)",
-        ),
-        Initializer(
-            "lecun_uniform",
-            _uniform(lambda n_in, n_out: math.sqrt(3 / n_in)),
-            "uniform, of variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
-        ),
-        Initializer(
-            "lecun_normal", _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)), "normal, of the same variance"
-        ),
-        Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
-        Initializer(
-            "ntk",
-            _normal(lambda n_in, n_out, scale: 1.0),
-            "normal, of variance 1, and the layer divides its sums by the root of its inputs "
-            "(Jacot, Gabriel and Hongler, NeurIPS 2018)",
-            _root,
-        ),
-        Initializer(
-            "data",
-            _normal(lambda n_in, n_out, scale: 1.0),
-            "as `ntk`, with sums of variance 1 over a thousand training examples and biases that put the units' zeros "
-            "among them (RealMLP)",
-            _root,
-            fitted_to_data,
-        ),
-    )
-}
+_RECORDS = (
+    Initializer(
+        "glorot_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(6 / (n_in + n_out))),
+        "uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, AISTATS 2010, equation 16)",
+    ),
+    Initializer(
+        "glorot_normal",
+        _normal(lambda n_in, n_out, scale: math.sqrt(2 / (n_in + n_out))),
+        "normal, of the same variance (equation 12)",
+    ),
+    Initializer(
+        "he_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(6 / n_in)),
+        "uniform, of variance 2 / inputs, for relu (He, Zhang, Ren and Sun, ICCV 2015)",
+    ),
+    Initializer(
+        "he_normal",
+        _normal(lambda n_in, n_out, scale: math.sqrt(2 / n_in)),
+        "normal, of the same variance (equation 10)",
+    ),
+    Initializer(
+        "lecun_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(3 / n_in)),
+        "uniform, of variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
+    ),
+    Initializer(
+        "lecun_normal", _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)), "normal, of the same variance"
+    ),
+    Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
+    Initializer(
+        "ntk",
+        _normal(lambda n_in, n_out, scale: 1.0),
+        "normal, of variance 1, and the layer divides its sums by the root of its inputs "
+        "(Jacot, Gabriel and Hongler, NeurIPS 2018)",
+        _root,
+    ),
+    Initializer(
+        "data",
+        _normal(lambda n_in, n_out, scale: 1.0),
+        "as `ntk`, with sums of variance 1 over a thousand training examples and biases that put the units' zeros "
+        "among them (RealMLP)",
+        _root,
+        fitted_to_data,
+    ),
+)
+
+initializers = RecordTable("initializer", Initializer, {one.name: one for one in _RECORDS})

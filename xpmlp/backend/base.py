@@ -9,7 +9,7 @@ import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +96,7 @@ class Backend(ABC):
         Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
     """
 
-    name: ClassVar[str]
+    name: str
     xp: Namespace
     device: Device
     device_name: str

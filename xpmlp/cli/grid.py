@@ -28,7 +28,9 @@ from xpmlp.training import Progress, Status
 from xpmlp.training.outcome import Outcome
 
 
-def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, quiet: bool) -> int:
+def run(
+    config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, allow_code: bool, quiet: bool
+) -> int:
     """Train a grid, show how it goes, and print the summary.
 
     Returns
@@ -43,6 +45,7 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
             overwrite=overwrite,
             resume=resume,
             force=force,
+            allow_code=allow_code,
             reporter=reporter,
             should_stop=lambda: stop.requested,
         )

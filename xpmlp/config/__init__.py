@@ -1,6 +1,7 @@
 """The configuration: TOML files, checked against typed models that also write their own documentation.
 
 ==================  ==========================================================================
+``names``           names of records: what tables have them, and code from outside of the package
 ``value_types``     what a value may be: types with bounds, for the fields
 ``sections``        the fields of each section, with bounds, defaults and descriptions
 ``rules``           values that do not go together
@@ -16,6 +17,7 @@
 
 from xpmlp.config.load import load_config, parse_override
 from xpmlp.config.model import Config
+from xpmlp.config.names import admit_code, outside_names, refuse_unimportable
 from xpmlp.config.reference import markdown
 from xpmlp.config.schema import json_schema
 from xpmlp.config.sections import (
@@ -38,9 +40,12 @@ __all__ = [
     "ModelConfig",
     "OutputConfig",
     "TrainConfig",
+    "admit_code",
     "json_schema",
     "load_config",
     "markdown",
+    "outside_names",
     "parse_override",
+    "refuse_unimportable",
     "unused_settings",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
-from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections
+from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections, takes_outside
 from xpmlp.config.show import show, show_key
 from xpmlp.config.value_types import RULE
 
@@ -98,8 +98,11 @@ def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema])
 
 
 def _meant_choice(given: Any, schema: Schema) -> str:
-    options = [choice for part in schema.get("anyOf", [schema]) for choice in choices_of(part)]
-    close = _closest(given, options) if isinstance(given, str) else None
+    if not isinstance(given, str):
+        return "."
+    if ":" in given and takes_outside(schema):
+        return '; or "module:object", the name of one of your own.'
+    close = _closest(given, choices_of(schema))
     return f'; did you mean "{close}"?' if close else "."
 
 

@@ -11,16 +11,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xpmlp.config.value_types import (
-    INITIALIZERS,
     AbsolutePath,
     Activation,
     AnyPath,
     AutoOrCount,
+    BackendName,
     ClassWeight,
     Count,
     DropoutRate,
+    FormatName,
     Fraction,
-    InitName,
+    InitializerName,
     Interval,
     LossName,
     Names,
@@ -30,6 +31,7 @@ from xpmlp.config.value_types import (
     Positive,
     Quantiles,
     RateFactors,
+    ScheduleName,
     Seed,
     Text,
     Units,
@@ -48,10 +50,10 @@ class Section(BaseModel):
 class BackendConfig(Section):
     """Which array library computes, on which device, and in which precision."""
 
-    name: Literal["auto", "numpy", "cupy", "torch", "jax", "strict"] = Field(
+    name: BackendName = Field(
         "numpy",
         description="The array library. `auto` takes the first with a working GPU (CuPy, PyTorch, JAX), else NumPy, "
-        "and says which; any other that is not usable here is an error. `strict` is array-api-strict, for tests.",
+        "and says which; any other that is not usable here is an error.",
     )
     device: OrNone[Text] = Field(
         None,
@@ -84,7 +86,7 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
-    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "arrays"] = Field(
+    name: FormatName = Field(
         description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
         "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`."
     )
@@ -176,10 +178,10 @@ class ModelConfig(Section):
         description="The part of each target that is spread evenly over all classes, in training. The losses of "
         'validation and test, and the accuracy, are without it (with `loss = "cross_entropy"`).',
     )
-    init: InitName = Field(
+    init: InitializerName = Field(
         "glorot_uniform",
         description="How the first weights are drawn, with biases of zero: "
-        + "; ".join(f"`{name}`: {initializers[name].formula}" for name in INITIALIZERS)
+        + "; ".join(f"`{name}`: {initializers[name].formula}" for name in initializers)
         + ".",
     )
     init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
@@ -257,7 +259,7 @@ class TrainConfig(Section):
         "or a table by label, as `{ cat = 1.0, dog = 2.5 }`, 1 for labels that are not in it. The training figures "
         "are weighted means then; those of validation and test are not.",
     )
-    schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
+    schedule: ScheduleName = Field(
         "constant",
         description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
         "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "

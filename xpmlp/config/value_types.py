@@ -6,16 +6,14 @@ import math
 import os
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
-from xpmlp.initializers import initializers
-from xpmlp.nn import activations, losses
-from xpmlp.optim import optimizers
+from xpmlp.config.names import NameOf
 
 Value = TypeVar("Value")
 
@@ -28,12 +26,6 @@ _ESCAPED = frozenset("\b\t\n\f\r\x1b")
 SINGLE_QUOTES = "write a Windows path in single quotes, or with / for each backslash"
 
 MISTAKEN_ESCAPE = f"a control character, which TOML makes of a backslash and a letter in double quotes: {SINGLE_QUOTES}"
-
-
-INITIALIZERS = list(initializers)
-"""The initialisers of networks whose dense layers have no scale of their own, and which are drawn without data."""
-
-_ACTIVATIONS = list(activations)  # names that are compared, so that a value need not be hashable
 
 
 def _none_from_text(value: Any) -> Any:
@@ -72,13 +64,6 @@ def _absolute_path(value: Any) -> Any:
 def _auto_or_count(value: Any) -> Any:
     """The word "auto" or a number of at least 1: one error for both, where a union would give one for each."""
     if value == "auto" or (type(value) is int and value >= 1):
-        return value
-    raise ValueError
-
-
-def _activation(value: Any) -> Any:
-    """The name of an activation, or a list of names: one error for both, as above."""
-    if value in _ACTIVATIONS or (isinstance(value, list) and all(name in _ACTIVATIONS for name in value)):
         return value
     raise ValueError
 
@@ -148,19 +133,7 @@ AutoOrCount: TypeAlias = Annotated[
     PlainValidator(_auto_or_count),
     WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
 ]
-if TYPE_CHECKING:
-    ActivationName: TypeAlias = str
-    LossName: TypeAlias = str
-    InitName: TypeAlias = str
-else:
-    ActivationName = Literal[tuple(activations)]
-    LossName = Literal[("auto", *losses)]
-    InitName = Literal[tuple(INITIALIZERS)]
-Activation: TypeAlias = Annotated[
-    ActivationName | list[ActivationName],
-    PlainValidator(_activation),
-    _one_or_list({"enum": _ACTIVATIONS, "type": "string"}),
-]
+Activation: TypeAlias = Annotated[str | list[str], NameOf("activation", lists=True)]
 DropoutRate: TypeAlias = Annotated[
     float | list[float],
     PlainValidator(_rates),
@@ -186,10 +159,12 @@ ClassWeight: TypeAlias = Annotated[
 RateFactors: TypeAlias = Annotated[
     dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
 ]
-if TYPE_CHECKING:
-    OptimizerName: TypeAlias = str
-else:
-    OptimizerName = Literal[tuple(optimizers)]
+LossName: TypeAlias = Annotated[str, NameOf("loss", ("auto",))]
+InitializerName: TypeAlias = Annotated[str, NameOf("initializer")]
+OptimizerName: TypeAlias = Annotated[str, NameOf("optimizer")]
+ScheduleName: TypeAlias = Annotated[str, NameOf("schedule")]
+FormatName: TypeAlias = Annotated[str, NameOf("data set")]
+BackendName: TypeAlias = Annotated[str, NameOf("backend", ("auto",))]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]

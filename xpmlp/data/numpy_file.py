@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from xpmlp._paths import given_path
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.format import DRAWN_PARTS, Format, Request
 from xpmlp.data.frames import column_names, matched_columns
-from xpmlp.data.messages import did_you_mean
+from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.source import check_source
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
@@ -79,6 +80,7 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    is_bytes = image_shape is not None and flat.dtype == np.uint8
     return Table(
         name=str(path),
         features=check_features(flat, source, names),
@@ -87,6 +89,8 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
         feature_names=names,
         hashes={path.name: digest},
         target_names=_column_names(target, labels),
+        standardize=not is_bytes,
+        scale=1 / 255 if is_bytes else 1.0,
     )
 
 
@@ -235,3 +239,27 @@ def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     """The start of what ``error`` says."""
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def _read(request: Request) -> Table:
+    if not isinstance(request.target, str):
+        names = listed(request.target)
+        raise DataError(f"an npz file has one array of targets: give data.target its name, not {names}")
+    return read_npz_table(request.path, request.features, request.target, request.feature_names)
+
+
+def _read_features(request: Request) -> NDArray[Any]:
+    raw = read_npz_features(request.path, request.features)
+    columns: NDArray[Any] = matched_columns(raw, request.feature_names, str(request.path))
+    return columns
+
+
+NPZ = Format(
+    "your own arrays: features and a target",
+    _read,
+    ("path", "target", "features", "standardize", *DRAWN_PARTS),
+    (".npz",),
+    _read_features,
+    has_values=True,
+    where='set data.path = "FILE.npz"',
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -37,17 +37,23 @@ class Table:
         What the file itself calls the columns of the labels.
     keeps_reals : bool
         Whether labels such as 1.0 stay reals, since they come from a text that writes them so; else they become int64.
+    standardize : bool
+        Whether to standardise the features where the config does not say.
+    scale : float
+        What the features are multiplied by where they are not standardised.
     """
 
     name: str
     features: NDArray[Any]
     labels: NDArray[Any]
-    image_shape: tuple[int, int] | None
-    feature_names: tuple[str, ...] | None
-    hashes: dict[str, str]
+    image_shape: tuple[int, int] | None = None
+    feature_names: tuple[str, ...] | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
     target_names: tuple[str, ...] = ("target",)
     class_names: tuple[str, ...] | None = None
     keeps_reals: bool = False
+    standardize: bool = True
+    scale: float = 1.0
 
 
 def split_table(
@@ -58,8 +64,7 @@ def split_table(
     test_fraction: float,
     validation_size: int | None,
     seed: int,
-    standardize: bool,
-    scale: float,
+    standardize: bool | None,
     targets: TargetKind = "auto",
     fewest_classes: int = 2,
 ) -> Dataset:
@@ -67,8 +72,9 @@ def split_table(
 
     Parameters
     ----------
-    standardize : bool
-        Whether to standardise; if not, the features stay as they are stored and ``scale`` is left to the device.
+    standardize : bool or None
+        Whether to standardise, by default as the table says; if not, the features stay as they are stored and their
+        scale is left to the device.
     targets : "auto", "classes", "values" or "flags"
         What the labels are.  By default values where they have fractions or several columns, else classes; several
         columns with a single one in each row are classes, too, but for "flags".
@@ -102,13 +108,13 @@ def split_table(
         validation=parts.validation,
         test=parts.test,
         classes=np.empty(0, dtype=np.int64) if classes is None else classes,
-        preprocessing=Preprocessing(scale=scale),
+        preprocessing=Preprocessing(scale=table.scale),
         image_shape=table.image_shape,
         feature_names=table.feature_names,
         hashes=table.hashes,
         target_names=table.target_names if classes is None else (),
     )
-    return standardized(dataset) if standardize else dataset
+    return standardized(dataset) if (table.standardize if standardize is None else standardize) else dataset
 
 
 def standardized(dataset: Dataset) -> Dataset:

@@ -43,7 +43,7 @@ STOCHASTIC_SOLVERS = ("sgd", "adam")
 OUT_ACTIVATIONS = {name: loss.out_activation for name, loss in losses.items()}
 """The core's losses, and scikit-learn's names of the output functions that come with them."""
 
-LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(losses.values())}
+LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(list(losses.values()))}
 """The first loss of each output function."""
 
 

@@ -15,7 +15,7 @@ from xpmlp._paths import given_path
 from xpmlp._processes import can_start_processes
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
-from xpmlp.config import Config
+from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data import Dataset
 from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
@@ -86,6 +86,7 @@ def train_grid(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    allow_code: bool = False,
     reporter: GridReporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> GridResult:
@@ -107,6 +108,9 @@ def train_grid(
         newest checkpoint.
     force : bool
         Resume even if what has changed in the config or the data makes another training of it.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``, here and in
+        the processes that train blocks.
     reporter : GridReporter, optional
     should_stop : () -> bool
         Where it says so, blocks that have not begun are left out and the others end as interrupted.
@@ -117,11 +121,12 @@ def train_grid(
 
     Raises
     ------
-    BackendError, DataError, RunFolderError
+    BackendError, ConfigError, DataError, RunFolderError
         As `xpmlp.train`.
     GridError
         If a block raised an error; what the others gave is written first.
     """
+    admit_code(config, allow_code=allow_code)
     reporter, folder, members = reporter or GridReporter(), None if out is None else given_path(out), members_of(config)
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
@@ -220,6 +225,9 @@ def _train(
     runs = sum(len(block.members) for block in blocks)
     reporter.planned(runs, len(blocks), workers if scheduler is None else None, per_run * runs)
     remote = workers > 1 or scheduler is not None
+    if remote:
+        refuse_unimportable(config)
+        blocks = [block._replace(allow_code=True) for block in blocks]  # as it was here
 
     def done(block: Block, ended: list[Outcome]) -> None:
         for member, outcome in zip(block.members, ended, strict=True):

@@ -12,6 +12,7 @@ from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
 from xpmlp.nn.dropout import as_int32
 from xpmlp.nn.layer import Draw, Inputs, Layer, Widths
+from xpmlp.nn.layers import layers
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
 from xpmlp.nn.network import LayerSpec, Network, mlp
 from xpmlp.nn.ops import Ops, pure_ops
@@ -32,6 +33,7 @@ __all__ = [
     "activations",
     "as_int32",
     "cross_entropy",
+    "layers",
     "losses",
     "metric_names",
     "mlp",

@@ -5,6 +5,7 @@ file each; `compose` makes one of a rule and the pieces before and after it: `l2
 `clip_by_global_norm` and `averaged`.
 """
 
+from xpmlp._records import RecordTable
 from xpmlp.optim.adam import ADAM, AdamState, adam
 from xpmlp.optim.adamw import ADAMW, adamw
 from xpmlp.optim.averaging import AverageState, averaged
@@ -16,7 +17,9 @@ from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 from xpmlp.optim.schedules import Schedule, ScheduleSettings, schedules
 from xpmlp.optim.sgd import SGD, sgd
 
-optimizers: dict[str, OptimizerRecord] = {one.name: one for one in (SGD, MOMENTUM, NESTEROV, ADAM, ADAMW)}
+optimizers = RecordTable(
+    "optimizer", OptimizerRecord, {one.name: one for one in (SGD, MOMENTUM, NESTEROV, ADAM, ADAMW)}
+)
 """The optimisers by the name that the config gives them."""
 
 

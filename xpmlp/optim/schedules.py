@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from xpmlp._records import RecordTable
+
 
 class ScheduleSettings(NamedTuple):
     """What schedules depend on.
@@ -74,9 +76,8 @@ def cosine(settings: ScheduleSettings, epoch: int, losses: Sequence[float]) -> f
     return settings.learning_rate * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
 
 
-schedules: dict[str, Schedule] = {
-    "constant": constant,
-    "inverse_scaling": inverse_scaling,
-    "adaptive": adaptive,
-    "cosine": cosine,
-}
+schedules: RecordTable[Schedule] = RecordTable(
+    "schedule",
+    Callable,
+    {"constant": constant, "inverse_scaling": inverse_scaling, "adaptive": adaptive, "cosine": cosine},
+)

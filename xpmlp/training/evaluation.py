@@ -14,7 +14,6 @@ from xpmlp._paths import given_path
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
-from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
 from xpmlp.data.labels import label_places
 from xpmlp.data.messages import listed, quoted
@@ -58,6 +57,7 @@ def evaluate(
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Evaluation:
     """Evaluate the network of a run folder.
 
@@ -75,6 +75,8 @@ def evaluate(
         Where to compute, if not where the config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has, ``{"data.path": "moved.csv"}``.
+    allow_code : bool
+        Import the records from outside of the package that the run's config names as ``module:object``.
 
     Returns
     -------
@@ -88,8 +90,9 @@ def evaluate(
         If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
         have another class.
     """
-    config, network = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
-    chosen = resolve_for(config, backend, device)
+    place = {"backend": backend, "device": device}
+    config, network = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    chosen = resolve_configured(config.backend).backend
     given = load_data(
         config,
         standardize=False,
@@ -136,16 +139,6 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> 
             )
     targets: npt.NDArray[Any] = np.asarray(places, np.int64)[part.targets]
     return targets
-
-
-def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:
-    """The backend that a run's config names, or the one that the user names instead."""
-    settings = config.backend
-    if backend is not None:
-        settings = settings.model_copy(update={"name": backend, "device": device})
-    elif device is not None:
-        settings = settings.model_copy(update={"device": device})
-    return resolve_configured(settings).backend
 
 
 def on_device(backend: Backend, network: SavedNetwork) -> Parameters:

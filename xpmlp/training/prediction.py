@@ -19,9 +19,10 @@ from xpmlp.data import read_features
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
 from xpmlp.training.arrays import host_features
-from xpmlp.training.evaluation import on_device, resolve_for
+from xpmlp.training.evaluation import on_device
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
+from xpmlp.training.trainer import resolve_configured
 
 
 class Prediction(NamedTuple):
@@ -50,6 +51,7 @@ def predict(
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -66,6 +68,8 @@ def predict(
         Where to compute, if not where the run's config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
+    allow_code : bool
+        Import the records from outside of the package that the run's config names as ``module:object``.
 
     Returns
     -------
@@ -79,14 +83,13 @@ def predict(
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.
     """
-    config, saved = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
-    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), backend, device)
+    place = {"backend": backend, "device": device}
+    config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    return _predicted(config, saved, host_features(features, saved.feature_names, "features"))
 
 
-def _predicted(
-    config: Config, saved: SavedNetwork, features: npt.NDArray[Any], backend: str | None, device: str | None
-) -> Prediction:
-    chosen = resolve_for(config, backend, device)
+def _predicted(config: Config, saved: SavedNetwork, features: npt.NDArray[Any]) -> Prediction:
+    chosen = resolve_configured(config.backend).backend
     raw = _checked(features, saved.network.widths.numbers)
     inference = Inference(saved.network, chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
@@ -109,6 +112,7 @@ def predict_file(
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Prediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -126,6 +130,7 @@ def predict_file(
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
     overrides : dict, optional
+    allow_code : bool
         See `predict`.
 
     Raises
@@ -140,7 +145,8 @@ def predict_file(
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
     folder = given_path(run_dir)
-    config, saved = run_folder.read(folder, None if run is None else str(run), overrides)
+    place = {"backend": backend, "device": device}
+    config, saved = run_folder.read(folder, run, overrides, **place, allow_code=allow_code)
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
@@ -150,12 +156,13 @@ def predict_file(
     features = read_features(
         source,
         n_features=saved.network.widths.numbers,
+        data_format=config.data.name,
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
         missing=config.data.missing,
     )
-    prediction = _predicted(config, saved, features, backend, device)
+    prediction = _predicted(config, saved, features)
     with os_errors_as(DataError, unwritable):
         writers[target.suffix](target, prediction)
     return prediction

@@ -12,7 +12,7 @@ from typing import Any
 from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, Choice, resolve
-from xpmlp.config import BackendConfig, Config
+from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
@@ -81,6 +81,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    allow_code: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -102,6 +103,8 @@ def train(
         Go on with the training in that folder from its newest checkpoint that is intact, or begin where there is none.
     force : bool
         Resume even if what has changed in the config or the data makes another training of it.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``.
     reporter : Reporter, optional
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
@@ -114,7 +117,8 @@ def train(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given.
+        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given, or code that
+        is not allowed or cannot be imported, or that could not be named in the run folder.
     BackendError
         If the config's backend, device or dtype is not available, or memory runs out.
     DataError
@@ -128,6 +132,7 @@ def train(
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
+    admit_code(config, allow_code=allow_code)
     reporter, folder, earlier = reporter or Reporter(), None if out is None else given_path(out), None
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")

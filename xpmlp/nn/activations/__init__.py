@@ -1,5 +1,6 @@
 """Activation functions, one file each.  The table is `activations`; a record says what its derivative is made of."""
 
+from xpmlp._records import RecordTable
 from xpmlp.nn.activations.activation import Activation, Kept
 from xpmlp.nn.activations.elu import ELU
 from xpmlp.nn.activations.gelu import GELU
@@ -14,9 +15,8 @@ from xpmlp.nn.activations.silu import SILU
 from xpmlp.nn.activations.softplus import SOFTPLUS
 from xpmlp.nn.activations.tanh import TANH
 
-activations: dict[str, Activation] = {
-    one.name: one
-    for one in (IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, MISH, SOFTPLUS, SCALED_TANH)
-}
+_RECORDS = (IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, MISH, SOFTPLUS, SCALED_TANH)
+
+activations = RecordTable("activation", Activation, {one.name: one for one in _RECORDS})
 
 __all__ = ["Activation", "Kept", "activations"]

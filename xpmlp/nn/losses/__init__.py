@@ -16,6 +16,7 @@ The derivative is by the logits and per example: nothing here divides by the bat
 are formed.  For the first four it is ``prediction - target``.
 """
 
+from xpmlp._records import RecordTable
 from xpmlp.nn.losses.absolute import ABSOLUTE
 from xpmlp.nn.losses.cross_entropy import CROSS_ENTROPY, cross_entropy, one_hot, softmax
 from xpmlp.nn.losses.huber import huber
@@ -28,9 +29,11 @@ from xpmlp.nn.losses.squared import SQUARED
 metric_names: dict[str, str] = {"accuracy": "accuracy", "r2": "R²"}
 """The metrics, which name columns and keys, as a person would write them."""
 
-losses: dict[str, Loss] = {
-    one.name: one for one in (CROSS_ENTROPY, LOGISTIC, SQUARED, POISSON, ABSOLUTE, huber(), quantile())
-}
+losses = RecordTable(
+    "loss",
+    Loss,
+    {one.name: one for one in (CROSS_ENTROPY, LOGISTIC, SQUARED, POISSON, ABSOLUTE, huber(), quantile())},
+)
 """Each with the parameters that it has by default; `Loss.with_settings` gives it others."""
 
 __all__ = ["Loss", "Metric", "cross_entropy", "losses", "metric_names", "one_hot", "softmax", "weighted"]
