@@ -23,6 +23,7 @@ class _Members:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
         self.trained = [layer for layer in self.layers if layer.slots != ()]
+        self.silence: list[Tree] = [()] * len(self.layers)
 
     def init(self, generator: np.random.Generator) -> list[Tree]:
         return [layer.init(generator) for layer in self.trained]
@@ -68,7 +69,7 @@ class _Members:
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
         """What each layer gets of what was drawn."""
-        return noise or [()] * len(self.layers)
+        return noise or self.silence
 
     def described(self) -> dict[str, Any]:
         return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
@@ -88,26 +89,27 @@ def chain(*makers: LayerMaker) -> LayerMaker:
 
 def _chained(members: _Members, n_in: int) -> Layer:
     """``n_in`` is the width of the input."""
+    flagged = [(layer, layer.slots != ()) for layer in members.layers]
+    first_trained = next((number for number, (_, is_trained) in enumerate(flagged) if is_trained), 0)
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-        residuals = []
-        for layer, own, drawn in zip(members.layers, members.spread(parameters), members.noises(noise), strict=True):
-            x, kept = layer.forward(ops, own, x, drawn)
+        residuals, own = [], iter(parameters)
+        for (layer, is_trained), drawn in zip(flagged, members.noises(noise), strict=True):
+            x, kept = layer.forward(ops, next(own) if is_trained else (), x, drawn)
             residuals.append(kept)
         return numbers_of(x), residuals
 
     def backward(
         ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
     ) -> tuple[Array | None, list[Tree]]:
-        first = 0 if wanted else next((n for n, layer in enumerate(members.layers) if layer.slots != ()), 0)
-        factors: list[Tree] = [()] * len(members.layers)
-        spread = members.spread(parameters)
-        for number in range(len(members.layers) - 1, first - 1, -1):
-            layer = members.layers[number]
-            upstream, factors[number] = layer.backward(
-                ops, spread[number], residuals[number], upstream, wanted or number > first
-            )
-        return upstream, members.gathered(factors)
+        first, own, factors = 0 if wanted else first_trained, reversed(parameters), []
+        for number in range(len(flagged) - 1, first - 1, -1):
+            layer, is_trained = flagged[number]
+            needed, parameter = wanted or number > first, next(own) if is_trained else ()
+            upstream, factor = layer.backward(ops, parameter, residuals[number], upstream, needed)
+            if is_trained:
+                factors.append(factor)
+        return upstream, factors[::-1]
 
     width = members.layers[-1].width if members.layers else n_in
     return _joined("chain", members, width, forward, backward)
