@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from xpmlp._records import is_outside
 from xpmlp.config.names import tables
 from xpmlp.config.sections import GRID_AXES, DataConfig, ModelConfig
 from xpmlp.config.show import show
@@ -161,7 +162,11 @@ RULES = (
     ),
     Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),
-        lambda momenta, optimizer, optimizers: bool(momenta) and not {*users_of("momentum")} & {optimizer, *optimizers},
+        lambda momenta, optimizer, optimizers: (
+            bool(momenta)
+            and not {*users_of("momentum")} & {optimizer, *optimizers}
+            and not any(map(is_outside, [optimizer, *optimizers]))
+        ),
         "varies what train.optimizer has no use for: choose "
         f"{' or '.join(map(show, users_of('momentum')))}, or leave it out.",
     ),
