@@ -15,6 +15,7 @@ from xpmlp._typing import Array
 from xpmlp.backend.cublas import Cublas
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import one_hot_codes
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 """How far a fused operation may be from its definition: products are summed in another order."""
@@ -43,6 +44,9 @@ def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
         product_of_factors=lambda activation, delta: _product(cupy, cublas, xp.matrix_transpose(activation), delta),
         subtract_product=partial(_subtract_product, cublas, rank_one, ops),
         subtract_sum=partial(_subtract_sum, cublas, rank_one, Ones(xp)),
+        add_rows=lambda table, codes, rows: _product(
+            cupy, cublas, xp.matrix_transpose(one_hot_codes(xp, table, codes)), rows
+        ),
     )
 
 
@@ -192,6 +196,7 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
 
     weights, biases, x, delta = array(5, 3), array(1, 3), array(batch, 5), array(batch, 3)
     rate = array(1, 1) if stack else 0.3
+    codes = xp.asarray(rng.integers(0, 5, (*stack, batch)), dtype=xp.int32)
     features, rows = xp.asarray(rng.integers(0, 256, (6, 5)), dtype=xp.uint8), xp.asarray(rng.integers(0, 6, batch))
     arguments: dict[str, tuple[Any, ...]] = {
         "gather": (features, rows, dtype, 0.5),
@@ -203,6 +208,7 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
         "product_of_factors": (x, delta),
         "subtract_product": (weights, x, delta, rate),
         "subtract_sum": (biases, delta, rate),
+        "add_rows": (weights, codes, delta),
     }
     for name, operands in arguments.items():
         found, defined = (

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array
+from xpmlp._typing import Array, Namespace
 from xpmlp.backend.base import Backend, Fold, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 PROCESS = os.getpid()
 """Where JAX has its threads."""
@@ -92,7 +93,7 @@ class JaxBackend(Backend):
         ops, barrier = super()._fused_ops(), self._jax.lax.optimization_barrier
         if self.is_accelerator:
             return ops
-        return ops._replace(subtract_product=_subtract_product(ops, barrier))
+        return ops._replace(subtract_product=_subtract_product(ops, barrier), add_rows=partial(_add_rows, ops.xp))
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
@@ -218,3 +219,9 @@ def _subtract_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[.
         return weights - rate * transposed.mT
 
     return subtract_product
+
+
+def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
+    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    below, numbers = rows_below_each_other(xp, table, codes)
+    return xp.zeros_like(below).at[numbers].add(rows.reshape(len(numbers), -1)).reshape(table.shape)

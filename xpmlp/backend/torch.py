@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array, Device
+from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What PyTorch's errors say on Linux, on Windows and on Metal."""
@@ -159,6 +160,7 @@ class TorchBackend(Backend):
             softmax=_across(ops.softmax, partial(torch.softmax, dim=-2)),
             log_softmax=_across(ops.log_softmax, partial(torch.log_softmax, dim=-2)),
             product_of_factors=_product_of_factors,
+            add_rows=partial(_add_rows, self.xp),
         )
 
     @contextlib.contextmanager
@@ -283,6 +285,13 @@ def _affine(torch: Any) -> Any:
 def _product_of_factors(activation: Array, delta: Array) -> Array:
     """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
     return (delta.mT @ activation).mT
+
+
+def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
+    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    below, numbers = rows_below_each_other(xp, table, codes)
+    sums = xp.zeros(below.shape, dtype=below.dtype)
+    return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
 
 
 _LARGEST_FLOAT32 = 3.4e38

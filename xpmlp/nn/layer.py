@@ -120,6 +120,11 @@ class Layer(NamedTuple):
         How many streams of random numbers it draws; 0: ``draw`` is not called.
     drawn : int
         How many numbers it draws for an example.
+    repeats : int
+        Rows of its output for each row of its input; see `xpmlp.nn.layers.repeat`.
+    fit : (ops, generator, parameters, x) -> parameters, optional
+        First values that depend on the data: ``parameters`` are what `init` gave, ``x`` an input with some rows of the
+        training part, ``(batch, n)``; host arrays of float64, all of them, and ``ops`` of NumPy.
     """
 
     name: str
@@ -134,6 +139,8 @@ class Layer(NamedTuple):
     draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
     streams: int = 0
     drawn: int = 0
+    repeats: int = 1
+    fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
 
     @property
     def kinds(self) -> Tree:
@@ -160,11 +167,22 @@ def without_parameters(generator: np.random.Generator) -> Tree:
     return ()
 
 
-def descend_by(gradients: Callable[[Ops, Tree, Any], Tree]) -> Callable[[Ops, Tree, Tree, Any], Tree]:
-    """`Layer.descend` of a layer whose gradients are not products of factors."""
+def descend_by(gradients: Callable[[Ops, Tree, Any], Tree], kinds: Tree = ()) -> Callable[[Ops, Tree, Tree, Any], Tree]:
+    """`Layer.descend` of a layer whose gradients are not products of factors; ``kinds`` where some are "state"."""
+    kind_of = dict(leaves(kinds))
 
     def descend(ops: Ops, parameters: Tree, factors: Tree, rate: Any) -> Tree:
-        slopes = (slope for _, slope in leaves(gradients(ops, factors, 1)))
-        return map_leaves(lambda parameter: parameter - rate * next(slopes), parameters)
+        slopes = leaves(gradients(ops, factors, 1))
+
+        def moved(parameter: Array) -> Array:
+            name, slope = next(slopes)
+            return slope if kind_of.get(name) == "state" else parameter - rate * slope
+
+        return map_leaves(moved, parameters)
 
     return descend
+
+
+def sum_over_batch(ops: Ops, array: Array) -> Array:
+    """([runs,] batch, n) -> ([runs,] 1, n)."""
+    return ops.xp.sum(array, axis=-2, keepdims=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
@@ -43,12 +47,24 @@ class _Members:
         members = zip(self.trained, parameters, factors, strict=True)
         return [layer.descend(ops, own, factor, rate) for layer, own, factor in members]
 
-    def draw(self, ops: Ops, draw: Draw, stream: int) -> list[Tree]:
+    def draw(self, ops: Ops, draw: Draw, stream: int, in_turn: bool) -> list[Tree]:
+        """``in_turn``: whether each layer's input is the output of the one before."""
         noises = []
         for layer in self.layers:
             noises.append(layer.draw(ops, draw, stream) if layer.streams else ())
             stream += layer.streams
+            draw = draw._replace(batch=draw.batch * layer.repeats) if in_turn else draw
         return noises
+
+    def fit(
+        self, ops: Ops, generator: np.random.Generator, parameters: Sequence[Tree], x: Any, in_turn: bool
+    ) -> list[Tree]:
+        fitted = []
+        for layer, own in zip(self.layers, self.spread(parameters), strict=True):
+            fitted.append(own if layer.fit is None else layer.fit(ops, generator, own, x))
+            if in_turn:
+                x, _ = layer.forward(ops, fitted[-1], x, ())
+        return self.gathered(fitted)
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
         """What each layer gets of what was drawn."""
@@ -101,7 +117,8 @@ def beside(*makers: LayerMaker) -> LayerMaker:
     """Layers side by side: each takes the input, and their outputs are concatenated."""
 
     def make(widths: Widths | int) -> Layer:
-        members = _Members([maker(widths) for maker in makers])
+        made = [maker(widths) for maker in makers]
+        members = _Members([layer for layer in made if layer.width] or made[:1])  # nothing to do, nothing kept
 
         def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
             parts, residuals = [], []
@@ -122,7 +139,8 @@ def beside(*makers: LayerMaker) -> LayerMaker:
                 begin += layer.width
                 back, factor = layer.backward(ops, own, kept, ops.xp.asarray(part, copy=True), wanted)
                 factors.append(factor)
-                total = back if total is None else total + back
+                if back is not None:
+                    total = back if total is None else total + back
             return total, members.gathered(factors)
 
         return _joined("beside", members, sum(layer.width for layer in members.layers), forward, backward)
@@ -168,6 +186,8 @@ def plus(maker: LayerMaker) -> LayerMaker:
 
 
 def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:
+    in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
+    rows_before = itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)
     return Layer(
         name,
         members.described(),
@@ -178,7 +198,9 @@ def _joined(name: str, members: _Members, width: int, forward: Any, backward: An
         backward,
         members.gradients,
         members.descend,
-        members.draw,
+        partial(members.draw, in_turn=in_turn),
         sum(layer.streams for layer in members.layers),
-        sum(layer.drawn for layer in members.layers),
+        sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
+        math.prod(repeats) if in_turn else max(repeats, default=1),
+        partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
     )
