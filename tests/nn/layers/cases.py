@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -148,7 +149,7 @@ def _piecewise_linear(parameters: Any, numbers: Any, codes: Any) -> Any:
     most, parts = max(map(len, EDGES)) - 1, []
     for feature, edges in enumerate(EDGES):
         x, y = numbers[:, feature], parameters.biases[feature]
-        for index, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for index, (begin, end) in enumerate(itertools.pairwise(edges)):
             filled = (x - begin) / (end - begin)
             if index > 0:
                 filled = torch.where(x < begin, 0.0, filled)
@@ -274,7 +275,8 @@ CASES: dict[str, LayerCase] = {
         adapters(4, members=3, random=True),
         _adapters,
         Worked(
-            adapters(1, members=2), Widths(2), AdapterParameters([[1], [2]], [[1, 1], [-1, 3]], [[2], [-1]], [[1], [0.5]]),
+            adapters(1, members=2), Widths(2),
+            AdapterParameters([[1], [2]], [[1, 1], [-1, 3]], [[2], [-1]], [[1], [0.5]]),
             [[1, 2], [1, 2]], None, [[11], [-10.5]], [[1], [2]], [[2, 4], [2, -12]],
             AdapterParameters([[4], [-8]], [[2, 8], [-2, -8]], [[5], [22]], [[1], [2]]),
         ),

@@ -151,10 +151,8 @@ def backward(
     xp, (free, filled), back = ops.xp, residuals, None
     delta = features_first(ops, upstream, parameters.weights.shape[-1])
     if wanted:
-        slope = affine_backward(ops, delta, parameters.weights, filled.shape[-1]) * stacked(
-            ops, parameters.bins.slopes, 1
-        )
-        slope = slope * xp.astype(free == filled, slope.dtype)
+        slope = affine_backward(ops, delta, parameters.weights, filled.shape[-1])
+        slope = slope * stacked(ops, parameters.bins.slopes, 1) * xp.astype(free == filled, slope.dtype)
         back = features_last(ops, xp.sum(slope, axis=-1, keepdims=True), upstream.shape[:-2])
     return back, PiecewiseFactors(parameters, filled, delta)
 
