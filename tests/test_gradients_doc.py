@@ -167,6 +167,29 @@ def test_the_other_losses() -> None:
     assert names == expected_names
 
 
+def _normalisation(x: Floats) -> Floats:
+    return (x - x.mean()) / np.sqrt(x.var() + 1) * [1, 3] + [0, 1]
+
+
+LAYERS: dict[str, Callable[[Floats], Floats]] = {
+    "scaling": lambda x: x * [2, -1],
+    "normalisation": _normalisation,
+    "periodic": lambda x: np.cos(2 * math.pi * x * np.asarray([1, 2]) + [0, 1]),
+    "piecewise linear": lambda x: np.asarray([min(x[0], 1), max((x[0] - 1) / 2, 0)]),
+    "adapters": lambda x: ((x * [1, -2]) @ np.asarray([[1, 2], [3, 4]])) * [2, 1] + [1, 0],
+}
+
+
+def test_the_other_layers() -> None:
+    rows = table(section("Layers of other kinds"))
+    for name, layer in LAYERS.items():
+        _, x, y, slope = rows[name]
+        at = np.atleast_1d(value(x))
+        assert_rounds_to(y, layer(at))
+        assert_rounds_to(slope, np.asarray([1, 2]) @ differences(layer, at))
+    assert rows.keys() - {"layer", "---"} == LAYERS.keys()
+
+
 @pytest.mark.parametrize(("column", "dtype"), [(0, np.float32), (1, np.float64)])
 def test_the_range_of_the_exponential(column: int, dtype: type[np.floating]) -> None:
     limits = {

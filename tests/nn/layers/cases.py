@@ -112,6 +112,14 @@ class LayerCase(NamedTuple):
         return np.random.default_rng([runs, batch, 1]).normal(size=(runs, rows, self.layer.width))
 
 
+def passes(ops: Any, layer: Layer, parameters: Tree, x: Inputs, upstream: Any, divisor: Any = 1) -> tuple[Any, ...]:
+    """(y, the derivative by the numbers, the gradients)."""
+    y, residuals = layer.forward(ops, parameters, x, None)
+    y = ops.xp.asarray(y, copy=True)
+    back, factors = layer.backward(ops, parameters, residuals, upstream, True)
+    return y, back, layer.gradients(ops, factors, divisor)
+
+
 def _embedding(parameters: Any, numbers: Any, codes: Any, sizes: tuple[int, ...] = (3, 4, 6)) -> Any:
     import torch
 

@@ -11,11 +11,11 @@ import pytest
 
 import xpmlp.nn.layers
 from tests.helpers import assert_close, call, cases, tolerance
-from tests.nn.layers.cases import CASES, LayerCase, Worked
+from tests.nn.layers.cases import CASES, LayerCase, Worked, passes
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
 from xpmlp.nn import pure_ops
-from xpmlp.nn.layer import Inputs, Layer, Tree
+from xpmlp.nn.layer import Inputs, Tree
 
 OPS = pure_ops(array_api_compat.numpy)
 
@@ -23,14 +23,6 @@ every_layer = pytest.mark.parametrize("name", CASES)
 float64 = pytest.mark.parametrize("backend", cases("numpy", "torch", "jax", dtype="float64"), indirect=True)
 
 RUNS = 3
-
-
-def passes(ops: Any, layer: Layer, parameters: Tree, x: Inputs, upstream: Any, divisor: Any = 1) -> tuple[Any, ...]:
-    """(y, the derivative by the numbers, the gradients)."""
-    y, residuals = layer.forward(ops, parameters, x, None)
-    y = ops.xp.asarray(y, copy=True)
-    back, factors = layer.backward(ops, parameters, residuals, upstream, True)
-    return y, back, layer.gradients(ops, factors, divisor)
 
 
 def host(value: Any) -> Any:
