@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xpmlp.nn.layers
-from tests.helpers import assert_close, call, cases, tolerance
+from tests.helpers import assert_close, call, cases, eager, tolerance
 from tests.nn.layers.cases import CASES, LayerCase, Worked, passes
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
@@ -65,7 +65,11 @@ def test_worked_by_hand(name: str, runs: int, backend: Backend) -> None:
     layer = worked.maker(worked.widths)
     x = Inputs(stacked(worked.numbers), None if worked.codes is None else stacked(worked.codes).astype(np.int32))
     parameters, upstream = backend.parameters((trees(worked.parameters), stacked(worked.upstream)))
-    y, back, gradients = passes(backend.ops, layer, parameters, on(backend, x), upstream)
+
+    def compute(parameters: Tree, x: Inputs, upstream: Any) -> Any:
+        return passes(backend.ops, layer, parameters, x, upstream)
+
+    y, back, gradients = call(backend, compute, parameters, on(backend, x), upstream)
     accuracy = tolerance(backend, 1e-6, 1e-15)
     assert_close(y, stacked(worked.y), accuracy, backend)
     assert_trees_close(gradients, trees(worked.gradients), accuracy, backend)
@@ -201,6 +205,7 @@ def test_inputs_and_parameters_are_left_alone(name: str) -> None:
 
 
 @every_layer
+@eager()
 def test_nan_stays_in_its_example_and_does_not_vanish(name: str, backend: Backend) -> None:
     case = CASES[name]
     x = case.inputs(RUNS)
@@ -216,6 +221,7 @@ def test_nan_stays_in_its_example_and_does_not_vanish(name: str, backend: Backen
 
 
 @every_layer
+@eager()
 def test_large_numbers_give_finite_ones(name: str, backend: Backend) -> None:
     case = CASES[name]
     x = case.inputs(RUNS)
