@@ -167,16 +167,16 @@ def without_parameters(generator: np.random.Generator) -> Tree:
     return ()
 
 
-def descend_by(gradients: Callable[[Ops, Tree, Any], Tree], kinds: Tree = ()) -> Callable[[Ops, Tree, Tree, Any], Tree]:
-    """`Layer.descend` of a layer whose gradients are not products of factors; ``kinds`` where some are "state"."""
-    kind_of = dict(leaves(kinds))
+def descend_by(gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()) -> Callable[[Ops, Tree, Tree, Any], Tree]:
+    """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` where some are "state"."""
+    states = {name for name, slot in leaves(slots) if slot.kind == "state"}
 
     def descend(ops: Ops, parameters: Tree, factors: Tree, rate: Any) -> Tree:
         slopes = leaves(gradients(ops, factors, 1))
 
         def moved(parameter: Array) -> Array:
             name, slope = next(slopes)
-            return slope if kind_of.get(name) == "state" else parameter - rate * slope
+            return slope if name in states else parameter - rate * slope
 
         return map_leaves(moved, parameters)
 

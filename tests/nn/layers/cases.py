@@ -114,7 +114,7 @@ class LayerCase(NamedTuple):
 
 def passes(ops: Any, layer: Layer, parameters: Tree, x: Inputs, upstream: Any, divisor: Any = 1) -> tuple[Any, ...]:
     """(y, the derivative by the numbers, the gradients)."""
-    y, residuals = layer.forward(ops, parameters, x, None)
+    y, residuals = layer.forward(ops, parameters, x, ())
     y = ops.xp.asarray(y, copy=True)
     back, factors = layer.backward(ops, parameters, residuals, upstream, True)
     return y, back, layer.gradients(ops, factors, divisor)

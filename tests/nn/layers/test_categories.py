@@ -27,7 +27,7 @@ def test_few_categories_become_one_hot_and_many_are_embedded() -> None:
 
 def test_two_categories_are_one_number_beside_missing() -> None:
     layer = one_hot([1])(WIDTHS)
-    y, _ = layer.forward(OPS, layer.init(np.random.default_rng(0)), INPUTS._replace(codes=CODES[0]), None)
+    y, _ = layer.forward(OPS, layer.init(np.random.default_rng(0)), INPUTS._replace(codes=CODES[0]), ())
     np.testing.assert_array_equal(y, [[1, 0], [0, 1], [0, -1], [0, 0]])
 
 
@@ -35,7 +35,7 @@ def test_never_seen_says_nothing_and_missing_is_trained() -> None:
     layer = embedding(2)(WIDTHS)
     before = layer.init(np.random.default_rng(0))
     parameters = type(before)(before.rows[None])
-    y, residuals = layer.forward(OPS, parameters, INPUTS, None)
+    y, residuals = layer.forward(OPS, parameters, INPUTS, ())
     np.testing.assert_array_equal(y[0, 0, :2], 0)
     assert y[0, 0, 2:4].all(), "missing"
     np.testing.assert_array_equal(y[0, 2, 4:], 0)
@@ -51,7 +51,7 @@ def test_never_seen_says_nothing_and_missing_is_trained() -> None:
 def test_an_input_without_categories_has_no_columns_of_them() -> None:
     layer = beside(categories(), periodic(), normalisation())(Widths(2))
     assert layer.width == 2 + 2 * 3 + 2
-    y, _ = layer.forward(OPS, layer.init(np.random.default_rng(0)), Inputs(np.ones((5, 2))), None)
+    y, _ = layer.forward(OPS, layer.init(np.random.default_rng(0)), Inputs(np.ones((5, 2))), ())
     assert y.shape == (5, layer.width)
 
 
@@ -59,7 +59,7 @@ def test_an_input_of_categories_alone_has_no_numbers() -> None:
     layer = beside(categories(8, 12), scaling(), periodic())(WIDTHS._replace(numbers=0))
     x = INPUTS._replace(numbers=np.ones((1, 4, 0)))
     parameters = [[type(own)(*(leaf[None] for leaf in own)) for own in layer.init(np.random.default_rng(0))[0]]]
-    y, residuals = layer.forward(OPS, parameters, x, None)
+    y, residuals = layer.forward(OPS, parameters, x, ())
     assert y.shape == (1, 4, 2 + 2 + 13)
     back, _ = layer.backward(OPS, parameters, residuals, y, True)
     assert back is None

@@ -9,13 +9,13 @@ import array_api_compat.numpy
 import numpy as np
 import pytest
 
-import xpmlp.nn.layers
 from tests.helpers import assert_close, call, cases, eager, tolerance
 from tests.nn.layers.cases import CASES, LayerCase, Worked, passes
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
-from xpmlp.nn import pure_ops
+from xpmlp.nn import LayerSpec, pure_ops
 from xpmlp.nn.layer import Inputs, Tree
+from xpmlp.nn.layers import layers
 
 OPS = pure_ops(array_api_compat.numpy)
 
@@ -97,7 +97,7 @@ def test_finite_differences(name: str) -> None:
     layer, parameters, x, upstream = case.layer, case.parameters(2), case.inputs(2, known=1), case.upstream(2)
 
     def loss() -> float:
-        return float(np.sum(layer.forward(OPS, parameters, x, None)[0] * upstream))
+        return float(np.sum(layer.forward(OPS, parameters, x, ())[0] * upstream))
 
     _, back, gradients = passes(OPS, layer, parameters, x, upstream.copy())
     if back is not None:
@@ -138,7 +138,7 @@ def test_every_library_computes_the_same(name: str, backend: Backend) -> None:
     layer, rates = case.layer, np.reshape([0.5, 0.25, 2.0], (RUNS, 1, 1))
 
     def everything(parameters: Tree, x: Inputs, upstream: Any, divisor: Any) -> tuple[Any, ...]:
-        y, residuals = layer.forward(backend.ops, parameters, x, None)
+        y, residuals = layer.forward(backend.ops, parameters, x, ())
         y = backend.xp.asarray(y, copy=True)
         back, factors = layer.backward(backend.ops, parameters, residuals, upstream, True)
         gradients = layer.gradients(backend.ops, factors, divisor)
@@ -181,7 +181,7 @@ def _on(backend: Backend, parameters: Tree, x: Inputs, upstream: Any) -> tuple[T
 def test_what_is_not_wanted_changes_nothing_else(name: str) -> None:
     case = CASES[name]
     parameters, x = case.parameters(RUNS), case.inputs(RUNS)
-    _, residuals = case.layer.forward(OPS, parameters, x, None)
+    _, residuals = case.layer.forward(OPS, parameters, x, ())
     _, factors = case.layer.backward(OPS, parameters, residuals, case.upstream(RUNS), False)
     for (_, one), (_, wanted) in zip(
         leaves(case.layer.gradients(OPS, factors, 1)), leaves(on_host(case)[2]), strict=True
@@ -200,7 +200,7 @@ def test_inputs_and_parameters_are_left_alone(name: str) -> None:
     y, _, _ = passes(OPS, case.layer, parameters, x, case.upstream(RUNS))
     for run in range(RUNS):
         own = map_leaves(lambda leaf, run=run: leaf[run], parameters)
-        alone = case.layer.forward(OPS, own, map_leaves(lambda array: array[0], one), None)[0]
+        alone = case.layer.forward(OPS, own, map_leaves(lambda array: array[0], one), ())[0]
         np.testing.assert_allclose(y[run], alone, rtol=0, atol=1e-13)
 
 
@@ -210,7 +210,7 @@ def test_nan_stays_in_its_example_and_does_not_vanish(name: str, backend: Backen
     case = CASES[name]
     x = case.inputs(RUNS)
     x.numbers[1, 2, :] = np.nan
-    y, _ = case.layer.forward(backend.ops, backend.parameters(case.parameters(RUNS)), on(backend, x), None)
+    y, _ = case.layer.forward(backend.ops, backend.parameters(case.parameters(RUNS)), on(backend, x), ())
     found = backend.to_numpy(y).reshape(RUNS, case.layer.repeats, 6, -1)
     assert np.isfinite(np.delete(found, 2, axis=2)).all()
     assert np.isfinite(found[[0, 2]]).all()
@@ -235,22 +235,20 @@ def test_large_numbers_give_finite_ones(name: str, backend: Backend) -> None:
 def test_the_record_says_what_the_layer_is(name: str) -> None:
     case = CASES[name]
     layer, parameters = case.layer, case.layer.init(np.random.default_rng(0))
-    assert [name for name, _ in leaves(layer.kinds)] == [name for name, _ in leaves(parameters)]
-    for _, leaf in leaves(parameters):
-        assert (leaf.ndim, leaf.dtype) == (2, np.float64)
-    maker = getattr(xpmlp.nn.layers, layer.name)
-    settings = json.loads(json.dumps(layer.settings))
-    if "layers" not in settings:
-        again = maker(**settings)(case.widths)
-        assert (again.settings, again.width, again.repeats) == (layer.settings, layer.width, layer.repeats)
-        for (_, one), (_, other) in zip(leaves(again.init(np.random.default_rng(0))), leaves(parameters), strict=True):
-            np.testing.assert_array_equal(one, other)
+    for (place, slot), (name, leaf) in zip(leaves(layer.slots), leaves(parameters), strict=True):
+        assert (place, (slot.rows, slot.columns), np.float64) == (name, leaf.shape, leaf.dtype)
+    table = json.loads(json.dumps({"kind": layer.name, **layer.settings}))
+    assert LayerSpec.of(table).table() == table
+    again = LayerSpec.of(table).maker()(case.widths)
+    assert (again.settings, again.slots, again.repeats) == (layer.settings, layer.slots, layer.repeats)
+    for (_, one), (_, other) in zip(leaves(again.init(np.random.default_rng(0))), leaves(parameters), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_every_maker_has_a_case() -> None:
     kinds = {inner for case in CASES.values() for inner in _kinds(case.layer.settings, case.layer.name)}
-    without = {"dense", "dropout", "chained", "categories"}  # of the network's tests, and made of others
-    assert kinds | without >= set(xpmlp.nn.layers.__all__)
+    without = {"dense", "dropout", "categories"}  # of the network's tests, and made of others
+    assert kinds | without == layers.keys()
 
 
 def _kinds(settings: dict[str, Any], kind: str) -> set[str]:

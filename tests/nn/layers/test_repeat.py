@@ -30,14 +30,14 @@ def test_a_member_is_the_network_with_its_adapters() -> None:
     parameters = map_leaves(
         lambda leaf: leaf * rng.uniform(0.5, 1.5, (2, *leaf.shape)), ensemble.init(np.random.default_rng(0))
     )
-    y, _ = ensemble.forward(OPS, parameters, X, None)
+    y, _ = ensemble.forward(OPS, parameters, X, ())
     one = chain(adapters(6, 1), activation("tanh"), adapters(2, 1))(5)
     for member in range(MEMBERS):
         own = [
             layer._replace(**{name: getattr(layer, name)[:, member, None, :] for name in layer._fields[1:]})
             for layer in parameters
         ]
-        expected, _ = one.forward(OPS, own, X, None)
+        expected, _ = one.forward(OPS, own, X, ())
         np.testing.assert_allclose(y[:, member * BATCH : (member + 1) * BATCH], expected, rtol=1e-13)
     assert len(np.unique(np.round(y[0, ::BATCH], 9), axis=0)) == MEMBERS
 
@@ -48,6 +48,6 @@ def test_all_members_are_dropped_from_independently() -> None:
     before, _, after = layer.draw(OPS, draw, 0)
     assert (before.shape, after.shape) == ((2, 2, BATCH, 5), (2, 2, MEMBERS * BATCH, 5))
     assert not np.array_equal(after[..., :BATCH, :], after[..., BATCH : 2 * BATCH, :])
-    noise = [None if drawn is None else drawn[0] for drawn in (before, None, after)]
+    noise = [before[0], (), after[0]]
     y, _ = layer.forward(OPS, [], X, noise)
     np.testing.assert_array_equal(y, np.concatenate([X * before[0]] * MEMBERS, axis=-2) * after[0])

@@ -10,7 +10,7 @@ from tests.helpers import assert_close, call, tolerance
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend import Backend
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Widths, descend_by, numbers_of, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, width_of
 from xpmlp.nn.layers import chain, scaling
 from xpmlp.nn.ops import Ops
 
@@ -21,15 +21,12 @@ class CentringParameters(NamedTuple):
     mean: Array
 
 
-KINDS = CentringParameters("state")
-
-
 def centring(kept: float = 0.9) -> LayerMaker:
     """``x - mean``, of the batch in training, in evaluation the running one: ``kept * before + (1 - kept) * batch``."""
 
     def forward(ops: Ops, parameters: CentringParameters, x: Any, noise: Any) -> tuple[Array, Any]:
         x = numbers_of(x)
-        if noise is None or isinstance(noise, tuple):  # evaluation
+        if isinstance(noise, tuple):  # evaluation
             return x - parameters.mean, ()
         mean = ops.xp.mean(x, axis=-2, keepdims=True)
         return x - mean, kept * parameters.mean + (1 - kept) * mean
@@ -43,9 +40,10 @@ def centring(kept: float = 0.9) -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         width = width_of(widths)
-        descend = descend_by(gradients, KINDS)
+        slots = CentringParameters(Slot("state", 1, width))
+        descend = descend_by(gradients, slots)
         return Layer(
-            "centring", {"kept": kept}, width, lambda generator: CentringParameters(np.zeros((1, width))), KINDS,
+            "centring", {"kept": kept}, width, lambda generator: CentringParameters(np.zeros((1, width))), slots,
             forward, backward, gradients, descend, draw, streams=1,
         )  # fmt: skip
 
@@ -66,7 +64,7 @@ def test_a_state_is_put_in_place_and_used_in_evaluation(backend: Backend) -> Non
     ops, accuracy = backend.ops, tolerance(backend, 1e-6, 1e-14)
 
     def step(parameters: Any, x: Any, flag: Any) -> Any:
-        y, residuals = layer.forward(ops, parameters, x, [None, flag])
+        y, residuals = layer.forward(ops, parameters, x, [(), flag])
         _, factors = layer.backward(ops, parameters, residuals, y * 1.0, False)
         return y, layer.gradients(ops, factors, 4.0), layer.descend(ops, parameters, factors, 0.0)
 
@@ -81,7 +79,7 @@ def test_a_state_is_put_in_place_and_used_in_evaluation(backend: Backend) -> Non
         assert_close(slopes[1].mean, mean, accuracy, backend)
         assert_close(parameters[1].mean, mean, accuracy, backend)
         assert_close(parameters[0].scales, scales, accuracy, backend)
-    y, _ = layer.forward(ops, parameters, backend.asarray(batches[0], backend.dtype), None)
+    y, _ = layer.forward(ops, parameters, backend.asarray(batches[0], backend.dtype), ())
     assert_close(y, batches[0] * scales - mean, accuracy, backend)
 
 

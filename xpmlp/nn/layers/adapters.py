@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
 
 
@@ -49,9 +49,6 @@ class AdapterFactors(NamedTuple):
     upstream: Array
 
 
-KINDS = AdapterParameters("weights", "adapters", "adapters", "biases")
-
-
 def adapters(units: int, members: int, random: bool = False) -> LayerMaker:
     """``((x * inputs) @ weights) * outputs + biases`` of each member's rows, after a layer `repeat`.
 
@@ -81,8 +78,14 @@ def adapters(units: int, members: int, random: bool = False) -> LayerMaker:
             signs = generator.integers(0, 2, (members, n_in)) * 2.0 - 1.0 if random else np.ones((members, n_in))
             return AdapterParameters(weights, signs, np.ones((members, units)), np.repeat(biases, members, axis=0))
 
-        settings, descend = {"units": units, "members": members, "random": random}, descend_by(gradients, KINDS)
-        return Layer("adapters", settings, units, init, KINDS, forward, backward, gradients, descend)
+        slots = AdapterParameters(
+            Slot("weights", n_in, units),
+            Slot("adapters", members, n_in),
+            Slot("adapters", members, units),
+            Slot("biases", members, units),
+        )
+        settings, descend = {"units": units, "members": members, "random": random}, descend_by(gradients)
+        return Layer("adapters", settings, units, init, slots, forward, backward, gradients, descend)
 
     return make
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
 from xpmlp.nn.ops import Ops, rows_below_each_other
 
 
@@ -35,9 +35,6 @@ class Looked(NamedTuple):
     table: Array
     numbers: Array
     rows: Array
-
-
-KINDS = EmbeddingParameters("embeddings")
 
 
 def embedding(width: int = 8, columns: Sequence[int] | None = None) -> LayerMaker:
@@ -86,8 +83,9 @@ def embedding(width: int = 8, columns: Sequence[int] | None = None) -> LayerMake
             return None, Looked(parameters.rows, numbers, rows * known)
 
         settings = {"width": width, **({} if columns is None else {"columns": list(columns)})}
-        size, descend = len(chosen) * width, descend_by(gradients, KINDS)
-        return Layer("embedding", settings, size, init, KINDS, forward, backward, gradients, descend)
+        slots = EmbeddingParameters(Slot("embeddings", firsts[-1], width))
+        size, descend = len(chosen) * width, descend_by(gradients)
+        return Layer("embedding", settings, size, init, slots, forward, backward, gradients, descend)
 
     return make
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
 
 
@@ -16,9 +16,6 @@ class NormalisationParameters(NamedTuple):
 
     scales: Array
     biases: Array
-
-
-KINDS = NormalisationParameters("scales", "biases")
 
 
 def normalisation(epsilon: float = 1e-5) -> LayerMaker:
@@ -47,8 +44,9 @@ def normalisation(epsilon: float = 1e-5) -> LayerMaker:
         def init(generator: np.random.Generator) -> NormalisationParameters:
             return NormalisationParameters(np.ones((1, width)), np.zeros((1, width)))
 
-        settings, descend = {"epsilon": epsilon}, descend_by(gradients, KINDS)
-        return Layer("normalisation", settings, width, init, KINDS, forward, backward, gradients, descend)
+        slots = NormalisationParameters(Slot("scales", 1, width), Slot("biases", 1, width))
+        settings, descend = {"epsilon": epsilon}, descend_by(gradients)
+        return Layer("normalisation", settings, width, init, slots, forward, backward, gradients, descend)
 
     return make
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
 from xpmlp.nn.layers.embedding import chosen_columns, embedding
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.ops import Ops
@@ -33,9 +33,6 @@ class OneHotParameters(NamedTuple):
     minus: Array
 
 
-KINDS = OneHotParameters("state", "state", "state")
-
-
 def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
     """A number for missing and for each category of a column: 1 for the code's own, 0 elsewhere and for one never seen.
 
@@ -49,6 +46,7 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         chosen, sizes = chosen_columns(widths, columns)
+        columns_given = 0 if isinstance(widths, int) else len(widths.codes)
         outputs = [
             (column, plus, minus)
             for column, size in zip(chosen, sizes, strict=True)
@@ -57,12 +55,13 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
 
         def init(generator: np.random.Generator) -> OneHotParameters:
             owner, plus, minus = np.asarray(outputs, dtype=np.float64).reshape(-1, 3).T
-            spread = np.arange(len(widths.codes) if isinstance(widths, Widths) else 0)[:, None] == owner
+            spread = np.arange(columns_given)[:, None] == owner
             return OneHotParameters(spread.astype(np.float64), plus[None], minus[None])
 
         settings, width = {} if columns is None else {"columns": list(columns)}, len(outputs)
-        descend = descend_by(gradients, KINDS)
-        return Layer("one_hot", settings, width, init, KINDS, forward, backward, gradients, descend)
+        slots = OneHotParameters(*(Slot("state", rows, width) for rows in (columns_given, 1, 1)))
+        descend = descend_by(gradients, slots)
+        return Layer("one_hot", settings, width, init, slots, forward, backward, gradients, descend)
 
     return make
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.activation import activation
 from xpmlp.nn.layers.by_feature import (
     affine,
@@ -48,9 +48,6 @@ class PeriodicFactors(NamedTuple):
     angle_delta: Array
 
 
-KINDS = PeriodicParameters("frequencies", "phases", "embedding_weights", "embedding_biases")
-
-
 def periodic(waves: int = 16, width: int = 3, deviation: float = 0.1, joined: bool = True) -> LayerMaker:
     """Embed each number as a linear function of waves of it, ``cos(2 pi frequencies * x + phases) @ weights + biases``.
 
@@ -88,8 +85,14 @@ def periodic(waves: int = 16, width: int = 3, deviation: float = 0.1, joined: bo
             )
 
         settings = {"waves": waves, "width": width, "deviation": deviation, "joined": False}
-        size, descend = features * width, descend_by(gradients, KINDS)
-        return Layer("periodic", settings, size, init, KINDS, forward, backward, gradients, descend)
+        slots = PeriodicParameters(
+            Slot("frequencies", features, waves),
+            Slot("phases", features, waves),
+            Slot("embedding_weights", features * waves, width),
+            Slot("embedding_biases", features, width),
+        )
+        size, descend = features * width, descend_by(gradients)
+        return Layer("periodic", settings, size, init, slots, forward, backward, gradients, descend)
 
     return beside(activation("identity"), make) if joined else make
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, width_of
 from xpmlp.nn.layers.by_feature import (
     affine,
     affine_backward,
@@ -65,9 +65,6 @@ class PiecewiseFactors(NamedTuple):
     delta: Array
 
 
-KINDS = PiecewiseParameters(Bins(*["state"] * 4), "embedding_weights", "embedding_biases")
-
-
 def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8) -> LayerMaker:
     """Embed each number as a continuous, piecewise linear function of it, with corners at the edges of its bins.
 
@@ -117,8 +114,13 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
             return [*edges.tolist(), *([edges[0] + 1.0] if edges.size == 1 else [])]
 
         settings = {"bins": bins if isinstance(bins, int) else given, "width": width}
-        layer = Layer("piecewise_linear", settings, features * width, init, KINDS, forward, backward, gradients)
-        return layer._replace(descend=descend_by(gradients, KINDS), fit=fit if isinstance(bins, int) else None)
+        slots = PiecewiseParameters(
+            Bins(*[Slot("state", features, count)] * 4),
+            Slot("embedding_weights", features * count, width),
+            Slot("embedding_biases", features, width),
+        )
+        layer = Layer("piecewise_linear", settings, features * width, init, slots, forward, backward, gradients)
+        return layer._replace(descend=descend_by(gradients, slots), fit=fit if isinstance(bins, int) else None)
 
     return make
 

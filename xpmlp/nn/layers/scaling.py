@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
 
 
@@ -15,9 +15,6 @@ class ScalingParameters(NamedTuple):
     """``scales``: ([runs,] 1, width)."""
 
     scales: Array
-
-
-KINDS = ScalingParameters("scales")
 
 
 def scaling() -> LayerMaker:
@@ -35,7 +32,8 @@ def scaling() -> LayerMaker:
         def init(generator: np.random.Generator) -> ScalingParameters:
             return ScalingParameters(np.ones((1, width)))
 
-        return Layer("scaling", {}, width, init, KINDS, forward, backward, gradients, descend_by(gradients, KINDS))
+        slots = ScalingParameters(Slot("scales", 1, width))
+        return Layer("scaling", {}, width, init, slots, forward, backward, gradients, descend_by(gradients))
 
     return make
 
