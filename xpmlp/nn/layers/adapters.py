@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class AdapterParameters(NamedTuple):
@@ -73,6 +74,8 @@ def adapters(units: int, members: int, random: bool = False) -> LayerMaker:
         n_in = width_of(widths)
 
         def init(generator: np.random.Generator) -> AdapterParameters:
+            import numpy as np
+
             weights = generator.uniform(-1, 1, (n_in, units)) * n_in**-0.5
             biases = generator.uniform(-1, 1, (1, units)) * n_in**-0.5
             signs = generator.integers(0, 2, (members, n_in)) * 2.0 - 1.0 if random else np.ones((members, n_in))

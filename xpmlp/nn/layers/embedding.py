@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
 from xpmlp.nn.ops import Ops, rows_below_each_other
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class EmbeddingParameters(NamedTuple):

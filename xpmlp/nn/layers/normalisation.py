@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class NormalisationParameters(NamedTuple):
@@ -42,6 +43,8 @@ def normalisation(epsilon: float = 1e-5) -> LayerMaker:
         width = width_of(widths)
 
         def init(generator: np.random.Generator) -> NormalisationParameters:
+            import numpy as np
+
             return NormalisationParameters(np.ones((1, width)), np.zeros((1, width)))
 
         slots = NormalisationParameters(Slot("scales", 1, width), Slot("biases", 1, width))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
 from xpmlp.nn.layers.embedding import chosen_columns, embedding
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MISSING, FIRST = 1, 2
 """The codes of a missing category and of the first one."""
@@ -54,6 +55,8 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
         ]
 
         def init(generator: np.random.Generator) -> OneHotParameters:
+            import numpy as np
+
             owner, plus, minus = np.asarray(outputs, dtype=np.float64).reshape(-1, 3).T
             spread = np.arange(columns_given)[:, None] == owner
             return OneHotParameters(spread.astype(np.float64), plus[None], minus[None])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
@@ -20,6 +18,9 @@ from xpmlp.nn.layers.by_feature import (
 )
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class PeriodicParameters(NamedTuple):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, width_of
@@ -20,6 +18,9 @@ from xpmlp.nn.layers.by_feature import (
     stacked,
 )
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UNBOUNDED = 3e38
 """What stands for no bound: a finite number of float32, as files want their numbers."""
@@ -97,7 +98,9 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
             given = [[NormalDist().inv_cdf((edge + 0.5) / (bins + 1)) for edge in range(bins + 1)]] * features
         else:
             given = [list(edges) for edges in bins]
-        if len(given) != features or not all(len(edges) > 1 and np.all(np.diff(edges) > 0) for edges in given):
+        if len(given) != features or not all(
+            len(edges) > 1 and all(map(operator.lt, edges[:-1], edges[1:])) for edges in given
+        ):
             raise ValueError(f"bins of {features} features are needed: at least two ascending edges for each.")
 
         def init(generator: np.random.Generator) -> PiecewiseParameters:
@@ -108,7 +111,9 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
         def fit(ops: Ops, generator: np.random.Generator, parameters: PiecewiseParameters, x: Any) -> Any:
             return parameters._replace(bins=_bins(list(map(quantiles, numbers_of(x).T)), count))
 
-        def quantiles(column: npt.NDArray[np.float64]) -> list[float]:
+        def quantiles(column: Array) -> list[float]:
+            import numpy as np
+
             column = column[np.isfinite(column)]
             edges = np.unique(np.quantile(column, np.linspace(0, 1, count + 1))) if column.size else np.zeros(1)
             return [*edges.tolist(), *([edges[0] + 1.0] if edges.size == 1 else [])]
@@ -127,6 +132,8 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
 
 def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
     """Each feature's bins between its edges, ``count`` at most."""
+    import numpy as np
+
     result = Bins(*np.zeros((4, len(edges), count)))
     for feature, own in enumerate(edges):
         last = len(own) - 1

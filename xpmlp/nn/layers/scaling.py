@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class ScalingParameters(NamedTuple):
@@ -30,6 +31,8 @@ def scaling() -> LayerMaker:
         width = width_of(widths)
 
         def init(generator: np.random.Generator) -> ScalingParameters:
+            import numpy as np
+
             return ScalingParameters(np.ones((1, width)))
 
         slots = ScalingParameters(Slot("scales", 1, width))
