@@ -163,7 +163,7 @@ def subtract_sum(xp: Namespace, biases: Array, delta: Array, rate: float | Array
 
 
 def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
-    """The sum of the rows of each code, a product with the one-hot batch, ``one_hot.T @ rows``: ([runs,] n, width)."""
+    """The sum of the rows of each code, ([runs,] n, width): a product with the one-hot batch, ``one_hot.T @ rows``."""
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
 
 
