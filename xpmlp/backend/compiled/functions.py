@@ -164,6 +164,12 @@ def _moveaxis(array: Symbol, source: Any, destination: Any) -> Symbol:
     return array.permuted(tuple(order))
 
 
+def _swapaxes(array: Symbol, first: int, second: int) -> Symbol:
+    order = list(range(array.ndim))
+    order[first], order[second] = order[second], order[first]
+    return array.permuted(tuple(order))
+
+
 def _concatenate(arrays: Sequence[Any], axis: int = 0) -> Symbol:
     recorder: Recorder = next(one.recorder for one in arrays if isinstance(one, Symbol))
     symbols = [recorder.symbol(one) for one in arrays]
@@ -413,6 +419,7 @@ _OTHERS: dict[Any, Callable[..., Any]] = {
     np.transpose: _transpose,
     np.matrix_transpose: lambda array: array.mT,
     np.moveaxis: _moveaxis,
+    np.swapaxes: _swapaxes,
     np.concatenate: _concatenate,
     np.zeros_like: _filled(0.0),
     np.ones_like: _filled(1.0),
