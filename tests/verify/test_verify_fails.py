@@ -34,7 +34,7 @@ def failure(**changes: Any) -> str:
 def test_a_wrong_sign_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     right = activations["tanh"]
     wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
-    monkeypatch.setitem(activations, "tanh", wrong)
+    monkeypatch.setitem(activations._records, "tanh", wrong)
     assert failure().startswith(BY_ALL + "deltas of layer 2 at step 1: by 2.0e+00 where 1.0e-12 is allowed.")
 
 
