@@ -5,20 +5,23 @@ Nothing is pickled.  Any backend can read what any other has written.
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
+import pydantic
 
 from xpmlp._files import write_bytes
+from xpmlp._records import is_outside
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.checkpoint.header import count_arrays, described, opened
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
-from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, losses, mlp
+from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, layers, losses, mlp
 
 FORMAT = "xpmlp weights 2"
 
@@ -30,6 +33,15 @@ MAX_CLASS_CHARACTERS = 2**24
 
 MAX_ARRAYS = 100_000
 """Parameters of the layers: a header with more is not worth reading."""
+
+MAX_LAYERS = 10_000
+"""Of a network, those that are joined of others counted, too."""
+
+MAX_SIZE = 2**31
+"""Of inputs, of codes and of every whole number in a layer's settings."""
+
+MAX_MEMBERS = 10_000
+"""Rows that a network makes of one; see `xpmlp.nn.layers.repeat`."""
 
 _FLOATS = ("F16", "F32", "F64")
 """The types of parameters, by safetensors' names."""
@@ -119,9 +131,12 @@ def _read(file: Any) -> SavedNetwork:
     if description["format"] == OLD_FORMAT:
         network = _perceptron(file, description, loss, preprocessing)
     elif description["format"] == FORMAT:
-        widths = Widths(int(description["widths"]["numbers"]), tuple(map(int, description["widths"]["codes"])))
-        layers = LayerSpec.of(description["layers"])
-        network = Network(layers, widths, loss, preprocessing.scale)
+        widths = Widths(description["widths"]["numbers"], tuple(description["widths"]["codes"]))
+        if not all(isinstance(size, int) and 0 <= size <= MAX_SIZE for size in (widths.numbers, *widths.codes)):
+            raise ValueError("its 'widths' are no sizes")
+        network = Network(_layers(description["layers"]), widths, loss, preprocessing.scale)
+        if not 1 <= network.root.repeats <= MAX_MEMBERS:
+            raise ValueError(f"it repeats a row less than once, or more than {MAX_MEMBERS:,} times")
     else:
         raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
     classes, (n_features, width) = _classes(description["classes"]), (network.widths.numbers, network.root.width)
@@ -147,6 +162,39 @@ def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessin
         raise ValueError(f"its layers have weights {', '.join(map(str, shapes))}")
     layers = mlp([columns for _, columns in shapes], hidden)
     return Network(layers, Widths(shapes[0][0]), loss, preprocessing.scale)
+
+
+def _layers(root: Any) -> LayerSpec:
+    """The layers that a table describes: of known kinds, not too many, with settings that their makers take."""
+    tables = [root]
+    for count, table in enumerate(tables, start=1):
+        if count > MAX_LAYERS:
+            raise ValueError(f"it has more than {MAX_LAYERS:,} layers")
+        settings = {name: value for name, value in table.items() if name not in ("kind", "layers")}
+        _check_settings(table["kind"], settings)
+        tables += table.get("layers", [])
+    return LayerSpec.of(root)
+
+
+def _check_settings(kind: str, settings: dict[str, Any]) -> None:
+    """Raise a ValueError for settings of another type than the maker of a layer wants, or too large."""
+    if is_outside(kind):
+        return
+    if kind not in layers:
+        raise ValueError(f"there is no layer {kind!r}")
+    types = _types_of_settings(kind)
+    for name, value in settings.items():
+        if isinstance(value, int) and abs(value) > MAX_SIZE:
+            raise ValueError(f"a layer {kind!r} has a {name} of more than {MAX_SIZE:,}")
+        try:
+            types[name].validate_python(value, strict=True)
+        except (KeyError, pydantic.ValidationError) as error:
+            raise ValueError(f"a layer {kind!r} has no setting {name} = {str(value)[:50]}") from error
+
+
+@functools.cache
+def _types_of_settings(kind: str) -> dict[str, pydantic.TypeAdapter[Any]]:
+    return {name: pydantic.TypeAdapter(hint) for name, hint in get_type_hints(layers[kind]).items()}
 
 
 def _parameters(file: Any, slots: Any) -> HostParameters:

@@ -21,9 +21,11 @@ from xpmlp.nn.layers import (
     embedding,
     normalisation,
     one_hot,
+    parametric,
     periodic,
     piecewise_linear,
     plus,
+    prelu,
     repeat,
     scaling,
 )
@@ -183,6 +185,18 @@ def _normalisation(parameters: Any, numbers: Any, codes: Any) -> Any:
     return torch.nn.functional.layer_norm(numbers, numbers.shape[-1:], scales, biases, 0.01)
 
 
+def _parametric(alpha: Any, numbers: Any, codes: Any) -> Any:
+    import torch
+
+    return numbers + alpha * (torch.nn.functional.mish(numbers) - numbers)
+
+
+def _prelu(alpha: Any, numbers: Any, codes: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.prelu(numbers, (1 - alpha)[0])
+
+
 def _first_layers(parameters: Any, numbers: Any, codes: Any) -> Any:
     """As `beside` joins them: one-hot columns, embedded ones, numbers and their waves."""
     import torch
@@ -287,6 +301,24 @@ CASES: dict[str, LayerCase] = {
             AdapterParameters([[1], [2]], [[1, 1], [-1, 3]], [[2], [-1]], [[1], [0.5]]),
             [[1, 2], [1, 2]], None, [[11], [-10.5]], [[1], [2]], [[2, 4], [2, -12]],
             AdapterParameters([[4], [-8]], [[2, 8], [-2, -8]], [[5], [22]], [[1], [2]]),
+        ),
+    ),
+    "parametric": LayerCase(
+        parametric("mish"),
+        _parametric,
+        # the sigmoid and its derivative at 0 are 1/2 and 1/4: alpha / 2 forward, 1 - 3/4 alpha back
+        Worked(
+            parametric("sigmoid"), Widths(2), [[2, 4]], [[0, 0], [0, 0]], None, [[1, 2], [1, 2]],
+            [[1, 2], [3, 4]], [[-0.5, -4], [-1.5, -8]], [[2, 3]],
+        ),
+    ),
+    "prelu": LayerCase(
+        prelu(),
+        _prelu,
+        # the slopes below 0 are 1/4 and 1/2
+        Worked(
+            prelu(), Widths(2), [[0.75, 0.5]], [[-4, 2], [2, -4]], None, [[-1, 2], [2, -2]],
+            [[2, 3], [4, 5]], [[0.5, 3], [4, 2.5]], [[8, 20]],
         ),
     ),
     "first layers": LayerCase(beside(categories(3, 2), periodic(waves=4, width=2)), _first_layers, None),

@@ -48,20 +48,23 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
     def make(widths: Widths | int) -> Layer:
         chosen, sizes = chosen_columns(widths, columns)
         columns_given = 0 if isinstance(widths, int) else len(widths.codes)
-        outputs = [
-            (column, plus, minus)
-            for column, size in zip(chosen, sizes, strict=True)
-            for plus, minus in ([(MISSING, -1), (3, FIRST)] if size == 4 else [(code, -1) for code in range(1, size)])
-        ]
 
         def init(generator: np.random.Generator) -> OneHotParameters:
             import numpy as np
 
+            outputs = [
+                (column, plus, minus)
+                for column, size in zip(chosen, sizes, strict=True)
+                for plus, minus in (
+                    [(MISSING, -1), (3, FIRST)] if size == 4 else [(code, -1) for code in range(1, size)]
+                )
+            ]
             owner, plus, minus = np.asarray(outputs, dtype=np.float64).reshape(-1, 3).T
             spread = np.arange(columns_given)[:, None] == owner
             return OneHotParameters(spread.astype(np.float64), plus[None], minus[None])
 
-        settings, width = {} if columns is None else {"columns": list(columns)}, len(outputs)
+        settings = {} if columns is None else {"columns": list(columns)}
+        width = sum(2 if size == 4 else max(size - 1, 0) for size in sizes)
         slots = OneHotParameters(*(Slot("state", rows, width) for rows in (columns_given, 1, 1)))
         descend = descend_by(gradients, slots)
         return Layer("one_hot", settings, width, init, slots, forward, backward, gradients, descend)
@@ -83,7 +86,7 @@ def categories(width: int = 8, one_hot_up_to: int = 9) -> LayerMaker:
     def make(widths: Widths | int) -> Layer:
         every, sizes = chosen_columns(widths, None)
         few = [column for column, size in zip(every, sizes, strict=True) if size - FIRST <= one_hot_up_to]
-        many = [column for column in every if column not in few]
+        many = [column for column, size in zip(every, sizes, strict=True) if size - FIRST > one_hot_up_to]
         return beside(one_hot(few), embedding(width, many))(widths)
 
     return make

@@ -96,17 +96,16 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
         import numpy as np
 
         features = width_of(widths)
-        if isinstance(bins, int):
-            given = [[NormalDist().inv_cdf((edge + 0.5) / (bins + 1)) for edge in range(bins + 1)]] * features
-        else:
-            given = [list(edges) for edges in bins]
-        if len(given) != features or not all(len(edges) > 1 and np.all(np.diff(edges) > 0) for edges in given):
+        given = [] if isinstance(bins, int) else [list(edges) for edges in bins]
+        ascending = len(given) == features and all(len(edges) > 1 and np.all(np.diff(edges) > 0) for edges in given)
+        if not (bins > 0 if isinstance(bins, int) else ascending):
             raise ValueError(f"bins of {features} features are needed: at least two ascending edges for each.")
 
         def init(generator: np.random.Generator) -> PiecewiseParameters:
             weights = generator.uniform(-1, 1, (features * count, width)) * count**-0.5
             biases = generator.uniform(-1, 1, (features, width)) * count**-0.5
-            return PiecewiseParameters(_bins(given, count), weights, biases)
+            edges = [_normal_quantiles(count)] * features if isinstance(bins, int) else given
+            return PiecewiseParameters(_bins(edges, count), weights, biases)
 
         def fit(ops: Ops, generator: np.random.Generator, parameters: PiecewiseParameters, x: Any) -> Any:
             return parameters._replace(bins=_bins(list(map(quantiles, numbers_of(x).T)), count))
@@ -128,6 +127,11 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8)
         return layer._replace(descend=descend_by(gradients, slots), fit=fit if isinstance(bins, int) else None)
 
     return make
+
+
+def _normal_quantiles(count: int) -> list[float]:
+    """The edges of ``count`` bins, equally likely but for the outer ones."""
+    return [NormalDist().inv_cdf((edge + 0.5) / (count + 1)) for edge in range(count + 1)]
 
 
 def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
