@@ -271,7 +271,7 @@ HUGE = 10**400  # of JSON's numbers, Python reads it, but no float holds it
         ({"layers": layers(2, {"kind": "activation", "name": "x" * 1_000_000})}, "not a network"),
         ({"layers": layers(2, *[{"kind": "activation", "name": "relu"}] * MAX_LAYERS)}, "has more than 10,000 layers"),
         ({"layers": layers(2**31)}, r"its layer wants \(2, 2147483648\)|2147483648 outputs"),
-        ({"layers": layers(HUGE)}, "a layer 'dense' has a units of more than 2,147,483,648"),
+        ({"layers": layers(HUGE)}, "a layer 'dense' has units above 2,147,483,648"),
         ({"layers": layers(2, init=7)}, "a layer 'dense' has no setting init = 7"),
         ({"layers": layers(2, init="x")}, "not a network"),
         ({"layers": layers("x" * 1_000_000)}, "a layer 'dense' has no setting units = xxx"),

@@ -185,7 +185,7 @@ def _check_settings(kind: str, settings: dict[str, Any]) -> None:
     types = _types_of_settings(kind)
     for name, value in settings.items():
         if isinstance(value, int) and abs(value) > MAX_SIZE:
-            raise ValueError(f"a layer {kind!r} has a {name} of more than {MAX_SIZE:,}")
+            raise ValueError(f"a layer {kind!r} has {name} above {MAX_SIZE:,}")
         try:
             types[name].validate_python(value, strict=True)
         except (KeyError, pydantic.ValidationError) as error:
