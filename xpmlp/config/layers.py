@@ -38,7 +38,7 @@ class LayersOf(NameOf):
     def sentence(self, name: str) -> str:
         """What it is, and its settings."""
         described = [
-            f"`{key}`" + ("" if one.default is inspect.Parameter.empty else f" (`{show(one.default)}`)")
+            f"`{key}`" + ("" if one.default in (None, one.empty) else f" (`{show(one.default)}`)")
             for key, one in _settings(self.table[name]).items()
         ]
         return super().sentence(name) + (f" Settings: {', '.join(described)}." if described else "")
@@ -186,5 +186,7 @@ def _mistake(message: str, place: Place, given: Any) -> InitErrorDetails:
 
 
 def _not_allowed(schema: dict[str, Any], place: Place, given: Any) -> InitErrorDetails:
+    if "anyOf" in schema:  # TOML has no null
+        schema = {"anyOf": [one for one in schema["anyOf"] if one != {"type": "null"}]}
     error = PydanticCustomError(NOT_ALLOWED, "is not allowed", {"schema": schema, "keys": ()})
     return InitErrorDetails(type=error, loc=place, input=given)
