@@ -7,10 +7,11 @@ from typing import Any
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
 from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
 
-def activation(name: str) -> LayerMaker:
+def activation(name: ActivationName) -> LayerMaker:
     """The function of this name in `xpmlp.nn.activations`, of each number."""
     function = activations[name]
 
