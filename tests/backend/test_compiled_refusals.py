@@ -106,7 +106,7 @@ def test_what_is_empty_or_does_not_fit_is_left_to_python(backend: Any) -> None:
     ops = backend.ops
 
     def step(state: Any, batch: Any, _: Any) -> Any:
-        return (ops.subtract_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
+        return (ops.add_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
 
     assert is_left_to_python(
         backend, step, (np.zeros((1, 2)),), (np.ones((1, 1, 12)),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +16,7 @@ from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.optim import Hyperparameters
 
+NUMBERS = [np.full((1, 1), value) for value in Hyperparameters.series(0.1, 0.01, 0.9, 2)[:-1]]
 HIDDEN = ("sigmoid", "relu", "tanh")
 
 
@@ -42,7 +44,7 @@ def fold(backend: Backend, problem: Problem, name: str) -> Any:
             backend.asarray(problem.x, backend.dtype),
             backend.asarray(problem.labels, backend.index_dtype),
             backend.asarray(np.arange(2), backend.index_dtype),
-            Hyperparameters(0.1, 0.01, 0.9),
+            Hyperparameters(*map(partial(backend.asarray, dtype=backend.dtype), NUMBERS)),
         ),
     )
 

@@ -103,8 +103,15 @@ def test_gradients_of_weighted_examples(backend: Backend) -> None:
 def test_a_step_of_sgd(backend: Backend) -> None:
     # Learning rate 1: the parameters less the gradients.
     parameters, activations, deltas = factors(backend, [1])
+    one = np.ones((1, 1))
     (first, second), _ = sgd().update(
-        backend.ops, parameters, sgd().init(parameters), activations, deltas, 1, Hyperparameters(1.0)
+        backend.ops,
+        parameters,
+        sgd().init(parameters),
+        activations,
+        deltas,
+        1,
+        Hyperparameters.series(*map(backend.parameters, (one, None, one)), 1),
     )
     accuracy = tolerance(backend, 1e-6, 1e-14)
     assert_close(first.weights, [[7 / 16, 11 / 4], [-17 / 8, 0]], accuracy, backend)

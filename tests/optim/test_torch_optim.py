@@ -39,7 +39,7 @@ def test_trajectory(
     parameters, factors = random_numbers(None)
     theirs = [torch.tensor(leaf, requires_grad=True) for layer in parameters for leaf in layer]
     torch_optimizer = oracle(torch, theirs)
-    state, settings = optimizer.init(parameters), Hyperparameters(0.05, weight_decay, 0.7)
+    state, settings = optimizer.init(parameters), Hyperparameters.series(0.05, weight_decay, 0.7, BATCH)
     for step in range(STEPS):
         activations, deltas = ([a[step * BATCH : (step + 1) * BATCH] for a in arrays] for arrays in factors)
         for index, (a, d) in enumerate(zip(activations, deltas, strict=True)):

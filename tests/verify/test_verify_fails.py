@@ -41,7 +41,7 @@ def test_a_forgotten_bias(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.nn.ops.subtract_sum", lambda xp, biases, *_: biases)
+    monkeypatch.setattr("xpmlp.nn.ops.add_sum", lambda xp, biases, *_: biases)
     sentence = failure(backend__fused=False, train__optimizer="sgd")
     assert sentence.startswith(BY_ALL + "biases of layer 1 at step 1")
 

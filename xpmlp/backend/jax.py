@@ -91,7 +91,7 @@ class JaxBackend(Backend):
         ops, barrier = super()._fused_ops(), self._jax.lax.optimization_barrier
         if self.is_accelerator:
             return ops
-        return ops._replace(subtract_product=_subtract_product(ops, barrier))
+        return ops._replace(add_product=_add_product(ops, barrier))
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
@@ -209,11 +209,11 @@ NARROW = 32
 inputs transposed, which are not copied but read across."""
 
 
-def _subtract_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
-    def subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
+def _add_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
+    def add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
         if weights.ndim > 2 or weights.shape[-1] > NARROW:
-            return ops.subtract_product(weights, activation, delta, rate)
+            return ops.add_product(weights, activation, delta, scale)
         transposed = barrier(barrier(delta.mT) @ activation)  # without the barriers XLA would turn it round again
-        return weights - rate * transposed.mT
+        return weights + scale * transposed.mT
 
-    return subtract_product
+    return add_product

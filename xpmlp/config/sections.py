@@ -26,10 +26,12 @@ from xpmlp.config.value_types import (
     OptimizerName,
     OrNone,
     Positive,
+    ScheduleName,
     Seed,
     Text,
     Units,
 )
+from xpmlp.optim import schedules
 
 
 class Section(BaseModel):
@@ -196,11 +198,25 @@ class TrainConfig(Section):
         "or a table by label, as `{ cat = 1.0, dog = 2.5 }`, 1 for labels that are not in it. The training figures "
         "are weighted means then; those of validation and test are not.",
     )
-    schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
+    schedule: ScheduleName = Field(
         "constant",
-        description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
-        "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "
-        "`cosine`, from `learning_rate` down to 0 along half a cosine.",
+        description="How the learning rate changes: "
+        + "; ".join(f"`{schedule.name}`, {schedule.sentence}" for schedule in schedules.values())
+        + ".",
+    )
+    weight_decay_schedule: ScheduleName = Field(
+        "constant", description="How `weight_decay` changes, by the same schedules."
+    )
+    schedule_by: Literal["auto", "epoch", "step"] = Field(
+        "auto",
+        description="How often schedules set a new value; `auto`: `"
+        + "`, `".join(schedule.name for schedule in schedules.values() if schedule.by == "epoch")
+        + "` by epoch, the others by step. `adaptive` is always by epoch.",
+    )
+    warmup: NonNegative = Field(
+        0.0,
+        description="The learning rate rises from 0 to that of the schedule, by equal amounts, for so many steps; "
+        "below 1, for this part of the training.",
     )
     power_t: NonNegative = Field(0.5, description="Exponent of the schedule `inverse_scaling`.")
     tol: NonNegative = Field(

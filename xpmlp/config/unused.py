@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from xpmlp.config.model import Config
 from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig
 from xpmlp.config.show import show
+from xpmlp.optim import schedules
 
 _SECTIONS: dict[str, type[Section]] = {
     "backend": BackendConfig,
@@ -36,9 +37,11 @@ _USES = (
     _Use("train.beta_1", "train.optimizer", ("adam",)),
     _Use("train.beta_2", "train.optimizer", ("adam",)),
     _Use("train.epsilon", "train.optimizer", ("adam",)),
-    _Use("train.power_t", "train.schedule", ("inverse_scaling",)),
-    _Use("train.tol", "train.schedule", ("adaptive",)),
-    _Use("train.n_iter_no_change", "train.schedule", ("adaptive",)),
+    *(
+        _Use(f"train.{key}", "train.schedule", (schedule.name,))
+        for schedule in schedules.values()
+        for key in schedule.parameters
+    ),
     _Use("model.init_scale", "model.init", ("normal",)),
 )
 
@@ -49,7 +52,9 @@ def unused_settings(config: Config) -> Iterator[str]:
         section, name = key.split(".")
         fields = _SECTIONS[section].model_fields
         value, chosen = _value(config, key), _value(config, choice)
-        varied = getattr(config.grid, choice.partition(".")[2], [])
+        varied = list(getattr(config.grid, choice.partition(".")[2], []))
+        if choice == "train.schedule":
+            varied.append(config.train.weight_decay_schedule)
         if value != fields[name].default and not {chosen, *varied} & set(users):
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."

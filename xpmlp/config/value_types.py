@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.optim import schedules
 
 Value = TypeVar("Value")
 
@@ -147,6 +148,10 @@ ClassWeight: TypeAlias = Annotated[
     ),
 ]
 LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
+if TYPE_CHECKING:
+    ScheduleName: TypeAlias = str
+else:
+    ScheduleName = Literal[tuple(schedules)]
 OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]

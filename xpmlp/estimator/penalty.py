@@ -9,19 +9,21 @@ import operator
 from xpmlp._typing import Array
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops
-from xpmlp.training.step import Constants, TrainingState, take_rows
+from xpmlp.optim import Hyperparameters
+from xpmlp.training.step import Constants, Network, TrainingState, hyperparameters_of, take_rows
 
 
-def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
+def penalized(fold: Fold, network: Network, ops: Ops, share: float) -> Fold:
     """A training fold with ``alpha / 2 * sum(W**2) / weight_sum`` added to the loss of every example.
 
-    ``weight_sum`` is the size of the batch, or the sum of its sample weights.  ``alpha`` is taken from the
-    hyperparameters' weight decay, which the core neither divides by the batch nor adds to the loss.
+    ``weight_sum`` is the size of the batch, by which `xpmlp.estimator.course` has divided the weight decay already, or
+    the sum of its sample weights.  The core does not add the penalty to the loss.
 
     Parameters
     ----------
     fold : Fold
-        As `xpmlp.training.step.training_fold` makes it.
+        As `xpmlp.training.step.training_fold` makes it of the network.
+    network : Network
     ops : Ops
     share : float
         What the loss of the data is multiplied by: scikit-learn reports the mean over the outputs of the squared
@@ -30,26 +32,21 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     xp = ops.xp
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        prepared, weights = fold.prepare(batches, constants), constants.examples.weights
-        if weights is None:
-            return prepared
-        sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)
-        sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
-        return sums, *prepared
+        (rows, packed, *others), weights = batches, constants.examples.weights
+        rates = Hyperparameters.unpacked(packed)
+        if weights is not None and rates.weight_decay is not None:
+            sums = xp.sum(take_rows(ops, weights, rows), axis=-1)
+            sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
+            alpha = rates.weight_decay / sums[..., None, None]
+            packed = rates._replace(weight_decay=alpha, kept=1 - rates.learning_rate * alpha).packed(xp)
+        return fold.prepare((rows, packed, *others), constants)
 
     def step(
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        if constants.examples.weights is None:
-            weight_sum = batch[0].shape[-2]
-        else:
-            weight_sum, *rest = batch
-            batch = tuple(rest)
-        alpha = constants.hyperparameters.weight_decay
+        alpha = hyperparameters_of(network, batch[2:], constants).weight_decay
         if alpha is None:
             return fold.step(state, batch, constants)
-        alpha = alpha / weight_sum
-        constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
         vectors = (xp.reshape(layer.weights, (-1,)) for layer in state.parameters)
         squares = functools.reduce(operator.add, (xp.vecdot(vector, vector) for vector in vectors))
         penalty = squares * (0.5 * alpha)
@@ -57,11 +54,10 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
         return state, (*outputs, penalty)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        if constants.hyperparameters.weight_decay is None:
-            loss, *others = fold.conclude(batches, outputs, constants)
-            return (share * loss, *others)
-        *inner, penalty = outputs
-        loss, *others = fold.conclude(batches, tuple(inner), constants)
-        return (share * loss + penalty[..., None], *others)
+        loss, *others = fold.conclude(batches, outputs[:1], constants)
+        loss = share * loss
+        if len(outputs) > 1:
+            loss = loss + outputs[1][..., 0]
+        return loss, *others
 
     return Fold(prepare, step, conclude)

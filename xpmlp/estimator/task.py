@@ -39,7 +39,7 @@ class OptimizerChoice(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, share: float) -> Fold:
     """One fold for all trainings that need the same, so that JAX compiles it once."""
-    return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), backend.ops, share)
+    return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), network, backend.ops, share)
 
 
 @dataclass(frozen=True)

@@ -35,16 +35,11 @@ def _update(
     weight_sum: float | Array,
     hyperparameters: Hyperparameters,
 ) -> tuple[Parameters, SgdState]:
-    rate = hyperparameters.learning_rate / weight_sum
-    decay = hyperparameters.weight_decay
+    descent, kept = hyperparameters.descent, hyperparameters.kept
     updated = []
     for (weights, biases), activation, delta in zip(parameters, activations, deltas, strict=False):
-        if decay is not None:
-            weights *= 1 - hyperparameters.learning_rate * decay
-        updated.append(
-            DenseParameters(
-                ops.subtract_product(weights, activation, delta, rate),
-                ops.subtract_sum(biases, delta, rate),
-            )
-        )
+        if kept is not None:
+            weights *= kept
+        added = ops.add_product(weights, activation, delta, descent), ops.add_sum(biases, delta, descent)
+        updated.append(DenseParameters(*added))
     return updated, state

@@ -9,7 +9,9 @@ But the inputs of the next steps are known.  With ``W`` the weights before them,
 and the right-hand side takes one product ``X @ W`` and one ``X @ X.T`` for all of them.  A step reads its rows of
 ``Z = X @ W`` and takes the sum off the later ones by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: that is its own
 update of the weights, with ``Z`` in their place and a row of ``X @ X.T`` in that of its inputs.  In the end
-``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.
+``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.  If
+each step has a rate of its own, each delta is multiplied by its part of the largest: ``W -= r X.T @ (r_j / r * d_j)``
+with ``r = max_j r_j``.
 
 References
 ----------
@@ -27,7 +29,7 @@ from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.optim import Optimizer
-from xpmlp.training.step import Constants, Network, TrainingState, backward_step, masks_of
+from xpmlp.training.step import Constants, Network, TrainingState, backward_step, hyperparameters_of, masks_of
 
 ROWS = 50
 """Examples whose updates are made together."""
@@ -47,7 +49,9 @@ def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     return together * train.batch_size
 
 
-def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int) -> Fold:
+def held_back(
+    fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int, *, by_step: bool
+) -> Fold:
     """A training fold of plain SGD that takes ``together`` steps at once.
 
     Parameters
@@ -60,12 +64,14 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     backend : Backend
     together : int
         At least 2.
+    by_step : bool
+        Whether rates or weight decay change from step to step.
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / together, together, [runs,] batch), ``numbers`` and the results
-        likewise, and the constants have ``positions``.
+    fold : (state, (rows, rates[, numbers]), constants) -> (state, (loss, score))
+        As the given one, but ``rows`` is (steps / together, together, [runs,] batch), ``rates``, ``numbers`` and the
+        results likewise, and the constants have ``positions``.
     """
     ops, xp = backend.ops, backend.ops.xp
     backward = backward_step(network, optimizer, ops)
@@ -86,7 +92,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         x, *rest = batch
-        count, size = x.shape[0], x.shape[-2]
+        count, rates = x.shape[0], hyperparameters_of(network, rest[1:], constants)
         (weights, biases), *others = state.parameters
         inputs = _joined(xp, x)
         ahead = ops.affine(inputs, weights, xp.zeros_like(biases))
@@ -95,13 +101,17 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         positions = constants.positions[:count, ...]
         virtual = TrainingState([DenseParameters(ahead, biases), *others], state.optimizer)
         (updated, memory), (logits, deltas) = backend.scan(step, virtual, (positions, similarities, *rest), constants)
-        rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
+        descent, left = rates.descent[0, ...], rates.kept_per_call
+        if by_step:
+            descent = xp.min(rates.descent, axis=0)
+            scales = rates.descent / xp.where(descent < 0, descent, xp.ones_like(descent))
+            deltas = deltas * (scales if left is None else scales * _after(xp, left))
         deltas = _joined(xp, deltas)
-        if decay is not None:  # it shrinks what a step has added in every step after that
-            kept = 1 - constants.hyperparameters.learning_rate * decay
-            weights *= kept**count
-            deltas *= kept ** _steps_after(xp, positions, deltas)
-        weights = ops.subtract_product(weights, inputs, deltas, rate)
+        if left is not None:  # decay shrinks what a step has added in every step after that
+            weights *= left[0, ...]
+            if rates.kept is not None and not by_step:
+                deltas *= rates.kept[0, ...] ** _steps_after(xp, positions, deltas)
+        weights = ops.add_product(weights, inputs, deltas, descent)
         return TrainingState([DenseParameters(weights, updated[0].biases), *updated[1:]], memory), (logits,)
 
     return Fold(fold.prepare, steps, fold.conclude, together)
@@ -117,6 +127,11 @@ def _divided(xp: Any, matrix: Array, count: int) -> Array:
     """([runs,] count * batch, width) as (count, [runs,] batch, width)."""
     *runs, rows, width = matrix.shape
     return xp.moveaxis(xp.reshape(matrix, (*runs, count, rows // count, width)), -3, 0)
+
+
+def _after(xp: Any, left: Array) -> Array:
+    """What the steps after each leave of the weights, from what it and they leave: (count, [runs,] 1, 1)."""
+    return xp.concat([left[1:, ...], xp.ones_like(left[:1, ...])])
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:

@@ -70,7 +70,7 @@ def train_block(
 
 
 class _Lap:
-    """A run with its place among all, and the epoch that it is in: the order of its examples, its learning rate."""
+    """A run with its place among all, the order of its examples in this epoch, and its last step's learning rate."""
 
     def __init__(self, run: Run, number: int) -> None:
         self.run, self.number = run, number
@@ -118,8 +118,6 @@ class _Block:
         """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
         while self.active and self.epoch <= self.plan.epochs:
             self._draw_orders()
-            for lap in self.active:
-                lap.learning_rate = self.course.learning_rate(lap.run, self.epoch)
             for segment in self._segments(self.active[0].run.under_way.examples):
                 if should_stop():
                     return False
@@ -158,21 +156,28 @@ class _Block:
         runs = [lap.run for lap in self.laps]
         return take_snapshot(self.backend, self.epoch, self.state, runs, time.perf_counter() - self.started)
 
-    def _hyperparameters(self) -> Hyperparameters:
-        """The active runs' hyperparameters: floats for one run, (runs, 1, 1) arrays for a stack."""
-        settings = [lap.run.settings for lap in self.active]
-        return Hyperparameters(
-            self._stacked([lap.learning_rate for lap in self.active]),
-            self._stacked([one.weight_decay for one in settings])
-            if any(one.weight_decay for one in settings)
-            else None,
-            self._stacked([one.momentum for one in settings]),
-        )
+    def _hyperparameters(self, segment: Segment) -> Hyperparameters:
+        """The active runs' hyperparameters in each step of a segment, on the host."""
+        runs, course = [lap.run for lap in self.active], self.course
+        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        steps, shape = range(first, first + segment.steps), (segment.steps, *self._runs_axis, 1, 1)
 
-    def _stacked(self, values: list[float]) -> Any:
-        if len(values) == 1:
-            return values[0]
-        return self.backend.asarray(np.asarray(values)[:, None, None], self.backend.dtype)
+        def series(values: Iterable[npt.ArrayLike]) -> npt.NDArray[np.float64]:
+            return np.stack([np.full(segment.steps, one) for one in values], axis=-1).reshape(shape)
+
+        rates = [course.learning_rates(run, self.epoch, steps) for run in runs]
+        for lap, own in zip(self.active, rates, strict=True):
+            lap.learning_rate = float(own[-1])
+        decays = None
+        if any(run.settings.weight_decay for run in runs):
+            decays = series(course.weight_decays(run, self.epoch, steps, segment.batch) for run in runs)
+        momenta = series(run.settings.momentum for run in runs)
+        return Hyperparameters.series(series(rates), decays, momenta, segment.batch)
+
+    @property
+    def _runs_axis(self) -> tuple[int, ...]:
+        """The runs axis of arrays: none for a single run."""
+        return (len(self.active),) if len(self.active) > 1 else ()
 
     def _train_segment(self, segment: Segment) -> None:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
@@ -183,9 +188,14 @@ class _Block:
         counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
         batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
         before = self.backend.copy(self.state.parameters)
-        constants = Constants(examples, self._hyperparameters(), counters)
         self.state, (loss, value) = fold_steps(
-            self.backend, self.task.training_fold, network, self.state, batches, constants
+            self.backend,
+            self.task.training_fold,
+            network,
+            self.state,
+            batches,
+            self._hyperparameters(segment),
+            Constants(examples, counters),
         )
         # all is asked for before anything is waited for
         results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())

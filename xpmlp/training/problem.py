@@ -15,6 +15,7 @@ from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
 from xpmlp.init import initial_parameters
 from xpmlp.optim import Optimizer, adam, optimizers
+from xpmlp.training.course import changes_by_step
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
 from xpmlp.training.objective import class_weights, loss_of, outputs_of
@@ -75,7 +76,8 @@ class Problem:
         together = self.rows_at_once // self.plan.batch_size
         if together == 1:
             return fold
-        return held_back(fold, self.network, self.optimizer, self.backend, together)
+        by_step = changes_by_step(self.plan)
+        return held_back(fold, self.network, self.optimizer, self.backend, together, by_step=by_step)
 
     @property
     def rows_at_once(self) -> int:

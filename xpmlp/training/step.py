@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._typing import Array, Parameters
@@ -72,7 +73,6 @@ class Constants(NamedTuple):
     Attributes
     ----------
     examples : Examples
-    hyperparameters : Hyperparameters
     counters : Counters, optional
         For dropout's masks; see `dropout_counters`.
     positions : (together, batch), optional
@@ -80,7 +80,6 @@ class Constants(NamedTuple):
     """
 
     examples: Examples
-    hyperparameters: Hyperparameters
     counters: nn.Counters | None = None
     positions: Array | None = None
 
@@ -97,20 +96,22 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
+    fold : (state, (rows, rates[, numbers]), constants) -> (state, (loss, score))
         ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, [runs,] batch) the numbers of the
-        examples, and with dropout ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning.
+        examples, ``rates`` (steps, [runs,] 1, n) the packed `Hyperparameters` of the steps, and with dropout
+        ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning.
         ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
         relative to its batch.
     """
     backward = backward_step(network, optimizer, ops)
 
     def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        rows, *numbers = batches
+        rows, rates, *numbers = batches
         examples = constants.examples
         x, encoded = _inputs(network, ops, dtype, examples, rows)
         weights = () if examples.weights is None else (_relative(ops, take_rows(ops, examples.weights, rows)),)
-        return x, encoded, *weights, *_mask_factors(network, ops, dtype, constants.counters, numbers)
+        series = (field for field in Hyperparameters.unpacked(rates) if field is not None)
+        return x, encoded, *weights, *series, *_mask_factors(network, ops, dtype, constants.counters, numbers)
 
     def step(
         state: TrainingState, batch: tuple[Array, ...], constants: Constants
@@ -151,8 +152,9 @@ def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[
         if constants.examples.weights is not None:
             delta *= rest[0][..., None]
         deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks)
+        hyperparameters = hyperparameters_of(network, rest, constants)
         updated = optimizer.update(
-            ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], constants.hyperparameters
+            ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], hyperparameters
         )
         return TrainingState(*updated), deltas
 
@@ -165,6 +167,7 @@ def fold_steps(
     network: Network,
     state: TrainingState,
     batches: tuple[Array, ...],
+    rates: Hyperparameters,
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
     """Train for some steps: as many together as the fold takes, then the rest of them.
@@ -179,6 +182,8 @@ def fold_steps(
         Dead afterwards.
     batches : tuple of (steps, ...)
         ``(rows[, numbers])``.
+    rates : Hyperparameters
+        Of each step, on the host.
     constants : Constants
         Without positions.
 
@@ -193,6 +198,10 @@ def fold_steps(
         positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
         constants = constants._replace(positions=backend.asarray(positions))
     whole, parts = steps - steps % fold.together, []
+    if fold.together > 1 and rates.kept is not None:
+        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
+    packed = backend.asarray(rates.packed(np).astype(backend.dtype_name))
+    batches = (batches[0], packed, *batches[1:])
     for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
         if first == last:
             continue
@@ -203,6 +212,21 @@ def fold_steps(
         state, results = backend.fold(fold, state, part, constants, ahead)
         parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
+
+
+def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:
+    """What the steps from each to the last of its call leave of the weights: (steps, [runs,] 1, 1), as ``kept``.
+
+    Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
+    """
+    result = np.empty_like(kept)
+    for first in range(0, len(kept), together):
+        call = kept[first : first + together]
+        left = np.cumprod(call[::-1], axis=0)[::-1]
+        power = np.frompyfunc(pow, 2, 1)(call[0], len(call)).astype(np.float64)
+        result[first : first + together] = left
+        result[first] = np.where((call == call[0]).all(axis=0), power, left[0])
+    return result
 
 
 def steps_ahead(backend: Backend, parameters: Parameters, batch: int, dropout: Sequence[float] = ()) -> int:
@@ -309,9 +333,19 @@ def _mask_factors(
     return tuple(mask.factors for mask in masks if mask is not None)
 
 
+def hyperparameters_of(network: Network, rest: Sequence[Array], constants: Constants) -> Hyperparameters:
+    """A step's hyperparameters, which come after its weights and before its masks."""
+    first = 0 if constants.examples.weights is None else 1
+    return Hyperparameters.of(rest[first : len(rest) - _masks(network)])
+
+
+def _masks(network: Network) -> int:
+    return sum(rate > 0 for rate in network.dropout)
+
+
 def masks_of(network: Network, rest: Sequence[Array]) -> list[nn.Mask | None]:
     """The masks by hidden layer, or none at all; their factors are the last of what is prepared for a step."""
-    found = iter(rest[len(rest) - sum(rate > 0 for rate in network.dropout) :])
+    found = iter(rest[len(rest) - _masks(network) :])
     return [nn.Mask(next(found), 1.0 - rate) if rate else None for rate in network.dropout]
 
 

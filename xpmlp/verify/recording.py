@@ -95,10 +95,13 @@ def _fold(
     rows, examples = problem.fetch(trial.rows[steps.start : steps.stop])
     counters = dropout_counters(problem.network, backend, state.parameters, [train.seed], size)
     numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None])
-    hyperparameters = Hyperparameters(train.learning_rate, train.weight_decay or None, train.momentum)
+    rate, decay, momentum = (
+        np.full((len(steps), 1, 1), value) for value in (train.learning_rate, train.weight_decay, train.momentum)
+    )
+    rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, size)
     batches = (rows,) if counters is None else (rows, numbers)
-    constants = Constants(examples, hyperparameters, counters)
-    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, constants)
+    constants = Constants(examples, counters)
+    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, rates, constants)
     return state, loss
 
 

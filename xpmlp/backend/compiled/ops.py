@@ -53,22 +53,22 @@ def _product_of_factors(recorder: Recorder, activation: Symbol, delta: Symbol) -
     return product(recorder, activation.mT, delta)
 
 
-def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, rate: Any) -> Symbol:
-    return product(recorder, activation.mT, delta, weights, _negative(rate, weights))
+def _add_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, scale: Any) -> Symbol:
+    return product(recorder, activation.mT, delta, weights, _number(scale, weights))
 
 
-def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Any) -> Symbol:
+def _add_sum(recorder: Recorder, biases: Symbol, delta: Symbol, scale: Any) -> Symbol:
     if biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
         raise NotTraceableError("biases of another shape")
-    factor = _negative(rate, biases)
+    factor = _number(scale, biases)
     return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=True)
 
 
-def _negative(rate: Any, array: Symbol) -> Operand:
-    """``-rate``, a number or one for each run of an array."""
-    if isinstance(rate, Symbol) and (rate.ndim not in (0, 3) or rate.shape[1:] not in ((), (1, 1))):
-        raise NotTraceableError("a rate that is not one number for each run")
-    return operand_of(-rate, (*(1, 1, 1, *array.shape)[-3:-2], 1, 1))
+def _number(scale: Any, array: Symbol) -> Operand:
+    """A number, or one for each run of an array."""
+    if isinstance(scale, Symbol) and (scale.ndim == 1 or scale.shape[-2:] not in ((), (1, 1))):
+        raise NotTraceableError("a factor that is not one number for each run")
+    return operand_of(scale, (*(1, 1, 1, *array.shape)[-3:-2], 1, 1))
 
 
 _OPS: dict[str, Callable[..., Symbol]] = {
@@ -78,7 +78,7 @@ _OPS: dict[str, Callable[..., Symbol]] = {
     "softmax": _softmax,
     "multiply_transposed": _multiply_transposed,
     "product_of_factors": _product_of_factors,
-    "subtract_product": _subtract_product,
-    "subtract_sum": _subtract_sum,
+    "add_product": _add_product,
+    "add_sum": _add_sum,
 }
 """Those of the operations that a step has; the others are called before and after it."""

@@ -106,8 +106,9 @@ class Scans:
         outputs = tuple(np.empty((steps, *shape), self._dtype) for shape in ready.shapes)
         memory = np.empty(ready.program.memory + ALIGNMENT, np.uint8)
         start = address(memory)
+        firsts = (array[:1] for array in taken)
         addresses = [
-            *map(address, (*arrays, *fixed.values(), *outputs)),
+            *map(address, (*(array for _, array in named), *firsts, *fixed.values(), *outputs)),
             start + -start % ALIGNMENT,
             address(ready.program.pool),
         ]
@@ -225,8 +226,8 @@ def _is_usable(array: Any) -> bool:
 
 
 def _row_by_row(series: Any) -> Any:
-    """A series of a batch as a program can read it."""
-    return series if isinstance(series, Gathered) or series.flags.carray else np.array(series, order="C")
+    """A series of a batch as a program can read it: each step's part without gaps."""
+    return series if isinstance(series, Gathered) or series[:1].flags.carray else np.array(series, order="C")
 
 
 def _kind_of_series(series: Any) -> Any:
