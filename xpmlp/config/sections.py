@@ -155,6 +155,9 @@ class ModelConfig(Section):
         description="The part of the hidden units that is left out of each training step, by chance, or a list with "
         "one for each hidden layer. Evaluation and prediction use all units.",
     )
+    dropout_schedule: ScheduleName = Field(
+        "constant", description="How `dropout` changes, by the schedules of `train.schedule`."
+    )
     init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
         "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
     )

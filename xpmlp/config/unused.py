@@ -54,7 +54,7 @@ def unused_settings(config: Config) -> Iterator[str]:
         value, chosen = _value(config, key), _value(config, choice)
         varied = list(getattr(config.grid, choice.partition(".")[2], []))
         if choice == "train.schedule":
-            varied.append(config.train.weight_decay_schedule)
+            varied += [config.train.weight_decay_schedule, config.model.dropout_schedule]
         if value != fields[name].default and not {chosen, *varied} & set(users):
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."

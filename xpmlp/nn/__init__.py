@@ -14,12 +14,13 @@
 
 from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
-from xpmlp.nn.dropout import Counters, Mask, as_int32, dropout_masks
+from xpmlp.nn.dropout import WHOLE, Counters, Mask, as_int32, dropout_masks
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
 from xpmlp.nn.network import backward, forward, forward_from, gradients, per_example_gradients
 from xpmlp.nn.ops import Ops, pure_ops
 
 __all__ = [
+    "WHOLE",
     "Activation",
     "Counters",
     "DenseParameters",

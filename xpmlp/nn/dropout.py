@@ -13,13 +13,16 @@ a bias near the least that two multiplications allow (https://nullprogram.com/bl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 _GOLDEN = 0x9E3779B9 - 2**32  # odd: multiples of it are different for all numbers below 2**32
+
+WHOLE = 2**15
+"""All of a dropout rate, in the parts that a schedule leaves of it."""
 
 
 class Mask(NamedTuple):
@@ -29,12 +32,12 @@ class Mask(NamedTuple):
     ----------
     factors : ([runs,] batch, width)
         0 where a unit is dropped, ``1 / keep`` elsewhere, so that the expected output stays the same.
-    keep : float
+    keep : float or ([runs,] 1, 1)
         The probability that a unit is kept.
     """
 
     factors: Array
-    keep: float
+    keep: Any
 
 
 class Counters(NamedTuple):
@@ -56,7 +59,7 @@ class Counters(NamedTuple):
 
 
 def dropout_masks(
-    ops: Ops, rates: Sequence[float], counters: Counters, step: Array, dtype: object
+    ops: Ops, rates: Sequence[float], counters: Counters, step: Array, dtype: object, parts: Array | None = None
 ) -> list[Mask | None]:
     """The masks of a training step, one for each hidden layer.
 
@@ -69,6 +72,9 @@ def dropout_masks(
         The number of the step since the training's beginning, with as many axes as ``counters.seeds``; of many steps,
         (steps, [1,] 1), whose masks are then stacked along their first axis.
     dtype : dtype of the factors
+    parts : ([runs,] 1), int32, optional
+        The part of ``rates`` that is dropped in this step, of `WHOLE`; of many steps (steps, [runs,] 1).  Integers, so
+        that every backend and dtype drops the same units; the rates are rounded to multiples of 2**-16 then.
 
     Returns
     -------
@@ -88,8 +94,11 @@ def dropout_masks(
             continue
         examples = _mixed(_mixed(steps + layer) ^ counters.examples)
         numbers = _mixed(examples[..., None] + units * _GOLDEN)
-        kept = numbers >= min(round(rate * 2**32) - 2**31, 2**31 - 1)  # uniform on all of int32
-        masks.append(Mask(xp.astype(kept, dtype) * (1.0 / (1.0 - rate)), 1.0 - rate))
+        least, keep = min(round(rate * 2**32) - 2**31, 2**31 - 1), 1.0 - rate  # uniform on all of int32
+        if parts is not None:
+            dropped = min(round(rate * 2**16), 2**16 - 1) * parts[..., None]  # of 2**31
+            least, keep = 2 * (dropped - 2**30), 1.0 - xp.astype(dropped, dtype) / 2.0**31
+        masks.append(Mask(xp.astype(numbers >= least, dtype) * (1.0 / keep), keep))
     return masks
 
 

@@ -98,6 +98,10 @@ class Course:
         """The weight decay (steps,) in some steps of an epoch, whose batches have ``batch`` examples."""
         return self._scheduled(self.plan.weight_decay_schedule, run.settings.weight_decay, run, epoch, steps)
 
+    def dropout_parts(self, run: Run, epoch: int, steps: range) -> npt.NDArray[np.float64]:
+        """The part (steps,) of its dropout that the network has in some steps of an epoch, from 0 to 1."""
+        return self._scheduled(self.task.inference.network.dropout_schedule, 1.0, run, epoch, steps)
+
     @property
     def _steps(self) -> int:
         """The steps of an epoch."""

@@ -8,7 +8,7 @@ unchanged.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import fmean
@@ -159,8 +159,7 @@ class _Block:
     def _hyperparameters(self, segment: Segment) -> Hyperparameters:
         """The active runs' hyperparameters in each step of a segment, on the host."""
         runs, course = [lap.run for lap in self.active], self.course
-        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
-        steps, shape = range(first, first + segment.steps), (segment.steps, *self._runs_axis, 1, 1)
+        steps, shape = self._steps_of(segment), (segment.steps, *self._runs_axis, 1, 1)
 
         def series(values: Iterable[npt.ArrayLike]) -> npt.NDArray[np.float64]:
             return np.stack([np.full(segment.steps, one) for one in values], axis=-1).reshape(shape)
@@ -186,7 +185,7 @@ class _Block:
         stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
         rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
         counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
-        batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
+        batches = (rows,) if counters is None else (rows, *self._dropout_series(segment))
         before = self.backend.copy(self.state.parameters)
         self.state, (loss, value) = fold_steps(
             self.backend,
@@ -213,11 +212,20 @@ class _Block:
                 lap.run.under_way.add(segment, losses[:, column], values[:, column])
         self._leave(diverged, Status.DIVERGED, before)
 
-    def _step_numbers(self, segment: Segment, axes: int) -> Any:
-        """The numbers of a segment's steps since the training's beginning: (steps, [1,] 1), of as many axes as rows."""
-        first = (self.course.epochs_before + self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
-        numbers = np.arange(first, first + segment.steps).astype(np.int32)
-        return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
+    def _dropout_series(self, segment: Segment) -> Iterator[Array]:
+        """The numbers of a segment's steps since the training's beginning, and the parts of dropout if they change."""
+        steps, axes = self._steps_of(segment), [1] * len(self._runs_axis)
+        numbers = np.asarray(steps) + self.course.epochs_before * self.steps
+        yield self.backend.asarray(numbers.astype(np.int32).reshape(-1, *axes, 1))
+        if self.task.inference.network.has_changing_dropout:
+            parts = [self.course.dropout_parts(lap.run, self.epoch, steps) for lap in self.active]
+            whole = np.round(np.stack(parts, axis=-1) * nn.WHOLE).astype(np.int32)
+            yield self.backend.asarray(whole.reshape(segment.steps, *self._runs_axis, 1))
+
+    def _steps_of(self, segment: Segment) -> range:
+        """The numbers of a segment's steps since this training's beginning."""
+        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        return range(first, first + segment.steps)
 
     def _finite_weights(self) -> Array:
         """Whether all weights of each active run are finite, (runs,) or (), on the device."""

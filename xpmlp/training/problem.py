@@ -54,7 +54,8 @@ class Problem:
         """The network that the config's ``[model]`` describes."""
         model, dataset = self.config.model, self.dataset
         loss = loss_of(self.config, dataset)
-        return Network(model.hidden_activations, loss, dataset.preprocessing.scale, model.dropout_rates)
+        scale = dataset.preprocessing.scale
+        return Network(model.hidden_activations, loss, scale, model.dropout_rates, model.dropout_schedule)
 
     @cached_property
     def optimizer(self) -> Optimizer:

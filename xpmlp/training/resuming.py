@@ -233,10 +233,15 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
     if name not in HARMLESS:
         return ""
     if name == "train.epochs":
-        for key in ("schedule", "weight_decay_schedule"):
-            chosen = getattr(config.train, key)
-            if schedules[chosen].needs_length:
-                return f' (train.{key} = "{chosen}" depends on it)'
+        train, model = config.train, config.model
+        chosen = {
+            "train.schedule": train.schedule,
+            "train.weight_decay_schedule": train.weight_decay_schedule,
+            "model.dropout_schedule": model.dropout_schedule,
+        }
+        for key, schedule in chosen.items():
+            if schedules[schedule].needs_length:
+                return f' ({key} = "{schedule}" depends on it)'
         if 0 < config.train.warmup < 1:
             return f" (train.warmup = {config.train.warmup:g} depends on it)"
     if name == "train.epochs" and config.train.epochs < epochs_done:

@@ -35,12 +35,20 @@ class Network(NamedTuple):
         What features are multiplied by once they are converted.
     dropout : tuple of float
         The part of each hidden layer's units that is dropped in training; empty for none.
+    dropout_schedule : str
+        A key of ``optim.schedules``.
     """
 
     hidden: tuple[str, ...]
     loss: str
     input_scale: float
     dropout: tuple[float, ...] = ()
+    dropout_schedule: str = "constant"
+
+    @property
+    def has_changing_dropout(self) -> bool:
+        """Whether each step is told which part of the dropout it has."""
+        return any(self.dropout) and self.dropout_schedule != "constant"
 
 
 class Examples(NamedTuple):
@@ -96,10 +104,11 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     Returns
     -------
-    fold : (state, (rows, rates[, numbers]), constants) -> (state, (loss, score))
+    fold : (state, (rows, rates[, numbers[, parts]]), constants) -> (state, (loss, score))
         ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, [runs,] batch) the numbers of the
         examples, ``rates`` (steps, [runs,] 1, n) the packed `Hyperparameters` of the steps, and with dropout
-        ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning.
+        ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning and, with a schedule of it,
+        ``parts`` (steps, [runs,] 1) as `nn.dropout_masks` takes them.
         ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
         relative to its batch.
     """
@@ -181,7 +190,7 @@ def fold_steps(
     state : TrainingState
         Dead afterwards.
     batches : tuple of (steps, ...)
-        ``(rows[, numbers])``.
+        ``(rows[, numbers[, parts]])``.
     rates : Hyperparameters
         Of each step, on the host.
     constants : Constants
@@ -325,12 +334,13 @@ def dropout_counters(
 def _mask_factors(
     network: Network, ops: Ops, dtype: Any, counters: nn.Counters | None, numbers: Sequence[Array]
 ) -> tuple[Array, ...]:
-    """The factors of each mask (..., batch, width), where there is dropout."""
+    """The factors of each mask (..., batch, width), where there is dropout, then what is kept where that changes."""
     if counters is None:
         return ()
-    (number,) = numbers
-    masks = nn.dropout_masks(ops, network.dropout, counters, number, dtype)
-    return tuple(mask.factors for mask in masks if mask is not None)
+    number, *parts = numbers
+    found = nn.dropout_masks(ops, network.dropout, counters, number, dtype, *parts)
+    masks = [mask for mask in found if mask is not None]
+    return *(mask.factors for mask in masks), *(mask.keep for mask in masks if parts)
 
 
 def hyperparameters_of(network: Network, rest: Sequence[Array], constants: Constants) -> Hyperparameters:
@@ -340,13 +350,16 @@ def hyperparameters_of(network: Network, rest: Sequence[Array], constants: Const
 
 
 def _masks(network: Network) -> int:
-    return sum(rate > 0 for rate in network.dropout)
+    """How many of a step's arrays are for dropout."""
+    return sum(rate > 0 for rate in network.dropout) * (2 if network.has_changing_dropout else 1)
 
 
 def masks_of(network: Network, rest: Sequence[Array]) -> list[nn.Mask | None]:
-    """The masks by hidden layer, or none at all; their factors are the last of what is prepared for a step."""
-    found = iter(rest[len(rest) - _masks(network) :])
-    return [nn.Mask(next(found), 1.0 - rate) if rate else None for rate in network.dropout]
+    """The masks by hidden layer, or none at all; their arrays are the last of what is prepared for a step."""
+    first, last = len(rest) - _masks(network), len(rest) - sum(rate > 0 for rate in network.dropout)
+    factors = iter(rest[first:])
+    keeps = iter(rest[last:] if last > first else [1.0 - rate for rate in network.dropout if rate])
+    return [nn.Mask(next(factors), next(keeps)) if rate else None for rate in network.dropout]
 
 
 def _features(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Array:

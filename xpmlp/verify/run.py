@@ -162,6 +162,8 @@ def verify(
         raise ConfigError(f"{steps} steps cannot be compared: train at least 1, and at most {MOST_STEPS:,}.")
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: verify takes a config of one.")
+    model = config.model.model_copy(update={"dropout_schedule": "constant"})  # a few steps, with all of it
+    config = config.model_copy(update={"model": model})
     backends, unsupported = _resolve(config, targets, dtype)
     dataset = load_data(config)
     trial = make_trial(Problem(config, dataset, next(iter(backends.values()))), steps)
