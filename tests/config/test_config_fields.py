@@ -35,6 +35,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "activation": "relu",
         "loss": "auto",
         "dropout": 0.0,
+        "dropout_schedule": "constant",
         "init": "glorot_uniform",
         "init_scale": 0.01,
     },
@@ -50,6 +51,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.0,
         "class_weight": None,
         "schedule": "constant",
+        "weight_decay_schedule": "constant",
+        "schedule_by": "auto",
+        "warmup": 0.0,
         "power_t": 0.5,
         "tol": 1e-4,
         "n_iter_no_change": 10,
@@ -94,7 +98,9 @@ OPTIONAL_COUNTS = [("backend", "threads"), ("data", "validation_size"), ("train"
 SEEDS = [("train", "seed"), ("data", "seed")]
 DECAYS = [("train", "momentum"), ("train", "beta_1"), ("train", "beta_2"), ("data", "test_fraction")]
 POSITIVE = [("train", "epsilon"), ("model", "init_scale")]
-NON_NEGATIVE = [("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement")]
+NON_NEGATIVE = [
+    ("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement", "warmup")
+]
 BOOLEANS = [
     ("backend", "fused"),
     ("backend", "tf32"),
@@ -104,6 +110,7 @@ BOOLEANS = [
     ("output", "tensorboard"),
     ("data", "standardize"),
 ]
+SCHEDULES = ["constant", "inverse_scaling", "adaptive", "cosine", "linear", "one_cycle", "flat_cosine", "coslog"]
 LITERALS = {
     ("backend", "name"): ["auto", "numpy", "cupy", "torch", "jax", "strict"],
     ("backend", "dtype"): ["float32", "float64"],
@@ -112,7 +119,10 @@ LITERALS = {
     ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson"],
     ("model", "init"): ["glorot_uniform", "glorot_normal", "he_normal", "normal"],
     ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam"],
-    ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
+    ("train", "schedule"): SCHEDULES,
+    ("train", "weight_decay_schedule"): SCHEDULES,
+    ("train", "schedule_by"): ["auto", "epoch", "step"],
+    ("model", "dropout_schedule"): SCHEDULES,
 }
 
 

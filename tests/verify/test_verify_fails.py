@@ -59,8 +59,9 @@ def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     right = optim.sgd()
 
-    def update(ops: Any, parameters: Any, state: Any, activations: Any, deltas: Any, _: Any, hyper: Any) -> Any:
-        return right.update(ops, parameters, state, activations, deltas, 1, hyper)
+    def update(ops: Any, parameters: Any, state: Any, activations: Any, deltas: Any, size: Any, hyper: Any) -> Any:
+        hyper = hyper._replace(descent=-hyper.learning_rate)
+        return right.update(ops, parameters, state, activations, deltas, size, hyper)
 
     monkeypatch.setitem(optim.optimizers, "sgd", lambda: right._replace(update=update))
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")
