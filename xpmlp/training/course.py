@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import TrainingState
 from xpmlp.training.task import Task
+
+Values: TypeAlias = float | npt.NDArray[np.float64]
 
 
 def sets_by_step(train: TrainConfig, name: str) -> bool:
@@ -77,8 +80,8 @@ class Course:
             return np.arange(self.task.n_examples)
         return batch_order(run.settings.seed, epoch, self.task.n_examples)
 
-    def learning_rates(self, run: Run, epoch: int, steps: range) -> npt.NDArray[np.float64]:
-        """The learning rates (steps,) of some steps of an epoch.
+    def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
+        """The learning rates of some steps of an epoch.
 
         Parameters
         ----------
@@ -87,6 +90,11 @@ class Course:
             From 1.
         steps : range
             Their numbers since the beginning of the training, from 0.
+
+        Returns
+        -------
+        rates : float or (steps,)
+            One number where they do not change within the epoch.
         """
         rates = self._scheduled(self.plan.schedule, run.settings.learning_rate, run, epoch, steps)
         if not self.plan.warmup:
@@ -94,12 +102,12 @@ class Course:
         warmup = self.plan.warmup if self.plan.warmup >= 1 else self.plan.warmup * self.plan.epochs * self._steps
         return rates * np.minimum(1.0, np.asarray(steps) / warmup)
 
-    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> npt.NDArray[np.float64]:
-        """The weight decay (steps,) in some steps of an epoch, whose batches have ``batch`` examples."""
+    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> Values:
+        """The weight decay, float or (steps,), in some steps of an epoch, whose batches have ``batch`` examples."""
         return self._scheduled(self.plan.weight_decay_schedule, run.settings.weight_decay, run, epoch, steps)
 
-    def dropout_parts(self, run: Run, epoch: int, steps: range) -> npt.NDArray[np.float64]:
-        """The part (steps,) of its dropout that the network has in some steps of an epoch, from 0 to 1."""
+    def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values:
+        """The part, float or (steps,), of its dropout that the network has in some steps of an epoch, from 0 to 1."""
         return self._scheduled(self.task.inference.network.dropout_schedule, 1.0, run, epoch, steps)
 
     @property
@@ -107,8 +115,10 @@ class Course:
         """The steps of an epoch."""
         return -(-self.task.n_examples // self.plan.batch_size)
 
-    def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> npt.NDArray[np.float64]:
-        """The values (steps,) of a schedule in some steps of an epoch."""
+    def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:
+        """The values of a schedule in some steps of an epoch."""
+        if name == "constant":
+            return first
         plan, schedule, by_step = self.plan, schedules[name], sets_by_step(self.plan, name)
         length = plan.epochs * self._steps if by_step else plan.epochs
         settings = ScheduleSettings(
@@ -116,8 +126,10 @@ class Course:
         )
         if schedule.needs_losses:
             losses = [row.train_loss for row in run.epochs]
-            return np.full(len(steps), schedule.value(settings._replace(first=first), epoch - 1, losses))
-        return np.full(len(steps), first * _values(name, settings, steps if by_step else range(epoch - 1, epoch)))
+            return schedule.value(settings._replace(first=first), epoch - 1, losses)
+        if by_step:
+            return first * _values(name, settings, steps)
+        return schedule.value(settings._replace(first=first), epoch - 1, ())
 
     def epoch_ended(self, run: Run, state: TrainingState) -> bool:
         """Hear that an epoch was recorded; whether the run shall stop.

@@ -26,7 +26,7 @@ from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps
+from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, packed_rates
 from xpmlp.training.task import Task
 
 
@@ -105,6 +105,7 @@ class _Block:
                 run.settings = one
         self.laps = [_Lap(run, number) for number, run in enumerate(runs)]
         self.active = [lap for lap in self.laps if lap.run.status is Status.RUNNING]
+        self._packed: dict[Any, Array] = {}
 
     def train(self, should_stop: Callable[[], bool]) -> None:
         """Train until every run has ended."""
@@ -156,22 +157,32 @@ class _Block:
         runs = [lap.run for lap in self.laps]
         return take_snapshot(self.backend, self.epoch, self.state, runs, time.perf_counter() - self.started)
 
-    def _hyperparameters(self, segment: Segment) -> Hyperparameters:
-        """The active runs' hyperparameters in each step of a segment, on the host."""
-        runs, course = [lap.run for lap in self.active], self.course
-        steps, shape = self._steps_of(segment), (segment.steps, *self._runs_axis, 1, 1)
-
-        def series(values: Iterable[npt.ArrayLike]) -> npt.NDArray[np.float64]:
-            return np.stack([np.full(segment.steps, one) for one in values], axis=-1).reshape(shape)
-
+    def _rates(self, segment: Segment) -> Array:
+        """The active runs' hyperparameters in each step of a segment, packed; the same array as long as they stay."""
+        runs, course, steps = [lap.run for lap in self.active], self.course, self._steps_of(segment)
         rates = [course.learning_rates(run, self.epoch, steps) for run in runs]
         for lap, own in zip(self.active, rates, strict=True):
-            lap.learning_rate = float(own[-1])
-        decays = None
-        if any(run.settings.weight_decay for run in runs):
-            decays = series(course.weight_decays(run, self.epoch, steps, segment.batch) for run in runs)
-        momenta = series(run.settings.momentum for run in runs)
-        return Hyperparameters.series(series(rates), decays, momenta, segment.batch)
+            lap.learning_rate = own if isinstance(own, float) else float(own[-1])
+        decays = [course.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
+        momenta = [run.settings.momentum for run in runs]
+        values = (*rates, *decays, *momenta)
+        key = (len(steps), segment.batch, *values) if all(isinstance(one, float) for one in values) else None
+        if key in self._packed:
+            return self._packed[key]
+
+        def series(values: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
+            stacked = np.stack([np.full(len(steps), one) for one in values], axis=-1)
+            return stacked.reshape(len(steps), *self._runs_axis, 1, 1)
+
+        decaying = any(run.settings.weight_decay for run in runs)
+        hyperparameters = Hyperparameters.series(
+            series(rates), series(decays) if decaying else None, series(momenta), segment.batch
+        )
+        packed = packed_rates(self.backend, self.task.training_fold, hyperparameters)
+        self._packed = {} if len(self._packed) > 8 else self._packed
+        if key is not None:
+            self._packed[key] = packed
+        return packed
 
     @property
     def _runs_axis(self) -> tuple[int, ...]:
@@ -185,16 +196,11 @@ class _Block:
         stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
         rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
         counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
-        batches = (rows,) if counters is None else (rows, *self._dropout_series(segment))
+        batches = (rows, self._rates(segment), *(() if counters is None else self._dropout_series(segment)))
         before = self.backend.copy(self.state.parameters)
+        constants = Constants(examples, counters)
         self.state, (loss, value) = fold_steps(
-            self.backend,
-            self.task.training_fold,
-            network,
-            self.state,
-            batches,
-            self._hyperparameters(segment),
-            Constants(examples, counters),
+            self.backend, self.task.training_fold, network, self.state, batches, constants
         )
         # all is asked for before anything is waited for
         results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())
@@ -219,7 +225,8 @@ class _Block:
         yield self.backend.asarray(numbers.astype(np.int32).reshape(-1, *axes, 1))
         if self.task.inference.network.has_changing_dropout:
             parts = [self.course.dropout_parts(lap.run, self.epoch, steps) for lap in self.active]
-            whole = np.round(np.stack(parts, axis=-1) * nn.WHOLE).astype(np.int32)
+            series = np.stack([np.full(len(steps), one) for one in parts], axis=-1)
+            whole = np.round(series * nn.WHOLE).astype(np.int32)
             yield self.backend.asarray(whole.reshape(segment.steps, *self._runs_axis, 1))
 
     def _steps_of(self, segment: Segment) -> range:

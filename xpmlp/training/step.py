@@ -176,7 +176,6 @@ def fold_steps(
     network: Network,
     state: TrainingState,
     batches: tuple[Array, ...],
-    rates: Hyperparameters,
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
     """Train for some steps: as many together as the fold takes, then the rest of them.
@@ -190,9 +189,7 @@ def fold_steps(
     state : TrainingState
         Dead afterwards.
     batches : tuple of (steps, ...)
-        ``(rows[, numbers[, parts]])``.
-    rates : Hyperparameters
-        Of each step, on the host.
+        ``(rows, rates[, numbers[, parts]])``.
     constants : Constants
         Without positions.
 
@@ -207,10 +204,6 @@ def fold_steps(
         positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
         constants = constants._replace(positions=backend.asarray(positions))
     whole, parts = steps - steps % fold.together, []
-    if fold.together > 1 and rates.kept is not None:
-        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
-    packed = backend.asarray(rates.packed(np).astype(backend.dtype_name))
-    batches = (batches[0], packed, *batches[1:])
     for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
         if first == last:
             continue
@@ -221,6 +214,13 @@ def fold_steps(
         state, results = backend.fold(fold, state, part, constants, ahead)
         parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
+
+
+def packed_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Array:
+    """The hyperparameters of some steps, (steps, [runs,] 1, 1) on the host, as `fold_steps` takes them."""
+    if fold.together > 1 and rates.kept is not None:
+        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
+    return backend.asarray(rates.packed(np).astype(backend.dtype_name))
 
 
 def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from xpmlp.nn import Ops, gradients
 from xpmlp.optim import Hyperparameters, Optimizer
 from xpmlp.training.problem import Problem
 from xpmlp.training.snapshot import to_host
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, training_fold
+from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, packed_rates, training_fold
 from xpmlp.verify.quantities import HostArray, HostLayer, Snapshot, snapshot
 from xpmlp.verify.reference import ReferenceTraining
 from xpmlp.verify.trial import Trial
@@ -99,9 +99,10 @@ def _fold(
         np.full((len(steps), 1, 1), value) for value in (train.learning_rate, train.weight_decay, train.momentum)
     )
     rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, size)
-    batches = (rows,) if counters is None else (rows, numbers)
+    packed = packed_rates(backend, fold, rates)
+    batches = (rows, packed) if counters is None else (rows, packed, numbers)
     constants = Constants(examples, counters)
-    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, rates, constants)
+    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, constants)
     return state, loss
 
 
