@@ -227,7 +227,8 @@ def _is_usable(array: Any) -> bool:
 
 def _row_by_row(series: Any) -> Any:
     """A series of a batch as a program can read it: each step's part without gaps."""
-    return series if isinstance(series, Gathered) or series[:1].flags.carray else np.array(series, order="C")
+    known = isinstance(series, Gathered) or series.flags.carray or series[:1].flags.carray
+    return series if known else np.array(series, order="C")
 
 
 def _kind_of_series(series: Any) -> Any:
