@@ -38,6 +38,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "quantiles": [0.1, 0.5, 0.9],
         "label_smoothing": 0.0,
         "dropout": 0.0,
+        "dropout_schedule": "constant",
         "init": "glorot_uniform",
         "init_scale": 0.01,
     },
@@ -56,6 +57,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "averaging": None,
         "class_weight": None,
         "schedule": "constant",
+        "weight_decay_schedule": "constant",
+        "schedule_by": "auto",
+        "warmup": 0.0,
         "power_t": 0.5,
         "tol": 1e-4,
         "n_iter_no_change": 10,
@@ -100,7 +104,9 @@ OPTIONAL_COUNTS = [("backend", "threads"), ("data", "validation_size"), ("train"
 SEEDS = [("train", "seed"), ("data", "seed")]
 DECAYS = [("train", "momentum"), ("train", "beta_1"), ("train", "beta_2"), ("data", "test_fraction")]
 POSITIVE = [("train", "epsilon"), ("model", "init_scale")]
-NON_NEGATIVE = [("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement")]
+NON_NEGATIVE = [
+    ("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement", "warmup")
+]
 BOOLEANS = [
     ("backend", "fused"),
     ("backend", "tf32"),
@@ -110,21 +116,25 @@ BOOLEANS = [
     ("output", "tensorboard"),
     ("data", "standardize"),
 ]
+SCHEDULES = ["constant", "inverse_scaling", "adaptive", "cosine", "linear", "one_cycle", "flat_cosine", "coslog"]
 LITERALS = {
     ("backend", "name"): ["auto", "numpy", "cupy", "torch", "jax", "strict"],
     ("backend", "dtype"): ["float32", "float64"],
     ("data", "split"): ["validation", "test", "three-way"],
-    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
     ("model", "activation"): [
         *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
         "scaled_tanh",
     ],
     ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson", "absolute", "huber", "quantile"],
+    ("model", "dropout_schedule"): SCHEDULES,
     ("model", "init"): [
         *("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal"),
         "ntk",
     ],
-    ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
+    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
+    ("train", "schedule"): SCHEDULES,
+    ("train", "weight_decay_schedule"): SCHEDULES,
+    ("train", "schedule_by"): ["auto", "epoch", "step"],
 }
 
 
