@@ -36,25 +36,34 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return function(tree, *others)
 
 
-def rebuilder(tree: Any) -> Callable[[Iterator[Any]], Any]:
-    """A function that puts leaves, in the order of `leaves`, into the structure of a tree: for many in a row."""
-    if tree is None:
-        return lambda found: None
-    if not isinstance(tree, (list, tuple)):
-        return next
-    parts = list(map(rebuilder, tree))
-    make: Any = getattr(tree, "_make", type(tree))  # a NamedTuple's takes a list, as theirs do
-    return lambda found: make([part(found) for part in parts])
-
-
 def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: Any) -> list[Any]:
     """As `map_leaves`, of a function that returns several arrays: a tree for each of them."""
-    columns = [[leaf for _, leaf in leaves(one)] for one in (tree, *others)]
-    results = [function(*group) for group in zip(*columns, strict=True)]
+    results = map(function, *map(values, (tree, *others)))
     return [with_leaves(tree, result) for result in zip(*results, strict=True)]
 
 
-def with_leaves(tree: Any, values: Iterable[Any]) -> Any:
+def values(tree: Any) -> list[Any]:
+    """The arrays of a tree, in the order of `leaves`."""
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            _collect(item, found)
+    elif tree is not None:
+        found.append(tree)
+
+
+def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
     """A tree of the same structure with other arrays, in the order of `leaves`."""
-    found = iter(values)
-    return map_leaves(lambda _: next(found), tree)
+    return _filled(tree, iter(arrays))
+
+
+def _filled(tree: Any, found: Iterator[Any]) -> Any:
+    if isinstance(tree, (list, tuple)):
+        items = [_filled(item, found) for item in tree]
+        return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
+    return None if tree is None else next(found)

@@ -232,3 +232,10 @@ def test_a_record_without_a_name_is_refused_before_a_run_is_saved(ran: Path, tmp
         train_grid(grid)
     with pytest.raises(ConfigError, match=r"^data\.name is the object"):
         train_grid(grid, "run")
+
+
+def test_verify_knows_no_activation_from_outside(xpmlp: Run, ran: Path) -> None:
+    Path("code_outside.py").write_text("from xpmlp.nn import activations\nTANH = activations['tanh']._replace()")
+    Path("c.toml").write_text('[data]\nname = "digits"\n[model]\nactivation = "code_outside:TANH"', encoding="utf-8")
+    outcome = xpmlp("verify", "c.toml", "--backends", "numpy", "--steps", "2", "--allow-code")
+    outcome.assert_refused('model.activation = "code_outside:TANH" is not in the reference')

@@ -162,7 +162,7 @@ def test_targets() -> None:
     ("text", "error", "words"),
     [
         ("numpy,numpie", BackendError, "no backend 'numpie'"),
-        ("auto", BackendError, "no backend 'auto' to verify"),
+        ("auto", BackendError, "there is no backend 'auto'"),
         ("numpy,torch:cpu,numpy", ConfigError, "numpy twice"),
         (" , ", ConfigError, "names none"),
     ],

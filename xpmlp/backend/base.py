@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
-from xpmlp._tree import leaves, map_leaves, rebuilder
+from xpmlp._tree import map_leaves, values, with_leaves
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
 from xpmlp.backend.replay import STEPS, Recordings
@@ -243,9 +243,8 @@ class Backend(ABC):
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
         """The batch of each step."""
-        rebuilt = rebuilder(batches)
-        for arrays in zip(*(self.xp.unstack(series) for _, series in leaves(batches)), strict=True):
-            yield rebuilt(iter(arrays))
+        for arrays in zip(*map(self.xp.unstack, values(batches)), strict=True):
+            yield with_leaves(batches, arrays)
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int

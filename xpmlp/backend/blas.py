@@ -97,9 +97,8 @@ def with_blas(ops: Ops, dtype_name: str) -> Ops:
 def _subtract_product(blas: Blas, weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
-        rates = np.broadcast_to(rate, (len(weights), 1, 1))
-        for layer, one, other, own_rate in zip(weights, activation, delta, rates, strict=True):
-            _subtract_product(blas, layer, one, other, own_rate.item())
+        for layer, one, other, own_rate in zip(weights, activation, delta, _by_run(rate, len(weights)), strict=True):
+            _subtract_product(blas, layer, one, other, own_rate)
     elif not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
         weights -= rate * (activation.T @ delta)
     elif weights.size * len(delta) <= SMALL or len(delta) == 1:
@@ -120,14 +119,21 @@ def _subtract_sum(blas: Blas, biases: Array, delta: Array, rate: float | Array) 
     if batch == 1:
         biases -= rate * delta
     elif biases.ndim > 2:
-        rates = np.broadcast_to(rate, (len(biases), 1, 1))
-        for layer, other, own_rate in zip(biases, delta, rates, strict=True):
-            _subtract_sum(blas, layer, other, own_rate.item())
+        for layer, other, own_rate in zip(biases, delta, _by_run(rate, len(biases)), strict=True):
+            _subtract_sum(blas, layer, other, own_rate)
     elif biases.flags.c_contiguous and biases.dtype == blas.dtype:
         blas.gemv(-rate, delta.T, np.ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
     else:  # BLAS would update a copy
         biases -= rate * np.add.reduce(delta, axis=-2, keepdims=True)
     return biases
+
+
+def _by_run(rate: float | Array, runs: int) -> list[float]:
+    """The rate of each run."""
+    if isinstance(rate, float):
+        return [rate] * runs
+    rates: list[float] = rate.reshape(-1).tolist()
+    return rates * (runs // len(rates))
 
 
 @functools.cache

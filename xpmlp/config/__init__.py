@@ -2,6 +2,7 @@
 
 ==================  ==========================================================================
 ``names``           names of records: what tables have them, and code from outside of the package
+``layers``          the layers of a network, checked against the signatures of their makers
 ``value_types``     what a value may be: types with bounds, for the fields
 ``sections``        the fields of each section, with bounds, defaults and descriptions
 ``rules``           values that do not go together
@@ -15,6 +16,7 @@
 ==================  ==========================================================================
 """
 
+from xpmlp.config.layers import check_layers
 from xpmlp.config.load import load_config, parse_override
 from xpmlp.config.model import Config
 from xpmlp.config.names import admit_code, outside_names, refuse_unimportable
@@ -41,6 +43,7 @@ __all__ = [
     "OutputConfig",
     "TrainConfig",
     "admit_code",
+    "check_layers",
     "json_schema",
     "load_config",
     "markdown",

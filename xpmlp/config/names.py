@@ -71,6 +71,15 @@ class NameOf:
         """The names that people are told of."""
         return [name for name in self.table if getattr(self.table[name], "listed", True)]
 
+    def sentence(self, name: str) -> str:
+        """What a record is, for the documentation."""
+        return self.table.sentence(name)
+
+    def names(self, value: Any) -> Iterator[tuple[str, RecordTable[Any], str]]:
+        """The names in a value: what follows the key, the table, and the name."""
+        for name in _texts(value):
+            yield "", self.table, name
+
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         """Have pydantic call `_value`."""
         return core_schema.no_info_plain_validator_function(self._value)
@@ -132,8 +141,9 @@ def outside_names(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, R
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         for found in names_in(field):
-            for name in filter(is_outside, _texts(value)):
-                yield f"{prefix}{key}", found.table, name
+            for place, table, name in found.names(value):
+                if is_outside(name):
+                    yield f"{prefix}{key}{place}", table, name
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, BaseModel):
                 yield from outside_names(part, f"{prefix}{key}.")

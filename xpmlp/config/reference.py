@@ -80,9 +80,7 @@ def _names() -> Iterator[str]:
         fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {}) if section != "grid" else {}
         for key, field in fields.items():
             for found in names_in(field):
-                rows = [
-                    f"| `{name}` | {sentence} |" for name in found.listed() if (sentence := found.table.sentence(name))
-                ]
+                rows = [f"| `{name}` | {sentence} |" for name in found.listed() if (sentence := found.sentence(name))]
                 head = [f"### `{section}.{key}`\n", f"| {found.kind} | what it is |", "|---|---|"]
                 yield "\n".join([*head, *rows, ""]) if rows else ""
 

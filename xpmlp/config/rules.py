@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from xpmlp._records import is_outside
+from xpmlp.config.layers import RULE
 from xpmlp.config.names import tables
-from xpmlp.config.sections import GRID_AXES, DataConfig, ModelConfig
+from xpmlp.config.sections import GRID_AXES, INSTEAD_OF_LAYERS, DataConfig, ModelConfig
 from xpmlp.config.show import show
-from xpmlp.config.value_types import RULE
 from xpmlp.nn import losses
 from xpmlp.optim import users_of
 
@@ -21,6 +23,8 @@ VALUES = [name for name, loss in losses.items() if loss.targets == "values"]
 """The losses of values."""
 
 _DEFAULTS = {key: field.default for key, field in DataConfig.model_fields.items()}
+
+_MLP = [ModelConfig.model_fields[key].default for key in INSTEAD_OF_LAYERS]
 
 _INSTEAD = {
     "path": ", or name one of these",
@@ -140,6 +144,11 @@ RULES = (
         for key in ("model.activation", "model.dropout")
     ),
     Rule(
+        ("model.layers", *(f"model.{key}" for key in INSTEAD_OF_LAYERS), "grid.hidden_layer_sizes", "grid.activation"),
+        lambda layers, *others: bool(layers) and any(map(operator.ne, others, (*_MLP, [], []))),
+        f"stands in the place of {', '.join(INSTEAD_OF_LAYERS)} and of their lists in [grid]: leave those out.",
+    ),
+    Rule(
         ("grid.activation", "model.hidden_layer_sizes", "grid.hidden_layer_sizes"),
         lambda given, sizes, grid: any(
             len(one) != len(layers) for one in given if isinstance(one, list) for layers in grid or [sizes]
@@ -161,7 +170,11 @@ RULES = (
     ),
     Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),
-        lambda momenta, optimizer, optimizers: bool(momenta) and not {*users_of("momentum")} & {optimizer, *optimizers},
+        lambda momenta, optimizer, optimizers: (
+            bool(momenta)
+            and not {*users_of("momentum")} & {optimizer, *optimizers}
+            and not any(map(is_outside, [optimizer, *optimizers]))
+        ),
         "varies what train.optimizer has no use for: choose "
         f"{' or '.join(map(show, users_of('momentum')))}, or leave it out.",
     ),

@@ -59,6 +59,8 @@ def allowed(schema: Schema) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     if schema["type"] == "array":
         return f"a list, each item {allowed(schema['items'])}"
+    if schema["type"] == "object" and "additionalProperties" not in schema:
+        return f"a table with {' and '.join(schema['required'])}"
     if schema["type"] == "object":
         return f"a table, each value {allowed(schema['additionalProperties'])}"
     if schema.get("format") == "path":

@@ -23,6 +23,7 @@ from xpmlp.config.value_types import (
     Fraction,
     InitializerName,
     Interval,
+    Layers,
     LossName,
     Names,
     NonNegative,
@@ -153,6 +154,14 @@ class ModelConfig(Section):
         + "; ".join(f"`{one.name}`: `{one.formula}`" for one in activations.values())
         + ".",
     )
+    layers: Layers = Field(
+        [],
+        description="The layers one after another, instead of `hidden_layer_sizes`, `activation` and `dropout`: a "
+        "table `[[model.layers]]` for each, with its `kind` and settings; one that joins others has these as `layers`, "
+        "too. The program adds the last one, a dense layer with as many units as the loss wants. The first one takes "
+        "the features, and the codes of categories if the data have any. A file's `layers` take the place of those "
+        "three keys in a file that it extends, and these the place of `layers`.",
+    )
     loss: LossName = Field(
         "auto",
         description="What is minimised, with its output function. "
@@ -205,6 +214,10 @@ class ModelConfig(Section):
 
     def _by_layer(self, given: Any) -> list[Any]:
         return given if isinstance(given, list) else [given] * len(self.hidden_layer_sizes)
+
+
+INSTEAD_OF_LAYERS = ("hidden_layer_sizes", "activation", "dropout")
+"""The keys of ``[model]`` that describe what ``layers`` does."""
 
 
 def _of_optimizers(name: str) -> Any:

@@ -13,12 +13,10 @@ from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, Wi
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.config.layers import RULE, LayersOf
 from xpmlp.config.names import NameOf
 
 Value = TypeVar("Value")
-
-RULE = "rule"
-"""The type that an error carries whose message ends a sentence, beside pydantic's own."""
 
 _ESCAPED = frozenset("\b\t\n\f\r\x1b")
 """The control characters that TOML writes with a backslash and a letter."""
@@ -159,6 +157,7 @@ ClassWeight: TypeAlias = Annotated[
 RateFactors: TypeAlias = Annotated[
     dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
 ]
+Layers: TypeAlias = Annotated[list[dict[str, Any]], LayersOf("layer")]
 LossName: TypeAlias = Annotated[str, NameOf("loss", ("auto",))]
 InitializerName: TypeAlias = Annotated[str, NameOf("initializer")]
 OptimizerName: TypeAlias = Annotated[str, NameOf("optimizer")]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp.data.codes import count_codes
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
 from xpmlp.data.messages import listed
 from xpmlp.data.splits import Split, split_parts
@@ -41,6 +42,8 @@ class Table:
         Whether to standardise the features where the config does not say.
     scale : float
         What the features are multiplied by where they are not standardised.
+    codes : (n, columns), optional
+        See `Part`.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Table:
     keeps_reals: bool = False
     standardize: bool = True
     scale: float = 1.0
+    codes: NDArray[Any] | None = None
 
 
 def split_table(
@@ -95,7 +99,7 @@ def split_table(
     else:
         classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals, fewest=fewest_classes)
     parts = split_parts(
-        Part(table.features, encoded),
+        Part(table.features, encoded, codes=table.codes),
         classes,
         split=split,
         test_fraction=test_fraction,
@@ -113,6 +117,7 @@ def split_table(
         feature_names=table.feature_names,
         hashes=table.hashes,
         target_names=table.target_names if classes is None else (),
+        code_counts=count_codes(parts.train.codes),
     )
     return standardized(dataset) if (table.standardize if standardize is None else standardize) else dataset
 
@@ -122,11 +127,11 @@ def standardized(dataset: Dataset) -> Dataset:
     preprocessing = Preprocessing.fit(dataset.train.features)
 
     def apply(part: Part | None) -> Part | None:
-        return None if part is None else Part(preprocessing.apply(part.features), part.targets)
+        return None if part is None else replace(part, features=preprocessing.apply(part.features))
 
     return replace(
         dataset,
-        train=Part(preprocessing.apply(dataset.train.features), dataset.train.targets),
+        train=replace(dataset.train, features=preprocessing.apply(dataset.train.features)),
         validation=apply(dataset.validation),
         test=apply(dataset.test),
         preprocessing=preprocessing,

@@ -24,10 +24,9 @@ from xpmlp.grid.resuming import Plan, ended_runs, read_plan
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.training import run_folder
-from xpmlp.training.held_back import rows_at_once
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.memory import footprint
-from xpmlp.training.objective import notes_on_targets
+from xpmlp.training.objective import notes_on_codes, notes_on_targets
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -153,8 +152,9 @@ def train_grid(
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 plan.write(folder)
-        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
-        for note in notes_on_targets(config, dataset):
+        network = Problem(config, dataset, choice.backend).network
+        reporter.prepared(choice, dataset, network)
+        for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
             reporter.note(note)
         for note in () if before is None else differences(before.circumstances, plan.circumstances):
             reporter.note(note)
@@ -197,7 +197,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
     else:
         width = _width(config, dataset, backend)
         threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
-    with backend.session(rows_at_once(config.train, dataset.n_features, backend)):
+    with backend.session(Problem(config, dataset, backend).rows_at_once):
         return Plan(circumstances_of(config, dataset, backend, width), width, threads)
 
 

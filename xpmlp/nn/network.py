@@ -6,6 +6,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from xpmlp._tree import leaves
+from xpmlp.initializers import initializers
 from xpmlp.nn.layer import Layer, LayerMaker, Widths
 from xpmlp.nn.layers import chain, layers
 from xpmlp.nn.losses import Loss
@@ -112,8 +114,36 @@ class Network(NamedTuple):
 
     @property
     def after_first(self) -> Layer | None:
-        """All but the first layer, of a chain that begins with a dense one; ``None`` of any other network."""
+        """All but the first layer, of a chain that begins with ``x @ weights + biases``; else ``None``."""
         return _after_first(self.layers, self.widths)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The width of the input, and of those of a chain's layers that have parameters."""
+        return [self.n_inputs, *(layer.width for layer in _in_turn(self.layers, self.widths) if layer.slots != ())]
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers and codes an example has."""
+        return self.widths.numbers + len(self.widths.codes)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers all parameters have, those that are not trained included."""
+        return sum(slot.rows * slot.columns for _, slot in leaves(self.root.slots))
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether the codes of categories make a difference to it."""
+        try:
+            return bool(self._replace(widths=Widths(self.widths.numbers)).root.slots != self.root.slots)
+        except ValueError:  # a layer of certain columns
+            return True
+
+    @property
+    def n_outputs_within(self) -> int:
+        """How many numbers its layers with parameters give for an example, all together."""
+        return _outputs_within(self.layers, self.widths, 1)
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -127,7 +157,7 @@ class Network(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def _built(spec: LayerSpec, widths: Widths) -> Layer:
+def _built(spec: LayerSpec, widths: Widths | int) -> Layer:
     return spec.maker()(widths)
 
 
@@ -135,7 +165,32 @@ def _built(spec: LayerSpec, widths: Widths) -> Layer:
 def _after_first(spec: LayerSpec, widths: Widths) -> Layer | None:
     if spec.kind != "chain" or not spec.members or spec.members[0].kind != "dense":
         return None
-    return chain(*(member.maker() for member in spec.members[1:]))(_built(spec.members[0], widths).width)
+    first = _built(spec.members[0], widths)
+    if initializers[first.settings["init"]].forward_scale(widths.numbers) != 1:
+        return None
+    return chain(*(member.maker() for member in spec.members[1:]))(first.width)
+
+
+def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
+    """The layers of a chain, each for what the one before gives; of another layer itself."""
+    layers: list[Layer] = []
+    for member in spec.members if spec.kind == "chain" else [spec]:
+        layers.append(_built(member, layers[-1].width if layers else widths))
+    return layers
+
+
+def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
+    """`Network.n_outputs_within` of a layer, for so many rows of each example."""
+    if not spec.members:
+        layer = _built(spec, widths)
+        return layer.width * layer.repeats * rows if layer.slots != () else 0
+    total = 0
+    for member in spec.members:
+        total += _outputs_within(member, widths, rows)
+        if spec.kind == "chain":
+            layer = _built(member, widths)
+            widths, rows = layer.width, rows * layer.repeats
+    return total
 
 
 def _all(spec: LayerSpec) -> list[LayerSpec]:

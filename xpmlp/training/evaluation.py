@@ -100,7 +100,13 @@ def evaluate(
         feature_names=network.feature_names,
         known_labels=[str(label) for label in network.classes.tolist()],
     )
-    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing)
+    known = network.network.widths.codes
+    if len(given.code_counts) != len(known):
+        raise DataError(
+            f"{config.data.path or given.name}: has codes of {len(given.code_counts)} columns, but the network takes "
+            f"{len(known)}."
+        )
+    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing, code_counts=known)
     if split is None:
         split = "validation" if dataset.validation is not None else "test"
     part: Part | None = getattr(dataset, split)
@@ -110,9 +116,8 @@ def evaluate(
     problem = Problem(config, dataset, chosen)
     if network.network.root.slots != problem.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    part = Part(
-        network.preprocessing.apply(part.features), _targets(part, given, network, str(config.data.path or given.name))
-    )
+    targets = _targets(part, given, network, str(config.data.path or given.name))
+    part = replace(part, features=network.preprocessing.apply(part.features), targets=targets)
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)

@@ -106,7 +106,7 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         x = batch.inputs.numbers
-        count, size = x.shape[0], x.shape[-2]
+        count, size = x.shape[0], x.shape[-2] * network.root.repeats
         (weights, biases), *parameters = state.parameters
         inputs = _joined(xp, x)
         ahead = ops.affine(inputs, weights, xp.zeros_like(biases))

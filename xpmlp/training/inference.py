@@ -13,6 +13,7 @@ import numpy.typing as npt
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
+from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
 from xpmlp.nn import Network
 from xpmlp.training.segments import segments
@@ -80,7 +81,11 @@ class Inference:
             backend.asarray(np.arange(n_outputs, dtype=integers)),
             backend.asarray(precision_of(part, n_outputs).astype(reals)),
             None if part.weights is None else backend.asarray(part.weights.astype(reals, copy=False)),
+            self._known(part.codes),
         )
+
+    def _known(self, codes: npt.NDArray[Any] | None) -> Array | None:
+        return None if codes is None else self.backend.asarray(known_codes(codes, self.network.widths.codes))
 
     def _placed(self, features: Array) -> Array:
         backend = self.backend
@@ -102,7 +107,9 @@ class Inference:
             sums = sums + np.asarray(segment, dtype=np.float64)
         return [Score(*map(float, means)) for means in (sums / total).T]
 
-    def predict(self, parameters: Parameters, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def predict(
+        self, parameters: Parameters, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """What one run predicts for preprocessed features.
 
         Parameters
@@ -110,6 +117,7 @@ class Inference:
         parameters : list of DenseParameters
             Without a runs axis.
         features : (n, n_in)
+        codes : (n, columns), optional
 
         Returns
         -------
@@ -118,12 +126,12 @@ class Inference:
         """
         width = self.network.root.width
         features = self.to_device(Part(features, np.zeros((len(features), width))), width).features
-        return self.backend.to_numpy(self.outputs(parameters, features))
+        return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
-    def outputs(self, parameters: Parameters, features: Array) -> Array:
-        """What one run predicts for features (n, n_in) on the device: (n, n_out), on the device."""
+    def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
+        """What one run predicts for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
-        examples = Examples(features, none, none, none)
+        examples = Examples(features, none, none, none, codes=codes)
         folded = self._fold(self._prediction, as_stack(parameters), examples)
         parts = [self.backend.xp.reshape(part, (-1, self.network.root.width)) for (part,) in folded]
         return self.backend.xp.concat(parts, axis=0)

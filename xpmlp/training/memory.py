@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -61,24 +60,22 @@ def footprint(problem: Problem) -> Footprint:
     and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
     backend wants; their features only where the steps do not take them from the data themselves.
     """
-    train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
+    train, dataset, network = problem.config.train, problem.dataset, problem.network
+    n_inputs, n_outputs, within = network.n_inputs, network.root.width, network.n_outputs_within
     size = np.dtype(problem.backend.dtype_name).itemsize
-    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     replayed = 0 if problem.backend.recordings is None else 2
     slots = optimizers[train.optimizer].slots + (train.averaging is not None)
     copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
-    trained = (3 * sum(sizes) + replayed * STEPS * (sizes[0] + 2 * sizes[-1])) * min(
+    trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
         train.batch_size, len(dataset.train)
     )
-    evaluated = _evaluated(problem) * (2 * sum(sizes) - sizes[0])
+    evaluated = _evaluated(problem) * (n_inputs + 2 * within)
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
-    run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
+    run = size * (copies * network.n_parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    features = 0 if _takes_rows_in_step(problem) else sizes[0]
-    prepared = (
-        size * max(segment, _evaluated(problem, at_once=False)) * (features + sizes[-1] + problem.network.root.drawn)
-    )
-    data = sum(_bytes(part.features, size) for part in parts if part is not None)
+    features = 0 if _takes_rows_in_step(problem) else n_inputs
+    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + n_outputs + network.root.drawn)
+    data = sum(_bytes(part.features, size) + 4 * _count(part.codes) for part in parts if part is not None)
     return Footprint(data, run, problem.backend.ahead_bytes, prepared)
 
 
@@ -132,6 +129,10 @@ def _bytes(features: Array, size: int) -> int:
     if not isinstance(features, np.ndarray):
         return 0  # they are there
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
+
+
+def _count(codes: Array | None) -> int:
+    return 0 if codes is None else int(codes.size)
 
 
 def _readable(size: int) -> str:

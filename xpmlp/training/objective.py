@@ -12,7 +12,7 @@ from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError, DataError
-from xpmlp.nn import Loss, losses
+from xpmlp.nn import Loss, Network, losses
 
 MANY_CLASSES = 20
 """More classes than this that are whole numbers may be quantities."""
@@ -51,6 +51,15 @@ def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
         )
     if large := large_targets(dataset):
         yield f"{large}, or training may diverge or take long"
+
+
+def notes_on_codes(network: Network) -> Iterator[str]:
+    """Say that the codes of the data make no difference to a network."""
+    if network.widths.codes and not network.takes_codes:
+        yield (
+            "the data have codes of categories, and the network has no layer that takes them: give model.layers one of "
+            'kind "categories", "embedding" or "one_hot"'
+        )
 
 
 def large_targets(dataset: Dataset) -> str | None:

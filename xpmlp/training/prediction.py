@@ -16,9 +16,11 @@ from xpmlp._paths import given_path, os_errors_as
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import read_features
+from xpmlp.data.codes import check_codes
+from xpmlp.data.numpy_file import CODES, read_npz_codes
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
-from xpmlp.training.arrays import host_features
+from xpmlp.training.arrays import host_array, host_features
 from xpmlp.training.evaluation import on_device
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
@@ -47,6 +49,7 @@ def predict(
     run_dir: str | Path,
     features: Any,
     *,
+    codes: Any = None,
     run: str | int | None = None,
     backend: str | None = None,
     device: str | None = None,
@@ -62,6 +65,8 @@ def predict(
         As the data set has them, before any preprocessing: the run's own is applied.  Images may keep their shape.
         The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, where the
         training data had names; others are left out.
+    codes : (n, columns), optional
+        Of categories, where the training data had them; those that they did not have are taken for 0.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
@@ -85,15 +90,19 @@ def predict(
     """
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
-    return _predicted(config, saved, host_features(features, saved.feature_names, "features"))
+    given = None if codes is None else host_array(codes, "codes")
+    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
 
-def _predicted(config: Config, saved: SavedNetwork, features: npt.NDArray[Any]) -> Prediction:
+def _predicted(
+    config: Config, saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None
+) -> Prediction:
     chosen = resolve_configured(config.backend).backend
     raw = _checked(features, saved.network.widths.numbers)
+    codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
     inference = Inference(saved.network, chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
-        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
+        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw), codes)
     if not np.isfinite(outputs).all():
         example = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
         raise DataError(
@@ -162,7 +171,8 @@ def predict_file(
         target=config.data.target,
         missing=config.data.missing,
     )
-    prediction = _predicted(config, saved, features)
+    codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix == ".npz" else None
+    prediction = _predicted(config, saved, features, codes)
     with os_errors_as(DataError, unwritable):
         writers[target.suffix](target, prediction)
     return prediction
@@ -178,6 +188,20 @@ def _checked(features: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
     if not np.isfinite(features).all():
         raise DataError("features have a value that is not a finite number: fill in or leave out such examples.")
     return features.reshape(len(features), width)
+
+
+def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.NDArray[Any] | None:
+    if not columns:
+        return None
+    if codes is None:
+        raise DataError(
+            f"the network takes codes of {columns} columns of categories: give them in an npz file as the array "
+            f"{CODES!r}, in Python as codes=..."
+        )
+    checked = check_codes(codes, n, "codes")
+    if checked.shape[1] != columns:
+        raise DataError(f"codes have {checked.shape[1]} columns, but the network takes {columns}.")
+    return checked
 
 
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:

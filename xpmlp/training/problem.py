@@ -19,6 +19,7 @@ from xpmlp.nn import Inputs, Network, Widths, mlp, pure_ops
 from xpmlp.optim import Optimizer
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
+from xpmlp.training.layered import layers_of
 from xpmlp.training.objective import class_weights, loss_of
 from xpmlp.training.optimizer import optimizer_of
 from xpmlp.training.step import Examples, training_fold
@@ -49,15 +50,20 @@ class Problem:
     @property
     def sizes(self) -> list[int]:
         """The widths of the layers, from the features to the outputs."""
-        return [self.dataset.n_features, *self.config.model.hidden_layer_sizes, self.n_outputs]
+        return self.network.sizes
 
     @cached_property
     def network(self) -> Network:
         """The network that the config's ``[model]`` describes."""
         model, dataset, loss = self.config.model, self.dataset, loss_of(self.config, self.dataset)
-        units = [*model.hidden_layer_sizes, loss.n_outputs(len(dataset.target_names), dataset.n_classes)]
-        layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
-        return Network(layers, Widths(dataset.n_features), loss, dataset.preprocessing.scale)
+        n_outputs = loss.n_outputs(len(dataset.target_names), dataset.n_classes)
+        widths = Widths(dataset.n_features, dataset.code_counts)
+        if model.layers:
+            layers = layers_of(model, widths, n_outputs)
+        else:
+            units = [*model.hidden_layer_sizes, n_outputs]
+            layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
+        return Network(layers, widths, loss, dataset.preprocessing.scale)
 
     @cached_property
     def optimizer(self) -> Optimizer:
@@ -81,6 +87,8 @@ class Problem:
     @property
     def rows_at_once(self) -> int:
         """How many examples the largest products of a step take at once."""
+        if self.network.after_first is None:
+            return self.plan.batch_size
         return rows_at_once(self.plan, self.dataset.n_features, self.backend)
 
     @cached_property
@@ -123,4 +131,5 @@ class Problem:
             return parameters
         part, rows = self.dataset.train, data_rows(seed, self.n_examples)
         x = np.asarray(self.backend.to_numpy(part.features[rows, ...]), np.float64) * self.network.input_scale
-        return root.fit(pure_ops(numpy_namespace), random, parameters, Inputs(x.reshape(len(rows), -1)))
+        inputs = Inputs(x.reshape(len(rows), -1), None if part.codes is None else part.codes[rows])
+        return root.fit(pure_ops(numpy_namespace), random, parameters, inputs)

@@ -241,7 +241,7 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
 def _fingerprints(dataset: Dataset) -> dict[str, str]:
     """What tells data from other data: their files' hashes, or those of arrays that were given in the host's memory."""
     part = dataset.train
-    arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets}
+    arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets, "codes": part.codes}
     return {
         **dataset.hashes,
         **{

@@ -215,7 +215,7 @@ def fold_steps(
 
 def steps_ahead(backend: Backend, network: Network, rows: int) -> int:
     """For how many steps batches of so many rows, of all runs, may be prepared at once: at least one."""
-    width = network.widths.numbers + network.root.drawn
+    width = network.n_inputs + network.root.drawn
     return max(1, backend.ahead_bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
 
 

@@ -22,7 +22,7 @@ from xpmlp.training.encoding import decode
 from xpmlp.training.history import History
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.objective import large_targets, notes_on_targets
+from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -156,8 +156,8 @@ def train(
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
         problem = Problem(config, dataset, choice.backend)
-        reporter.prepared(choice, dataset, problem.sizes)
-        for note in notes_on_targets(config, dataset):
+        reporter.prepared(choice, dataset, problem.network)
+        for note in (*notes_on_targets(config, dataset), *notes_on_codes(problem.network)):
             reporter.note(note)
         settings = [RunSettings.of(config.train)]
         with choice.backend.session(problem.rows_at_once):

@@ -192,6 +192,8 @@ def verify(
 
 
 def _check_reference(config: Config) -> None:
+    if config.model.layers:
+        raise ConfigError("the reference of verify is a multilayer perceptron: give it a config without model.layers.")
     for key, table, name in outside_names(config):
         if table.kind in ("activation", "loss", "optimizer"):
             raise ConfigError(f'{key} = "{name}" is not in the reference, so that there is nothing to compare it with.')

@@ -161,7 +161,7 @@ def _signs(length: int, y: Any) -> None:
         y[j] = to(1.0, y[j]) if y[j] > 0 else (to(-1.0, y[j]) if y[j] < 0 else y[j])
 
 
-@njit
+@njit(inline="always")
 def _rarer(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any) -> None:
     """The kernels that are compiled in one way only: those of one operand take it from ``y``."""
     if kernel == SPREAD:
@@ -181,7 +181,7 @@ def _rarer(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: in
             y[j] = abs(y[j])
 
 
-@njit
+@njit(inline="always")
 def one_by_one(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
     """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each.
 

@@ -64,21 +64,6 @@ def _greater_equal(recorder: Recorder, x: Any, z: Any, out: Any = None) -> Symbo
     return recorder.elementwise("add", greater, greater.view(kind="real"), equal.view(kind="real"))
 
 
-def _of_truths(name: str, recorder: Recorder, *inputs: Any, out: Any = None) -> Symbol:
-    symbols = [recorder.symbol(one) for one in inputs]
-    if out is not None or any(one.kind != "truth" for one in symbols):
-        raise NotTraceableError("logic of arrays that are not truths")
-    truth = recorder.fresh(np.broadcast_shapes(*(one.shape for one in symbols)), "truth")
-    numbers = [recorder.numbers_of(one) for one in symbols]
-    if name == "minimum":  # of zeros and ones
-        return recorder.elementwise("multiply", truth, *numbers)
-    return recorder.elementwise(name, truth, *([recorder.symbol(1.0)] if name == "subtract" else []), *numbers)
-
-
-def _not_equal(recorder: Recorder, x: Any, z: Any, out: Any = None) -> Symbol:
-    return _of_truths("subtract", recorder, _compare("equal", recorder, x, z, out))
-
-
 def _negated(recorder: Recorder, x: Any) -> Symbol:
     symbol = recorder.symbol(x)
     if symbol.buffer is None:
@@ -201,10 +186,6 @@ def _concatenate(arrays: Sequence[Any], axis: int = 0) -> Symbol:
     return out
 
 
-def _stack(arrays: Sequence[Any], axis: int = 0) -> Symbol:
-    return _concatenate([_expand_dims(one, axis) for one in arrays], axis)
-
-
 # Reductions
 
 
@@ -270,10 +251,6 @@ def _mean(array: Symbol, axis: Any = None, keepdims: bool = False, dtype: Any = 
 
 def _max(array: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
     return _reduced(_largest_over, array, axis, keepdims, None)
-
-
-def _min(array: Symbol, axis: Any = None, keepdims: bool = False) -> Symbol:
-    return _negated(array.recorder, _max(_negated(array.recorder, array), axis, keepdims))
 
 
 def _dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Symbol:
@@ -413,10 +390,6 @@ def _filled(value: float) -> Callable[..., Symbol]:
     return filled
 
 
-def _full_like(array: Symbol, value: Any, **more: Any) -> Symbol:
-    return _filled(float(value))(array, **more)
-
-
 _OF_TWO, _OF_ONE = ("add", "subtract", "multiply", "divide", "maximum"), ("negative", "absolute", "sign", "sqrt", "exp")
 KERNELS = {name: getattr(np, name) for name in (*_OF_TWO, *_OF_ONE, "expm1", "log", "log1p", "sin", "cos", "tanh")}
 """NumPy's functions of numbers one by one, by the kernel that does the same."""
@@ -429,10 +402,6 @@ _OTHERS: dict[Any, Callable[..., Any]] = {
     np.greater_equal: _greater_equal,
     np.less_equal: lambda recorder, x, z, out=None: _greater_equal(recorder, z, x, out),
     np.equal: partial(_compare, "equal"),
-    np.not_equal: _not_equal,
-    **dict.fromkeys((np.logical_and, np.bitwise_and), partial(_of_truths, "minimum")),
-    **dict.fromkeys((np.logical_or, np.bitwise_or), partial(_of_truths, "maximum")),
-    **dict.fromkeys((np.logical_not, np.invert), partial(_of_truths, "subtract")),
     np.square: lambda recorder, x, out=None: _elementwise("multiply", recorder, x, x, out=out),
     np.reciprocal: lambda recorder, x, out=None: _elementwise("divide", recorder, 1.0, x, out=out),
     np.power: _power,
@@ -443,7 +412,6 @@ _OTHERS: dict[Any, Callable[..., Any]] = {
     np.sum: _sum,
     np.mean: _mean,
     np.max: _max,
-    np.min: _min,
     np.reshape: reshape,
     np.broadcast_to: _broadcast_to,
     np.expand_dims: _expand_dims,
@@ -453,9 +421,7 @@ _OTHERS: dict[Any, Callable[..., Any]] = {
     np.moveaxis: _moveaxis,
     np.swapaxes: _swapaxes,
     np.concatenate: _concatenate,
-    np.stack: _stack,
     np.zeros_like: _filled(0.0),
     np.ones_like: _filled(1.0),
-    np.full_like: _full_like,
 }
 FUNCTIONS.update(_OTHERS)

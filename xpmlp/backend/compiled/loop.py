@@ -53,7 +53,7 @@ FAULTY = -1
 """Returned in place of a step: a row index was out of range, or a worker failed."""
 
 
-@njit
+@njit(inline="always")
 def _elements(
     line: Any, step: int, run: int, first: int, length: int, addresses: Any, strides: Any, size: int, like: Any
 ) -> None:
@@ -68,7 +68,7 @@ def _elements(
         one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
 
 
-@njit
+@njit(inline="always")
 def _carry_out(
     lines: Any,
     index: int,

@@ -212,7 +212,8 @@ class Scans:
         except NestedScanError:  # whose own steps are compiled
             return None
         except NotTraceableError as error:
-            notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
+            if any(series.shape[0] > 1 for _, series in leaves(batches)):  # a single one would not take less
+                notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class AdapterFactors(NamedTuple):
     upstream: Array
 
 
-def adapters(units: int, members: int, random: bool = False) -> LayerMaker:
+def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
     """``((x * inputs) @ weights) * outputs + biases`` of each member's rows, after a layer `repeat`.
 
     Weights begin uniform on ``+- 1 / sqrt(n_in)``, biases, which the members share at first, too, adapters at 1.

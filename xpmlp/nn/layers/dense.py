@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.initializers import initializers
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
+from xpmlp.nn.layers.settings import Count, InitializerName, Positive
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def dense(units: int, init: str = "glorot_uniform", init_scale: float = 0.01) -> LayerMaker:
+def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Positive = 0.01) -> LayerMaker:
     """A dense layer whose biases begin at zero.
 
     Parameters

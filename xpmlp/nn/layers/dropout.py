@@ -7,10 +7,11 @@ from typing import Any
 from xpmlp._typing import Array
 from xpmlp.nn.dropout import mask_factors
 from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layers.settings import Rate
 from xpmlp.nn.ops import Ops
 
 
-def dropout(rate: float) -> LayerMaker:
+def dropout(rate: Rate) -> LayerMaker:
     """Drop a part of the units in training, and multiply the others by ``1 / (1 - rate)``.
 
     Parameters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
+from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops, rows_below_each_other
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Looked(NamedTuple):
     rows: Array
 
 
-def embedding(width: int = 8, columns: Sequence[int] | None = None) -> LayerMaker:
+def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMaker:
     """Take a row of ``width`` numbers for the code of each column, and concatenate the columns' rows.
 
     The row of code 0, for categories never seen in training, is zero and stays so; code 1, of missing ones, has a row
@@ -104,7 +105,9 @@ def chosen_columns(widths: Widths | int, columns: Sequence[int] | None) -> tuple
     ValueError
         If the input has no such columns.
     """
-    sizes = () if isinstance(widths, int) else widths.codes
+    if isinstance(widths, int):
+        raise ValueError("categories are looked up from codes, which only a first layer is given.")
+    sizes = widths.codes
     chosen = list(range(len(sizes)) if columns is None else columns)
     if not all(0 <= column < len(sizes) for column in chosen):
         raise ValueError(f"columns {chosen} of categories are asked for, but the input has {len(sizes)}.")

@@ -23,6 +23,7 @@ class _Members:
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
         self.trained = [layer for layer in self.layers if layer.slots != ()]
+        self.silence: list[Tree] = [()] * len(self.layers)
 
     def init(self, generator: np.random.Generator) -> list[Tree]:
         return [layer.init(generator) for layer in self.trained]
@@ -68,7 +69,7 @@ class _Members:
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
         """What each layer gets of what was drawn."""
-        return noise or [()] * len(self.layers)
+        return noise or self.silence
 
     def described(self) -> dict[str, Any]:
         return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
@@ -88,26 +89,27 @@ def chain(*makers: LayerMaker) -> LayerMaker:
 
 def _chained(members: _Members, n_in: int) -> Layer:
     """``n_in`` is the width of the input."""
+    flagged = [(layer, layer.slots != ()) for layer in members.layers]
+    first_trained = next((number for number, (_, is_trained) in enumerate(flagged) if is_trained), 0)
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-        residuals = []
-        for layer, own, drawn in zip(members.layers, members.spread(parameters), members.noises(noise), strict=True):
-            x, kept = layer.forward(ops, own, x, drawn)
+        residuals, own = [], iter(parameters)
+        for (layer, is_trained), drawn in zip(flagged, members.noises(noise), strict=True):
+            x, kept = layer.forward(ops, next(own) if is_trained else (), x, drawn)
             residuals.append(kept)
         return numbers_of(x), residuals
 
     def backward(
         ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
     ) -> tuple[Array | None, list[Tree]]:
-        first = 0 if wanted else next((n for n, layer in enumerate(members.layers) if layer.slots != ()), 0)
-        factors: list[Tree] = [()] * len(members.layers)
-        spread = members.spread(parameters)
-        for number in range(len(members.layers) - 1, first - 1, -1):
-            layer = members.layers[number]
-            upstream, factors[number] = layer.backward(
-                ops, spread[number], residuals[number], upstream, wanted or number > first
-            )
-        return upstream, members.gathered(factors)
+        first, own, factors = 0 if wanted else first_trained, reversed(parameters), []
+        for number in range(len(flagged) - 1, first - 1, -1):
+            layer, is_trained = flagged[number]
+            needed, parameter = wanted or number > first, next(own) if is_trained else ()
+            upstream, factor = layer.backward(ops, parameter, residuals[number], upstream, needed)
+            if is_trained:
+                factors.append(factor)
+        return upstream, factors[::-1]
 
     width = members.layers[-1].width if members.layers else n_in
     return _joined("chain", members, width, forward, backward)
@@ -137,7 +139,7 @@ def beside(*makers: LayerMaker) -> LayerMaker:
             for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
                 part = upstream[..., begin : begin + layer.width]
                 begin += layer.width
-                back, factor = layer.backward(ops, own, kept, ops.xp.asarray(part, copy=True), wanted)
+                back, factor = layer.backward(ops, own, kept, _copy(part), wanted)
                 factors.append(factor)
                 if back is not None:
                     total = back if total is None else total + back
@@ -176,13 +178,18 @@ def plus(maker: LayerMaker) -> LayerMaker:
             ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
         ) -> tuple[Array | None, list[Tree]]:
             (own,) = members.spread(parameters)
-            inner = ops.xp.asarray(upstream, copy=True) if wanted else upstream
+            inner = _copy(upstream) if wanted else upstream
             back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
             return (upstream + back if wanted else None), members.gathered([factor])
 
         return _joined("plus", members, layer.width, forward, backward)
 
     return make
+
+
+def _copy(array: Array) -> Array:
+    """An array that may be written over, made by an operation that can be compiled as a part of a step."""
+    return array * 1
 
 
 def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:

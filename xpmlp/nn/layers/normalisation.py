@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layers.settings import Positive
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class NormalisationParameters(NamedTuple):
     biases: Array
 
 
-def normalisation(epsilon: float = 1e-5) -> LayerMaker:
+def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
     """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, mean and variance of each example's numbers.
 
     Parameters

@@ -9,6 +9,7 @@ from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
 from xpmlp.nn.layers.embedding import chosen_columns, embedding
 from xpmlp.nn.layers.joining import beside
+from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
     return make
 
 
-def categories(width: int = 8, one_hot_up_to: int = 9) -> LayerMaker:
+def categories(width: Count = 8, one_hot_up_to: int = 9) -> LayerMaker:
     """All columns of categories: those of few categories one-hot, the others embedded.
 
     Parameters

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Tree, Widths, descend_by, numbers_of, width_of
+from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def parametric(name: str, initial: float = 1.0) -> LayerMaker:
+def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
     """``x + alpha (f(x) - x)`` with an ``alpha`` for each unit: between the identity, 0, and the activation, 1.
 
     With ``relu`` in place of ``f`` and ``1 - slope`` in place of ``alpha`` it is PReLU; see `prelu`.

@@ -17,6 +17,7 @@ from xpmlp.nn.layers.by_feature import (
     stacked,
 )
 from xpmlp.nn.layers.joining import beside
+from xpmlp.nn.layers.settings import Count, Positive
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class PeriodicFactors(NamedTuple):
     angle_delta: Array
 
 
-def periodic(waves: int = 16, width: int = 3, deviation: float = 0.1, joined: bool = True) -> LayerMaker:
+def periodic(waves: Count = 16, width: Count = 3, deviation: Positive = 0.1, joined: bool = True) -> LayerMaker:
     """Embed each number as a linear function of waves of it, ``cos(2 pi frequencies * x + phases) @ weights + biases``.
 
     Frequencies begin normal, phases uniform on a circle, weights and biases uniform on ``+- 1 / sqrt(waves)``.

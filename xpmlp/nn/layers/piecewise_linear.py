@@ -16,6 +16,7 @@ from xpmlp.nn.layers.by_feature import (
     features_last,
     stacked,
 )
+from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class PiecewiseFactors(NamedTuple):
     delta: Array
 
 
-def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: int = 8) -> LayerMaker:
+def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 8) -> LayerMaker:
     """Embed each number as a continuous, piecewise linear function of it, with corners at the edges of its bins.
 
     Bin ``t`` is filled to ``(x - edge_t) / (edge_{t + 1} - edge_t)``, held between 0 and 1, but for numbers below the

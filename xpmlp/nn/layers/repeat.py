@@ -12,10 +12,11 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
 
-def repeat(members: int) -> LayerMaker:
+def repeat(members: Count) -> LayerMaker:
     """Repeat the batch, once for each member.
 
     References
