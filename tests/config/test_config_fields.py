@@ -33,6 +33,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
+        "layers": [],
         "loss": "auto",
         "huber_delta": 1.0,
         "quantiles": [0.1, 0.5, 0.9],
@@ -177,6 +178,11 @@ def test_only_the_data_set_is_required() -> None:
         ([("grid", "learning_rate"), ("grid", "weight_decay")], [[], [0], [0.1, 1]], [0.1, [-1], ["1"], [math.nan]]),
         ([("grid", "momentum")], [[]], [0.9, [1.0], [-0.1], [True]]),
         ([("grid", "batch_size")], [[], [1, 32]], [32, [0], [1.5], [True]]),
+        (
+            [("model", "layers")],
+            [[], [{"kind": "dense", "units": 3}]],
+            ["dense", [3], [{}], [{"kind": "dens"}], [{"kind": "dense"}], [{"kind": "dense", "units": 0}], "none"],
+        ),
         ([("grid", "hidden_layer_sizes")], [[], [[300], []], [[3, 2]]], [300, [300], [[0]], [[1.5]], "none"]),
         ([("grid", "activation")], [[], ["relu", "tanh"]], ["relu", ["Relu"], [1]]),
         ([("grid", "optimizer")], [[], ["sgd", "adam"]], ["sgd", ["SGD"], [1]]),
