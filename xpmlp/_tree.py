@@ -5,6 +5,7 @@ JAX knows such trees by itself; these few functions serve the other backends, co
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -38,8 +39,11 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: Any) -> list[Any]:
     """As `map_leaves`, of a function that returns several arrays: a tree for each of them."""
-    results = map(function, *map(values, (tree, *others)))
-    return [with_leaves(tree, result) for result in zip(*results, strict=True)]
+    if isinstance(tree, (list, tuple)):
+        parts = [unzip_leaves(function, *group) for group in zip(tree, *others, strict=True)]
+        make = getattr(tree, "_make", type(tree))
+        return [make(column) for column in zip(*parts, strict=True)]
+    return list(function(tree, *others))
 
 
 def values(tree: Any) -> list[Any]:
@@ -55,6 +59,15 @@ def _collect(tree: Any, found: list[Any]) -> None:
             _collect(item, found)
     elif tree is not None:
         found.append(tree)
+
+
+def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """The trees that the arrays of a tree hold along their first axis, which ``unstack`` takes apart."""
+    if tree is None or (isinstance(tree, (list, tuple)) and not tree):
+        return itertools.repeat(tree)
+    if isinstance(tree, (list, tuple)):
+        return map(getattr(tree, "_make", type(tree)), zip(*(iterate(item, unstack) for item in tree), strict=False))
+    return iter(unstack(tree))
 
 
 def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
-from xpmlp._tree import map_leaves, values, with_leaves
+from xpmlp._tree import iterate, map_leaves
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
 from xpmlp.backend.replay import STEPS, Recordings
@@ -243,8 +243,7 @@ class Backend(ABC):
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
         """The batch of each step."""
-        for arrays in zip(*map(self.xp.unstack, values(batches)), strict=True):
-            yield with_leaves(batches, arrays)
+        return iterate(batches, self.xp.unstack)
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int
