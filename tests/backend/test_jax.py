@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_close
-from tests.networks import passes
+from tests.networks import kinds_of, passes
 from tests.oracle import random_problem
 from xpmlp import nn, optim
 from xpmlp.backend import Backend, resolve
@@ -39,7 +39,7 @@ class Training:
 
     def __init__(self, backend: Backend) -> None:
         problem = random_problem(1, batch=EXAMPLES)
-        self.backend, self.traces, self.optimizer = backend, 0, optim.momentum()
+        self.backend, self.traces, self.optimizer = backend, 0, optim.momentum(kinds_of(2))
         self.constants = [backend.asarray(problem.x, backend.dtype), backend.asarray(problem.targets, backend.dtype)]
         parameters = backend.parameters(problem.parameters)
         self.state = (parameters, self.optimizer.init(parameters))
