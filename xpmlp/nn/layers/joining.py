@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, width_of
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def beside(*makers: LayerMaker) -> LayerMaker:
             for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
                 part = upstream[..., begin : begin + layer.width]
                 begin += layer.width
-                back, factor = layer.backward(ops, own, kept, ops.xp.asarray(part, copy=True), wanted)
+                back, factor = layer.backward(ops, own, kept, copied(part), wanted)
                 factors.append(factor)
                 if back is not None:
                     total = back if total is None else total + back
@@ -176,7 +176,7 @@ def plus(maker: LayerMaker) -> LayerMaker:
             ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
         ) -> tuple[Array | None, list[Tree]]:
             (own,) = members.spread(parameters)
-            inner = ops.xp.asarray(upstream, copy=True) if wanted else upstream
+            inner = copied(upstream) if wanted else upstream
             back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
             return (upstream + back if wanted else None), members.gathered([factor])
 
