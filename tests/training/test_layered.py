@@ -138,7 +138,8 @@ def test_its_steps_are_compiled(name: str, dtype: Any, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "numba", None)
         plain = resolve("numpy", None, dtype).backend
-    (one,), (other,) = (train_runs(problem_of(name, each, epochs=1)) for each in (compiling, plain))
+    problems = [problem_of(name, each, epochs=1) for each in (compiling, plain)]
+    (one,), (other,) = map(train_runs, problems)
     programs = [ready for known in compiling._scans._programs.values() for ready in known.values()]
     assert programs
     assert all(program is not None for program in programs)

@@ -147,11 +147,11 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
 
 def report_json(config: Config, seconds: float, measured: Sequence[Measured]) -> dict[str, Any]:
     """What was measured, and what to use, in JSON's types."""
-    recommendation = recommend(measured)
+    recommendation, model = recommend(measured), config.model
     return {
         "xpmlp": __version__,
         "config": config.name,
-        "hidden_layer_sizes": config.model.hidden_layer_sizes,
+        **({"layers": model.layers} if model.layers else {"hidden_layer_sizes": model.hidden_layer_sizes}),
         "batch_size": config.train.batch_size,
         "seconds": seconds,
         "backends": [

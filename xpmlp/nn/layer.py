@@ -161,6 +161,11 @@ def numbers_of(x: Any) -> Array:
     return x.numbers if isinstance(x, Inputs) else x
 
 
+def copied(x: Array) -> Array:
+    """An array with the same numbers, which may be written over; a product, since compiled steps know that."""
+    return x * 1
+
+
 def width_of(widths: Widths | int) -> int:
     """The number of numbers in an input."""
     return widths if isinstance(widths, int) else widths.numbers

@@ -137,6 +137,8 @@ class Problem:
         if root.fit is None:
             return parameters
         part, rows = self.dataset.train, data_rows(seed, self.n_examples)
-        x = np.asarray(self.backend.to_numpy(part.features[rows, ...]), np.float64) * self.network.input_scale
+        chosen = part.features[rows, ...]
+        host = chosen if isinstance(chosen, np.ndarray) else self.backend.to_numpy(chosen)
+        x = np.asarray(host, np.float64) * self.network.input_scale
         inputs = Inputs(x.reshape(len(rows), -1), None if part.codes is None else part.codes[rows])
         return root.fit(pure_ops(numpy_namespace), random, parameters, inputs)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, width_of
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def beside(*makers: LayerMaker) -> LayerMaker:
             for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
                 part = upstream[..., begin : begin + layer.width]
                 begin += layer.width
-                back, factor = layer.backward(ops, own, kept, _copy(part), wanted)
+                back, factor = layer.backward(ops, own, kept, copied(part), wanted)
                 factors.append(factor)
                 if back is not None:
                     total = back if total is None else total + back
@@ -178,18 +178,13 @@ def plus(maker: LayerMaker) -> LayerMaker:
             ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
         ) -> tuple[Array | None, list[Tree]]:
             (own,) = members.spread(parameters)
-            inner = _copy(upstream) if wanted else upstream
+            inner = copied(upstream) if wanted else upstream
             back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
             return (upstream + back if wanted else None), members.gathered([factor])
 
         return _joined("plus", members, layer.width, forward, backward)
 
     return make
-
-
-def _copy(array: Array) -> Array:
-    """An array that may be written over, made by an operation that can be compiled as a part of a step."""
-    return array * 1
 
 
 def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Tree, Widths, descend_by, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Tree, Widths, copied, descend_by, numbers_of, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
@@ -35,7 +35,7 @@ def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
 
     def forward(ops: Ops, alpha: Array, x: Any, noise: None) -> tuple[Array, tuple[Array, Kept]]:
         x = numbers_of(x)
-        change, kept = function.forward(ops, ops.xp.asarray(x, copy=True))  # which may be written over
+        change, kept = function.forward(ops, copied(x))  # which may be written over
         change = change - x
         return x + alpha * change, (change, kept)
 
