@@ -159,7 +159,7 @@ def test_what_is_empty_or_does_not_fit_is_left_to_python(backend: Any) -> None:
     ops = backend.ops
 
     def step(state: Any, batch: Any, _: Any) -> Any:
-        return (ops.subtract_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
+        return (ops.add_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
 
     for biases, delta in (((1, 2), (1, 1, 12)), ((2, 1, 5), (1, 3, 4, 5))):  # would write beyond the biases
         with pytest.raises(ValueError, match="broadcast"):

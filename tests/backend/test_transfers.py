@@ -16,6 +16,7 @@ from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.optim import Hyperparameters
 
+NUMBERS = Hyperparameters.series(*(np.full((1, 1), value) for value in (0.1, 0.01, 0.9)), 2)
 HIDDEN = ("sigmoid", "relu", "tanh")
 
 
@@ -42,7 +43,7 @@ def fold(backend: Backend, problem: Problem, name: str) -> Any:
             backend.asarray(problem.x, backend.dtype),
             backend.asarray(problem.labels, backend.index_dtype),
             backend.asarray(np.arange(2), backend.index_dtype),
-            Hyperparameters(0.1, 0.01, 0.9),
+            backend.parameters(NUMBERS),
         ),
     )
 

@@ -33,11 +33,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
+        "layers": [],
         "loss": "auto",
         "huber_delta": 1.0,
         "quantiles": [0.1, 0.5, 0.9],
         "label_smoothing": 0.0,
         "dropout": 0.0,
+        "dropout_schedule": "constant",
         "init": "glorot_uniform",
         "init_scale": 0.01,
     },
@@ -56,6 +58,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "averaging": None,
         "class_weight": None,
         "schedule": "constant",
+        "weight_decay_schedule": "constant",
+        "schedule_by": "auto",
+        "warmup": 0.0,
         "power_t": 0.5,
         "tol": 1e-4,
         "n_iter_no_change": 10,
@@ -100,7 +105,9 @@ OPTIONAL_COUNTS = [("backend", "threads"), ("data", "validation_size"), ("train"
 SEEDS = [("train", "seed"), ("data", "seed")]
 DECAYS = [("train", "momentum"), ("train", "beta_1"), ("train", "beta_2"), ("data", "test_fraction")]
 POSITIVE = [("train", "epsilon"), ("model", "init_scale")]
-NON_NEGATIVE = [("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement")]
+NON_NEGATIVE = [
+    ("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement", "warmup")
+]
 BOOLEANS = [
     ("backend", "fused"),
     ("backend", "tf32"),
@@ -110,21 +117,25 @@ BOOLEANS = [
     ("output", "tensorboard"),
     ("data", "standardize"),
 ]
+SCHEDULES = ["constant", "inverse_scaling", "adaptive", "cosine", "linear", "one_cycle", "flat_cosine", "coslog"]
 LITERALS = {
     ("backend", "name"): ["auto", "numpy", "cupy", "torch", "jax", "strict"],
     ("backend", "dtype"): ["float32", "float64"],
     ("data", "split"): ["validation", "test", "three-way"],
-    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
     ("model", "activation"): [
         *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
         "scaled_tanh",
     ],
     ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson", "absolute", "huber", "quantile"],
+    ("model", "dropout_schedule"): SCHEDULES,
     ("model", "init"): [
         *("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal"),
         "ntk",
     ],
-    ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
+    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
+    ("train", "schedule"): SCHEDULES,
+    ("train", "weight_decay_schedule"): SCHEDULES,
+    ("train", "schedule_by"): ["auto", "epoch", "step"],
 }
 
 
@@ -167,6 +178,11 @@ def test_only_the_data_set_is_required() -> None:
         ([("grid", "learning_rate"), ("grid", "weight_decay")], [[], [0], [0.1, 1]], [0.1, [-1], ["1"], [math.nan]]),
         ([("grid", "momentum")], [[]], [0.9, [1.0], [-0.1], [True]]),
         ([("grid", "batch_size")], [[], [1, 32]], [32, [0], [1.5], [True]]),
+        (
+            [("model", "layers")],
+            [[], [{"kind": "dense", "units": 3}]],
+            ["dense", [3], [{}], [{"kind": "dens"}], [{"kind": "dense"}], [{"kind": "dense", "units": 0}], "none"],
+        ),
         ([("grid", "hidden_layer_sizes")], [[], [[300], []], [[3, 2]]], [300, [300], [[0]], [[1.5]], "none"]),
         ([("grid", "activation")], [[], ["relu", "tanh"]], ["relu", ["Relu"], [1]]),
         ([("grid", "optimizer")], [[], ["sgd", "adam"]], ["sgd", ["SGD"], [1]]),

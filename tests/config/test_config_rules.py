@@ -42,6 +42,9 @@ BROKEN = {
     '[data]\nname = "digits"\n[model]\nactivation = ["relu", "tanh"]': (
         'model.activation = ["relu", "tanh"] needs as many values as there are hidden layers, or a single one for all.'
     ),
+    '[data]\nname = "digits"\n[model]\nactivation = "tanh"\n[[model.layers]]\nkind = "dense"\nunits = 3': (
+        "model.layers = [{...}] stands in the place of hidden_layer_sizes"
+    ),
     '[data]\nname = "digits"\n[model]\ndropout = [0.5]\n[grid]\nhidden_layer_sizes = [[5], [5, 5]]': (
         "model.dropout = [0.5] needs as many values as there are hidden layers"
     ),

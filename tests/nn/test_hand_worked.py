@@ -114,11 +114,12 @@ def test_a_step_of_sgd(backend: Backend) -> None:
     parameters, activations, deltas = factors(backend, [1])
     optimizer = sgd(perceptron(parameters, ["sigmoid"]).kinds)
     layer, pairs = perceptron(parameters, ["sigmoid"]), list(zip(activations[:-1], deltas, strict=True))
-    slopes = layer.gradients(backend.ops, pairs, 1)
-    by_gradients, _ = optimizer.update(backend.ops, backend.copy(parameters), slopes, (), Hyperparameters(1.0))
+    slopes, one = layer.gradients(backend.ops, pairs, 1), np.ones((1, 1))
+    numbers = backend.parameters(Hyperparameters.series(one, None, one, 1))
+    by_gradients, _ = optimizer.update(backend.ops, backend.copy(parameters), slopes, (), numbers)
     assert_step(backend, by_gradients)
     assert optimizer.update_from_factors is not None
-    by_factors, _ = optimizer.update_from_factors(backend.ops, layer, parameters, (), pairs, 1, Hyperparameters(1.0))
+    by_factors, _ = optimizer.update_from_factors(backend.ops, layer, parameters, (), pairs, numbers)
     assert_step(backend, by_factors)
 
 

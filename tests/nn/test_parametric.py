@@ -50,7 +50,7 @@ def test_by_hand(backend: Backend) -> None:
         backend.parameters(upstream),
         False,
     )
-    assert_close(layer.descend(backend.ops, parameters, factors, 0.125), [[-0.25, -0.5]], exact, backend)
+    assert_close(layer.descend(backend.ops, parameters, factors, -0.125), [[-0.25, -0.5]], exact, backend)
     generator = np.random.default_rng(0)
     np.testing.assert_array_equal(layer.init(generator), [[0.75, 0.75]])
     np.testing.assert_array_equal(parametric("mish")(3).init(generator), [[1.0, 1.0, 1.0]])

@@ -58,7 +58,7 @@ def ours(name: str, weight_decay: float | None) -> list[Floats]:
     optimizer = OURS[name]
     state = optimizer.init(parameters)
     for step in range(STEPS):
-        settings = Hyperparameters(0.05, weight_decay, 0.7)
+        settings = Hyperparameters.series(0.05, weight_decay, 0.7, 1)
         parameters, state = optimizer.update(pure_ops(xp), parameters, mean_gradients(step), state, settings)
     return [leaf for _, leaf in leaves(optimizer.evaluated(parameters, state))]
 

@@ -27,7 +27,7 @@ def numbers(backend: Backend, weights: Any, biases: Any) -> Any:
 def step(backend: Backend, optimizer: Optimizer, gradients: Any, *, weight_decay: float | None = None) -> Any:
     """The parameters (1, 2; 4) after a step at the rate 0.5."""
     parameters = numbers(backend, [1, 2], 4)
-    settings = Hyperparameters(0.5, weight_decay)
+    settings = Hyperparameters.series(0.5, weight_decay, 0.9, 1)
     updated, _ = optimizer.update(backend.ops, parameters, gradients, optimizer.init(parameters), settings)
     return updated
 
@@ -114,7 +114,7 @@ def test_a_state_of_a_layer_is_put_in_its_place(backend: Backend, name: str) -> 
     rule = optimizers[name].make(kinds, None)
     optimizer = optim.compose(optim.clip_by_global_norm(kinds, 2.5), rule, optim.averaged(kinds, 0.9))
     parameters = numbers(backend, [1, 2], 4)
-    settings, state = Hyperparameters(0.5, 0.1), optimizer.init(parameters)
+    settings, state = Hyperparameters.series(0.5, 0.1, 0.9, 1), optimizer.init(parameters)
     for value in (7, 9):
         gradients = numbers(backend, [3, 4], value)
         parameters, state = optimizer.update(backend.ops, parameters, gradients, state, settings)
@@ -149,9 +149,9 @@ def test_stacked_runs_are_clipped_and_averaged_as_each_alone(backend: Backend, n
 
     rates, decays, masses = ([0.1, 0.03, 0.01], [0.0, 0.1, 0.3], [0.0, 0.5, 0.9])
     columns = (backend.asarray(np.reshape(one, (3, 1, 1)), backend.dtype) for one in (rates, decays, masses))
-    stacked = trajectory(start, slopes, Hyperparameters(*columns))
+    stacked = trajectory(start, slopes, Hyperparameters.series(*columns, 1))
     for run in range(3):
-        own = Hyperparameters(rates[run], decays[run], masses[run])
+        own = Hyperparameters.series(rates[run], decays[run], masses[run], 1)
         chosen = [map_leaves(lambda leaf, run=run: leaf[run], tree) for tree in (start, *slopes)]
         for leaf, wanted in zip(stacked, trajectory(chosen[0], chosen[1:], own), strict=True):
             assert_close(leaf[run, ...], backend.to_numpy(wanted), tolerance(backend, 1e-5, 1e-12), backend)
@@ -170,7 +170,9 @@ def test_the_state_shares_no_memory(backend: Backend, name: str) -> None:
             == len(everyone)
             == 4 * (2 + optimizers[name].slots) + 1 + (name in ("adam", "adamw"))
         )
-        parameters, state = optimizer.update(backend.ops, parameters, gradients, state, Hyperparameters(0.1, 0.1))
+        parameters, state = optimizer.update(
+            backend.ops, parameters, gradients, state, Hyperparameters.series(0.1, 0.1, 0.9, 1)
+        )
 
 
 def test_the_state_of_a_single_part_is_as_it_is() -> None:

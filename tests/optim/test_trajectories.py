@@ -56,16 +56,23 @@ def random_numbers(runs: int | None) -> tuple[list[DenseParameters], Factors]:
     )
 
 
+def numbers(rate: float, decay: float | None, momentum: float, divisor: float) -> Hyperparameters:
+    """Of one run, (1, 1) each."""
+    return Hyperparameters.series(
+        np.full((1, 1), rate), decay and np.full((1, 1), decay), np.full((1, 1), momentum), divisor
+    )
+
+
 def scikit_learn_trajectory(
     name: str, parameters: list[DenseParameters], factors: Factors, divisor: float, settings: Hyperparameters
 ) -> list[Floats]:
     """Weights and biases after the steps, of one run."""
     values = [leaf.copy() for layer in parameters for leaf in layer]
     if name == "adam":
-        optimizer = AdamOptimizer(values, settings.learning_rate)
+        optimizer = AdamOptimizer(values, settings.learning_rate.item())
     else:
-        mass = 0.0 if name.startswith("sgd") else settings.momentum
-        optimizer = SGDOptimizer(values, settings.learning_rate, momentum=mass, nesterov=name == "nesterov")
+        mass = 0.0 if name.startswith("sgd") else settings.momentum.item()
+        optimizer = SGDOptimizer(values, settings.learning_rate.item(), momentum=mass, nesterov=name == "nesterov")
     for step in range(STEPS):
         rows = slice(step * BATCH, (step + 1) * BATCH)
         slopes = []
@@ -90,7 +97,7 @@ def trajectory(
     state = (state, OPTIMIZERS[name].init(state))
     on_device = Factors(*([backend.asarray(array, backend.dtype) for array in arrays] for arrays in factors))
     rows = backend.asarray(np.arange(STEPS * BATCH).reshape(STEPS, BATCH), backend.index_dtype)
-    constants = Constants(on_device, divisor, settings)
+    constants = Constants(on_device, divisor, backend.parameters(settings))
     (updated, _), _ = backend.scan(step_of(name, backend.ops), state, (rows,), constants)
     return [leaf for layer in updated for leaf in layer]
 
@@ -109,7 +116,7 @@ def step_of(name: str, ops: Ops) -> Any:
         if "factors" in name:
             assert optimizer.update_from_factors is not None
             return optimizer.update_from_factors(
-                ops, LAYER, *state, list(zip(activations, deltas, strict=False)), *constants[1:]
+                ops, LAYER, *state, list(zip(activations, deltas, strict=False)), constants.hyperparameters
             ), ()
         slopes = mean_gradients(ops, activations, deltas, constants.divisor)
         return optimizer.update(ops, state[0], slopes, state[1], constants.hyperparameters), ()
@@ -121,7 +128,7 @@ def step_of(name: str, ops: Ops) -> Any:
 @pytest.mark.parametrize("weight_decay", [None, 0.1])
 def test_one_run(backend: Backend, name: str, weight_decay: float | None) -> None:
     parameters, factors = random_numbers(None)
-    settings = Hyperparameters(0.05, weight_decay, 0.7)
+    settings = numbers(0.05, weight_decay, 0.7, BATCH)
     expected = scikit_learn_trajectory(name, parameters, factors, BATCH, settings)
     actual = trajectory(backend, name, parameters, factors, float(BATCH), settings)
     for leaf, wanted in zip(actual, expected, strict=True):
@@ -132,17 +139,16 @@ def test_one_run(backend: Backend, name: str, weight_decay: float | None) -> Non
 def test_each_of_the_stacked_runs_has_its_own_settings(backend: Backend, name: str) -> None:
     parameters, factors = random_numbers(3)
     rates, decays, masses, sums = [0.1, 0.03, 0.01], [0.0, 0.1, 0.3], [0.0, 0.5, 0.9], [4.0, 2.0, 7.0]
-    rate, decay, mass, divisor = (
-        backend.asarray(np.reshape(values, (3, 1, 1)), backend.dtype) for values in (rates, decays, masses, sums)
-    )
-    actual = trajectory(backend, name, parameters, factors, divisor, Hyperparameters(rate, decay, mass))
+    rate, decay, mass, divisor = (np.reshape(values, (3, 1, 1)) for values in (rates, decays, masses, sums))
+    settings = Hyperparameters.series(rate, decay, mass, divisor)
+    actual = trajectory(backend, name, parameters, factors, backend.asarray(divisor, backend.dtype), settings)
     for run in range(3):
         alone = scikit_learn_trajectory(
             name,
             [DenseParameters(weights[run], biases[run]) for weights, biases in parameters],
             Factors(*([array[run] for array in arrays] for arrays in factors)),
             sums[run],
-            Hyperparameters(rates[run], decays[run], masses[run]),
+            numbers(rates[run], decays[run], masses[run], sums[run]),
         )
         for leaf, wanted in zip(actual, alone, strict=True):
             assert_close(leaf[run, ...], wanted, tolerance(backend, 2e-6, 1e-12), backend)

@@ -165,15 +165,17 @@ def test_dropout_goes_on_with_the_masks_that_it_would_have_had() -> None:
 
 
 def test_what_is_not_used_costs_nothing() -> None:
-    def prepared(**given: Any) -> int:
+    def prepared(decay: Any = None, **given: Any) -> int:
         """How many arrays a step is given."""
         problem = problem_of(**given)
         rows, examples = problem.fetch(np.arange(8).reshape(1, 1, 8))
         seeds = seeds_of(problem.network, problem.backend, [0])
-        batches = (rows,) if seeds is None else (rows, np.zeros((1, 1, 1), np.int32))
-        constants = Constants(examples, Hyperparameters(0.1), seeds)
-        return len(list(leaves(problem.training_fold.prepare(batches, constants))))
+        one = np.ones((1, 1, 1, 1))
+        rates = Hyperparameters.series(one, decay, one, 8)
+        batches = (rows, rates) if seeds is None else (rows, rates, np.zeros((1, 1, 1), np.int32))
+        return len(list(leaves(problem.training_fold.prepare(batches, Constants(examples, seeds)))))
 
+    assert prepared(decay=np.ones((1, 1, 1, 1))) == prepared() + 2
     assert prepared(class_weight="balanced") == prepared() + 1
     assert prepared(model=DROPOUT) == prepared() + 2
     assert prepared(model=DROPOUT | {"dropout": [0.0, 0.5]}) == prepared() + 1

@@ -73,7 +73,7 @@ def test_a_divergence_leaves_the_last_finite_average() -> None:
     problem = small_problem(activation="relu", segment_steps=3, epochs=4, averaging=0.5)
     course = Watching(problem)
     # the weights grow without bound from the second epoch on
-    course.learning_rate = lambda run, epoch: 0.1 if epoch == 1 else 1e200  # type: ignore[method-assign]
+    course.learning_rates = lambda run, epoch, steps: 0.1 if epoch == 1 else 1e200  # type: ignore[method-assign]
     with problem.backend.session(8):
         (run,) = train_block(problem, [RunSettings.of(problem.plan)], Reporter(), lambda: False, course)
     assert run.status is Status.DIVERGED

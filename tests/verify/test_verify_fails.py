@@ -42,7 +42,7 @@ def test_a_forgotten_bias(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.nn.ops.subtract_sum", lambda xp, biases, *_: biases)
+    monkeypatch.setattr("xpmlp.nn.ops.add_sum", lambda xp, biases, *_: biases)
     sentence = failure(backend__fused=False, train__optimizer="sgd")
     assert sentence.startswith(BY_ALL + "biases of layer 1 at step 1")
 
@@ -61,8 +61,8 @@ def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     right = SGD._update_from_factors
 
-    def update(ops: Any, layer: Any, parameters: Any, state: Any, factors: Any, _: Any, hyper: Any) -> Any:
-        return right(ops, layer, parameters, state, factors, 1, hyper)
+    def update(ops: Any, layer: Any, parameters: Any, state: Any, factors: Any, hyper: Any) -> Any:
+        return right(ops, layer, parameters, state, factors, hyper._replace(descent=-hyper.learning_rate))
 
     monkeypatch.setattr(SGD, "_update_from_factors", update)
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")

@@ -247,7 +247,7 @@ class Backend(ABC):
             yield with_leaves(batches, arrays)
 
     def fold(
-        self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
+        self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int
     ) -> tuple[Any, tuple[Array, ...]]:
         """Fold a step over batches that are prepared for ``ahead`` steps at once, and concluded for as many as is good.
 
@@ -265,12 +265,17 @@ class Backend(ABC):
         results : tuple of (steps, ...)
         """
         concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
+
+        def part(first: int, last: int) -> tuple[Any, ...]:
+            cut: tuple[Any, ...] = map_leaves(lambda series: series[first:last, ...], batches)
+            return cut
+
         length = min(max(1, STEPS // fold.together), ahead)
         if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):
             last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
-            prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
+            prepared = fold.prepare(part(first, last), constants)
             if self.recordings is None or ahead == 1:  # one by one, as evaluation goes, a recording saves nothing
                 state, outputs = self.scan(fold.step, state, prepared, constants)
             else:
@@ -279,8 +284,7 @@ class Backend(ABC):
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))
-                done = tuple(series[begin:last, ...] for series in batches)
-                concluded.append(fold.conclude(done, joined, constants))
+                concluded.append(fold.conclude(part(begin, last), joined, constants))
                 pending, begin = [], last
         return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
 

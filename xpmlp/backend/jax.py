@@ -93,7 +93,7 @@ class JaxBackend(Backend):
         ops, barrier = super()._fused_ops(), self._jax.lax.optimization_barrier
         if self.is_accelerator:
             return ops
-        return ops._replace(subtract_product=_subtract_product(ops, barrier), add_rows=partial(_add_rows, ops.xp))
+        return ops._replace(add_product=_add_product(ops, barrier), add_rows=partial(_add_rows, ops.xp))
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
@@ -211,14 +211,14 @@ NARROW = 32
 inputs transposed, which are not copied but read across."""
 
 
-def _subtract_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
-    def subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
+def _add_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
+    def add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
         if math.prod(weights.shape[:-2]) > 1 or weights.shape[-1] > NARROW:
-            return ops.subtract_product(weights, activation, delta, rate)
+            return ops.add_product(weights, activation, delta, scale)
         transposed = barrier(barrier(delta.mT) @ activation)  # without the barriers XLA would turn it round again
-        return weights - rate * transposed.mT
+        return weights + scale * transposed.mT
 
-    return subtract_product
+    return add_product
 
 
 def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:

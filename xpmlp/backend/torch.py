@@ -150,7 +150,8 @@ class TorchBackend(Backend):
             sigmoid_backward=torch.ops.aten.sigmoid_backward,
             softmax=partial(torch.softmax, dim=-1),
             log_softmax=partial(torch.log_softmax, dim=-1),
-            subtract_product=_subtract_product,
+            add_product=_add_product,
+            add_sum=_add_sum,
         )
         if self.device.type == "cuda":
             self.recordings = Recordings(self, self._record)
@@ -294,14 +295,10 @@ def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
 
 
-_LARGEST_FLOAT32 = 3.4e38
+def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
+    """The delta is scaled, since PyTorch's products take their factor from the host."""
+    return (weights.baddbmm_ if weights.ndim == 3 else weights.addmm_)(activation.mT, scale * delta)
 
 
-def _subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
-    if not isinstance(rate, float):
-        delta, rate = rate * delta, 1.0
-    if weights.dtype.itemsize == 4:
-        rate = min(rate, _LARGEST_FLOAT32)  # torch refuses a larger factor, where it is to diverge as elsewhere
-    if weights.ndim == 3:
-        return weights.baddbmm_(activation.mT, delta, alpha=-rate)
-    return weights.addmm_(activation.T, delta, alpha=-rate)
+def _add_sum(biases: Array, delta: Array, scale: Array) -> Array:
+    return biases.addcmul_(delta.sum(dim=-2, keepdim=True), scale)

@@ -13,7 +13,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from xpmlp._records import RecordTable
 from xpmlp.config.names import NameOf, tables
 from xpmlp.config.show import show, show_key
-from xpmlp.data.messages import did_you_mean
 from xpmlp.errors import ConfigError
 from xpmlp.nn import LayerSpec
 from xpmlp.nn.layer import LayerMaker
@@ -155,6 +154,8 @@ def _type_of(annotation: Any) -> Any:
 
 
 def _setting(kind: str, maker: Any, key: str, value: Any, place: Place, mistakes: list[InitErrorDetails]) -> Any:
+    from xpmlp.data.messages import did_you_mean  # which comes with NumPy
+
     known = _settings(maker)
     if key not in known:
         hint = did_you_mean(key, list(known)) if known else "; it has none"

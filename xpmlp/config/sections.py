@@ -39,7 +39,7 @@ from xpmlp.config.value_types import (
 )
 from xpmlp.initializers import initializers
 from xpmlp.nn import activations, losses
-from xpmlp.optim import optimizers, users_of
+from xpmlp.optim import optimizers, schedules, users_of
 
 
 class Section(BaseModel):
@@ -174,6 +174,9 @@ class ModelConfig(Section):
         description="The part of the hidden units that is left out of each training step, by chance, or a list with "
         "one for each hidden layer. Evaluation and prediction use all units.",
     )
+    dropout_schedule: ScheduleName = Field(
+        "constant", description="How `dropout` changes, by the schedules of `train.schedule`."
+    )
     huber_delta: Positive = Field(
         1.0, description='Up to this error the loss `huber` is squared, beyond absolute (with `loss = "huber"`).'
     )
@@ -274,9 +277,23 @@ class TrainConfig(Section):
     )
     schedule: ScheduleName = Field(
         "constant",
-        description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
-        "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "
-        "`cosine`, from `learning_rate` down to 0 along half a cosine.",
+        description="How the learning rate changes: "
+        + "; ".join(f"`{schedule.name}`, {schedule.sentence}" for schedule in schedules.values())
+        + ".",
+    )
+    weight_decay_schedule: ScheduleName = Field(
+        "constant", description="How `weight_decay` changes, by the same schedules."
+    )
+    schedule_by: Literal["auto", "epoch", "step"] = Field(
+        "auto",
+        description="How often schedules set a new value; `auto`: `"
+        + "`, `".join(schedule.name for schedule in schedules.values() if schedule.by == "epoch")
+        + "` by epoch, the others by step. `adaptive` is always by epoch.",
+    )
+    warmup: NonNegative = Field(
+        0.0,
+        description="The learning rate rises from 0 to that of the schedule, by equal amounts, for so many steps; "
+        "below 1, for this part of the training.",
     )
     power_t: NonNegative = Field(0.5, description="Exponent of the schedule `inverse_scaling`.")
     tol: NonNegative = Field(

@@ -11,7 +11,7 @@ from xpmlp.config.model import Config
 from xpmlp.config.names import tables
 from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig
 from xpmlp.config.show import show
-from xpmlp.optim import optimizers, users_of
+from xpmlp.optim import optimizers, schedules, users_of
 
 _SECTIONS: dict[str, type[Section]] = {
     "backend": BackendConfig,
@@ -54,9 +54,10 @@ _USES = (
         _Use(f"train.{name}", "train.optimizer", users_of(name))
         for name in dict.fromkeys(name for one in optimizers.values() for name in one.hyperparameters)
     ),
-    _Use("train.power_t", "train.schedule", ("inverse_scaling",)),
-    _Use("train.tol", "train.schedule", ("adaptive",)),
-    _Use("train.n_iter_no_change", "train.schedule", ("adaptive",)),
+    *(
+        _Use(f"train.{key}", "train.schedule", kind="schedule")
+        for key in dict.fromkeys(key for one in schedules.values() for key in one.keys)
+    ),
     _Use("model.init_scale", "model.init", ("normal",)),
 )
 
@@ -68,7 +69,9 @@ def unused_settings(config: Config) -> Iterator[str]:
         section, name = key.split(".")
         fields = _SECTIONS[section].model_fields
         value, chosen = _value(config, key), _value(config, choice)
-        varied = getattr(config.grid, choice.partition(".")[2], [])
+        varied = list(getattr(config.grid, choice.partition(".")[2], []))
+        if choice == "train.schedule":
+            varied += [config.train.weight_decay_schedule, config.model.dropout_schedule]
         chosen_or_varied = {chosen, *varied}
         if value != fields[name].default and not chosen_or_varied & {*users, *filter(is_outside, chosen_or_varied)}:
             wanted = " or ".join(show(user) for user in users)

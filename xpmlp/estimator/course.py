@@ -103,15 +103,20 @@ class EstimatorCourse(Course):
         self.memory.order = shuffle(last, random_state=self.random)
         return self.task.rows[self.memory.order]
 
-    def learning_rate(self, run: Run, epoch: int) -> float:
+    def learning_rates(self, run: Run, epoch: int, steps: range) -> float:
         """The initial rate, by scikit-learn's schedules for the solver "sgd"."""
         estimator = self.estimator
         rate = float(estimator.learning_rate_init)
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-            return rate * math.pow(estimator.t_ + 1, -estimator.power_t)
+            rate *= math.pow(estimator.t_ + 1, -estimator.power_t)
         for _ in range(self.memory.cuts):
             rate /= 5
         return rate
+
+    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> float:
+        """``alpha`` over the batch size; over the sum of sample weights it is divided by `xpmlp.estimator.penalty`."""
+        alpha = run.settings.weight_decay
+        return alpha / batch if self.task.given.weights is None else alpha
 
     def epoch_ended(self, run: Run, state: TrainingState) -> bool:
         """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""

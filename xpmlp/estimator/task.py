@@ -82,6 +82,11 @@ class EstimatorTask:
         return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, segment_steps=steps)
 
     @property
+    def dropout_schedule(self) -> str:
+        """None: scikit-learn has no dropout at all."""
+        return "constant"
+
+    @property
     def n_examples(self) -> int:
         """The length of an epoch."""
         return len(self.rows)

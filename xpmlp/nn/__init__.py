@@ -10,7 +10,7 @@
 
 from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
-from xpmlp.nn.dropout import as_int32
+from xpmlp.nn.dropout import WHOLE, as_int32
 from xpmlp.nn.layer import Draw, Inputs, Layer, Widths
 from xpmlp.nn.layers import layers
 from xpmlp.nn.losses import Loss, Metric, cross_entropy, losses, metric_names, one_hot, softmax, weighted
@@ -18,6 +18,7 @@ from xpmlp.nn.network import LayerSpec, Network, mlp
 from xpmlp.nn.ops import Ops, pure_ops
 
 __all__ = [
+    "WHOLE",
     "Activation",
     "DenseParameters",
     "Draw",

@@ -21,6 +21,9 @@ from xpmlp.nn.ops import Ops
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 _GOLDEN = 0x9E3779B9 - 2**32  # odd: multiples of it are different for all numbers below 2**32
 
+WHOLE = 2**15
+"""All of a dropout rate, in the parts that a schedule leaves of it."""
+
 
 def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> Array:
     """The factors that dropout multiplies a layer's output by: 0 for a dropped unit, ``1 / (1 - rate)`` for the others.
@@ -28,7 +31,8 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
     Parameters
     ----------
     rate : float
-        The part that is dropped, in (0, 1).
+        The part that is dropped, in (0, 1).  With parts of it in ``draw``, which are integers so that every backend and
+        dtype drops the same units, it is rounded to a multiple of 2**-16.
     draw : Draw
     stream : int
         Another one for each layer: its masks are independent of the others'.
@@ -48,8 +52,11 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
     steps = _mixed(_mixed(draw.seeds) ^ draw.steps)
     examples = _mixed(_mixed(steps + stream) ^ places)
     numbers = _mixed(examples[..., None] + units * _GOLDEN)
-    kept = numbers >= min(round(rate * 2**32) - 2**31, 2**31 - 1)  # uniform on all of int32
-    return xp.astype(kept, draw.dtype) * (1.0 / (1.0 - rate))
+    least, keep = min(round(rate * 2**32) - 2**31, 2**31 - 1), 1.0 - rate  # uniform on all of int32
+    if draw.parts is not None:
+        dropped = min(round(rate * 2**16), 2**16 - 1) * draw.parts[..., None]  # of 2**31
+        least, keep = 2 * (dropped - 2**30), 1.0 - xp.astype(dropped, draw.dtype) / 2.0**31
+    return xp.astype(numbers >= least, draw.dtype) * (1.0 / keep)
 
 
 def as_int32(number: int) -> int:

@@ -61,12 +61,15 @@ class Draw(NamedTuple):
     batch : int
     dtype : dtype
         Of the result.
+    parts : (steps, runs, 1), int32, optional
+        The part of its rate that dropout has in each step, of `xpmlp.nn.dropout.WHOLE`; all of it if not given.
     """
 
     seeds: Array
     steps: Array
     batch: int
     dtype: Any
+    parts: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,9 @@ class Layer(NamedTuple):
         and the factors of the gradients, per example and unscaled.
     gradients : (ops, factors, divisor) -> gradients
         In the structure of the parameters: means over the batch, or sums divided by ``divisor``.
-    descend : (ops, parameters, factors, rate) -> parameters
-        ``parameters - rate * gradients`` with a divisor of 1, without forming the gradients if that can be avoided.
+    descend : (ops, parameters, factors, scale) -> parameters
+        ``parameters + scale * gradients`` with a divisor of 1, without forming the gradients if that can be avoided;
+        ``scale`` ([runs,] 1, 1), negative to descend.
     draw : (ops, draw, stream) -> noise
         Random numbers for many steps, each with the axis of steps in front; what a step gets of them is at one index.
         ``stream`` is the first of the layer's numbers.
@@ -135,7 +139,7 @@ class Layer(NamedTuple):
     forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
     backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
     gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
-    descend: Callable[[Ops, Tree, Tree, Any], Tree] = lambda ops, parameters, factors, rate: ()
+    descend: Callable[[Ops, Tree, Tree, Array], Tree] = lambda ops, parameters, factors, scale: ()
     draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
     streams: int = 0
     drawn: int = 0
@@ -167,16 +171,18 @@ def without_parameters(generator: np.random.Generator) -> Tree:
     return ()
 
 
-def descend_by(gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()) -> Callable[[Ops, Tree, Tree, Any], Tree]:
+def descend_by(
+    gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()
+) -> Callable[[Ops, Tree, Tree, Array], Tree]:
     """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` where some are "state"."""
     states = {name for name, slot in leaves(slots) if slot.kind == "state"}
 
-    def descend(ops: Ops, parameters: Tree, factors: Tree, rate: Any) -> Tree:
+    def descend(ops: Ops, parameters: Tree, factors: Tree, scale: Array) -> Tree:
         slopes = leaves(gradients(ops, factors, 1))
 
         def moved(parameter: Array) -> Array:
             name, slope = next(slopes)
-            return slope if name in states else parameter - rate * slope
+            return slope if name in states else parameter + scale * slope
 
         return map_leaves(moved, parameters)
 

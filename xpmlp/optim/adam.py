@@ -115,7 +115,7 @@ def _move(
     ops: Ops,
     constants: Constants,
     epsilon: float | Array,
-    rate: float | Array,
+    rate: Array,
     value: Array,
     slope: Array,
     first: Array,

@@ -55,14 +55,14 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     def update(
         ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
     ) -> tuple[Tree, Tree, Tree]:
-        decay = hyperparameters.weight_decay
+        rate, decay, kept = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.kept
         if decay is None:
             return parameters, gradients, state
-        rate_of = scaled_rates(hyperparameters.learning_rate, rates)
+        rate_of = scaled_rates(rate, rates)
 
         def shrunk(value: Array, kind: str) -> Array:
             if kind not in UNDECAYED:
-                value *= 1 - rate_of(kind) * decay
+                value *= kept if rate_of(kind) is rate else 1 - rate_of(kind) * decay
             return value
 
         return map_leaves(shrunk, parameters, kinds), gradients, state

@@ -54,9 +54,7 @@ def _init(parameters: Tree) -> MomentumState:
     return MomentumState(zeros_like(parameters))
 
 
-def _move(
-    mass: float | Array, nesterov: bool, rate: float | Array, value: Array, slope: Array, velocity: Array
-) -> tuple[Array, Array]:
+def _move(mass: Array, nesterov: bool, rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
     step = rate * slope
     velocity *= mass
     velocity -= step

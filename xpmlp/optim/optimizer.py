@@ -17,20 +17,40 @@ STATE = "state"
 
 
 class Hyperparameters(NamedTuple):
-    """What may differ between stacked runs: a float for one run, ([runs, 1, 1]) for a stack.
+    """The numbers of an update, which may differ between steps and between stacked runs.
+
+    Each is an array ([runs,] 1, 1) in a step, and a series (steps, runs, 1, 1) of float64 on the host, where `series`
+    makes those that follow from others: a quotient of rounded numbers is not the rounded quotient.
 
     Attributes
     ----------
-    learning_rate : float or (runs, 1, 1)
-    weight_decay : float or (runs, 1, 1), optional
+    learning_rate
+    weight_decay : optional
         See `xpmlp.optim.decay`.  ``None`` spends no operation on it.
-    momentum : float or (runs, 1, 1)
+    momentum
         Only of the optimisers that have one.
+    descent
+        ``-learning_rate / divisor``: what plain SGD multiplies a batch's sum of gradients by before it adds it.
+    kept : optional
+        ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.
+    kept_per_call : optional
+        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
     """
 
-    learning_rate: float | Array
-    weight_decay: float | Array | None = None
-    momentum: float | Array = 0.9
+    learning_rate: Array
+    weight_decay: Array | None = None
+    momentum: Array = 0.9
+    descent: Array | None = None
+    kept: Array | None = None
+    kept_per_call: Array | None = None
+
+    @classmethod
+    def series(
+        cls, learning_rate: Array, weight_decay: Array | None, momentum: Array, divisor: float | Array
+    ) -> Hyperparameters:
+        """Those of steps with batches of ``divisor`` examples, from arrays or numbers."""
+        kept = None if weight_decay is None else 1 - learning_rate * weight_decay
+        return cls(learning_rate, weight_decay, momentum, -(learning_rate / divisor), kept)
 
 
 class Optimizer(NamedTuple):
@@ -42,10 +62,10 @@ class Optimizer(NamedTuple):
         The state before the first step: a tree of arrays that share no memory with ``parameters`` or each other.
     update : (ops, parameters, gradients, state, hyperparameters) -> (parameters, state)
         One step.  ``gradients`` are in the structure of the parameters.  All trees that go in may be overwritten: use
-        only what comes back.
+        only what comes back.  The hyperparameters may not.
     evaluated : (parameters, state) -> parameters
         What is validated and saved: the parameters, or an average of them that the state keeps.
-    update_from_factors : (ops, layer, parameters, state, factors, divisor, hyperparameters) -> (parameters, state)
+    update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
         ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
         need not form the gradients; ``None`` for all others.
     """
@@ -118,7 +138,7 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     return Optimizer(init, update, evaluated)
 
 
-def scaled_rates(learning_rate: float | Array, rates: Mapping[str, float] | None) -> Callable[[str], float | Array]:
+def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:
     """The learning rate by kind of parameter, ``rates`` being factors on it; a factor of 1 costs no operation."""
     scaled = {kind: learning_rate * factor for kind, factor in (rates or {}).items() if factor != 1}
     return lambda kind: scaled.get(kind, learning_rate)
@@ -127,7 +147,7 @@ def scaled_rates(learning_rate: float | Array, rates: Mapping[str, float] | None
 def move_leaves(
     move: Callable[..., tuple[Array, ...]],
     kinds: Tree,
-    rate_of: Callable[[str], float | Array],
+    rate_of: Callable[[str], Array],
     parameters: Tree,
     gradients: Tree,
     *memories: Tree,
@@ -140,7 +160,7 @@ def move_leaves(
         The rule for one parameter, its gradient and what is remembered of it.
     kinds : tree of str
         Parameters of the kind "state" take their gradient as their new value.
-    rate_of : (kind) -> float or ([runs, 1, 1])
+    rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 
     Returns

@@ -17,7 +17,7 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
     """Plain SGD (Robbins and Monro 1951), with an L2 penalty.
 
     Without ``rates`` it can do without the gradients: their factors go straight into the weights,
-    ``W -= rate * a.T @ delta``, which is one fused operation on backends that have it.
+    ``W -= rate / batch * a.T @ delta``, which is one fused operation on backends that have it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
     return optimizer if rates else optimizer._replace(update_from_factors=_update_from_factors)
 
 
-def _move(rate: float | Array, value: Array, slope: Array) -> tuple[Array]:
+def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:
     slope *= rate
     value -= slope
     return (value,)
@@ -49,16 +49,14 @@ def _update_from_factors(
     parameters: Tree,
     state: Tree,
     factors: Tree,
-    divisor: float | Array,
     hyperparameters: Hyperparameters,
 ) -> tuple[Tree, Tree]:
-    rate, decay = hyperparameters.learning_rate, hyperparameters.weight_decay
-    if decay is not None:
-        parameters = map_leaves(partial(_shrunk, 1 - rate * decay), parameters, layer.kinds)
-    return layer.descend(ops, parameters, factors, rate / divisor), state
+    if hyperparameters.kept is not None:
+        parameters = map_leaves(partial(_shrunk, hyperparameters.kept), parameters, layer.kinds)
+    return layer.descend(ops, parameters, factors, hyperparameters.descent), state
 
 
-def _shrunk(kept: float | Array, leaf: Array, kind: str) -> Array:
+def _shrunk(kept: Array, leaf: Array, kind: str) -> Array:
     if kind not in UNDECAYED:
         leaf *= kept
     return leaf

@@ -128,10 +128,10 @@ def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, 
     if examples is None:
         return None
     x, y, *rest = examples
-    codes = _codes(rest[0] if rest else None, len(x), f"{name} codes")
+    features, _ = _features(x, f"{name} x", dataset.feature_names)
+    codes = _codes(rest[0] if rest else None, features.shape[0], f"{name} codes")
     if (0 if codes is None else codes.shape[1]) != len(dataset.code_counts):
         raise DataError(f"{name} needs codes of {len(dataset.code_counts)} columns, as the training part has them.")
-    features, _ = _features(x, f"{name} x", dataset.feature_names)
     if features.shape[1] != dataset.n_features:
         raise DataError(
             f"{name} x has {features.shape[1]} features per example, but the training part has {dataset.n_features}."

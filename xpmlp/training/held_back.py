@@ -9,7 +9,9 @@ But the inputs of the next steps are known.  With ``W`` the weights before them,
 and the right-hand side takes one product ``X @ W`` and one ``X @ X.T`` for all of them.  A step reads its rows of
 ``Z = X @ W`` and takes the sum off the later ones by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: that is its own
 update of the weights, with ``Z`` in their place and a row of ``X @ X.T`` in that of its inputs.  In the end
-``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.
+``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.  If
+each step has a rate of its own, each delta is multiplied by its part of the largest: ``W -= r X.T @ (r_j / r * d_j)``
+with ``r = max_j r_j``.
 
 References
 ----------
@@ -27,7 +29,7 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.nn import Network
 from xpmlp.nn.layer import Tree
-from xpmlp.optim import Optimizer
+from xpmlp.optim import Hyperparameters, Optimizer
 from xpmlp.training.optimizer import takes_factors
 from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
 
@@ -65,9 +67,12 @@ class _Delayed(NamedTuple):
     targets: Array
     weights: Array | None
     noise: Tree
+    hyperparameters: Hyperparameters
 
 
-def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int) -> Fold:
+def held_back(
+    fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int, *, by_step: bool
+) -> Fold:
     """A training fold of plain SGD that takes ``together`` steps at once.
 
     Parameters
@@ -81,11 +86,13 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     backend : Backend
     together : int
         At least 2.
+    by_step : bool
+        Whether rates or weight decay change from step to step.
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / together, together, runs, batch), ``numbers`` and the results
+    fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
+        As the given one, but ``rows`` is (steps / together, together, runs, batch), the others and the results
         likewise, and the constants have ``positions``.
     """
     ops, xp, others = backend.ops, backend.ops.xp, network.after_first
@@ -100,13 +107,13 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         delta = delta_of(network, ops, logits, batch.targets, batch.weights)
         delta, factors = others.backward(ops, parameters, residuals, delta, True)
         factors = [(batch.similarities, delta), *factors]
-        return descend(state, factors, logits.shape[-2], constants.hyperparameters), (logits, delta)
+        return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits, delta)
 
     def steps(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        x = batch.inputs.numbers
-        count, size = x.shape[0], x.shape[-2] * network.root.repeats
+        x, rates = batch.inputs.numbers, batch.hyperparameters
+        count = x.shape[0]
         (weights, biases), *parameters = state.parameters
         inputs = _joined(xp, x)
         ahead = ops.affine(inputs, weights, xp.zeros_like(biases))
@@ -114,15 +121,21 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
         assert constants.positions is not None
         positions = constants.positions[:count, ...]
         virtual = TrainingState([DenseParameters(ahead, biases), *parameters], state.optimizer)
-        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise)
+        own_rates = rates._replace(kept_per_call=None)
+        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise, own_rates)
         (updated, memory), (logits, deltas) = backend.scan(step, virtual, delayed, constants)
-        rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
+        assert rates.descent is not None
+        scale, left = rates.descent[0, ...], rates.kept_per_call
+        if by_step:
+            scale = xp.min(rates.descent, axis=0)
+            parts = rates.descent / xp.where(scale < 0, scale, xp.ones_like(scale))
+            deltas = deltas * (parts if left is None else parts * _after(xp, left))
         deltas = _joined(xp, deltas)
-        if decay is not None:  # it shrinks what a step has added in every step after that
-            kept = 1 - constants.hyperparameters.learning_rate * decay
-            weights *= kept**count
-            deltas *= kept ** _steps_after(xp, positions, deltas)
-        weights = ops.subtract_product(weights, inputs, deltas, rate)
+        if left is not None:  # decay shrinks what a step has added in every step after that
+            weights *= left[0, ...]
+            if rates.kept is not None and not by_step:
+                deltas *= rates.kept[0, ...] ** _steps_after(xp, positions, deltas)
+        weights = ops.add_product(weights, inputs, deltas, scale)
         return TrainingState([DenseParameters(weights, updated[0].biases), *updated[1:]], memory), (logits,)
 
     return Fold(fold.prepare, steps, fold.conclude, together)
@@ -138,6 +151,11 @@ def _divided(xp: Any, matrix: Array, count: int) -> Array:
     """(runs, count * batch, width) as (count, runs, batch, width)."""
     runs, rows, width = matrix.shape
     return xp.moveaxis(xp.reshape(matrix, (runs, count, rows // count, width)), 1, 0)
+
+
+def _after(xp: Any, left: Array) -> Array:
+    """What the steps after each leave of the weights, from what it and they leave: (count, runs, 1, 1)."""
+    return xp.concat([left[1:, ...], xp.ones_like(left[:1, ...])])
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:

@@ -17,6 +17,7 @@ from xpmlp.data import Dataset
 from xpmlp.init import Purpose, data_rows, generator
 from xpmlp.nn import Inputs, Network, Widths, mlp, pure_ops
 from xpmlp.optim import Optimizer
+from xpmlp.training.course import changes_by_step
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
 from xpmlp.training.layered import layers_of
@@ -82,7 +83,8 @@ class Problem:
         together = self.rows_at_once // self.plan.batch_size
         if together == 1:
             return fold
-        return held_back(fold, self.network, self.optimizer, self.backend, together)
+        by_step = changes_by_step(self.plan)
+        return held_back(fold, self.network, self.optimizer, self.backend, together, by_step=by_step)
 
     @property
     def rows_at_once(self) -> int:
@@ -107,6 +109,11 @@ class Problem:
     def plan(self) -> TrainConfig:
         """The config's ``[train]``."""
         return self.config.train
+
+    @property
+    def dropout_schedule(self) -> str:
+        """The config's ``model.dropout_schedule``."""
+        return self.config.model.dropout_schedule
 
     @property
     def n_examples(self) -> int:

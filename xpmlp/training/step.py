@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from xpmlp import nn
 from xpmlp._tree import leaves, map_leaves
@@ -64,12 +65,15 @@ class PreparedBatch(NamedTuple):
         Of the examples, relative to their mean in the batch.
     noise : tree of arrays
         What the network's layers draw.
+    hyperparameters : Hyperparameters
+        (runs, 1, 1) each.
     """
 
     inputs: Inputs
     targets: Array
     weights: Array | None
     noise: Tree
+    hyperparameters: Hyperparameters
 
 
 class Constants(NamedTuple):
@@ -78,7 +82,6 @@ class Constants(NamedTuple):
     Attributes
     ----------
     examples : Examples
-    hyperparameters : Hyperparameters
     seeds : (runs, 1), int32, optional
         Of the runs' random numbers, for networks that draw some.
     positions : (together, batch), optional
@@ -86,7 +89,6 @@ class Constants(NamedTuple):
     """
 
     examples: Examples
-    hyperparameters: Hyperparameters
     seeds: Array | None = None
     positions: Array | None = None
 
@@ -103,30 +105,32 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
+    fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
         ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, runs, batch) the numbers of the
-        examples, and for a network that draws ``numbers`` (steps, 1, 1) those of the steps since the training's
-        beginning.  ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its
-        weight relative to its batch.
+        examples, ``hyperparameters`` as `device_rates` makes them, and for a network that draws ``numbers``
+        (steps, 1, 1) those of the steps since the training's beginning and, where dropout changes, ``parts``
+        (steps, runs, 1) as `xpmlp.nn.layer.Draw` takes them.  ``loss`` and ``score``, shaped as ``rows``, are those of
+        each example before the update, times its weight relative to its batch.
     """
     descend = descent(network, optimizer, ops)
 
-    def prepare(batches: tuple[Array, ...], constants: Constants) -> PreparedBatch:
-        rows, *numbers = batches
+    def prepare(batches: tuple[Any, ...], constants: Constants) -> PreparedBatch:
+        rows, hyperparameters, *numbers = batches
         examples, noise = constants.examples, ()
         targets = network.loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, dtype)
         weights = None if examples.weights is None else _relative(ops, take_rows(ops, examples.weights, rows))
         if constants.seeds is not None:
-            noise = network.root.draw(ops, Draw(constants.seeds, numbers[0], rows.shape[-1], dtype), 0)
-        return PreparedBatch(_inputs(network, ops, dtype, examples, rows), targets, weights, noise)
+            number, *parts = numbers
+            noise = network.root.draw(ops, Draw(constants.seeds, number, rows.shape[-1], dtype, *parts), 0)
+        return PreparedBatch(_inputs(network, ops, dtype, examples, rows), targets, weights, noise, hyperparameters)
 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
         logits, factors = passes(network, ops, state.parameters, batch)
-        return descend(state, factors, logits.shape[-2], constants.hyperparameters), (logits,)
+        return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits,)
 
-    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+    def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         relative = partial(_relative, ops)
         return _verdict(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
 
@@ -160,7 +164,7 @@ def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., T
         parameters, memory = state
         if optimizer.update_from_factors is not None:
             step = optimizer.update_from_factors
-            return TrainingState(*step(ops, root, parameters, memory, factors, size, hyperparameters))
+            return TrainingState(*step(ops, root, parameters, memory, factors, hyperparameters))
         slopes = root.gradients(ops, factors, size)
         return TrainingState(*optimizer.update(ops, parameters, slopes, memory, hyperparameters))
 
@@ -172,7 +176,7 @@ def fold_steps(
     fold: Fold,
     network: Network,
     state: TrainingState,
-    batches: tuple[Array, ...],
+    batches: tuple[Any, ...],
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
     """Train for some steps: as many together as the fold takes, then the rest of them.
@@ -185,8 +189,8 @@ def fold_steps(
     network : Network
     state : TrainingState
         Dead afterwards.
-    batches : tuple of (steps, ...)
-        ``(rows[, numbers])``.
+    batches : tuple of trees of (steps, ...)
+        ``(rows, hyperparameters[, numbers[, parts]])``.
     constants : Constants
         Without positions.
 
@@ -204,13 +208,39 @@ def fold_steps(
     for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
         if first == last:
             continue
-        part = tuple(series[first:last, ...] for series in batches)
-        if fold.together > 1:
-            part = tuple(xp.reshape(series, (-1, together, *series.shape[1:])) for series in part)
+
+        def cut(series: Array, first: int = first, last: int = last, together: int = together) -> Array:
+            series = series[first:last, ...]
+            return xp.reshape(series, (-1, together, *series.shape[1:])) if fold.together > 1 else series
+
+        part = map_leaves(cut, batches)
         ahead = steps_ahead(backend, network, together * math.prod(batches[0].shape[1:]))
         state, results = backend.fold(fold, state, part, constants, ahead)
         parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
+
+
+def device_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them."""
+    if fold.together > 1 and rates.kept is not None:
+        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
+    sent: Hyperparameters = map_leaves(lambda series: backend.asarray(series.astype(backend.dtype_name)), rates)
+    return sent
+
+
+def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:
+    """What the steps from each to the last of its call leave of the weights: (steps, runs, 1, 1), as ``kept``.
+
+    Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
+    """
+    result = np.empty_like(kept)
+    for first in range(0, len(kept), together):
+        call = kept[first : first + together]
+        left = np.cumprod(call[::-1], axis=0)[::-1]
+        power = np.frompyfunc(pow, 2, 1)(call[0], len(call)).astype(np.float64)
+        result[first : first + together] = left
+        result[first] = np.where((call == call[0]).all(axis=0), power, left[0])
+    return result
 
 
 def steps_ahead(backend: Backend, network: Network, rows: int) -> int:

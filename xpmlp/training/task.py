@@ -39,6 +39,10 @@ class Task(Protocol):
         """See `xpmlp.training.step`; always the same object."""
 
     @property
+    def dropout_schedule(self) -> str:
+        """How dropout changes: a key of `xpmlp.optim.schedules`."""
+
+    @property
     def n_examples(self) -> int:
         """The length of an epoch."""
 

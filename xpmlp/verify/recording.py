@@ -18,6 +18,7 @@ from xpmlp.training.step import (
     PreparedBatch,
     TrainingState,
     as_stack,
+    device_rates,
     fold_steps,
     one_of,
     passes,
@@ -104,10 +105,14 @@ def _fold(
     rows, examples = problem.fetch(trial.rows[steps.start : steps.stop, None, :])
     seeds = seeds_of(problem.network, backend, [train.seed])
     numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None, None])
-    hyperparameters = Hyperparameters(train.learning_rate, train.weight_decay or None, train.momentum)
-    batches = (rows,) if seeds is None else (rows, numbers)
-    constants = Constants(examples, hyperparameters, seeds)
-    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, constants)
+    rate, decay, momentum = (
+        np.full((len(steps), 1, 1, 1), value) for value in (train.learning_rate, train.weight_decay, train.momentum)
+    )
+    divisor = rows.shape[-1] * problem.network.root.repeats
+    rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
+    sent = device_rates(backend, fold, rates)
+    batches = (rows, sent) if seeds is None else (rows, sent, numbers)
+    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, Constants(examples, seeds))
     return state, loss[:, 0, ...]
 
 

@@ -169,6 +169,8 @@ def verify(
     for target in targets:
         admit_code(target.named_in(config), allow_code=allow_code)
     _check_reference(config)
+    model = config.model.model_copy(update={"dropout_schedule": "constant"})  # a few steps, with all of it
+    config = config.model_copy(update={"model": model})
     backends, unsupported = _resolve(config, targets, dtype)
     dataset = load_data(config)
     trial = make_trial(Problem(config, dataset, next(iter(backends.values()))), steps)

@@ -40,7 +40,7 @@ def test_never_seen_says_nothing_and_missing_is_trained() -> None:
     assert y[0, 0, 2:4].all(), "missing"
     np.testing.assert_array_equal(y[0, 2, 4:], 0)
     _, factors = layer.backward(OPS, parameters, residuals, np.ones((1, 4, 6)), False)
-    after = layer.descend(OPS, parameters, factors, 0.5).rows[0]
+    after = layer.descend(OPS, parameters, factors, -0.5).rows[0]
     first_rows, seen = [0, 3, 7], [1, 2, 4, 5, 6, 9, 20]
     np.testing.assert_array_equal(after[first_rows], 0)
     changed = np.flatnonzero((after != before.rows).all(axis=1))

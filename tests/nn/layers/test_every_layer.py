@@ -142,7 +142,7 @@ def test_every_library_computes_the_same(name: str, backend: Backend) -> None:
         y = backend.xp.asarray(y, copy=True)
         back, factors = layer.backward(backend.ops, parameters, residuals, upstream, True)
         gradients = layer.gradients(backend.ops, factors, divisor)
-        return y, back, gradients, layer.descend(backend.ops, parameters, factors, divisor)
+        return y, back, gradients, layer.descend(backend.ops, parameters, factors, -divisor)
 
     parameters, upstream, divisor = backend.parameters((case.parameters(RUNS), case.upstream(RUNS), rates))
     actual = call(backend, everything, parameters, on(backend, case.inputs(RUNS)), upstream, divisor)

@@ -298,9 +298,9 @@ def add_rows(recorder: Recorder, table: Symbol, codes: Any, rows: Any) -> Symbol
 
 
 def product(
-    recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None, added: int = 0
+    recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None, added: bool = False
 ) -> Symbol:
-    """Write a matrix product down, which is put into a new array, or added to or subtracted from ``out``.
+    """Write a matrix product down, which is put into a new array, or added to ``out``.
 
     Parameters
     ----------
@@ -311,8 +311,8 @@ def product(
         Row-major, and neither ``a`` nor ``b``.
     factor : Operand, optional
         One number, or one for each run; 1 if not given.  Only with ``out`` of three axes at most.
-    added : -1 or 1, optional
-        Whether the product is subtracted from ``out`` or added to it.
+    added : bool
+        Whether the product is added to ``out``.
     """
     a, b = (_real(recorder.symbol(one)) for one in (a, b))
     if min(a.ndim, b.ndim) < 2:

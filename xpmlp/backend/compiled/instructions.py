@@ -74,8 +74,8 @@ class Instruction(NamedTuple):
         many elementwise ones go on together.
     factor : Operand
         One number for each run: what a product or a sum is multiplied by.
-    added : -1, 0 or 1
-        Whether a product or a sum is subtracted from what is there, or added to it.
+    added : bool
+        Whether a product or a sum is added to what is there.
     terms : bool
         Of a product that several threads carry out: whether each sums a part of the terms, and puts out a matrix.
     """
@@ -86,7 +86,7 @@ class Instruction(NamedTuple):
     operands: tuple[Operand, ...]
     inner: int = 0
     factor: Operand = Operand(None, value=1.0)
-    added: int = 0
+    added: bool = False
     terms: bool = False
 
 

@@ -62,26 +62,26 @@ def _product_of_factors(recorder: Recorder, activation: Symbol, delta: Symbol) -
     return product(recorder, activation.mT, delta)
 
 
-def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, rate: Symbol) -> Symbol:
-    factor = _rate(rate, weights)
+def _add_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, scale: Symbol) -> Symbol:
+    factor = _number(scale, weights)
     if factor is None or weights.ndim > 3:
-        return recorder.elementwise("subtract", weights, weights, rate * product(recorder, activation.mT, delta))
-    return product(recorder, activation.mT, delta, weights, factor, -1)
+        return recorder.elementwise("add", weights, weights, scale * product(recorder, activation.mT, delta))
+    return product(recorder, activation.mT, delta, weights, factor, added=True)
 
 
-def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Symbol) -> Symbol:
-    factor, delta = _rate(rate, biases), row_wise(delta)
+def _add_sum(recorder: Recorder, biases: Symbol, delta: Symbol, scale: Symbol) -> Symbol:
+    factor, delta = _number(scale, biases), row_wise(delta)
     if factor is None or biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
-        return recorder.elementwise("subtract", biases, biases, rate * np.sum(delta, axis=-2, keepdims=True))
-    return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=-1)
+        return recorder.elementwise("add", biases, biases, scale * np.sum(delta, axis=-2, keepdims=True))
+    return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=True)
 
 
-def _rate(rate: Symbol, array: Symbol) -> Operand | None:
-    """A rate that is one number, or one for each run of an array; ``None`` for others."""
+def _number(scale: Symbol, array: Symbol) -> Operand | None:
+    """A factor that is one number, or one for each run of an array; ``None`` for others."""
     runs = (1, *array.shape)[-3]
-    if rate.shape not in ((), (1,) * rate.ndim, (runs, 1, 1)):
+    if scale.shape not in ((), (1,) * scale.ndim, (runs, 1, 1)):
         return None
-    return Operand(rate.buffer, rate.strides[0] if rate.size > 1 else 0, value=rate.value, offset=rate.offset)
+    return Operand(scale.buffer, scale.strides[0] if scale.size > 1 else 0, value=scale.value, offset=scale.offset)
 
 
 _OPS: dict[str, Callable[..., Symbol]] = {
@@ -91,8 +91,8 @@ _OPS: dict[str, Callable[..., Symbol]] = {
     "softmax": _softmax,
     "multiply_transposed": _multiply_transposed,
     "product_of_factors": _product_of_factors,
-    "subtract_product": _subtract_product,
-    "subtract_sum": _subtract_sum,
+    "add_product": _add_product,
+    "add_sum": _add_sum,
     "add_rows": add_rows,
 }
 """Those of the operations that have instructions of their own."""

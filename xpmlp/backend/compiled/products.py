@@ -91,19 +91,18 @@ def product(
     a = place_of(line, A, step, run, addresses, strides, size)
     b = place_of(line, B, step, run, addresses, strides, size)
     factor = row_of(place_of(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
-    factor, added = -factor if line[ADDED] < 0 else factor, abs(line[ADDED])
     if inner == 1:
         z, stride = row_of(b, columns, like), line[A + ROW] if line[A + COLUMN] else 1
         for i in range(rows):
             x = row_of(a + i * stride * size, 1, like)
             y = row_of(out + i * line[OUT + ROW] * size, columns, like)
-            if added:
+            if line[ADDED]:
                 _add_multiple(columns, factor, x[0], z, y)
             else:
                 multiply(columns, z, x, y, False, 1, 0)
         return
     if not unpacked or rows * columns * inner <= unpacked or not line[B + COLUMN]:
-        _gemm(line, rows, columns, inner, factor, a, b, out, added, gemm, integer, like)
+        _gemm(line, rows, columns, inner, factor, a, b, out, line[ADDED], gemm, integer, like)
         return
     a_row, a_column = (line[A + ROW], 1) if line[A + COLUMN] else (1, line[A + ROW])
     terms = min(inner, PIECE_TERMS)
@@ -120,7 +119,7 @@ def product(
                     a + (i * a_row + k * a_column) * size,
                     b + (k * line[B + ROW] + j) * size,
                     out + (i * line[OUT + ROW] + j) * size,
-                    added if k == 0 else 1,
+                    line[ADDED] if k == 0 else 1,
                     gemm,
                     integer,
                     like,

@@ -137,12 +137,12 @@ def row_by_row(line: Any, step: int, run: int, addresses: Any, strides: Any, siz
     b = place_of(line, B, step, run, addresses, strides, size)
     if kernel == SUM:
         factor = row_of(place_of(line, FACTOR, step, run, addresses, strides, size), 1, like)
-        y, begin, times = row_of(out, columns, like), 0, -factor[0] if line[ADDED] < 0 else factor[0]
+        y, begin = row_of(out, columns, like), 0
         if not line[ADDED]:
             multiply(columns, row_of(a, columns, like), factor, y, False, 1, 0)
             begin = 1
         for i in range(begin, rows):
-            _add_row(columns, times, row_of(a + i * line[A + ROW] * size, columns, like), y)
+            _add_row(columns, factor[0], row_of(a + i * line[A + ROW] * size, columns, like), y)
     elif kernel in (DOT, TOTAL, LARGEST):
         for i in range(rows):
             x = row_of(a + i * line[A + ROW] * size, columns, like)

@@ -30,7 +30,7 @@ _LOCK = lock_over_forks()
 """Of the programs of all `Scans`."""
 
 MOST = 100
-"""Programs of one step that are kept: a learning rate that changes with each epoch makes a new one each time."""
+"""Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
 
 
 class _Ready(NamedTuple):
@@ -218,7 +218,7 @@ class Scans:
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number
         program = assemble(traced, arguments + len(traced.captured), self._dtype, threads)
-        name = hash(program.code.tobytes())  # the same with another learning rate
+        name = hash(program.code.tobytes())  # the same for alike steps of another training
         with _LOCK:
             if len(self._contention) >= MOST:
                 self._contention.clear()

@@ -75,11 +75,11 @@ def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> DensePara
     return DenseParameters(ops.product_of_factors(x, mean), ops.xp.sum(mean, axis=-2, keepdims=True))
 
 
-def descend(ops: Ops, parameters: DenseParameters, factors: tuple[Array, Array], rate: Any) -> DenseParameters:
-    """Take the product of the factors off the weights, and the delta's sum off the biases."""
+def descend(ops: Ops, parameters: DenseParameters, factors: tuple[Array, Array], scale: Array) -> DenseParameters:
+    """Add ``scale`` times the product of the factors to the weights, and times the delta's sum to the biases."""
     x, delta = factors
     weights, biases = parameters
-    return DenseParameters(ops.subtract_product(weights, x, delta, rate), ops.subtract_sum(biases, delta, rate))
+    return DenseParameters(ops.add_product(weights, x, delta, scale), ops.add_sum(biases, delta, scale))
 
 
 def per_example_gradients(x: Array, delta: Array) -> DenseParameters:

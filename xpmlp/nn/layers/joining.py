@@ -44,9 +44,9 @@ class _Members:
     def gradients(self, ops: Ops, factors: Sequence[Tree], divisor: Any) -> list[Tree]:
         return [layer.gradients(ops, own, divisor) for layer, own in zip(self.trained, factors, strict=True)]
 
-    def descend(self, ops: Ops, parameters: Sequence[Tree], factors: Sequence[Tree], rate: Any) -> list[Tree]:
+    def descend(self, ops: Ops, parameters: Sequence[Tree], factors: Sequence[Tree], scale: Array) -> list[Tree]:
         members = zip(self.trained, parameters, factors, strict=True)
-        return [layer.descend(ops, own, factor, rate) for layer, own, factor in members]
+        return [layer.descend(ops, own, factor, scale) for layer, own, factor in members]
 
     def draw(self, ops: Ops, draw: Draw, stream: int, in_turn: bool) -> list[Tree]:
         """``in_turn``: whether each layer's input is the output of the one before."""
