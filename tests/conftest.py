@@ -64,8 +64,11 @@ def nothing_waits_for_the_disk() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def digits_are_read_once() -> Iterator[None]:
     """Hundreds of tests train on them, and nobody writes to them."""
-    from sklearn import datasets
-
+    try:
+        from sklearn import datasets
+    except Exception:  # some tests hide what it looks for
+        yield
+        return
     read = datasets.load_digits
 
     @functools.cache

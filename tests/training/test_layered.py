@@ -122,7 +122,7 @@ def test_it_is_resumed_bitwise(name: str, tmp_path: Path) -> None:
 def test_a_grid_gives_what_each_run_gives_alone(changes: dict[str, Any], tmp_path: Path) -> None:
     config = config_of("tabular", {"grid.runs": 3, **changes})
     result = xpmlp.train_grid(config, tmp_path / "grid", allow_code=True)
-    assert len(result.outcomes) == 3
+    assert len(result.networks) == 3
     for number in (0, 2):
         alone = xpmlp.train(config_of("tabular", {"train.seed": number}), tmp_path / f"alone-{number}")
         saved = load_network(tmp_path / "grid" / "runs" / str(number) / "weights.safetensors")
