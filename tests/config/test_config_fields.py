@@ -33,6 +33,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
+        "layers": [],
         "loss": "auto",
         "huber_delta": 1.0,
         "quantiles": [0.1, 0.5, 0.9],
