@@ -37,6 +37,9 @@ BROKEN = {
     '[data]\nname = "csv"\npath = "/x"\n[model]\nloss = "squared"\nlabel_smoothing = 0.1': (
         'model.label_smoothing = 0.1 is for model.loss = "cross_entropy" only: leave it out.'
     ),
+    '[data]\nname = "digits"\n[model]\nactivation = "tanh"\nlayers = [{ kind = "scaling" }]': (
+        "model.layers = [{...}] stands in the place of hidden_layer_sizes, activation, dropout and of their lists in"
+    ),
     '[data]\nname = "digits"\n[model]\nhuber_delta = 2': 'model.huber_delta = 2.0 is for model.loss = "huber" only',
     '[data]\nname = "digits"\n[model]\nquantiles = [0.5]': 'model.quantiles = [0.5] is for model.loss = "quantile"',
     '[data]\nname = "digits"\n[model]\nactivation = ["relu", "tanh"]': (
