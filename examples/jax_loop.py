@@ -18,6 +18,7 @@ EPOCHS, BATCH_SIZE = 15, 50
 
 OPS = nn.pure_ops(jnp)
 NETWORK = chain(dense(64), plus(chain(dense(64), activation("silu"))), dense(10))(64)
+HYPERPARAMETERS = optim.Hyperparameters.series(0.003, weight_decay=0.01, momentum=0.9, divisor=BATCH_SIZE)
 OPTIMIZER = optim.compose(optim.clip_by_global_norm(NETWORK.kinds, 1.0), optim.adamw(NETWORK.kinds))
 
 
@@ -39,8 +40,7 @@ def step(carry: Any, batch: Any) -> tuple[Any, jax.Array]:
     """What `lax.scan` folds."""
     parameters, state = carry
     loss, gradients = loss_and_gradients(parameters, *batch)
-    hyperparameters = optim.Hyperparameters(learning_rate=0.003, weight_decay=0.01)
-    return OPTIMIZER.update(OPS, parameters, gradients, state, hyperparameters), loss
+    return OPTIMIZER.update(OPS, parameters, gradients, state, HYPERPARAMETERS), loss
 
 
 @jax.jit
