@@ -121,7 +121,7 @@ def _timed(backend: Backend, spent: defaultdict[str, float]) -> Iterator[None]:
 
 def _size(name: str, operands: tuple[Any, ...]) -> str:
     """The shape of the weights, where there are any."""
-    weights = {"affine": 1, "multiply_transposed": 1, "subtract_product": 0}.get(name)
+    weights = {"affine": 1, "multiply_transposed": 1, "add_product": 0}.get(name)
     return "" if weights is None else "x".join(map(str, operands[weights].shape))
 
 

@@ -91,7 +91,7 @@ class Work:
     def config(self, backend: str, device: str | None) -> Config:
         """The work as a config of xpmlp."""
         return Config(
-            backend=BackendConfig(name=backend, device=device),  # type: ignore[arg-type]
+            backend=BackendConfig(name=backend, device=device),
             data=DataConfig(name=self.data),
             model=ModelConfig(hidden_layer_sizes=list(self.hidden), activation=self.activation),
             train=TrainConfig(

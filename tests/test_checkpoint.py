@@ -18,6 +18,7 @@ from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.data import Preprocessing
 from xpmlp.errors import RunFolderError
+from xpmlp.nn import Network, Widths, losses, mlp
 
 LABELS = [[0, 1, 2], [-7, 0, 12], ["ant", "bee", "Köder, 大"], [0.5, 1.5, 2.0]]
 
@@ -26,13 +27,20 @@ def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: A
     """A 4-5-3 network of random numbers."""
     rng = np.random.default_rng(3)
     parameters = [
-        (rng.normal(size=(4, 5)).astype(dtype), rng.normal(size=(1, 5)).astype(dtype)),
-        (rng.normal(size=(5, 3)).astype(dtype), rng.normal(size=(1, 3)).astype(dtype)),
+        DenseParameters(rng.normal(size=(4, 5)).astype(dtype), rng.normal(size=(1, 5)).astype(dtype)),
+        DenseParameters(rng.normal(size=(5, 3)).astype(dtype), rng.normal(size=(1, 3)).astype(dtype)),
     ]
+    parameters = changes.pop("parameters", parameters)
+    units = [weights.shape[1] for weights, _ in parameters]
+    layers = mlp(units, changes.pop("hidden", ("tanh",)))
+    loss = changes.pop("loss", "cross_entropy")
+    loss, scale = (
+        losses[loss] if isinstance(loss, str) else loss,
+        changes.get("preprocessing", Preprocessing(scale=1 / 255)).scale,
+    )
     fields = {
         "parameters": parameters,
-        "hidden": ("tanh",),
-        "loss": "cross_entropy",
+        "network": Network(layers, Widths(len(parameters[0][0])), loss, scale),
         "classes": np.asarray(classes),
         "preprocessing": Preprocessing(scale=1 / 255),
         "feature_names": None,
@@ -47,7 +55,7 @@ def network(dtype: str = "float32", classes: Any = ("a", "b", "c"), **changes: A
         {"loss": "logistic", "classes": np.empty(0, dtype=np.int64), "target_names": ("a", "b", "c")},
         {
             "loss": "logistic",
-            "parameters": [(np.ones((4, 1)), np.ones((1, 1)))],
+            "parameters": [DenseParameters(np.ones((4, 1)), np.ones((1, 1)))],
             "hidden": (),
             "classes": ["no", "yes"],
         },
@@ -57,7 +65,7 @@ def test_what_the_outputs_are_comes_back(tmp_path: Path, changes: dict[str, Any]
     saved = network(**changes)
     save_network(tmp_path / "x.safetensors", saved)
     loaded = load_network(tmp_path / "x.safetensors")
-    assert (loaded.loss, loaded.target_names) == (saved.loss, saved.target_names)
+    assert (loaded.network, loaded.target_names) == (saved.network, saved.target_names)
     assert loaded.classes.tolist() == saved.classes.tolist()
 
 
@@ -87,7 +95,7 @@ def test_weights_return_bit_for_bit_from_every_library(tmp_path: Path, backend: 
     """Written from arrays on a device, and read back to it, in both types."""
     saved = network(backend.dtype_name)
     layers = backend.parameters([DenseParameters(*layer) for layer in saved.parameters])
-    host = [(backend.to_numpy(weights), backend.to_numpy(biases)) for weights, biases in layers]
+    host = [DenseParameters(backend.to_numpy(weights), backend.to_numpy(biases)) for weights, biases in layers]
     save_network(tmp_path / "weights", saved._replace(parameters=host))
 
     loaded = load_network(tmp_path / "weights")
@@ -111,17 +119,40 @@ def test_all_that_prediction_needs_returns(tmp_path: Path) -> None:
     saved = network(hidden=("relu",), preprocessing=standardized, feature_names=("width", "Höhe", "a b", ""))
     save_network(tmp_path / "weights", saved)
     loaded = load_network(tmp_path / "weights")
-    assert (loaded.hidden, loaded.loss, loaded.feature_names) == (saved.hidden, saved.loss, saved.feature_names)
+    assert (loaded.network, loaded.feature_names) == (saved.network, saved.feature_names)
     assert loaded.preprocessing.to_json() == standardized.to_json()
     assert loaded.preprocessing.mean is not None
     np.testing.assert_array_equal(loaded.preprocessing.mean, standardized.mean, strict=True)
 
 
+def test_the_parameters_of_a_loss_return(tmp_path: Path) -> None:
+    settings = (("quantiles", (0.2, 0.5, 0.7)),)
+    loss = losses["quantile"].with_settings(dict(settings))
+    saved = network(loss=loss, classes=np.empty(0, dtype=np.int64), target_names=("a",))
+    save_network(tmp_path / "weights", saved)
+    assert load_network(tmp_path / "weights").network.loss is loss
+
+
+def test_a_file_without_parameters_of_its_loss_is_read(tmp_path: Path) -> None:
+    path = tampered(tmp_path / "weights", lambda tensors, said: said.pop("loss_settings"))
+    assert load_network(path).network.loss is losses["cross_entropy"]
+
+
 def test_views_and_a_network_without_hidden_layers_are_written_right(tmp_path: Path) -> None:
     weights = np.arange(24.0).reshape(3, 8)[:, ::2].T  # neither C- nor F-contiguous
-    saved = network(parameters=[(weights, np.zeros((1, 3)))], hidden=())
+    saved = network(parameters=[DenseParameters(weights, np.zeros((1, 3)))], hidden=())
     save_network(tmp_path / "weights", saved)
     assert_same_parameters(load_network(tmp_path / "weights"), saved)
+
+
+def test_the_format_before_is_read(tmp_path: Path) -> None:
+    def older(tensors: Tensors, said: dict[str, Any]) -> None:
+        del said["layers"], said["widths"]
+        said.update(format="xpmlp weights 1", hidden=["tanh"])
+
+    loaded = load_network(tampered(tmp_path / "weights", older))
+    assert_same_parameters(loaded, network())
+    assert (loaded.network, loaded.classes.tolist()) == (network().network, ["a", "b", "c"])
 
 
 def test_nothing_is_pickled(tmp_path: Path) -> None:
@@ -150,14 +181,31 @@ def tampered(path: Path, change: Callable[[Tensors, dict[str, Any]], Any]) -> Pa
     return path
 
 
+def nested(depth: int) -> dict[str, Any]:
+    layers: dict[str, Any] = {"kind": "dense", "units": 3}
+    for _ in range(depth):
+        layers = {"kind": "chain", "layers": [layers]}
+    return layers
+
+
 TAMPERINGS: dict[str, Callable[[Tensors, dict[str, Any]], Any]] = {
-    "unknown activation": lambda tensors, said: said.update(hidden=["swish"]),
-    "activation that is a list": lambda tensors, said: said.update(hidden=[["tanh"]]),
+    "unknown activation": lambda tensors, said: said["layers"]["layers"][1].update(name="swish"),
+    "activation that is a list": lambda tensors, said: said["layers"]["layers"][1].update(name=["tanh"]),
+    "a parameter that no loss has": lambda tensors, said: said["loss_settings"].update(margin=1.0),
+    "a parameter that is not allowed": lambda tensors, said: said["loss_settings"].update(label_smoothing=[[]]),
+    "a list of parameters": lambda tensors, said: said.update(loss_settings=["label_smoothing"]),
     "unknown loss": lambda tensors, said: said.update(loss="hinge"),
-    "another format": lambda tensors, said: said.update(format="xpmlp weights 2"),
+    "another format": lambda tensors, said: said.update(format="xpmlp weights 9"),
+    "unknown layer": lambda tensors, said: said["layers"]["layers"][1].update(kind="lambda"),
+    "unknown setting": lambda tensors, said: said["layers"]["layers"][0].update(width=3),
+    "a table for units": lambda tensors, said: said["layers"]["layers"][0].update(units={}),
+    "more units than memory": lambda tensors, said: said["layers"]["layers"][0].update(units=10**15),
+    "no layers": lambda tensors, said: said.pop("layers"),
+    "layers in layers in layers": lambda tensors, said: said.update(layers=nested(200)),
+    "no widths": lambda tensors, said: said.pop("widths"),
     "no format": lambda tensors, said: said.pop("format"),
-    "more layers than arrays": lambda tensors, said: said.update(hidden=["tanh", "tanh"]),
-    "fewer layers than arrays": lambda tensors, said: said.update(hidden=[]),
+    "more layers than arrays": lambda tensors, said: said["layers"]["layers"].append({"kind": "dense", "units": 3}),
+    "fewer layers than arrays": lambda tensors, said: said["layers"]["layers"].pop(),
     "a missing array": lambda tensors, said: tensors.pop("layers.1.biases"),
     "another array": lambda tensors, said: tensors.update(momentum=np.zeros(3, "f4")),
     "layers that do not fit": lambda tensors, said: tensors.update({"layers.1.weights": np.zeros((6, 3), "f4")}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,7 @@ def test_a_full_disk_leaves_the_checkpoints_before(
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "xpmlp checkpoint 1"},
+        {"format": "xpmlp checkpoint 9"},
         {"losses": None},
         {"losses": [3]},
         {"losses": [[-1, ""]]},
@@ -197,3 +198,13 @@ def test_a_sound_file_that_says_nonsense(tmp_path: Path, change: dict[str, Any])
     write_sealed(path, description | change, tensors)
     with pytest.raises(RunFolderError, match="every checkpoint"):
         newest_checkpoint(tmp_path, lambda text: None)
+
+
+@pytest.mark.parametrize("written", ["xpmlp checkpoint 1", "xpmlp checkpoint 2"])
+def test_one_of_an_earlier_version_is_not_called_damaged(tmp_path: Path, written: str) -> None:
+    path = write(CheckpointWriter(tmp_path, runs=1, keep=1), 1)
+    description, tensors = read_sealed(path)
+    write_sealed(path, description | {"format": written}, tensors)
+    says = f"{path} was written by an earlier version of xpmlp: train again with --overwrite."
+    with pytest.raises(RunFolderError, match=f"^{re.escape(says)}$"):
+        newest_checkpoint(tmp_path, quiet)

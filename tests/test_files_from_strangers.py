@@ -20,7 +20,7 @@ from xpmlp._csv import csv_text
 from xpmlp._text import printable
 from xpmlp.checkpoint import load_network, newest_checkpoint, write_sealed
 from xpmlp.checkpoint.folder import FORMAT as CHECKPOINT_FORMAT
-from xpmlp.checkpoint.network import FORMAT
+from xpmlp.checkpoint.network import FORMAT, MAX_LAYERS, OLD_FORMAT
 from xpmlp.data.csv_file import MAX_BYTES, MAX_COLUMNS, read_csv_table
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.numpy_file import read_npy, read_npz_features, read_npz_table
@@ -221,12 +221,20 @@ def test_a_terminal_gets_no_commands() -> None:
     assert printable("\x1b[31mred\x07\x9b2J\u202e[red]é大\n") == "\\u001b[31mred\\u0007\\u009b2J\\u202e[red]é大\n"
 
 
+def layers(units: Any, *before: Any, **settings: Any) -> Any:
+    """The table of a dense layer, and of those before it."""
+    return {"kind": "chain", "layers": [*before, {"kind": "dense", "units": units, **settings}]}
+
+
 def network(path: Path, shape: tuple[int, int] = (2, 2), **changes: Any) -> Path:
     """A saved network of one layer, its description with some changes."""
     description = {
         "format": FORMAT,
-        "hidden": [],
+        "layers": layers(shape[1]),
+        "widths": {"numbers": shape[0], "codes": []},
         "loss": next(iter(losses)),
+        "loss_settings": {},
+        "hidden": [],  # of the old format
         "classes": [0] * shape[1],
         "preprocessing": {"mean": None, "std": None, "scale": 1.0},
         "feature_names": None,
@@ -245,23 +253,62 @@ HUGE = 10**400  # of JSON's numbers, Python reads it, but no float holds it
     [
         ({"preprocessing": {"mean": None, "std": None, "scale": HUGE}}, "too large"),
         ({"preprocessing": {"mean": [HUGE, 1], "std": [1, 1], "scale": 1.0}}, "too large"),
-        ({"shape": (2, 0)}, "layer 0"),  # a network that says nothing
-        ({"shape": (0, 2)}, "layer 0"),
+        ({"shape": (2, 0)}, r"layers.0.weights has the shape \(2, 0\)"),  # a network that says nothing
+        ({"shape": (0, 2)}, r"layers.0.weights has the shape \(0, 2\)"),
+        ({"shape": (2, 0), "format": OLD_FORMAT}, r"layers.0.weights has the shape \(2, 0\)"),
         ({"classes": [HUGE, 1]}, "no labels"),
         ({"classes": [[0], [1]]}, "no labels"),
         ({"classes": {"a": 0, "b": 1}}, "no list"),
         ({"classes": ["x" * 100_000, *["y"] * 100_000], "shape": (1, 100_001)}, "too long"),  # 40 GB as an array
         ({"feature_names": {"a": 1, "b": 2}}, "no list of strings"),
         ({"target_names": [1, 2]}, "no list of strings"),
-        ({"hidden": "tanh"}, "no list of strings"),
-        ({"hidden": ["x" * 1_000_000]}, "no activation"),
+        ({"format": OLD_FORMAT, "hidden": "tanh"}, "no list of strings"),
+        ({"format": OLD_FORMAT, "hidden": ["x" * 1_000_000]}, "no activation"),
+        ({"layers": None}, "not a network"),
+        ({"layers": []}, "not a network"),
+        ({"layers": {"kind": "dens", "units": 2}}, "there is no layer 'dens'"),
+        ({"layers": {"kind": ["dense"], "units": 2}}, "not a network"),
+        ({"layers": layers(2, {"kind": "activation", "name": "x" * 1_000_000})}, "not a network"),
+        ({"layers": layers(2, *[{"kind": "activation", "name": "relu"}] * MAX_LAYERS)}, "has more than 10,000 layers"),
+        ({"layers": layers(2**31)}, r"its layer wants \(2, 2147483648\)|2147483648 outputs"),
+        ({"layers": layers(HUGE)}, "a layer 'dense' has units above 2,147,483,648"),
+        ({"layers": layers(2, init=7)}, "a layer 'dense' has no setting init = 7"),
+        ({"layers": layers(2, init="x")}, "not a network"),
+        ({"layers": layers("x" * 1_000_000)}, "a layer 'dense' has no setting units = xxx"),
+        ({"layers": layers(2, depth=1)}, "a layer 'dense' has no setting depth = 1"),
+        ({"layers": layers(2, {"kind": "repeat", "members": 10**6})}, "repeats a row .* more than 10,000 times"),
+        ({"layers": layers(2, {"kind": "repeat", "members": 0})}, "repeats a row less than once"),
+        ({"layers": layers(2, *[{"kind": "repeat", "members": 2**31}] * 9_000)}, "repeats a row"),
+        ({"layers": layers(2, {"kind": "piecewise_linear", "bins": 2**31})}, "there is no array"),
+        ({"layers": layers(2, {"kind": "piecewise_linear", "bins": [[0, HUGE]] * 2})}, "has no setting bins"),
+        ({"layers": layers(2, {"kind": "periodic", "waves": 2**31, "width": 2**31})}, "there is no array"),
+        ({"layers": layers(2, {"kind": "adapters", "units": 2**31, "members": 2**31})}, "its layer wants"),
+        ({"widths": {"numbers": 2, "codes": [2**31]}, "layers": layers(2, {"kind": "one_hot"})}, "there is no array"),
+        ({"widths": {"numbers": 2, "codes": [2**31] * 9_999}, "layers": layers(2, {"kind": "categories"})}, "array"),
+        ({"widths": {"numbers": HUGE, "codes": []}}, "no sizes"),
+        ({"widths": {"numbers": 2, "codes": [-1]}}, "no sizes"),
+        ({"loss": "quantile", "loss_settings": {"quantiles": "x"}}, "not a network"),
+        ({"loss": "squared", "loss_settings": {"x": [[1]]}}, "no parameter 'x'"),
     ],
 )
 def test_a_network_that_cannot_be(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    path = network(tmp_path / "weights", **changes)
+    path, begun = network(tmp_path / "weights", **changes), time.monotonic()
     with at_most(64 * MEBIBYTE), pytest.raises(RunFolderError, match=says) as caught:
         load_network(path)
+    assert time.monotonic() - begun < 10.0
     assert len(str(caught.value)) < 1000
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_within_layers_end(tmp_path: Path) -> None:
+    path = network(tmp_path / "weights", layers="@")
+    content, depth = path.read_bytes(), 10_000
+    size = int.from_bytes(content[:8], "little")
+    within = json.dumps('{"kind": "chain", "layers": [' * depth + "]}" * depth).encode().strip(b'"')
+    header = content[8 : 8 + size].replace(rb"\"@\"", within)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    with pytest.raises(RunFolderError, match="is not a network that xpmlp has saved"):
+        load_network(path)
 
 
 @pytest.mark.parametrize(("kind", "shape"), [("F8_E4M3", [8]), ("F8_E5M2", [2, 4]), ("F4", [16]), ("BF16", [4])])

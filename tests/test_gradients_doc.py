@@ -134,11 +134,17 @@ PREDICTIONS: dict[str, Callable[[float], float]] = {
     "logistic": lambda o: 1 / (1 + math.exp(-o)),
     "squared": lambda o: o,
     "poisson": math.exp,
+    "absolute": lambda o: o,
+    "huber": lambda o: o,
+    "quantile": lambda o: o,
 }
 LOSSES: dict[str, Callable[[float, float], float]] = {
     "logistic": lambda t, y: -math.log(y if t else 1 - y),
     "squared": lambda t, y: (y - t) ** 2 / 2,
     "poisson": lambda t, y: (t * math.log(t / y) if t else 0.0) - t + y,
+    "absolute": lambda t, y: abs(y - t),
+    "huber": lambda t, y: (y - t) ** 2 / 2 if abs(y - t) < 1 else abs(y - t) - 1 / 2,
+    "quantile": lambda t, y: max((t - y) / 4, 3 * (y - t) / 4),
 }
 
 
@@ -157,7 +163,31 @@ def test_the_other_losses() -> None:
         for cell, expected in zip(printed, (PREDICTIONS[name](float(o)), loss(o), slope), strict=True):
             assert_rounds_to(cell, expected)
         names.append(name)
-    assert names == ["logistic", "logistic", "squared", "poisson", "poisson"]
+    expected_names = ["logistic"] * 2 + ["squared"] + ["poisson"] * 2 + ["absolute"] + ["huber"] * 2 + ["quantile"] * 2
+    assert names == expected_names
+
+
+def _normalisation(x: Floats) -> Floats:
+    return (x - x.mean()) / np.sqrt(x.var() + 1) * [1, 3] + [0, 1]
+
+
+LAYERS: dict[str, Callable[[Floats], Floats]] = {
+    "scaling": lambda x: x * [2, -1],
+    "normalisation": _normalisation,
+    "periodic": lambda x: np.cos(2 * math.pi * x * np.asarray([1, 2]) + [0, 1]),
+    "piecewise linear": lambda x: np.asarray([min(x[0], 1), max((x[0] - 1) / 2, 0)]),
+    "adapters": lambda x: ((x * [1, -2]) @ np.asarray([[1, 2], [3, 4]])) * [2, 1] + [1, 0],
+}
+
+
+def test_the_other_layers() -> None:
+    rows = table(section("Layers of other kinds"))
+    for name, layer in LAYERS.items():
+        _, x, y, slope = rows[name]
+        at = np.atleast_1d(value(x))
+        assert_rounds_to(y, layer(at))
+        assert_rounds_to(slope, np.asarray([1, 2]) @ differences(layer, at))
+    assert rows.keys() - {"layer", "---"} == LAYERS.keys()
 
 
 @pytest.mark.parametrize(("column", "dtype"), [(0, np.float32), (1, np.float64)])

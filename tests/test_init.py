@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from xpmlp.init import Purpose, batch_order, generator, initial_parameters, initializers
+from xpmlp.init import Purpose, batch_order, data_rows, generator, initial_parameters
+from xpmlp.initializers import initializers
 
 N_IN, N_OUT = 300, 200
 
@@ -16,6 +17,11 @@ STANDARD_DEVIATIONS = {
     "glorot_uniform": math.sqrt(6 / (N_IN + N_OUT)) / math.sqrt(3),
     "glorot_normal": math.sqrt(2 / (N_IN + N_OUT)),
     "he_normal": math.sqrt(2 / N_IN),
+    "he_uniform": math.sqrt(6 / N_IN) / math.sqrt(3),
+    "lecun_normal": math.sqrt(1 / N_IN),
+    "lecun_uniform": math.sqrt(3 / N_IN) / math.sqrt(3),
+    "ntk": 1.0,
+    "data": 1.0,
     "normal": 0.3,
 }
 
@@ -40,7 +46,7 @@ def test_glorot_uniform_keeps_its_bound_and_fills_it() -> None:
     assert np.quantile(weights, [0.25, 0.5, 0.75]) == pytest.approx([-bound / 2, 0, bound / 2], abs=0.02 * bound)
 
 
-@pytest.mark.parametrize("name", ["glorot_normal", "he_normal", "normal"])
+@pytest.mark.parametrize("name", ["glorot_normal", "he_normal", "lecun_normal", "normal", "ntk"])
 def test_normal_tails(name: str) -> None:
     ((weights, _),) = initial_parameters([N_IN, N_OUT], 5, name, scale=0.3)
     within = [np.mean(np.abs(weights) < k * STANDARD_DEVIATIONS[name]) for k in (1, 2, 3)]
@@ -51,6 +57,11 @@ PINNED = {
     "glorot_uniform": ([0.30006802263971943, -0.5043720396356872], [0.26120323895543396, 0.5621494721343181]),
     "glorot_normal": ([0.07951877387433376, -0.08355045159713635], [0.9220672745790841, 0.6696873713613738]),
     "he_normal": ([0.10265829564204268, -0.10786316920127266], [1.3040000451301372, 0.9470809631292422]),
+    "he_uniform": ([0.38738615147100774, -0.651141503267228], [0.3693971630665551, 0.7949994075732292]),
+    "lecun_uniform": ([0.2739233746429086, -0.4604265724722594], [0.26120323895543396, 0.5621494721343181]),
+    "lecun_normal": ([0.07259037699354177, -0.07627077838249186], [0.9220672745790841, 0.6696873713613738]),
+    "ntk": ([0.1257302210933933, -0.1321048632913019], [1.3040000451301372, 0.9470809631292422]),
+    "data": ([0.1257302210933933, -0.1321048632913019], [1.3040000451301372, 0.9470809631292422]),
     "normal": ([0.001257302210933933, -0.0013210486329130189], [0.013040000451301373, 0.009470809631292421]),
 }
 
@@ -60,6 +71,50 @@ def test_values_are_pinned(name: str) -> None:
     # a change here makes every published figure irreproducible: it needs a new version, not a new number
     first, second = initial_parameters([3, 2, 2], 0, name)
     np.testing.assert_allclose([first[0][0], second[0][0]], PINNED[name], rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", initializers)
+def test_the_scale_in_the_forward_pass(name: str) -> None:
+    # inputs of variance 1 give sums of variance n_in * variance of the weights * scale**2: with NTK it is 1
+    expected = 1 / math.sqrt(N_IN) if name in ("ntk", "data") else 1.0
+    assert initializers[name].forward_scale(N_IN) == expected
+    assert (initializers[name].name, initializers[name].from_data is None) == (name, name != "data")
+
+
+def test_fitted_to_data() -> None:
+    fit = initializers["data"].from_data
+    assert fit is not None
+    x = np.random.default_rng(2).normal(3, 5, (400, 30))
+    weights, biases = fit(generator(0, Purpose.WEIGHTS), x, 500, 0.25)
+    assert (weights.shape, biases.shape) == ((30, 500), (1, 500))
+    sums = 0.25 * x @ weights
+    np.testing.assert_allclose(sums.std(axis=0), 1, rtol=1e-12)
+    # each unit is 0 among the data; the mean of five places varies less than one of them
+    assert ((sums + biases).min(axis=0) < 0).all()
+    assert ((sums + biases).max(axis=0) > 0).all()
+    centred = biases[0] + sums.mean(axis=0)
+    assert abs(centred.mean()) < 4 * centred.std() / math.sqrt(500)
+    # weights that are even over all that sum to 1 have E[sum of squares] = 2 / (5 + 1)
+    assert centred.std() == pytest.approx(math.sqrt(1 / 3), rel=0.15)
+    again = fit(generator(0, Purpose.WEIGHTS), x, 500, 0.25)
+    np.testing.assert_array_equal(again[1], biases)
+
+
+def test_fitted_to_one_row_or_to_constants() -> None:
+    fit = initializers["data"].from_data
+    assert fit is not None
+    for x in (np.ones((1, 3)), np.zeros((10, 3))):
+        weights, biases = fit(generator(0, Purpose.WEIGHTS), x, 4, 1.0)
+        assert np.isfinite(weights).all()
+        np.testing.assert_allclose(x @ weights + biases, np.zeros((len(x), 4)), atol=1e-15)
+
+
+def test_data_rows() -> None:
+    rows = data_rows(0, 5000)
+    assert len(set(rows.tolist())) == 1000
+    assert (np.diff(rows) > 0).all()
+    assert data_rows(0, 5000).tolist() == rows.tolist() != data_rows(1, 5000).tolist()
+    assert data_rows(0, 7).tolist() == list(range(7))
 
 
 def test_batch_orders_are_pinned() -> None:

@@ -10,18 +10,27 @@ import pytest
 
 from tests.helpers import MEBIBYTE, at_most
 from xpmlp.checkpoint import load_network, newest_checkpoint
-from xpmlp.checkpoint.network import FORMAT
+from xpmlp.checkpoint.network import FORMAT, OLD_FORMAT
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import losses
 
+DENSE = {"kind": "dense", "units": 2}
+
 DESCRIBED = {
     "format": FORMAT,
-    "hidden": [],
+    "layers": {"kind": "chain", "layers": [DENSE]},
+    "widths": {"numbers": 2**22, "codes": []},
     "loss": next(iter(losses)),
+    "loss_settings": {},
     "classes": [0, 1],
     "preprocessing": {"mean": None, "std": None, "scale": 1.0},
     "feature_names": None,
     "target_names": [],
+}
+
+OLD = {key: value for key, value in DESCRIBED.items() if key not in ("layers", "widths", "loss_settings")} | {
+    "format": OLD_FORMAT,
+    "hidden": [],
 }
 
 WIDE = {"layers.0.weights": ("F32", [2**22, 2], 2**25), "layers.0.biases": ("F32", [1, 2], 8)}
@@ -45,14 +54,21 @@ def with_header(path: Path, arrays: dict[str, tuple[str, list[int], int]], descr
     ("arrays", "changes", "missing", "says"),
     [
         ({"momentum": ("F32", [2**23], 2**25)}, {}, 0, "unexpected array 'momentum'"),
-        ({"layers.0.weights": ("F32", [2**23], 2**25)}, {}, 0, r"layer 0 has weights \(8388608,\)"),
-        ({"layers.0.weights": ("F64", [2**21, 2], 2**25)}, {}, 0, "layer 0 has numbers of type F64 and F32"),
-        ({"layers.0.weights": ("I32", [2**22, 2], 2**25)}, {}, 0, "layer 0 has numbers of type I32 and F32"),
-        ({"layers.0.weights": ("BF16", [2**23, 2], 2**25)}, {}, 0, "layer 0 has numbers of type BF16 and F32"),
-        ({}, {"hidden": ["relu"]}, 0, "there is no array 'layers.1.weights'"),
+        ({"layers.0.weights": ("F32", [2**23], 2**25)}, {}, 0, r"0.weights has the shape \(8388608,\), and"),
+        ({"layers.0.weights": ("F32", [2**21, 4], 2**25)}, {}, 0, r"\(2097152, 4\), .* wants \(4194304, 2\)"),
+        ({"layers.0.biases": ("F32", [2, 1], 8)}, {}, 0, r"0.biases has the shape \(2, 1\), and"),
+        ({"layers.0.weights": ("F64", [2**22, 2], 2**26)}, {}, 0, "its parameters have numbers of types F32 and F64"),
+        ({"layers.0.weights": ("I32", [2**22, 2], 2**25)}, {}, 0, "layers.0.weights has numbers of type I32"),
+        ({"layers.0.weights": ("BF16", [2**22, 2], 2**24)}, {}, 0, "layers.0.weights has numbers of type BF16"),
+        ({}, {"layers": {"kind": "chain", "layers": [DENSE, DENSE]}}, 0, "there is no array 'layers.1.weights'"),
+        ({}, {"widths": {"numbers": 2**22 + 1, "codes": []}}, 0, r"its layer wants \(4194305, 2\)"),
         ({}, {"feature_names": ["x"]}, 0, "its 4194304 inputs have 1 names"),
         ({}, {"classes": [0, 1, 2]}, 0, "it has 2 outputs but 3 classes"),
         ({}, {"format": "xpmlp weights 9"}, 0, "its format is"),
+        ({"layers.0.weights": ("F32", [2**23], 2**25)}, OLD, 0, r"its layers have weights \(8388608,\)"),
+        ({"layers.0.weights": ("F64", [2**22, 2], 2**26)}, OLD, 0, "its parameters have numbers of types F32 and F64"),
+        ({"layers.0.biases": ("F32", [2, 1], 8)}, OLD, 0, r"0.biases has the shape \(2, 1\), and"),
+        ({}, OLD | {"hidden": ["relu"]}, 0, "layers.1.weights"),
         ({}, {}, 1, "damaged"),
         ({}, {}, 2**25, "damaged"),
     ],
@@ -68,8 +84,9 @@ def test_no_array_of_a_network_that_cannot_be_is_read(
     assert "\n" not in str(caught.value)
 
 
-def test_a_network_so_large_is_read_if_it_can_be(tmp_path: Path) -> None:
-    path = with_header(tmp_path / "weights", WIDE, DESCRIBED)
+@pytest.mark.parametrize("description", [DESCRIBED, OLD], ids=["new", "old"])
+def test_a_network_so_large_is_read_if_it_can_be(tmp_path: Path, description: dict[str, Any]) -> None:
+    path = with_header(tmp_path / "weights", WIDE, description)
     assert load_network(path).parameters[0][0].shape == (2**22, 2)
 
 

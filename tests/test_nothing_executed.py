@@ -22,6 +22,9 @@ FORBIDDEN_CALLS = {
     *("torch.load", "torch.jit.load", "pd.read_pickle", "pandas.read_pickle", "np.fromregex", "numpy.fromregex"),
     *("shutil.unpack_archive", "tempfile.mktemp", "np.loadtxt", "np.genfromtxt", "cupy.load", "cp.load"),
 }
+IMPORTERS = {"__init__.py", "_optional.py", "_records.py", "backend/registry.py"}
+"""The files that import modules by a name that is worked out: their own, optional libraries', and what is allowed."""
+
 MUST_SAY = {
     **dict.fromkeys(("np.load", "numpy.load", "np.save", "numpy.save", "format.read_array"), ("allow_pickle", False)),
 }
@@ -59,6 +62,12 @@ def _call_offences(called: str, keywords: list[ast.keyword]) -> Iterator[str]:
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_runs_nothing_that_it_reads(path: Path) -> None:
     assert list(offences(path.read_text(encoding="utf-8"))) == []
+
+
+def test_no_other_file_imports_by_a_name_that_is_worked_out() -> None:
+    importers = {path for path in PACKAGE.rglob("*.py") if "import_module" in path.read_text(encoding="utf-8")}
+    assert {path.relative_to(PACKAGE).as_posix() for path in importers} == IMPORTERS
+    assert "importlib.import_module(module)" in (PACKAGE / "_records.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,6 @@ def test_more_examples_than_an_index_can_count(backend: Backend) -> None:
     examples = 2**31
     features = np.broadcast_to(np.zeros((1, 1), np.uint8), (examples, 1))
     part = Part(features, np.broadcast_to(np.zeros(1, np.int64), (examples,)))
-    inference = Inference(Network((), next(iter(losses)), 1.0), backend)
+    inference = Inference(Network((), next(iter(losses.values())), 1.0), backend)
     with pytest.raises(BackendError, match=r"counts examples with int32, so up to 2,147,483,647.*2,147,483,648"):
         inference.to_device(part, 2)

@@ -5,7 +5,8 @@ JAX knows such trees by itself; these few functions serve the other backends, co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -24,13 +25,58 @@ def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
-    """A tree of the same structure with ``function`` of each array."""
+def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """A tree of the same structure with ``function`` of each array, and of those in its place in other trees."""
     if tree is None:
         return None
     if isinstance(tree, (list, tuple)):
-        items = [map_leaves(function, item) for item in tree]
+        items = [map_leaves(function, *group) for group in zip(tree, *others, strict=True)]
         if hasattr(tree, "_fields"):
             return type(tree)(*items)
         return type(tree)(items)
-    return function(tree)
+    return function(tree, *others)
+
+
+def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: Any) -> list[Any]:
+    """As `map_leaves`, of a function that returns several arrays: a tree for each of them."""
+    if isinstance(tree, (list, tuple)):
+        parts = [unzip_leaves(function, *group) for group in zip(tree, *others, strict=True)]
+        make = getattr(tree, "_make", type(tree))
+        return [make(column) for column in zip(*parts, strict=True)]
+    return list(function(tree, *others))
+
+
+def values(tree: Any) -> list[Any]:
+    """The arrays of a tree, in the order of `leaves`."""
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
+    if isinstance(tree, (list, tuple)):
+        for item in tree:
+            _collect(item, found)
+    elif tree is not None:
+        found.append(tree)
+
+
+def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """The trees that the arrays of a tree hold along their first axis, which ``unstack`` takes apart."""
+    if tree is None or (isinstance(tree, (list, tuple)) and not tree):
+        return itertools.repeat(tree)
+    if isinstance(tree, (list, tuple)):
+        return map(getattr(tree, "_make", type(tree)), zip(*(iterate(item, unstack) for item in tree), strict=False))
+    return iter(unstack(tree))
+
+
+def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
+    """A tree of the same structure with other arrays, in the order of `leaves`."""
+    return _filled(tree, iter(arrays))
+
+
+def _filled(tree: Any, found: Iterator[Any]) -> Any:
+    if isinstance(tree, (list, tuple)):
+        items = [_filled(item, found) for item in tree]
+        return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
+    return None if tree is None else next(found)

@@ -7,15 +7,13 @@ the backend takes the result.
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-Initializer = Callable[[np.random.Generator, int, int, float], npt.NDArray[np.float64]]
-"""(generator, n_in, n_out, scale) -> weights (n_in, n_out)."""
+from xpmlp.initializers import initializers
 
 
 class Purpose(IntEnum):
@@ -23,6 +21,7 @@ class Purpose(IntEnum):
 
     WEIGHTS = 0
     BATCH_ORDER = 1
+    INITIAL_ROWS = 2
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
@@ -35,33 +34,14 @@ def batch_order(seed: int, epoch: int, examples: int) -> npt.NDArray[np.int64]:
     return generator(seed, Purpose.BATCH_ORDER, epoch).permutation(examples)
 
 
-def glorot_uniform(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt.NDArray[np.float64]:
-    """Uniform on ``+- sqrt(6 / (n_in + n_out))``: Glorot and Bengio, AISTATS 2010, equation 16."""
-    bound = math.sqrt(6 / (n_in + n_out))
-    return rng.uniform(-bound, bound, (n_in, n_out))
+ROWS = 1000
+"""To how many training examples first parameters are fitted."""
 
 
-def glorot_normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt.NDArray[np.float64]:
-    """Normal with variance ``2 / (n_in + n_out)``: Glorot and Bengio, AISTATS 2010, equation 12."""
-    return math.sqrt(2 / (n_in + n_out)) * rng.standard_normal((n_in, n_out))
-
-
-def he_normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt.NDArray[np.float64]:
-    """Normal with variance ``2 / n_in``, for relu: He, Zhang, Ren and Sun, ICCV 2015, equation 10."""
-    return math.sqrt(2 / n_in) * rng.standard_normal((n_in, n_out))
-
-
-def normal(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> npt.NDArray[np.float64]:
-    """Normal with standard deviation ``scale``."""
-    return scale * rng.standard_normal((n_in, n_out))
-
-
-initializers: dict[str, Initializer] = {
-    "glorot_uniform": glorot_uniform,
-    "glorot_normal": glorot_normal,
-    "he_normal": he_normal,
-    "normal": normal,
-}
+def data_rows(seed: int, examples: int) -> npt.NDArray[np.int64]:
+    """The training examples, rising, to which first parameters are fitted: up to a thousand, drawn by the seed."""
+    rng = generator(seed, Purpose.INITIAL_ROWS)
+    return np.sort(rng.choice(examples, min(ROWS, examples), replace=False))
 
 
 def initial_parameters(
@@ -90,5 +70,5 @@ def initial_parameters(
         If there is no such initializer.
     """
     rng = generator(seed, Purpose.WEIGHTS)
-    draw = initializers[initializer]
+    draw = initializers[initializer].draw
     return [(draw(rng, n_in, n_out, scale), np.zeros((1, n_out))) for n_in, n_out in itertools.pairwise(sizes)]

@@ -121,7 +121,7 @@ def _filled(backend: Backend, rest: int) -> Iterator[None]:
 def _train(name: str, width: int) -> str:
     """Train two hidden layers of a width for an epoch; the digest of the losses."""
     config = Config(
-        backend=BackendConfig(name=name, device=GPU[name]),  # type: ignore[arg-type]
+        backend=BackendConfig(name=name, device=GPU[name]),
         data=DataConfig(name="digits"),
         model=ModelConfig(hidden_layer_sizes=[width, width]),
         train=TrainConfig(epochs=1, batch_size=128),

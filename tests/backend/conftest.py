@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 import array_api_compat.numpy
 import numpy as np
 import pytest
@@ -23,8 +21,7 @@ def recording(devices: int, monkeypatch: pytest.MonkeyPatch) -> Recording:
     made = Recording(set(), set())
     xp = Recorder(array_api_compat.numpy, "array_api_compat.cupy", *made)
     put_in_place(Recorder(stand_in(devices), "cupy", *made), xp, monkeypatch)
-    for module in ("optim.adam", "optim.momentum"):
-        monkeypatch.setattr(importlib.import_module(f"xpmlp.{module}"), "array_namespace", lambda _: xp)
+    monkeypatch.setattr("xpmlp.optim.moments.array_namespace", lambda _: xp)
     return made
 
 

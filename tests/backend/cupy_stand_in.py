@@ -150,7 +150,7 @@ class Cublas:
     def __init__(self, cupy: Any, *, tf32: bool) -> None:
         self.tf32 = tf32
 
-    def product(self, a: Any, b: Any, out: Any, alpha: float = 1.0, beta: float = 0.0) -> Any:
+    def product(self, a: Any, b: Any, out: Any, alpha: Any = 1.0, beta: float = 0.0) -> Any:
         out[...] = alpha * (a @ b) + (beta * out if beta else 0.0)
         return out
 
@@ -167,8 +167,8 @@ def elementwise_kernel(inputs: str, outputs: str, operation: str, name: str) -> 
         x *= scale
         return x
 
-    def rank_one(a: Any, d: Any, rate: Any, w: Any, updated: Any) -> Any:
-        updated[...] = w - rate * (a * d)
+    def rank_one(a: Any, d: Any, scale: Any, w: Any, updated: Any) -> Any:
+        updated[...] = w + scale * (a * d)
         return updated
 
     return {"xpmlp_gather": gather, "xpmlp_rank_one": rank_one}[name]

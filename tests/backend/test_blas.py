@@ -31,7 +31,7 @@ def factors(dtype: str) -> tuple[Any, Any, Any]:
 def updated(dtype: str, weights: Any, activation: Any, delta: Any) -> Any:
     import array_api_compat.numpy as xp
 
-    return blas.with_blas(pure_ops(xp), dtype).subtract_product(weights, activation, delta, 0.5)
+    return blas.with_blas(pure_ops(xp), dtype).add_product(weights, activation, delta, np.full((1, 1), -0.5, dtype))
 
 
 def test_the_product_of_numpys_wheels_is_found(dtype: str) -> None:

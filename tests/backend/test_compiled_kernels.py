@@ -143,7 +143,7 @@ def test_products_and_sums_of_every_shape(
         gradient = ops.product_of_factors(x, delta)
         total = ops.xp.sum(delta, axis=-2, keepdims=True)
         plain = x @ weights
-        return (ops.subtract_product(weights, x, delta, rate), ops.subtract_sum(biases, delta, rate)), (
+        return (ops.add_product(weights, x, delta, -rate), ops.add_sum(biases, delta, -rate)), (
             *(z, back, gradient, total, plain),
         )
 
@@ -163,21 +163,21 @@ def test_products_and_sums_of_every_shape(
 def test_stacked_products_and_sums_with_a_rate_for_each_run(batch: int, backend: Any, rng: np.random.Generator) -> None:
     ops = backend.ops
 
-    def step(state: Any, batch: Any, rates: Any) -> Any:
+    def step(state: Any, batch: Any, scales: Any) -> Any:
         weights, biases = state
         x, delta = batch
         outputs = ops.affine(x, weights, biases), ops.multiply_transposed(delta, weights), ops.softmax(delta)
         gradient = ops.product_of_factors(x, delta)
-        state = ops.subtract_product(weights, x, delta, rates), ops.subtract_sum(biases, delta, rates)
+        state = ops.add_product(weights, x, delta, scales), ops.add_sum(biases, delta, scales)
         return state, (*outputs, gradient)
 
     shapes = ((3, 30, 50), (3, 1, 50), (3, batch, 30), (3, batch, 50))
     host = [rng.normal(size=shape).astype(backend.dtype) for shape in shapes]
     rates = np.asarray([0.1, 0.2, 0.7], backend.dtype).reshape(3, 1, 1)
-    stacked = compiled(backend, step, (host[0].copy(), host[1].copy()), (host[2][None], host[3][None]), rates)
+    stacked = compiled(backend, step, (host[0].copy(), host[1].copy()), (host[2][None], host[3][None]), -rates)
     for run, rate in enumerate(rates.ravel()):
         w, b, x, d = (one[run].copy() for one in host)
-        alone = compiled(backend, step, (w, b), (x[None], d[None]), float(rate))
+        alone = compiled(backend, step, (w, b), (x[None], d[None]), -float(rate))
         for one, other in zip(stacked[0], alone[0], strict=True):
             np.testing.assert_array_equal(one[run], other)
         for one, other in zip(stacked[1], alone[1], strict=True):

@@ -12,43 +12,39 @@ from tests.backend.compiled_steps import STEPS, compiled, in_float64, is_left_to
 pytest.importorskip("numba", reason=needs_numba)
 
 
-def _swap(state: Any, batch: Any, _: Any) -> Any:
-    return (state[1], state[0]), (batch[0] + 0,)
-
-
-def _twice(truth: Any) -> Any:
+def _overwritten(truth: Any) -> Any:
     real = truth.astype(float)
     real *= 5.0
-    return truth.astype(float) + real
+    return np.where(truth, real, 0.0)
 
 
+def _write(array: Any) -> Any:
+    array[0, :] = 1.0
+    return array
+
+
+MANY = np.ones((70_000, 2))
 LEFT = {
-    "a part": lambda state, batch, _: (state, (batch[0][:1, ...] + 0,)),
-    "a number out of an array": lambda state, batch, _: (state, (batch[0] + state[0][0, 0],)),
+    "another function": lambda state, batch, _: (state, (np.arctan(batch[0]),)),
+    "a product of all": lambda state, batch, _: (state, (np.prod(batch[0], axis=-1),)),
+    "a truth that was written over": lambda state, batch, _: (state, (_overwritten(batch[0] > 0),)),
+    "a product with a vector": lambda state, batch, _: (state, (batch[0] @ batch[0][0],)),
+    "rows chosen by truths": lambda state, batch, _: (state, (batch[0][batch[0][:, 0] > 0],)),
+    "a part that is written to": lambda state, batch, _: (state, (_write(batch[0] + 0),)),
+    "a high power": lambda state, batch, _: (state, (batch[0] ** 9,)),
+    "numbers of another type": lambda state, batch, _: (state, (batch[0] + np.ones((2, 2), np.float32),)),
+    "many numbers from elsewhere": lambda state, batch, _: (state, ((batch[0][:1] + MANY)[:2],)),
+    "a part of a hidden array": lambda state, batch, table: (state, (batch[0] + table[:1, ...],)),
+    "a hidden array in arithmetic": lambda state, batch, table: (state, (batch[0] + table,)),
+    "the sum of a hidden array": lambda state, batch, table: (state, (batch[0] + np.sum(table),)),
     "a truth": lambda state, batch, _: (state, (batch[0] > 0,)),
-    "another function": lambda state, batch, _: (state, (np.log(batch[0]),)),
-    "another sum": lambda state, batch, _: (state, (np.sum(batch[0], axis=-1),)),
-    "a reshaped array": lambda state, batch, _: (state, (np.reshape(batch[0], (1, -1)),)),
-    "four axes": lambda state, batch, _: (state, (batch[0][..., None][..., None] + 0,)),
-    "the transpose in arithmetic": lambda state, batch, _: (state, (batch[0] + batch[0].mT,)),
-    "over what is still read": lambda state, batch, _: (state, (np.add(batch[0], batch[0].mT, out=batch[0]),)),
-    "parts of the state that change places": _swap,
     "a branch on values": lambda state, batch, _: (state, (batch[0] + 0 if batch[0].any() else batch[0] * 2,)),
     "an array that is read": lambda state, batch, _: (state, (batch[0] + float(np.asarray(batch[0]).max()),)),
     "a length": lambda state, batch, _: (state, (batch[0] + len(batch[0]),)),
     "rows one by one": lambda state, batch, _: (state, (sum(row for row in batch[0]),)),
-    "a number repeated along a row": lambda state, batch, _: (
-        state,
-        (np.exp(np.broadcast_to(np.sum(batch[0], axis=-2, keepdims=True), (2, 2)).mT),),
-    ),
-    "a truth made real twice": lambda state, batch, _: (state, (_twice(batch[0] > 0),)),
-    "an array of zeros": lambda state, batch, _: (state, (np.zeros_like(batch[0]),)),
     "zeros that are written to": lambda state, batch, _: (state, (np.zeros_like(batch[0]).__iadd__(batch[0]),)),
     "a sum of another type": lambda state, batch, _: (state, (np.sum(batch[0], axis=-2, keepdims=True, dtype="f4"),)),
-    "an error": lambda state, batch, _: (state, (batch[0] + 0,)) if type(batch[0]) is np.ndarray else 1 / 0,
     "an attribute": lambda state, batch, _: (state, (batch[0].copy(),)),
-    "a part of a constant array": lambda state, batch, table: (state, (batch[0] + table[:1, ...],)),
-    "a number of a constant array": lambda state, batch, table: (state, (batch[0] + table[0, 0],)),
 }
 
 
@@ -56,10 +52,67 @@ LEFT = {
 @pytest.mark.parametrize("step", LEFT.values(), ids=LEFT)
 def test_what_cannot_be_traced_is_left_to_python(step: Any, backend: Any, rng: np.random.Generator) -> None:
     state = (np.ones((2, 2)), np.zeros((2, 2)))
-    batches, table = (rng.uniform(1, 2, size=(STEPS, 2, 2)),), np.ones((2, 2))
+    batches, table = (rng.uniform(1, 2, size=(STEPS, 2, 2)),), np.ones((2, 2), np.float32)
     assert is_left_to_python(backend, step, state, batches, table)
     _, (outputs,) = backend.scan(step, state, batches, table)
     assert len(outputs) == STEPS
+
+
+@in_float64
+def test_what_stood_in_the_way_is_said_once(
+    backend: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("xpmlp._notices._shown", set())
+    for function, steps in ((np.arcsinh, 1), (np.arctan, STEPS), (np.arctan, STEPS), (np.arcsinh, STEPS)):
+        backend.scan(lambda s, b, _, f=function: (s, (f(b[0]),)), (np.ones(2),), (np.ones((steps, 2)),), None)
+    (record,) = caplog.records
+    assert record.getMessage() == "steps run as they are written, which takes longer, because of arctan."
+
+
+@in_float64
+@pytest.mark.parametrize(
+    ("step", "error"),
+    [
+        (lambda state, batch, _: (state, (undefined(batch[0]),)), NameError),  # noqa: F821
+        (lambda state, batch, _: (state, (np.exp(batch[0], batch[0], batch[0], 1),)), TypeError),
+        (lambda state, batch, _: (state, (batch[0] / (1 // 0),)), ZeroDivisionError),
+        (lambda state, batch, _: (state, (batch[0] + np.ones((2, 3)),)), ValueError),
+        (lambda state, batch, _: (state, (batch[0].__iadd__(np.ones((3, 2, 2))),)), ValueError),
+        (lambda state, batch, _: (state, (batch[0] @ np.ones((3, 2)),)), ValueError),
+        (lambda state, batch, _: (state, (np.reshape(batch[0], (3, 2)),)), ValueError),
+        (lambda state, batch, _: (state, (np.broadcast_to(batch[0], (2, 3)),)), ValueError),
+        (lambda state, batch, _: (state, (np.squeeze(batch[0], axis=0),)), ValueError),
+        (lambda state, batch, _: (state, (batch[0][2],)), IndexError),
+        (lambda state, batch, _: (state, (batch[0][0, 0, 0],)), IndexError),
+        (lambda state, batch, _: (state, (np.sum(batch[0], axis=2),)), ValueError),
+        (lambda state, batch, _: (state, (batch.x,)), AttributeError),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_mistake_in_a_step_is_raised_as_it_is(
+    step: Any, error: type[Exception], backend: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it is, and of the kind that NumPy raises."""
+    state, batch = (np.ones((2, 2)),), np.ones((2, 2))
+    with pytest.raises(error):
+        step(state, (batch,), None)
+    with pytest.raises(error) as caught:
+        backend.scan(step, state, (np.ones((STEPS, 2, 2)),), None)
+    assert any(entry.name == "<lambda>" for entry in caught.traceback)
+    assert not caplog.records
+
+
+@in_float64
+def test_parts_of_the_state_change_places(backend: Any) -> None:
+    def step(state: Any, batch: Any, _: Any) -> Any:
+        return (state[1], state[0], state[2].mT, np.zeros_like(state[3])), (state[0], state[0])
+
+    state = tuple(np.arange(4.0).reshape(2, 2) + number for number in range(4))
+    after, outputs = compiled(backend, step, tuple(one.copy() for one in state), (np.ones((1, 1)),))
+    for one, wanted in zip(after, (state[1], state[0], state[2].T, 0 * state[3]), strict=True):
+        np.testing.assert_array_equal(one, wanted)
+    for one in outputs:
+        np.testing.assert_array_equal(one[0], state[0])
 
 
 @in_float64
@@ -106,12 +159,11 @@ def test_what_is_empty_or_does_not_fit_is_left_to_python(backend: Any) -> None:
     ops = backend.ops
 
     def step(state: Any, batch: Any, _: Any) -> Any:
-        return (ops.subtract_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
+        return (ops.add_sum(state[0], batch[0], 1.0),), (batch[0] + 0,)
 
-    assert is_left_to_python(
-        backend, step, (np.zeros((1, 2)),), (np.ones((1, 1, 12)),)
-    )  # would write beyond the biases
-    assert is_left_to_python(backend, step, (np.zeros((2, 1, 5)),), (np.ones((1, 3, 4, 5)),))
+    for biases, delta in (((1, 2), (1, 1, 12)), ((2, 1, 5), (1, 3, 4, 5))):  # would write beyond the biases
+        with pytest.raises(ValueError, match="broadcast"):
+            backend.scan(step, (np.zeros(biases),), (np.ones(delta),), None)
     for shape in ((0, 4), (4, 0)):
         assert is_left_to_python(backend, step, (np.zeros((1, shape[1])),), (np.ones((STEPS, *shape)),))
     assert is_left_to_python(backend, step, (np.zeros((1, 4)),), (np.ones((0, 3, 4)),))

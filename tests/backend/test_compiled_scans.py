@@ -124,7 +124,7 @@ def test_memory_is_used_again(backend: Backend) -> None:
     traced = trace(step, (), (np.ones((8, 8)),), None, np.float64)
     assert program.assemble(traced, 1, np.float64).memory <= 2 * 8 * 8 * 8
     with pytest.raises(NotTraceableError):
-        trace(lambda state, batch, _: (state, (np.log(batch[0]),)), (), (np.ones((8, 8)),), None, np.float64)
+        trace(lambda state, batch, _: (state, (np.arctan(batch[0]),)), (), (np.ones((8, 8)),), None, np.float64)
 
 
 @pytest.mark.parametrize("problem", [RuntimeError("no locator"), OSError(28, "full"), EOFError()], ids=repr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import threading
 from collections.abc import Iterator
@@ -141,7 +142,8 @@ def _flat(result: Any) -> Iterator[Any]:
 
 
 sizes = st.integers(1, 70)
-KERNELS = ["product", "sum", "dot", "softmax", "take", "take_bytes", "copy", "add", "sigmoid_backward"]
+DOWN_ROWS, ALONG_ROWS = ["sum", "add_rows"], ["dot", "total", "largest"]
+KERNELS = [*DOWN_ROWS, *ALONG_ROWS, "product", "softmax", "take", "take_bytes", "copy", "add", "sigmoid_backward"]
 
 
 @given(st.sampled_from(KERNELS), st.tuples(st.integers(1, 5), sizes, sizes), st.integers(1, 9), st.booleans())
@@ -149,25 +151,25 @@ def test_every_number_is_the_share_of_one_thread(
     name: str, sizes: tuple[int, int, int], threads: int, added: bool
 ) -> None:
     runs, rows, columns = sizes
-    out = Operand(Buffer(runs * rows * columns), rows * columns, columns, 1)
     operand = Operand(Buffer(runs * rows * columns), rows * columns, columns, 1)
-    if name in ("sum", "dot"):
-        out = out._replace(run=columns, row=0)
+    numbers = {"sum": (runs, 1, columns), "add_rows": (runs, 3, columns)}
+    shape = numbers.get(name, (runs, rows, 1 if name in ALONG_ROWS else columns))
+    out = Operand(Buffer(math.prod(shape)), math.prod(shape[1:]), 0 if name == "sum" else shape[2], 1)
     instruction = Instruction(name, sizes, out, (operand, operand), inner=3, added=added)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(division, "LEAST_SHARE", 0)
         shares = division.divided(instruction, threads)
     assert len(shares) == threads
-    if name == "dot":
-        assert [share.sizes[0] for share in shares] == [runs, *[0] * (threads - 1)]
-        return
-    times = np.zeros(runs * rows * columns, int)
+    times = np.zeros(math.prod(shape), int)
     for share in shares:
+        if share.sizes[0]:
+            assert share.sizes[1] == rows or name not in DOWN_ROWS
+            assert share.sizes[2] == columns or name not in ALONG_ROWS
         for run in range(share.sizes[0]):
-            for row in range(1 if name == "sum" else share.sizes[1]):
+            for row in range(shape[1] if name in DOWN_ROWS else share.sizes[1]):
                 begin = share.out.offset + run * share.out.run + row * share.out.row
-                times[begin : begin + share.sizes[2]] += 1
-    assert set(times[: runs * columns if name == "sum" else None]) == {1}
+                times[begin : begin + (1 if name in ALONG_ROWS else share.sizes[2])] += 1
+    assert set(times) == {1}
 
 
 def test_small_steps_have_one_thread_and_large_ones_no_more_than_pay() -> None:

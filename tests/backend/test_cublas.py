@@ -52,15 +52,25 @@ def gemm_strided_batched(
         right = matrix(b + run * b_run * size, *((n, k) if b_order else (k, n)), ldb, b_kind)
         out = matrix(c + run * c_run * size, m, n, ldc, c_kind)
         product = (left.T if a_order else left) @ (right.T if b_order else right)
-        scale = beta._obj.value
-        out[...] = alpha._obj.value * product + (scale * out if scale else 0.0)
+        factor, scale = (_number(one, c_kind) for one in (alpha, beta))
+        out[...] = factor * product + (scale * out if scale else 0.0)
     return 0
+
+
+def _number(pointer: Any, kind: int) -> float:
+    """A number on the host, or in the GPU's memory."""
+    return float(pointer._obj.value) if hasattr(pointer, "_obj") else float(memory(pointer.value, 1, kind)[0])
 
 
 @pytest.fixture
 def blas(monkeypatch: pytest.MonkeyPatch) -> Cublas:
     made = object.__new__(Cublas)
-    made._cupy = SimpleNamespace(ascontiguousarray=lambda array: np.ascontiguousarray(array).view(OnDevice))
+    made._cupy = SimpleNamespace(
+        ascontiguousarray=lambda array: np.ascontiguousarray(array).view(OnDevice),
+        ones=lambda count, dtype: np.ones(count, dtype).view(OnDevice),
+    )
+    made._library = SimpleNamespace(cublasSetPointerMode_v2=lambda handle, mode: made.modes.append(mode) or 0)
+    made.modes = []  # type: ignore[attr-defined]
     made._gemm = gemm_strided_batched
     made._compute = cublas._IN_FULL
     made._threads = threading.local()
@@ -89,6 +99,19 @@ def test_layouts(shape: tuple[int, int, int], runs: tuple[int, ...], dtype: str,
             out = on_device(before, dtype)
             assert blas.product(a, b, out, alpha=-0.5, beta=1.0) is out
             np.testing.assert_allclose(out, before - 0.5 * (left @ right), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_factor_in_the_gpus_memory(dtype: str, blas: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b, before = rng.normal(size=(4, 5)), rng.normal(size=(5, 3)), rng.normal(size=(4, 3))
+    for factor in (-0.5, -0.25):
+        out = on_device(before, dtype)
+        blas.product(on_device(a, dtype), on_device(b, dtype), out, on_device([[factor]], dtype), 1.0)
+        np.testing.assert_allclose(out, before + factor * (a @ b), rtol=0, atol=1e-5)
+    assert blas.modes == [1, 0, 1, 0]  # products without one read their factors from the host
+    with pytest.raises(ValueError, match="a product of"):
+        blas.product(on_device(a, dtype), on_device(b, dtype), out, on_device([[1]], "int64"), 1.0)
 
 
 def test_one_operand_for_all_runs(blas: Cublas) -> None:

@@ -126,9 +126,9 @@ def test_update_for_a_batch_of_one(fused: Ops, runs: tuple[int, ...], dtype: str
     rng = np.random.default_rng(0)
     array = partial(_array, rng, dtype)
     weights, biases = array(*runs, 5, 3), array(*runs, 1, 3)
-    x, delta, rate = array(*runs, 1, 5), array(*runs, 1, 3), array(*runs, 1, 1) if runs else 0.3
+    x, delta, rate = array(*runs, 1, 5), array(*runs, 1, 3), array(*runs, 1, 1)
     expected = weights - rate * (x.swapaxes(-1, -2) * delta), biases - rate * delta
-    found = fused.subtract_product(weights, x, delta, rate), fused.subtract_sum(biases, delta, rate)
+    found = fused.add_product(weights, x, delta, -rate), fused.add_sum(biases, delta, -rate)
     assert found[0] is weights
     for one, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, wanted, rtol=0, atol=TOLERANCE[dtype])

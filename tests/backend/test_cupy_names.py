@@ -13,17 +13,23 @@ import numpy as np
 import pytest
 
 from tests.backend.cupy_stand_in import Recording, Use
+from tests.nn.layers import cases as layers
 from tests.required import skip
 from tests.training.small import small_problem, train_runs
 from xpmlp.backend import Backend, probe, resolve
 from xpmlp.errors import BackendError
-from xpmlp.nn import activations, cross_entropy, per_example_gradients
+from xpmlp.nn import activations, cross_entropy
+from xpmlp.nn.layer import Inputs
+from xpmlp.nn.layers.dense import per_example_gradients
 from xpmlp.optim import optimizers
 from xpmlp.training.run import RunSettings, Status
 
 
 def use_everything(backend: Backend) -> None:
-    """Train, evaluate and predict with every activation and optimiser, one run and several, one of which diverges."""
+    """Train, evaluate and predict with every activation and optimiser, one run and several, one of which diverges.
+
+    Every layer forwards and backwards.
+    """
     for activation in activations:
         problem = small_problem(backend, activation=activation, learning_rate=0.01)
         (run,) = train_runs(problem)
@@ -39,9 +45,17 @@ def use_everything(backend: Backend) -> None:
             )
         assert diverging.status is Status.DIVERGED
         assert {run.status for run in others} == {Status.FINISHED}
+    pieces = {"clip_norm": 1.0, "averaging": 0.9, "rates": {"biases": 0.1}}
+    train_runs(small_problem(backend, optimizer="adamw", weight_decay=0.1, **pieces))
     one, targets = backend.parameters([np.ones((2, 3)), np.eye(2, 3)])
     _, delta = cross_entropy(backend.ops, one, targets, backend.asarray(np.ones(2)))
-    per_example_gradients([one], [delta])
+    per_example_gradients(one, delta)
+    for case in layers.CASES.values():
+        parameters, x = case.parameters(2), case.inputs(2)
+        on_gpu = Inputs(backend.asarray(x.numbers), backend.asarray(x.codes))
+        layers.passes(
+            backend.ops, case.layer, backend.parameters(parameters), on_gpu, backend.asarray(case.upstream(2))
+        )
     backend.free_memory()
     backend.synchronize()
 
@@ -118,6 +132,7 @@ def test_the_program_is_recorded(used: Recording) -> None:
     assert functions >= {
         *("matrix_transpose", "exp", "log", "max", "sum", "tanh", "maximum", "astype", "argmax", "broadcast_to"),
         *("expm1", "sqrt", "zeros", "zeros_like", "take", "reshape", "stack", "mean", "isfinite"),
+        *("cos", "sin", "moveaxis", "concat", "arange", "expand_dims"),
         *("asarray", "cupy.asnumpy", "cupy.cuda.runtime.getDeviceCount", "cupy.get_default_memory_pool"),
         *("cupy.fuse", "cupy.ElementwiseKernel", "cupy.RawKernel", "cupy.empty"),
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_close
+from tests.networks import kinds_of, passes
 from tests.oracle import random_problem
 from xpmlp import nn, optim
 from xpmlp.backend import Backend, resolve
@@ -38,7 +39,7 @@ class Training:
 
     def __init__(self, backend: Backend) -> None:
         problem = random_problem(1, batch=EXAMPLES)
-        self.backend, self.traces, self.optimizer = backend, 0, optim.momentum()
+        self.backend, self.traces, self.optimizer = backend, 0, optim.momentum(kinds_of(2))
         self.constants = [backend.asarray(problem.x, backend.dtype), backend.asarray(problem.targets, backend.dtype)]
         parameters = backend.parameters(problem.parameters)
         self.state = (parameters, self.optimizer.init(parameters))
@@ -47,11 +48,12 @@ class Training:
         self.traces += 1  # a Python statement: it is run where JAX traces, not where the program runs
         (parameters, optimizer_state), ops, (rows,) = state, self.backend.ops, batch
         (x, targets), rate = constants
-        activations = nn.forward(ops, parameters, ops.xp.take(x, rows, axis=0), ["tanh"])
-        loss, delta = nn.cross_entropy(ops, activations[-1], ops.xp.take(targets, rows, axis=0))
-        deltas = nn.backward(ops, parameters, activations, delta, ["tanh"])
-        settings = Hyperparameters(rate)
-        state = self.optimizer.update(ops, parameters, optimizer_state, activations, deltas, rows.shape[0], settings)
+        t = ops.xp.take(targets, rows, axis=0)
+        inputs = ops.xp.take(x, rows, axis=0)
+        done = passes(ops, parameters, inputs, ["tanh"], lambda logits: nn.cross_entropy(ops, logits, t)[1])
+        loss, _ = nn.cross_entropy(ops, done.activations[-1], t)
+        slopes, settings = done.gradients(rows.shape[0]), Hyperparameters(rate)
+        state = self.optimizer.update(ops, parameters, slopes, optimizer_state, settings)
         return state, (ops.xp.mean(loss),)
 
     def epoch(self, rate: float) -> None:

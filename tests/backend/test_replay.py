@@ -115,14 +115,12 @@ def test_steps_left_over_are_replayed_one_by_one(
 
 
 @on_two("float64")
-def test_another_learning_rate_is_another_recording(backend: Backend, recorder: Recorder) -> None:
-    compared(backend, recorder, epochs=3, schedule="cosine")
-    assert recorder.recorded == 3
-
-
-@on_two("float64")
-def test_another_learning_rate_of_a_stack_is_the_same_recording(backend: Backend, recorder: Recorder) -> None:
-    compared(backend, recorder, STACK, epochs=3, schedule="cosine")
+@pytest.mark.parametrize("settings", [(), STACK], ids=["one", "three"])
+@pytest.mark.parametrize("schedule", ["cosine", "coslog"])
+def test_another_learning_rate_is_the_same_recording(
+    schedule: str, settings: Sequence[RunSettings], backend: Backend, recorder: Recorder
+) -> None:
+    compared(backend, recorder, settings, {"dropout": 0.3, "dropout_schedule": "linear"}, epochs=3, schedule=schedule)
     assert recorder.recorded == 1
 
 

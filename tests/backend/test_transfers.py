@@ -9,29 +9,30 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_lives_on, cases
+from tests.networks import kinds_of, passes
 from tests.oracle import Problem, random_problem
 from xpmlp import nn, optim
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.optim import Hyperparameters
 
+NUMBERS = Hyperparameters.series(*(np.full((1, 1), value) for value in (0.1, 0.01, 0.9)), 2)
 HIDDEN = ("sigmoid", "relu", "tanh")
 
 
 def fold(backend: Backend, problem: Problem, name: str) -> Any:
     """Two steps of training; returns all that comes out of the fold."""
-    ops, optimizer = backend.ops, optim.optimizers[name]()
+    ops, optimizer = backend.ops, optim.optimizers[name].make(kinds_of(len(problem.parameters)), None)
 
     def step(state: Any, batch: Any, constants: Any) -> Any:
         (rows,), (x, labels, classes, hyperparameters) = batch, constants
-        activations = nn.forward(ops, state[0], ops.xp.take(x, rows, axis=0), HIDDEN)
         loss = nn.losses["cross_entropy"]
         targets = loss.encode(ops, ops.xp.take(labels, rows, axis=0), classes, x.dtype)
-        values = loss.value(ops, activations[-1], targets)
-        delta = loss.delta(ops, activations[-1], targets)
-        deltas = nn.backward(ops, state[0], activations, delta, HIDDEN)
-        state = optimizer.update(ops, *state, activations, deltas, float(rows.shape[0]), hyperparameters)
-        return state, (values, loss.decide(ops, activations[-1]))
+        inputs = ops.xp.take(x, rows, axis=0)
+        done = passes(ops, state[0], inputs, HIDDEN, lambda logits: loss.delta(ops, logits, targets))
+        logits = done.activations[-1]
+        state = optimizer.update(ops, state[0], done.gradients(float(rows.shape[0])), state[1], hyperparameters)
+        return state, (loss.value(ops, logits, targets), loss.decide(ops, logits))
 
     parameters = backend.parameters(problem.parameters)
     return backend.scan(
@@ -42,7 +43,7 @@ def fold(backend: Backend, problem: Problem, name: str) -> Any:
             backend.asarray(problem.x, backend.dtype),
             backend.asarray(problem.labels, backend.index_dtype),
             backend.asarray(np.arange(2), backend.index_dtype),
-            Hyperparameters(0.1, 0.01, 0.9),
+            backend.parameters(NUMBERS),
         ),
     )
 

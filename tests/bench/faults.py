@@ -20,11 +20,11 @@ def dies_or_raises(config: Config, seconds: float) -> Pace:
     return PACE
 
 
-def only_no_float64(name: str) -> Report:
+def only_no_float64(config: Config) -> Report:
     """A probe that has found one device."""
-    return Report(name, "1.0", ["no_float64"], False, None)
+    return Report(config.backend.name, "1.0", ["no_float64"], False, None)
 
 
-def two_gpus(name: str) -> Report:
+def two_gpus(config: Config) -> Report:
     """A probe that has found the CPU and two GPUs."""
-    return Report(name, "1.0", ["cpu", "cuda:0", "cuda:1"], True, None)
+    return Report(config.backend.name, "1.0", ["cpu", "cuda:0", "cuda:1"], True, None)

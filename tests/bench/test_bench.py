@@ -89,7 +89,7 @@ def test_a_backend_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyP
 def test_a_backend_that_is_not_there_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("array_api_strict", reason="needs array-api-strict")
     config = digits_config({"backend.dtype": "float64"})
-    monkeypatch.setattr(comparison, "probe", faults.only_no_float64)
+    monkeypatch.setattr(comparison, "_probed", faults.only_no_float64)
     (measured,) = bench(config, ["strict"], seconds=0.02)
     assert measured.pace is None
     assert measured.problem is not None
@@ -113,7 +113,7 @@ def test_what_cannot_be_measured(options: dict[str, Any], error: type[Exception]
 
 @pytest.mark.slow(reason="starts two processes")
 def test_of_several_gpus_the_first_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "probe", faults.two_gpus)
+    monkeypatch.setattr(comparison, "_probed", faults.two_gpus)
     monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)
     measured = bench(digits_config(), ["torch"])
     assert [(one.device, one.pace is not None) for one in measured] == [("cpu", False), ("cuda:0", True)]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -117,6 +118,6 @@ def iris_run(tmp_path_factory: pytest.TempPathFactory, iris_csv: Path) -> Path:
 @pytest.fixture(scope="session")
 def digits_features() -> object:
     """The digits' features, (1797, 64) uint8."""
-    from xpmlp.data.digits import read_digits
+    from sklearn.datasets import load_digits
 
-    return read_digits().features
+    return load_digits().data.astype(np.uint8)

@@ -60,7 +60,7 @@ def test_backends(xpmlp: Run) -> None:
     assert (outcome.status, outcome.err) == (0, "")
     header, *rows = [line.split() for line in outcome.out.splitlines()]
     assert header == ["backend", "version", "float64", "devices"]
-    assert [row[0] for row in rows] == ["numpy", "cupy", "torch", "jax", "strict"]
+    assert [row[0] for row in rows] == ["numpy", "cupy", "torch", "jax"]
     table = {row[0]: row[1:] for row in rows}
     assert table["numpy"][1:] == ["yes", "cpu"]
     for version, float64, *devices in table.values():
@@ -73,7 +73,7 @@ def test_backends(xpmlp: Run) -> None:
 
 
 def test_backends_says_what_is_not_installed(xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    packages = ("cupy", "torch", "jax", "array_api_strict")
+    packages = ("cupy", "torch", "jax")
     for package in packages:
         monkeypatch.setitem(sys.modules, package, None)
     outcome = xpmlp("backends")

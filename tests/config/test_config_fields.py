@@ -33,8 +33,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
+        "layers": [],
         "loss": "auto",
+        "huber_delta": 1.0,
+        "quantiles": [0.1, 0.5, 0.9],
+        "label_smoothing": 0.0,
         "dropout": 0.0,
+        "dropout_schedule": "constant",
         "init": "glorot_uniform",
         "init_scale": 0.01,
     },
@@ -48,8 +53,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "beta_2": 0.999,
         "epsilon": 1e-8,
         "weight_decay": 0.0,
+        "rates": None,
+        "clip_norm": None,
+        "averaging": None,
         "class_weight": None,
         "schedule": "constant",
+        "weight_decay_schedule": "constant",
+        "schedule_by": "auto",
+        "warmup": 0.0,
         "power_t": 0.5,
         "tol": 1e-4,
         "n_iter_no_change": 10,
@@ -94,7 +105,9 @@ OPTIONAL_COUNTS = [("backend", "threads"), ("data", "validation_size"), ("train"
 SEEDS = [("train", "seed"), ("data", "seed")]
 DECAYS = [("train", "momentum"), ("train", "beta_1"), ("train", "beta_2"), ("data", "test_fraction")]
 POSITIVE = [("train", "epsilon"), ("model", "init_scale")]
-NON_NEGATIVE = [("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement")]
+NON_NEGATIVE = [
+    ("train", key) for key in ("learning_rate", "weight_decay", "power_t", "tol", "min_improvement", "warmup")
+]
 BOOLEANS = [
     ("backend", "fused"),
     ("backend", "tf32"),
@@ -104,15 +117,25 @@ BOOLEANS = [
     ("output", "tensorboard"),
     ("data", "standardize"),
 ]
+SCHEDULES = ["constant", "inverse_scaling", "adaptive", "cosine", "linear", "one_cycle", "flat_cosine", "coslog"]
 LITERALS = {
     ("backend", "name"): ["auto", "numpy", "cupy", "torch", "jax", "strict"],
     ("backend", "dtype"): ["float32", "float64"],
     ("data", "split"): ["validation", "test", "three-way"],
-    ("model", "activation"): ["sigmoid", "tanh", "relu", "identity"],
-    ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson"],
-    ("model", "init"): ["glorot_uniform", "glorot_normal", "he_normal", "normal"],
-    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam"],
-    ("train", "schedule"): ["constant", "inverse_scaling", "adaptive", "cosine"],
+    ("model", "activation"): [
+        *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
+        "scaled_tanh",
+    ],
+    ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson", "absolute", "huber", "quantile"],
+    ("model", "dropout_schedule"): SCHEDULES,
+    ("model", "init"): [
+        *("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal"),
+        "ntk",
+    ],
+    ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
+    ("train", "schedule"): SCHEDULES,
+    ("train", "weight_decay_schedule"): SCHEDULES,
+    ("train", "schedule_by"): ["auto", "epoch", "step"],
 }
 
 
@@ -143,11 +166,23 @@ def test_only_the_data_set_is_required() -> None:
         (NON_NEGATIVE, [0, 0.0, 1e-3, 7], [-1e-9, math.inf, -math.inf, math.nan, True, "1", "none"]),
         (BOOLEANS, [True, False], [0, 1, "true", "yes", 1.0]),
         ([("model", "hidden_layer_sizes")], [[], [1], [300, 100]], [300, [0], [1.5], [True], ["3"], [[3]], "none"]),
+        ([("train", "clip_norm")], [1e-3, 1, "none", None], [0, -1.0, math.inf, math.nan, True, "1"]),
+        ([("train", "averaging")], [0, 0.999, "none", None], [1, -0.1, math.nan, True, "0.5"]),
+        (
+            [("train", "rates")],
+            [{}, {"biases": 0}, {"weights": 1, "biases": 0.1}, "none", None],
+            [0.1, {"biases": -1}, {"biases": "1"}, {"biases": math.nan}, {"biases": {}}, ["biases"], "biases"],
+        ),
         ([("grid", "runs")], [1, 5], [0, -1, 1.0, True, "3", "none", [5]]),
         ([("grid", "block_width"), ("grid", "workers")], ["auto", 1, 20], [0, -1, 1.0, True, "3", "none", "Auto", [1]]),
         ([("grid", "learning_rate"), ("grid", "weight_decay")], [[], [0], [0.1, 1]], [0.1, [-1], ["1"], [math.nan]]),
         ([("grid", "momentum")], [[]], [0.9, [1.0], [-0.1], [True]]),
         ([("grid", "batch_size")], [[], [1, 32]], [32, [0], [1.5], [True]]),
+        (
+            [("model", "layers")],
+            [[], [{"kind": "dense", "units": 3}]],
+            ["dense", [3], [{}], [{"kind": "dens"}], [{"kind": "dense"}], [{"kind": "dense", "units": 0}], "none"],
+        ),
         ([("grid", "hidden_layer_sizes")], [[], [[300], []], [[3, 2]]], [300, [300], [[0]], [[1.5]], "none"]),
         ([("grid", "activation")], [[], ["relu", "tanh"]], ["relu", ["Relu"], [1]]),
         ([("grid", "optimizer")], [[], ["sgd", "adam"]], ["sgd", ["SGD"], [1]]),
@@ -181,6 +216,27 @@ def test_what_a_choice_takes(key: tuple[str, str], values: list[str]) -> None:
     for other in ("", values[0].upper(), values[0] + " ", 1, None, "none"):
         with pytest.raises(ValidationError):
             with_value(*key, other)
+
+
+@pytest.mark.parametrize(
+    ("loss", "key", "accepted", "refused"),
+    [
+        ("huber", "huber_delta", [1e-300, 2, 5.0], [0, -1.0, math.inf, math.nan, True, "1"]),
+        ("cross_entropy", "label_smoothing", [0, 0.5, 0.99], [1, -0.1, math.nan, True, "0"]),
+        ("auto", "label_smoothing", [0.1], [1]),
+        ("quantile", "quantiles", [[0.5], [0.01, 0.99]], [[], [0], [1.0], [0.5, 0.5], [0.9, 0.1], 0.5, ["0.5"], None]),
+    ],
+)
+def test_the_parameters_of_losses(loss: str, key: str, accepted: list[Any], refused: list[Any]) -> None:
+    def config(value: Any) -> Config:
+        table = {"data": {"name": "csv", "path": "/x.csv"}, "model": {"loss": loss, key: value}}
+        return Config.model_validate(table)
+
+    for value in accepted:
+        assert config(value).model.loss_settings == ({key: value} if value else {})
+    for value in refused:
+        with pytest.raises(ValidationError):
+            config(value)
 
 
 def test_an_integer_becomes_a_float_where_one_is_due() -> None:

@@ -9,6 +9,11 @@ import pytest
 
 Mistakes = Callable[..., list[str]]
 
+ACTIVATIONS = (
+    '"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus" or '
+    '"scaled_tanh"'
+)
+
 MESSAGES = {
     "": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
     "[data]": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
@@ -37,19 +42,23 @@ MESSAGES = {
     "train = 1": "train = 1 is not allowed: [train] is a table of keys with values.",
     "[[train]]": "train = [{...}] is not allowed: [train] is a table of keys with values.",
     '[model]\nactivation = "rleu"': (
-        'model.activation = "rleu" is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
-        'or a list, each item "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
+        'model.activation = "rleu" is not allowed: give ' + ACTIVATIONS + ", "
+        "or a list, each item " + ACTIVATIONS + '; did you mean "relu"?'
     ),
     '[model]\nactivation = "ReLU"': (
-        'model.activation = "ReLU" is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
-        'or a list, each item "sigmoid", "tanh", "relu" or "identity"; did you mean "relu"?'
+        'model.activation = "ReLU" is not allowed: give ' + ACTIVATIONS + ", "
+        "or a list, each item " + ACTIVATIONS + '; did you mean "relu"?'
     ),
     "[model]\nactivation = 1": (
-        'model.activation = 1 is not allowed: give "sigmoid", "tanh", "relu" or "identity", '
-        'or a list, each item "sigmoid", "tanh", "relu" or "identity".'
+        "model.activation = 1 is not allowed: give " + ACTIVATIONS + ", or a list, each item " + ACTIVATIONS + "."
     ),
     '[model]\nloss = "x"': (
-        'model.loss = "x" is not allowed: give "auto", "cross_entropy", "logistic", "squared" or "poisson".'
+        'model.loss = "x" is not allowed: give "auto", "cross_entropy", "logistic", "squared", "poisson", '
+        '"absolute", "huber" or "quantile".'
+    ),
+    "[model]\nquantiles = [0.5, 0.1]": (
+        "model.quantiles = [0.5, 0.1] is not allowed: give a list, each item a finite number greater than 0 and less "
+        "than 1."
     ),
     '[train]\nepochs = "3"': 'train.epochs = "3" is not allowed: give an integer of at least 1.',
     "[train]\nepochs = true": "train.epochs = true is not allowed: give an integer of at least 1.",

@@ -34,8 +34,19 @@ BROKEN = {
     '[data]\nname = "csv"\npath = "/x"\n[model]\nloss = "poisson"\n[train]\nclass_weight = "balanced"': (
         'train.class_weight = "balanced" is for classes, and model.loss predicts values: leave it out.'
     ),
+    '[data]\nname = "csv"\npath = "/x"\n[model]\nloss = "squared"\nlabel_smoothing = 0.1': (
+        'model.label_smoothing = 0.1 is for model.loss = "cross_entropy" only: leave it out.'
+    ),
+    '[data]\nname = "digits"\n[model]\nactivation = "tanh"\nlayers = [{ kind = "scaling" }]': (
+        "model.layers = [{...}] stands in the place of hidden_layer_sizes, activation, dropout and of their lists in"
+    ),
+    '[data]\nname = "digits"\n[model]\nhuber_delta = 2': 'model.huber_delta = 2.0 is for model.loss = "huber" only',
+    '[data]\nname = "digits"\n[model]\nquantiles = [0.5]': 'model.quantiles = [0.5] is for model.loss = "quantile"',
     '[data]\nname = "digits"\n[model]\nactivation = ["relu", "tanh"]': (
         'model.activation = ["relu", "tanh"] needs as many values as there are hidden layers, or a single one for all.'
+    ),
+    '[data]\nname = "digits"\n[model]\nactivation = "tanh"\n[[model.layers]]\nkind = "dense"\nunits = 3': (
+        "model.layers = [{...}] stands in the place of hidden_layer_sizes"
     ),
     '[data]\nname = "digits"\n[model]\ndropout = [0.5]\n[grid]\nhidden_layer_sizes = [[5], [5, 5]]': (
         "model.dropout = [0.5] needs as many values as there are hidden layers"
@@ -65,6 +76,7 @@ BROKEN = {
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
 }
 FINE = [
+    '[data]\nname = "digits"\n[model]\nlabel_smoothing = 0.1',
     '[data]\nname = "csv"\npath = "/x.csv"\nmissing = ["-999", "unknown"]',
     '[data]\nname = "csv"\npath = "/x.csv"\ntarget = ["a", "b"]\n[model]\nloss = "squared"',
     '[data]\nname = "digits"\n[model]\nhidden_layer_sizes = [5, 4]\nactivation = ["relu", "tanh"]\ndropout = [0.5, 0]',

@@ -111,7 +111,7 @@ def test_each_mistake_gets_its_sentence(tmp_path: Path, array: np.ndarray[Any, A
 
 @pytest.mark.parametrize("name", ["in.txt", "in.csv.gz", "in"])
 def test_other_kinds_of_files_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"use \.npy, \.npz, \.csv, \.idx or \.idx\.gz"):
+    with pytest.raises(DataError, match=r"use \.csv, \.npz, \.npy, \.idx or \.idx\.gz"):
         read_features(tmp_path / name, n_features=6)
 
 

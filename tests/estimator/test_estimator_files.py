@@ -30,6 +30,7 @@ from xpmlp.checkpoint import read_sealed, write_sealed
 from xpmlp.errors import BackendError, DataError
 from xpmlp.estimator import base
 from xpmlp.estimator.places import to_host
+from xpmlp.estimator.task import OptimizerChoice
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -257,3 +258,24 @@ def test_a_file_sets_no_attribute_but_those_that_are_saved(tmp_path: Path) -> No
     description["figures"]["predict"] = 1
     write_sealed(tmp_path / "file", description, tensors)
     assert MLPClassifier.load(tmp_path / "file").predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize(
+    ("saved", "choice"),
+    [
+        (["sgd", None, None, None], OptimizerChoice("sgd")),
+        (["adam", 0.9, 0.95, 1e-8], OptimizerChoice("adam", (("beta_1", 0.9), ("beta_2", 0.95), ("epsilon", 1e-8)))),
+    ],
+)
+def test_an_optimizer_as_it_was_written_before_it_had_a_record(
+    saved: Any, choice: OptimizerChoice, tmp_path: Path
+) -> None:
+    path = tmp_path / "estimator.safetensors"
+    original = classifier(solver=choice.name, momentum=0, beta_2=0.95).fit(*digits())
+    original.save(path)
+    description, tensors = read_sealed(path)
+    description["memory"]["choice"] = saved
+    write_sealed(path, description, tensors)
+    loaded = MLPClassifier.load(path)
+    assert loaded._memory.choice == original._memory.choice == choice
+    assert same_weights(loaded.partial_fit(*digits()), original.partial_fit(*digits()))

@@ -33,22 +33,25 @@ def _valid(seed: int) -> bytes:
     """A file as the program writes it."""
     from xpmlp.checkpoint import SavedNetwork, save_network
     from xpmlp.data import Preprocessing
-    from xpmlp.nn import losses
+    from xpmlp.nn import DenseParameters, Network, Widths, losses, mlp
 
     random = Random(seed)
     sizes = [random.randint(1, 5) for _ in range(random.randint(2, 4))]
     generator = np.random.default_rng(random.getrandbits(32))
     dtype = random.choice(("float32", "float64"))
     parameters = [
-        (generator.normal(size=(n_in, n_out)).astype(dtype), generator.normal(size=(1, n_out)).astype(dtype))
+        DenseParameters(
+            generator.normal(size=(n_in, n_out)).astype(dtype), generator.normal(size=(1, n_out)).astype(dtype)
+        )
         for n_in, n_out in pairwise(sizes)
     ]
     moments = (np.arange(sizes[0]) / 3, np.arange(sizes[0]) + 0.5) if random.random() < 0.5 else (None, None)
     classes = random.choice((np.arange(sizes[-1]), np.array([f"<label {index}>" for index in range(sizes[-1])])))
     names = tuple(f"x{index}" for index in range(sizes[0])) if random.random() < 0.5 else None
     hidden = tuple(random.choice(("tanh", "relu", "sigmoid")) for _ in sizes[1:-1])
-    loss = next(iter(losses))
-    network = SavedNetwork(parameters, hidden, loss, classes, Preprocessing(*moments, scale=0.5), names)
+    loss = losses[next(iter(losses))]
+    perceptron = Network(mlp(sizes[1:], hidden), Widths(sizes[0]), loss, 0.5)
+    network = SavedNetwork(parameters, perceptron, classes, Preprocessing(*moments, scale=0.5), names)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights"
         save_network(path, network)

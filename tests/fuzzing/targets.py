@@ -166,17 +166,19 @@ def _run_folder() -> Path:
 
     from xpmlp.checkpoint import SavedNetwork, save_network
     from xpmlp.data import Preprocessing
-    from xpmlp.nn import losses
+    from xpmlp.nn import DenseParameters, Network, Widths, losses, mlp
 
     folder = Path(tempfile.mkdtemp(prefix="fuzzing-run-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "config.toml").write_text('[data]\nname = "csv"\npath = "none.csv"\n[backend]\nthreads = 1\n')
     rng = np.random.default_rng(0)
-    layers = [(rng.normal(size=(4, 3)), rng.normal(size=(1, 3)))]
+    layers = [DenseParameters(rng.normal(size=(4, 3)), rng.normal(size=(1, 3)))]
     labels = np.array(["=ant", "<b>", "cat"])
     save_network(
         folder / "weights.safetensors",
-        SavedNetwork(layers, (), next(iter(losses)), labels, Preprocessing(), FEATURE_NAMES),
+        SavedNetwork(
+            layers, Network(mlp([3], ()), Widths(4), losses[next(iter(losses))]), labels, Preprocessing(), FEATURE_NAMES
+        ),
     )
     return folder
 

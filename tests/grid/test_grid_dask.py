@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from tests.grid import faults
 from tests.grid.small import EXAMPLES, grid_config
 from xpmlp.config import Config
-from xpmlp.errors import BackendError, GridError
+from xpmlp.errors import BackendError, ConfigError, GridError
 from xpmlp.grid import Block, GridReporter, schedule, train_grid
 from xpmlp.training.outcome import Outcome
 
@@ -180,3 +181,18 @@ def test_no_scheduler_at_the_address(data: Path) -> None:
     with pytest.raises(BackendError, match=r"no Dask scheduler at grid\.scheduler = 'tcp://127\.0\.0\.1:1'") as error:
         train_grid(grid_config(data, runs=2, scheduler="tcp://127.0.0.1:1"))
     assert error.value.exit_status == 2
+
+
+def test_workers_import_what_was_allowed(
+    cluster: Any, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "format_for_dask.py"
+    module.write_text("from xpmlp.data.numpy_file import NPZ\nLIKE_NPZ = NPZ._replace(sentence='Arrays.')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with distributed.Client(cluster) as client:
+        client.run(lambda: sys.path.append(str(tmp_path)))
+    config = on(cluster, data)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"name": "format_for_dask:LIKE_NPZ"})})
+    with pytest.raises(ConfigError, match=r'^data\.name = "format_for_dask:LIKE_NPZ" is code from outside'):
+        train_grid(config)
+    assert len(train_grid(config, allow_code=True).runs) == 6

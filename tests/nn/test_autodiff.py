@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_close, call, cases
+from tests.networks import passes
 from tests.oracle import Problem, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -59,10 +60,9 @@ def test_gradients(backend: Backend, automatic: Any, hidden: tuple[str, ...]) ->
     problem = random_problem(len(hidden), seed=1)
 
     def gradients(parameters: nn.Parameters, x: Any, targets: Any) -> list[DenseParameters]:
-        activations = nn.forward(backend.ops, parameters, x, hidden)
-        _, delta = nn.cross_entropy(backend.ops, activations[-1], targets)
-        deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)
-        return nn.gradients(backend.ops, activations, deltas, x.shape[0])
+        ops = backend.ops
+        done = passes(ops, parameters, x, hidden, lambda logits: nn.cross_entropy(ops, logits, targets)[1])
+        return done.gradients(x.shape[0])
 
     actual = call(backend, gradients, *on(backend, problem))
     for layer, expected in zip(actual, automatic(problem, hidden), strict=True):

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_close, call, cases, tolerance
+from tests.networks import passes
 from tests.oracle import FUNCTIONS, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
 from xpmlp.nn import DenseParameters
+from xpmlp.nn.layers import dropout
 
 SEEDS, STEPS = (0, 7, 2**32 - 1), (0, 1, 2**31 + 5)
 WORD = 2**32
@@ -36,15 +38,6 @@ def kept(rate: float, seed: int, step: int, layer: int, example: int, unit: int)
     return (number + 2**31) % WORD - 2**31 >= rate * WORD - 2**31
 
 
-def counters(backend: Backend, seeds: Sequence[int], batch: int, widths: Sequence[int]) -> nn.Counters:
-    column = [[nn.as_int32(seed)] for seed in seeds]
-    return nn.Counters(
-        backend.asarray(np.asarray(column if len(seeds) > 1 else column[0], dtype=np.int32)),
-        backend.asarray(np.arange(batch, dtype=np.int32)),
-        tuple(backend.asarray(np.arange(width, dtype=np.int32)) for width in widths),
-    )
-
-
 def factors(
     backend: Backend,
     rates: Sequence[float],
@@ -53,16 +46,18 @@ def factors(
     batch: int,
     widths: Sequence[int],
 ) -> list[Any]:
-    """The factors of each layer's mask, (steps, [runs,] batch, width), on the host; None where there is none."""
-    axes = (1, 1) if len(seeds) > 1 else (1,)
-    numbers = np.asarray([nn.as_int32(step) for step in steps], dtype=np.int32).reshape(-1, *axes)
+    """The factors of each layer's mask, (steps, runs, batch, width), on the host; None where there is none."""
+    numbers = np.asarray([nn.as_int32(step) for step in steps], dtype=np.int32).reshape(-1, 1, 1)
+    column = np.asarray([[nn.as_int32(seed)] for seed in seeds], dtype=np.int32)
 
-    def masks(counted: nn.Counters, step: Any) -> list[nn.Mask | None]:
-        return nn.dropout_masks(backend.ops, rates, counted, step, backend.dtype)
+    def masks(drawn: Any, step: Any) -> list[Any]:
+        draw = nn.Draw(drawn, step, batch, backend.dtype)
+        layers = [dropout(rate)(width) for rate, width in zip(rates, widths, strict=True)]
+        return [layer.draw(backend.ops, draw, stream) for stream, layer in enumerate(layers)]
 
     # compiled or not, the bits are to be the same
-    made = call(backend, masks, counters(backend, seeds, batch, widths), backend.asarray(numbers))
-    return [None if mask is None else backend.to_numpy(mask.factors) for mask in made]
+    made = call(backend, masks, backend.asarray(column), backend.asarray(numbers))
+    return [None if isinstance(mask, tuple) else backend.to_numpy(mask) for mask in made]
 
 
 def test_the_same_units_as_by_definition(backend: Backend) -> None:
@@ -83,7 +78,7 @@ def test_a_run_has_the_same_masks_alone(backend: Backend) -> None:
     (stacked,) = factors(backend, (0.5,), SEEDS, STEPS, 3, (6,))
     for run, seed in enumerate(SEEDS):
         (alone,) = factors(backend, (0.5,), [seed], STEPS, 3, (6,))
-        np.testing.assert_array_equal(stacked[:, run], alone)
+        np.testing.assert_array_equal(stacked[:, run], alone[:, 0])
         for step, number in enumerate(STEPS):
             np.testing.assert_array_equal(factors(backend, (0.5,), [seed], [number], 3, (6,))[0][0], alone[step])
 
@@ -133,28 +128,28 @@ class TestStatistics:
 def test_gradients_with_a_fixed_mask(backend: Backend, hidden: tuple[str, str]) -> None:
     problem, rates = random_problem(2, seed=4), (0.4, 0.25)
     made = factors(backend, rates, [3], [9], 5, (4, 5))
-    masks = [nn.Mask(backend.asarray(mask[0], backend.dtype), 1 - rate) for mask, rate in zip(made, rates, strict=True)]
     parameters = [DenseParameters(w.copy(), b.copy()) for w, b in problem.parameters]
 
     def mean_loss() -> float:
         a = problem.x
-        for (weights, biases), name, mask in zip(parameters, [*hidden, "identity"], [*made, [1.0]], strict=True):
-            a = FUNCTIONS[name](a @ weights + biases) * mask[0]
+        for (weights, biases), name, mask in zip(
+            parameters, [*hidden, "identity"], [*(mask[0, 0] for mask in made), 1.0], strict=True
+        ):
+            a = FUNCTIONS[name](a @ weights + biases) * mask
         return float(np.mean(np.log(np.exp(a).sum(axis=1)) - (a * problem.targets).sum(axis=1)))
 
-    def gradients(layers: nn.Parameters, x: Any, targets: Any, given: list[nn.Mask | None]) -> list[DenseParameters]:
-        activations = nn.forward(backend.ops, layers, x, hidden, given)
-        delta = nn.losses["cross_entropy"].delta(backend.ops, activations[-1], targets)
-        deltas = nn.backward(backend.ops, layers, activations, delta, hidden, given)
-        factors = zip(activations, deltas, strict=False)
-        return [DenseParameters(a.T @ d / 5, backend.xp.mean(d, axis=0, keepdims=True)) for a, d in factors]
-
-    actual = gradients(
+    masks = [backend.asarray(mask[0, 0], backend.dtype) for mask in made]
+    noise = [(), (), masks[0], (), (), masks[1], ()]  # dense, activation, dropout, and so on
+    targets, ops = backend.asarray(problem.targets, backend.dtype), backend.ops
+    actual = passes(
+        ops,
         backend.parameters(problem.parameters),
         backend.asarray(problem.x, backend.dtype),
-        backend.asarray(problem.targets, backend.dtype),
-        list(masks),
-    )
+        hidden,
+        lambda logits: nn.losses["cross_entropy"].delta(ops, logits, targets),
+        rates,
+        noise,
+    ).gradients(5)
     for layer, found in zip(parameters, actual, strict=True):
         for array, gradient in zip(layer, found, strict=True):
             slopes = np.empty_like(array)

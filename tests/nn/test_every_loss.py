@@ -13,6 +13,15 @@ from tests.helpers import assert_close, cases, tolerance
 from xpmlp import nn
 from xpmlp.backend import Backend
 
+QUANTILES = (0.1, 0.3, 0.55, 0.9)
+
+LOSSES = {
+    **{name: loss for name, loss in nn.losses.items() if name != "quantile"},
+    "huber 0.7": nn.losses["huber"].with_settings({"huber_delta": 0.7}),
+    "quantile": nn.losses["quantile"].with_settings({"quantiles": list(QUANTILES)}),
+}
+"""Each with four outputs, for one target (quantile) or four."""
+
 RNG = np.random.default_rng(11)
 SHAPES = {"2-D": (6, 4), "3-D": (3, 6, 4)}
 LOGITS = {name: 2 * RNG.normal(size=shape) for name, shape in SHAPES.items()}
@@ -21,6 +30,11 @@ TARGETS = {
     "logistic": {name: RNG.integers(0, 2, shape).astype(float) for name, shape in SHAPES.items()},
     "squared": {name: RNG.normal(size=shape) for name, shape in SHAPES.items()},
     "poisson": {name: RNG.poisson(1.5, shape).astype(float) for name, shape in SHAPES.items()},
+    **{
+        loss: {name: RNG.normal(size=shape) for name, shape in SHAPES.items()}
+        for loss in ("absolute", "huber", "huber 0.7")
+    },
+    "quantile": {name: RNG.normal(size=(*shape[:-1], 1)) for name, shape in SHAPES.items()},
 }
 
 
@@ -33,20 +47,27 @@ def oracle(name: str, o: np.ndarray[Any, Any], t: np.ndarray[Any, Any]) -> np.nd
             each = -t * scipy.special.log_expit(o) - (1 - t) * scipy.special.log_expit(-o)
         case "squared":
             each = scipy.special.huber(1e9, o - t)
+        case "absolute":
+            each = np.abs(o - t)
+        case "huber" | "huber 0.7":
+            each = scipy.special.huber(0.7 if "0.7" in name else 1.0, o - t)
+        case "quantile":
+            levels = np.asarray(QUANTILES)
+            each = np.where(t > o, levels * (t - o), (1 - levels) * (o - t))
         case _:
             each = scipy.special.xlogy(t, t) - t * o - t + np.exp(o)
     total: np.ndarray[Any, Any] = each.sum(axis=-1)
     return total
 
 
-every_loss = pytest.mark.parametrize("name", nn.losses)
+every_loss = pytest.mark.parametrize("name", LOSSES)
 both_shapes = pytest.mark.parametrize("shape", SHAPES)
 
 
 @every_loss
 @both_shapes
 def test_value_and_derivative(backend: Backend, name: str, shape: str) -> None:
-    logits, targets, loss = LOGITS[shape], TARGETS[name][shape], nn.losses[name]
+    logits, targets, loss = LOGITS[shape], TARGETS[name][shape], LOSSES[name]
     o, t = backend.asarray(logits, backend.dtype), backend.asarray(targets, backend.dtype)
     # rows sum to one for softmax, so each logit is shifted by itself
     size = 1e-5
@@ -61,12 +82,9 @@ def test_value_and_derivative(backend: Backend, name: str, shape: str) -> None:
         backend,
     )
     assert_close(loss.delta(backend.ops, o, t), np.stack(slopes, axis=-1), tolerance(backend, 2e-6, 1e-9), backend)
-    assert_close(
-        loss.delta(backend.ops, o, t),
-        backend.to_numpy(loss.transform(backend.ops, o)) - targets,
-        tolerance(backend, 1e-6, 1e-15),
-        backend,
-    )
+    if name in ("cross_entropy", "logistic", "squared", "poisson"):
+        prediction = backend.to_numpy(loss.transform(backend.ops, o))
+        assert_close(loss.delta(backend.ops, o, t), prediction - targets, tolerance(backend, 1e-6, 1e-15), backend)
     # neither argument was overwritten
     assert_close(o, logits, tolerance(backend, 1e-7, 0), backend)
     assert_close(t, targets, tolerance(backend, 1e-7, 0), backend)
@@ -74,7 +92,7 @@ def test_value_and_derivative(backend: Backend, name: str, shape: str) -> None:
 
 def loss_value(backend: Backend, name: str) -> Any:
     """The loss as a function of logits and targets."""
-    return lambda o, t: nn.losses[name].value(backend.ops, o, t)
+    return lambda o, t: LOSSES[name].value(backend.ops, o, t)
 
 
 @every_loss
@@ -101,7 +119,7 @@ def test_derivative_by_automatic_differentiation(backend: Backend, library: str,
         import jax
 
         expected = np.asarray(jax.grad(lambda logits: value(logits, t).sum())(o))
-    assert_close(nn.losses[name].delta(backend.ops, o, t), expected, 1e-14, backend)
+    assert_close(LOSSES[name].delta(backend.ops, o, t), expected, 1e-14, backend)
 
 
 @every_loss
@@ -111,8 +129,8 @@ def test_extreme_logits(backend: Backend, name: str, sign: int) -> None:
     if name == "poisson":  # the exponential of 1e4 is infinite and has to be
         logits = -np.abs(logits)
     o = backend.asarray(logits, backend.dtype)
-    loss = nn.losses[name]
-    for target in np.eye(4):
+    loss = LOSSES[name]
+    for target in np.eye(4)[:, :1] if name == "quantile" else np.eye(4):
         t = backend.asarray(target[None, :], backend.dtype)
         value = loss.value(backend.ops, o, t)
         assert_close(value, oracle(name, logits, target), tolerance(backend, 1e-6, 1e-14), backend)
@@ -162,3 +180,94 @@ def test_the_mean_score_is_r2(backend: Backend, name: str) -> None:
     assert score.shape == (6,)
     expected = r2_score(targets, logits if name == "squared" else np.exp(logits))
     assert np.isclose(backend.to_numpy(score).mean(), expected, rtol=tolerance(backend, 1e-5, 1e-12))
+
+
+def test_absolute_huber_and_quantile_by_hand(backend: Backend) -> None:
+    # errors o - t of 3, -2, 1/2 and 0; |e|: 3 + 2 + 1/2.  Huber with 1: 3 - 1/2, 2 - 1/2 and 1/8, in all 33/8.
+    o = backend.asarray(np.asarray([[4.0, -1.0, 1.5, 1.0]]), backend.dtype)
+    t = backend.asarray(np.ones((1, 4)), backend.dtype)
+    exact = tolerance(backend, 1e-7, 1e-15)
+    for name, value, delta in (("absolute", 5.5, [1, -1, 1, 0]), ("huber", 33 / 8, [1, -1, 1 / 2, 0])):
+        assert_close(nn.losses[name].value(backend.ops, o, t), [value], exact, backend)
+        assert_close(nn.losses[name].delta(backend.ops, o, t), [delta], exact, backend)
+    # levels 1/4, 1/2, 3/4 of t = 1 with outputs 4, -1, 3/2: (1 - 1/4) 3 + 1/2 2 + (1 - 3/4) 1/2 = 27/8
+    loss = nn.losses["quantile"].with_settings({"quantiles": (0.25, 0.5, 0.75)})
+    o, t = o[:, :3], t[:, :1]
+    assert_close(loss.value(backend.ops, o, t), [27 / 8], exact, backend)
+    assert_close(loss.delta(backend.ops, o, t), [[3 / 4, -1 / 2, 1 / 4]], exact, backend)
+    assert_close(loss.decide(backend.ops, o), [[-1.0]], 0, backend)
+    assert loss.n_outputs(1, 0) == 3
+    assert loss.output_names(["y"]) == ["y, quantile 0.25", "y, quantile 0.5", "y, quantile 0.75"]
+
+
+def test_label_smoothing_by_hand(backend: Backend) -> None:
+    # half of each target over two classes: (1/2 + 1/4, 1/4); with probabilities (1/4, 3/4), logits (0, ln 3):
+    # 3/4 ln 4 + 1/4 ln 4/3, and (1/4 - 3/4, 3/4 - 1/4)
+    loss = nn.losses["cross_entropy"].with_settings({"label_smoothing": 0.5})
+    labels = backend.asarray(np.zeros(1), backend.index_dtype)
+    classes = backend.asarray(np.arange(2), backend.index_dtype)
+    encoded = loss.encode(backend.ops, labels, classes, backend.dtype)
+    exact = tolerance(backend, 2e-7, 1e-15)
+    assert_close(encoded, [[3 / 4, 1 / 4]], exact, backend)
+    o = backend.asarray(np.log([[1.0, 3.0]]), backend.dtype)
+    assert_close(loss.value(backend.ops, o, encoded), [0.75 * np.log(4) + 0.25 * np.log(4 / 3)], exact, backend)
+    assert_close(loss.delta(backend.ops, o, encoded), [[-1 / 2, 1 / 2]], exact, backend)
+    assert loss.evaluated_as is nn.losses["cross_entropy"]
+
+
+@pytest.mark.parametrize("backend", cases("torch", dtype="float64"), indirect=True)
+def test_against_torch(backend: Backend) -> None:
+    import torch
+    from torch.nn import functional
+
+    labels = np.asarray([0, 3, 1, 2, 2, 0])
+    smoothed = nn.losses["cross_entropy"].with_settings({"label_smoothing": 0.2})
+    classes = backend.asarray(np.arange(4), backend.index_dtype)
+    encoded = smoothed.encode(backend.ops, backend.asarray(labels, backend.index_dtype), classes, backend.dtype)
+    level = torch.tensor(QUANTILES, dtype=torch.float64)
+    theirs = {
+        "absolute": lambda o, t: functional.l1_loss(o, t, reduction="sum"),
+        "huber 0.7": lambda o, t: functional.huber_loss(o, t, reduction="sum", delta=0.7),
+        "quantile": lambda o, t: torch.maximum(level * (t - o), (level - 1) * (t - o)).sum(),
+        "smoothed": lambda o, t: functional.cross_entropy(
+            o, torch.tensor(labels), reduction="sum", label_smoothing=0.2
+        ),
+    }
+    for name, function in theirs.items():
+        loss, t = (smoothed, encoded) if name == "smoothed" else (LOSSES[name], torch.tensor(TARGETS[name]["2-D"]))
+        o = torch.tensor(LOGITS["2-D"], requires_grad=True)
+        with torch.enable_grad():
+            value = function(o, t)
+            value.backward()
+        o.requires_grad_(False)
+        total = float(loss.value(backend.ops, o, t).sum())
+        assert total == pytest.approx(value.item(), rel=1e-13)
+        assert_close(loss.delta(backend.ops, o, t), o.grad.numpy(), 1e-14, backend)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("huber", {"huber_delta": 0}, "greater than 0"),
+        ("huber", {"huber_delta": float("nan")}, "greater than 0"),
+        ("huber", {"huber_delta": "1"}, "greater than 0"),
+        ("huber", {"label_smoothing": 0.1}, "no parameter 'label_smoothing'"),
+        ("quantile", {"quantiles": []}, "a list of numbers"),
+        ("quantile", {"quantiles": [0.5, 0.5]}, "have to rise"),
+        ("quantile", {"quantiles": [0.5, 1]}, "between 0 and 1"),
+        ("quantile", {"quantiles": ["0.5"]}, "between 0 and 1"),
+        ("quantile", {"quantiles": [{}]}, "no such parameters"),
+        ("cross_entropy", {"label_smoothing": 1.0}, "1 excluded"),
+        ("squared", {"huber_delta": 1.0}, "no parameter"),
+    ],
+)
+def test_parameters_that_are_refused(name: str, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        nn.losses[name].with_settings(settings)
+
+
+def test_equal_parameters_give_one_object() -> None:
+    huber = nn.losses["huber"]
+    assert huber.with_settings({"huber_delta": 1.0}) is huber
+    assert huber.with_settings({"huber_delta": 2.0}) is huber.with_settings({"huber_delta": 2})
+    assert all(key == loss.name and loss.sentence for key, loss in nn.losses.items())

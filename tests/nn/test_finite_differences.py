@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_close, call, cases, eager
+from tests.networks import passes
 from tests.oracle import numerical_gradients, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -65,11 +66,12 @@ def check(backend: Backend, hidden: tuple[str, ...], runs: int | None, *, weight
     def gradients(
         parameters: nn.Parameters, x: object, targets: object, sample_weights: object
     ) -> list[DenseParameters]:
-        activations = nn.forward(backend.ops, parameters, x, hidden)
-        _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, sample_weights)
-        deltas = nn.backward(backend.ops, parameters, activations, delta, hidden)
+        ops = backend.ops
+        done = passes(
+            ops, parameters, x, hidden, lambda logits: nn.cross_entropy(ops, logits, targets, sample_weights)[1]
+        )
         # one sum for all runs here; a sum for each is in tests/optim
-        return nn.gradients(backend.ops, activations, deltas, float(SAMPLE_WEIGHTS.sum()) if weighted else 5)
+        return done.gradients(float(SAMPLE_WEIGHTS.sum()) if weighted else 5)
 
     actual = call(backend, gradients, *on(backend, problem), backend.asarray(weights, backend.dtype))
     for layer, wanted in zip(actual, expected(hidden, runs, weighted), strict=True):

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.helpers import assert_close, call, tolerance
+from tests.networks import passes, perceptron
 from xpmlp import nn
 from xpmlp.backend import Backend
-from xpmlp.nn import DenseParameters
+from xpmlp.nn import DenseParameters, Parameters
 from xpmlp.optim import Hyperparameters, sgd
 
 # An asymmetric 2-2-2 network of sigmoids, whose weights make every number a fraction.
@@ -54,16 +55,24 @@ def factors(
 def both_passes(ops: nn.Ops) -> Callable[..., tuple[list, list]]:
     """A function to a sigmoid network's activations and deltas."""
 
-    def passes(parameters: nn.Parameters, x: object, targets: object, weights: object) -> tuple[list, list]:
-        activations = nn.forward(ops, parameters, x, ["sigmoid"])
-        _, delta = nn.cross_entropy(ops, activations[-1], targets, weights)
-        return activations, nn.backward(ops, parameters, activations, delta, ["sigmoid"])
+    def both(parameters: nn.Parameters, x: object, targets: object, weights: object) -> tuple[list, list]:
+        return passes(
+            ops, parameters, x, ["sigmoid"], lambda logits: nn.cross_entropy(ops, logits, targets, weights)[1]
+        )[:2]
 
-    return passes
+    return both
 
 
-def assert_gradients(backend: Backend, gradients: list[DenseParameters], factor: float) -> None:
-    for layer, expected in zip(gradients, GRADIENTS, strict=True):
+def gradients(backend: Backend, activations: list, deltas: list, divisor: float) -> list[DenseParameters]:
+    """Means over a batch, from the factors."""
+    parameters = [DenseParameters(W, B), DenseParameters(V, C)]
+    factors = list(zip(activations[:-1], deltas, strict=True))
+    found: list[DenseParameters] = perceptron(parameters, ["sigmoid"]).gradients(backend.ops, factors, divisor)
+    return found
+
+
+def assert_gradients(backend: Backend, found: list[DenseParameters], factor: float) -> None:
+    for layer, expected in zip(found, GRADIENTS, strict=True):
         for actual, wanted in zip(layer, expected, strict=True):
             assert_close(actual, factor * wanted, tolerance(backend, 1e-6, 1e-14), backend)
 
@@ -71,7 +80,7 @@ def assert_gradients(backend: Backend, gradients: list[DenseParameters], factor:
 def test_forward_and_loss(backend: Backend) -> None:
     parameters = backend.parameters([DenseParameters(W, B), DenseParameters(V, C)])
     x = backend.asarray(X[None, :], backend.dtype)
-    activations = nn.forward(backend.ops, parameters, x, ["sigmoid"])
+    activations = passes(backend.ops, parameters, x, ["sigmoid"], lambda logits: logits).activations
     accuracy = tolerance(backend, 1e-6, 1e-15)
     assert activations[0] is x
     assert_close(activations[1], [[3 / 4, 1 / 2]], accuracy, backend)
@@ -84,28 +93,38 @@ def test_forward_and_loss(backend: Backend) -> None:
 
 def test_gradients_of_one_example(backend: Backend) -> None:
     _, activations, deltas = factors(backend, [1])
-    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 1), 1)
+    assert_gradients(backend, gradients(backend, activations, deltas, 1), 1)
 
 
 def test_gradients_of_a_batch_are_a_mean(backend: Backend) -> None:
     # For class 0, do = y - (1, 0) = (-1/4, 1/4): minus a third of what it is for class 1, and all that follows is
     # linear in do.  The mean of the two is (1 - 1/3) / 2 = 1/3 of the gradients above.
     _, activations, deltas = factors(backend, [1, 0])
-    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 2), 1 / 3)
+    assert_gradients(backend, gradients(backend, activations, deltas, 2), 1 / 3)
 
 
 def test_gradients_of_weighted_examples(backend: Backend) -> None:
     # With weights 2 and 3: (2 - 3/3) / (2 + 3) = 1/5.
     _, activations, deltas = factors(backend, [1, 0], [2.0, 3.0])
-    assert_gradients(backend, nn.gradients(backend.ops, activations, deltas, 5), 1 / 5)
+    assert_gradients(backend, gradients(backend, activations, deltas, 5), 1 / 5)
 
 
 def test_a_step_of_sgd(backend: Backend) -> None:
     # Learning rate 1: the parameters less the gradients.
     parameters, activations, deltas = factors(backend, [1])
-    (first, second), _ = sgd().update(
-        backend.ops, parameters, sgd().init(parameters), activations, deltas, 1, Hyperparameters(1.0)
-    )
+    optimizer = sgd(perceptron(parameters, ["sigmoid"]).kinds)
+    layer, pairs = perceptron(parameters, ["sigmoid"]), list(zip(activations[:-1], deltas, strict=True))
+    slopes, one = layer.gradients(backend.ops, pairs, 1), np.ones((1, 1))
+    numbers = backend.parameters(Hyperparameters.series(one, None, one, 1))
+    by_gradients, _ = optimizer.update(backend.ops, backend.copy(parameters), slopes, (), numbers)
+    assert_step(backend, by_gradients)
+    assert optimizer.update_from_factors is not None
+    by_factors, _ = optimizer.update_from_factors(backend.ops, layer, parameters, (), pairs, numbers)
+    assert_step(backend, by_factors)
+
+
+def assert_step(backend: Backend, parameters: Parameters) -> None:
+    first, second = parameters
     accuracy = tolerance(backend, 1e-6, 1e-14)
     assert_close(first.weights, [[7 / 16, 11 / 4], [-17 / 8, 0]], accuracy, backend)
     assert_close(first.biases, [[7 / 16 + math.log(3), 7 / 4]], accuracy, backend)
@@ -125,7 +144,7 @@ def test_the_courseworks_network_has_a_first_layer_gradient_of_zero(backend: Bac
         ]
     )
     x, target = backend.asarray([[1.0, -1.0]], backend.dtype), backend.asarray([[1.0, 0.0]], backend.dtype)
-    first, second = nn.gradients(backend.ops, *call(backend, both_passes(backend.ops), parameters, x, target, None), 1)
+    first, second = gradients(backend, *call(backend, both_passes(backend.ops), parameters, x, target, None), 1)
     assert_close(second.weights, [[-0.4404, 0.4404]] * 3, 1e-4, backend)
     assert_close(second.biases, [[-0.5, 0.5]], 1e-6, backend)
     assert_close(first.weights, np.zeros((2, 3)), 0, backend)

@@ -7,6 +7,7 @@ import pytest
 import scipy.special
 
 from tests.helpers import assert_close, assert_lives_on, call, tolerance
+from tests.networks import passes
 from tests.oracle import on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -54,12 +55,13 @@ def test_huge_logits_through_the_whole_network(backend: Backend) -> None:
     parameters = backend.parameters(layers)
     x = backend.asarray([[1.0, 0.0], [1.0, 3.0]], backend.dtype)
     targets = backend.asarray([[0.0, 1.0], [1.0, 0.0]], backend.dtype)
-    activations = nn.forward(backend.ops, parameters, x, ["sigmoid"])
-    loss, delta = nn.cross_entropy(backend.ops, activations[-1], targets)
-    deltas = nn.backward(backend.ops, parameters, activations, delta, ["sigmoid"])
+    done = passes(
+        backend.ops, parameters, x, ["sigmoid"], lambda logits: nn.cross_entropy(backend.ops, logits, targets)[1]
+    )
+    loss, _ = nn.cross_entropy(backend.ops, done.activations[-1], targets)
     # a = (1, 0): o = (1e4, -1e4) and the target is class 1; a = (1, 1): o = (0, 0)
     assert_close(loss, [2e4, np.log(2)], tolerance(backend, 1e-6, 1e-14), backend)
-    for layer in nn.gradients(backend.ops, activations, deltas, 2):
+    for layer in done.gradients(2):
         for leaf in layer:
             assert np.all(np.isfinite(backend.to_numpy(leaf)))
 
@@ -73,10 +75,10 @@ def test_a_sample_weight_counts_as_that_many_copies(backend: Backend, runs: int 
     )
 
     def gradients(parameters: nn.Parameters, x: object, targets: object, weights: object) -> list[DenseParameters]:
-        activations = nn.forward(backend.ops, parameters, x, ["tanh"])
-        _, delta = nn.cross_entropy(backend.ops, activations[-1], targets, weights)
-        deltas = nn.backward(backend.ops, parameters, activations, delta, ["tanh"])
-        return nn.gradients(backend.ops, activations, deltas, 7)
+        ops = backend.ops
+        return passes(
+            ops, parameters, x, ["tanh"], lambda logits: nn.cross_entropy(ops, logits, targets, weights)[1]
+        ).gradients(7)
 
     weights = backend.asarray(np.broadcast_to(counts, problem.labels.shape), backend.dtype)
     actual = call(backend, gradients, *on(backend, problem), weights)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.helpers import assert_close, call, cases, eager, tolerance
+from tests.networks import passes, perceptron
 from tests.oracle import Problem, logits, on, random_problem
 from xpmlp import nn
 from xpmlp.backend import Backend
@@ -22,18 +23,11 @@ BatchResult = tuple[list, list, list[DenseParameters], list[DenseParameters]]
 def both_passes(ops: nn.Ops) -> Callable[..., BatchResult]:
     """A function to activations, deltas, mean gradients and each example's gradients."""
 
-    def passes(parameters: nn.Parameters, x: object, targets: object) -> BatchResult:
-        activations = nn.forward(ops, parameters, x, HIDDEN)
-        _, delta = nn.cross_entropy(ops, activations[-1], targets)
-        deltas = nn.backward(ops, parameters, activations, delta, HIDDEN)
-        return (
-            activations,
-            deltas,
-            nn.gradients(ops, activations, deltas, targets.shape[-2]),
-            nn.per_example_gradients(activations, deltas),
-        )
+    def both(parameters: nn.Parameters, x: object, targets: object) -> BatchResult:
+        done = passes(ops, parameters, x, HIDDEN, lambda logits: nn.cross_entropy(ops, logits, targets)[1])
+        return done.activations, done.deltas, done.gradients(targets.shape[-2]), done.per_example()
 
-    return passes
+    return both
 
 
 def run_both_passes(backend: Backend, problem: Problem) -> BatchResult:
@@ -89,11 +83,8 @@ def test_the_passes_leave_their_arguments_alone(backend: Backend) -> None:
 
 @pytest.mark.parametrize("hidden", [(), ("relu",), ("relu", "relu", "relu")])
 def test_activations_that_do_not_fit_the_layers_are_refused(hidden: tuple[str, ...]) -> None:
-    from array_api_compat import numpy as xp
-
-    problem = random_problem(2)
     with pytest.raises(ValueError, match="zip"):
-        nn.forward(nn.pure_ops(xp), problem.parameters, problem.x, hidden)
+        perceptron(random_problem(2).parameters, hidden)
 
 
 def flat(arrays: list) -> list:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import assert_lives_on, cases, tolerance
+from tests.networks import kinds_of
 from tests.oracle import Floats
 from xpmlp.backend import Backend
 from xpmlp.nn import DenseParameters, Parameters
@@ -14,14 +15,12 @@ from xpmlp.optim import Hyperparameters, adam
 
 def steps_of(backend: Backend, gradients: list[float], **constants: float) -> list[float]:
     """One weight's value after each step, from 0, at a learning rate of 1."""
-    optimizer, zero, one = adam(**constants), np.zeros((1, 1)), np.ones((1, 1))
+    optimizer, zero, one = adam(kinds_of(1), **constants), np.zeros((1, 1)), np.ones((1, 1))
     parameters: Parameters = backend.parameters([DenseParameters(zero, zero)])
     state, values = optimizer.init(parameters), []
     for gradient in gradients:
-        activations, deltas = backend.parameters([[one], [gradient * one]])
-        parameters, state = optimizer.update(
-            backend.ops, parameters, state, activations, deltas, 1, Hyperparameters(1.0)
-        )
+        slopes = backend.parameters([DenseParameters(gradient * one, gradient * one)])
+        parameters, state = optimizer.update(backend.ops, parameters, slopes, state, Hyperparameters(1.0))
         for leaf in parameters[0]:
             assert_lives_on(leaf, backend)
             assert leaf.dtype == backend.dtype

@@ -11,10 +11,19 @@ import pytest
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from tests.helpers import assert_close, assert_lives_on, tolerance
+from tests.networks import kinds_of, mean_gradients, perceptron
 from tests.oracle import Floats
 from xpmlp.backend import Backend
 from xpmlp.nn import DenseParameters, Ops
-from xpmlp.optim import Hyperparameters, optimizers
+from xpmlp.optim import Hyperparameters, Optimizer, optimizers, sgd
+
+KINDS = kinds_of(2)
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    **{name: record.make(KINDS, None) for name, record in optimizers.items() if record.scikit_learn is not None},
+    "sgd from factors": sgd(KINDS),
+}
+"""Those that scikit-learn has, too."""
 
 STEPS, BATCH, WIDTHS = 20, 4, (3, 5, 2)
 
@@ -28,7 +37,7 @@ class Factors(NamedTuple):
 
 class Constants(NamedTuple):
     factors: Factors
-    weight_sum: Any
+    divisor: Any
     hyperparameters: Hyperparameters
 
 
@@ -47,24 +56,31 @@ def random_numbers(runs: int | None) -> tuple[list[DenseParameters], Factors]:
     )
 
 
+def numbers(rate: float, decay: float | None, momentum: float, divisor: float) -> Hyperparameters:
+    """Of one run, (1, 1) each."""
+    return Hyperparameters.series(
+        np.full((1, 1), rate), decay and np.full((1, 1), decay), np.full((1, 1), momentum), divisor
+    )
+
+
 def scikit_learn_trajectory(
-    name: str, parameters: list[DenseParameters], factors: Factors, weight_sum: float, settings: Hyperparameters
+    name: str, parameters: list[DenseParameters], factors: Factors, divisor: float, settings: Hyperparameters
 ) -> list[Floats]:
     """Weights and biases after the steps, of one run."""
     values = [leaf.copy() for layer in parameters for leaf in layer]
     if name == "adam":
-        optimizer = AdamOptimizer(values, settings.learning_rate)
+        optimizer = AdamOptimizer(values, settings.learning_rate.item())
     else:
-        mass = 0.0 if name == "sgd" else settings.momentum
-        optimizer = SGDOptimizer(values, settings.learning_rate, momentum=mass, nesterov=name == "nesterov")
+        mass = 0.0 if name.startswith("sgd") else settings.momentum.item()
+        optimizer = SGDOptimizer(values, settings.learning_rate.item(), momentum=mass, nesterov=name == "nesterov")
     for step in range(STEPS):
         rows = slice(step * BATCH, (step + 1) * BATCH)
-        gradients = []
+        slopes = []
         for weights, a, d in zip(values[::2], factors.activations, factors.deltas, strict=True):
             decay = 0.0 if settings.weight_decay is None else settings.weight_decay
-            gradients.append(np.einsum("bi,bo->io", a[rows], d[rows]) / weight_sum + decay * weights)
-            gradients.append(d[rows].sum(axis=0, keepdims=True) / weight_sum)
-        optimizer.update_params(values, gradients)
+            slopes.append(np.einsum("bi,bo->io", a[rows], d[rows]) / divisor + decay * weights)
+            slopes.append(d[rows].sum(axis=0, keepdims=True) / divisor)
+        optimizer.update_params(values, slopes)
     return values
 
 
@@ -73,58 +89,66 @@ def trajectory(
     name: str,
     parameters: list[DenseParameters],
     factors: Factors,
-    weight_sum: Any,
+    divisor: Any,
     settings: Hyperparameters,
 ) -> list[Any]:
     """The same on a backend, folded as training does it."""
     state = backend.parameters(parameters)
-    state = (state, optimizers[name]().init(state))
+    state = (state, OPTIMIZERS[name].init(state))
     on_device = Factors(*([backend.asarray(array, backend.dtype) for array in arrays] for arrays in factors))
     rows = backend.asarray(np.arange(STEPS * BATCH).reshape(STEPS, BATCH), backend.index_dtype)
-    constants = Constants(on_device, weight_sum, settings)
+    constants = Constants(on_device, divisor, backend.parameters(settings))
     (updated, _), _ = backend.scan(step_of(name, backend.ops), state, (rows,), constants)
     return [leaf for layer in updated for leaf in layer]
+
+
+LAYER = perceptron(random_numbers(None)[0], ["identity"])
 
 
 @functools.cache
 def step_of(name: str, ops: Ops) -> Any:
     """One step function for an optimiser, so that JAX compiles it once for each shape."""
-    update = optimizers[name]().update
+    optimizer = OPTIMIZERS[name]
 
     def step(state: Any, batch: tuple[Any, ...], constants: Constants) -> Any:
         (rows,) = batch
         activations, deltas = ([ops.xp.take(a, rows, axis=-2) for a in arrays] for arrays in constants.factors)
-        return update(ops, *state, activations, deltas, constants.weight_sum, constants.hyperparameters), ()
+        if "factors" in name:
+            assert optimizer.update_from_factors is not None
+            return optimizer.update_from_factors(
+                ops, LAYER, *state, list(zip(activations, deltas, strict=False)), constants.hyperparameters
+            ), ()
+        slopes = mean_gradients(ops, activations, deltas, constants.divisor)
+        return optimizer.update(ops, state[0], slopes, state[1], constants.hyperparameters), ()
 
     return step
 
 
-@pytest.mark.parametrize("name", optimizers)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("weight_decay", [None, 0.1])
 def test_one_run(backend: Backend, name: str, weight_decay: float | None) -> None:
     parameters, factors = random_numbers(None)
-    settings = Hyperparameters(0.05, weight_decay, 0.7)
+    settings = numbers(0.05, weight_decay, 0.7, BATCH)
     expected = scikit_learn_trajectory(name, parameters, factors, BATCH, settings)
     actual = trajectory(backend, name, parameters, factors, float(BATCH), settings)
     for leaf, wanted in zip(actual, expected, strict=True):
         assert_close(leaf, wanted, tolerance(backend, 2e-6, 1e-12), backend)
 
 
-@pytest.mark.parametrize("name", optimizers)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_of_the_stacked_runs_has_its_own_settings(backend: Backend, name: str) -> None:
     parameters, factors = random_numbers(3)
     rates, decays, masses, sums = [0.1, 0.03, 0.01], [0.0, 0.1, 0.3], [0.0, 0.5, 0.9], [4.0, 2.0, 7.0]
-    rate, decay, mass, weight_sum = (
-        backend.asarray(np.reshape(values, (3, 1, 1)), backend.dtype) for values in (rates, decays, masses, sums)
-    )
-    actual = trajectory(backend, name, parameters, factors, weight_sum, Hyperparameters(rate, decay, mass))
+    rate, decay, mass, divisor = (np.reshape(values, (3, 1, 1)) for values in (rates, decays, masses, sums))
+    settings = Hyperparameters.series(rate, decay, mass, divisor)
+    actual = trajectory(backend, name, parameters, factors, backend.asarray(divisor, backend.dtype), settings)
     for run in range(3):
         alone = scikit_learn_trajectory(
             name,
             [DenseParameters(weights[run], biases[run]) for weights, biases in parameters],
             Factors(*([array[run] for array in arrays] for arrays in factors)),
             sums[run],
-            Hyperparameters(rates[run], decays[run], masses[run]),
+            numbers(rates[run], decays[run], masses[run], sums[run]),
         )
         for leaf, wanted in zip(actual, alone, strict=True):
             assert_close(leaf[run, ...], wanted, tolerance(backend, 2e-6, 1e-12), backend)
@@ -135,8 +159,9 @@ def test_the_first_state_is_zero_and_shares_no_memory(backend: Backend, name: st
     from xpmlp._tree import leaves
 
     parameters = backend.parameters(random_numbers(None)[0])
-    state = [leaf for _, leaf in leaves(optimizers[name]().init(parameters))]
-    assert len(state) == {"sgd": 0, "momentum": 4, "nesterov": 4, "adam": 9}[name]
+    state = [leaf for _, leaf in leaves(optimizers[name].make(KINDS, None).init(parameters))]
+    assert len(state) == {"sgd": 0, "momentum": 4, "nesterov": 4, "adam": 9, "adamw": 9}[name]
+    assert len(state) // 4 == optimizers[name].slots
     for leaf in state:
         assert_close(leaf, np.zeros(leaf.shape), 0, backend)
     everything = [leaf for _, leaf in leaves([parameters, state])]

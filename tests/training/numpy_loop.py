@@ -36,9 +36,9 @@ def train(
     labels: npt.NDArray[np.int64],
     parameters: Sequence[tuple[Floats, Floats]],
     orders: Sequence[npt.NDArray[np.int64]],
-    rates: Sequence[float],
+    rates: Sequence[npt.ArrayLike],
     batch_size: int,
-    weight_decay: float = 0.0,
+    weight_decay: npt.ArrayLike = 0.0,
     steps: int | None = None,
 ) -> Trace:
     """SGD on a network of tanh layers under softmax with cross-entropy.
@@ -50,16 +50,20 @@ def train(
     parameters : list of (weights, biases)
         To begin with.
     orders, rates
-        Of each epoch.
+        Of each epoch; a rate may be one for each of its steps, (epochs, steps).
+    weight_decay : float or (epochs, steps)
     steps : int, optional
         After how many to stop; all where not given.
     """
     weights = [w.copy() for w, _ in parameters]
     biases = [b.copy() for _, b in parameters]
     trace = Trace([], [], [], [])
-    for order, rate in zip(orders, rates, strict=True):
+    shape = len(orders), -(-len(orders[0]) // batch_size)
+    rates = np.broadcast_to(np.reshape(rates, (len(rates), -1)), shape)
+    decays = np.broadcast_to(weight_decay, shape)
+    for order, epoch_rates, epoch_decays in zip(orders, rates, decays, strict=True):
         losses, correct = [], 0
-        for start in range(0, len(order), batch_size):
+        for start, rate, decay in zip(range(0, len(order), batch_size), epoch_rates, epoch_decays, strict=True):
             if len(trace.batch_losses) == steps:
                 break
             rows = order[start : start + batch_size]
@@ -81,7 +85,7 @@ def train(
             for layer in reversed(range(len(weights))):
                 slope, shift = inputs[layer].T @ error, error.sum(axis=0)
                 error = (error @ weights[layer].T) * (1 - inputs[layer] ** 2)
-                weights[layer] = weights[layer] - rate * (slope + weight_decay * weights[layer])
+                weights[layer] = weights[layer] - rate * (slope + decay * weights[layer])
                 biases[layer] = biases[layer] - rate * shift
         trace.epoch_losses.append(float(np.mean(losses)) if losses else float("nan"))
         trace.epoch_accuracies.append(correct / len(order))

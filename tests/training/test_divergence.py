@@ -11,6 +11,7 @@ from tests.training.small import STEPS, small_problem, train_runs, weights_of
 from xpmlp.backend import Backend
 from xpmlp.init import batch_order, initial_parameters
 from xpmlp.training import Status
+from xpmlp.training.step import as_stack
 
 
 @pytest.mark.parametrize("backend", cases(dtype="float32"), indirect=True)
@@ -66,6 +67,6 @@ def test_early_stopping_keeps_the_best_weights_rather_than_the_last_finite_ones(
     assert run.status is Status.DIVERGED
     with problem.backend.session(8):
         assert problem.validation_examples is not None
-        (score,) = problem.inference.evaluate(run.parameters or [], problem.validation_examples)
+        (score,) = problem.inference.evaluate(as_stack(run.parameters), problem.validation_examples)
     finite = [row.validation_loss for row in run.epochs if np.isfinite(row.validation_loss or np.nan)]
     assert score.loss == min(value for value in finite if value is not None)

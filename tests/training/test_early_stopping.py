@@ -12,6 +12,7 @@ from xpmlp.training import Reporter, Run, Status
 from xpmlp.training.loop import train_block
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
+from xpmlp.training.step import as_stack
 
 EPOCHS = 12
 NOISY = {"epochs": EPOCHS, "learning_rate": 0.5, "seed": 0}
@@ -75,7 +76,7 @@ def test_without_patience_the_last_weights_are_kept() -> None:
     assert run.best_epoch == 0
     with problem.backend.session(8):
         assert problem.validation_examples is not None
-        (score,) = problem.inference.evaluate(run.parameters or [], problem.validation_examples)
+        (score,) = problem.inference.evaluate(as_stack(run.parameters), problem.validation_examples)
     assert score.loss == run.epochs[-1].validation_loss
 
 

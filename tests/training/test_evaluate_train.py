@@ -14,6 +14,7 @@ from xpmlp.grid import train_grid
 from xpmlp.training import train
 from xpmlp.training.history import train_after_csv
 from xpmlp.training.run import RunSettings
+from xpmlp.training.step import as_stack
 
 
 def test_a_score_is_that_of_the_weights_which_the_epoch_leaves() -> None:
@@ -23,7 +24,7 @@ def test_a_score_is_that_of_the_weights_which_the_epoch_leaves() -> None:
         problem = small_problem(epochs=epoch)  # the same run, ended here
         (run,) = train_runs(problem)
         with problem.backend.session(8):
-            (alone,) = problem.inference.evaluate(run.parameters or [], problem.train_examples)
+            (alone,) = problem.inference.evaluate(as_stack(run.parameters), problem.train_examples)
         assert score == pytest.approx(alone, rel=1e-12)
         assert run.train_scores == []
 

@@ -14,6 +14,7 @@ from tests.training.small import small_dataset, small_problem, train_runs, weigh
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import ModelConfig
 from xpmlp.data import Dataset, Part
+from xpmlp.optim import optimizers
 from xpmlp.training import Run, Status, held_back
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
@@ -110,8 +111,10 @@ def test_only_small_batches_of_many_inputs_under_plain_sgd() -> None:
     assert [held_back.steps_together(batch, 784, 2) for batch in (2, 3)] == [25, 1]
     assert held_back.steps_together(1, 127, 25) == 1
     backend = resolve("numpy", None, "float64").backend
-    for optimizer in ("momentum", "nesterov", "adam"):
-        assert wide_problem(backend, optimizer=optimizer).training_fold.together == 1
+    for optimizer in optimizers:
+        assert (wide_problem(backend, optimizer=optimizer).training_fold.together > 1) == (optimizer == "sgd")
+    for changes in ({"clip_norm": 1.0}, {"averaging": 0.9}, {"rates": {"biases": 0.5}}):
+        assert wide_problem(backend, **changes).training_fold.together == 1
 
 
 def test_a_default_segment_is_whole_blocks_of_single_examples() -> None:

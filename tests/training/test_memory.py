@@ -61,11 +61,13 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runs", [1, 4])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "averaged"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_estimate_is_enough_and_not_far_too_much(shape: dict[str, Any], optimizer: str, runs: int) -> None:
     backend = resolve("numpy", None, "float32").backend
     settings = {"learning_rate": 1e-4, "epochs": 1, "optimizer": optimizer, "patience": 1, **shape}
+    if optimizer == "averaged":
+        settings |= {"optimizer": "momentum", "averaging": 0.9, "clip_norm": 1.0}
     problem = small_problem(backend, large_dataset(), **settings)
     measured, estimated = peak(problem, runs), footprint(problem).of(runs)
     # most too much where evaluation counts a batch of inputs for each run: some libraries copy it, NumPy does not

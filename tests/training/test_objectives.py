@@ -14,16 +14,17 @@ from sklearn.utils.class_weight import compute_class_weight
 from tests.helpers import cases, relative_difference
 from tests.training.small import CLASSES, EXAMPLES, small_dataset, train_runs, weights_of
 from tests.training.test_snapshots import Kept, trained
+from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import ConfigError, DataError
-from xpmlp.nn import DenseParameters, losses
+from xpmlp.nn import activations, losses
 from xpmlp.optim import Hyperparameters
 from xpmlp.training import Run
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
-from xpmlp.training.step import Constants, dropout_counters
+from xpmlp.training.step import Constants, seeds_of
 
 SETTINGS = [RunSettings(seed, rate, 0.0, 0.9) for seed, rate in ((0, 0.05), (1, 0.1), (5, 0.2))]
 DROPOUT = {"hidden_layer_sizes": [7, 5], "activation": ["tanh", "relu"], "dropout": [0.3, 0.5]}
@@ -64,7 +65,9 @@ def values_dataset(columns: int = 2, *, whole: bool = False) -> Dataset:
 
 
 def dataset_for(loss: str) -> Dataset:
-    return small_dataset() if loss == "cross_entropy" else values_dataset(whole=loss == "logistic")
+    if loss == "cross_entropy":
+        return small_dataset()
+    return values_dataset(1 if loss == "quantile" else 2, whole=loss == "logistic")
 
 
 def difference(problem: Problem, one: Run, other: Run) -> float:
@@ -93,6 +96,50 @@ def test_every_library_trains_alike_stacked_or_alone(backend: Backend, loss: str
     assert alone.metric == losses[loss].metric
 
 
+@every_library
+def test_every_activation_trains_alike_stacked_or_alone(backend: Backend) -> None:
+    hidden = [name for name in activations if name != "identity"]
+    model = {"activation": hidden, "hidden_layer_sizes": [6] * len(hidden), "dropout": [0.1] * len(hidden)}
+    problem, reference = problem_of(backend, model=model, epochs=1), problem_of(None, model=model, epochs=1)
+    (wanted,) = train_runs(reference, SETTINGS[1])
+    (alone,) = train_runs(problem, SETTINGS[1])
+    for actual, expected in zip(weights_of(problem, alone), weights_of(reference, wanted), strict=True):
+        assert relative_difference(actual, expected) < 1e-11
+    assert difference(problem, train_runs(problem, *SETTINGS)[1], alone) < 1e-11
+
+
+@pytest.mark.parametrize("name", activations)
+def test_every_activation_learns(name: str) -> None:
+    model = {"activation": name, "hidden_layer_sizes": [20]}
+    (run,) = train_runs(problem_of(None, values_dataset(), model, epochs=20, learning_rate=0.02))
+    assert run.epochs[-1].train_loss < 0.5 * run.epochs[0].train_loss
+
+
+def test_targets_are_smoothed_in_training_alone() -> None:
+    plain = problem_of(learning_rate=0.0, evaluate_train=True)
+    smooth = problem_of(model={"label_smoothing": 0.5}, learning_rate=0.0, evaluate_train=True)
+    (run,), (other,) = train_runs(plain), train_runs(smooth)
+    assert run.train_scores == other.train_scores
+    assert run.epochs[0].validation_loss == other.epochs[0].validation_loss
+    assert run.epochs[0].train_value == other.epochs[0].train_value
+    probabilities = predicted(plain, run, plain.dataset.train)
+    uniform = -np.log(probabilities).mean()
+    expected = 0.5 * run.epochs[0].train_loss + 0.5 * uniform
+    assert other.epochs[0].train_loss == pytest.approx(expected, rel=1e-12)
+    (moved,), (straight,) = (train_runs(problem_of(model={"label_smoothing": part})) for part in (0.5, 0.0))
+    assert not np.isclose(moved.losses, straight.losses).any()
+
+
+def test_quantiles_are_of_the_data() -> None:
+    dataset = values_dataset(1)
+    model = {"loss": "quantile", "hidden_layer_sizes": [], "quantiles": [0.2, 0.5, 0.8]}
+    problem = problem_of(None, dataset, model, epochs=300, learning_rate=0.05, batch_size=1000)
+    assert problem.sizes[-1] == 3
+    (run,) = train_runs(problem)
+    below = (dataset.train.targets < predicted(problem, run, dataset.train)).mean(axis=0)
+    np.testing.assert_allclose(below, [0.2, 0.5, 0.8], atol=0.1)
+
+
 def test_dropout_depends_on_the_step_and_not_on_the_segments() -> None:
     (whole,) = train_runs(problem_of(model=DROPOUT))
     (cut,) = train_runs(problem_of(model=DROPOUT, segment_steps=2))
@@ -118,20 +165,17 @@ def test_dropout_goes_on_with_the_masks_that_it_would_have_had() -> None:
 
 
 def test_what_is_not_used_costs_nothing() -> None:
-    def prepared(**given: Any) -> int:
+    def prepared(decay: Any = None, **given: Any) -> int:
         """How many arrays a step is given."""
         problem = problem_of(**given)
-        rows, examples = problem.fetch(np.arange(8).reshape(1, 8))
-        counters = dropout_counters(problem.network, problem.backend, layers, [0], 8)
-        batches = (rows,) if counters is None else (rows, np.zeros((1, 1), np.int32))
-        constants = Constants(examples, Hyperparameters(0.1), counters)
-        return len(problem.training_fold.prepare(batches, constants))
+        rows, examples = problem.fetch(np.arange(8).reshape(1, 1, 8))
+        seeds = seeds_of(problem.network, problem.backend, [0])
+        one = np.ones((1, 1, 1, 1))
+        rates = Hyperparameters.series(one, decay, one, 8)
+        batches = (rows, rates) if seeds is None else (rows, rates, np.zeros((1, 1, 1), np.int32))
+        return len(list(leaves(problem.training_fold.prepare(batches, Constants(examples, seeds)))))
 
-    layers = [
-        DenseParameters(np.zeros((6, 7)), None),
-        DenseParameters(np.zeros((7, 5)), None),
-        DenseParameters(np.zeros((5, 3)), None),
-    ]
+    assert prepared(decay=np.ones((1, 1, 1, 1))) == prepared() + 2
     assert prepared(class_weight="balanced") == prepared() + 1
     assert prepared(model=DROPOUT) == prepared() + 2
     assert prepared(model=DROPOUT | {"dropout": [0.0, 0.5]}) == prepared() + 1
@@ -158,7 +202,8 @@ def test_scores_are_scikit_learns(loss: str, weighted: bool) -> None:
     elif loss == "logistic":
         expected = accuracy_score(part.targets, outputs > 0.5, sample_weight=weights)
     else:
-        expected = r2_score(part.targets, outputs, sample_weight=weights)
+        values = outputs[:, 1:2] if loss == "quantile" else outputs  # the median
+        expected = r2_score(part.targets, values, sample_weight=weights)
     assert run.epochs[-1].validation_value == pytest.approx(expected, rel=1e-12)
     if loss == "squared":
         errors = ((outputs - part.targets) ** 2).sum(axis=1) / 2
@@ -277,6 +322,8 @@ def test_two_class_weights_for_one_class_are_refused() -> None:
         ({}, {"class_weight": {"0": 0.0, "1": 0.0, "2": 0}}, small_dataset(), ConfigError, "0 for every class"),
         ({}, {"class_weight": "balanced"}, values_dataset(), ConfigError, "is for classes, and the targets are values"),
         ({"loss": "logistic"}, {}, small_dataset(), DataError, 'two classes, and the data have 3: use "cross_entropy"'),
+        ({"loss": "quantile"}, {}, values_dataset(), DataError, "one column of values, and the data have 2"),
+        ({"label_smoothing": 0.1}, {}, values_dataset(), ConfigError, "label_smoothing is not for these targets"),
         ({"loss": "logistic"}, {}, values_dataset(), DataError, "columns of 0 and 1, and 'a' has "),
     ],
 )
@@ -295,5 +342,5 @@ def test_poisson_needs_values_of_at_least_0() -> None:
 
 
 def test_the_loss_is_chosen_by_the_targets() -> None:
-    assert problem_of().network.loss == "cross_entropy"
-    assert problem_of(dataset=values_dataset()).network.loss == "squared"
+    assert problem_of().network.loss is losses["cross_entropy"]
+    assert problem_of(dataset=values_dataset()).network.loss is losses["squared"]

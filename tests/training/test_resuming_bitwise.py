@@ -20,6 +20,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "sgd": {"train.optimizer": "sgd", "train.learning_rate": 0.1},
     "nesterov": {"train.optimizer": "nesterov", "train.weight_decay": 0.001, "train.schedule": "adaptive"},
     "adam": {"train.evaluate_train": True},
+    "adamw": {"train.optimizer": "adamw", "train.weight_decay": 0.1, "train.rates": {"biases": 0.1}},
+    "averaging": {"train.averaging": 0.9, "train.clip_norm": 0.5, "train.optimizer": "sgd", "train.patience": 3},
     "cosine": {"train.schedule": "cosine"},
     "dropout": {"model.dropout": 0.3},
     "early stopping": {"train.patience": 1, "train.min_improvement": 0.3, "train.epochs": 8},

@@ -31,6 +31,9 @@ def random_batch(network: ReferenceNetwork, seed: int = 0, *, weighted: bool = F
         "logistic": (values > 0).astype(np.float64),
         "squared": values,
         "poisson": np.floor(np.abs(2 * values)),
+        "absolute": values,
+        "huber": values,
+        "quantile": values[:, :1],
     }[network.loss]
     weights = rng.uniform(0.2, 3, EXAMPLES) if weighted else None
     masks = [2.0 * (rng.random((EXAMPLES, width)) < 0.5) for width in WIDTHS[1:-1]] if dropout else []

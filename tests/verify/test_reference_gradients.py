@@ -26,12 +26,19 @@ from xpmlp.verify.reference import (
 
 RATE, MASS, STEPS = 0.05, 0.7, 5
 
+SETTINGS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "cross_entropy": (("label_smoothing", 0.1),),
+    "huber": (("huber_delta", 0.5),),
+    "quantile": (("quantiles", (0.2, 0.5, 0.7)),),
+}
+"""The parameters of losses under test."""
+
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("weighted", "dropout"), [(False, False), (True, True)], ids=["plain", "weights and dropout"])
 def test_gradients_are_those_of_the_mean_loss(loss: str, activation: str, weighted: bool, dropout: bool) -> None:
-    network = ReferenceNetwork((activation, "tanh"), loss)
+    network = ReferenceNetwork((activation, "tanh"), loss, SETTINGS.get(loss, ()))
     batch = random_batch(network, weighted=weighted, dropout=dropout)
     assert np.max(finite_difference_errors(network, random_parameters(), batch)) < 1e-7
 
@@ -57,18 +64,27 @@ def torch_loss(network: ReferenceNetwork, leaves: list[list[Any]], batch: Batch)
     import torch
     from torch.nn import functional
 
-    functions = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "identity": lambda z: z}
+    own = {
+        "identity": lambda z: z,
+        "gelu": lambda z: functional.gelu(z, approximate="tanh"),
+        "scaled_tanh": lambda z: 1.7159 * torch.tanh(2 * z / 3),
+    }
     a = torch.tensor(batch.x)
     for (weights, biases), name in zip(leaves, [*network.hidden, "identity"], strict=True):
-        a = functions[name](a @ weights + biases)
-    targets = torch.tensor(batch.targets)
+        a = own.get(name, getattr(functional, name, None))(a @ weights + biases)
+    targets, settings = torch.tensor(batch.targets), dict(network.settings)
     if network.loss == "cross_entropy":
-        return functional.cross_entropy(a, targets)
+        return functional.cross_entropy(a, targets, **settings)
     by_output = {
         "logistic": functional.binary_cross_entropy_with_logits,
         "squared": lambda o, t, reduction: functional.mse_loss(o, t, reduction=reduction) / 2,
         # without what does not depend on the logits
         "poisson": lambda o, t, reduction: functional.poisson_nll_loss(o, t, reduction=reduction),
+        "absolute": functional.l1_loss,
+        "huber": lambda o, t, reduction: functional.huber_loss(o, t, reduction, settings["huber_delta"]),
+        "quantile": lambda o, t, reduction: torch.stack(
+            [torch.maximum(q * (t - o), (q - 1) * (t - o))[:, k] for k, q in enumerate(settings.get("quantiles", ()))]
+        ).sum(),
     }[network.loss]
     return by_output(a, targets, reduction="sum") / len(batch.x)
 
@@ -83,7 +99,7 @@ def torch_leaves(parameters: list[reference.ReferenceLayer]) -> list[list[Any]]:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_against_autograd(get_backend: Callable[..., Backend], activation: str, loss: str) -> None:
     get_backend("torch")
-    network = ReferenceNetwork((activation, "sigmoid"), loss)
+    network = ReferenceNetwork((activation, "sigmoid"), loss, SETTINGS.get(loss, ()))
     parameters, batch = random_parameters(), random_batch(network)
     leaves = torch_leaves(parameters)
     torch_loss(network, leaves, batch).backward()

@@ -105,7 +105,7 @@ def test_help_names_the_folder(xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> N
 def test_something_differs(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     right = activations["tanh"]
     wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
-    monkeypatch.setitem(activations, "tanh", wrong)
+    monkeypatch.setitem(activations._records, "tanh", wrong)
     outcome = command("--backends", "numpy,strict")
     assert outcome.status == 1
     assert outcome.err == (

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from tests.verify.small import verify_digits
-from xpmlp import nn, optim
+from xpmlp import nn
 from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.nn.activations import activations
-from xpmlp.verify import recording, reference
+from xpmlp.verify import reference
 
 ADAM = importlib.import_module("xpmlp.optim.adam")  # the module; in its package, the name is the function's
-MOMENTUM = importlib.import_module("xpmlp.optim.momentum")
+SGD = importlib.import_module("xpmlp.optim.sgd")
+dense = importlib.import_module("xpmlp.nn.layers.dense")
 
 BY_ALL = "numpy and strict in float64 differ from the independent reference, first in the "
 
@@ -31,7 +32,7 @@ def failure(**changes: Any) -> str:
 def test_a_wrong_sign_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     right = activations["tanh"]
     wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
-    monkeypatch.setitem(activations, "tanh", wrong)
+    monkeypatch.setitem(activations._records, "tanh", wrong)
     assert failure().startswith(BY_ALL + "deltas of layer 2 at step 1: by 2.0e+00 where 1.0e-12 is allowed.")
 
 
@@ -41,33 +42,34 @@ def test_a_forgotten_bias(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.nn.ops.subtract_sum", lambda xp, biases, *_: biases)
+    monkeypatch.setattr("xpmlp.nn.ops.add_sum", lambda xp, biases, *_: biases)
     sentence = failure(backend__fused=False, train__optimizer="sgd")
     assert sentence.startswith(BY_ALL + "biases of layer 1 at step 1")
 
 
 def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch) -> None:
-    def summed(ops: Any, activations: Any, deltas: Any, weight_sum: Any) -> Any:
-        return nn.gradients(ops, activations, deltas, 1)
+    right = dense.gradients
 
-    monkeypatch.setattr(recording, "gradients", summed)
-    monkeypatch.setattr(MOMENTUM, "gradients", summed)
+    def summed(ops: Any, factors: Any, divisor: Any) -> Any:
+        return right(ops, factors, 1)
+
+    monkeypatch.setattr(dense, "gradients", summed)
     sentence = failure(train__optimizer="momentum")
     assert sentence.startswith(BY_ALL + "gradient by the weights of layer 1 at step 1: by 1.5e+01")
 
 
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = optim.sgd()
+    right = SGD._update_from_factors
 
-    def update(ops: Any, parameters: Any, state: Any, activations: Any, deltas: Any, _: Any, hyper: Any) -> Any:
-        return right.update(ops, parameters, state, activations, deltas, 1, hyper)
+    def update(ops: Any, layer: Any, parameters: Any, state: Any, factors: Any, hyper: Any) -> Any:
+        return right(ops, layer, parameters, state, factors, hyper._replace(descent=-hyper.learning_rate))
 
-    monkeypatch.setitem(optim.optimizers, "sgd", lambda: right._replace(update=update))
+    monkeypatch.setattr(SGD, "_update_from_factors", update)
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 
 def test_adam_without_its_bias_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: ops.xp.ones_like(step))
+    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: [ops.xp.ones_like(step)] * 2)
     assert failure(train__optimizer="adam").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 

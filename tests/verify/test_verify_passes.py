@@ -15,6 +15,7 @@ from tests.verify.small import verify_digits
 from xpmlp.backend import Backend
 from xpmlp.config import load_config
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
+from xpmlp.optim import optimizers
 from xpmlp.verify import REFERENCE, parse_targets, verify
 
 EIGHTEEN = [
@@ -70,7 +71,7 @@ def test_any_number_of_steps(steps: int) -> None:
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam"])
+@pytest.mark.parametrize("optimizer", optimizers)
 def test_every_activation_and_optimizer(activation: str, optimizer: str) -> None:
     changes = {"model.activation": activation, "train.optimizer": optimizer, "train.weight_decay": 0.01}
     assert verify_digits(changes=changes).failure is None
@@ -84,6 +85,10 @@ def test_every_activation_and_optimizer(activation: str, optimizer: str) -> None
         {"train.shuffle": False, "model.hidden_layer_sizes": []},
         {"train.batch_size": 5000},
         {"train.batch_size": 1, "backend.fused": False},
+        {"train.clip_norm": 0.1, "train.optimizer": "sgd"},
+        {"train.clip_norm": 0.1, "train.optimizer": "momentum"},
+        {"train.rates": {"biases": 0.1}, "train.optimizer": "adamw", "train.weight_decay": 0.1},
+        {"train.averaging": 0.9},
     ],
     ids=lambda changes: ", ".join(changes),
 )
@@ -157,7 +162,7 @@ def test_targets() -> None:
     ("text", "error", "words"),
     [
         ("numpy,numpie", BackendError, "no backend 'numpie'"),
-        ("auto", BackendError, "no backend 'auto' to verify"),
+        ("auto", BackendError, "there is no backend 'auto'"),
         ("numpy,torch:cpu,numpy", ConfigError, "numpy twice"),
         (" , ", ConfigError, "names none"),
     ],

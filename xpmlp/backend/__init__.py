@@ -2,7 +2,8 @@
 
 ======================== ==================================================================
 `resolve`                the backend that a config names, or a sentence that says why not
-`probe`, `NAMES`         what there is on this machine
+`probe`                  what there is on this machine
+`backends`               the table of their records, which need no library
 `residence_of`           where an array lives: the backend and device whose it is
 `Backend`                devices, transfers, the fold over batches, fused operations
 `blas_threads_at_most`   a bound for processes that share the cores
@@ -10,21 +11,25 @@
 """
 
 from xpmlp.backend.base import Backend, DTypeName, Fold, Step
-from xpmlp.backend.registry import NAMES, Choice, Report, probe, resolve
+from xpmlp.backend.registry import LISTED, NAMES, BackendRecord, Choice, Report, backends, check_name, probe, resolve
 from xpmlp.backend.residence import HOST, Residence, residence_of
 from xpmlp.backend.threads import blas_threads_at_most
 
 __all__ = [
     "HOST",
+    "LISTED",
     "NAMES",
     "Backend",
+    "BackendRecord",
     "Choice",
     "DTypeName",
     "Fold",
     "Report",
     "Residence",
     "Step",
+    "backends",
     "blas_threads_at_most",
+    "check_name",
     "probe",
     "residence_of",
     "resolve",

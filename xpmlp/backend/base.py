@@ -9,13 +9,13 @@ import contextlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace, device
 
-from xpmlp._tree import map_leaves
+from xpmlp._tree import iterate, map_leaves
 from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.host_memory import free_host_memory
 from xpmlp.backend.replay import STEPS, Recordings
@@ -25,7 +25,7 @@ from xpmlp.nn import Ops, pure_ops
 
 DTypeName = Literal["float32", "float64"]
 
-Step = Callable[[Any, tuple[Array, ...], Any], tuple[Any, tuple[Array, ...]]]
+Step = Callable[[Any, Any, Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 
@@ -42,7 +42,8 @@ class Fold(NamedTuple):
     Attributes
     ----------
     prepare : (batches, constants) -> prepared
-        Tuples of arrays with a common first axis, one entry a step; does to each step what it would do to it alone.
+        From a tuple to a tree of arrays with a common first axis, one entry a step; does to each step what it would do
+        to it alone.
     step : Step
         Gets one step of what is prepared.
     conclude : (batches, outputs, constants) -> results
@@ -53,7 +54,7 @@ class Fold(NamedTuple):
         that is more than one.
     """
 
-    prepare: Callable[[tuple[Array, ...], Any], tuple[Array, ...]]
+    prepare: Callable[[tuple[Array, ...], Any], Any]
     step: Step
     conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
     together: int = 1
@@ -95,7 +96,7 @@ class Backend(ABC):
         Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
     """
 
-    name: ClassVar[str]
+    name: str
     xp: Namespace
     device: Device
     device_name: str
@@ -214,17 +215,17 @@ class Backend(ABC):
         """A copy of every array of a tree, on the same device, sharing no memory with it."""
         return map_leaves(lambda leaf: self.xp.asarray(leaf, copy=True), tree)
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``.
 
         Parameters
         ----------
         step : (state, batch, constants) -> (state, outputs)
-            Written in the array API, without host reads or branches on values.  ``batch`` and ``outputs`` are tuples
-            of arrays.
+            Written in the array API, without host reads or branches on values.  ``batch`` is a tree and ``outputs`` a
+            tuple of arrays.
         state : tree of arrays
             Dead afterwards: the step may overwrite it.  Use what comes back.
-        batches : tuple of (steps, ...)
+        batches : tree of (steps, ...)
             One step's batch is what they hold at one index of their first axis.
         constants : tree of arrays and numbers
             The same for every step.
@@ -235,13 +236,17 @@ class Backend(ABC):
         outputs : tuple of (steps, ...)
         """
         collected = []
-        for batch in zip(*map(self.xp.unstack, batches), strict=True):
+        for batch in self._unstacked(batches):
             state, outputs = step(state, batch, constants)
             collected.append(outputs)
         return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
 
+    def _unstacked(self, batches: Any) -> Iterator[Any]:
+        """The batch of each step."""
+        return iterate(batches, self.xp.unstack)
+
     def fold(
-        self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
+        self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int
     ) -> tuple[Any, tuple[Array, ...]]:
         """Fold a step over batches that are prepared for ``ahead`` steps at once, and concluded for as many as is good.
 
@@ -259,12 +264,17 @@ class Backend(ABC):
         results : tuple of (steps, ...)
         """
         concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
+
+        def part(first: int, last: int) -> tuple[Any, ...]:
+            cut: tuple[Any, ...] = map_leaves(lambda series: series[first:last, ...], batches)
+            return cut
+
         length = min(max(1, STEPS // fold.together), ahead)
         if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):
             last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
-            prepared = fold.prepare(tuple(series[first:last, ...] for series in batches), constants)
+            prepared = fold.prepare(part(first, last), constants)
             if self.recordings is None or ahead == 1:  # one by one, as evaluation goes, a recording saves nothing
                 state, outputs = self.scan(fold.step, state, prepared, constants)
             else:
@@ -273,8 +283,7 @@ class Backend(ABC):
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))
-                done = tuple(series[begin:last, ...] for series in batches)
-                concluded.append(fold.conclude(done, joined, constants))
+                concluded.append(fold.conclude(part(begin, last), joined, constants))
                 pending, begin = [], last
         return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
 

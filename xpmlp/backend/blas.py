@@ -91,43 +91,46 @@ def with_blas(ops: Ops, dtype_name: str) -> Ops:
     """``ops`` with the updates of NumPy arrays of this dtype replaced by those in place."""
     gemm, gemv = {"float32": (blas.sgemm, blas.sgemv), "float64": (blas.dgemm, blas.dgemv)}[dtype_name]
     found = Blas(np.dtype(dtype_name), numpys_product(dtype_name), gemm, gemv)
-    return ops._replace(subtract_product=partial(_subtract_product, found), subtract_sum=partial(_subtract_sum, found))
+    return ops._replace(add_product=partial(_add_product, found), add_sum=partial(_add_sum, found))
 
 
-def _subtract_product(blas: Blas, weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
+def _add_product(blas: Blas, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
-        rates = np.broadcast_to(rate, (len(weights), 1, 1))
-        for layer, one, other, own_rate in zip(weights, activation, delta, rates, strict=True):
-            _subtract_product(blas, layer, one, other, own_rate.item())
+        for layer, one, other, own_scale in zip(weights, activation, delta, _by_run(scale, len(weights)), strict=True):
+            _add_product(blas, layer, one, other, own_scale)
     elif not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
-        weights -= rate * (activation.T @ delta)
+        weights += scale * (activation.T @ delta)
     elif weights.size * len(delta) <= SMALL or len(delta) == 1:
         # BLAS is column-major: to it a row-major array is the transpose of itself
-        blas.gemm(-rate, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
+        blas.gemm(scale.item(), delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
     elif blas.product is not None:
-        add_product(blas.product, weights, activation, delta, -rate)
+        add_product(blas.product, weights, activation, delta, scale.item())
     else:
         product = activation.T @ delta
-        product *= rate
-        weights -= product
+        product *= scale
+        weights += product
     return weights
 
 
-def _subtract_sum(blas: Blas, biases: Array, delta: Array, rate: float | Array) -> Array:
-    """The sum over the batch as a product with ones, which BLAS takes off the biases as it forms it."""
+def _add_sum(blas: Blas, biases: Array, delta: Array, scale: Array) -> Array:
+    """The sum over the batch as a product with ones, which BLAS adds to the biases as it forms it."""
     batch = delta.shape[-2]
     if batch == 1:
-        biases -= rate * delta
+        biases += scale * delta
     elif biases.ndim > 2:
-        rates = np.broadcast_to(rate, (len(biases), 1, 1))
-        for layer, other, own_rate in zip(biases, delta, rates, strict=True):
-            _subtract_sum(blas, layer, other, own_rate.item())
+        for layer, other, own_scale in zip(biases, delta, _by_run(scale, len(biases)), strict=True):
+            _add_sum(blas, layer, other, own_scale)
     elif biases.flags.c_contiguous and biases.dtype == blas.dtype:
-        blas.gemv(-rate, delta.T, np.ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
+        blas.gemv(scale.item(), delta.T, np.ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
     else:  # BLAS would update a copy
-        biases -= rate * np.add.reduce(delta, axis=-2, keepdims=True)
+        biases += scale * np.add.reduce(delta, axis=-2, keepdims=True)
     return biases
+
+
+def _by_run(scale: Array, runs: int) -> Array:
+    """The scale of each run, (runs,)."""
+    return scale.reshape(-1).repeat(runs // scale.size)
 
 
 @functools.cache

@@ -22,6 +22,7 @@ _TYPES = {"float32": (ctypes.c_float, 0), "float64": (ctypes.c_double, 1)}  # CU
 _IN_FULL = {"float32": 68, "float64": 70}  # CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_64F
 _IN_TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
 _DEFAULT_ALGORITHM = -1
+_ON_HOST, _ON_DEVICE = 0, 1  # CUBLAS_POINTER_MODE_HOST, CUBLAS_POINTER_MODE_DEVICE
 _NO_MEMORY = 3  # CUBLAS_STATUS_ALLOC_FAILED
 
 _GEMM_ARGUMENTS: list[Any] = [
@@ -65,7 +66,7 @@ class Cublas:
         self._compute = dict(_IN_FULL, float32=_IN_TF32) if tf32 else _IN_FULL
         self._threads = threading.local()
 
-    def product(self, a: Array, b: Array, out: Array, alpha: float = 1.0, beta: float = 0.0) -> Array:
+    def product(self, a: Array, b: Array, out: Array, alpha: Any = 1.0, beta: float = 0.0) -> Array:
         """``alpha * a @ b + beta * out``, into ``out``.
 
         Parameters
@@ -75,7 +76,9 @@ class Cublas:
             Either may be a transposed array.
         out : ([runs,] m, n)
             Row-major, and none of the operands.
-        alpha, beta : float
+        alpha : float or an array of one number
+            An array of the same dtype is read on the GPU, with each replay of a recording; ``beta`` is 1 then.
+        beta : float
 
         Returns
         -------
@@ -85,11 +88,12 @@ class Cublas:
         Raises
         ------
         ValueError
-            If types or numbers of axes differ, or ``out`` is not row-major: cuBLAS would write beside it.
+            If types or numbers of axes differ, or ``out`` is not row-major: cuBLAS would write beside it.  An array
+            ``alpha`` of another type is refused, too.
         MemoryError, CublasError
             If cuBLAS refuses.
         """
-        if not (a.ndim == b.ndim == out.ndim and a.dtype == b.dtype == out.dtype):
+        if not (a.ndim == b.ndim == out.ndim and a.dtype == b.dtype == getattr(alpha, "dtype", a.dtype) == out.dtype):
             raise ValueError(
                 f"a product of {a.dtype} ({a.ndim}-D) and {b.dtype} ({b.ndim}-D) into {out.dtype} ({out.ndim}-D)"
             )
@@ -101,14 +105,30 @@ class Cublas:
         # cuBLAS is column-major: to it, these are the transposed arrays, so that out.T = b.T @ a.T is what it is told
         (a, a_order, a_row, a_run), (b, b_order, b_row, b_run) = self._operand(a), self._operand(b)
         size = out.dtype.itemsize
+        handle, on_host = self._handle(), isinstance(alpha, float)
+        scales: list[Any]
+        if on_host:
+            scales = [ctypes.byref(number(alpha)), ctypes.byref(number(beta))]
+        else:
+            scales = [ctypes.c_void_p(alpha.data.ptr), ctypes.c_void_p(self._one(out.dtype).data.ptr)]
+            self._check("cublasSetPointerMode_v2", ctypes.c_void_p(handle), _ON_DEVICE)
         status = self._gemm(
-            *(self._handle(), b_order, a_order, width, rows, a.shape[-1], ctypes.byref(number(alpha))),
-            *(b.data.ptr, kind, b_row, b_run, a.data.ptr, kind, a_row, a_run, ctypes.byref(number(beta))),
+            *(handle, b_order, a_order, width, rows, a.shape[-1], scales[0]),
+            *(b.data.ptr, kind, b_row, b_run, a.data.ptr, kind, a_row, a_run, scales[1]),
             *(out.data.ptr, kind, max(width, 1), out.strides[0] // size if out.ndim == 3 else 0),
             *(out.shape[0] if out.ndim == 3 else 1, self._compute[name], _DEFAULT_ALGORITHM),
         )
+        if not on_host:
+            self._check("cublasSetPointerMode_v2", ctypes.c_void_p(handle), _ON_HOST)
         _raise_for(status, "cublasGemmStridedBatchedEx")
         return out
+
+    def _one(self, dtype: Any) -> Array:
+        """The number 1 on the GPU, the calling thread's own."""
+        made = self._threads.__dict__.setdefault("ones", {})
+        if dtype not in made:
+            made[dtype] = self._cupy.ones(1, dtype)
+        return made[dtype]
 
     def _operand(self, array: Array) -> tuple[Array, int, int, int]:
         """An array with how cuBLAS reads it, and the distances of its rows and of its runs, in numbers."""
@@ -149,7 +169,7 @@ class Cublas:
         threads = self._threads
         if hasattr(threads, "handle"):
             self._check("cublasDestroy_v2", ctypes.c_void_p(threads.handle))
-            del threads.handle, threads.workspace, threads.stream
+            threads.__dict__.clear()
 
 
 def _library(module: str) -> ctypes.CDLL:

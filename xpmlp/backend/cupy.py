@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._tree import leaves
 from xpmlp._typing import Array
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend, Step
 from xpmlp.backend.replay import Recordings
@@ -91,16 +92,16 @@ class CupyBackend(Backend):
                         self._cublas.release()
                     self._cupy.get_default_memory_pool().free_all_blocks()
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``.  Outputs are written to their places: CuPy stacks by addresses from the host.
 
         As a part of a recording they would be read from there again when it is replayed.
         """
         series: tuple[Array, ...] = ()
-        for index, batch in enumerate(zip(*map(self.xp.unstack, batches), strict=True)):
+        count = next(leaves(batches))[1].shape[0]
+        for index, batch in enumerate(self._unstacked(batches)):
             state, outputs = step(state, batch, constants)
             if not series:
-                count = batches[0].shape[0]
                 series = tuple(self.xp.empty((count, *output.shape), dtype=output.dtype) for output in outputs)
             for target, output in zip(series, outputs, strict=True):
                 target[index, ...] = output

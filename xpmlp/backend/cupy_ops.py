@@ -15,6 +15,7 @@ from xpmlp._typing import Array
 from xpmlp.backend.cublas import Cublas
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import one_hot_codes
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 """How far a fused operation may be from its definition: products are summed in another order."""
@@ -41,8 +42,11 @@ def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
         softmax=partial(_softmax, cupy),
         multiply_transposed=lambda delta, weights: _product(cupy, cublas, delta, xp.matrix_transpose(weights)),
         product_of_factors=lambda activation, delta: _product(cupy, cublas, xp.matrix_transpose(activation), delta),
-        subtract_product=partial(_subtract_product, cublas, rank_one, ops),
-        subtract_sum=partial(_subtract_sum, cublas, rank_one, Ones(xp)),
+        add_product=partial(_add_product, cublas, rank_one, ops),
+        add_sum=partial(_add_sum, cublas, rank_one, Ones(xp)),
+        add_rows=lambda table, codes, rows: _product(
+            cupy, cublas, xp.matrix_transpose(one_hot_codes(xp, table, codes)), rows
+        ),
     )
 
 
@@ -54,7 +58,7 @@ GATHER = (
 )
 """Rows of row-major features, converted and scaled in one pass."""
 
-RANK_ONE = "T a, T d, T rate, T w", "T updated", "updated = w - rate * (a * d)", "xpmlp_rank_one"
+RANK_ONE = "T a, T d, T scale, T w", "T updated", "updated = w + scale * (a * d)", "xpmlp_rank_one"
 """The update for a batch of one, where a product has nothing to add up."""
 
 SOFTMAX = r"""
@@ -122,19 +126,24 @@ def _softmax_kernel(cupy: Any, dtype_name: str) -> Any:
     return cupy.RawKernel(SOFTMAX.replace("NUMBER", C_NAMES[dtype_name]), "softmax")
 
 
-def _subtract_product(
-    cublas: Cublas, rank_one: Any, ops: Ops, weights: Array, activation: Array, delta: Array, rate: float | Array
+def _add_product(
+    cublas: Cublas, rank_one: Any, ops: Ops, weights: Array, activation: Array, delta: Array, scale: Array
 ) -> Array:
     transposed = ops.xp.matrix_transpose(activation)
     if activation.shape[-2] == 1:
-        rank_one(transposed, delta, rate, weights, weights)
+        rank_one(transposed, delta, scale, weights, weights)
     elif not weights.flags.c_contiguous:
-        weights -= rate * (transposed @ delta)
+        weights += scale * (transposed @ delta)
     else:
-        if not isinstance(rate, float):
-            delta, rate = rate * delta, 1.0
-        cublas.product(transposed, delta, weights, -rate, 1.0)
+        _scaled_product(cublas, transposed, delta, weights, scale)
     return weights
+
+
+def _scaled_product(cublas: Cublas, a: Array, delta: Array, out: Array, scale: Array) -> Array:
+    """``out + scale * a @ delta``, into ``out``: cuBLAS reads one number on the GPU, but not one for each run."""
+    if scale.size == 1:
+        return cublas.product(a, delta, out, scale, 1.0)
+    return cublas.product(a, scale * delta, out, 1.0, 1.0)
 
 
 class Ones:
@@ -154,13 +163,11 @@ class Ones:
         return self._made[key]
 
 
-def _subtract_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delta: Array, rate: float | Array) -> Array:
+def _add_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delta: Array, scale: Array) -> Array:
     if delta.shape[-2] == 1:
-        rank_one(1.0, delta, rate, biases, biases)
+        rank_one(1.0, delta, scale, biases, biases)
     else:
-        if not isinstance(rate, float):
-            delta, rate = rate * delta, 1.0
-        cublas.product(ones(delta), delta, biases, -rate, 1.0)
+        _scaled_product(cublas, ones(delta), delta, biases, scale)
     return biases
 
 
@@ -191,7 +198,8 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
         return xp.asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype=dtype)
 
     weights, biases, x, delta = array(5, 3), array(1, 3), array(batch, 5), array(batch, 3)
-    rate = array(1, 1) if stack else 0.3
+    scale = array(1, 1)
+    codes = xp.asarray(rng.integers(0, 5, (*stack, batch)), dtype=xp.int32)
     features, rows = xp.asarray(rng.integers(0, 256, (6, 5)), dtype=xp.uint8), xp.asarray(rng.integers(0, 6, batch))
     arguments: dict[str, tuple[Any, ...]] = {
         "gather": (features, rows, dtype, 0.5),
@@ -201,8 +209,9 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
         "softmax": (delta,),
         "multiply_transposed": (delta, weights),
         "product_of_factors": (x, delta),
-        "subtract_product": (weights, x, delta, rate),
-        "subtract_sum": (biases, delta, rate),
+        "add_product": (weights, x, delta, scale),
+        "add_sum": (biases, delta, scale),
+        "add_rows": (weights, codes, delta),
     }
     for name, operands in arguments.items():
         found, defined = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array
+from xpmlp._typing import Array, Namespace
 from xpmlp.backend.base import Backend, Fold, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 PROCESS = os.getpid()
 """Where JAX has its threads."""
@@ -91,7 +93,7 @@ class JaxBackend(Backend):
         ops, barrier = super()._fused_ops(), self._jax.lax.optimization_barrier
         if self.is_accelerator:
             return ops
-        return ops._replace(subtract_product=_subtract_product(ops, barrier))
+        return ops._replace(add_product=_add_product(ops, barrier), add_rows=partial(_add_rows, ops.xp))
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
@@ -147,7 +149,7 @@ class JaxBackend(Backend):
         with self.settings():
             return np.array(array)
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape.
 
         Within a step it becomes a part of that step's program.
@@ -209,11 +211,17 @@ NARROW = 32
 inputs transposed, which are not copied but read across."""
 
 
-def _subtract_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
-    def subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
-        if weights.ndim > 2 or weights.shape[-1] > NARROW:
-            return ops.subtract_product(weights, activation, delta, rate)
+def _add_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
+    def add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
+        if math.prod(weights.shape[:-2]) > 1 or weights.shape[-1] > NARROW:
+            return ops.add_product(weights, activation, delta, scale)
         transposed = barrier(barrier(delta.mT) @ activation)  # without the barriers XLA would turn it round again
-        return weights - rate * transposed.mT
+        return weights + scale * transposed.mT
 
-    return subtract_product
+    return add_product
+
+
+def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
+    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    below, numbers = rows_below_each_other(xp, table, codes)
+    return xp.zeros_like(below).at[numbers].add(rows.reshape(len(numbers), -1)).reshape(table.shape)

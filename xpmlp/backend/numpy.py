@@ -12,10 +12,12 @@ import numpy as np
 
 from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 if TYPE_CHECKING:
     from xpmlp.backend.compiled import Scans
@@ -54,6 +56,7 @@ class NumpyBackend(Backend):
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
             softmax=_softmax,
             log_softmax=_log_softmax,
+            add_rows=_add_rows,
         )
         return self._compiling(ops)
 
@@ -83,7 +86,7 @@ class NumpyBackend(Backend):
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
-    def scan(self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any) -> tuple[Any, tuple[Array, ...]]:
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
@@ -92,7 +95,7 @@ class NumpyBackend(Backend):
             return done
         from xpmlp.backend.compiled import formed
 
-        return super().scan(step, state, tuple(map(formed, batches)), constants)
+        return super().scan(step, state, map_leaves(formed, batches), constants)
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""
@@ -194,6 +197,14 @@ def _logarithms(logits: Array, axis: int) -> Array:
     logits -= np.maximum.reduce(logits, axis=axis, keepdims=True)
     logits -= np.log(np.add.reduce(np.exp(logits), axis=axis, keepdims=True))
     return logits
+
+
+def _add_rows(table: Array, codes: Array, rows: Array) -> Array:
+    """The definition as a sum in the order of the batch, number by number: NumPy adds those fastest."""
+    joined, numbers = rows_below_each_other(np, table, codes)
+    result, width = np.zeros(joined.size, rows.dtype), table.shape[-1]
+    np.add.at(result, (numbers.astype(np.intp)[:, None] * width + np.arange(width)).ravel(), rows.ravel())
+    return result.reshape(table.shape)
 
 
 def _many_short_rows(array: Array) -> bool:

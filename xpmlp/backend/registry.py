@@ -4,36 +4,74 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from xpmlp._optional import Library, NotInstalledError
+from xpmlp._records import RecordTable, is_outside
 from xpmlp.backend.base import Backend, DTypeName
-from xpmlp.errors import BackendError
+from xpmlp.errors import BackendError, ConfigError
 
 
-class _Entry(NamedTuple):
-    """A backend's class in ``xpmlp.backend``, and its library where that is optional."""
+class BackendRecord(NamedTuple):
+    """A backend, without its library.
 
-    module: str
-    class_name: str
-    library: Library | None
+    Attributes
+    ----------
+    sentence : str
+        For the documentation.
+    load : () -> type of Backend
+        Imports the library.
+    library : Library, optional
+        Where it is one that may be missing.
+    keys : tuple of str
+        Those of ``[backend]`` that it has a use for, of those that not every backend has.
+    listed : bool
+        Whether people are told of it; a test's is not.
+    """
+
+    sentence: str
+    load: Callable[[], type[Backend]]
+    library: Library | None = None
+    keys: tuple[str, ...] = ()
+    listed: bool = True
 
 
-_BACKENDS = {
-    "numpy": _Entry("numpy", "NumpyBackend", None),
-    "cupy": _Entry(
-        "cupy",
-        "CupyBackend",
-        Library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)"),
-    ),
-    "torch": _Entry("torch", "TorchBackend", Library("torch", "PyTorch", "'xpmlp[torch]'")),
-    "jax": _Entry("jax", "JaxBackend", Library("jax", "JAX", "'xpmlp[jax]'")),
-    "strict": _Entry("strict", "StrictBackend", Library("array_api_strict", "array-api-strict", "array-api-strict")),
-}
+def _class(module: str, name: str) -> Callable[[], type[Backend]]:
+    def load() -> type[Backend]:
+        cls: type[Backend] = getattr(importlib.import_module(f"xpmlp.backend.{module}"), name)
+        return cls
 
-NAMES = tuple(_BACKENDS)
+    return load
+
+
+_CUPY = Library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)")
+_TORCH = Library("torch", "PyTorch", "'xpmlp[torch]'")
+_JAX = Library("jax", "JAX", "'xpmlp[jax]'")
+_STRICT = Library("array_api_strict", "array-api-strict", "array-api-strict")
+
+backends = RecordTable(
+    "backend",
+    BackendRecord,
+    {
+        "numpy": BackendRecord("NumPy on the CPU.", _class("numpy", "NumpyBackend"), None, ("threads",)),
+        "cupy": BackendRecord("CuPy on an NVIDIA GPU.", _class("cupy", "CupyBackend"), _CUPY, ("tf32",)),
+        "torch": BackendRecord(
+            "PyTorch on CPUs and GPUs.", _class("torch", "TorchBackend"), _TORCH, ("threads", "tf32")
+        ),
+        "jax": BackendRecord("JAX on CPUs and GPUs.", _class("jax", "JaxBackend"), _JAX, ("tf32",)),
+        "strict": BackendRecord(
+            "array-api-strict, for tests.", _class("strict", "StrictBackend"), _STRICT, listed=False
+        ),
+    },
+)
+
+NAMES = tuple(backends)
 """The backends' names, as a config gives them."""
+
+LISTED = tuple(name for name in NAMES if backends[name].listed)
+"""Those that people are told of."""
 
 
 class Choice(NamedTuple):
@@ -85,7 +123,7 @@ def resolve(
     Parameters
     ----------
     name : str
-        One of `NAMES`, or ``auto``: CuPy, PyTorch or JAX on a GPU if there is one, in this order, else NumPy.
+        One of `backends`, or ``auto``: CuPy, PyTorch or JAX on a GPU if there is one, in this order, else NumPy.
     device : str, optional
         As the library names it; its default where not given.
     dtype : "float32" or "float64"
@@ -108,19 +146,29 @@ def resolve(
     """
     if name == "auto":
         return _choose(device, dtype, fused=fused, threads=threads, tf32=tf32)
-    if name not in _BACKENDS:
-        raise BackendError(f"there is no backend {name!r}; there are auto, {', '.join(NAMES)}.")
-    entry = _BACKENDS[name]
+    check_name(name, "auto")
     with _library_of(name):
-        cls = getattr(importlib.import_module(f"xpmlp.backend.{entry.module}"), entry.class_name)
-        backend: Backend = cls(device, dtype, fused=fused, threads=threads, tf32=tf32)
+        backend = backends[name].load()(device, dtype, fused=fused, threads=threads, tf32=tf32)
+        if is_outside(name):
+            backend.name = name  # so that it is found again
         backend.to_numpy(backend.asarray([0.0], backend.dtype))  # fails in a library that was built for another NumPy
     return Choice(backend, None)
 
 
+def check_name(name: str, *besides: str, option: str = "") -> None:
+    """Refuse a backend that there is not, and tell those that there are, and ``besides``.
+
+    Raises
+    ------
+    BackendError
+    """
+    if name not in backends and not is_outside(name):
+        raise BackendError(f"{option}there is no backend {name!r}; there are {', '.join([*besides, *LISTED])}.")
+
+
 def _library_of(name: str) -> AbstractContextManager[None]:
     """Whatever goes wrong with a backend's library, while it starts and while it looks for devices, is a sentence."""
-    library = _BACKENDS[name].library
+    library = backends[name].library
     return nullcontext() if library is None else library.needed_by(f"backend {name}")
 
 
@@ -128,7 +176,7 @@ def found_again(name: str, recipe: dict[str, Any]) -> Backend:
     """A backend that was pickled, by what `resolve` was given; where it is not available, NumPy's, with a warning."""
     try:
         return resolve(name, **recipe).backend
-    except BackendError as error:
+    except (BackendError, ConfigError) as error:
         warnings.warn(f"{error} The backend is NumPy now.", stacklevel=2)
         return resolve("numpy", **(recipe | {"device": None})).backend
 

@@ -40,7 +40,7 @@ class Recording:
     record : Record
     step : Step
     state : tree of arrays
-    batches : tuple of (steps, ...)
+    batches : tree of (steps, ...)
         Of as many steps as are to be recorded.
     outputs : tuple of (steps, ...)
         As the steps give them.
@@ -60,11 +60,11 @@ class Recording:
         record: Record,
         step: Step,
         state: Any,
-        batches: tuple[Array, ...],
+        batches: Any,
         outputs: tuple[Array, ...],
         constants: Any,
     ) -> None:
-        self.steps: int = batches[0].shape[0]
+        self.steps = _steps(batches)
         self._backend = backend
         self._state, self._batches, self._outputs = map(backend.copy, (state, batches, outputs))
         self._constants = map_leaves(lambda leaf: backend.copy(leaf) if _is_small(leaf) else leaf, constants)
@@ -76,13 +76,13 @@ class Recording:
 
         self.launch = record(body)
 
-    def fits(self, state: Any, batches: tuple[Array, ...], constants: Any) -> bool:
+    def fits(self, state: Any, batches: Any, constants: Any) -> bool:
         """Whether it can take them: arrays of the same shapes but for the number of steps, and the same constants.
 
         Constants are the same if their numbers and large arrays are.
         """
         return (
-            all(own.shape[1:] == other.shape[1:] for own, other in zip(self._batches, batches, strict=True))
+            all(own.shape[1:] == other.shape[1:] for own, other in _pairs(self._batches, batches))
             and all(_alike(own, other) for own, other in _pairs(self._state, state))
             and all(_replaceable(own, other) for own, other in _pairs(self._constants, constants))
         )
@@ -92,7 +92,7 @@ class Recording:
         _write(self._state, state)
         _write(self._constants, constants)
 
-    def replay(self, batches: tuple[Array, ...]) -> tuple[Array, ...]:
+    def replay(self, batches: Any) -> tuple[Array, ...]:
         """Go through as many batches as it has steps: (steps, ...) each.  Returns the steps' outputs, (steps, ...)."""
         _write(self._batches, batches)
         self.launch()
@@ -102,6 +102,11 @@ class Recording:
     def end(self) -> Any:
         """What the state has become, fresh arrays."""
         return self._backend.copy(self._state)
+
+
+def _steps(batches: Any) -> int:
+    """The length of their first axis."""
+    return int(next(leaves(batches))[1].shape[0])
 
 
 def _values(tree: Any) -> list[Any]:
@@ -173,7 +178,7 @@ class Recordings:
         self._seen.clear()
 
     def scan(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, length: int, left: int
+        self, step: Step, state: Any, batches: Any, constants: Any, length: int, left: int
     ) -> tuple[Any, tuple[Array, ...]]:
         """As the backend's own `scan`, replaying ``length`` steps at a time, and those left over one by one.
 
@@ -191,10 +196,10 @@ class Recordings:
         state : tree of arrays
         outputs : tuple of (steps, ...)
         """
-        total, parts, first = batches[0].shape[0], [], 0
+        total, parts, first = _steps(batches), [], 0
 
-        def cut(count: int) -> tuple[Array, ...]:
-            return tuple(series[first : first + count, ...] for series in batches)
+        def cut(count: int) -> Any:
+            return map_leaves(lambda series: series[first : first + count, ...], batches)
 
         for size in sorted({length, 1}, reverse=True):
             if total - first < size:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array, Device
+from xpmlp._typing import Array, Device, Namespace
 from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
 from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.ops import rows_below_each_other
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What PyTorch's errors say on Linux, on Windows and on Metal."""
@@ -149,7 +150,8 @@ class TorchBackend(Backend):
             sigmoid_backward=torch.ops.aten.sigmoid_backward,
             softmax=partial(torch.softmax, dim=-1),
             log_softmax=partial(torch.log_softmax, dim=-1),
-            subtract_product=_subtract_product,
+            add_product=_add_product,
+            add_sum=_add_sum,
         )
         if self.device.type == "cuda":
             self.recordings = Recordings(self, self._record)
@@ -159,6 +161,7 @@ class TorchBackend(Backend):
             softmax=_across(ops.softmax, partial(torch.softmax, dim=-2)),
             log_softmax=_across(ops.log_softmax, partial(torch.log_softmax, dim=-2)),
             product_of_factors=_product_of_factors,
+            add_rows=partial(_add_rows, self.xp),
         )
 
     @contextlib.contextmanager
@@ -217,7 +220,7 @@ class TorchBackend(Backend):
             return super().copy(tree)
         row_major = self._torch.contiguous_format
         return map_leaves(
-            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim == 2 else leaf.clone(), tree
+            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim > 1 else leaf.clone(), tree
         )
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
@@ -282,17 +285,20 @@ def _affine(torch: Any) -> Any:
 
 def _product_of_factors(activation: Array, delta: Array) -> Array:
     """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
-    return (delta.T @ activation).T if delta.ndim == 2 else activation.mT @ delta
+    return (delta.mT @ activation).mT
 
 
-_LARGEST_FLOAT32 = 3.4e38
+def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
+    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    below, numbers = rows_below_each_other(xp, table, codes)
+    sums = xp.zeros(below.shape, dtype=below.dtype)
+    return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
 
 
-def _subtract_product(weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
-    if not isinstance(rate, float):
-        delta, rate = rate * delta, 1.0
-    if weights.dtype.itemsize == 4:
-        rate = min(rate, _LARGEST_FLOAT32)  # torch refuses a larger factor, where it is to diverge as elsewhere
-    if weights.ndim == 3:
-        return weights.baddbmm_(activation.mT, delta, alpha=-rate)
-    return weights.addmm_(activation.T, delta, alpha=-rate)
+def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
+    """The delta is scaled, since PyTorch's products take their factor from the host."""
+    return (weights.baddbmm_ if weights.ndim == 3 else weights.addmm_)(activation.mT, scale * delta)
+
+
+def _add_sum(biases: Array, delta: Array, scale: Array) -> Array:
+    return biases.addcmul_(delta.sum(dim=-2, keepdim=True), scale)

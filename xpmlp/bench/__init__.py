@@ -7,12 +7,11 @@
 ==================== ==================================================================
 """
 
-from xpmlp.bench.comparison import DEFAULT_BACKENDS, Measured, Recommendation, bench, recommend, report_json
+from xpmlp.bench.comparison import Measured, Recommendation, bench, recommend, report_json
 from xpmlp.bench.pace import Pace
 from xpmlp.bench.stopwatch import Stopwatch
 
 __all__ = [
-    "DEFAULT_BACKENDS",
     "Measured",
     "Pace",
     "Recommendation",

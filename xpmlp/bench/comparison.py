@@ -11,15 +11,12 @@ from typing import Any, NamedTuple
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import obstacle_to_processes, start_process
 from xpmlp._version import __version__
-from xpmlp.backend import NAMES, probe
+from xpmlp.backend import LISTED, check_name, probe
 from xpmlp.backend.registry import Report
 from xpmlp.bench.pace import Pace, measure_pace
-from xpmlp.config import Config
+from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data.source import check_source
 from xpmlp.errors import BackendError, ConfigError, XpmlpError
-
-DEFAULT_BACKENDS = tuple(name for name in NAMES if name != "strict")
-"""All but array-api-strict, which is for tests."""
 
 ALIKE = 1.05
 """Backends whose speeds differ by less than this factor are as fast as each other."""
@@ -69,6 +66,7 @@ def bench(
     backends: Sequence[str] | None = None,
     *,
     seconds: float = 3.0,
+    allow_code: bool = False,
     listen: Callable[[str], None] = lambda name: None,
 ) -> list[Measured]:
     """Measure a config's training on each backend, on its CPU and on its first GPU.
@@ -81,9 +79,11 @@ def bench(
     config : Config
         Its backend and device do not matter; of a grid the first run is measured.
     backends : sequence of str, optional
-        `DEFAULT_BACKENDS` where not given.
+        All that are listed where not given.
     seconds : float
         The length of a measurement, after a warm-up.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``.
     listen : (name) -> None
         Hears of each measurement before it begins.
 
@@ -97,16 +97,17 @@ def bench(
     BackendError
         If there is no such backend, or this process cannot start others.
     ConfigError
-        If ``seconds`` is not a positive number.
+        If ``seconds`` is not a positive number, or the config names code that is not allowed or cannot be imported.
     DataError
         If the data are not in a file.
     """
-    names = list(dict.fromkeys(DEFAULT_BACKENDS if backends is None else backends))
+    names = list(dict.fromkeys(LISTED if backends is None else backends))
     for name in names:
-        if name not in NAMES:
-            raise BackendError(f"there is no backend {name!r}; there are {', '.join(NAMES)}.")
+        check_name(name)
+        admit_code(_on(config, name, None), allow_code=allow_code)
+        refuse_unimportable(_on(config, name, None))
     if not names:
-        raise BackendError(f"no backend was given; there are {', '.join(NAMES)}.")
+        raise BackendError(f"no backend was given; there are {', '.join(LISTED)}.")
     if (reason := obstacle_to_processes()) is not None:
         raise BackendError(f"each backend is measured in a process of its own, and {reason}.")
     if not 0 < seconds < math.inf:
@@ -146,11 +147,11 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
 
 def report_json(config: Config, seconds: float, measured: Sequence[Measured]) -> dict[str, Any]:
     """What was measured, and what to use, in JSON's types."""
-    recommendation = recommend(measured)
+    recommendation, model = recommend(measured), config.model
     return {
         "xpmlp": __version__,
         "config": config.name,
-        "hidden_layer_sizes": config.model.hidden_layer_sizes,
+        **({"layers": model.layers} if model.layers else {"hidden_layer_sizes": model.hidden_layer_sizes}),
         "batch_size": config.train.batch_size,
         "seconds": seconds,
         "backends": [
@@ -167,7 +168,7 @@ def report_json(config: Config, seconds: float, measured: Sequence[Measured]) ->
 
 def _measured(config: Config, name: str, seconds: float, listen: Callable[[str], None]) -> Iterator[Measured]:
     listen(name)
-    report = _in_a_process(probe, name)
+    report = _in_a_process(_probed, _on(config, name, None))
     if not isinstance(report, Report):
         yield Measured(name, None, None, report)
         return
@@ -175,12 +176,26 @@ def _measured(config: Config, name: str, seconds: float, listen: Callable[[str],
         yield Measured(name, None, None, report.problem)
     for device in _one_of_each_kind(report.devices):
         listen(f"{name} on {device}")
-        settings = config.backend.model_copy(update={"name": name, "device": device})
-        pace = _in_a_process(measure_pace, config.model_copy(update={"backend": settings}), seconds)
+        pace = _in_a_process(_paced, _on(config, name, device), seconds)
         if isinstance(pace, Pace):
             yield Measured(name, device, pace, None)
         else:
             yield Measured(name, device, None, pace)
+
+
+def _on(config: Config, name: str, device: str | None) -> Config:
+    """A config on another backend."""
+    return config.model_copy(update={"backend": config.backend.model_copy(update={"name": name, "device": device})})
+
+
+def _probed(config: Config) -> Report:
+    admit_code(config, allow_code=True)  # as it was in the process that started this one
+    return probe(config.backend.name)
+
+
+def _paced(config: Config, seconds: float) -> Pace:
+    admit_code(config, allow_code=True)
+    return measure_pace(config, seconds)
 
 
 def _one_of_each_kind(devices: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from xpmlp.training import Run
 from xpmlp.training.loop import train_block
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
+from xpmlp.training.step import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
 WARM_UP = 10.0
@@ -102,7 +103,7 @@ def _seconds_of_validation(problem: Problem, run: Run) -> float:
         return 0.0
     for _ in range(2):  # the second time without compilers
         started = time.perf_counter()
-        problem.inference.evaluate(run.parameters, problem.validation_examples)
+        problem.inference.evaluate(as_stack(run.parameters), problem.validation_examples)
     return time.perf_counter() - started
 
 

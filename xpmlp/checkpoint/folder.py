@@ -13,7 +13,9 @@ from xpmlp.checkpoint.journal import Journal
 from xpmlp.checkpoint.sealed import Damaged, Tensors, read_sealed, write_sealed
 from xpmlp.errors import RunFolderError
 
-FORMAT = "xpmlp checkpoint 2"
+FORMAT = "xpmlp checkpoint 3"
+
+_FORMATS_BEFORE = ("xpmlp checkpoint 1", "xpmlp checkpoint 2")
 
 _NAMES = "step-*.safetensors"
 
@@ -119,7 +121,7 @@ def newest_checkpoint(folder: Path, tell: Callable[[str], None]) -> Checkpoint |
     Raises
     ------
     RunFolderError
-        If there are some and all of them are damaged, or one cannot be read.
+        If there are some and all of them are damaged, or one cannot be read or is of another version of xpmlp.
     """
     paths = _checkpoints(folder)
     for path in reversed(paths):
@@ -136,8 +138,11 @@ def newest_checkpoint(folder: Path, tell: Callable[[str], None]) -> Checkpoint |
 
 def _read(path: Path) -> Checkpoint:
     description, tensors = read_sealed(path)
-    if description.get("format") != FORMAT:
-        raise Damaged(f"its format is {description.get('format')!r}, not {FORMAT!r}")
+    written = description.get("format")
+    if written in _FORMATS_BEFORE:
+        raise RunFolderError(f"{path} was written by an earlier version of xpmlp: train again with --overwrite.")
+    if written != FORMAT:
+        raise Damaged(f"its format is {written!r}, not {FORMAT!r}")
     try:
         losses = [_journal(path.parent, run).reopen(seal) for run, seal in enumerate(description["losses"])]
     except (LookupError, TypeError, ValueError, OverflowError) as error:

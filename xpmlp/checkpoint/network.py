@@ -5,33 +5,49 @@ Nothing is pickled.  Any backend can read what any other has written.
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
+import pydantic
 
 from xpmlp._files import write_bytes
+from xpmlp._records import is_outside
+from xpmlp._tree import leaves, map_leaves
 from xpmlp.checkpoint.header import count_arrays, described, opened
 from xpmlp.checkpoint.sealed import UNREADABLE
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
-from xpmlp.nn import activations, losses
+from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, layers, losses, mlp
 
-FORMAT = "xpmlp weights 1"
+FORMAT = "xpmlp weights 2"
+
+OLD_FORMAT = "xpmlp weights 1"
+"""That of multilayer perceptrons alone, which is still read."""
 
 MAX_CLASS_CHARACTERS = 2**24
 """The number of classes times the longest label's length."""
 
 MAX_ARRAYS = 100_000
-"""Weights and biases of the layers: a header with more is not worth reading."""
+"""Parameters of the layers: a header with more is not worth reading."""
+
+MAX_LAYERS = 10_000
+"""Of a network, those that are joined of others counted, too."""
+
+MAX_SIZE = 2**31
+"""Of inputs, of codes and of every whole number in a layer's settings."""
+
+MAX_MEMBERS = 10_000
+"""Rows that a network makes of one; see `xpmlp.nn.layers.repeat`."""
 
 _FLOATS = ("F16", "F32", "F64")
-"""The types of weights and biases, by safetensors' names."""
+"""The types of parameters, by safetensors' names."""
 
-HostParameters = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
-"""(weights (n_in, n_out), biases (1, n_out)) of each layer, on the host."""
+HostParameters = Any
+"""A network's parameters as its layers have them, arrays (rows, columns) on the host."""
 
 
 class SavedNetwork(NamedTuple):
@@ -39,44 +55,40 @@ class SavedNetwork(NamedTuple):
 
     Attributes
     ----------
-    parameters : list of (weights (n_in, n_out), biases (1, n_out))
-    hidden : tuple of str
-        The activation of each hidden layer.
-    loss : str
+    parameters : tree of (rows, columns)
+        As the network's layers have them; of a multilayer perceptron a list of (weights, biases).
+    network : Network
     classes : (n_classes,)
         The label of each output, or of no and yes; empty where the targets were values.
     preprocessing : Preprocessing
     feature_names : tuple of str, or None
     target_names : tuple of str
-        The name of each output where the targets were values; else empty.
+        The name of each column of targets where they were values; else empty.
     """
 
     parameters: HostParameters
-    hidden: tuple[str, ...]
-    loss: str
+    network: Network
     classes: npt.NDArray[Any]
     preprocessing: Preprocessing
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] = ()
 
 
-def save_network(path: Path, network: SavedNetwork) -> None:
+def save_network(path: Path, saved: SavedNetwork) -> None:
     """Write a network, whole or not at all."""
     from safetensors.numpy import save
 
-    tensors = {
-        name: np.ascontiguousarray(array)
-        for index, layer in enumerate(network.parameters)
-        for name, array in zip(_names(index), layer, strict=True)
-    }
+    tensors = {name: np.ascontiguousarray(array) for name, array in leaves(saved.parameters, "layers")}
     description = {
         "format": FORMAT,
-        "hidden": list(network.hidden),
-        "loss": network.loss,
-        "classes": network.classes.tolist(),
-        "preprocessing": network.preprocessing.to_json(),
-        "feature_names": network.feature_names,
-        "target_names": network.target_names,
+        "layers": saved.network.layers.table(),
+        "widths": saved.network.widths._asdict(),
+        "loss": saved.network.loss.name,
+        "loss_settings": dict(saved.network.loss.settings),
+        "classes": saved.classes.tolist(),
+        "preprocessing": saved.preprocessing.to_json(),
+        "feature_names": saved.feature_names,
+        "target_names": saved.target_names,
     }
     write_bytes(path, save(tensors, metadata={"xpmlp": json.dumps(description)}))
 
@@ -96,9 +108,7 @@ def load_network(path: Path) -> SavedNetwork:
         if arrays > MAX_ARRAYS:
             raise ValueError(f"its header has {arrays:,} arrays; at most {MAX_ARRAYS:,} are allowed")
         with opened(path) as file:
-            network = _without_parameters(file)
-            layers = range(len(network.hidden) + 1)
-            return network._replace(parameters=[_layer(file, index) for index in layers])
+            return _read(file)
     except FileNotFoundError as error:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
@@ -109,74 +119,110 @@ def load_network(path: Path) -> SavedNetwork:
         ) from error
 
 
-def _without_parameters(file: Any) -> SavedNetwork:
-    """All but the arrays: what a file's metadata say, checked against the header's names, types and shapes."""
+def _read(file: Any) -> SavedNetwork:
+    """What a file holds, each array checked against the header's names, types and shapes before it is read."""
     description = json.loads((file.metadata() or {})["xpmlp"])
-    if description["format"] != FORMAT:
-        raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
-    hidden, targets = _strings(description, "hidden"), _strings(description, "target_names")
+    targets = _strings(description, "target_names")
     names = None if description["feature_names"] is None else _strings(description, "feature_names")
-    unknown = [name for name in hidden if name not in activations]
-    if unknown or description["loss"] not in losses:
-        raise ValueError(f"there is no activation or loss {(unknown or [description['loss']])[0]!r}")
-    n_features, width = _inputs_and_outputs(file, len(hidden) + 1)
-    classes = _classes(description["classes"])
-    wanted = 2 if description["loss"] == "logistic" and width == 1 else width
-    if not targets and len(classes) != wanted:
-        raise ValueError(f"it has {width} outputs but {classes.size} classes")
-    if targets and (classes.size or len(targets) != width):
-        raise ValueError(f"its {width} outputs have {len(targets)} names and {classes.size} classes")
+    if description["loss"] not in losses:
+        raise ValueError(f"there is no loss {description['loss']!r}")
+    loss = losses[description["loss"]].with_settings(description.get("loss_settings", {}))
     preprocessing = Preprocessing.from_json(description["preprocessing"])
+    if description["format"] == OLD_FORMAT:
+        network = _perceptron(file, description, loss, preprocessing)
+    elif description["format"] == FORMAT:
+        widths = Widths(description["widths"]["numbers"], tuple(description["widths"]["codes"]))
+        if not all(isinstance(size, int) and 0 <= size <= MAX_SIZE for size in (widths.numbers, *widths.codes)):
+            raise ValueError("its 'widths' are no sizes")
+        network = Network(_layers(description["layers"]), widths, loss, preprocessing.scale)
+        if not 1 <= network.root.repeats <= MAX_MEMBERS:
+            raise ValueError(f"it repeats a row less than once, or more than {MAX_MEMBERS:,} times")
+    else:
+        raise ValueError(f"its format is {description['format']!r}, not {FORMAT!r}")
+    classes, (n_features, width) = _classes(description["classes"]), (network.widths.numbers, network.root.width)
+    if not targets and loss.n_outputs(0, len(classes)) != width:
+        raise ValueError(f"it has {width} outputs but {classes.size} classes")
+    if targets and (classes.size or loss.n_outputs(len(targets), 0) != width):
+        raise ValueError(f"its {width} outputs have {len(targets)} names and {classes.size} classes")
     if preprocessing.mean is not None and preprocessing.mean.size != n_features:
         raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
     if names is not None and len(names) != n_features:
         raise ValueError(f"its {n_features} inputs have {len(names)} names")
-    return SavedNetwork(
-        [],
-        hidden,
-        description["loss"],
-        classes,
-        preprocessing,
-        names,
-        targets,
-    )
+    return SavedNetwork(_parameters(file, network.root.slots), network, classes, preprocessing, names, targets)
 
 
-def _inputs_and_outputs(file: Any, layers: int) -> tuple[int, int]:
-    """How many inputs and outputs a file's layers have, whose arrays fit one another by its header."""
-    unexpected = set(file.keys())
-    for name in (name for index in range(layers) for name in _names(index)):
+def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessing: Preprocessing) -> Network:
+    """The network of a file of the old format: its widths are those of its arrays."""
+    hidden = _strings(description, "hidden")
+    unknown = [name for name in hidden if name not in activations]
+    if unknown:
+        raise ValueError(f"there is no activation {unknown[0]!r}")
+    shapes = [described(file, f"layers.{index}.weights").shape for index in range(len(hidden) + 1)]
+    if not all(len(shape) == 2 for shape in shapes):
+        raise ValueError(f"its layers have weights {', '.join(map(str, shapes))}")
+    layers = mlp([columns for _, columns in shapes], hidden)
+    return Network(layers, Widths(shapes[0][0]), loss, preprocessing.scale)
+
+
+def _layers(root: Any) -> LayerSpec:
+    """The layers that a table describes: of known kinds, not too many, with settings that their makers take."""
+    tables = [root]
+    for count, table in enumerate(tables, start=1):
+        if count > MAX_LAYERS:
+            raise ValueError(f"it has more than {MAX_LAYERS:,} layers")
+        settings = {name: value for name, value in table.items() if name not in ("kind", "layers")}
+        _check_settings(table["kind"], settings)
+        tables += table.get("layers", [])
+    return LayerSpec.of(root)
+
+
+def _check_settings(kind: str, settings: dict[str, Any]) -> None:
+    """Raise a ValueError for settings of another type than the maker of a layer wants, or too large."""
+    if is_outside(kind):
+        return
+    if kind not in layers:
+        raise ValueError(f"there is no layer {kind!r}")
+    types = _types_of_settings(kind)
+    for name, value in settings.items():
+        if isinstance(value, int) and abs(value) > MAX_SIZE:
+            raise ValueError(f"a layer {kind!r} has {name} above {MAX_SIZE:,}")
+        try:
+            types[name].validate_python(value, strict=True)
+        except (KeyError, pydantic.ValidationError) as error:
+            raise ValueError(f"a layer {kind!r} has no setting {name} = {str(value)[:50]}") from error
+
+
+@functools.cache
+def _types_of_settings(kind: str) -> dict[str, pydantic.TypeAdapter[Any]]:
+    return {name: pydantic.TypeAdapter(hint) for name, hint in get_type_hints(layers[kind]).items()}
+
+
+def _parameters(file: Any, slots: Any) -> HostParameters:
+    """The arrays for some slots, which fit them by the header, and are finite."""
+    named, unexpected, kinds = dict(leaves(slots, "layers")), set(file.keys()), set()
+    for name, slot in named.items():
         if name not in unexpected:
             raise ValueError(f"there is no array {name!r}")
         unexpected.remove(name)
+        found = described(file, name)
+        if found.shape != (slot.rows, slot.columns) or 0 in found.shape:
+            raise ValueError(f"{name} has the shape {found.shape}, and its layer wants {(slot.rows, slot.columns)}")
+        if found.kind not in _FLOATS:
+            raise ValueError(f"{name} has numbers of type {found.kind}")
+        kinds.add(found.kind)
     if unexpected:
         raise ValueError(f"unexpected array {min(unexpected)!r}")
-    n_features = width = next(iter(described(file, _names(0)[0]).shape), 0)
-    for index in range(layers):
-        weights, biases = (described(file, name) for name in _names(index))
-        if (
-            len(weights.shape) != 2
-            or 0 in weights.shape
-            or weights.shape[0] != width
-            or biases.shape != (1, weights.shape[1])
-        ):
-            raise ValueError(f"layer {index} has weights {weights.shape} and biases {biases.shape}")
-        if weights.kind not in _FLOATS or biases.kind != weights.kind:
-            raise ValueError(f"layer {index} has numbers of type {weights.kind} and {biases.kind}")
-        width = weights.shape[1]
-    return n_features, width
+    if len(kinds) > 1:
+        raise ValueError(f"its parameters have numbers of types {' and '.join(sorted(kinds))}")
+    names = iter(named)
+    return map_leaves(lambda _: _finite(file, next(names)), slots)
 
 
-def _layer(file: Any, index: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    weights, biases = (file.get_tensor(name) for name in _names(index))
-    if not (np.isfinite(weights).all() and np.isfinite(biases).all()):
-        raise ValueError(f"layer {index} has a number that is not finite")
-    return weights, biases
-
-
-def _names(index: int) -> tuple[str, str]:
-    """Of a layer's weights and biases."""
-    return f"layers.{index}.weights", f"layers.{index}.biases"
+def _finite(file: Any, name: str) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = file.get_tensor(name)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has a number that is not finite")
+    return array
 
 
 def _strings(description: dict[str, Any], key: str) -> tuple[str, ...]:

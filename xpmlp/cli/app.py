@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,7 +42,24 @@ Overrides = Annotated[
     ),
 ]
 BackendName = Annotated[
-    str | None, typer.Option("--backend", metavar="NAME", help="auto, numpy, cupy, torch, jax or strict.")
+    str | None, typer.Option("--backend", metavar="NAME", help="auto, or one that `xpmlp backends` lists.")
+]
+
+
+def _find_code_here(allowed: bool) -> bool:
+    """Have Python look for modules in the working directory, too, once it is through with all other places."""
+    if allowed:
+        sys.path.append(str(Path.cwd()))
+    return allowed
+
+
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        callback=_find_code_here,
+        help="Import the code that the config names as `module:object`, from the working directory or PYTHONPATH.",
+    ),
 ]
 RunNumber = Annotated[
     str | None, typer.Option("--run", metavar="K", help="Which run of a grid: its number, or `best`.")
@@ -84,6 +102,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with the training in the folder, if one was begun there.")
     ] = False,
     force: Force = False,
+    allow_code: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Train the network that CONFIG describes, or all runs of its [grid], and write a run folder.
@@ -102,7 +121,9 @@ def train(
     for sentence in unused_settings(loaded):
         typer.echo(printable(f"warning: {sentence}"), err=True)
     folder = out or loaded.output.folder / loaded.name
-    raise typer.Exit(_train(loaded, folder, overwrite=overwrite, resume=resume, force=force, quiet=quiet))
+    raise typer.Exit(
+        _train(loaded, folder, overwrite=overwrite, resume=resume, force=force, allow_code=allow_code, quiet=quiet)
+    )
 
 
 @app.command()
@@ -112,6 +133,7 @@ def resume(
     backend: BackendName = None,
     device: DeviceName = None,
     force: Force = False,
+    allow_code: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Go on with the training in RUN_DIR, as `xpmlp train --resume` with the config that it was begun with.
@@ -122,7 +144,9 @@ def resume(
     Examples: `xpmlp resume runs/mnist`, `xpmlp resume runs/mnist --set train.epochs=20`.
     """
     loaded = _load(run_dir / "config.toml", overrides, backend, device).named(run_dir.resolve().name)
-    raise typer.Exit(_train(loaded, run_dir, overwrite=False, resume=True, force=force, quiet=quiet))
+    raise typer.Exit(
+        _train(loaded, run_dir, overwrite=False, resume=True, force=force, allow_code=allow_code, quiet=quiet)
+    )
 
 
 @app.command()
@@ -136,6 +160,7 @@ def evaluate(
     backend: BackendName = None,
     device: DeviceName = None,
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Evaluate the network of RUN_DIR on a part of its data set, on any backend.
 
@@ -147,7 +172,8 @@ def evaluate(
     from xpmlp.training import evaluate as evaluate_run
 
     values = _overrides(overrides)
-    result = evaluate_run(run_dir, split, run=run, backend=backend, device=device, overrides=values)
+    place = {"backend": backend, "device": device}
+    result = evaluate_run(run_dir, split, run=run, **place, overrides=values, allow_code=allow_code)
     typer.echo(
         f"{result.split}: loss {result.score.loss:.6f}, {metric_names[result.metric]} {result.score.value:.4f} "
         f"({result.examples:,} examples, {result.backend.name} on {result.backend.device_name})"
@@ -171,6 +197,7 @@ def predict(
     backend: BackendName = None,
     device: DeviceName = None,
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
@@ -182,7 +209,8 @@ def predict(
     from xpmlp.training import predict_file
 
     values = _overrides(overrides)
-    prediction = predict_file(run_dir, source, output, run=run, backend=backend, device=device, overrides=values)
+    place = {"backend": backend, "device": device}
+    prediction = predict_file(run_dir, source, output, run=run, **place, overrides=values, allow_code=allow_code)
     typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
 
 
@@ -205,6 +233,7 @@ def report(
         bool, typer.Option("--quick", help="A small version in under a minute, without MNIST; not comparable.")
     ] = False,
     backend: BackendName = None,
+    allow_code: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Recompute every table and figure of the coursework report, and write them as one page beside its figures.
@@ -216,7 +245,7 @@ def report(
     from xpmlp.cli.report import run
 
     folder = out or Path("runs/report-quick" if quick else "runs/report")
-    raise typer.Exit(run(folder, only=only, quick=quick, backend=backend, quiet=quiet))
+    raise typer.Exit(run(folder, only=only, quick=quick, backend=backend, allow_code=allow_code, quiet=quiet))
 
 
 @app.command()
@@ -230,6 +259,7 @@ def bench(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="N", help="The length of each measurement, after a warm-up.")
     ] = 3.0,
+    allow_code: AllowCode = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", parser=given_path, metavar="FILE", help="Write the figures, as JSON, to this file, too."),
@@ -243,7 +273,8 @@ def bench(
     """
     from xpmlp.cli.bench import run
 
-    raise typer.Exit(run(_load(config, overrides, None, None), backends=backends, seconds=seconds, out=out))
+    loaded = _load(config, overrides, None, None)
+    raise typer.Exit(run(loaded, backends=backends, seconds=seconds, allow_code=allow_code, out=out))
 
 
 @app.command()
@@ -265,6 +296,7 @@ def verify(
         ),
     ] = False,
     overrides: Overrides = None,
+    allow_code: AllowCode = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -285,20 +317,21 @@ def verify(
 
     loaded = _load(config, overrides, None, None)
     folder = out or loaded.output.folder / "verify" / loaded.name
-    raise typer.Exit(run(loaded, folder, backends=backends, steps=steps, dtype=dtype, reference=reference, quiet=quiet))
+    how = {"reference": reference, "allow_code": allow_code, "quiet": quiet}
+    raise typer.Exit(run(loaded, folder, backends=backends, steps=steps, dtype=dtype, **how))
 
 
 @app.command()
 def backends() -> None:
     """Say which array libraries can be used here, on which devices, or why not."""
-    from xpmlp.backend import NAMES, probe
+    from xpmlp.backend import LISTED, probe
     from xpmlp.cli.columns import aligned
 
     rows = [
         (report.name, report.version or "-", _yes_or_no(report.float64), ", ".join(report.devices))
         if report.problem is None
         else (report.name, report.version or "-", "-", f"not usable: {report.problem}")
-        for report in map(probe, NAMES)
+        for report in map(probe, LISTED)
     ]
     typer.echo(aligned(("backend", "version", "float64", "devices"), rows))
 

@@ -18,7 +18,7 @@ from xpmlp.config import Config
 from xpmlp.errors import RunFolderError
 
 
-def run(config: Config, *, backends: str | None, seconds: float, out: Path | None) -> int:
+def run(config: Config, *, backends: str | None, seconds: float, allow_code: bool, out: Path | None) -> int:
     """Measure, print a table and what to use, and write a file where one was asked for.
 
     Returns
@@ -43,7 +43,13 @@ def run(config: Config, *, backends: str | None, seconds: float, out: Path | Non
     progress = console_on(sys.stderr)
     try:
         with progress.status("") as status:
-            measured = bench(config, names, seconds=seconds, listen=lambda name: status.update(f"measuring {name}"))
+            measured = bench(
+                config,
+                names,
+                seconds=seconds,
+                allow_code=allow_code,
+                listen=lambda name: status.update(f"measuring {name}"),
+            )
     except KeyboardInterrupt:
         return EXIT_STATUS
     console = console_on(sys.stdout, width=120)

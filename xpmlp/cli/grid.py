@@ -24,11 +24,14 @@ from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.grid import Block, GridReporter, GridResult, train_grid
 from xpmlp.grid.summary import best, figure_title, figures_of, point_text, short, summary_rows
+from xpmlp.nn import Network
 from xpmlp.training import Progress, Status
 from xpmlp.training.outcome import Outcome
 
 
-def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, quiet: bool) -> int:
+def run(
+    config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, allow_code: bool, quiet: bool
+) -> int:
     """Train a grid, show how it goes, and print the summary.
 
     Returns
@@ -43,6 +46,7 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
             overwrite=overwrite,
             resume=resume,
             force=force,
+            allow_code=allow_code,
             reporter=reporter,
             should_stop=lambda: stop.requested,
         )
@@ -99,8 +103,8 @@ class _Shown(GridReporter):
         self.task: TaskID | None = None
         self.runs, self.seen, self.total, self.started = 0, 0, 1, 0.0
 
-    def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
-        for line in describe(choice, dataset, sizes):
+    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
+        for line in describe(choice, dataset, network):
             self._line(line)
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import IO
 
 import numpy as np
@@ -18,7 +17,7 @@ from xpmlp.backend import Choice
 from xpmlp.cli.streams import can_redraw, console_on
 from xpmlp.data import Dataset
 from xpmlp.data.messages import quoted
-from xpmlp.nn import Metric, metric_names
+from xpmlp.nn import Metric, Network, metric_names
 from xpmlp.training import EpochRow, Progress, Reporter
 
 _OF_THE_USER = ("csv", "npz", "arrays")
@@ -40,7 +39,7 @@ def reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[Reporter]:
         yield _Lines(stream)
 
 
-def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str]:
+def describe(choice: Choice, dataset: Dataset, network: Network) -> Iterator[str]:
     """The lines that say what is about to be trained, and where."""
     if choice.reason is not None:
         yield choice.reason
@@ -48,8 +47,7 @@ def describe(choice: Choice, dataset: Dataset, sizes: list[int]) -> Iterator[str
     counts = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
     classes = f"; {_classes(dataset)}" if dataset.n_classes and dataset.name in _OF_THE_USER else ""
     yield f"{dataset.name}: {counts} examples{classes}"
-    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    yield f"network {'-'.join(map(str, sizes))}, {parameters:,} parameters"
+    yield f"network {'-'.join(map(str, network.sizes))}, {network.n_parameters:,} parameters"
     backend = choice.backend
     yield f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
     if backend.compiles_first():
@@ -85,8 +83,8 @@ class _Lines(Reporter):
         """Print a line."""
         print(printable(line), file=self.stream, flush=True)
 
-    def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
-        for line in describe(choice, dataset, sizes):
+    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
+        for line in describe(choice, dataset, network):
             self.write(line)
 
     def note(self, text: str) -> None:

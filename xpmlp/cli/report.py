@@ -23,7 +23,7 @@ from xpmlp.training import Progress
 from xpmlp.training.outcome import Outcome
 
 
-def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, quiet: bool) -> int:
+def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, allow_code: bool, quiet: bool) -> int:
     """Write the report, show how it goes, and say what it has shown.
 
     Returns
@@ -40,6 +40,7 @@ def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, qui
                 only=names,
                 quick=quick,
                 backend=backend,
+                allow_code=allow_code,
                 reporter=reporter,
                 should_stop=lambda: stop.requested,
             )

@@ -14,7 +14,9 @@ from xpmlp.nn import metric_names
 from xpmlp.training import Result, Status, train
 
 
-def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, quiet: bool) -> int:
+def run(
+    config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, allow_code: bool, quiet: bool
+) -> int:
     """Train, show how it goes, and say where the results are.
 
     Returns
@@ -29,6 +31,7 @@ def run(config: Config, folder: Path, *, overwrite: bool, resume: bool, force: b
             overwrite=overwrite,
             resume=resume,
             force=force,
+            allow_code=allow_code,
             reporter=reporter,
             should_stop=lambda: stop.requested,
         )

@@ -42,6 +42,7 @@ def run(
     steps: int,
     dtype: DTypeName | None,
     reference: bool,
+    allow_code: bool,
     quiet: bool,
 ) -> int:
     """Verify, print the tables, and write the files.
@@ -63,7 +64,9 @@ def run(
     check_folder(out)
     console = console_on(sys.stdout, quiet=quiet, width=120)
     with console.status("") as status:
-        result = verify(config, targets, steps=steps, dtype=dtype, reference=reference, tell=status.update)
+        result = verify(
+            config, targets, steps=steps, dtype=dtype, reference=reference, allow_code=allow_code, tell=status.update
+        )
     for part in report(result):
         console.print(part)
     for path in write_files(result, out, lambda text: console.print(text, markup=False, soft_wrap=True)):
@@ -80,7 +83,7 @@ def report(result: Verification) -> Iterator[Table | Text]:
     sizes = [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)]
     kinds = dict.fromkeys(trial.network.hidden)
     yield Text(
-        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss])}, "
+        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss.name])}, "
         f"{trial.config.train.optimizer}, {counted(trial.steps, 'step')} of "
         f"{counted(trial.batch_size, 'example')} of {trial.dataset.name}"
     )

@@ -1,6 +1,8 @@
 """The configuration: TOML files, checked against typed models that also write their own documentation.
 
 ==================  ==========================================================================
+``names``           names of records: what tables have them, and code from outside of the package
+``layers``          the layers of a network, checked against the signatures of their makers
 ``value_types``     what a value may be: types with bounds, for the fields
 ``sections``        the fields of each section, with bounds, defaults and descriptions
 ``rules``           values that do not go together
@@ -14,8 +16,10 @@
 ==================  ==========================================================================
 """
 
+from xpmlp.config.layers import check_layers
 from xpmlp.config.load import load_config, parse_override
 from xpmlp.config.model import Config
+from xpmlp.config.names import admit_code, outside_names, refuse_unimportable
 from xpmlp.config.reference import markdown
 from xpmlp.config.schema import json_schema
 from xpmlp.config.sections import (
@@ -38,9 +42,13 @@ __all__ = [
     "ModelConfig",
     "OutputConfig",
     "TrainConfig",
+    "admit_code",
+    "check_layers",
     "json_schema",
     "load_config",
     "markdown",
+    "outside_names",
     "parse_override",
+    "refuse_unimportable",
     "unused_settings",
 ]

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
-from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections
+from xpmlp.config.layers import RULE
+from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections, takes_outside
 from xpmlp.config.show import show, show_key
-from xpmlp.config.value_types import RULE
 
 MAX_MISTAKES = 30
 
@@ -24,6 +24,7 @@ class _Mistake(NamedTuple):
     rest: list[str]
     given: Any
     message: str
+    schema: Schema | None
 
 
 def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], str]) -> str:
@@ -41,7 +42,8 @@ def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], 
     for error in errors[:MAX_MISTAKES]:
         section, *rest = map(str, error["loc"])
         key = rest.pop(0) if rest else None
-        mistake = _Mistake(error["type"], section, key, rest, error["input"], error["msg"])
+        schema = error.get("ctx", {}).get("schema")
+        mistake = _Mistake(error["type"], section, key, rest, error["input"], error["msg"], schema)
         prefix = origin((section,) if key is None else (section, key))
         lines.append(prefix + _sentence(mistake, schemas))
     if len(errors) > MAX_MISTAKES:
@@ -60,12 +62,12 @@ def _sentence(mistake: _Mistake, schemas: dict[str, Schema]) -> str:
         return f"{section} = {show(mistake.given)} is not allowed: [{section}] is a table of keys with values."
     if key not in properties:
         return _unknown_key(section, key, mistake.given, schemas)
-    place = "".join(f"[{index}]" for index in mistake.rest)
+    place = "".join(f"[{part}]" if part.isdecimal() else f".{show_key(part)}" for part in mistake.rest)
     subject = f"{section}.{key}{place} = {show(mistake.given)}"
     if mistake.kind == RULE:
         return f"{subject} {mistake.message}"
-    schema = properties[key]
-    for _ in mistake.rest:
+    schema = mistake.schema or properties[key]
+    for _ in mistake.rest if mistake.schema is None else ():
         schema = schema["items"]
     return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(mistake.given, schema)}"
 
@@ -98,8 +100,11 @@ def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema])
 
 
 def _meant_choice(given: Any, schema: Schema) -> str:
-    options = [choice for part in schema.get("anyOf", [schema]) for choice in choices_of(part)]
-    close = _closest(given, options) if isinstance(given, str) else None
+    if not isinstance(given, str):
+        return "."
+    if ":" in given and takes_outside(schema):
+        return '; or "module:object", the name of one of your own.'
+    close = _closest(given, choices_of(schema))
     return f'; did you mean "{close}"?' if close else "."
 
 

@@ -16,6 +16,7 @@ from xpmlp._paths import with_home
 from xpmlp.config.explain import explain
 from xpmlp.config.model import Config
 from xpmlp.config.read import read_toml
+from xpmlp.config.sections import INSTEAD_OF_LAYERS
 from xpmlp.config.show import show
 from xpmlp.config.value_types import MISTAKEN_ESCAPE, SINGLE_QUOTES, is_mistaken_escape
 from xpmlp.errors import ConfigError
@@ -41,6 +42,8 @@ class _Draft:
             self._origins[section,] = origin
             if isinstance(table, dict):
                 under = self.tables.get(section)
+                if section == "model" and isinstance(under, dict):
+                    under = _besides_layers(under, table)
                 self.tables[section] = {**under, **table} if isinstance(under, dict) else table
                 self._origins.update({(section, key): origin for key in table})
             else:
@@ -145,6 +148,12 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
             raise ConfigError(f"{below}: extends = {show(base)} has {MISTAKEN_ESCAPE}.")
         if _may_never_end(file):
             raise ConfigError(f"{below}: extends = {show(base)} is not allowed: it is no file.")
+
+
+def _besides_layers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``[model]`` without the layers, or what describes them, where that which is laid over it describes them anew."""
+    gone = INSTEAD_OF_LAYERS if over.get("layers") else ("layers",) if {*INSTEAD_OF_LAYERS} & {*over} else ()
+    return {key: value for key, value in under.items() if key not in gone}
 
 
 def _may_never_end(path: Path) -> bool:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from pydantic.fields import FieldInfo
+
+from xpmlp.config.model import Config
+from xpmlp.config.names import names_in
 from xpmlp.config.schema import Schema, allowed, json_schema, sections
 from xpmlp.config.show import show
 
@@ -52,13 +57,32 @@ your home folder.
 schema; an editor with TOML support completes and checks a file that begins with `#:schema xpmlp.schema.json`.
 """
 
+_NAMES = """\
+## Names
+
+A name below is that of a record in a table. In its place `"module:object"` names a record of your own, which
+[extending.md](extending.md) shows how to write. It is code, so every command that would import it refuses to, unless
+`--allow-code` is given (in Python `allow_code=True`). A run folder holds the name alone.
+"""
+
 
 def markdown() -> str:
     """The reference of all sections and keys: the content of docs/configuration.md."""
     parts = ["<!-- Written by `python -m xpmlp.config`; change the models in xpmlp/config/sections.py instead. -->"]
     parts.append(_INTRODUCTION)
     parts += [_section(name, schema) for name, schema in sections(json_schema()).items()]
-    return "\n".join(parts)
+    return "\n".join([*parts, _NAMES, *filter(None, _names())])
+
+
+def _names() -> Iterator[str]:
+    """A table for each key whose values are names, of those that have a sentence."""
+    for section, about in Config.model_fields.items():
+        fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {}) if section != "grid" else {}
+        for key, field in fields.items():
+            for found in names_in(field):
+                rows = [f"| `{name}` | {sentence} |" for name in found.listed() if (sentence := found.sentence(name))]
+                head = [f"### `{section}.{key}`\n", f"| {found.kind} | what it is |", "|---|---|"]
+                yield "\n".join([*head, *rows, ""]) if rows else ""
 
 
 def _section(name: str, schema: Schema) -> str:

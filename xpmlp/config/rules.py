@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from xpmlp.config.sections import GRID_AXES, DataConfig
-from xpmlp.config.value_types import RULE
+from xpmlp._records import is_outside
+from xpmlp.config.layers import RULE
+from xpmlp.config.names import tables
+from xpmlp.config.sections import GRID_AXES, INSTEAD_OF_LAYERS, DataConfig, ModelConfig
+from xpmlp.config.show import show
+from xpmlp.nn import losses
+from xpmlp.optim import users_of
 
-FILES = ("csv", "npz")
-STRATIFIED = ("digits", *FILES)
-IDX = ("mnist", "fashion-mnist")
+if TYPE_CHECKING:
+    from xpmlp.data.format import Format
+
+VALUES = [name for name, loss in losses.items() if loss.targets == "values"]
+"""The losses of values."""
 
 _DEFAULTS = {key: field.default for key, field in DataConfig.model_fields.items()}
+
+_MLP = [ModelConfig.model_fields[key].default for key in INSTEAD_OF_LAYERS]
+
+_INSTEAD = {
+    "path": ", or name one of these",
+    "root": " (csv and npz take data.path)",
+    "target": "",
+    "features": " (a csv file's features are all columns but the target)",
+    "missing": " (arrays are taken as they are)",
+    "standardize": " (the other sets bring their own scale)",
+    "test_fraction": " (the test sets of the others are fixed)",
+}
+"""The keys of ``[data]`` that are refused where the data set has no use for them, and why or what to do."""
+
+
+def _lacks(name: str, has: Callable[[Format], bool]) -> bool:
+    """Whether a data set is known not to have something; one from outside is not known before it is imported."""
+    record = tables()["data set"].find(name)
+    return record is not None and not has(record)
+
+
+def _users(has: Callable[[Format], bool]) -> str:
+    """The data sets that have something, for a sentence."""
+    *most, last = (f'"{name}"' for name, record in tables()["data set"].items() if has(record))
+    return f"data.name = {', '.join(most)} or {last}" if most else f"data.name = {last}"
+
+
+def _takes(key: str) -> Callable[[Format], bool]:
+    return lambda record: key in record.keys
+
+
+def _has_values(record: Format) -> bool:
+    return record.has_values
 
 
 class Rule(NamedTuple):
@@ -27,64 +68,43 @@ class Rule(NamedTuple):
     broken
         Called with the keys' values; true if they contradict each other.
     message
-        What follows ``key = value``: why not, and what to do.
+        What follows ``key = value``: why not, and what to do; or a function that gives it.
     """
 
     keys: tuple[str, ...]
     broken: Callable[..., bool]
-    message: str
+    message: str | Callable[[], str]
+
+
+def _refused_where_unused(key: str) -> Rule:
+    def broken(value: Any, name: str) -> bool:
+        return value is not False and value != _DEFAULTS[key] and _lacks(name, _takes(key))
+
+    return Rule(
+        (f"data.{key}", "data.name"),
+        broken,
+        lambda: f"is for {_users(_takes(key))} only: leave it out{_INSTEAD[key]}.",
+    )
 
 
 RULES = (
     Rule(
         ("data.name", "data.path"),
-        lambda name, path: name in FILES and path is None,
+        lambda name, path: path is None and name in tables()["data set"] and not _lacks(name, _takes("path")),
         "needs data.path: the file to read.",
     ),
-    Rule(
-        ("data.path", "data.name"),
-        lambda path, name: path is not None and name not in FILES,
-        'is for data.name = "csv" or "npz" only: leave it out, or name one of these.',
-    ),
-    Rule(
-        ("data.root", "data.name"),
-        lambda root, name: root is not None and name not in IDX,
-        'is for data.name = "mnist" or "fashion-mnist" only: leave it out (csv and npz take data.path).',
-    ),
-    Rule(
-        ("data.target", "data.name"),
-        lambda target, name: target != _DEFAULTS["target"] and name not in FILES,
-        'is for data.name = "csv" or "npz" only: leave it out.',
-    ),
-    Rule(
-        ("data.features", "data.name"),
-        lambda features, name: features != _DEFAULTS["features"] and name != "npz",
-        'is for data.name = "npz" only: leave it out (a csv file\'s features are all columns but the target).',
-    ),
-    Rule(
-        ("data.missing", "data.name"),
-        lambda missing, name: missing != _DEFAULTS["missing"] and name != "csv",
-        'is for data.name = "csv" only: leave it out (arrays are taken as they are).',
-    ),
-    Rule(
-        ("data.standardize", "data.name"),
-        lambda standardize, name: bool(standardize) and name not in FILES,
-        'is for data.name = "csv" or "npz" only: leave it out (the other sets bring their own scale).',
-    ),
+    *map(_refused_where_unused, _INSTEAD),
     Rule(
         ("data.split", "data.name"),
-        lambda split, name: split != "validation" and name == "synth",
-        'needs a test set, and data.name = "synth" has none: use "validation".',
+        lambda split, name: split != "validation" and _lacks(name, lambda record: record.has_test),
+        lambda: f'needs a test set, and {_users(lambda record: not record.has_test)} has none: use "validation".',
     ),
     Rule(
         ("data.test_fraction", "data.split", "data.name"),
-        lambda fraction, split, name: fraction == 0 and split != "validation" and name in STRATIFIED,
+        lambda fraction, split, name: (
+            fraction == 0 and split != "validation" and not _lacks(name, _takes("test_fraction"))
+        ),
         'leaves no test set for data.split to evaluate: give more than 0, or data.split = "validation".',
-    ),
-    Rule(
-        ("data.test_fraction", "data.name"),
-        lambda fraction, name: fraction != _DEFAULTS["test_fraction"] and name not in STRATIFIED,
-        'is for data.name = "digits", "csv" or "npz" only: leave it out (the test sets of the others are fixed).',
     ),
     Rule(
         ("train.patience", "data.split"),
@@ -94,13 +114,24 @@ RULES = (
     ),
     Rule(
         ("model.loss", "data.name"),
-        lambda loss, name: loss in ("squared", "poisson") and name not in FILES,
-        'predicts values, and only data.name = "csv" or "npz" can have any: leave it out.',
+        lambda loss, name: loss in VALUES and _lacks(name, _has_values),
+        lambda: f"predicts values, and only {_users(_has_values)} can have any: leave it out.",
     ),
     Rule(
         ("train.class_weight", "model.loss"),
-        lambda weight, loss: weight is not None and loss in ("squared", "poisson"),
+        lambda weight, loss: weight is not None and loss in VALUES,
         "is for classes, and model.loss predicts values: leave it out.",
+    ),
+    *(
+        Rule(
+            (f"model.{key}", "model.loss"),
+            lambda given, name, own=loss.name, default=ModelConfig.model_fields[key].default: (
+                given != default and name not in (own, "auto" if own == "cross_entropy" else own)
+            ),
+            f'is for model.loss = "{loss.name}" only: leave it out.',
+        )
+        for loss in losses.values()
+        for key, _ in loss.settings
     ),
     *(
         Rule(
@@ -111,6 +142,11 @@ RULES = (
             "needs as many values as there are hidden layers, or a single one for all.",
         )
         for key in ("model.activation", "model.dropout")
+    ),
+    Rule(
+        ("model.layers", *(f"model.{key}" for key in INSTEAD_OF_LAYERS), "grid.hidden_layer_sizes", "grid.activation"),
+        lambda layers, *others: bool(layers) and any(map(operator.ne, others, (*_MLP, [], []))),
+        f"stands in the place of {', '.join(INSTEAD_OF_LAYERS)} and of their lists in [grid]: leave those out.",
     ),
     Rule(
         ("grid.activation", "model.hidden_layer_sizes", "grid.hidden_layer_sizes"),
@@ -135,11 +171,18 @@ RULES = (
     Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),
         lambda momenta, optimizer, optimizers: (
-            bool(momenta) and not {"momentum", "nesterov"} & {optimizer, *optimizers}
+            bool(momenta)
+            and not {*users_of("momentum")} & {optimizer, *optimizers}
+            and not any(map(is_outside, [optimizer, *optimizers]))
         ),
-        'varies what train.optimizer has no use for: choose "momentum" or "nesterov", or leave it out.',
+        "varies what train.optimizer has no use for: choose "
+        f"{' or '.join(map(show, users_of('momentum')))}, or leave it out.",
     ),
 )
+
+
+def _text(message: str | Callable[[], str]) -> str:
+    return message if isinstance(message, str) else message()
 
 
 def check_rules(value: Callable[[str], Any]) -> None:
@@ -152,7 +195,7 @@ def check_rules(value: Callable[[str], Any]) -> None:
     """
     errors = [
         InitErrorDetails(
-            type=PydanticCustomError(RULE, "{message}", {"message": rule.message, "keys": rule.keys}),
+            type=PydanticCustomError(RULE, "{message}", {"message": _text(rule.message), "keys": rule.keys}),
             loc=tuple(rule.keys[0].split(".")),
             input=value(rule.keys[0]),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from xpmlp._records import OUTSIDE
 from xpmlp.config.model import Config
 
 Schema = dict[str, Any]
@@ -51,13 +52,15 @@ def sections(schema: Schema) -> dict[str, Schema]:
 def allowed(schema: Schema) -> str:
     """What the schema of one key allows, in words: 'an integer of at least 1, or "none"'."""
     if "anyOf" in schema:
-        return ", or ".join(allowed(choice) for choice in schema["anyOf"])
+        return ", or ".join(allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice))
     choices = choices_of(schema)
     if choices:
         *most, last = (json.dumps(choice) for choice in choices)
         return f"{', '.join(most)} or {last}" if most else last
     if schema["type"] == "array":
         return f"a list, each item {allowed(schema['items'])}"
+    if schema["type"] == "object" and "additionalProperties" not in schema:
+        return f"a table with {' and '.join(schema['required'])}"
     if schema["type"] == "object":
         return f"a table, each value {allowed(schema['additionalProperties'])}"
     if schema.get("format") == "path":
@@ -72,9 +75,20 @@ def allowed(schema: Schema) -> str:
 
 def choices_of(schema: Schema) -> list[str]:
     """The literals that a key allows, or an empty list if it takes any value of its type."""
+    if "anyOf" in schema:
+        return [choice for part in schema["anyOf"] for choice in choices_of(part)]
     if "const" in schema:
         return [schema["const"]]
     return list(schema.get("enum", []))
+
+
+def takes_outside(schema: Schema) -> bool:
+    """Whether a key allows ``module:object``, of which `allowed` says nothing."""
+    return any(_is_outside(part) or takes_outside(part) for part in schema.get("anyOf", []))
+
+
+def _is_outside(schema: Schema) -> bool:
+    return OUTSIDE in schema.get("pattern", "")
 
 
 def _without_null(schema: Any) -> Any:

@@ -15,21 +15,31 @@ from xpmlp.config.value_types import (
     Activation,
     AnyPath,
     AutoOrCount,
+    BackendName,
     ClassWeight,
     Count,
     DropoutRate,
+    FormatName,
     Fraction,
+    InitializerName,
     Interval,
+    Layers,
     LossName,
     Names,
     NonNegative,
     OptimizerName,
     OrNone,
     Positive,
+    Quantiles,
+    RateFactors,
+    ScheduleName,
     Seed,
     Text,
     Units,
 )
+from xpmlp.initializers import initializers
+from xpmlp.nn import activations, losses
+from xpmlp.optim import optimizers, schedules, users_of
 
 
 class Section(BaseModel):
@@ -41,10 +51,10 @@ class Section(BaseModel):
 class BackendConfig(Section):
     """Which array library computes, on which device, and in which precision."""
 
-    name: Literal["auto", "numpy", "cupy", "torch", "jax", "strict"] = Field(
+    name: BackendName = Field(
         "numpy",
         description="The array library. `auto` takes the first with a working GPU (CuPy, PyTorch, JAX), else NumPy, "
-        "and says which; any other that is not usable here is an error. `strict` is array-api-strict, for tests.",
+        "and says which; any other that is not usable here is an error.",
     )
     device: OrNone[Text] = Field(
         None,
@@ -77,7 +87,7 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
-    name: Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "arrays"] = Field(
+    name: FormatName = Field(
         description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
         "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`."
     )
@@ -139,24 +149,61 @@ class ModelConfig(Section):
         [100], description="Units of each hidden layer, from input to output. `[]`: a linear model."
     )
     activation: Activation = Field(
-        "relu", description="The hidden layers' activation function, or a list with one for each."
+        "relu",
+        description="The hidden layers' activation function, or a list with one for each. "
+        + "; ".join(f"`{one.name}`: `{one.formula}`" for one in activations.values())
+        + ".",
+    )
+    layers: Layers = Field(
+        [],
+        description="The layers one after another, instead of `hidden_layer_sizes`, `activation` and `dropout`: a "
+        "table `[[model.layers]]` for each, with its `kind` and settings; one that joins others has these as `layers`, "
+        "too. The program adds the last one, a dense layer with as many units as the loss wants. The first one takes "
+        "the features, and the codes of categories if the data have any. A file's `layers` take the place of those "
+        "three keys in a file that it extends, and these the place of `layers`.",
     )
     loss: LossName = Field(
         "auto",
-        description="What is minimised, with its output function: `cross_entropy` (softmax) for one of several "
-        "classes; `logistic` (sigmoid) for two classes with one output, or for several columns of 0 and 1; `squared` "
-        "for values; `poisson` (exponential) for counts. `auto`: `cross_entropy` for labels, `squared` for columns "
-        "with fractions and for several columns, unless each row has a single 1 among zeros.",
+        description="What is minimised, with its output function. "
+        + "; ".join(f"`{loss.name}`: {loss.sentence}" for loss in losses.values())
+        + ". `auto`: `cross_entropy` for labels, `squared` for columns with fractions and for several columns, unless "
+        "each row has a single 1 among zeros.",
     )
     dropout: DropoutRate = Field(
         0.0,
         description="The part of the hidden units that is left out of each training step, by chance, or a list with "
         "one for each hidden layer. Evaluation and prediction use all units.",
     )
-    init: Literal["glorot_uniform", "glorot_normal", "he_normal", "normal"] = Field(
-        "glorot_uniform", description="How the first weights are drawn; biases begin at zero."
+    dropout_schedule: ScheduleName = Field(
+        "constant", description="How `dropout` changes, by the schedules of `train.schedule`."
+    )
+    huber_delta: Positive = Field(
+        1.0, description='Up to this error the loss `huber` is squared, beyond absolute (with `loss = "huber"`).'
+    )
+    quantiles: Quantiles = Field(
+        [0.1, 0.5, 0.9],
+        description="The quantiles that are predicted, rising. R² is that of the one nearest to 0.5 (with "
+        '`loss = "quantile"`).',
+    )
+    label_smoothing: Fraction = Field(
+        0.0,
+        description="The part of each target that is spread evenly over all classes, in training. The losses of "
+        'validation and test, and the accuracy, are without it (with `loss = "cross_entropy"`).',
+    )
+    init: InitializerName = Field(
+        "glorot_uniform",
+        description="How the first weights are drawn, with biases of zero: "
+        + "; ".join(f"`{name}`: {initializers[name].formula}" for name in initializers)
+        + ".",
     )
     init_scale: Positive = Field(0.01, description='Standard deviation of the first weights for `init = "normal"`.')
+
+    @property
+    def loss_settings(self) -> dict[str, Any]:
+        """The parameters of losses that differ from their defaults."""
+        fields = type(self).model_fields
+        keys = [key for loss in losses.values() for key, _ in loss.settings if key in fields]
+        return {key: getattr(self, key) for key in keys if getattr(self, key) != fields[key].default}
 
     @property
     def hidden_activations(self) -> tuple[str, ...]:
@@ -172,23 +219,55 @@ class ModelConfig(Section):
         return given if isinstance(given, list) else [given] * len(self.hidden_layer_sizes)
 
 
+INSTEAD_OF_LAYERS = ("hidden_layer_sizes", "activation", "dropout")
+"""The keys of ``[model]`` that describe what ``layers`` does."""
+
+
+def _of_optimizers(name: str) -> Any:
+    """The field of a hyperparameter that some optimisers have, as their records describe it."""
+    users = users_of(name)
+    one = optimizers[users[0]].hyperparameters[name]
+    description = f"{one.description} ({', '.join(users)})."
+    return Field(one.default, ge=one.minimum, gt=one.above, lt=one.below, description=description)
+
+
 class TrainConfig(Section):
     """The optimisation: how long, in which steps, and when to stop."""
 
     epochs: Count = Field(10, description="Passes over the training examples.")
     batch_size: Count = Field(32, description="Examples per step. The shorter last batch is trained too.")
     optimizer: OptimizerName = Field(
-        "sgd", description="The rule that turns gradients into steps (nesterov and adam in scikit-learn's form)."
+        "sgd",
+        description="The rule that turns gradients into steps: "
+        + "; ".join(f"`{one.name}`, {one.description}" for one in optimizers.values())
+        + ".",
     )
     learning_rate: NonNegative = Field(
         0.01, description="Step size: the factor on the mean gradient of a batch; the first one of a schedule."
     )
-    momentum: Fraction = Field(0.9, description="Part of the last step that is kept (momentum, nesterov).")
-    beta_1: Fraction = Field(0.9, description="Decay, per step, of the mean of the gradients (adam).")
-    beta_2: Fraction = Field(0.999, description="Decay, per step, of the mean of the squared gradients (adam).")
-    epsilon: Positive = Field(1e-8, description="Added to the divisor, against division by zero (adam).")
+    momentum: float = _of_optimizers("momentum")
+    beta_1: float = _of_optimizers("beta_1")
+    beta_2: float = _of_optimizers("beta_2")
+    epsilon: float = _of_optimizers("epsilon")
     weight_decay: NonNegative = Field(
-        0.0, description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded."
+        0.0,
+        description="L2 penalty: `weight_decay * weights` is added to the gradient; biases excluded. With adamw it is "
+        "none: weights are multiplied by `1 - learning_rate * weight_decay` before each step.",
+    )
+    rates: RateFactors = Field(
+        None,
+        description="Factors on the learning rate by kind of parameter, as `{ biases = 0.1 }`; 1 for kinds that are "
+        'not in it. "none": the same rate for all.',
+    )
+    clip_norm: OrNone[Positive] = Field(
+        None,
+        description="The largest norm of a batch's gradient, over all parameters together: a larger one is scaled "
+        'down. "none": no bound.',
+    )
+    averaging: OrNone[Fraction] = Field(
+        None,
+        description="Decay, per step, of a running mean of the parameters, which is what is validated and saved in "
+        'their place. "none": the parameters themselves.',
     )
     class_weight: ClassWeight = Field(
         None,
@@ -196,11 +275,25 @@ class TrainConfig(Section):
         "or a table by label, as `{ cat = 1.0, dog = 2.5 }`, 1 for labels that are not in it. The training figures "
         "are weighted means then; those of validation and test are not.",
     )
-    schedule: Literal["constant", "inverse_scaling", "adaptive", "cosine"] = Field(
+    schedule: ScheduleName = Field(
         "constant",
-        description="How the learning rate changes from epoch to epoch: `inverse_scaling`, after each epoch "
-        "`learning_rate / (examples seen + 1) ** power_t`; `adaptive`, a fifth whenever the training loss stalls; "
-        "`cosine`, from `learning_rate` down to 0 along half a cosine.",
+        description="How the learning rate changes: "
+        + "; ".join(f"`{schedule.name}`, {schedule.sentence}" for schedule in schedules.values())
+        + ".",
+    )
+    weight_decay_schedule: ScheduleName = Field(
+        "constant", description="How `weight_decay` changes, by the same schedules."
+    )
+    schedule_by: Literal["auto", "epoch", "step"] = Field(
+        "auto",
+        description="How often schedules set a new value; `auto`: `"
+        + "`, `".join(schedule.name for schedule in schedules.values() if schedule.by == "epoch")
+        + "` by epoch, the others by step. `adaptive` is always by epoch.",
+    )
+    warmup: NonNegative = Field(
+        0.0,
+        description="The learning rate rises from 0 to that of the schedule, by equal amounts, for so many steps; "
+        "below 1, for this part of the training.",
     )
     power_t: NonNegative = Field(0.5, description="Exponent of the schedule `inverse_scaling`.")
     tol: NonNegative = Field(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from xpmlp._paths import given_path, is_text
+from xpmlp.config.layers import RULE, LayersOf
+from xpmlp.config.names import NameOf
 
 Value = TypeVar("Value")
-
-RULE = "rule"
-"""The type that an error carries whose message ends a sentence, beside pydantic's own."""
 
 _ESCAPED = frozenset("\b\t\n\f\r\x1b")
 """The control characters that TOML writes with a backslash and a letter."""
@@ -66,12 +66,13 @@ def _auto_or_count(value: Any) -> Any:
     raise ValueError
 
 
-def _activation(value: Any) -> Any:
-    """The name of an activation, or a list of names: one error for both, as above."""
-    names = get_args(ActivationName)
-    if value in names or (isinstance(value, list) and all(name in names for name in value)):
-        return value
-    raise ValueError
+def _quantiles(value: Any) -> Any:
+    """A list of rising numbers between 0 and 1: one error for all, as above."""
+    if not isinstance(value, list) or not value or not all(_is_number(one) and 0 < one < 1 for one in value):
+        raise ValueError
+    if any(second <= first for first, second in pairwise(value)):
+        raise ValueError
+    return [float(one) for one in value]
 
 
 def _rates(value: Any) -> Any:
@@ -100,6 +101,15 @@ def _class_weight(value: Any) -> Any:
     raise ValueError
 
 
+def _rate_factors(value: Any) -> Any:
+    """A table of numbers by kind of parameter, or the word "none": one error for all, as above."""
+    if value is None or value == "none":
+        return None
+    if isinstance(value, dict) and all(_is_number(factor) and factor >= 0 for factor in value.values()):
+        return {str(kind): float(factor) for kind, factor in value.items()}
+    raise ValueError
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -121,33 +131,39 @@ AutoOrCount: TypeAlias = Annotated[
     PlainValidator(_auto_or_count),
     WithJsonSchema({"anyOf": [{"const": "auto", "type": "string"}, {"minimum": 1, "type": "integer"}]}),
 ]
-ActivationName: TypeAlias = Literal["sigmoid", "tanh", "relu", "identity"]
-Activation: TypeAlias = Annotated[
-    ActivationName | list[ActivationName],
-    PlainValidator(_activation),
-    _one_or_list({"enum": list(get_args(ActivationName)), "type": "string"}),
-]
+Activation: TypeAlias = Annotated[str | list[str], NameOf("activation", lists=True)]
 DropoutRate: TypeAlias = Annotated[
     float | list[float],
     PlainValidator(_rates),
     _one_or_list({"exclusiveMaximum": 1, "minimum": 0, "type": "number"}),
 ]
+Quantiles: TypeAlias = Annotated[
+    list[float],
+    PlainValidator(_quantiles),
+    WithJsonSchema(
+        {"items": {"exclusiveMaximum": 1, "exclusiveMinimum": 0, "type": "number"}, "minItems": 1, "type": "array"}
+    ),
+]
 Names: TypeAlias = Annotated[str | list[str], PlainValidator(_names), _one_or_list({"minLength": 1, "type": "string"})]
+_TABLE_OR_NONE: list[dict[str, Any]] = [
+    {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
+    {"type": "null"},
+]
 ClassWeight: TypeAlias = Annotated[
     Literal["balanced"] | dict[str, float] | None,
     PlainValidator(_class_weight),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "balanced", "type": "string"},
-                {"additionalProperties": {"minimum": 0, "type": "number"}, "type": "object"},
-                {"type": "null"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"const": "balanced", "type": "string"}, *_TABLE_OR_NONE]}),
 ]
-LossName: TypeAlias = Literal["auto", "cross_entropy", "logistic", "squared", "poisson"]
-OptimizerName: TypeAlias = Literal["sgd", "momentum", "nesterov", "adam"]
+RateFactors: TypeAlias = Annotated[
+    dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
+]
+Layers: TypeAlias = Annotated[list[dict[str, Any]], LayersOf("layer")]
+LossName: TypeAlias = Annotated[str, NameOf("loss", ("auto",))]
+InitializerName: TypeAlias = Annotated[str, NameOf("initializer")]
+OptimizerName: TypeAlias = Annotated[str, NameOf("optimizer")]
+ScheduleName: TypeAlias = Annotated[str, NameOf("schedule")]
+FormatName: TypeAlias = Annotated[str, NameOf("data set")]
+BackendName: TypeAlias = Annotated[str, NameOf("backend", ("auto",))]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]
 Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from xpmlp.data.formats import formats
 from xpmlp.data.image_sets import IMAGE_SETS, ImageSet, check_published
 from xpmlp.data.locate import by_hand, find, locate
 from xpmlp.data.messages import did_you_mean, listed
@@ -32,10 +33,7 @@ def list_sets() -> list[SetRow]:
     """A row for every set that ``load`` knows; files are looked for, not read."""
     return [
         *(_image_set_row(image_set) for image_set in IMAGE_SETS.values()),
-        SetRow("synth", "70,000 points of the plane in two classes", "computed when asked for"),
-        SetRow("digits", "1,797 handwritten digits of 8 x 8 pixels", "bundled with scikit-learn"),
-        SetRow("csv", "your own table: a header, numeric columns, a target", 'set data.path = "FILE.csv"'),
-        SetRow("npz", "your own arrays: features and a target", 'set data.path = "FILE.npz"'),
+        *(SetRow(name, record.sentence, record.where) for name, record in formats.items() if record.where),
     ]
 
 

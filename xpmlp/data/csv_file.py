@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from xpmlp._optional import Library
 from xpmlp._paths import given_path, is_text
+from xpmlp.data.format import DRAWN_PARTS, Format, Request
 from xpmlp.data.frames import places_of
 from xpmlp.data.labels import MISSING, finite_number, gaps, typed_labels
 from xpmlp.data.messages import did_you_mean, listed, quoted
@@ -388,3 +389,24 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _read(request: Request) -> Table:
+    return read_csv_table(
+        request.path, request.target, request.feature_names, kind=request.targets, missing=request.missing
+    )
+
+
+def _read_features(request: Request) -> NDArray[np.float64]:
+    return read_csv_features(request.path, request.feature_names, request.target, missing=request.missing)
+
+
+CSV = Format(
+    "your own table: a header, numeric columns, a target",
+    _read,
+    ("path", "target", "missing", "standardize", *DRAWN_PARTS),
+    (".csv",),
+    _read_features,
+    has_values=True,
+    where='set data.path = "FILE.csv"',
+)

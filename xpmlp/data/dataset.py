@@ -27,14 +27,22 @@ class Part:
         The index of each example's class, from 0 to n_classes - 1; or values.
     weights : (n,), optional
         How much each example counts, at least 0; equally where not given.
+    codes : (n, columns), of an integer type, optional
+        Of categories: 0 for one never seen in training, 1 for a missing one, the others from 2.
     """
 
     features: Array
     targets: NDArray[Any]
     weights: NDArray[Any] | None = None
+    codes: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def __getitem__(self, rows: Any) -> Part:
+        """Some of the examples, by numbers or a slice; of a slice arrays are views."""
+        weights, codes = (None if array is None else array[rows] for array in (self.weights, self.codes))
+        return Part(self.features[rows], self.targets[rows], weights, codes)
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,8 @@ class Dataset:
         Name of a file (or array) to the SHA-256 of the content that was read.
     target_names : tuple of str
         The columns' names where the targets are values; else empty.
+    code_counts : tuple of int
+        The number of codes of each column of categories, by the training part; others are taken for 0.
     """
 
     name: str
@@ -154,6 +164,7 @@ class Dataset:
     feature_names: tuple[str, ...] | None
     hashes: dict[str, str]
     target_names: tuple[str, ...] = ()
+    code_counts: tuple[int, ...] = ()
 
     @property
     def n_features(self) -> int:

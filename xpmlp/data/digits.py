@@ -7,10 +7,11 @@ import hashlib
 import numpy as np
 
 from xpmlp._optional import SCIKIT_LEARN
+from xpmlp.data.format import DRAWN_PARTS, Format, Request
 from xpmlp.data.table import Table
 
 
-def read_digits() -> Table:
+def read_digits(request: Request) -> Table:
     """All of the digits, stored as uint8."""
     with SCIKIT_LEARN.needed_by("data set digits"):
         from sklearn.datasets import load_digits  # heavy, so imported late
@@ -25,4 +26,9 @@ def read_digits() -> Table:
         image_shape=(8, 8),
         feature_names=None,
         hashes={"digits": hashlib.sha256(features.tobytes() + targets.astype("<i8").tobytes()).hexdigest()},
+        standardize=False,
+        scale=1 / 16,
     )
+
+
+DIGITS = Format("1,797 handwritten digits of 8 x 8 pixels", read_digits, DRAWN_PARTS, where="bundled with scikit-learn")

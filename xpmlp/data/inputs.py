@@ -9,11 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from xpmlp._paths import given_path
-from xpmlp.data.csv_file import read_csv_features
+from xpmlp.data.format import Request
+from xpmlp.data.formats import formats
 from xpmlp.data.frames import matched_columns
 from xpmlp.data.idx import read_idx
 from xpmlp.data.labels import MISSING
-from xpmlp.data.numpy_file import flattened, read_npy, read_npz_features
+from xpmlp.data.numpy_file import flattened, read_npy
 from xpmlp.data.table import check_features
 from xpmlp.errors import DataError
 
@@ -24,6 +25,7 @@ def read_features(
     path: str | Path,
     *,
     n_features: int,
+    data_format: str = "csv",
     feature_names: tuple[str, ...] | None = None,
     features: str = "features",
     target: str | Sequence[str] | None = None,
@@ -38,6 +40,8 @@ def read_features(
         an ending is read as CSV.
     n_features : int
         The width of the model's input.
+    data_format : str
+        That of the training data; its reader comes first where several read files of one ending.
     feature_names : tuple of str, or None
         The columns that the model was trained on; the columns of a CSV file or of a structured array are matched by
         them, in any order.
@@ -60,16 +64,17 @@ def read_features(
     """
     path = given_path(path)
     name, is_pipe = _name_and_pipe(path)
-    if name.endswith(".csv") or is_pipe:
-        raw: NDArray[Any] = read_csv_features(path, feature_names, target, missing=missing)
+    readers = [(one.extensions, one.read_features) for one in map(formats.__getitem__, (data_format, *formats))]
+    read = next((read for endings, read in readers if (".csv" if is_pipe else name).endswith(endings)), None)
+    if read is not None:
+        raw: NDArray[Any] = read(Request(path, target or (), features, feature_names, missing))
     elif name.endswith(".npy"):
         raw = matched_columns(read_npy(path), feature_names, str(path))
-    elif name.endswith(".npz"):
-        raw = matched_columns(read_npz_features(path, features), feature_names, str(path))
     elif name.endswith(_IDX_ENDINGS):
         raw = read_idx(path)
     else:
-        raise DataError(f"{path}: of no kind that can be read; use .npy, .npz, .csv, .idx or .idx.gz")
+        endings = dict.fromkeys(ending for some, _ in readers for ending in some)
+        raise DataError(f"{path}: of no kind that can be read; use {', '.join(endings)}, .npy, .idx or .idx.gz")
     flat, _ = flattened(raw, str(path))
     if flat.shape[1] != n_features:
         raise DataError(f"{path}: has {flat.shape[1]} features per example, but the model needs {n_features}")

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, cast, get_args
-
-import numpy as np
+from typing import cast, get_args
 
 from xpmlp._paths import given_path
+from xpmlp._records import is_outside
 from xpmlp.data.dataset import Dataset
-from xpmlp.data.image_sets import IMAGE_SETS
+from xpmlp.data.format import Format, Request
+from xpmlp.data.formats import formats
 from xpmlp.data.labels import MISSING
-from xpmlp.data.messages import did_you_mean, listed
+from xpmlp.data.messages import did_you_mean
 from xpmlp.data.source import check_source
 from xpmlp.data.splits import Split
-from xpmlp.data.table import Table, TargetKind, split_table, standardized
+from xpmlp.data.table import TargetKind, split_table, standardized
 from xpmlp.errors import DataError
-
-SetName = Literal["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"]
 
 
 def load(
@@ -46,7 +44,7 @@ def load(
     Parameters
     ----------
     name : str
-        ``mnist``, ``fashion-mnist``, ``synth``, ``digits``, ``csv`` or ``npz``.
+        A key of `xpmlp.data.formats.formats`, or the name of a format from outside that was allowed.
     split : str
         ``validation`` holds examples out of the training data; ``test`` trains on all of them and has no
         validation part; ``three-way`` has the parts of ``validation``, for a trainer that tests at the end.
@@ -89,81 +87,58 @@ def load(
     DataError
         If an argument is not one of those above, or the data are missing, damaged or not fit for the split.
     """
-    if name == "arrays":
-        raise DataError(
-            'data.name = "arrays" is for data given in Python, as xpmlp.train(config, data=xpmlp.from_arrays(x, y)); '
-            "they are saved nowhere: name a data set or a file, or use xpmlp.predict on what was trained."
-        )
-    _check_source(name, root, path)
+    record = _record(name)
     known_split = _known_split(split)
     _check_sizes(validation_size, test_fraction, seed)
-    if name in IMAGE_SETS:
-        from xpmlp.data.mnist import load_image_set
-
-        dataset = load_image_set(
-            IMAGE_SETS[name], split=known_split, root=root, validation_size=validation_size, quiet=quiet
-        )
-        return standardized(dataset) if standardize else dataset
-    if name == "synth":
-        from xpmlp.data.synth import load_synth
-
-        dataset = load_synth(split=known_split, validation_size=validation_size)
-        return standardized(dataset) if standardize else dataset
-    markers = [text for text in missing if text not in (known_labels or ())]
-    table, standardize_by_default, scale = _read_table(name, path, target, features, feature_names, targets, markers)
+    request = Request(
+        path=_checked_path(name, record, path, root),
+        target=target,
+        features=features,
+        feature_names=feature_names,
+        missing=[text for text in missing if text not in (known_labels or ())],
+        targets=targets,
+        split=known_split,
+        root=root,
+        validation_size=validation_size,
+        quiet=quiet,
+    )
+    if not record.has_test and split != "validation":
+        raise DataError(f'data.split = "{split}" needs a test part, and {name} has none: use data.split = "validation"')
+    read = record.read(request)
+    if isinstance(read, Dataset):
+        return standardized(read) if standardize else read
     return split_table(
-        table,
+        read,
         name=name,
         split=known_split,
         test_fraction=test_fraction,
         validation_size=validation_size,
         seed=seed,
-        standardize=standardize_by_default if standardize is None else standardize,
-        scale=scale,
+        standardize=standardize,
         targets=targets,
         fewest_classes=2 if known_labels is None else 1,
     )
 
 
-def _read_table(
-    name: str,
-    path: str | Path | None,
-    target: str | Sequence[str],
-    features: str,
-    feature_names: tuple[str, ...] | None,
-    kind: TargetKind,
-    missing: Sequence[str],
-) -> tuple[Table, bool, float]:
-    """The table called ``name``, whether to standardise it by default, and its scale where it is not."""
-    if name == "digits":
-        from xpmlp.data.digits import read_digits
+def _record(name: str) -> Format:
+    if name not in formats and not is_outside(name):
+        raise DataError(f"there is no data set {name!r}{did_you_mean(name, list(formats))}")
+    return formats[name]
 
-        return read_digits(), False, 1 / 16
+
+def _checked_path(name: str, record: Format, path: str | Path | None, root: str | Path | None) -> Path:
+    """The path that a format reads, where it does, once it is found to lead to a file or a pipe."""
+    for key, value in (("path", path), ("root", root)):
+        if value is not None and key not in record.keys:
+            users = " and ".join(one for one in formats if key in formats[one].keys)
+            raise DataError(f"data.{key} = {str(value)!r} is for {users}; {name} does not read it")
+    if "path" not in record.keys:
+        return Path()
     if path is None:
         raise DataError(f'{name} needs a file: set data.path = "..." to yours')
     path = given_path(path)
     check_source(path, pipes=True, advice="say where it is with data.path, as --set data.path=FILE")
-    if name == "csv":
-        from xpmlp.data.csv_file import read_csv_table
-
-        return read_csv_table(path, target, feature_names, kind=kind, missing=missing), True, 1.0
-    from xpmlp.data.numpy_file import read_npz_table
-
-    if not isinstance(target, str):
-        raise DataError(f"an npz file has one array of targets: give data.target its name, not {listed(target)}")
-    table = read_npz_table(path, features, target, feature_names)
-    is_bytes = table.image_shape is not None and table.features.dtype == np.uint8
-    return table, not is_bytes, 1 / 255 if is_bytes else 1.0
-
-
-def _check_source(name: str, root: str | Path | None, path: str | Path | None) -> None:
-    names = get_args(SetName)
-    if name not in names:
-        raise DataError(f"there is no data set {name!r}{did_you_mean(name, names)}")
-    if path is not None and name not in ("csv", "npz"):
-        raise DataError(f"data.path = {str(path)!r} is for csv and npz; {name} does not read it")
-    if root is not None and name not in IMAGE_SETS:
-        raise DataError(f"data.root = {str(root)!r} is for {' and '.join(IMAGE_SETS)}; {name} does not look there")
+    return path
 
 
 def _known_split(split: str) -> Split:

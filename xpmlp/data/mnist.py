@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
-from xpmlp.data.image_sets import IdxFile, ImageSet, read_published
+from xpmlp.data.format import Request
+from xpmlp.data.image_sets import IMAGE_SETS, IdxFile, read_published
 from xpmlp.data.locate import find, locate
-from xpmlp.data.splits import Split, hold_out_last
+from xpmlp.data.splits import hold_out_last
 from xpmlp.errors import DataError
 
 DEFAULT_VALIDATION_SIZE = 5_000
 
 
-def load_image_set(
-    image_set: ImageSet, *, split: Split, root: str | Path | None, validation_size: int | None, quiet: bool
-) -> Dataset:
+def load_image_set(name: str, request: Request) -> Dataset:
     """Find, or else download, an image set and read it.  The pixels stay uint8.
 
     Raises
@@ -25,16 +24,17 @@ def load_image_set(
     DataError
         If the files are nowhere and cannot be downloaded, or one that was found is not the published one.
     """
-    folder = find(image_set, root)
+    image_set = IMAGE_SETS[name]
+    folder = find(image_set, request.root)
     if folder is None:
         from xpmlp.data.download import fetch_image_set
 
-        folder = fetch_image_set(image_set, quiet=quiet)
+        folder = fetch_image_set(image_set, quiet=request.quiet)
     train = _read_part(folder, image_set.train_images, image_set.train_labels)
     test = _read_part(folder, image_set.test_images, image_set.test_labels)
     validation = None
-    if split != "test":
-        size = DEFAULT_VALIDATION_SIZE if validation_size is None else validation_size
+    if request.split != "test":
+        size = DEFAULT_VALIDATION_SIZE if request.validation_size is None else request.validation_size
         train, validation = hold_out_last(train, size, image_set.name)
     return Dataset(
         name=image_set.name,

@@ -22,12 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp._paths import given_path
+from xpmlp.data.codes import check_codes
 from xpmlp.data.elements import DEFAULT_MAX_BYTES, MAX_DEFLATE_RATIO, read_elements
+from xpmlp.data.format import DRAWN_PARTS, Format, Request
 from xpmlp.data.frames import column_names, matched_columns
-from xpmlp.data.messages import did_you_mean
+from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.source import check_source
 from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
+
+CODES = "codes"
+"""The array of an npz file with codes of categories, if there is one."""
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -52,7 +57,8 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
     """The table in ``path``: arrays ``features`` and ``target``.
 
     ``features`` is (n, n_features), (n, height, width), or (n,) with a field for each feature, of which those called
-    ``feature_names`` are taken, in that order, or all.  ``target`` is (n,) or (n, n_targets).
+    ``feature_names`` are taken, in that order, or all.  ``target`` is (n,) or (n, n_targets).  An array `CODES`,
+    (n, columns), has codes of categories.
 
     Raises
     ------
@@ -63,6 +69,7 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
     with _open_npz(path) as archive:
         raw = _member(path, archive, features)
         labels = _member(path, archive, target)
+        codes = _codes(path, archive) if CODES not in (features, target) else None
     source = f"{path}: array {features!r}"
     names = column_names(raw, source)
     if names is not None and feature_names is not None:
@@ -79,6 +86,7 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    is_bytes = image_shape is not None and flat.dtype == np.uint8
     return Table(
         name=str(path),
         features=check_features(flat, source, names),
@@ -87,6 +95,9 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
         feature_names=names,
         hashes={path.name: digest},
         target_names=_column_names(target, labels),
+        standardize=not is_bytes,
+        scale=1 / 255 if is_bytes else 1.0,
+        codes=None if codes is None else check_codes(codes, len(flat), f"{path}: array {CODES!r}: codes"),
     )
 
 
@@ -102,6 +113,16 @@ def read_npz_features(path: Path, features: str) -> NDArray[Any]:
     with _open_npz(path) as archive:
         names = _array_names(archive)
         return _member(path, archive, names[0] if len(names) == 1 else features)
+
+
+def read_npz_codes(path: Path) -> NDArray[Any] | None:
+    """The array ``codes`` of ``path``, if it has one."""
+    with _open_npz(path) as archive:
+        return _codes(path, archive)
+
+
+def _codes(path: Path, archive: zipfile.ZipFile) -> NDArray[Any] | None:
+    return _member(path, archive, CODES) if CODES in _array_names(archive) else None
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -235,3 +256,27 @@ def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     """The start of what ``error`` says."""
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def _read(request: Request) -> Table:
+    if not isinstance(request.target, str):
+        names = listed(request.target)
+        raise DataError(f"an npz file has one array of targets: give data.target its name, not {names}")
+    return read_npz_table(request.path, request.features, request.target, request.feature_names)
+
+
+def _read_features(request: Request) -> NDArray[Any]:
+    raw = read_npz_features(request.path, request.features)
+    columns: NDArray[Any] = matched_columns(raw, request.feature_names, str(request.path))
+    return columns
+
+
+NPZ = Format(
+    "your own arrays: features and a target",
+    _read,
+    ("path", "target", "features", "standardize", *DRAWN_PARTS),
+    (".npz",),
+    _read_features,
+    has_values=True,
+    where='set data.path = "FILE.npz"',
+)

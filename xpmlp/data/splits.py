@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -38,10 +39,7 @@ def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
             f"data.validation_size = {size} leaves nothing to train on: {name} has {len(part)} training examples"
         )
     cut = len(part) - size
-    return (
-        Part(part.features[:cut], part.targets[:cut]),
-        Part(part.features[cut:], part.targets[cut:]),
-    )
+    return part[:cut], part[cut:]
 
 
 def split_parts(
@@ -152,4 +150,5 @@ def _hold_out_stratified(
 
 def _take(whole: Part, indices: NDArray[np.intp]) -> Part:
     indices = np.sort(indices)  # the order of the file; batches are shuffled later
-    return Part(np.ascontiguousarray(whole.features[indices]), whole.targets[indices])
+    part = whole[indices]
+    return replace(part, features=np.ascontiguousarray(part.features))

@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
-from xpmlp.data.splits import Split, hold_out_last
-from xpmlp.errors import DataError
+from xpmlp.data.format import Format, Request
+from xpmlp.data.splits import hold_out_last
 
 DEFAULT_VALIDATION_SIZE = 10_000
 _EXAMPLES = 70_000
@@ -16,22 +16,15 @@ _Q = np.array([[1.0, -0.05], [1.0, 0.4]])
 _THRESHOLD = 0.6
 
 
-def load_synth(*, split: Split, validation_size: int | None) -> Dataset:
+def load_synth(request: Request) -> Dataset:
     """70,000 points ``x ~ N(0, I)`` with class ``x^T Q x > 0.6``; the last 10,000 validate, and none test.
 
     The points are drawn from NumPy's legacy generator with seed 0, whose stream NumPy keeps unchanged, so that
     every machine has the same ones as ``numpy.random.seed(0)`` gives.
-
-    Raises
-    ------
-    DataError
-        If the split asks for a test part.
     """
-    if split != "validation":
-        raise DataError(f'data.split = "{split}" needs a test part, and synth has none: use data.split = "validation"')
     x = np.random.RandomState(0).randn(_EXAMPLES, 2)
     y = (((x @ _Q) * x).sum(axis=1) > _THRESHOLD).astype("<i8")
-    size = DEFAULT_VALIDATION_SIZE if validation_size is None else validation_size
+    size = DEFAULT_VALIDATION_SIZE if request.validation_size is None else request.validation_size
     train, validation = hold_out_last(Part(x, y), size, "synth")
     return Dataset(
         name="synth",
@@ -47,3 +40,12 @@ def load_synth(*, split: Split, validation_size: int | None) -> Dataset:
             "y": hashlib.sha256(y.tobytes()).hexdigest(),
         },
     )
+
+
+SYNTH = Format(
+    "70,000 points of the plane in two classes",
+    load_synth,
+    ("validation_size",),
+    has_test=False,
+    where="computed when asked for",
+)

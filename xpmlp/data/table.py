@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xpmlp.data.codes import count_codes
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
 from xpmlp.data.messages import listed
 from xpmlp.data.splits import Split, split_parts
@@ -37,17 +38,26 @@ class Table:
         What the file itself calls the columns of the labels.
     keeps_reals : bool
         Whether labels such as 1.0 stay reals, since they come from a text that writes them so; else they become int64.
+    standardize : bool
+        Whether to standardise the features where the config does not say.
+    scale : float
+        What the features are multiplied by where they are not standardised.
+    codes : (n, columns), optional
+        See `Part`.
     """
 
     name: str
     features: NDArray[Any]
     labels: NDArray[Any]
-    image_shape: tuple[int, int] | None
-    feature_names: tuple[str, ...] | None
-    hashes: dict[str, str]
+    image_shape: tuple[int, int] | None = None
+    feature_names: tuple[str, ...] | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
     target_names: tuple[str, ...] = ("target",)
     class_names: tuple[str, ...] | None = None
     keeps_reals: bool = False
+    standardize: bool = True
+    scale: float = 1.0
+    codes: NDArray[Any] | None = None
 
 
 def split_table(
@@ -58,8 +68,7 @@ def split_table(
     test_fraction: float,
     validation_size: int | None,
     seed: int,
-    standardize: bool,
-    scale: float,
+    standardize: bool | None,
     targets: TargetKind = "auto",
     fewest_classes: int = 2,
 ) -> Dataset:
@@ -67,8 +76,9 @@ def split_table(
 
     Parameters
     ----------
-    standardize : bool
-        Whether to standardise; if not, the features stay as they are stored and ``scale`` is left to the device.
+    standardize : bool or None
+        Whether to standardise, by default as the table says; if not, the features stay as they are stored and their
+        scale is left to the device.
     targets : "auto", "classes", "values" or "flags"
         What the labels are.  By default values where they have fractions or several columns, else classes; several
         columns with a single one in each row are classes, too, but for "flags".
@@ -89,7 +99,7 @@ def split_table(
     else:
         classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals, fewest=fewest_classes)
     parts = split_parts(
-        Part(table.features, encoded),
+        Part(table.features, encoded, codes=table.codes),
         classes,
         split=split,
         test_fraction=test_fraction,
@@ -102,13 +112,14 @@ def split_table(
         validation=parts.validation,
         test=parts.test,
         classes=np.empty(0, dtype=np.int64) if classes is None else classes,
-        preprocessing=Preprocessing(scale=scale),
+        preprocessing=Preprocessing(scale=table.scale),
         image_shape=table.image_shape,
         feature_names=table.feature_names,
         hashes=table.hashes,
         target_names=table.target_names if classes is None else (),
+        code_counts=count_codes(parts.train.codes),
     )
-    return standardized(dataset) if standardize else dataset
+    return standardized(dataset) if (table.standardize if standardize is None else standardize) else dataset
 
 
 def standardized(dataset: Dataset) -> Dataset:
@@ -116,11 +127,11 @@ def standardized(dataset: Dataset) -> Dataset:
     preprocessing = Preprocessing.fit(dataset.train.features)
 
     def apply(part: Part | None) -> Part | None:
-        return None if part is None else Part(preprocessing.apply(part.features), part.targets)
+        return None if part is None else replace(part, features=preprocessing.apply(part.features))
 
     return replace(
         dataset,
-        train=Part(preprocessing.apply(dataset.train.features), dataset.train.targets),
+        train=replace(dataset.train, features=preprocessing.apply(dataset.train.features)),
         validation=apply(dataset.validation),
         test=apply(dataset.test),
         preprocessing=preprocessing,

@@ -32,19 +32,19 @@ from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.saving import load_estimator, save_estimator
-from xpmlp.nn import Ops
+from xpmlp.nn import Network, Ops, Widths, activations, losses, mlp
 from xpmlp.training.inference import BATCH
-from xpmlp.training.step import Network
 
-ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
-"""scikit-learn's names of the activations, and the core's."""
+ACTIVATIONS = {record.scikit_learn or name: name for name, record in activations.items()}
+"""scikit-learn's names of the activations, and the core's; those that it has not have the core's."""
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
-OUT_ACTIVATIONS = {"cross_entropy": "softmax", "logistic": "logistic", "squared": "identity", "poisson": "exp"}
+OUT_ACTIVATIONS = {name: loss.out_activation for name, loss in losses.items()}
 """The core's losses, and scikit-learn's names of the output functions that come with them."""
 
-LOSS_OF_OUTPUT = {output: loss for loss, output in OUT_ACTIVATIONS.items()}
+LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(list(losses.values()))}
+"""The first loss of each output function."""
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -208,7 +208,8 @@ class BaseMLP(BaseEstimator, ABC):
         n_hidden = len(self.coefs_) - 1
         rates = self._dropouts(n_hidden)
         loss = LOSS_OF_OUTPUT[self.out_activation_]
-        return Network(tuple(self._activations(n_hidden)), loss, 1.0, tuple(rates) if any(rates) else ())
+        n_in, *units = [self.coefs_[0].shape[0], *(weights.shape[1] for weights in self.coefs_)]
+        return Network(mlp(units, self._activations(n_hidden), rates), Widths(n_in), loss)
 
     def _random(self, *, fresh: bool) -> np.random.RandomState:
         """The random stream: for a seed, a copy of where the training before left it."""
@@ -287,7 +288,7 @@ class BaseMLP(BaseEstimator, ABC):
             parameters = [DenseParameters(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
             network = self._network()
             if of is not None:
-                network = network._replace(loss="squared")  # whose outputs are the logits
+                network = network._replace(loss=losses["squared"])  # whose outputs are the logits
             raw = inference_of(network, engine).outputs(parameters, to_engine(features, engine))
             return placed(raw if of is None else of(engine.ops, raw), backend_at(*residence, engine.dtype_name))
 

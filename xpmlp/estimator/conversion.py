@@ -11,6 +11,7 @@ from xpmlp.estimator.course import Memory
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.saving import FIGURES
 from xpmlp.estimator.targets import Labels
+from xpmlp.nn import activations
 
 
 def from_sklearn(cls: type[Any], theirs: Any) -> Any:
@@ -42,7 +43,7 @@ def to_sklearn(ours: Any) -> Any:
     Raises
     ------
     ValueError
-        If the hidden layers have different activations.
+        If the hidden layers have different activations, or one that scikit-learn has not.
     """
     cls = _counterpart(type(ours))
     parameters = {name: getattr(ours, name) for name in cls().get_params()}
@@ -52,6 +53,8 @@ def to_sklearn(ours: Any) -> Any:
                 f"scikit-learn's {cls.__name__} has one activation for all hidden layers, not {ours.activation!r}."
             )
         parameters["activation"] = parameters["activation"][0] if parameters["activation"] else "relu"
+    if parameters["activation"] not in (one.scikit_learn for one in activations.values()):
+        raise ValueError(f"scikit-learn's {cls.__name__} has no activation {parameters['activation']!r}.")
     theirs = cls(**parameters)
     _copy_figures(ours, theirs)
     theirs.coefs_ = [np.array(to_host(weights)) for weights in ours.coefs_]

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from sklearn.utils import shuffle
 
 from xpmlp._streams import SafeStream
-from xpmlp._typing import DenseParameters, Parameters
+from xpmlp._typing import Parameters
 from xpmlp.estimator.places import moved
 from xpmlp.estimator.task import EstimatorTask
 from xpmlp.training.course import Course
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState
+from xpmlp.training.step import TrainingState, as_stack, one_of
 
 SMALLEST_RATE = 1e-6
 """Where the schedule "adaptive" gives up."""
@@ -89,10 +89,9 @@ class EstimatorCourse(Course):
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
         """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
         backend, memory = self.task.backend, self.memory
-        initial = [DenseParameters(*layer) for layer in self.task.initial_parameters(settings[0].seed)]
-        parameters: Parameters = moved(initial, backend)
+        parameters = as_stack(moved(self.task.initial_parameters(settings[0].seed), backend))
         if memory.choice == self.task.choice and memory.state is not None:
-            return TrainingState(parameters, moved(memory.state, backend))
+            return TrainingState(parameters, as_stack(moved(memory.state, backend)))
         return TrainingState(parameters, self.task.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
@@ -104,20 +103,25 @@ class EstimatorCourse(Course):
         self.memory.order = shuffle(last, random_state=self.random)
         return self.task.rows[self.memory.order]
 
-    def learning_rate(self, run: Run, epoch: int) -> float:
+    def learning_rates(self, run: Run, epoch: int, steps: range) -> float:
         """The initial rate, by scikit-learn's schedules for the solver "sgd"."""
         estimator = self.estimator
         rate = float(estimator.learning_rate_init)
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-            return rate * math.pow(estimator.t_ + 1, -estimator.power_t)
+            rate *= math.pow(estimator.t_ + 1, -estimator.power_t)
         for _ in range(self.memory.cuts):
             rate /= 5
         return rate
 
+    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> float:
+        """``alpha`` over the batch size; over the sum of sample weights it is divided by `xpmlp.estimator.penalty`."""
+        alpha = run.settings.weight_decay
+        return alpha / batch if self.task.given.weights is None else alpha
+
     def epoch_ended(self, run: Run, state: TrainingState) -> bool:
         """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""
         estimator, row = self.estimator, run.epochs[-1]
-        self.memory.choice, self.memory.state = self.task.choice, state.optimizer
+        self.memory.choice, self.memory.state = self.task.choice, one_of(state.optimizer)
         self.memory.epochs += 1
         estimator.n_iter_ += 1
         estimator.t_ += self.task.n_examples
@@ -129,11 +133,11 @@ class EstimatorCourse(Course):
                 estimator.validation_loss_curve_ = []
             estimator.validation_loss_curve_.append(row.validation_loss)
         self._say(f"Iteration {estimator.n_iter_}, loss = {row.train_loss:.8f}")
-        improved = self._improved_loss() if self.score is None else self._improved_score(run, state.parameters)
+        improved = self._improved_loss() if self.score is None else self._improved_score(run, one_of(state.parameters))
         self.memory.stalled = 0 if improved else self.memory.stalled + 1
         stop = self.memory.stalled > estimator.n_iter_no_change and self._stop_or_slow_down(row.learning_rate)
         for callback in estimator.callbacks or ():
-            estimator._keep(self.task.backend.copy(state.parameters), self.task.backend)
+            estimator._keep(self.task.backend.copy(one_of(state.parameters)), self.task.backend)
             stop = bool(callback(estimator, row)) or stop
         return stop
 

@@ -13,8 +13,9 @@ from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.estimator.places import placed
+from xpmlp.nn import Network
 from xpmlp.training.inference import BATCH, Inference
-from xpmlp.training.step import Examples, Network
+from xpmlp.training.step import Examples
 
 STRETCH_BYTES = 2**25
 """How much memory the rows of a sparse matrix may take that are dense at one time, if more than one batch is."""

@@ -22,6 +22,7 @@ from xpmlp.estimator.lbfgs import fit_lbfgs
 from xpmlp.estimator.places import moved
 from xpmlp.estimator.progress import progress_bar
 from xpmlp.estimator.task import EstimatorTask, OptimizerChoice
+from xpmlp.optim import optimizers
 from xpmlp.training.interrupt import stop_on_interrupt
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings, Status
@@ -174,11 +175,12 @@ def _task(
 
 
 def _choice(estimator: Any) -> OptimizerChoice:
-    if estimator.solver == "adam":
-        return OptimizerChoice("adam", float(estimator.beta_1), float(estimator.beta_2), float(estimator.epsilon))
-    if estimator.momentum == 0:
-        return OptimizerChoice("sgd")
-    return OptimizerChoice("nesterov" if estimator.nesterovs_momentum else "momentum")
+    """The first optimiser in the table that the estimator's parameters mean."""
+    for name, record in optimizers.items():
+        meant = record.scikit_learn
+        if meant is not None and all(getattr(estimator, key) == value for key, value in meant.items()):
+            return OptimizerChoice.of(name, estimator)
+    return OptimizerChoice("sgd")  # of L-BFGS, which takes none
 
 
 def _split(

@@ -14,14 +14,16 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from xpmlp import nn
 from xpmlp._streams import SafeStream
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Backend, Step
 from xpmlp.estimator.examples import stretch
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.task import EstimatorTask
+from xpmlp.nn import Network
 from xpmlp.training.inference import BATCH
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, Network, take_rows
+from xpmlp.training.step import Examples, as_stack, one_of, take_rows
 
 
 class _Constants(NamedTuple):
@@ -33,7 +35,7 @@ class _Constants(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def _gradient_step(network: Network, backend: Backend) -> Step:
     """(gradients, (rows,), constants) -> (gradients, (loss,)): a batch's part in the mean loss and its gradients."""
-    ops, loss = backend.ops, nn.losses[network.loss]
+    ops, loss = backend.ops, network.loss
 
     def step(
         gradients: list[DenseParameters], batch: tuple[Array, ...], constants: _Constants
@@ -41,17 +43,13 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
         examples, parameters, weight_sum = constants
         (rows,) = batch
         x = ops.xp.astype(take_rows(ops, examples.features, rows), backend.dtype, copy=False)
-        activations = nn.forward(ops, parameters, x, network.hidden)
-        logits = activations[-1]
-        targets = loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, logits.dtype)
-        weights = None if examples.weights is None else take_rows(ops, examples.weights, rows)
+        logits, residuals = network.root.forward(ops, parameters, x[None, ...], ())
+        targets = loss.encode(ops, take_rows(ops, examples.targets, rows[None, ...]), examples.classes, logits.dtype)
+        weights = None if examples.weights is None else take_rows(ops, examples.weights, rows[None, ...])
         values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
-        deltas = nn.backward(ops, parameters, activations, delta, network.hidden)
-        added = nn.gradients(ops, activations, deltas, weight_sum)
-        summed = [
-            DenseParameters(*(a + b for a, b in zip(*pair, strict=True))) for pair in zip(gradients, added, strict=True)
-        ]
-        return summed, (ops.xp.sum(values) / weight_sum,)
+        _, factors = network.root.backward(ops, parameters, residuals, delta, False)
+        added = iter([leaf for _, leaf in leaves(network.root.gradients(ops, factors, weight_sum))])
+        return map_leaves(lambda leaf: leaf + next(added), gradients), (ops.xp.sum(values) / weight_sum,)
 
     return step
 
@@ -76,8 +74,8 @@ class _Objective:
         """The objective and its gradient at a point."""
         task, backend = self.task, self.task.backend
         step, host = _gradient_step(task.inference.network, backend), self.layers(vector)
-        parameters = backend.parameters(host)
-        gradients = backend.parameters([DenseParameters(*(np.zeros_like(leaf) for leaf in layer)) for layer in host])
+        parameters = backend.parameters(as_stack(host))
+        gradients = backend.parameters(as_stack(map_leaves(np.zeros_like, host)))
         loss = 0.0
         for segment in segments(task.n_examples, stretch(task.given.features, 1, BATCH)):
             for number in range(segment.steps):
@@ -87,6 +85,7 @@ class _Objective:
                 gradients, (part,) = backend.scan(step, gradients, (rows,), constants)
                 loss += float(backend.to_numpy(part)[0])
         strength = self.alpha / self.weight_sum
+        gradients = one_of(gradients)
         slopes = [
             DenseParameters(backend.to_numpy(slope.weights) + strength * layer.weights, backend.to_numpy(slope.biases))
             for slope, layer in zip(gradients, host, strict=True)

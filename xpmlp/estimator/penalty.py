@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.backend import Fold
 from xpmlp.nn import Ops
-from xpmlp.training.step import Constants, TrainingState, take_rows
+from xpmlp.training.step import Constants, PreparedBatch, TrainingState, take_rows
 
 
 def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     """A training fold with ``alpha / 2 * sum(W**2) / weight_sum`` added to the loss of every example.
 
-    ``weight_sum`` is the size of the batch, or the sum of its sample weights.  ``alpha`` is taken from the
-    hyperparameters' weight decay, which the core neither divides by the batch nor adds to the loss.
+    ``weight_sum`` is the size of the batch, by which `xpmlp.estimator.course` has divided the weight decay already, or
+    the sum of its sample weights.  The core does not add the penalty to the loss.
 
     Parameters
     ----------
@@ -29,39 +30,34 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     """
     xp = ops.xp
 
-    def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        prepared, weights = fold.prepare(batches, constants), constants.examples.weights
-        if weights is None:
+    def prepare(batches: tuple[Any, ...], constants: Constants) -> PreparedBatch:
+        prepared: PreparedBatch = fold.prepare(batches, constants)
+        rates, weights = prepared.hyperparameters, constants.examples.weights
+        if weights is None or rates.weight_decay is None:
             return prepared
-        sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)
+        sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)[..., None, None]
         sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
-        return sums, *prepared
+        alpha = rates.weight_decay / sums
+        rates = rates._replace(weight_decay=alpha, kept=1 - rates.learning_rate * alpha)
+        return prepared._replace(hyperparameters=rates)
 
     def step(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+        state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        if constants.examples.weights is None:
-            weight_sum = batch[0].shape[-2]
-        else:
-            weight_sum, *rest = batch
-            batch = tuple(rest)
-        alpha = constants.hyperparameters.weight_decay
+        alpha = batch.hyperparameters.weight_decay
         if alpha is None:
             return fold.step(state, batch, constants)
-        alpha = alpha / weight_sum
-        constants = constants._replace(hyperparameters=constants.hyperparameters._replace(weight_decay=alpha))
         vectors = (xp.reshape(layer.weights, (-1,)) for layer in state.parameters)
         squares = functools.reduce(operator.add, (xp.vecdot(vector, vector) for vector in vectors))
         penalty = squares * (0.5 * alpha)
         state, outputs = fold.step(state, batch, constants)
         return state, (*outputs, penalty)
 
-    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        if constants.hyperparameters.weight_decay is None:
-            loss, *others = fold.conclude(batches, outputs, constants)
-            return (share * loss, *others)
-        *inner, penalty = outputs
-        loss, *others = fold.conclude(batches, tuple(inner), constants)
-        return (share * loss + penalty[..., None], *others)
+    def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+        loss, *others = fold.conclude(batches, outputs[:1], constants)
+        loss = share * loss
+        if len(outputs) > 1:
+            loss = loss + xp.reshape(outputs[1], (-1, 1, 1))
+        return loss, *others
 
     return Fold(prepare, step, conclude)

@@ -17,8 +17,9 @@ from xpmlp._typing import Array
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import TrainingInput
 from xpmlp.estimator.places import to_host, with_own_settings
+from xpmlp.nn import losses
 
-LOSSES = {"squared_error": "squared", "poisson": "poisson"}
+LOSSES = {loss.scikit_learn: name for name, loss in losses.items() if loss.scikit_learn}
 """scikit-learn's names of the losses, and the core's."""
 
 

@@ -19,6 +19,7 @@ from xpmlp.estimator.course import Memory
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.targets import Labels
 from xpmlp.estimator.task import OptimizerChoice
+from xpmlp.optim import optimizers
 
 FORMAT = "xpmlp estimator 1"
 
@@ -65,7 +66,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
         "feature_names": getattr(estimator, "feature_names_in_", np.empty(0)).tolist(),
         "residence": residence_of(estimator.coefs_[0]),
         "memory": {
-            "choice": memory.choice,
+            "choice": memory.choice and [memory.choice.name, *dict(memory.choice.constants).values()],
             "stalled": memory.stalled,
             "cuts": memory.cuts,
             "epochs": memory.epochs,
@@ -125,8 +126,8 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     estimator.coefs_ = [tensors[f"coefs.{index}"] for index in range(layers)]
     estimator.intercepts_ = [tensors[f"intercepts.{index}"] for index in range(layers)]
     saved = dict(description["memory"])
-    choice = saved.pop("choice")
-    memory = Memory(choice and OptimizerChoice(*choice), _optimizer_state(estimator, choice, tensors), **saved)
+    choice = _choice(saved.pop("choice"))
+    memory = Memory(choice, _optimizer_state(estimator, choice, tensors), **saved)
     memory.order = tensors.get("order")
     estimator._memory = memory
     if "random" in description:
@@ -139,7 +140,16 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     return estimator
 
 
-def _optimizer_state(estimator: Any, choice: list[Any] | None, tensors: Tensors) -> Any:
+def _choice(saved: list[Any] | None) -> OptimizerChoice | None:
+    """An optimiser from its name and its constants, in the order of its record; ``None`` where it has fewer."""
+    if saved is None:
+        return None
+    name, *values = saved
+    names = optimizers[name].constants(None)
+    return OptimizerChoice(name, tuple(zip(names, map(float, values[: len(names)]), strict=True)))
+
+
+def _optimizer_state(estimator: Any, choice: OptimizerChoice | None, tensors: Tensors) -> Any:
     """What the optimiser remembered, in the structure that it begins with."""
     if choice is None or not any(name.startswith("optimizer.") for name in tensors):
         return None
@@ -147,7 +157,7 @@ def _optimizer_state(estimator: Any, choice: list[Any] | None, tensors: Tensors)
         DenseParameters(weights, biases[None, :])
         for weights, biases in zip(estimator.coefs_, estimator.intercepts_, strict=True)
     ]
-    empty = OptimizerChoice(*choice).make().init(parameters)
+    empty = choice.make(estimator._network().root.kinds).init(parameters)
     saved = iter([tensors[f"optimizer.{name}"] for name, _ in leaves(empty)])
     return map_leaves(lambda _: next(saved), empty)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,31 +15,35 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
 from xpmlp.estimator.examples import EstimatorInference, Given, inference_of, is_sparse, stretch
 from xpmlp.estimator.penalty import penalized
+from xpmlp.nn import Network
 from xpmlp.optim import Optimizer, optimizers
-from xpmlp.training.step import Examples, Network, training_fold
+from xpmlp.training.step import Examples, training_fold
 
 SEGMENT_STEPS = 500
 """Steps between two readings of results from the device."""
 
 
 class OptimizerChoice(NamedTuple):
-    """An optimiser by name, with the constants that Adam has."""
+    """An optimiser by name, with its constants by name."""
 
     name: str
-    beta_1: float | None = None
-    beta_2: float | None = None
-    epsilon: float | None = None
+    constants: tuple[tuple[str, float], ...] = ()
 
-    def make(self) -> Optimizer:
-        """The optimiser."""
-        constants = {name: value for name, value in self._asdict().items() if name != "name" and value is not None}
-        return optimizers[self.name](**constants)
+    @classmethod
+    def of(cls, name: str, settings: Any) -> OptimizerChoice:
+        """The optimiser with constants from attributes of ``settings``."""
+        return cls(name, tuple(optimizers[name].constants(settings).items()))
+
+    def make(self, kinds: Any) -> Optimizer:
+        """The optimiser of a network whose parameters are of these kinds."""
+        return optimizers[self.name].make(kinds, None, **dict(self.constants))
 
 
 @functools.lru_cache(maxsize=64)
 def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, share: float) -> Fold:
     """One fold for all trainings that need the same, so that JAX compiles it once."""
-    return penalized(training_fold(network, choice.make(), backend.ops, backend.dtype), backend.ops, share)
+    optimizer = choice.make(network.root.kinds)
+    return penalized(training_fold(network, optimizer, backend.ops, backend.dtype), backend.ops, share)
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class EstimatorTask:
         return TrainConfig(epochs=self.epochs, batch_size=self.batch_size, segment_steps=steps)
 
     @property
+    def dropout_schedule(self) -> str:
+        """None: scikit-learn has no dropout at all."""
+        return "constant"
+
+    @property
     def n_examples(self) -> int:
         """The length of an epoch."""
         return len(self.rows)
@@ -85,12 +94,12 @@ class EstimatorTask:
     @property
     def share(self) -> float:
         """What part of the loss scikit-learn reports: the mean over the outputs of the squared error, not the sum."""
-        return 1 / self.n_outputs if self.network.loss == "squared" else 1.0
+        return 1 / self.n_outputs if self.network.loss.scikit_learn == "squared_error" else 1.0
 
     @cached_property
     def optimizer(self) -> Optimizer:
         """The rule that turns gradients into steps."""
-        return self.choice.make()
+        return self.choice.make(self.network.root.kinds)
 
     @property
     def inference(self) -> EstimatorInference:
@@ -112,9 +121,9 @@ class EstimatorTask:
         """What is evaluated after each epoch."""
         return None if self.validation is None else self.inference.examples(self.validation, self.n_outputs)
 
-    def initial_parameters(self, seed: int) -> list[tuple[Array, Array]]:
+    def initial_parameters(self, seed: int) -> Parameters:
         """The weights to begin with; the seed has been heeded when they were drawn."""
-        return [(layer.weights, layer.biases) for layer in self.initial]
+        return self.initial
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
         """Row numbers (steps, batch) on the device, and the examples they count in: sparse ones for these alone."""

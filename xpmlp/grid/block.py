@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from xpmlp.backend import blas_threads_at_most
-from xpmlp.config import Config
+from xpmlp.config import Config, admit_code
 from xpmlp.grid.plan import Block
 from xpmlp.training import run_folder
 from xpmlp.training.outcome import Outcome, Timing, outcome_of
@@ -41,6 +41,7 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
     outcomes : list of Outcome
         In the order of the block's members.
     """
+    admit_code(block.config, allow_code=block.allow_code)
     path, checkpoints = block.config.data.path, block.checkpoints
     changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
     with contextlib.nullcontext() if checkpoints is None else run_folder.locked(checkpoints, timeout=ORPHAN_SECONDS):

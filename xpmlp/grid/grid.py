@@ -15,7 +15,7 @@ from xpmlp._paths import given_path
 from xpmlp._processes import can_start_processes
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
-from xpmlp.config import Config
+from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data import Dataset
 from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
@@ -24,10 +24,9 @@ from xpmlp.grid.resuming import Plan, ended_runs, read_plan
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.training import run_folder
-from xpmlp.training.held_back import rows_at_once
 from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.memory import footprint
-from xpmlp.training.objective import notes_on_targets
+from xpmlp.training.objective import notes_on_codes, notes_on_targets
 from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -86,6 +85,7 @@ def train_grid(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    allow_code: bool = False,
     reporter: GridReporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> GridResult:
@@ -107,6 +107,9 @@ def train_grid(
         newest checkpoint.
     force : bool
         Resume even if what has changed in the config or the data makes another training of it.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``, here and in
+        the processes that train blocks.
     reporter : GridReporter, optional
     should_stop : () -> bool
         Where it says so, blocks that have not begun are left out and the others end as interrupted.
@@ -117,11 +120,12 @@ def train_grid(
 
     Raises
     ------
-    BackendError, DataError, RunFolderError
+    BackendError, ConfigError, DataError, RunFolderError
         As `xpmlp.train`.
     GridError
         If a block raised an error; what the others gave is written first.
     """
+    admit_code(config, allow_code=allow_code)
     reporter, folder, members = reporter or GridReporter(), None if out is None else given_path(out), members_of(config)
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
@@ -148,8 +152,9 @@ def train_grid(
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 plan.write(folder)
-        reporter.prepared(choice, dataset, Problem(config, dataset, choice.backend).sizes)
-        for note in notes_on_targets(config, dataset):
+        network = Problem(config, dataset, choice.backend).network
+        reporter.prepared(choice, dataset, network)
+        for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
             reporter.note(note)
         for note in () if before is None else differences(before.circumstances, plan.circumstances):
             reporter.note(note)
@@ -192,7 +197,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
     else:
         width = _width(config, dataset, backend)
         threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
-    with backend.session(rows_at_once(config.train, dataset.n_features, backend)):
+    with backend.session(Problem(config, dataset, backend).rows_at_once):
         return Plan(circumstances_of(config, dataset, backend, width), width, threads)
 
 
@@ -220,6 +225,9 @@ def _train(
     runs = sum(len(block.members) for block in blocks)
     reporter.planned(runs, len(blocks), workers if scheduler is None else None, per_run * runs)
     remote = workers > 1 or scheduler is not None
+    if remote:
+        refuse_unimportable(config)
+        blocks = [block._replace(allow_code=True) for block in blocks]  # as it was here
 
     def done(block: Block, ended: list[Outcome]) -> None:
         for member, outcome in zip(block.members, ended, strict=True):

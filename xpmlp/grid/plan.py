@@ -43,12 +43,15 @@ class Block(NamedTuple):
     members : tuple of Member
     checkpoints : Path or None
         Where its checkpoints are, and whence its training goes on if there are any.
+    allow_code : bool
+        Whether the process that trains it may import the records from outside of the package that it names.
     """
 
     number: int
     config: Config
     members: tuple[Member, ...]
     checkpoints: Path | None = None
+    allow_code: bool = False
 
     @property
     def settings(self) -> list[RunSettings]:

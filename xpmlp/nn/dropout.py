@@ -12,85 +12,51 @@ a bias near the least that two multiplications allow (https://nullprogram.com/bl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from array_api_compat import device
 
 from xpmlp._typing import Array
+from xpmlp.nn.layer import Draw
 from xpmlp.nn.ops import Ops
 
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 _GOLDEN = 0x9E3779B9 - 2**32  # odd: multiples of it are different for all numbers below 2**32
 
-
-class Mask(NamedTuple):
-    """What dropout leaves of a layer's output.
-
-    Attributes
-    ----------
-    factors : ([runs,] batch, width)
-        0 where a unit is dropped, ``1 / keep`` elsewhere, so that the expected output stays the same.
-    keep : float
-        The probability that a unit is kept.
-    """
-
-    factors: Array
-    keep: float
+WHOLE = 2**15
+"""All of a dropout rate, in the parts that a schedule leaves of it."""
 
 
-class Counters(NamedTuple):
-    """What the masks are a function of: int32 arrays, arguments because a step must create no arrays of its own.
-
-    Attributes
-    ----------
-    seeds : ([runs,] 1)
-        Of each run; see `as_int32`.
-    examples : (batch,)
-        ``0 .. batch - 1``, the places in a batch.
-    units : tuple of (width,)
-        ``0 .. width - 1`` for each hidden layer.
-    """
-
-    seeds: Array
-    examples: Array
-    units: tuple[Array, ...]
-
-
-def dropout_masks(
-    ops: Ops, rates: Sequence[float], counters: Counters, step: Array, dtype: object
-) -> list[Mask | None]:
-    """The masks of a training step, one for each hidden layer.
+def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> Array:
+    """The factors that dropout multiplies a layer's output by: 0 for a dropped unit, ``1 / (1 - rate)`` for the others.
 
     Parameters
     ----------
-    rates : sequence of float
-        The part of each hidden layer's units that is dropped, in [0, 1); no mask is made for 0.
-    counters : Counters
-    step : ([1,] 1), int32
-        The number of the step since the training's beginning, with as many axes as ``counters.seeds``; of many steps,
-        (steps, [1,] 1), whose masks are then stacked along their first axis.
-    dtype : dtype of the factors
+    rate : float
+        The part that is dropped, in (0, 1).  With parts of it in ``draw``, which are integers so that every backend and
+        dtype drops the same units, it is rounded to a multiple of 2**-16.
+    draw : Draw
+    stream : int
+        Another one for each layer: its masks are independent of the others'.
+    width : int
 
     Returns
     -------
-    masks : list of Mask or None
+    factors : (steps, runs, batch, width)
 
     References
     ----------
     Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, Dropout, JMLR 15, 2014; Salmon, Moraes, Dror and Shaw,
     Parallel random numbers: as easy as 1, 2, 3, SC 2011, for generators without state.
     """
-    xp = ops.xp
-    steps = _mixed(_mixed(counters.seeds) ^ step)
-    masks: list[Mask | None] = []
-    for layer, (rate, units) in enumerate(zip(rates, counters.units, strict=True)):
-        if rate == 0.0:
-            masks.append(None)
-            continue
-        examples = _mixed(_mixed(steps + layer) ^ counters.examples)
-        numbers = _mixed(examples[..., None] + units * _GOLDEN)
-        kept = numbers >= min(round(rate * 2**32) - 2**31, 2**31 - 1)  # uniform on all of int32
-        masks.append(Mask(xp.astype(kept, dtype) * (1.0 / (1.0 - rate)), 1.0 - rate))
-    return masks
+    xp, where = ops.xp, device(draw.seeds)
+    places, units = (xp.arange(size, dtype=xp.int32, device=where) for size in (draw.batch, width))
+    steps = _mixed(_mixed(draw.seeds) ^ draw.steps)
+    examples = _mixed(_mixed(steps + stream) ^ places)
+    numbers = _mixed(examples[..., None] + units * _GOLDEN)
+    least, keep = min(round(rate * 2**32) - 2**31, 2**31 - 1), 1.0 - rate  # uniform on all of int32
+    if draw.parts is not None:
+        dropped = min(round(rate * 2**16), 2**16 - 1) * draw.parts[..., None]  # of 2**31
+        least, keep = 2 * (dropped - 2**30), 1.0 - xp.astype(dropped, draw.dtype) / 2.0**31
+    return xp.astype(numbers >= least, draw.dtype) * (1.0 / keep)
 
 
 def as_int32(number: int) -> int:

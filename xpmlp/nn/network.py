@@ -1,168 +1,206 @@
-"""The network: one forward pass, one backward pass, and gradients from their factors.
-
-Shapes: ``[runs,]`` is an optional leading axis on every array, for many runs stacked in one; a single instance is
-a batch of one.  The derivation is in docs/gradients.md.
-"""
+"""A network's layers as a description, which can be compared and saved, and the layers that it describes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn.activations import activations as activation_table
-from xpmlp.nn.dropout import Mask
-from xpmlp.nn.ops import Ops
+from xpmlp._tree import leaves
+from xpmlp.initializers import initializers
+from xpmlp.nn.layer import Layer, LayerMaker, Widths
+from xpmlp.nn.layers import chain, layers
+from xpmlp.nn.losses import Loss
 
 
-def forward(
-    ops: Ops, parameters: Parameters, x: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
-) -> list[Array]:
-    """Run the network and keep what every layer saw.
+class LayerSpec(NamedTuple):
+    """A layer, described by values that can be hashed.
+
+    Attributes
+    ----------
+    kind : str
+        A key of `xpmlp.nn.layers.layers`.
+    settings : tuple of (str, value)
+        The arguments of its maker.
+    members : tuple of LayerSpec
+        The layers that it joins.
+    """
+
+    kind: str
+    settings: tuple[tuple[str, Any], ...] = ()
+    members: tuple[LayerSpec, ...] = ()
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any]) -> LayerSpec:
+        """From a table of JSON's types: ``{"kind": "dense", "units": 30}``, joined ones under the key ``layers``."""
+        settings = {name: value for name, value in table.items() if name not in ("kind", "layers")}
+        frozen = tuple((name, _frozen(value)) for name, value in settings.items())
+        return cls(table["kind"], frozen, tuple(map(cls.of, table.get("layers", ()))))
+
+    def table(self) -> dict[str, Any]:
+        """It as `of` takes it."""
+        joined = {"layers": [member.table() for member in self.members]} if self.members else {}
+        return {"kind": self.kind, **{name: _thawed(value) for name, value in self.settings}, **joined}
+
+    def maker(self) -> LayerMaker:
+        """The maker of the layer.
+
+        Raises
+        ------
+        KeyError
+            If there is no such kind of layer.
+        TypeError, ValueError
+            If it does not take these settings.
+        """
+        made: LayerMaker = layers[self.kind](*(member.maker() for member in self.members), **dict(self.settings))
+        return made
+
+
+def mlp(
+    units: Sequence[int],
+    activations: Sequence[str],
+    dropout: Sequence[float] = (),
+    init: str = "glorot_uniform",
+    init_scale: float = 0.01,
+) -> LayerSpec:
+    """A multilayer perceptron: dense layers, an activation after each but the last, and dropout after that.
 
     Parameters
     ----------
-    ops : Ops
-        The operations, ``pure_ops(xp)`` or a backend's.
-    parameters : list of DenseParameters
-        From input to output.
-    x : ([runs,] batch, n_in)
-    hidden : sequence of str
-        The activation of each hidden layer, one fewer than there are layers; see ``xpmlp.nn.activations``.
-    masks : sequence of Mask or None, optional
-        What dropout leaves of each hidden layer's output; see ``xpmlp.nn.dropout``.
-
-    Returns
-    -------
-    activations : list of arrays
-        ``[x, a1, ..., logits]``: the input of each layer, after its mask, then the output, ([runs,] batch, width)
-        each.
-
-    Raises
-    ------
-    ValueError
-        If the number of activations, or of masks, does not fit the number of layers.
+    units : sequence of int
+        Of each dense layer, the output's included.
+    activations : sequence of str
+        One fewer than there are dense layers.
+    dropout : sequence of float, optional
+        The part of each hidden layer's units that is dropped in training.
+    init : str
+        How weights are drawn: a key of `xpmlp.init.initializers`.
+    init_scale : float
+        The standard deviation of ``normal``.
     """
-    return [x, *forward_from(ops, parameters, ops.affine(x, *parameters[0]), hidden, masks)]
+    hidden = []
+    drawn = (("init", init), *((("init_scale", init_scale),) if init == "normal" else ()))
+    rates = [0.0] * len(activations) if not any(dropout) else dropout
+    for width, activation, rate in zip(units[:-1], activations, rates, strict=True):
+        hidden += [LayerSpec("dense", (("units", width), *drawn)), LayerSpec("activation", (("name", activation),))]
+        if any(rates):
+            hidden.append(LayerSpec("dropout", (("rate", rate),)))
+    return LayerSpec("chain", (), (*hidden, LayerSpec("dense", (("units", units[-1]), *drawn))))
 
 
-def forward_from(
-    ops: Ops, parameters: Parameters, preactivation: Array, hidden: Sequence[str], masks: Sequence[Mask | None] = ()
-) -> list[Array]:
-    """Run the network from what its first layer has computed already.
+class Network(NamedTuple):
+    """What a network computes, apart from its parameters; equal ones are the same program.
 
-    Parameters
+    Attributes
     ----------
-    ops, parameters, hidden, masks
-        As in `forward`; the first layer's parameters are not looked at.
-    preactivation : ([runs,] batch, width)
-        Of the first layer, ``x @ weights + biases``; may be overwritten.
-
-    Returns
-    -------
-    activations : list of arrays
-        What `forward` returns, without the input.
-
-    Raises
-    ------
-    ValueError
-        As `forward`.
+    layers : LayerSpec
+    widths : Widths
+        Of its inputs.
+    loss : Loss
+        With its parameters.
+    input_scale : float
+        What numbers are multiplied by once they are converted.
     """
-    result: list[Array] = []
-    for layer, name, mask in zip(parameters, [*hidden, "identity"], _with_none(masks, hidden), strict=True):
-        if result:
-            preactivation = ops.affine(result[-1], layer.weights, layer.biases)
-        activation = activation_table[name].function(ops, preactivation)
-        if mask is not None:
-            activation *= mask.factors
-        result.append(activation)
-    return result
+
+    layers: LayerSpec
+    widths: Widths
+    loss: Loss
+    input_scale: float = 1.0
+
+    @property
+    def root(self) -> Layer:
+        """The layer that is the network."""
+        return _built(self.layers, self.widths)
+
+    @property
+    def after_first(self) -> Layer | None:
+        """All but the first layer, of a chain that begins with ``x @ weights + biases``; else ``None``."""
+        return _after_first(self.layers, self.widths)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The width of the input, and of those of a chain's layers that have parameters."""
+        return [self.n_inputs, *(layer.width for layer in _in_turn(self.layers, self.widths) if layer.slots != ())]
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers and codes an example has."""
+        return self.widths.numbers + len(self.widths.codes)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers all parameters have, those that are not trained included."""
+        return sum(slot.rows * slot.columns for _, slot in leaves(self.root.slots))
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether the codes of categories make a difference to it."""
+        try:
+            return bool(self._replace(widths=Widths(self.widths.numbers)).root.slots != self.root.slots)
+        except ValueError:  # a layer of certain columns
+            return True
+
+    @property
+    def n_outputs_within(self) -> int:
+        """How many numbers its layers with parameters give for an example, all together."""
+        return _outputs_within(self.layers, self.widths, 1)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The activations, in their order."""
+        return tuple(dict(one.settings)["name"] for one in _all(self.layers) if one.kind == "activation")
+
+    @property
+    def dropout(self) -> tuple[float, ...]:
+        """The rates of its dropout layers, in their order."""
+        return tuple(dict(one.settings)["rate"] for one in _all(self.layers) if one.kind == "dropout")
 
 
-def backward(
-    ops: Ops,
-    parameters: Parameters,
-    activations: list[Array],
-    delta: Array,
-    hidden: Sequence[str],
-    masks: Sequence[Mask | None] = (),
-) -> list[Array]:
-    """Carry the derivative of the loss by the logits back to every layer.
-
-    With ``z`` a layer's pre-activation: ``dL/dz_l = (dL/dz_{l+1} @ W_{l+1}.T) * f'(a_l)``, and times the mask's
-    factors where there is one.
-
-    Parameters
-    ----------
-    parameters, hidden, masks
-        As in `forward`.
-    activations : list of arrays
-        What `forward` returned.
-    delta : ([runs,] batch, n_out)
-        The derivative of each example's loss by its logits.
-
-    Returns
-    -------
-    deltas : list of arrays
-        ``dL/dz`` of each layer from input to output, per example and unscaled, ([runs,] batch, n_out of the layer).
-        With ``activations`` they are the factors of the gradients.
-    """
-    deltas, masks = [delta], _with_none(masks, hidden)
-    for index in range(len(parameters) - 1, 0, -1):
-        upstream = ops.multiply_transposed(deltas[-1], parameters[index].weights)
-        activation, mask = activations[index], masks[index - 1]
-        if mask is not None:
-            upstream *= mask.factors
-            activation = activation * mask.keep  # as it was before the mask; dropped ones are multiplied by 0 anyway
-        deltas.append(activation_table[hidden[index - 1]].backward(ops, upstream, activation))
-    deltas.reverse()
-    return deltas
+@functools.lru_cache(maxsize=256)
+def _built(spec: LayerSpec, widths: Widths | int) -> Layer:
+    return spec.maker()(widths)
 
 
-def _with_none(masks: Sequence[Mask | None], hidden: Sequence[str]) -> list[Mask | None]:
-    """A mask or ``None`` for every layer, the output included."""
-    return [*(masks or [None] * len(hidden)), None]
+@functools.lru_cache(maxsize=256)
+def _after_first(spec: LayerSpec, widths: Widths) -> Layer | None:
+    if spec.kind != "chain" or not spec.members or spec.members[0].kind != "dense":
+        return None
+    first = _built(spec.members[0], widths)
+    if initializers[first.settings["init"]].forward_scale(widths.numbers) != 1:
+        return None
+    return chain(*(member.maker() for member in spec.members[1:]))(first.width)
 
 
-def gradients(
-    ops: Ops, activations: list[Array], deltas: list[Array], weight_sum: float | Array
-) -> list[DenseParameters]:
-    """The mean gradient of each layer, from the factors that `forward` and `backward` returned.
-
-    ``dW = activation.T @ delta / weight_sum``, ``db = sum over the batch of delta / weight_sum``.
-
-    Parameters
-    ----------
-    ops : Ops
-    activations : list of ([runs,] batch, n_in)
-        The layers' inputs; the logits at the end may be left on.
-    deltas : list of ([runs,] batch, n_out)
-    weight_sum : float or ([runs, 1, 1])
-        The batch size, or the sum of the sample weights.
-
-    Returns
-    -------
-    gradients : list of DenseParameters
-        Shaped as the parameters are.
-    """
-    result = []
-    for activation, delta in zip(activations, deltas, strict=False):
-        mean = delta / weight_sum
-        result.append(
-            DenseParameters(ops.product_of_factors(activation, mean), ops.xp.sum(mean, axis=-2, keepdims=True))
-        )
-    return result
+def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
+    """The layers of a chain, each for what the one before gives; of another layer itself."""
+    layers: list[Layer] = []
+    for member in spec.members if spec.kind == "chain" else [spec]:
+        layers.append(_built(member, layers[-1].width if layers else widths))
+    return layers
 
 
-def per_example_gradients(activations: list[Array], deltas: list[Array]) -> list[DenseParameters]:
-    """The gradient of each example's own loss: outer products of the same factors.
+def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
+    """`Network.n_outputs_within` of a layer, for so many rows of each example."""
+    if not spec.members:
+        layer = _built(spec, widths)
+        return layer.width * layer.repeats * rows if layer.slots != () else 0
+    total = 0
+    for member in spec.members:
+        total += _outputs_within(member, widths, rows)
+        if spec.kind == "chain":
+            layer = _built(member, widths)
+            widths, rows = layer.width, rows * layer.repeats
+    return total
 
-    Returns
-    -------
-    gradients : list of DenseParameters
-        Weights ([runs,] batch, n_in, n_out) and biases ([runs,] batch, 1, n_out); their mean over the batch is what
-        `gradients` gives.
-    """
-    return [
-        DenseParameters(activation[..., :, None] * delta[..., None, :], delta[..., None, :])
-        for activation, delta in zip(activations, deltas, strict=False)
-    ]
+
+def _all(spec: LayerSpec) -> list[LayerSpec]:
+    """A layer, and those that it joins."""
+    return [spec, *(inner for member in spec.members for inner in _all(member))]
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _thawed(value: Any) -> Any:
+    return list(map(_thawed, value)) if isinstance(value, tuple) else value

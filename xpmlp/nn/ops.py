@@ -7,9 +7,12 @@ backward pass and the optimisers are given; a backend may replace entries by equ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
+
+from array_api_compat import device
 
 from xpmlp._typing import Array, Namespace
 
@@ -38,10 +41,13 @@ class Ops(NamedTuple):
         What a layer's delta sends back to the layer before; a fresh array.
     product_of_factors : (activation, delta) -> activation.T @ delta
         The gradient of a layer's weights, ([runs,] n_in, n_out); a fresh array.
-    subtract_product : (weights, activation, delta, rate) -> weights - rate * activation.T @ delta
-    subtract_sum : (biases, delta, rate) -> biases - rate * sum of delta over the batch
-        These two overwrite their first argument where arrays are mutable; only what they return may be used
-        afterwards.
+    add_product : (weights, activation, delta, scale) -> weights + scale * activation.T @ delta
+    add_sum : (biases, delta, scale) -> biases + scale * sum of delta over the batch
+        ``scale`` ([runs,] 1, 1) or (), in the same dtype.  These two overwrite their first argument where arrays are
+        mutable; only what they return may be used afterwards.
+    add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
+        ``table`` ([runs,] n, width), ``codes`` ([runs,] m), int32 and within it, ``rows`` ([runs,] m, width); a fresh
+        array, of which two calls give the same bits.
     """
 
     xp: Namespace
@@ -53,8 +59,9 @@ class Ops(NamedTuple):
     log_softmax: Callable[[Array], Array]
     multiply_transposed: Callable[[Array, Array], Array]
     product_of_factors: Callable[[Array, Array], Array]
-    subtract_product: Callable[[Array, Array, Array, float | Array], Array]
-    subtract_sum: Callable[[Array, Array, float | Array], Array]
+    add_product: Callable[[Array, Array, Array, Array], Array]
+    add_sum: Callable[[Array, Array, Array], Array]
+    add_rows: Callable[[Array, Array, Array], Array]
 
 
 def pure_ops(xp: Namespace) -> Ops:
@@ -69,8 +76,9 @@ def pure_ops(xp: Namespace) -> Ops:
         log_softmax=partial(log_softmax, xp),
         multiply_transposed=partial(multiply_transposed, xp),
         product_of_factors=partial(product_of_factors, xp),
-        subtract_product=partial(subtract_product, xp),
-        subtract_sum=partial(subtract_sum, xp),
+        add_product=partial(add_product, xp),
+        add_sum=partial(add_sum, xp),
+        add_rows=partial(add_rows, xp),
     )
 
 
@@ -139,16 +147,33 @@ def product_of_factors(xp: Namespace, activation: Array, delta: Array) -> Array:
     return xp.matrix_transpose(activation) @ delta
 
 
-def subtract_product(xp: Namespace, weights: Array, activation: Array, delta: Array, rate: float | Array) -> Array:
-    """``weights - rate * activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out).
-
-    ``rate`` is a number or ([runs, 1, 1]).
-    """
-    weights -= rate * (xp.matrix_transpose(activation) @ delta)
+def add_product(xp: Namespace, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
+    """``weights + scale * activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out)."""
+    weights += scale * (xp.matrix_transpose(activation) @ delta)
     return weights
 
 
-def subtract_sum(xp: Namespace, biases: Array, delta: Array, rate: float | Array) -> Array:
-    """``biases - rate * sum of delta over the batch``, in place where arrays are mutable: ([runs,] 1, n_out)."""
-    biases -= rate * xp.sum(delta, axis=-2, keepdims=True)
+def add_sum(xp: Namespace, biases: Array, delta: Array, scale: Array) -> Array:
+    """``biases + scale * sum of delta over the batch``, in place where arrays are mutable: ([runs,] 1, n_out)."""
+    biases += scale * xp.sum(delta, axis=-2, keepdims=True)
     return biases
+
+
+def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
+    """The sum of the rows of each code, ([runs,] n, width): a product with the one-hot batch, ``one_hot.T @ rows``."""
+    return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
+
+
+def one_hot_codes(xp: Namespace, table: Array, codes: Array) -> Array:
+    """``codes`` ([runs,] m) of the rows of ``table`` ([runs,] n, width) as rows ([runs,] m, n) of zeros and a one."""
+    numbers = xp.arange(table.shape[-2], dtype=codes.dtype, device=device(table))
+    return xp.astype(codes[..., None] == numbers, table.dtype)
+
+
+def rows_below_each_other(xp: Namespace, table: Array, codes: Array) -> tuple[Array, Array]:
+    """The runs' tables as one, (runs * n, width), and the numbers of its rows that ``codes`` stand for, (runs * m,)."""
+    *runs, n, width = table.shape
+    if math.prod(runs) > 1:
+        first = n * xp.arange(runs[0], dtype=codes.dtype, device=device(table))
+        codes = codes + first[:, None]
+    return xp.reshape(table, (-1, width)), xp.reshape(codes, (-1,))

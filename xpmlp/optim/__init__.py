@@ -1,35 +1,54 @@
-"""Optimisers as ``init``/``update`` pairs, and learning-rate schedules.
+"""Optimisers over trees of gradients, composed of few pieces, and learning-rate schedules.
 
-Like `xpmlp.nn`, this is array-API code and names no array library.
+Like `xpmlp.nn`, this is array-API code and names no array library.  `optimizers` is the table of the optimisers, one
+file each; `compose` makes one of a rule and the pieces before and after it: `l2_penalty`, `decoupled_decay`,
+`clip_by_global_norm` and `averaged`.
 """
 
-from collections.abc import Callable
-
-from xpmlp.optim.adam import AdamState, adam
-from xpmlp.optim.momentum import MomentumState, momentum
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer
+from xpmlp._records import RecordTable
+from xpmlp.optim.adam import ADAM, AdamState, adam
+from xpmlp.optim.adamw import ADAMW, adamw
+from xpmlp.optim.averaging import AverageState, averaged
+from xpmlp.optim.clipping import clip_by_global_norm
+from xpmlp.optim.decay import decoupled_decay, l2_penalty
+from xpmlp.optim.momentum import MOMENTUM, NESTEROV, MomentumState, momentum
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Piece, compose
+from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 from xpmlp.optim.schedules import Schedule, ScheduleSettings, schedules
-from xpmlp.optim.sgd import SgdState, sgd
+from xpmlp.optim.sgd import SGD, sgd
 
-optimizers: dict[str, Callable[..., Optimizer]] = {
-    "sgd": sgd,
-    "momentum": lambda: momentum(nesterov=False),
-    "nesterov": lambda: momentum(nesterov=True),
-    "adam": adam,
-}
-"""Makers of optimisers by the name that the config gives them; only adam's takes arguments."""
+optimizers = RecordTable(
+    "optimizer", OptimizerRecord, {one.name: one for one in (SGD, MOMENTUM, NESTEROV, ADAM, ADAMW)}
+)
+"""The optimisers by the name that the config gives them."""
+
+
+def users_of(hyperparameter: str) -> tuple[str, ...]:
+    """The names of the optimisers that have a hyperparameter."""
+    return tuple(name for name, one in optimizers.items() if hyperparameter in one.hyperparameters)
+
 
 __all__ = [
     "AdamState",
+    "AverageState",
+    "Hyperparameter",
     "Hyperparameters",
     "MomentumState",
     "Optimizer",
+    "OptimizerRecord",
+    "Piece",
     "Schedule",
     "ScheduleSettings",
-    "SgdState",
     "adam",
+    "adamw",
+    "averaged",
+    "clip_by_global_norm",
+    "compose",
+    "decoupled_decay",
+    "l2_penalty",
     "momentum",
     "optimizers",
     "schedules",
     "sgd",
+    "users_of",
 ]

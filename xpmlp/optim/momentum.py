@@ -2,64 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
-from array_api_compat import array_namespace
-
-from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn import Ops, gradients
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, decayed
+from xpmlp._typing import Array
+from xpmlp.nn import Ops
+from xpmlp.optim.decay import l2_penalty
+from xpmlp.optim.moments import zeros_like
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 
 class MomentumState(NamedTuple):
     """The velocity of every parameter, shaped as the parameters are."""
 
-    velocity: list[DenseParameters]
+    velocity: Tree
 
 
-def momentum(*, nesterov: bool = False) -> Optimizer:
-    """SGD with momentum, in scikit-learn's form.
+def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov: bool = False) -> Optimizer:
+    """SGD with momentum and an L2 penalty, in scikit-learn's form.
 
     ``v <- momentum * v - learning_rate * gradient``, then ``w <- w + v``; with ``nesterov``
     ``w <- w + momentum * v - learning_rate * gradient`` with the new ``v``.
+
+    Parameters
+    ----------
+    kinds : tree of str
+    rates : mapping, optional
+        Factors on the learning rate by kind.
+    nesterov : bool
 
     References
     ----------
     Polyak 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
     learning, ICML 2013.
     """
-    return Optimizer(_init, partial(_update, nesterov))
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, MomentumState]:
+        rate_of = scaled_rates(hyperparameters.learning_rate, rates)
+        move = partial(_move, hyperparameters.momentum, nesterov)
+        updated, velocity = move_leaves(move, kinds, rate_of, parameters, gradients, state.velocity)
+        return updated, MomentumState(velocity)
+
+    return compose(l2_penalty(kinds), Optimizer(_init, update))
 
 
-def _init(parameters: Parameters) -> MomentumState:
-    xp = array_namespace(parameters[0].weights)
-    return MomentumState([DenseParameters(xp.zeros_like(w), xp.zeros_like(b)) for w, b in parameters])
+def _init(parameters: Tree) -> MomentumState:
+    return MomentumState(zeros_like(parameters))
 
 
-def _update(
-    nesterov: bool,
-    ops: Ops,
-    parameters: Parameters,
-    state: MomentumState,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
-    hyperparameters: Hyperparameters,
-) -> tuple[Parameters, MomentumState]:
-    rate, mass = hyperparameters.learning_rate, hyperparameters.momentum
-    slopes = decayed(gradients(ops, activations, deltas, weight_sum), parameters, hyperparameters.weight_decay)
-    updated, velocities = [], []
-    for layer, slope, velocity in zip(parameters, slopes, state.velocity, strict=True):
-        moved = [_move(*leaves, rate, mass, nesterov) for leaves in zip(layer, slope, velocity, strict=True)]
-        updated.append(DenseParameters(*(value for value, _ in moved)))
-        velocities.append(DenseParameters(*(speed for _, speed in moved)))
-    return updated, MomentumState(velocities)
-
-
-def _move(
-    value: Array, slope: Array, velocity: Array, rate: float | Array, mass: float | Array, nesterov: bool
-) -> tuple[Array, Array]:
+def _move(mass: Array, nesterov: bool, rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
     step = rate * slope
     velocity *= mass
     velocity -= step
@@ -69,3 +64,24 @@ def _move(
     else:
         value += velocity
     return value, velocity
+
+
+_HYPERPARAMETERS = {"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)}
+
+MOMENTUM = OptimizerRecord(
+    "momentum",
+    "each step goes on with a part of the last one",
+    momentum,
+    slots=1,
+    hyperparameters=_HYPERPARAMETERS,
+    scikit_learn={"solver": "sgd", "nesterovs_momentum": False},
+)
+
+NESTEROV = OptimizerRecord(
+    "nesterov",
+    "the same, looking ahead, in scikit-learn's form",
+    partial(momentum, nesterov=True),
+    slots=1,
+    hyperparameters=_HYPERPARAMETERS,
+    scikit_learn={"solver": "sgd", "nesterovs_momentum": True},
+)

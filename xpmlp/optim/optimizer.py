@@ -1,36 +1,56 @@
-"""What an optimiser is: a pair of functions, `init` and `update`, over the factors of the gradients."""
+"""Optimisers over trees of gradients, and the pieces that they are composed of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
-from xpmlp._typing import Array, DenseParameters, Parameters
+from xpmlp._tree import unzip_leaves
+from xpmlp._typing import Array
 from xpmlp.nn import Ops
+
+Tree: TypeAlias = Any
+"""Nested NamedTuples, lists and tuples of arrays; of parameters and gradients each a matrix ([runs,] rows, columns)."""
+
+STATE = "state"
+"""The kind of the parameters that are not trained: their "gradient" is their new value."""
 
 
 class Hyperparameters(NamedTuple):
-    """What may differ between stacked runs: a float for one run, ([runs, 1, 1]) for a stack.
+    """The numbers of an update, which may differ between steps and between stacked runs.
+
+    Each is an array ([runs,] 1, 1) in a step, and a series (steps, runs, 1, 1) of float64 on the host, where `series`
+    makes those that follow from others: a quotient of rounded numbers is not the rounded quotient.
 
     Attributes
     ----------
-    learning_rate : float or (runs, 1, 1)
-    weight_decay : float or (runs, 1, 1), optional
-        L2 penalty: ``weight_decay * weights`` is added to the weights' gradient; biases have none.  ``None`` spends
-        no operation on it.
-    momentum : float or (runs, 1, 1)
+    learning_rate
+    weight_decay : optional
+        See `xpmlp.optim.decay`.  ``None`` spends no operation on it.
+    momentum
         Only of the optimisers that have one.
+    descent
+        ``-learning_rate / divisor``: what plain SGD multiplies a batch's sum of gradients by before it adds it.
+    kept : optional
+        ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.
+    kept_per_call : optional
+        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
     """
 
-    learning_rate: float | Array
-    weight_decay: float | Array | None = None
-    momentum: float | Array = 0.9
+    learning_rate: Array
+    weight_decay: Array | None = None
+    momentum: Array = 0.9
+    descent: Array | None = None
+    kept: Array | None = None
+    kept_per_call: Array | None = None
 
-
-Update = Callable[
-    [Ops, Parameters, Any, list[Array], list[Array], float | Array, Hyperparameters],
-    tuple[Parameters, Any],
-]
+    @classmethod
+    def series(
+        cls, learning_rate: Array, weight_decay: Array | None, momentum: Array, divisor: float | Array
+    ) -> Hyperparameters:
+        """Those of steps with batches of ``divisor`` examples, from arrays or numbers."""
+        kept = None if weight_decay is None else 1 - learning_rate * weight_decay
+        return cls(learning_rate, weight_decay, momentum, -(learning_rate / divisor), kept)
 
 
 class Optimizer(NamedTuple):
@@ -39,26 +59,117 @@ class Optimizer(NamedTuple):
     Attributes
     ----------
     init : (parameters) -> state
-        The state before the first step: nested NamedTuples and lists of arrays that share no memory with
-        ``parameters`` or each other.
-    update : (ops, parameters, state, activations, deltas, weight_sum, hyperparameters) -> (parameters, state)
-        One step.  ``activations`` and ``deltas`` are what ``nn.forward`` and ``nn.backward`` returned,
-        ``weight_sum`` the batch size or the sum of the sample weights (float or ([runs, 1, 1])).  The parameters
-        and the state that go in may be overwritten: use only what comes back.
+        The state before the first step: a tree of arrays that share no memory with ``parameters`` or each other.
+    update : (ops, parameters, gradients, state, hyperparameters) -> (parameters, state)
+        One step.  ``gradients`` are in the structure of the parameters.  All trees that go in may be overwritten: use
+        only what comes back.  The hyperparameters may not.
+    evaluated : (parameters, state) -> parameters
+        What is validated and saved: the parameters, or an average of them that the state keeps.
+    update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
+        ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
+        need not form the gradients; ``None`` for all others.
     """
 
-    init: Callable[[Parameters], Any]
-    update: Update
+    init: Callable[[Tree], Tree]
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree]]
+    evaluated: Callable[[Tree, Tree], Tree] = lambda parameters, state: parameters
+    update_from_factors: Callable[..., tuple[Tree, Tree]] | None = None
 
 
-def decayed(
-    gradients: list[DenseParameters], parameters: Parameters, weight_decay: float | Array | None
-) -> list[DenseParameters]:
-    """``gradients`` with the L2 penalty's derivative, ``weight_decay * weights``, added to the weights' in place."""
-    if weight_decay is None:
-        return gradients
-    result = []
-    for (slope, biases), layer in zip(gradients, parameters, strict=True):
-        slope += weight_decay * layer.weights
-        result.append(DenseParameters(slope, biases))
-    return result
+class Piece(NamedTuple):
+    """What comes before or after the rule of an optimiser.
+
+    Attributes
+    ----------
+    update : (ops, parameters, gradients, state, hyperparameters) -> (parameters, gradients, state)
+        All trees that go in may be overwritten.
+    init : (parameters) -> state, optional
+        ``None`` for a piece that remembers nothing: its state is ``None``.
+    evaluated : (state) -> parameters, optional
+        See `Optimizer`, of a piece that averages.
+    """
+
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree, Tree]]
+    init: Callable[[Tree], Tree] | None = None
+    evaluated: Callable[[Tree], Tree] | None = None
+
+
+def compose(*parts: Piece | Optimizer) -> Optimizer:
+    """Make one optimiser of pieces and a rule, which are applied in the order given.
+
+    Parameters
+    ----------
+    *parts : Piece or Optimizer
+        One of them, the rule, is an optimiser: it uses the gradients up.
+
+    Returns
+    -------
+    optimizer : Optimizer
+        Its state is that of its only part with a state, or a list of them.
+    """
+    keeping = [part for part in parts if part.init is not None]
+    averaging = [(index, part) for index, part in enumerate(keeping) if isinstance(part, Piece) and part.evaluated]
+
+    def joined(states: list[Tree]) -> Tree:
+        return states[0] if len(keeping) == 1 else states
+
+    def init(parameters: Tree) -> Tree:
+        return joined([part.init(parameters) for part in keeping if part.init is not None])
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree]:
+        before, after = iter([state] if len(keeping) == 1 else state), []
+        for part in parts:
+            own = None if part.init is None else next(before)
+            if isinstance(part, Optimizer):
+                parameters, own = part.update(ops, parameters, gradients, own, hyperparameters)
+            else:
+                parameters, gradients, own = part.update(ops, parameters, gradients, own, hyperparameters)
+            if part.init is not None:
+                after.append(own)
+        return parameters, joined(after)
+
+    def evaluated(parameters: Tree, state: Tree) -> Tree:
+        for index, part in averaging:
+            return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
+        return parameters
+
+    return Optimizer(init, update, evaluated)
+
+
+def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:
+    """The learning rate by kind of parameter, ``rates`` being factors on it; a factor of 1 costs no operation."""
+    scaled = {kind: learning_rate * factor for kind, factor in (rates or {}).items() if factor != 1}
+    return lambda kind: scaled.get(kind, learning_rate)
+
+
+def move_leaves(
+    move: Callable[..., tuple[Array, ...]],
+    kinds: Tree,
+    rate_of: Callable[[str], Array],
+    parameters: Tree,
+    gradients: Tree,
+    *memories: Tree,
+) -> list[Tree]:
+    """Apply a rule to each parameter.
+
+    Parameters
+    ----------
+    move : (rate, value, slope, *memories) -> (value, *memories)
+        The rule for one parameter, its gradient and what is remembered of it.
+    kinds : tree of str
+        Parameters of the kind "state" take their gradient as their new value.
+    rate_of : (kind) -> ([runs,] 1, 1)
+    parameters, gradients, *memories : trees of arrays
+
+    Returns
+    -------
+    trees : list of tree
+        The new parameters and memories.
+    """
+
+    def leaf(value: Array, kind: str, slope: Array, *memory: Array) -> tuple[Array, ...]:
+        return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
+
+    return unzip_leaves(leaf, parameters, kinds, gradients, *memories)

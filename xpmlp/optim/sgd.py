@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import partial
 
-from xpmlp._typing import Array, DenseParameters, Parameters
-from xpmlp.nn import Ops
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array
+from xpmlp.nn import Layer, Ops
+from xpmlp.optim.decay import UNDECAYED, l2_penalty
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.record import OptimizerRecord
 
 
-class SgdState(NamedTuple):
-    """Plain SGD remembers nothing."""
+def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
+    """Plain SGD (Robbins and Monro 1951), with an L2 penalty.
 
+    Without ``rates`` it can do without the gradients: their factors go straight into the weights,
+    ``W -= rate / batch * a.T @ delta``, which is one fused operation on backends that have it.
 
-def sgd() -> Optimizer:
-    """Plain SGD (Robbins and Monro 1951), with L2 weight decay.
-
-    The gradient is never formed: its factors go straight into the weights, ``W -= rate * a.T @ delta``, which is one
-    fused operation on backends that have it.
+    Parameters
+    ----------
+    kinds : tree of str
+    rates : mapping, optional
+        Factors on the learning rate by kind.
     """
-    return Optimizer(_init, _update)
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree]:
+        rate_of = scaled_rates(hyperparameters.learning_rate, rates)
+        (updated,) = move_leaves(_move, kinds, rate_of, parameters, gradients)
+        return updated, state
+
+    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update))
+    return optimizer if rates else optimizer._replace(update_from_factors=_update_from_factors)
 
 
-def _init(parameters: Parameters) -> SgdState:
-    return SgdState()
+def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:
+    slope *= rate
+    value -= slope
+    return (value,)
 
 
-def _update(
+def _update_from_factors(
     ops: Ops,
-    parameters: Parameters,
-    state: SgdState,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
+    layer: Layer,
+    parameters: Tree,
+    state: Tree,
+    factors: Tree,
     hyperparameters: Hyperparameters,
-) -> tuple[Parameters, SgdState]:
-    rate = hyperparameters.learning_rate / weight_sum
-    decay = hyperparameters.weight_decay
-    updated = []
-    for (weights, biases), activation, delta in zip(parameters, activations, deltas, strict=False):
-        if decay is not None:
-            weights *= 1 - hyperparameters.learning_rate * decay
-        updated.append(
-            DenseParameters(
-                ops.subtract_product(weights, activation, delta, rate),
-                ops.subtract_sum(biases, delta, rate),
-            )
-        )
-    return updated, state
+) -> tuple[Tree, Tree]:
+    if hyperparameters.kept is not None:
+        parameters = map_leaves(partial(_shrunk, hyperparameters.kept), parameters, layer.kinds)
+    return layer.descend(ops, parameters, factors, hyperparameters.descent), state
+
+
+def _shrunk(kept: Array, leaf: Array, kind: str) -> Array:
+    if kind not in UNDECAYED:
+        leaf *= kept
+    return leaf
+
+
+SGD = OptimizerRecord("sgd", "plain gradient descent", sgd, slots=0, scikit_learn={"solver": "sgd", "momentum": 0})

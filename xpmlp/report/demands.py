@@ -52,7 +52,7 @@ CLASSES = Demand(
 )
 
 ONE_HIDDEN_LAYER = Demand(
-    lambda config: len(config.model.hidden_layer_sizes) == 1,
+    lambda config: not config.model.layers and len(config.model.hidden_layer_sizes) == 1,
     "needs one hidden layer, as model.hidden_layer_sizes = [300]",
 )
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from xpmlp._files import write_text
 from xpmlp._paths import given_path
+from xpmlp.backend import backends
 from xpmlp.errors import RunFolderError
 from xpmlp.plots import import_matplotlib
 from xpmlp.report.comparison import Comparison
@@ -47,6 +48,7 @@ def write_report(
     only: Sequence[str] | None = None,
     quick: bool = False,
     backend: str | None = None,
+    allow_code: bool = False,
     reporter: ReportReporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -62,6 +64,8 @@ def write_report(
         The small version.
     backend : str, optional
         For all parts but those in plain Python, instead of their configs' own.
+    allow_code : bool
+        Import a backend that is named as ``module:object``.
     reporter : ReportReporter, optional
     should_stop : () -> bool
 
@@ -82,6 +86,7 @@ def write_report(
     """
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = given_path(out)
+    backends.admit(backend or "", "--backend", allow_code=allow_code)
     schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     import_matplotlib()  # before anything is computed
     _claim(folder)

@@ -13,15 +13,16 @@ from array_api_compat import array_namespace, is_torch_array
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, Backend, residence_of, resolve
 from xpmlp.data import Dataset, Part, Preprocessing
+from xpmlp.data.codes import check_codes, count_codes
 from xpmlp.data.frames import column_at, column_names, matched_columns
 from xpmlp.data.numpy_file import image_shape_of
 from xpmlp.data.objects import labels_of_objects, numbers_of
 from xpmlp.data.table import as_labels, check_features, check_finite, class_indices, class_labels
 from xpmlp.errors import DataError
 
-Examples = tuple[Any, Any]
-"""Features (n, n_features) or (n, height, width), and labels (n,): data frames, arrays of any library, or what NumPy
-takes."""
+Examples = tuple[Any, Any] | tuple[Any, Any, Any]
+"""Features (n, n_features) or (n, height, width), labels (n,), and codes (n, columns) if the training part has any:
+data frames, arrays of any library, or what NumPy takes."""
 
 _NO_CLASSES = np.empty(0, dtype=np.int64)
 
@@ -30,6 +31,7 @@ def from_arrays(
     x: Any,
     y: Any,
     *,
+    codes: Any = None,
     validation: Examples | None = None,
     test: Examples | None = None,
     scale: float = 1.0,
@@ -50,7 +52,10 @@ def from_arrays(
     y : (n,), or (n, n_targets)
         Labels: whole numbers, booleans or names, as one column, or (n, n_classes) with a one in the class's column.
         Or values to predict, in one or several columns.
-    validation, test : (x, y), optional
+    codes : (n, columns), optional
+        Of categories, integers: 0 for one that is not known, 1 for a missing one, the others from 2.  A network takes
+        them by layers (``model.layers``) of the kinds "categories", "embedding" and "one_hot".
+    validation, test : (x, y), or (x, y, codes), optional
         To evaluate after each epoch, and once at the end where ``data.split`` says so.
     scale : float
         What the features are multiplied by, for example 1 / 255 for uint8 images; they stay as they are stored.
@@ -71,9 +76,10 @@ def from_arrays(
     features, image_shape = _features(x, "x", names)
     read = _targets(y, features.shape[0], "x, y", target_names, values=values)
     classes, targets = (_NO_CLASSES, _values(read, "y")) if values else class_indices(read, "y")
+    given = _codes(codes, len(targets), "codes")
     dataset = Dataset(
         name="arrays",
-        train=Part(features, targets),
+        train=Part(features, targets, codes=given),
         validation=None,
         test=None,
         classes=classes,
@@ -82,6 +88,7 @@ def from_arrays(
         feature_names=names,
         hashes={},
         target_names=target_names or tuple(f"y{column}" for column in range(1, targets.shape[1] + 1)) if values else (),
+        code_counts=count_codes(given),
     )
     parts = [_part(validation, dataset, target_names, "validation"), _part(test, dataset, target_names, "test")]
     return replace(dataset, validation=parts[0], test=parts[1])
@@ -120,8 +127,11 @@ def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, 
     """A part to evaluate, of the same columns and with labels of the same classes as the training part."""
     if examples is None:
         return None
-    x, y = examples
+    x, y, *rest = examples
     features, _ = _features(x, f"{name} x", dataset.feature_names)
+    codes = _codes(rest[0] if rest else None, features.shape[0], f"{name} codes")
+    if (0 if codes is None else codes.shape[1]) != len(dataset.code_counts):
+        raise DataError(f"{name} needs codes of {len(dataset.code_counts)} columns, as the training part has them.")
     if features.shape[1] != dataset.n_features:
         raise DataError(
             f"{name} x has {features.shape[1]} features per example, but the training part has {dataset.n_features}."
@@ -131,7 +141,7 @@ def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, 
         values = _values(labels, f"{name} y")
         if values.shape[1] != dataset.train.targets.shape[1]:
             raise DataError(f"{name} y has {values.shape[1]} columns, but the training part has another number.")
-        return Part(features, values)
+        return Part(features, values, codes=codes)
     labels = as_labels(labels, f"{name} y")
     if "U" in {labels.dtype.kind} ^ {dataset.classes.dtype.kind}:  # NumPy would sort the numbers as text
         raise DataError(
@@ -142,7 +152,11 @@ def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, 
     unknown = np.setdiff1d(classes, dataset.classes)
     if len(unknown):
         raise DataError(f"{name} y has the label {unknown[0].item()!r}, which no training example has.")
-    return Part(features, targets[: len(labels)])
+    return Part(features, targets[: len(labels)], codes=codes)
+
+
+def _codes(codes: Any, n: int, what: str) -> npt.NDArray[Any] | None:
+    return None if codes is None else check_codes(host_array(codes, what), n, what)
 
 
 def _features(x: Any, what: str, names: tuple[str, ...] | None) -> tuple[Array, tuple[int, int] | None]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import DenseParameters, Parameters
+from xpmlp._typing import Parameters
 from xpmlp.checkpoint import Checkpoint, Damaged
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Metric
@@ -20,7 +20,7 @@ from xpmlp.training.inference import Score
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.snapshot import Snapshot
-from xpmlp.training.step import TrainingState
+from xpmlp.training.step import TrainingState, runs_of
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -89,7 +89,7 @@ def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
             run = _run(one)
             run.batch_losses = [losses.astype(problem.backend.dtype_name)] if len(losses) else []
             for name in _WEIGHTS:
-                if f"runs.{index}.{name}.0.weights" in tensors:
+                if any(key.startswith(f"runs.{index}.{name}.") for key in tensors):
                     setattr(run, name, _parameters(tensors, f"runs.{index}.{name}", problem))
             for name in _ROWS:
                 setattr(run, name, _rows(tensors, f"runs.{index}.{name}", *_ROWS[name]))
@@ -144,7 +144,10 @@ def _rows(tensors: Tensors, prefix: str, width: int, types: TypeAdapter[Any]) ->
 
 
 def _state(tensors: Tensors, problem: Problem) -> TrainingState:
-    parameters = _parameters(tensors, "state.parameters", problem)
+    stacked = {array.shape[:1] for name, array in tensors.items() if name.startswith("state.parameters.")}
+    if len(stacked) != 1:
+        raise Damaged(f"its parameters are of {len(stacked)} numbers of runs")
+    parameters = _parameters(tensors, "state.parameters", problem, *stacked)
     fresh = TrainingState(parameters, problem.optimizer.init(parameters))
     names = iter([name for name, _ in leaves(fresh.optimizer, "state.optimizer")])
 
@@ -158,27 +161,30 @@ def _state(tensors: Tensors, problem: Problem) -> TrainingState:
     return TrainingState(parameters, map_leaves(fill, fresh.optimizer))
 
 
-def _parameters(tensors: Tensors, prefix: str, problem: Problem) -> Parameters:
-    """The layers of this name, ([runs,] n_in, n_out), taken out of ``tensors``."""
-    layers = [
-        DenseParameters(tensors.pop(f"{prefix}.{index}.weights"), tensors.pop(f"{prefix}.{index}.biases"))
-        for index in range(len(problem.sizes) - 1)
-    ]
-    runs = layers[0].weights.shape[:-2]
-    for layer, n_in, n_out in zip(layers, problem.sizes[:-1], problem.sizes[1:], strict=True):
-        if layer.weights.shape != (*runs, n_in, n_out) or layer.biases.shape != (*runs, 1, n_out):
-            raise Damaged(f"a layer of {prefix} has weights {layer.weights.shape}, the network's are {(n_in, n_out)}")
-        if not np.issubdtype(layer.weights.dtype, np.floating):
-            raise Damaged(f"{prefix} holds numbers of type {layer.weights.dtype}")
-    return layers
+def _parameters(tensors: Tensors, prefix: str, problem: Problem, runs: tuple[int, ...] = ()) -> Parameters:
+    """The network's parameters of this name, (*runs, rows, columns) each, taken out of ``tensors``."""
+    wanted = problem.initial_parameters(0)
+    names = iter([name for name, _ in leaves(wanted, prefix)])
+
+    def found(leaf: Any) -> Any:
+        name = next(names)
+        array = tensors.pop(name)
+        if array.shape != (*runs, *leaf.shape):
+            raise Damaged(f"{name} has the shape {array.shape}, the network's is {leaf.shape}")
+        if not np.issubdtype(array.dtype, np.floating):
+            raise Damaged(f"{prefix} holds numbers of type {array.dtype}")
+        return array
+
+    parameters: Parameters = map_leaves(found, wanted)
+    return parameters
 
 
 def _check(snapshot: Snapshot, examples: int) -> None:
     """Whether the parts agree about how many runs have not ended, and how far they are."""
     running = snapshot.running
-    stacked = snapshot.state.parameters[0].weights.shape[:-2]
-    if running and stacked != ((len(running),) if len(running) > 1 else ()):
-        raise Damaged(f"{len(running)} runs go on, but the arrays hold {stacked or 1}")
+    stacked = runs_of(snapshot.state.parameters)
+    if running and stacked != len(running):
+        raise Damaged(f"{len(running)} runs go on, but the arrays hold {stacked}")
     if len({(run.under_way.steps, run.under_way.examples) for run in running}) > 1:
         raise Damaged("its runs are not at the same step")
     for run in snapshot.runs:

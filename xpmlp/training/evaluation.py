@@ -10,12 +10,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
 from xpmlp._paths import given_path
-from xpmlp._typing import DenseParameters
+from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
-from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
 from xpmlp.data.labels import label_places
 from xpmlp.data.messages import listed, quoted
@@ -25,6 +23,7 @@ from xpmlp.training import run_folder
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.problem import Problem
+from xpmlp.training.step import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
 Split = Literal["train", "validation", "test"]
@@ -58,6 +57,7 @@ def evaluate(
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Evaluation:
     """Evaluate the network of a run folder.
 
@@ -75,6 +75,8 @@ def evaluate(
         Where to compute, if not where the config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has, ``{"data.path": "moved.csv"}``.
+    allow_code : bool
+        Import the records from outside of the package that the run's config names as ``module:object``.
 
     Returns
     -------
@@ -88,8 +90,9 @@ def evaluate(
         If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
         have another class.
     """
-    config, network = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
-    chosen = resolve_for(config, backend, device)
+    place = {"backend": backend, "device": device}
+    config, network = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    chosen = resolve_configured(config.backend).backend
     given = load_data(
         config,
         standardize=False,
@@ -97,7 +100,13 @@ def evaluate(
         feature_names=network.feature_names,
         known_labels=[str(label) for label in network.classes.tolist()],
     )
-    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing)
+    known = network.network.widths.codes
+    if len(given.code_counts) != len(known):
+        raise DataError(
+            f"{config.data.path or given.name}: has codes of {len(given.code_counts)} columns, but the network takes "
+            f"{len(known)}."
+        )
+    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing, code_counts=known)
     if split is None:
         split = "validation" if dataset.validation is not None else "test"
     part: Part | None = getattr(dataset, split)
@@ -105,17 +114,15 @@ def evaluate(
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
     problem = Problem(config, dataset, chosen)
-    expected = list(zip(problem.sizes[:-1], problem.sizes[1:], strict=True))
-    if [weights.shape for weights, _ in network.parameters] != expected:
+    if network.network.root.slots != problem.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    part = Part(
-        network.preprocessing.apply(part.features), _targets(part, given, network, str(config.data.path or given.name))
-    )
+    targets = _targets(part, given, network, str(config.data.path or given.name))
+    part = replace(part, features=network.preprocessing.apply(part.features), targets=targets)
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
         examples = problem.inference.to_device(part, problem.n_outputs)
-        (score,) = problem.inference.evaluate(on_device(chosen, network), examples)
-    return Evaluation(score, nn.losses[problem.network.loss].metric, split, len(part), chosen)
+        (score,) = problem.inference.evaluate(as_stack(on_device(chosen, network)), examples)
+    return Evaluation(score, problem.network.loss.metric, split, len(part), chosen)
 
 
 def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:
@@ -139,17 +146,7 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> 
     return targets
 
 
-def resolve_for(config: Config, backend: str | None, device: str | None) -> Backend:
-    """The backend that a run's config names, or the one that the user names instead."""
-    settings = config.backend
-    if backend is not None:
-        settings = settings.model_copy(update={"name": backend, "device": device})
-    elif device is not None:
-        settings = settings.model_copy(update={"device": device})
-    return resolve_configured(settings).backend
-
-
-def on_device(backend: Backend, network: SavedNetwork) -> list[DenseParameters]:
+def on_device(backend: Backend, network: SavedNetwork) -> Parameters:
     """A saved network's parameters as arrays of a backend."""
-    layers: list[DenseParameters] = backend.parameters([DenseParameters(*layer) for layer in network.parameters])
-    return layers
+    parameters: Parameters = backend.parameters(network.parameters)
+    return parameters

@@ -9,7 +9,9 @@ But the inputs of the next steps are known.  With ``W`` the weights before them,
 and the right-hand side takes one product ``X @ W`` and one ``X @ X.T`` for all of them.  A step reads its rows of
 ``Z = X @ W`` and takes the sum off the later ones by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: that is its own
 update of the weights, with ``Z`` in their place and a row of ``X @ X.T`` in that of its inputs.  In the end
-``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.
+``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.  If
+each step has a rate of its own, each delta is multiplied by its part of the largest: ``W -= r X.T @ (r_j / r * d_j)``
+with ``r = max_j r_j``.
 
 References
 ----------
@@ -20,14 +22,16 @@ Carlo, Journal of Chemical Physics 147, 174107 (2017), do so with the rank-one u
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-from xpmlp import nn
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import TrainConfig
-from xpmlp.optim import Optimizer
-from xpmlp.training.step import Constants, Network, TrainingState, backward_step, masks_of
+from xpmlp.nn import Network
+from xpmlp.nn.layer import Tree
+from xpmlp.optim import Hyperparameters, Optimizer
+from xpmlp.training.optimizer import takes_factors
+from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
 
 ROWS = 50
 """Examples whose updates are made together."""
@@ -43,11 +47,32 @@ def steps_together(batch: int, n_in: int, most: int) -> int:
 
 def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
     """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
-    together = steps_together(train.batch_size, n_in, backend.most_held_back) if train.optimizer == "sgd" else 1
+    together = steps_together(train.batch_size, n_in, backend.most_held_back) if takes_factors(train) else 1
     return together * train.batch_size
 
 
-def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int) -> Fold:
+class _Delayed(NamedTuple):
+    """What a step takes whose updates of the first layer are delayed; as `PreparedBatch`, but for the inputs.
+
+    Attributes
+    ----------
+    positions : (batch,)
+        Of its examples among those of all the steps.
+    similarities : (runs, batch, steps * batch)
+        Scalar products of their inputs with those of all.
+    """
+
+    positions: Array
+    similarities: Array
+    targets: Array
+    weights: Array | None
+    noise: Tree
+    hyperparameters: Hyperparameters
+
+
+def held_back(
+    fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int, *, by_step: bool
+) -> Fold:
     """A training fold of plain SGD that takes ``together`` steps at once.
 
     Parameters
@@ -55,68 +80,82 @@ def held_back(fold: Fold, network: Network, optimizer: Optimizer, backend: Backe
     fold : Fold
         As `xpmlp.training.step.training_fold` makes it of the same network and optimiser.
     network : Network
+        A chain whose first layer is dense.
     optimizer : Optimizer
-        `xpmlp.optim.sgd`, whose update is linear in the weights and keeps no state.
+        `xpmlp.optim.sgd`, which takes factors, is linear in the weights and keeps no state.
     backend : Backend
     together : int
         At least 2.
+    by_step : bool
+        Whether rates or weight decay change from step to step.
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / together, together, [runs,] batch), ``numbers`` and the results
+    fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
+        As the given one, but ``rows`` is (steps / together, together, runs, batch), the others and the results
         likewise, and the constants have ``positions``.
     """
-    ops, xp = backend.ops, backend.ops.xp
-    backward = backward_step(network, optimizer, ops)
+    ops, xp, others = backend.ops, backend.ops.xp, network.after_first
+    assert others is not None
+    descend = descent(network, optimizer, ops)
 
-    def step(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
-    ) -> tuple[TrainingState, tuple[Array, ...]]:
-        positions, similarities, encoded, *rest = batch
-        first = state.parameters[0]
-        preactivation = xp.take(first.weights, positions, axis=-2)
+    def step(state: TrainingState, batch: _Delayed, constants: Constants) -> tuple[TrainingState, tuple[Array, ...]]:
+        first, *parameters = state.parameters
+        preactivation = xp.take(first.weights, batch.positions, axis=-2)
         preactivation += first.biases
-        masks = masks_of(network, rest)
-        activations = nn.forward_from(ops, state.parameters, preactivation, network.hidden, masks)
-        state, deltas = backward(state, [similarities, *activations], encoded, rest, masks, constants)
-        return state, (activations[-1], deltas[0])
+        logits, residuals = others.forward(ops, parameters, preactivation, batch.noise[1:])
+        delta = delta_of(network, ops, logits, batch.targets, batch.weights)
+        delta, factors = others.backward(ops, parameters, residuals, delta, True)
+        factors = [(batch.similarities, delta), *factors]
+        return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits, delta)
 
     def steps(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+        state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        x, *rest = batch
-        count, size = x.shape[0], x.shape[-2]
-        (weights, biases), *others = state.parameters
+        x, rates = batch.inputs.numbers, batch.hyperparameters
+        count = x.shape[0]
+        (weights, biases), *parameters = state.parameters
         inputs = _joined(xp, x)
         ahead = ops.affine(inputs, weights, xp.zeros_like(biases))
         similarities = _divided(xp, ops.multiply_transposed(inputs, inputs), count)
         assert constants.positions is not None
         positions = constants.positions[:count, ...]
-        virtual = TrainingState([DenseParameters(ahead, biases), *others], state.optimizer)
-        (updated, memory), (logits, deltas) = backend.scan(step, virtual, (positions, similarities, *rest), constants)
-        rate, decay = constants.hyperparameters.learning_rate / size, constants.hyperparameters.weight_decay
+        virtual = TrainingState([DenseParameters(ahead, biases), *parameters], state.optimizer)
+        own_rates = rates._replace(kept_per_call=None)
+        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise, own_rates)
+        (updated, memory), (logits, deltas) = backend.scan(step, virtual, delayed, constants)
+        assert rates.descent is not None
+        scale, left = rates.descent[0, ...], rates.kept_per_call
+        if by_step:
+            scale = xp.min(rates.descent, axis=0)
+            parts = rates.descent / xp.where(scale < 0, scale, xp.ones_like(scale))
+            deltas = deltas * (parts if left is None else parts * _after(xp, left))
         deltas = _joined(xp, deltas)
-        if decay is not None:  # it shrinks what a step has added in every step after that
-            kept = 1 - constants.hyperparameters.learning_rate * decay
-            weights *= kept**count
-            deltas *= kept ** _steps_after(xp, positions, deltas)
-        weights = ops.subtract_product(weights, inputs, deltas, rate)
+        if left is not None:  # decay shrinks what a step has added in every step after that
+            weights *= left[0, ...]
+            if rates.kept is not None and not by_step:
+                deltas *= rates.kept[0, ...] ** _steps_after(xp, positions, deltas)
+        weights = ops.add_product(weights, inputs, deltas, scale)
         return TrainingState([DenseParameters(weights, updated[0].biases), *updated[1:]], memory), (logits,)
 
     return Fold(fold.prepare, steps, fold.conclude, together)
 
 
 def _joined(xp: Any, series: Array) -> Array:
-    """(count, [runs,] batch, width) as ([runs,] count * batch, width)."""
-    count, *runs, batch, width = series.shape
-    return xp.reshape(xp.moveaxis(series, 0, -3), (*runs, count * batch, width))
+    """(count, runs, batch, width) as (runs, count * batch, width)."""
+    count, runs, batch, width = series.shape
+    return xp.reshape(xp.moveaxis(series, 0, 1), (runs, count * batch, width))
 
 
 def _divided(xp: Any, matrix: Array, count: int) -> Array:
-    """([runs,] count * batch, width) as (count, [runs,] batch, width)."""
-    *runs, rows, width = matrix.shape
-    return xp.moveaxis(xp.reshape(matrix, (*runs, count, rows // count, width)), -3, 0)
+    """(runs, count * batch, width) as (count, runs, batch, width)."""
+    runs, rows, width = matrix.shape
+    return xp.moveaxis(xp.reshape(matrix, (runs, count, rows // count, width)), 1, 0)
+
+
+def _after(xp: Any, left: Array) -> Array:
+    """What the steps after each leave of the weights, from what it and they leave: (count, runs, 1, 1)."""
+    return xp.concat([left[1:, ...], xp.ones_like(left[:1, ...])])
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:

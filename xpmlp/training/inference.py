@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
+from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
+from xpmlp.nn import Network
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, Network, evaluation_fold, prediction_fold
+from xpmlp.training.step import Examples, as_stack, evaluation_fold, prediction_fold, runs_of
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
@@ -72,7 +73,7 @@ class Inference:
                 f"backend {backend.name} counts examples with {integers}, so up to {most:,}, but the data have "
                 f"{len(part):,}: choose another backend, for example numpy."
             )
-        of_classes = nn.losses[self.network.loss].of_classes
+        of_classes = self.network.loss.of_classes
         targets = part.targets if of_classes else part.targets.reshape(len(part), -1)
         return Examples(
             self._placed(part.features),
@@ -80,7 +81,11 @@ class Inference:
             backend.asarray(np.arange(n_outputs, dtype=integers)),
             backend.asarray(precision_of(part, n_outputs).astype(reals)),
             None if part.weights is None else backend.asarray(part.weights.astype(reals, copy=False)),
+            self._known(part.codes),
         )
+
+    def _known(self, codes: npt.NDArray[Any] | None) -> Array | None:
+        return None if codes is None else self.backend.asarray(known_codes(codes, self.network.widths.codes))
 
     def _placed(self, features: Array) -> Array:
         backend = self.backend
@@ -92,17 +97,19 @@ class Inference:
         return backend.asarray(features)
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
-        """The score of each stacked run, or of the one there is without a runs axis."""
+        """The score of each stacked run."""
         xp = self.backend.xp
         weights = examples.weights
         total = examples.targets.shape[0] if weights is None else float(xp.sum(weights))
-        sums = np.zeros((2, 1))
+        sums = np.zeros((2, runs_of(parameters)))
         for outputs in self._fold(self._evaluation, parameters, examples):
-            segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))).reshape(-1) for output in outputs]
+            segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))) for output in outputs]
             sums = sums + np.asarray(segment, dtype=np.float64)
         return [Score(*map(float, means)) for means in (sums / total).T]
 
-    def predict(self, parameters: Parameters, features: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def predict(
+        self, parameters: Parameters, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
         """What one run predicts for preprocessed features.
 
         Parameters
@@ -110,23 +117,24 @@ class Inference:
         parameters : list of DenseParameters
             Without a runs axis.
         features : (n, n_in)
+        codes : (n, columns), optional
 
         Returns
         -------
         prediction : (n, n_out)
             Probabilities of the classes, for a classifier; else values.
         """
-        width = parameters[-1].weights.shape[-1]
+        width = self.network.root.width
         features = self.to_device(Part(features, np.zeros((len(features), width))), width).features
-        return self.backend.to_numpy(self.outputs(parameters, features))
+        return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
-    def outputs(self, parameters: Parameters, features: Array) -> Array:
-        """What one run predicts for features (n, n_in) on the device: (n, n_out), on the device."""
-        width = parameters[-1].weights.shape[-1]
+    def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
+        """What one run predicts for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
-        examples = Examples(features, none, none, none)
-        folded = self._fold(self._prediction, parameters, examples)
-        return self.backend.xp.concat([self.backend.xp.reshape(part, (-1, width)) for (part,) in folded], axis=0)
+        examples = Examples(features, none, none, none, codes=codes)
+        folded = self._fold(self._prediction, as_stack(parameters), examples)
+        parts = [self.backend.xp.reshape(part, (-1, self.network.root.width)) for (part,) in folded]
+        return self.backend.xp.concat(parts, axis=0)
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
         """Fold over all examples in order: the outputs of each segment."""
@@ -140,9 +148,9 @@ class Inference:
 
 
 def precision_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
-    """What `Examples.precision` is: 1 over the variance of each column of values, (n_outputs,); ones for classes."""
+    """What `Examples.precision` is: 1 over the variance of each column of values, (n_targets,); ones for classes."""
     if part.targets.ndim == 1:
         return np.ones(n_outputs)
     mean = np.average(part.targets, axis=0, weights=part.weights)
     variance = np.average((part.targets - mean) ** 2, axis=0, weights=part.weights)
-    return np.divide(1.0, variance, out=np.zeros(n_outputs), where=variance > 0)
+    return np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0)

@@ -1,14 +1,13 @@
 """The training loop: epochs of segments of steps, for a block of one or more stacked runs.
 
-A block is the unit of training: runs of equal shapes, stacked along a leading ``runs`` axis (without one where there
-is a single run).  A run that ends early leaves the stack at the end of a segment or an epoch; the others go on
-unchanged.
+A block is the unit of training: runs of equal shapes, stacked along a leading ``runs`` axis.  A run that ends early
+leaves the stack at the end of a segment or an epoch; the others go on unchanged.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from statistics import fmean
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._tree import map_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
@@ -26,7 +25,7 @@ from xpmlp.training.reporter import Progress, Reporter
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps
+from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, one_of, seeds_of
 from xpmlp.training.task import Task
 
 
@@ -70,7 +69,7 @@ def train_block(
 
 
 class _Lap:
-    """A run with its place among all, and the epoch that it is in: the order of its examples, its learning rate."""
+    """A run with its place among all, the order of its examples in this epoch, and its last step's learning rate."""
 
     def __init__(self, run: Run, number: int) -> None:
         self.run, self.number = run, number
@@ -92,7 +91,7 @@ class _Block:
     ) -> None:
         self.task, self.backend, self.reporter, self.course, self.saver = task, task.backend, reporter, course, saver
         self.plan = task.plan
-        self.metric = nn.losses[task.inference.network.loss].metric
+        self.metric = task.inference.network.loss.metric
         self.steps = sum(segment.steps for segment in self._segments(done=0))
         self.epoch, self.trained, self.started = 1, 0, time.perf_counter()
         if start is None:
@@ -105,6 +104,7 @@ class _Block:
                 run.settings = one
         self.laps = [_Lap(run, number) for number, run in enumerate(runs)]
         self.active = [lap for lap in self.laps if lap.run.status is Status.RUNNING]
+        self._sent: dict[Any, Hyperparameters] = {}
 
     def train(self, should_stop: Callable[[], bool]) -> None:
         """Train until every run has ended."""
@@ -118,8 +118,6 @@ class _Block:
         """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
         while self.active and self.epoch <= self.plan.epochs:
             self._draw_orders()
-            for lap in self.active:
-                lap.learning_rate = self.course.learning_rate(lap.run, self.epoch)
             for segment in self._segments(self.active[0].run.under_way.examples):
                 if should_stop():
                     return False
@@ -158,42 +156,48 @@ class _Block:
         runs = [lap.run for lap in self.laps]
         return take_snapshot(self.backend, self.epoch, self.state, runs, time.perf_counter() - self.started)
 
-    def _hyperparameters(self) -> Hyperparameters:
-        """The active runs' hyperparameters: floats for one run, (runs, 1, 1) arrays for a stack."""
-        settings = [lap.run.settings for lap in self.active]
-        return Hyperparameters(
-            self._stacked([lap.learning_rate for lap in self.active]),
-            self._stacked([one.weight_decay for one in settings])
-            if any(one.weight_decay for one in settings)
-            else None,
-            self._stacked([one.momentum for one in settings]),
+    def _rates(self, segment: Segment) -> Hyperparameters:
+        """The active runs' hyperparameters in each step of a segment; the same arrays as long as they stay."""
+        runs, course, steps = [lap.run for lap in self.active], self.course, self._steps_of(segment)
+        rates = [course.learning_rates(run, self.epoch, steps) for run in runs]
+        for lap, own in zip(self.active, rates, strict=True):
+            lap.learning_rate = own if isinstance(own, float) else float(own[-1])
+        decays = [course.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
+        momenta = [run.settings.momentum for run in runs]
+        values = (*rates, *decays, *momenta)
+        key = (len(steps), segment.batch, *values) if all(isinstance(one, float) for one in values) else None
+        if key in self._sent:
+            return self._sent[key]
+        decaying = any(run.settings.weight_decay for run in runs)
+        divisor = segment.batch * self.task.inference.network.root.repeats
+        series = Hyperparameters.series(
+            _stacked(rates, steps), _stacked(decays, steps) if decaying else None, _stacked(momenta, steps), divisor
         )
-
-    def _stacked(self, values: list[float]) -> Any:
-        if len(values) == 1:
-            return values[0]
-        return self.backend.asarray(np.asarray(values)[:, None, None], self.backend.dtype)
+        sent = device_rates(self.backend, self.task.training_fold, series)
+        self._sent = {} if len(self._sent) > 8 else self._sent
+        if key is not None:
+            self._sent[key] = sent
+        return sent
 
     def _train_segment(self, segment: Segment) -> None:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
         xp, network = self.backend.xp, self.task.inference.network
         seeds = [lap.run.settings.seed for lap in self.active]
-        stacked = np.stack([segment.cut(lap.order) for lap in self.active], axis=1)
-        rows, examples = self.task.fetch(stacked if len(self.active) > 1 else stacked[:, 0])
-        counters = dropout_counters(network, self.backend, self.state.parameters, seeds, segment.batch)
-        batches = (rows,) if counters is None else (rows, self._step_numbers(segment, rows.ndim))
-        before = self.backend.copy(self.state.parameters)
-        constants = Constants(examples, self._hyperparameters(), counters)
+        rows, examples = self.task.fetch(np.stack([segment.cut(lap.order) for lap in self.active], axis=1))
+        drawn = seeds_of(network, self.backend, seeds)
+        batches = (rows, self._rates(segment), *(() if drawn is None else self._noise_series(segment)))
+        before = self.backend.copy(self._evaluated)
+        constants = Constants(examples, drawn)
         self.state, (loss, value) = fold_steps(
             self.backend, self.task.training_fold, network, self.state, batches, constants
         )
         # all is asked for before anything is waited for
         results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())
-        losses, values, finite = (self.backend.to_numpy(result).reshape(-1, len(self.active)) for result in results)
+        losses, values, finite = (self.backend.to_numpy(result) for result in results)
         diverged = []
         for column, lap in enumerate(self.active):
             bad = np.flatnonzero(~np.isfinite(losses[:, column]))
-            if len(bad) or not finite[0, column]:
+            if len(bad) or not finite[column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
                 lap.run.batch_losses.append(losses[:last, column])
                 lap.run.ended_at = (self.epoch, lap.run.under_way.steps + last)
@@ -203,16 +207,30 @@ class _Block:
                 lap.run.under_way.add(segment, losses[:, column], values[:, column])
         self._leave(diverged, Status.DIVERGED, before)
 
-    def _step_numbers(self, segment: Segment, axes: int) -> Any:
-        """The numbers of a segment's steps since the training's beginning: (steps, [1,] 1), of as many axes as rows."""
-        first = (self.course.epochs_before + self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
-        numbers = np.arange(first, first + segment.steps).astype(np.int32)
-        return self.backend.asarray(numbers.reshape(-1, *[1] * (axes - 1)))
+    def _noise_series(self, segment: Segment) -> Iterator[Array]:
+        """The numbers of a segment's steps since the training's beginning, and the parts of dropout if they change."""
+        steps = self._steps_of(segment)
+        numbers = np.asarray(steps) + self.course.epochs_before * self.steps
+        yield self.backend.asarray(numbers.astype(np.int32).reshape(-1, 1, 1))
+        if self.task.dropout_schedule != "constant":
+            parts = _stacked([self.course.dropout_parts(lap.run, self.epoch, steps) for lap in self.active], steps)
+            yield self.backend.asarray(np.round(parts[..., 0] * nn.WHOLE).astype(np.int32))
+
+    def _steps_of(self, segment: Segment) -> range:
+        """The numbers of a segment's steps since this training's beginning."""
+        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        return range(first, first + segment.steps)
+
+    @property
+    def _evaluated(self) -> Parameters:
+        """What is validated and saved of the active runs: their weights, or averages of them."""
+        parameters: Parameters = self.task.optimizer.evaluated(*self.state)
+        return parameters
 
     def _finite_weights(self) -> Array:
-        """Whether all weights of each active run are finite, (runs,) or (), on the device."""
+        """Whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
-        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for layer in self.state.parameters for leaf in layer]
+        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for _, leaf in leaves(self.state.parameters)]
         return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:
@@ -220,12 +238,10 @@ class _Block:
         epoch = self.epoch
         examples = self.task.validation_examples
         scores = (
-            [None] * len(self.active)
-            if examples is None
-            else self.task.inference.evaluate(self.state.parameters, examples)
+            [None] * len(self.active) if examples is None else self.task.inference.evaluate(self._evaluated, examples)
         )
         if self.plan.evaluate_train:
-            after = self.task.inference.evaluate(self.state.parameters, self.task.train_examples)
+            after = self.task.inference.evaluate(self._evaluated, self.task.train_examples)
             for lap, train_score in zip(self.active, after, strict=True):
                 lap.run.train_scores.append(train_score)
         stopped = []
@@ -239,7 +255,7 @@ class _Block:
                 stopped.append(column)
             elif self.plan.patience is not None and loss is not None:
                 if lap.run.improved(loss, epoch, self.plan.min_improvement):
-                    lap.run.best_parameters = self._one(self.state.parameters, column)
+                    lap.run.best_parameters = self._one(self._evaluated, column)
                 elif epoch - lap.run.best_epoch >= self.plan.patience:
                     stopped.append(column)
         self._leave(stopped, Status.STOPPED_EARLY)
@@ -254,7 +270,7 @@ class _Block:
         leaving = set(columns)
         if not leaving:
             return
-        source = self.state.parameters if parameters is None else parameters
+        source = self._evaluated if parameters is None else parameters
         for column in leaving:
             run = self.active[column].run
             run.end(status, run.best_parameters or self._one(source, column))
@@ -265,22 +281,15 @@ class _Block:
 
     def _one(self, parameters: Parameters, column: int) -> Parameters:
         """A copy of one active run's parameters, without a runs axis."""
-        if len(self.active) > 1:
-            parameters = map_leaves(lambda leaf: leaf[column, ...], parameters)
-        copied: Parameters = self.backend.copy(parameters)
+        copied: Parameters = self.backend.copy(one_of(parameters, column))
         return copied
 
     def _compacted(self, staying: list[int]) -> TrainingState:
         """The state of these columns alone; what all runs share (such as a count of steps) has no runs axis."""
-        if len(staying) == 1:
+        columns = self.backend.asarray(np.asarray(staying, dtype=self.backend.index_dtype_name))
 
-            def keep(leaf: Any) -> Any:
-                return leaf[staying[0], ...] if leaf.ndim == 3 else leaf
-        else:
-            columns = self.backend.asarray(np.asarray(staying, dtype=self.backend.index_dtype_name))
-
-            def keep(leaf: Any) -> Any:
-                return self.backend.xp.take(leaf, columns, axis=0) if leaf.ndim == 3 else leaf
+        def keep(leaf: Any) -> Any:
+            return self.backend.xp.take(leaf, columns, axis=0) if leaf.ndim else leaf
 
         state: TrainingState = self.backend.copy(map_leaves(keep, self.state))
         return state
@@ -296,3 +305,8 @@ class _Block:
             fmean(one.loss for one in under_way),
             fmean(one.value for one in under_way),
         )
+
+
+def _stacked(values: Sequence[npt.ArrayLike], steps: range) -> npt.NDArray[np.float64]:
+    """Numbers of each run, or series of them, as one array: (steps, runs, 1, 1)."""
+    return np.stack([np.full(len(steps), one, np.float64) for one in values], axis=-1)[..., None, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -13,13 +12,12 @@ from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.backend.replay import STEPS
 from xpmlp.errors import BackendError
+from xpmlp.optim import optimizers
 from xpmlp.training.inference import BATCH
 from xpmlp.training.problem import Problem
 
 SHARE = 0.8
 """The part of the free memory that a block may take: allocators waste some, and the libraries work with some."""
-
-_OPTIMIZER_STATES = {"sgd": 0, "momentum": 1, "nesterov": 1, "adam": 2}
 
 
 class Footprint(NamedTuple):
@@ -56,28 +54,28 @@ def footprint(problem: Problem) -> Footprint:
     """Estimate what the runs of a problem take.
 
     Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
-    early stopping keeps them, a gradient, and the optimiser's state; for each unit and example of a batch three numbers
-    in training, or two in evaluation (of the input one), whichever takes more; and what a segment goes by and gives,
-    eight numbers for each example.  Where steps are replayed, two recordings have parameters, state and batches of
-    their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the backend wants; their
-    features only where the steps do not take them from the data themselves.
+    early stopping keeps them, a gradient, and the optimiser's state with the averages; for each unit and example of a
+    batch three numbers in training, or two in evaluation (of the input one), whichever takes more; and what a segment
+    goes by and gives, eight numbers for each example.  Where steps are replayed, two recordings have parameters, state
+    and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
+    backend wants; their features only where the steps do not take them from the data themselves.
     """
-    train, dataset, sizes = problem.config.train, problem.dataset, problem.sizes
+    train, dataset, network = problem.config.train, problem.dataset, problem.network
+    n_inputs, n_outputs, within = network.n_inputs, network.root.width, network.n_outputs_within
     size = np.dtype(problem.backend.dtype_name).itemsize
-    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
     replayed = 0 if problem.backend.recordings is None else 2
-    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * _OPTIMIZER_STATES[train.optimizer]
-    trained = (3 * sum(sizes) + replayed * STEPS * (sizes[0] + 2 * sizes[-1])) * min(
+    slots = optimizers[train.optimizer].slots + (train.averaging is not None)
+    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
+    trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
         train.batch_size, len(dataset.train)
     )
-    evaluated = _evaluated(problem) * (2 * sum(sizes) - sizes[0])
+    evaluated = _evaluated(problem) * (n_inputs + 2 * within)
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
-    run = size * (copies * parameters + max(trained, evaluated)) + 8 * 8 * segment
+    run = size * (copies * network.n_parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    masks = sum(width for width, rate in zip(sizes[1:], problem.network.dropout, strict=False) if rate)
-    features = 0 if _takes_rows_in_step(problem) else sizes[0]
-    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + sizes[-1] + masks)
-    data = sum(_bytes(part.features, size) for part in parts if part is not None)
+    features = 0 if _takes_rows_in_step(problem) else n_inputs
+    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + n_outputs + network.root.drawn)
+    data = sum(_bytes(part.features, size) + 4 * _count(part.codes) for part in parts if part is not None)
     return Footprint(data, run, problem.backend.ahead_bytes, prepared)
 
 
@@ -131,6 +129,10 @@ def _bytes(features: Array, size: int) -> int:
     if not isinstance(features, np.ndarray):
         return 0  # they are there
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
+
+
+def _count(codes: Array | None) -> int:
+    return 0 if codes is None else int(codes.size)
 
 
 def _readable(size: int) -> str:

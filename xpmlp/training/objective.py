@@ -1,4 +1,4 @@
-"""What a config and its data make the objective: the loss, the width of the output, the weights of the examples."""
+"""What a config and its data make the objective: the loss, and the weights of the examples."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError, DataError
+from xpmlp.nn import Loss, Network, losses
 
 MANY_CLASSES = 20
 """More classes than this that are whole numbers may be quantities."""
@@ -20,27 +21,25 @@ LARGE_TARGET = 1_000.0
 """Values of this size make first gradients so large that usual learning rates diverge."""
 
 
-def loss_of(config: Config, dataset: Dataset) -> str:
-    """The key of ``nn.losses`` that ``model.loss`` means for a data set.
+def loss_of(config: Config, dataset: Dataset) -> Loss:
+    """The loss that ``model.loss`` means for a data set, with the parameters that the config gives it.
 
     Raises
     ------
+    ConfigError
+        If a parameter is for another loss.
     DataError
         If the loss is not for such targets.
     """
-    loss = config.model.loss
-    if loss == "auto":
-        return "squared" if dataset.target_names else "cross_entropy"
-    if loss == "logistic":
-        _check_yes_or_no(dataset)
-    elif loss == "poisson":
-        for name, values in _columns(dataset):
-            if values.min() < 0:
-                raise DataError(
-                    f'model.loss = "poisson" is for values of at least 0, and {name!r} has {values.min():g}: '
-                    'use "squared".'
-                )
-    return loss
+    name = config.model.loss
+    if name == "auto":
+        name = "squared" if dataset.target_names else "cross_entropy"
+    loss, changed = losses[name], config.model.loss_settings
+    if unknown := changed.keys() - dict(loss.settings).keys():
+        raise ConfigError(f"model.{min(unknown)} is not for these targets, whose loss is {name}: leave it out.")
+    if refusal := loss.refusal(_columns(dataset), dataset.n_classes):
+        raise DataError(f'model.loss = "{name}" is for {refusal}.')
+    return loss.with_settings(changed)
 
 
 def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
@@ -54,19 +53,21 @@ def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
         yield f"{large}, or training may diverge or take long"
 
 
+def notes_on_codes(network: Network) -> Iterator[str]:
+    """Say that the codes of the data make no difference to a network."""
+    if network.widths.codes and not network.takes_codes:
+        yield (
+            "the data have codes of categories, and the network has no layer that takes them: give model.layers one of "
+            'kind "categories", "embedding" or "one_hot"'
+        )
+
+
 def large_targets(dataset: Dataset) -> str | None:
     """The advice to scale targets that are values far from the outputs of a fresh network, which are near zero."""
     largest = np.abs(dataset.train.targets).max() if dataset.target_names else 0.0
     if largest < LARGE_TARGET:
         return None
     return f"the targets reach {largest:.3g}: divide them by a constant, so that they are near 1"
-
-
-def outputs_of(loss: str, dataset: Dataset) -> int:
-    """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
-    if dataset.target_names:
-        return len(dataset.target_names)
-    return 1 if loss == "logistic" else dataset.n_classes
 
 
 def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] | None:
@@ -114,19 +115,6 @@ def _by_label(given: dict[str, float], classes: npt.NDArray[Any]) -> npt.NDArray
     if not weights.any():
         raise ConfigError("train.class_weight is 0 for every class: give some class a weight.")
     return weights
-
-
-def _check_yes_or_no(dataset: Dataset) -> None:
-    if not dataset.target_names and dataset.n_classes != 2:
-        raise DataError(
-            f'model.loss = "logistic" is for two classes, and the data have {dataset.n_classes}: use "cross_entropy".'
-        )
-    for name, values in _columns(dataset):
-        other = values[(values != 0) & (values != 1)]
-        if other.size:
-            raise DataError(
-                f'model.loss = "logistic" is for columns of 0 and 1, and {name!r} has {other[0]:g}: use "squared".'
-            )
 
 
 def _columns(dataset: Dataset) -> list[tuple[str, npt.NDArray[Any]]]:

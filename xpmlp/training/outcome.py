@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xpmlp._tree import map_leaves
 from xpmlp._version import __version__
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
@@ -64,11 +65,10 @@ def outcome_of(problem: Problem, run: Run, timing: Timing) -> Outcome:
 
 
 def _network(problem: Problem, run: Run) -> SavedNetwork:
-    dataset, to_numpy = problem.dataset, problem.backend.to_numpy
+    dataset = problem.dataset
     return SavedNetwork(
-        [(to_numpy(weights), to_numpy(biases)) for weights, biases in run.parameters or []],
-        problem.network.hidden,
-        problem.network.loss,
+        map_leaves(problem.backend.to_numpy, run.parameters),
+        problem.network,
         dataset.classes,
         dataset.preprocessing,
         dataset.feature_names,
@@ -104,7 +104,7 @@ def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
         },
         "layer_sizes": problem.sizes,
         "batch_size": config.train.batch_size,
-        "loss": problem.network.loss,
+        "loss": problem.network.loss.name,
         "steps_per_epoch": problem.steps_per_epoch,
         "seconds": {
             "data": round(timing.data, 3),

@@ -16,13 +16,15 @@ from xpmlp._paths import given_path, os_errors_as
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import read_features
+from xpmlp.data.codes import check_codes
+from xpmlp.data.numpy_file import CODES, read_npz_codes
 from xpmlp.errors import DataError
 from xpmlp.training import run_folder
-from xpmlp.training.arrays import host_features
-from xpmlp.training.evaluation import on_device, resolve_for
+from xpmlp.training.arrays import host_array, host_features
+from xpmlp.training.evaluation import on_device
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
-from xpmlp.training.step import Network
+from xpmlp.training.trainer import resolve_configured
 
 
 class Prediction(NamedTuple):
@@ -47,10 +49,12 @@ def predict(
     run_dir: str | Path,
     features: Any,
     *,
+    codes: Any = None,
     run: str | int | None = None,
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -61,12 +65,16 @@ def predict(
         As the data set has them, before any preprocessing: the run's own is applied.  Images may keep their shape.
         The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, where the
         training data had names; others are left out.
+    codes : (n, columns), optional
+        Of categories, where the training data had them; those that they did not have are taken for 0.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
         Where to compute, if not where the run's config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
+    allow_code : bool
+        Import the records from outside of the package that the run's config names as ``module:object``.
 
     Returns
     -------
@@ -80,18 +88,21 @@ def predict(
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.
     """
-    config, saved = run_folder.read(given_path(run_dir), None if run is None else str(run), overrides)
-    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), backend, device)
+    place = {"backend": backend, "device": device}
+    config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    given = None if codes is None else host_array(codes, "codes")
+    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
 
 def _predicted(
-    config: Config, saved: SavedNetwork, features: npt.NDArray[Any], backend: str | None, device: str | None
+    config: Config, saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None
 ) -> Prediction:
-    chosen = resolve_for(config, backend, device)
-    raw = _checked(features, saved.parameters[0][0].shape[0])
-    inference = Inference(Network(saved.hidden, saved.loss, saved.preprocessing.scale), chosen)
+    chosen = resolve_configured(config.backend).backend
+    raw = _checked(features, saved.network.widths.numbers)
+    codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
+    inference = Inference(saved.network, chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
-        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw))
+        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw), codes)
     if not np.isfinite(outputs).all():
         example = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
         raise DataError(
@@ -110,6 +121,7 @@ def predict_file(
     backend: str | None = None,
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
 ) -> Prediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -127,6 +139,7 @@ def predict_file(
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
     overrides : dict, optional
+    allow_code : bool
         See `predict`.
 
     Raises
@@ -141,7 +154,8 @@ def predict_file(
     if target.suffix not in writers:
         raise DataError(f"the output {target} must end in .csv or .npy.")
     folder = given_path(run_dir)
-    config, saved = run_folder.read(folder, None if run is None else str(run), overrides)
+    place = {"backend": backend, "device": device}
+    config, saved = run_folder.read(folder, run, overrides, **place, allow_code=allow_code)
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
@@ -150,13 +164,15 @@ def predict_file(
         check_writable(target)
     features = read_features(
         source,
-        n_features=saved.parameters[0][0].shape[0],
+        n_features=saved.network.widths.numbers,
+        data_format=config.data.name,
         feature_names=saved.feature_names,
         features=config.data.features,
         target=config.data.target,
         missing=config.data.missing,
     )
-    prediction = _predicted(config, saved, features, backend, device)
+    codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix == ".npz" else None
+    prediction = _predicted(config, saved, features, codes)
     with os_errors_as(DataError, unwritable):
         writers[target.suffix](target, prediction)
     return prediction
@@ -174,14 +190,29 @@ def _checked(features: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
     return features.reshape(len(features), width)
 
 
+def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.NDArray[Any] | None:
+    if not columns:
+        return None
+    if codes is None:
+        raise DataError(
+            f"the network takes codes of {columns} columns of categories: give them in an npz file as the array "
+            f"{CODES!r}, in Python as codes=..."
+        )
+    checked = check_codes(codes, n, "codes")
+    if checked.shape[1] != columns:
+        raise DataError(f"codes have {checked.shape[1]} columns, but the network takes {columns}.")
+    return checked
+
+
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
     """What finite outputs of a network (n, n_outputs) mean."""
     if not saved.target_names:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
         return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
-    decided = (outputs > 0.5).astype(np.int64) if saved.loss == "logistic" else outputs
-    return Prediction(decided, outputs, np.asarray(saved.target_names))
+    loss = saved.network.loss
+    decided = (outputs > 0.5).astype(np.int64) if loss.targets == "flags" else outputs
+    return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 
 def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:

@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import numpy as numpy_namespace
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, Fold
 from xpmlp.config import Config, TrainConfig
 from xpmlp.data import Dataset
-from xpmlp.init import initial_parameters
-from xpmlp.optim import Optimizer, adam, optimizers
+from xpmlp.init import Purpose, data_rows, generator
+from xpmlp.nn import Inputs, Network, Widths, mlp, pure_ops
+from xpmlp.optim import Optimizer
+from xpmlp.training.course import changes_by_step
 from xpmlp.training.held_back import held_back, rows_at_once
 from xpmlp.training.inference import Inference
-from xpmlp.training.objective import class_weights, loss_of, outputs_of
-from xpmlp.training.step import Examples, Network, training_fold
+from xpmlp.training.layered import layers_of
+from xpmlp.training.objective import class_weights, loss_of
+from xpmlp.training.optimizer import optimizer_of
+from xpmlp.training.step import Examples, training_fold
 
 
 @dataclass(frozen=True)
@@ -40,28 +45,31 @@ class Problem:
 
     @property
     def n_outputs(self) -> int:
-        """The width of the network's output: a unit for each class or value, or one for two classes with `logistic`."""
-        return outputs_of(self.network.loss, self.dataset)
+        """The width of the network's output."""
+        return self.network.root.width
 
     @property
     def sizes(self) -> list[int]:
         """The widths of the layers, from the features to the outputs."""
-        return [self.dataset.n_features, *self.config.model.hidden_layer_sizes, self.n_outputs]
+        return self.network.sizes
 
     @cached_property
     def network(self) -> Network:
         """The network that the config's ``[model]`` describes."""
-        model, dataset = self.config.model, self.dataset
-        loss = loss_of(self.config, dataset)
-        return Network(model.hidden_activations, loss, dataset.preprocessing.scale, model.dropout_rates)
+        model, dataset, loss = self.config.model, self.dataset, loss_of(self.config, self.dataset)
+        n_outputs = loss.n_outputs(len(dataset.target_names), dataset.n_classes)
+        widths = Widths(dataset.n_features, dataset.code_counts)
+        if model.layers:
+            layers = layers_of(model, widths, n_outputs)
+        else:
+            units = [*model.hidden_layer_sizes, n_outputs]
+            layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
+        return Network(layers, widths, loss, dataset.preprocessing.scale)
 
     @cached_property
     def optimizer(self) -> Optimizer:
         """The optimiser that the config's ``[train]`` describes."""
-        train = self.config.train
-        if train.optimizer == "adam":
-            return adam(beta_1=train.beta_1, beta_2=train.beta_2, epsilon=train.epsilon)
-        return optimizers[train.optimizer]()
+        return optimizer_of(self.plan, self.network.root.kinds)
 
     @cached_property
     def inference(self) -> Inference:
@@ -75,11 +83,14 @@ class Problem:
         together = self.rows_at_once // self.plan.batch_size
         if together == 1:
             return fold
-        return held_back(fold, self.network, self.optimizer, self.backend, together)
+        by_step = changes_by_step(self.plan)
+        return held_back(fold, self.network, self.optimizer, self.backend, together, by_step=by_step)
 
     @property
     def rows_at_once(self) -> int:
         """How many examples the largest products of a step take at once."""
+        if self.network.after_first is None:
+            return self.plan.batch_size
         return rows_at_once(self.plan, self.dataset.n_features, self.backend)
 
     @cached_property
@@ -100,6 +111,11 @@ class Problem:
         return self.config.train
 
     @property
+    def dropout_schedule(self) -> str:
+        """The config's ``model.dropout_schedule``."""
+        return self.config.model.dropout_schedule
+
+    @property
     def n_examples(self) -> int:
         """How many examples are trained on."""
         return len(self.dataset.train)
@@ -110,11 +126,19 @@ class Problem:
         return -(-self.n_examples // self.plan.batch_size)
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
-        """The row numbers ``order`` (steps, [runs,] batch) on the device, and all training examples."""
+        """The row numbers ``order`` (steps, runs, batch) on the device, and all training examples."""
         rows = self.backend.asarray(order.astype(self.backend.index_dtype_name, copy=False))
         return rows, self.train_examples
 
-    def initial_parameters(self, seed: int) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        """The weights (n_in, n_out) and biases (1, n_out) that a run with this seed begins with, on the host."""
-        model = self.config.model
-        return initial_parameters(self.sizes, seed, model.init, model.init_scale)
+    def initial_parameters(self, seed: int) -> Any:
+        """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        root, random = self.network.root, generator(seed, Purpose.WEIGHTS)
+        parameters = root.init(random)
+        if root.fit is None:
+            return parameters
+        part, rows = self.dataset.train, data_rows(seed, self.n_examples)
+        chosen = part.features[rows, ...]
+        host = chosen if isinstance(chosen, np.ndarray) else self.backend.to_numpy(chosen)
+        x = np.asarray(host, np.float64) * self.network.input_scale
+        inputs = Inputs(x.reshape(len(rows), -1), None if part.codes is None else part.codes[rows])
+        return root.fit(pure_ops(numpy_namespace), random, parameters, inputs)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from xpmlp.backend import Choice
 from xpmlp.data import Dataset
-from xpmlp.nn import Metric
+from xpmlp.nn import Metric, Network
 from xpmlp.training.run import EpochRow
 
 
@@ -45,8 +45,8 @@ class Reporter:
 
     quiet = True
 
-    def prepared(self, choice: Choice, dataset: Dataset, sizes: list[int]) -> None:
-        """The backend was found and the data were read; ``sizes`` are the widths of the network's layers."""
+    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
+        """The backend was found, the data were read and the network is known."""
 
     def note(self, text: str) -> None:
         """Something that one may want to know, in a sentence: from where a training goes on, or what was damaged."""

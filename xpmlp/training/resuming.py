@@ -17,6 +17,7 @@ from xpmlp.config import BackendConfig, Config
 from xpmlp.data import Dataset
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Ops
+from xpmlp.optim import schedules
 from xpmlp.training.snapshot import Snapshot
 
 HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.scheduler")
@@ -231,8 +232,18 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
     """Why a change of this key matters, where that is not plain; ``None`` if it does not matter."""
     if name not in HARMLESS:
         return ""
-    if name == "train.epochs" and config.train.schedule == "cosine":
-        return ' (train.schedule = "cosine" depends on it)'
+    if name == "train.epochs":
+        train, model = config.train, config.model
+        chosen = {
+            "train.schedule": train.schedule,
+            "train.weight_decay_schedule": train.weight_decay_schedule,
+            "model.dropout_schedule": model.dropout_schedule,
+        }
+        for key, schedule in chosen.items():
+            if schedules[schedule].needs_length:
+                return f' ({key} = "{schedule}" depends on it)'
+        if 0 < config.train.warmup < 1:
+            return f" (train.warmup = {config.train.warmup:g} depends on it)"
     if name == "train.epochs" and config.train.epochs < epochs_done:
         return f" ({epochs_done} are done)"
     return None
@@ -241,7 +252,7 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
 def _fingerprints(dataset: Dataset) -> dict[str, str]:
     """What tells data from other data: their files' hashes, or those of arrays that were given in the host's memory."""
     part = dataset.train
-    arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets}
+    arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets, "codes": part.codes}
     return {
         **dataset.hashes,
         **{

@@ -16,7 +16,7 @@ from xpmlp._files import refuse_overwriting, write_bytes, write_text
 from xpmlp._locks import MARKER, InUseError, exclusive
 from xpmlp._paths import os_errors_as
 from xpmlp.checkpoint import SavedNetwork, load_network, save_network
-from xpmlp.config import Config, OutputConfig, load_config
+from xpmlp.config import Config, OutputConfig, admit_code, load_config, refuse_unimportable
 from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.training.history import batch_losses_npy, epochs_csv, train_after_csv
 from xpmlp.training.outcome import Outcome
@@ -58,10 +58,12 @@ def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = Fal
         If the folder holds something that is neither to be replaced nor a training to go on with, is no folder, or
         cannot be looked into.
     XpmlpError
-        If it holds the config's own file or its data, where the training would write over them.
+        If it holds the config's own file or its data, where the training would write over them; or the config has an
+        object that its text cannot name.
     BackendError
         If TensorBoard's files are asked for and their writer is not installed.
     """
+    refuse_unimportable(config)
     if config.output.tensorboard:
         from xpmlp.tensorboard import check_installed
 
@@ -221,7 +223,13 @@ def explained(folder: Path) -> AbstractContextManager[None]:
 
 
 def read(
-    folder: Path, run: str | None = None, overrides: Mapping[str, Any] | None = None
+    folder: Path,
+    run: str | int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    backend: str | None = None,
+    device: str | None = None,
+    allow_code: bool = False,
 ) -> tuple[Config, SavedNetwork]:
     """The config and the network of a run folder.
 
@@ -229,16 +237,21 @@ def read(
     ----------
     folder : Path
         Of one run, or of a grid.
-    run : str, optional
+    run : str or int, optional
         Which run of a grid: its number, or ``best``: that with the lowest validation loss (test, training loss where
         there is none).
     overrides : dict, optional
         Values by dotted key, laid over the config's: where the data are now, or what to compute on.
+    backend, device : str, optional
+        Where to compute, if not where the config says.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``.
 
     Raises
     ------
     RunFolderError, ConfigError
-        If it is not a run folder, or damaged, or there is no such run, or an override would change the network.
+        If it is not a run folder, or damaged, or there is no such run, or an override would change the network, or it
+        needs code that is not allowed or cannot be imported.
     """
     for key in overrides or {}:
         if key.partition(".")[0] not in ("data", "backend"):
@@ -247,12 +260,17 @@ def read(
         if not folder.is_dir():
             raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
         if (folder / RUNS).is_dir():
-            folder = _member(folder, run)
+            folder = _member(folder, None if run is None else str(run))
         elif run is not None:
             raise RunFolderError(f"{folder} holds a single run: leave out --run.")
         if not (folder / "config.toml").is_file():
             raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
-    return load_config(folder / "config.toml", overrides), load_network(folder / "weights.safetensors")
+    config = load_config(folder / "config.toml", overrides)
+    if backend is not None or device is not None:
+        place = {"device": device} if backend is None else {"name": backend, "device": device}
+        config = config.model_copy(update={"backend": config.backend.model_copy(update=place)})
+    admit_code(config, allow_code=allow_code)
+    return config, load_network(folder / "weights.safetensors")
 
 
 def _member(folder: Path, run: str | None) -> Path:

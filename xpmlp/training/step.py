@@ -13,33 +13,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from xpmlp import nn
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold, Step
-from xpmlp.nn import Ops
+from xpmlp.nn import Network, Ops
+from xpmlp.nn.layer import Draw, Inputs, Tree
+from xpmlp.nn.layers.repeat import mean_of_members, repeat_rows
 from xpmlp.optim import Hyperparameters, Optimizer
-
-
-class Network(NamedTuple):
-    """What a network computes, apart from its parameters.
-
-    Attributes
-    ----------
-    hidden : tuple of str
-        The activation of each hidden layer.
-    loss : str
-        A key of ``nn.losses``.
-    input_scale : float
-        What features are multiplied by once they are converted.
-    dropout : tuple of float
-        The part of each hidden layer's units that is dropped in training; empty for none.
-    """
-
-    hidden: tuple[str, ...]
-    loss: str
-    input_scale: float
-    dropout: tuple[float, ...] = ()
 
 
 class Examples(NamedTuple):
@@ -53,10 +36,12 @@ class Examples(NamedTuple):
         Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
         ``0 .. n_out - 1``, of its index dtype.
-    precision : (n_out,)
+    precision : (n_targets,)
         1 over the variance of each column of values, 0 where they are constant; ones for classes.
     weights : (n,), optional
         How much each example counts, at least 0: all means over this part are weighted means.
+    codes : (n, columns), int32, optional
+        Of categories; see `xpmlp.nn.layer.Inputs`.
     """
 
     features: Array
@@ -64,6 +49,31 @@ class Examples(NamedTuple):
     classes: Array
     precision: Array
     weights: Array | None = None
+    codes: Array | None = None
+
+
+class PreparedBatch(NamedTuple):
+    """What a training step takes; ahead of many steps each array has their axis in front.
+
+    Attributes
+    ----------
+    inputs : Inputs
+        (runs, batch, n_in), and codes if there are any.
+    targets : (runs, batch, n_out)
+        As the loss wants them.
+    weights : (runs, batch), optional
+        Of the examples, relative to their mean in the batch.
+    noise : tree of arrays
+        What the network's layers draw.
+    hyperparameters : Hyperparameters
+        (runs, 1, 1) each.
+    """
+
+    inputs: Inputs
+    targets: Array
+    weights: Array | None
+    noise: Tree
+    hyperparameters: Hyperparameters
 
 
 class Constants(NamedTuple):
@@ -72,16 +82,14 @@ class Constants(NamedTuple):
     Attributes
     ----------
     examples : Examples
-    hyperparameters : Hyperparameters
-    counters : Counters, optional
-        For dropout's masks; see `dropout_counters`.
+    seeds : (runs, 1), int32, optional
+        Of the runs' random numbers, for networks that draw some.
     positions : (together, batch), optional
         ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps together.
     """
 
     examples: Examples
-    hyperparameters: Hyperparameters
-    counters: nn.Counters | None = None
+    seeds: Array | None = None
     positions: Array | None = None
 
 
@@ -97,66 +105,70 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     Returns
     -------
-    fold : (state, (rows[, numbers]), constants) -> (state, (loss, score))
-        ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, [runs,] batch) the numbers of the
-        examples, and with dropout ``numbers`` (steps, [1,] 1) those of the steps since the training's beginning.
-        ``loss`` and ``score``, shaped as ``rows``, are those of each example before the update, times its weight
-        relative to its batch.
+    fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
+        ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, runs, batch) the numbers of the
+        examples, ``hyperparameters`` as `device_rates` makes them, and for a network that draws ``numbers``
+        (steps, 1, 1) those of the steps since the training's beginning and, where dropout changes, ``parts``
+        (steps, runs, 1) as `xpmlp.nn.layer.Draw` takes them.  ``loss`` and ``score``, shaped as ``rows``, are those of
+        each example before the update, times its weight relative to its batch.
     """
-    backward = backward_step(network, optimizer, ops)
+    descend = descent(network, optimizer, ops)
 
-    def prepare(batches: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        rows, *numbers = batches
-        examples = constants.examples
-        x, encoded = _inputs(network, ops, dtype, examples, rows)
-        weights = () if examples.weights is None else (_relative(ops, take_rows(ops, examples.weights, rows)),)
-        return x, encoded, *weights, *_mask_factors(network, ops, dtype, constants.counters, numbers)
+    def prepare(batches: tuple[Any, ...], constants: Constants) -> PreparedBatch:
+        rows, hyperparameters, *numbers = batches
+        examples, noise = constants.examples, ()
+        targets = network.loss.encode(ops, take_rows(ops, examples.targets, rows), examples.classes, dtype)
+        weights = None if examples.weights is None else _relative(ops, take_rows(ops, examples.weights, rows))
+        if constants.seeds is not None:
+            number, *parts = numbers
+            noise = network.root.draw(ops, Draw(constants.seeds, number, rows.shape[-1], dtype, *parts), 0)
+        return PreparedBatch(_inputs(network, ops, dtype, examples, rows), targets, weights, noise, hyperparameters)
 
     def step(
-        state: TrainingState, batch: tuple[Array, ...], constants: Constants
+        state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        x, encoded, *rest = batch
-        masks = masks_of(network, rest)
-        activations = nn.forward(ops, state.parameters, x, network.hidden, masks)
-        state, _ = backward(state, activations, encoded, rest, masks, constants)
-        return state, (activations[-1],)
+        logits, factors = passes(network, ops, state.parameters, batch)
+        return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits,)
 
-    def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
+    def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         relative = partial(_relative, ops)
         return _verdict(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
 
     return Fold(prepare, step, conclude)
 
 
-def backward_step(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., tuple[TrainingState, list[Array]]]:
-    """The second half of a training step, from the loss's derivative to the new parameters.
+def passes(network: Network, ops: Ops, parameters: Parameters, batch: PreparedBatch) -> tuple[Array, Tree]:
+    """The forward and the backward pass: the logits (runs, batch, n_out), and the factors of the gradients."""
+    logits, residuals = network.root.forward(ops, parameters, batch.inputs, batch.noise)
+    delta = delta_of(network, ops, logits, batch.targets, batch.weights)
+    _, factors = network.root.backward(ops, parameters, residuals, delta, False)
+    return logits, factors
 
-    Returns
-    -------
-    backward : (state, activations, encoded, rest, masks, constants) -> (state, deltas)
-        ``activations`` as `nn.forward` gives them, ``encoded`` the targets as the loss wants them, ``rest`` what
-        `training_fold` prepares beside them, ``masks`` as `masks_of` gives them.
-    """
-    delta_of = nn.losses[network.loss].delta
 
-    def backward(
-        state: TrainingState,
-        activations: list[Array],
-        encoded: Array,
-        rest: Sequence[Array],
-        masks: Sequence[nn.Mask | None],
-        constants: Constants,
-    ) -> tuple[TrainingState, list[Array]]:
-        delta = delta_of(ops, activations[-1], encoded)
-        if constants.examples.weights is not None:
-            delta *= rest[0][..., None]
-        deltas = nn.backward(ops, state.parameters, activations, delta, network.hidden, masks)
-        updated = optimizer.update(
-            ops, state.parameters, state.optimizer, activations, deltas, delta.shape[-2], constants.hyperparameters
-        )
-        return TrainingState(*updated), deltas
+def delta_of(network: Network, ops: Ops, logits: Array, targets: Array, weights: Array | None) -> Array:
+    """The derivative of each example's weighted loss by its logits, (runs, rows, n_out); rows as the logits have."""
+    if network.root.repeats > 1:
+        targets = repeat_rows(ops, targets, network.root.repeats)
+    delta = network.loss.delta(ops, logits, targets)
+    if weights is not None:
+        weights = weights[..., None]
+        delta *= weights if network.root.repeats == 1 else repeat_rows(ops, weights, network.root.repeats)
+    return delta
 
-    return backward
+
+def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., TrainingState]:
+    """The end of a training step: (state, factors, batch size, hyperparameters) -> state."""
+    root = network.root
+
+    def descend(state: TrainingState, factors: Tree, size: int, hyperparameters: Hyperparameters) -> TrainingState:
+        parameters, memory = state
+        if optimizer.update_from_factors is not None:
+            step = optimizer.update_from_factors
+            return TrainingState(*step(ops, root, parameters, memory, factors, hyperparameters))
+        slopes = root.gradients(ops, factors, size)
+        return TrainingState(*optimizer.update(ops, parameters, slopes, memory, hyperparameters))
+
+    return descend
 
 
 def fold_steps(
@@ -164,7 +176,7 @@ def fold_steps(
     fold: Fold,
     network: Network,
     state: TrainingState,
-    batches: tuple[Array, ...],
+    batches: tuple[Any, ...],
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
     """Train for some steps: as many together as the fold takes, then the rest of them.
@@ -177,15 +189,15 @@ def fold_steps(
     network : Network
     state : TrainingState
         Dead afterwards.
-    batches : tuple of (steps, ...)
-        ``(rows[, numbers])``.
+    batches : tuple of trees of (steps, ...)
+        ``(rows, hyperparameters[, numbers[, parts]])``.
     constants : Constants
         Without positions.
 
     Returns
     -------
     state : TrainingState
-    results : tuple of (steps, [runs,] batch)
+    results : tuple of (steps, runs, batch)
         Loss and score of each example.
     """
     xp, (steps, *_, size) = backend.xp, batches[0].shape
@@ -196,20 +208,45 @@ def fold_steps(
     for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
         if first == last:
             continue
-        part = tuple(series[first:last, ...] for series in batches)
-        if fold.together > 1:
-            part = tuple(xp.reshape(series, (-1, together, *series.shape[1:])) for series in part)
-        ahead = steps_ahead(backend, state.parameters, together * size, network.dropout)
+
+        def cut(series: Array, first: int = first, last: int = last, together: int = together) -> Array:
+            series = series[first:last, ...]
+            return xp.reshape(series, (-1, together, *series.shape[1:])) if fold.together > 1 else series
+
+        part = map_leaves(cut, batches)
+        ahead = steps_ahead(backend, network, together * math.prod(batches[0].shape[1:]))
         state, results = backend.fold(fold, state, part, constants, ahead)
         parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
 
 
-def steps_ahead(backend: Backend, parameters: Parameters, batch: int, dropout: Sequence[float] = ()) -> int:
-    """For how many steps batches, with dropout's masks, may be prepared at once: at least one."""
-    *runs, width, _ = parameters[0].weights.shape
-    width += sum(layer.weights.shape[-1] for layer, rate in zip(parameters, dropout, strict=False) if rate)
-    return max(1, backend.ahead_bytes // (math.prod([*runs, batch, width]) * np.dtype(backend.dtype_name).itemsize))
+def device_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them."""
+    if fold.together > 1 and rates.kept is not None:
+        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
+    sent: Hyperparameters = map_leaves(lambda series: backend.asarray(series.astype(backend.dtype_name)), rates)
+    return sent
+
+
+def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:
+    """What the steps from each to the last of its call leave of the weights: (steps, runs, 1, 1), as ``kept``.
+
+    Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
+    """
+    result = np.empty_like(kept)
+    for first in range(0, len(kept), together):
+        call = kept[first : first + together]
+        left = np.cumprod(call[::-1], axis=0)[::-1]
+        power = np.frompyfunc(pow, 2, 1)(call[0], len(call)).astype(np.float64)
+        result[first : first + together] = left
+        result[first] = np.where((call == call[0]).all(axis=0), power, left[0])
+    return result
+
+
+def steps_ahead(backend: Backend, network: Network, rows: int) -> int:
+    """For how many steps batches of so many rows, of all runs, may be prepared at once: at least one."""
+    width = network.n_inputs + network.root.drawn
+    return max(1, backend.ahead_bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
 
 
 def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
@@ -219,11 +256,12 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     -------
     fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
         As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
-        weights themselves: divide by the sum of the part's.
+        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports.
     """
+    network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
-    def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (_features(network, ops, dtype, examples, *batches),)
+    def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
+        return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return _verdict(network, ops, dtype, examples, *batches, *outputs)
@@ -232,34 +270,41 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
 
 
 def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
-    """What predicts: (parameters, (rows,), examples) -> (parameters, (prediction (steps, [runs,] batch, n_out),))."""
+    """What predicts: (parameters, (rows,), examples) -> (parameters, (prediction (steps, runs, batch, n_out),))."""
 
-    def prepare(batches: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (_features(network, ops, dtype, examples, *batches),)
+    def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
+        return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return (nn.losses[network.loss].transform(ops, outputs[0]),)
+        return (mean_of_members(ops, network.loss.transform(ops, outputs[0]), network.root.repeats),)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
 
 def _forward_step(network: Network, ops: Ops) -> Step:
-    """(parameters, (x, ...), constants) -> (parameters, (logits,)), with the same batch for every stacked run."""
+    """(parameters, inputs, constants) -> (parameters, (logits,)), with the same batch for every stacked run."""
 
-    def step(parameters: Parameters, batch: tuple[Array, ...], _: Any) -> tuple[Parameters, tuple[Array, ...]]:
-        x, runs = batch[0], parameters[0].weights.shape[:-2]
-        if runs:
-            x = ops.xp.broadcast_to(x, (*runs, *x.shape))
-        return parameters, (nn.forward(ops, parameters, x, network.hidden)[-1],)
+    def step(parameters: Parameters, inputs: Inputs, _: Any) -> tuple[Parameters, tuple[Array, ...]]:
+        runs = runs_of(parameters)
+        inputs = map_leaves(lambda array: ops.xp.broadcast_to(array, (runs, *array.shape)), inputs)
+        return parameters, (network.root.forward(ops, parameters, inputs, ())[0],)
 
     return step
 
 
-def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> tuple[Array, Array]:
-    """The features (..., n_in) and the encoded targets (..., n_out) of the examples in ``rows`` (...)."""
-    targets = take_rows(ops, examples.targets, rows)
-    encoded = nn.losses[network.loss].encode(ops, targets, examples.classes, dtype)
-    return _features(network, ops, dtype, examples, rows), encoded
+def as_stack(tree: Tree) -> Tree:
+    """The arrays of one run with a runs axis in front; a number that all runs share has none."""
+    return map_leaves(lambda leaf: leaf[None, ...] if leaf.ndim else leaf, tree)
+
+
+def one_of(tree: Tree, run: int = 0) -> Tree:
+    """The arrays of one of the stacked runs, without the runs axis."""
+    return map_leaves(lambda leaf: leaf[run, ...] if leaf.ndim else leaf, tree)
+
+
+def runs_of(parameters: Parameters) -> int:
+    """The number of stacked runs."""
+    return int(next(leaves(parameters))[1].shape[0])
 
 
 def _relative(ops: Ops, weights: Array) -> Array:
@@ -268,57 +313,22 @@ def _relative(ops: Ops, weights: Array) -> Array:
     return weights / ops.xp.where(mean > 0, mean, ops.xp.ones_like(mean))
 
 
-def dropout_counters(
-    network: Network, backend: Backend, parameters: Parameters, seeds: Sequence[int], batch: int
-) -> nn.Counters | None:
-    """What dropout's masks are a function of besides the step; ``None`` without dropout.
+def seeds_of(network: Network, backend: Backend, seeds: Sequence[int]) -> Array | None:
+    """The seeds of the stacked runs' random numbers, (runs, 1), on the device; ``None`` if the network draws none.
 
-    The rest is the number of the step since the training's beginning, which the loop hands in with each batch: it
-    follows from the epoch and the place in it, so that there is no state to save.  The masks are those of each run's
-    seed, whatever it is stacked with.
-
-    Parameters
-    ----------
-    parameters : list of DenseParameters
-    seeds : sequence of int
-        One for each run that is stacked.
-    batch : int
+    The numbers are a function of the seed and of the step since the training's beginning, which the loop hands in with
+    each batch: there is no state to save, and a run draws the same whatever it is stacked with.
     """
-    if not any(network.dropout):
+    if not network.root.streams:
         return None
-
-    def count(length: int) -> Array:
-        return backend.asarray(np.arange(length, dtype=np.int32))
-
-    column = np.asarray([[nn.as_int32(seed)] for seed in seeds], dtype=np.int32)
-    return nn.Counters(
-        backend.asarray(column if len(seeds) > 1 else column[0]),
-        count(batch),
-        tuple(count(layer.weights.shape[-1]) for layer in parameters[:-1]),
-    )
+    return backend.asarray(np.asarray([[nn.as_int32(seed)] for seed in seeds], dtype=np.int32))
 
 
-def _mask_factors(
-    network: Network, ops: Ops, dtype: Any, counters: nn.Counters | None, numbers: Sequence[Array]
-) -> tuple[Array, ...]:
-    """The factors of each mask (..., batch, width), where there is dropout."""
-    if counters is None:
-        return ()
-    (number,) = numbers
-    masks = nn.dropout_masks(ops, network.dropout, counters, number, dtype)
-    return tuple(mask.factors for mask in masks if mask is not None)
-
-
-def masks_of(network: Network, rest: Sequence[Array]) -> list[nn.Mask | None]:
-    """The masks by hidden layer, or none at all; their factors are the last of what is prepared for a step."""
-    found = iter(rest[len(rest) - sum(rate > 0 for rate in network.dropout) :])
-    return [nn.Mask(next(found), 1.0 - rate) if rate else None for rate in network.dropout]
-
-
-def _features(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Array:
-    """The network's input for ``rows`` (...), converted and scaled: a fresh array (..., n_in)."""
+def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Inputs:
+    """The network's input for ``rows`` (...), converted and scaled: fresh arrays (..., n_in) and (..., columns)."""
     x = ops.gather(examples.features, ops.xp.reshape(rows, (-1,)), dtype, network.input_scale)
-    return ops.xp.reshape(x, (*rows.shape, -1))
+    codes = None if examples.codes is None else take_rows(ops, examples.codes, rows)
+    return Inputs(ops.xp.reshape(x, (*rows.shape, -1)), codes)
 
 
 def _verdict(
@@ -330,15 +340,19 @@ def _verdict(
     logits: Array,
     weighing: Callable[[Array], Array] = lambda weights: weights,
 ) -> tuple[Array, ...]:
-    """The loss and the score (steps, [runs,] batch) of each example in ``rows``, times its weight if there is one."""
-    loss, xp = nn.losses[network.loss], ops.xp
+    """The loss and the score (steps, runs, batch) of each example in ``rows``, times its weight if there is one."""
+    loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
         rows = xp.expand_dims(rows, axis=-2)
-    targets = take_rows(ops, examples.targets, rows)
-    results = (
-        loss.value(ops, logits, loss.encode(ops, targets, examples.classes, dtype)),
-        loss.score(ops, loss.decide(ops, logits), targets, examples.precision),
-    )
+    targets, members = take_rows(ops, examples.targets, rows), network.root.repeats
+    encoded = loss.encode(ops, targets, examples.classes, dtype)
+    if members == 1:
+        value, decided = loss.value(ops, logits, encoded), loss.decide(ops, logits)
+    else:
+        values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
+        value = mean_of_members(ops, values[..., None], members)[..., 0]
+        decided = loss.decide_prediction(ops, mean_of_members(ops, loss.transform(ops, logits), members))
+    results = (value, loss.score(ops, decided, targets, examples.precision))
     if examples.weights is None:
         return results
     weights = weighing(take_rows(ops, examples.weights, rows))

@@ -39,6 +39,10 @@ class Task(Protocol):
         """See `xpmlp.training.step`; always the same object."""
 
     @property
+    def dropout_schedule(self) -> str:
+        """How dropout changes: a key of `xpmlp.optim.schedules`."""
+
+    @property
     def n_examples(self) -> int:
         """The length of an epoch."""
 
@@ -50,8 +54,8 @@ class Task(Protocol):
     def train_examples(self) -> Examples:
         """All that is trained on, on the device."""
 
-    def initial_parameters(self, seed: int) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        """The weights (n_in, n_out) and biases (1, n_out) that a run begins with, on the host."""
+    def initial_parameters(self, seed: int) -> Any:
+        """The parameters that a run begins with, on the host, without a runs axis."""
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
-        """Examples for the device, and where in them is what the row numbers ``order`` (steps, [runs,] batch) mean."""
+        """Examples for the device, and where in them is what the row numbers ``order`` (steps, runs, batch) mean."""

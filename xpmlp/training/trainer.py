@@ -11,18 +11,18 @@ from typing import Any
 
 from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
-from xpmlp._typing import Array
 from xpmlp.backend import Backend, Choice, resolve
-from xpmlp.config import BackendConfig, Config
-from xpmlp.data import Dataset, TargetKind, load
+from xpmlp.config import BackendConfig, Config, admit_code
+from xpmlp.data import Dataset, load
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
+from xpmlp.nn import losses
 from xpmlp.training import run_folder
 from xpmlp.training.checkpoints import Checkpoints
 from xpmlp.training.encoding import decode
 from xpmlp.training.history import History
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.objective import large_targets, notes_on_targets
+from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
 from xpmlp.training.reporter import Reporter
@@ -36,14 +36,7 @@ from xpmlp.training.resuming import (
     notes_on_resuming,
 )
 from xpmlp.training.run import Run, RunSettings, Status
-
-_TARGETS: dict[str, TargetKind] = {
-    "cross_entropy": "classes",
-    "logistic": "flags",
-    "squared": "values",
-    "poisson": "values",
-}
-"""What a loss takes the targets for, where they do not say it themselves."""
+from xpmlp.training.step import as_stack
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class Result:
     Attributes
     ----------
     parameters : list of (weights (n_in, n_out), biases (1, n_out))
-        The trained network, arrays of the config's backend, on its device.
+        The trained network, arrays of the config's backend, on its device; of other layers as they have them.
     history : History
         The figures of every epoch and batch, as NumPy arrays.
     run_dir : Path or None
@@ -63,7 +56,7 @@ class Result:
     backend : Backend
     """
 
-    parameters: list[tuple[Array, Array]]
+    parameters: Any
     history: History
     run_dir: Path | None
     run: Run
@@ -77,11 +70,7 @@ class Result:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """From pickle, with the trained network where it was; see `xpmlp.backend.Backend` for a machine without it."""
         run: Run = replace(state["run"], parameters=state["backend"].parameters(state["run"].parameters))
-        self.__dict__.update(state, run=run, parameters=_pairs(run))
-
-
-def _pairs(run: Run) -> list[tuple[Array, Array]]:
-    return [(layer.weights, layer.biases) for layer in run.parameters or []]
+        self.__dict__.update(state, run=run, parameters=run.parameters)
 
 
 def train(
@@ -92,6 +81,7 @@ def train(
     overwrite: bool = False,
     resume: bool = False,
     force: bool = False,
+    allow_code: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -113,6 +103,8 @@ def train(
         Go on with the training in that folder from its newest checkpoint that is intact, or begin where there is none.
     force : bool
         Resume even if what has changed in the config or the data makes another training of it.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``.
     reporter : Reporter, optional
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
@@ -125,7 +117,8 @@ def train(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given.
+        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given, or code that
+        is not allowed or cannot be imported, or that could not be named in the run folder.
     BackendError
         If the config's backend, device or dtype is not available, or memory runs out.
     DataError
@@ -139,6 +132,7 @@ def train(
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
+    admit_code(config, allow_code=allow_code)
     reporter, folder, earlier = reporter or Reporter(), None if out is None else given_path(out), None
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
@@ -162,8 +156,8 @@ def train(
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
         problem = Problem(config, dataset, choice.backend)
-        reporter.prepared(choice, dataset, problem.sizes)
-        for note in notes_on_targets(config, dataset):
+        reporter.prepared(choice, dataset, problem.network)
+        for note in (*notes_on_targets(config, dataset), *notes_on_codes(problem.network)):
             reporter.note(note)
         settings = [RunSettings.of(config.train)]
         with choice.backend.session(problem.rows_at_once):
@@ -177,7 +171,7 @@ def train(
             run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    return Result(_pairs(run), History.of([run]), folder, run, choice.backend)
+    return Result(run.parameters, History.of([run]), folder, run, choice.backend)
 
 
 def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:
@@ -282,7 +276,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
         "test_fraction": data.test_fraction,
         "seed": data.seed,
         "standardize": data.standardize,
-        "targets": _TARGETS.get(config.model.loss, "auto"),
+        "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
         "missing": data.missing,
         "quiet": quiet,
     }
@@ -299,7 +293,7 @@ def _evaluate_test(problem: Problem, run: Run) -> None:
     """Open the test set, once, at the end."""
     if problem.dataset.test is not None and run.parameters is not None:
         examples = problem.inference.to_device(problem.dataset.test, problem.n_outputs)
-        (run.test,) = problem.inference.evaluate(run.parameters, examples)
+        (run.test,) = problem.inference.evaluate(as_stack(run.parameters), examples)
 
 
 def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:

@@ -85,7 +85,7 @@ def to_json(result: Verification) -> dict[str, Any]:
         "config": trial.config.name,
         "layer_sizes": [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)],
         "activations": list(trial.network.hidden),
-        "loss": trial.network.loss,
+        "loss": trial.network.loss.name,
         "optimizer": trial.config.train.optimizer,
         "batch_size": trial.batch_size,
         "steps": trial.steps,

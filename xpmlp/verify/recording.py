@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Fold
-from xpmlp.nn import Ops, gradients
-from xpmlp.optim import Hyperparameters, Optimizer
+from xpmlp.optim import Hyperparameters
 from xpmlp.training.problem import Problem
 from xpmlp.training.snapshot import to_host
-from xpmlp.training.step import Constants, TrainingState, dropout_counters, fold_steps, training_fold
+from xpmlp.training.step import (
+    Constants,
+    PreparedBatch,
+    TrainingState,
+    as_stack,
+    device_rates,
+    fold_steps,
+    one_of,
+    passes,
+    seeds_of,
+    training_fold,
+)
 from xpmlp.verify.quantities import HostArray, HostLayer, Snapshot, snapshot
 from xpmlp.verify.reference import ReferenceTraining
 from xpmlp.verify.trial import Trial
@@ -49,7 +59,7 @@ class Recording:
 
 
 class Seen(NamedTuple):
-    """What a training step hands to its optimiser, with the gradients that are made of it."""
+    """What a training step computes before its update."""
 
     activations: list[Array]
     logits: Array
@@ -69,17 +79,17 @@ def record(problem: Problem, trial: Trial) -> Recording:
     backend = problem.backend
     losses, parameters, snapshots = [], {}, {}
     with backend.session(trial.batch_size):
-        fresh: Parameters = backend.parameters([DenseParameters(*layer) for layer in trial.start])
+        fresh: Parameters = backend.parameters(as_stack([DenseParameters(*layer) for layer in trial.start]))
         state = TrainingState(fresh, problem.optimizer.init(fresh))
         watching = _watching_fold(problem)
         for done, after in pairwise([0, *trial.points]):
             steps = range(done, after)
             if after in trial.shown:
                 before = TrainingState(backend.copy(state.parameters), _nothing_seen(problem, trial))
-                seen = to_host(backend, _fold(problem, trial, watching, before, steps)[0].optimizer)
+                seen = to_host(backend, one_of(_fold(problem, trial, watching, before, steps)[0].optimizer))
             state, loss = _fold(problem, trial, problem.training_fold, state, steps)
             losses.append(backend.to_numpy(loss))
-            parameters[after] = to_host(backend, state.parameters)
+            parameters[after] = to_host(backend, one_of(state.parameters))
             if after in trial.shown:
                 snapshots[after] = snapshot(
                     seen.activations, seen.logits, losses[-1][0], seen.deltas, seen.gradients, parameters[after]
@@ -91,41 +101,42 @@ def _fold(
     problem: Problem, trial: Trial, fold: Fold, state: TrainingState, steps: range
 ) -> tuple[TrainingState, Array]:
     """The state after some of the trial's steps, and the loss (steps, batch) of each example."""
-    backend, train, size = problem.backend, problem.config.train, trial.batch_size
-    rows, examples = problem.fetch(trial.rows[steps.start : steps.stop])
-    counters = dropout_counters(problem.network, backend, state.parameters, [train.seed], size)
-    numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None])
-    hyperparameters = Hyperparameters(train.learning_rate, train.weight_decay or None, train.momentum)
-    batches = (rows,) if counters is None else (rows, numbers)
-    constants = Constants(examples, hyperparameters, counters)
-    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, constants)
-    return state, loss
+    backend, train = problem.backend, problem.config.train
+    rows, examples = problem.fetch(trial.rows[steps.start : steps.stop, None, :])
+    seeds = seeds_of(problem.network, backend, [train.seed])
+    numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None, None])
+    rate, decay, momentum = (
+        np.full((len(steps), 1, 1, 1), value) for value in (train.learning_rate, train.weight_decay, train.momentum)
+    )
+    divisor = rows.shape[-1] * problem.network.root.repeats
+    rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
+    sent = device_rates(backend, fold, rates)
+    batches = (rows, sent) if seeds is None else (rows, sent, numbers)
+    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, Constants(examples, seeds))
+    return state, loss[:, 0, ...]
 
 
 def _watching_fold(problem: Problem) -> Fold:
-    """The training step itself, with an optimiser that keeps what it is given instead of using it."""
-    backend = problem.backend
-    return training_fold(problem.network, Optimizer(lambda parameters: None, _watch), backend.ops, backend.dtype)
+    """The training's fold, with a step that keeps what its passes give instead of using it."""
+    network, ops = problem.network, problem.backend.ops
+    fold = training_fold(network, problem.optimizer, ops, problem.backend.dtype)
 
+    def step(
+        state: TrainingState, batch: PreparedBatch, constants: Constants
+    ) -> tuple[TrainingState, tuple[Array, ...]]:
+        logits, factors = passes(network, ops, state.parameters, batch)
+        inputs, deltas = map(list, zip(*factors, strict=True))
+        slopes = network.root.gradients(ops, factors, logits.shape[-2])
+        return TrainingState(state.parameters, Seen(inputs[1:], logits, deltas, slopes)), (logits,)
 
-def _watch(
-    ops: Ops,
-    parameters: Parameters,
-    state: Any,
-    activations: list[Array],
-    deltas: list[Array],
-    weight_sum: float | Array,
-    hyperparameters: Hyperparameters,
-) -> tuple[Parameters, Seen]:
-    slopes = gradients(ops, activations, deltas, weight_sum)
-    return parameters, Seen(activations[1:-1], activations[-1], deltas, slopes)
+    return Fold(fold.prepare, step, fold.conclude)
 
 
 def _nothing_seen(problem: Problem, trial: Trial) -> Seen:
     """What the fold begins with: arrays of the shapes that it ends with."""
     outputs = [np.zeros((trial.batch_size, biases.size)) for _, biases in trial.start]
     slopes = [DenseParameters(np.zeros_like(weights), np.zeros_like(biases)) for weights, biases in trial.start]
-    nothing: Seen = problem.backend.parameters(Seen(outputs[:-1], outputs[-1], outputs, slopes))
+    nothing: Seen = problem.backend.parameters(as_stack(Seen(outputs[:-1], outputs[-1], outputs, slopes)))
     return nothing
 
 

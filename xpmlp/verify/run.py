@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xpmlp.backend import Backend, DTypeName
-from xpmlp.config import Config
+from xpmlp.config import Config, admit_code, outside_names
 from xpmlp.data import Dataset
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
 from xpmlp.training.problem import Problem
@@ -124,6 +124,7 @@ def verify(
     steps: int = 100,
     dtype: DTypeName | None = None,
     reference: bool = False,
+    allow_code: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Verification:
     """Train a few steps on every backend from the same weights and batches, and compare.
@@ -140,6 +141,8 @@ def verify(
     reference : bool
         Compare with the reference at every step that is shown, and not with the first backend; so it is, too, where
         there is but one.
+    allow_code : bool
+        Import the records from outside of the package that the config names as ``module:object``.
     tell : (line) -> None
         Hears what is being done.
 
@@ -150,7 +153,8 @@ def verify(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs, or there are no steps or too many.
+        If the config has a grid of runs, or there are no steps or too many, or it names code that is not allowed or
+        that the reference does not know.
     BackendError
         If a backend, its device or the one dtype that was asked for is not available.
     DataError
@@ -162,6 +166,11 @@ def verify(
         raise ConfigError(f"{steps} steps cannot be compared: train at least 1, and at most {MOST_STEPS:,}.")
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: verify takes a config of one.")
+    for target in targets:
+        admit_code(target.named_in(config), allow_code=allow_code)
+    _check_reference(config)
+    model = config.model.model_copy(update={"dropout_schedule": "constant"})  # a few steps, with all of it
+    config = config.model_copy(update={"model": model})
     backends, unsupported = _resolve(config, targets, dtype)
     dataset = load_data(config)
     trial = make_trial(Problem(config, dataset, next(iter(backends.values()))), steps)
@@ -182,6 +191,14 @@ def verify(
                 result.differences += compare(trial, kind, target.label, recording, label, base)
             result.curves.append(_curve(target.label, kind, recording, label, base))
     return result
+
+
+def _check_reference(config: Config) -> None:
+    if config.model.layers:
+        raise ConfigError("the reference of verify is a multilayer perceptron: give it a config without model.layers.")
+    for key, table, name in outside_names(config):
+        if table.kind in ("activation", "loss", "optimizer"):
+            raise ConfigError(f'{key} = "{name}" is not in the reference, so that there is nothing to compare it with.')
 
 
 def _resolve(

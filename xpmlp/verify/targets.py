@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpmlp.backend import NAMES, Backend, DTypeName
-from xpmlp.config import BackendConfig
-from xpmlp.errors import BackendError, ConfigError
+from xpmlp._records import is_outside
+from xpmlp.backend import Backend, DTypeName, backends, check_name
+from xpmlp.config import BackendConfig, Config
+from xpmlp.errors import ConfigError
 from xpmlp.training.trainer import resolve_configured
 
 
@@ -16,7 +17,7 @@ class Target(NamedTuple):
     Attributes
     ----------
     name : str
-        One of ``xpmlp.backend.NAMES``.
+        A key of `xpmlp.backend.backends`, or ``module:object``.
     device : str or None
         As its library names it, or its default.
     """
@@ -28,6 +29,11 @@ class Target(NamedTuple):
     def label(self) -> str:
         """As the user wrote it: ``strict`` or ``strict:device1``."""
         return self.name if self.device is None else f"{self.name}:{self.device}"
+
+    def named_in(self, config: Config) -> Config:
+        """A config with this backend."""
+        settings = config.backend.model_copy(update={"name": self.name, "device": self.device})
+        return config.model_copy(update={"backend": settings})
 
     def resolve(self, settings: BackendConfig, dtype: DTypeName) -> Backend:
         """The backend, with a config's other settings.
@@ -54,8 +60,9 @@ def parse_targets(text: str) -> list[Target]:
     targets = []
     for item in filter(None, map(str.strip, text.split(","))):
         name, _, device = item.partition(":")
-        if name not in NAMES:
-            raise BackendError(f"--backends: there is no backend {name!r} to verify; there are {', '.join(NAMES)}.")
+        if name not in backends and is_outside(outside := ":".join(item.split(":")[:2])):
+            name, device = outside, item[len(outside) + 1 :]
+        check_name(name, option="--backends: ")
         target = Target(name, device or None)
         if target in targets:
             raise ConfigError(f"--backends names {target.label} twice: name each backend and device once.")

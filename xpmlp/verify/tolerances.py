@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xpmlp.backend import DTypeName
+from xpmlp.optim import optimizers
 from xpmlp.verify.quantities import Quantity
 
 
@@ -43,5 +44,5 @@ PRODUCTS: dict[DTypeName, float] = {"float64": 1e-12, "float32": 1e-5}
 def tolerance(dtype: DTypeName, optimizer: str, quantity: Quantity, step: int) -> float:
     """What a quantity may differ by at a step, counted from 1."""
     first, further, adam = TOLERANCES[dtype]
-    factor = adam if optimizer == "adam" and quantity.kind == "weights" else 1.0
+    factor = adam if optimizers[optimizer].normalizes and quantity.kind == "weights" else 1.0
     return factor * (first + further * (step - 1))

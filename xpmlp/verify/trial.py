@@ -8,16 +8,15 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp import nn
-from xpmlp._typing import DenseParameters
 from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset
+from xpmlp.nn import Draw, Network
 from xpmlp.training.course import Course
 from xpmlp.training.objective import class_weights
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import Network, dropout_counters
+from xpmlp.training.step import seeds_of
 from xpmlp.verify.quantities import HostLayer
 from xpmlp.verify.reference import Batch, ReferenceNetwork
 
@@ -74,7 +73,7 @@ class Trial:
     @property
     def reference_network(self) -> ReferenceNetwork:
         """The network for `xpmlp.verify.reference`."""
-        return ReferenceNetwork(self.network.hidden, self.network.loss)
+        return ReferenceNetwork(self.network.hidden, self.network.loss.name, self.network.loss.settings)
 
     def reference_batch(self, step: int) -> Batch:
         """The batch of a step, counted from 1, for `xpmlp.verify.reference`: in float64, scaled.
@@ -84,19 +83,19 @@ class Trial:
         part, rows = self.dataset.train, self.rows[step - 1]
         x = part.features[rows].astype(np.float64) * self.network.input_scale
         targets = part.targets[rows]
-        if self.network.loss != "cross_entropy":
+        if not self.network.loss.of_classes:
             targets = targets.reshape(self.batch_size, -1).astype(np.float64)
         weights = None if self.weights is None else self.weights[rows].astype(np.float64)
         return Batch(x, targets, weights, self._masks(step - 1) if any(self.network.dropout) else [])
 
     def _masks(self, number: int) -> list[npt.NDArray[np.float64]]:
         host = resolve("numpy", None, "float64").backend
-        layers = [DenseParameters(*layer) for layer in self.start]
-        counters = dropout_counters(self.network, host, layers, [self.config.train.seed], self.batch_size)
-        assert counters is not None  # there is dropout
-        step = np.asarray([number], dtype=np.int32)
-        masks = nn.dropout_masks(host.ops, self.network.dropout, counters, step, np.float64)
-        return [np.ones(()) if mask is None else mask.factors for mask in masks]
+        seeds = seeds_of(self.network, host, [self.config.train.seed])
+        draw = Draw(seeds, np.asarray([[[number]]], dtype=np.int32), self.batch_size, np.float64)
+        drawn = self.network.root.draw(host.ops, draw, 0)
+        kinds = [member.kind for member in self.network.layers.members]
+        masks = [one for kind, one in zip(kinds, drawn, strict=True) if kind == "dropout"]
+        return [np.ones(()) if isinstance(mask, tuple) else mask[0, 0, ...] for mask in masks]
 
 
 def make_trial(problem: Problem, steps: int) -> Trial:

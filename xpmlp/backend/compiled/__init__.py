@@ -4,7 +4,8 @@ A small step on NumPy is bound by Python and by NumPy's calls, each of which tak
 computes.  The step, which is written once for all array libraries, is traced (`tracing`), assembled to a list of
 instructions (`program`), cut into parts (`division`), and carried out by a loop that Numba compiles (`loop`,
 `compilation`), on several threads (`team`, `barrier`) if these pay at present (`contention`).  That calls kernels
-(`rows`, `elementwise`) and, for products, NumPy's BLAS (`products`).  What cannot be traced runs as it did.
+(`rows`, `elementwise`) and, for products, NumPy's BLAS (`products`).  A step that cannot be traced runs as it is
+written, and a notice names the operation that stood in the way.
 """
 
 from xpmlp.backend.compiled.gathered import formed, gathering

@@ -37,6 +37,12 @@ SHARED_LINES = 2000
 LEAST_TERMS = 5
 """So many times as many terms as rows a product has whose terms are divided."""
 
+DOWN_ROWS = {"sum", "add_rows"}
+"""Instructions whose numbers depend on all rows, in their order."""
+
+ALONG_ROWS = {"softmax", "dot", "total", "largest"}
+"""Instructions whose numbers depend on a whole row."""
+
 NOTHING = (0, 1, 1)
 """The sizes of what a thread does not take part in."""
 
@@ -95,6 +101,8 @@ def _work(instruction: Instruction) -> int:
     terms = ELEMENT_OF_SOFTMAX if instruction.name == "softmax" else ELEMENT
     if instruction.name == "product":
         terms = max(terms, instruction.inner)
+    if instruction.name == "add_rows":
+        rows += instruction.inner
     return runs * rows * columns * terms
 
 
@@ -109,11 +117,9 @@ def _ways(instruction: Instruction, threads: int) -> _Ways:
     write to the same lines of the cache.
     """
     runs, rows, columns = instruction.sizes
-    if instruction.name == "dot":
-        return _Ways()
     if runs % threads == 0:
         return _Ways(runs=threads)
-    if instruction.name == "sum" or (rows == 1 and instruction.name != "softmax"):
+    if instruction.name in DOWN_ROWS or (rows == 1 and instruction.name not in ALONG_ROWS):
         return _Ways(columns=threads)
     if instruction.name != "product":
         return _Ways(rows=threads)
@@ -161,13 +167,15 @@ def _share(instruction: Instruction, runs: Part, rows: Part, columns: Part) -> I
     if instruction.name == "product":
         first, second = _from(first, run, row, 0), _from(second, run, 0, column)
     elif instruction.name in ("take", "take_bytes"):
-        first, second = _from(first, run, 0, column), _from(second, 0, 0, row)
+        first, second = _from(first, run, 0, column), _from(second, run, 0, row)
+    elif instruction.name == "add_rows":
+        first, second = _from(first, run, 0, column), _from(second, run, 0, 0)
     else:
         first, second = _from(first, run, row, column), _from(second, run, row, column)
     sizes = (runs[1] - run, rows[1] - row, columns[1] - column)
     return instruction._replace(
         sizes=sizes if all(sizes) else NOTHING,
-        out=_from(instruction.out, run, 0 if instruction.name == "sum" else row, column),
+        out=_from(instruction.out, run, 0 if instruction.name in DOWN_ROWS else row, column),
         operands=(first, second)[: len(instruction.operands)],
         factor=_from(instruction.factor, run, 0, 0),
     )

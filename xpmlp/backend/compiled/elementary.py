@@ -1,4 +1,4 @@
-"""Exponential, tanh and sigmoid as polynomials, which a loop can do for many numbers at once.
+"""Exponential, logarithm, tanh, sigmoid, sine and cosine as polynomials, which a loop can do for many numbers at once.
 
 The C library's would be called number by number, which takes ten times as long.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from xpmlp.backend.compiled.intrinsics import to, two_to
+from xpmlp.backend.compiled.intrinsics import exponent_of, mantissa_of, to, two_to
 
 
 def _series(r: Any) -> Any:
@@ -121,3 +121,60 @@ def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``, to the last digits of small values, too."""
     one = to(1.0, x)
     return one / (one + exp(-x))
+
+
+@njit(inline="always")
+def log_from(x: Any, begin: Any) -> Any:
+    """``log(begin + x)`` with ``begin`` 0 or 1: to the last digits near 0 and 1, too.
+
+    In float64 for float32.  With ``begin + x = 2^k (1 + f)`` by its bits, it is ``k log(2) + log(1 + f)``; the
+    logarithm is the series of ``2 artanh(f / (2 + f))``, minimax as in FreeBSD's `e_log.c`.  What rounding took off
+    ``begin + x`` is put back by its first derivative.
+    """
+    given, start = to(x, 0.0), to(begin, 0.0)
+    u = start + given
+    lost = (given - (u - start)) / u
+    is_small = u < 2.2250738585072014e-308
+    normal = u * 18014398509481984.0 if is_small else u
+    k, f = exponent_of(normal) - (54.0 if is_small else 0.0), mantissa_of(normal) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    w = z * z
+    odd = w * (0.3999999999940941908 + w * (0.2222219843214978396 + w * 0.1531383769920937332))
+    p = 0.2857142874366239149 + w * (0.1818357216161805012 + w * 0.1479819860510658591)
+    even = z * (0.6666666666666735130 + w * p)
+    half = 0.5 * f * f
+    y = s * (half + odd + even) + (k * 1.90821492927058770002e-10 + lost) - half + f + k * 6.93147180369123816490e-1
+    y = y if u > 0.0 else (-math.inf if u == 0.0 else math.nan)
+    return to(y if u < math.inf else u, x)
+
+
+FAR = 1e6
+"""Up to it sine and cosine are polynomials; beyond, they are the C library's, which knows more digits of pi."""
+
+
+@njit(inline="always")
+def wave(x: Any, quarters: Any) -> Any:
+    """``sin(x + quarters pi / 2)`` for whole ``quarters`` and ``|x| <= FAR``, in float64 for float32.
+
+    The argument is reduced in three steps as by Cody and Waite: the multiples of the first two parts of pi / 2, of 33
+    bits each, are exact.  The polynomials are FreeBSD's, of `k_sin.c` and `k_cos.c`.
+    """
+    given = to(x, 0.0)
+    n = np.floor(given * 0.63661977236758134308 + 0.5)
+    r = given - n * 1.57079632673412561417
+    r = r - n * 6.07710050630396597660e-11
+    r = r - n * 2.02226624879595063154e-21
+    z = r * r
+    p = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10)
+    p = 8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * p)
+    sine = r + r * z * (-1.66666666666666324348e-1 + z * p)
+    p = 2.08757232129817482790e-9 + z * -1.13596475577881948265e-11
+    p = -1.38888888888741095749e-3 + z * (2.48015872894767294178e-5 + z * (-2.75573143513906633035e-7 + z * p))
+    half = 0.5 * z
+    w = 1.0 - half
+    cosine = w + (((1.0 - w) - half) + z * z * (4.16666666666666019037e-2 + z * p))
+    turned = n + to(quarters, 0.0)
+    turned = turned - 4.0 * np.floor(0.25 * turned)
+    y = sine if turned - 2.0 * np.floor(0.5 * turned) < 0.5 else cosine
+    return to(-y if turned > 1.5 else y, x)

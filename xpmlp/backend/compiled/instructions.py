@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 Shape = tuple[int, ...]
+Sizes = tuple[int, int, int]
 
 
 class NotTraceableError(TypeError):
     """An operation that instructions cannot express."""
+
+
+class NestedScanError(NotTraceableError):
+    """A fold within a step: it is its steps that are compiled."""
 
 
 class Buffer:
@@ -65,8 +70,8 @@ class Instruction(NamedTuple):
     out : Operand
     operands : tuple of Operand
     inner : int
-        Of how many terms a product's sums are; out of how many rows some are taken; how many elementwise ones go on
-        together.
+        Of how many terms a product's sums are; out of how many rows some are taken, or to how many they are added; how
+        many elementwise ones go on together.
     factor : Operand
         One number for each run: what a product or a sum is multiplied by.
     added : bool
@@ -76,7 +81,7 @@ class Instruction(NamedTuple):
     """
 
     name: str
-    sizes: tuple[int, int, int]
+    sizes: Sizes
     out: Operand
     operands: tuple[Operand, ...]
     inner: int = 0
@@ -97,16 +102,19 @@ class Trace(NamedTuple):
         Of the outputs.
     structure : tree of int
         The state that the step gave back: for each leaf the argument that it is written over.
+    captured : list of array
+        Small arrays that were neither: arguments beyond those that the step was given.
     """
 
     instructions: list[Instruction]
     outputs: list[Buffer]
     shapes: list[Shape]
     structure: Any
+    captured: list[Any]
 
 
 IN_PLACE = {
-    *("copy", "add", "subtract", "multiply", "divide", "maximum", "greater", "sigmoid_backward"),
-    *("negative", "exp", "expm1", "sqrt", "tanh", "sigmoid"),
+    *("add", "subtract", "multiply", "divide", "maximum", "greater", "equal", "select", "sigmoid_backward"),
+    *("copy", "negative", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"),
 }
 """The kernels that take numbers one by one, and so may write over an operand."""

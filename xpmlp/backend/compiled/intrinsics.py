@@ -62,6 +62,37 @@ def two_to(context: Any, exponent: Any) -> Any:
     return exponent(exponent), generate
 
 
+_LEAST_MANTISSA, _ONE, _MANTISSA = 0x3FE6A09E00000000, 0x3FF0000000000000, 0x000FFFFFFFFFFFFF
+"""The bits of sqrt(1/2) and of 1 as float64, and those of a mantissa."""
+
+
+@intrinsic
+def exponent_of(context: Any, x: Any) -> Any:
+    """(x, a positive normal float64) -> ``k`` of ``x = 2^k m``, with ``m`` from sqrt(1/2) to sqrt(2), as float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole, narrow = ir.IntType(64), ir.IntType(32)
+        bits = builder.add(builder.bitcast(arguments[0], whole), whole(_ONE - _LEAST_MANTISSA))
+        biased = builder.trunc(builder.lshr(bits, whole(52)), narrow)  # processors convert 32 bits side by side
+        return builder.sitofp(builder.sub(biased, narrow(1023)), ir.DoubleType())
+
+    return types.float64(types.float64), generate
+
+
+@intrinsic
+def mantissa_of(context: Any, x: Any) -> Any:
+    """(x, a positive normal float64) -> ``m``, see `exponent_of`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.IntType(64)
+        bits = builder.add(builder.bitcast(arguments[0], whole), whole(_ONE - _LEAST_MANTISSA))
+        return builder.bitcast(
+            builder.add(builder.and_(bits, whole(_MANTISSA)), whole(_LEAST_MANTISSA)), ir.DoubleType()
+        )
+
+    return types.float64(types.float64), generate
+
+
 @intrinsic
 def prefetch(context: Any, address: Any) -> Any:
     """(address) -> none: have the line of the cache fetched that is read soon."""

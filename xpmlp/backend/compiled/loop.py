@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from xpmlp.backend.compiled.barrier import (
@@ -27,7 +28,6 @@ from xpmlp.backend.compiled.layout import (
     BLOCK,
     COLUMN,
     COLUMNS,
-    COPY,
     INNER,
     KERNEL,
     OUT,
@@ -35,6 +35,7 @@ from xpmlp.backend.compiled.layout import (
     ROW,
     ROWS,
     RUNS,
+    SPREAD,
     A,
     B,
 )
@@ -52,7 +53,7 @@ FAULTY = -1
 """Returned in place of a step: a row index was out of range, or a worker failed."""
 
 
-@njit
+@njit(inline="always")
 def _elements(
     line: Any, step: int, run: int, first: int, length: int, addresses: Any, strides: Any, size: int, like: Any
 ) -> None:
@@ -67,7 +68,7 @@ def _elements(
         one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
 
 
-@njit
+@njit(inline="always")
 def _carry_out(
     lines: Any,
     index: int,
@@ -82,7 +83,7 @@ def _carry_out(
 ) -> bool:
     """One part of an instruction, or of several elementwise ones that go on together; false for a row out of range."""
     line, in_range = lines[index], True
-    if line[KERNEL] >= COPY:
+    if line[KERNEL] >= SPREAD:
         together, length = max(line[INNER], 1), line[COLUMNS]
         if together > 1:
             length = BLOCK
@@ -180,13 +181,13 @@ def execute(
         if not together and helpers > 0 and are_present(barrier, helpers):
             let_join(barrier, step)
             together = True
-        index = 0
+        index = np.int64(0)  # a literal would have the kernels compiled once more
         while index < instructions:
             line, start = code[0, index], ticks() if len(spent) else 0
             for part in range(worker if together else 0, parts, workers if together else 1):
                 if not _carry_out(code[part], index, step, addresses, strides, gemm, unpacked, integer, size, like):
                     report_fault(barrier)
-            following = index + (max(line[INNER], 1) if line[KERNEL] >= COPY else 1)
+            following = index + (max(line[INNER], 1) if line[KERNEL] >= SPREAD else 1)
             if worker == 0 and following == instructions:  # before the others can go on to the next step
                 now = ticks()
                 if together:

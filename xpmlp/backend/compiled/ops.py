@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xpmlp.backend.compiled.instructions import NotTraceableError, Operand
-from xpmlp.backend.compiled.symbols import Recorder, Symbol, operand_of, product
-from xpmlp.nn import Ops
+import numpy as np
+
+from xpmlp.backend.compiled.functions import add_rows, product, reshape, row_wise
+from xpmlp.backend.compiled.instructions import Operand
+from xpmlp.backend.compiled.symbols import Recorder, Symbol
+from xpmlp.nn import Ops, pure_ops
 
 
 def traced_ops(ops: Ops) -> Ops:
-    """``ops`` that write instructions down when they are given symbols, and else do what they did."""
+    """``ops`` that write instructions down when they are given symbols, and else do what they did.
+
+    Those of them that have no instruction of their own write down their definitions.
+    """
+    definitions = pure_ops(ops.xp)
 
     def either(name: str) -> Callable[..., Any]:
-        eager, traced = getattr(ops, name), _OPS.get(name)
+        eager, traced, definition = getattr(ops, name), _OPS.get(name), getattr(definitions, name)
 
-        def operation(first: Any, *others: Any) -> Any:
-            if type(first) is not Symbol:
-                return eager(first, *others)
+        def operation(*inputs: Any) -> Any:
+            recorder = next((one.recorder for one in inputs if type(one) is Symbol), None)
+            if recorder is None:
+                return eager(*inputs)
             if traced is None:
-                raise NotTraceableError(name)
-            return traced(first.recorder, first, *others)
+                return definition(*inputs)
+            return traced(recorder, *map(recorder.symbol, inputs))
 
         return operation
 
@@ -30,19 +38,20 @@ def traced_ops(ops: Ops) -> Ops:
 
 def _affine(recorder: Recorder, x: Symbol, weights: Symbol, biases: Symbol) -> Symbol:
     out = product(recorder, x, weights)
-    return recorder.add("add", out, out.as_matrix(), biases.as_operand(out.shape))
+    return recorder.elementwise("add", out, out, biases)
 
 
 def _sigmoid(recorder: Recorder, x: Symbol) -> Symbol:
-    return recorder.add("sigmoid", x, x.as_matrix())
+    return recorder.elementwise("sigmoid", x, x)
 
 
 def _sigmoid_backward(recorder: Recorder, upstream: Symbol, activation: Symbol) -> Symbol:
-    return recorder.add("sigmoid_backward", upstream, upstream.as_matrix(), activation.as_operand(upstream.shape))
+    return recorder.elementwise("sigmoid_backward", upstream, upstream, activation)
 
 
 def _softmax(recorder: Recorder, logits: Symbol) -> Symbol:
-    return recorder.add("softmax", recorder.fresh(logits.shape), logits.as_matrix())
+    rows = row_wise(logits)
+    return reshape(recorder.add("softmax", recorder.fresh(rows.shape), rows.as_matrix()), logits.shape)
 
 
 def _multiply_transposed(recorder: Recorder, delta: Symbol, weights: Symbol) -> Symbol:
@@ -53,22 +62,26 @@ def _product_of_factors(recorder: Recorder, activation: Symbol, delta: Symbol) -
     return product(recorder, activation.mT, delta)
 
 
-def _subtract_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, rate: Any) -> Symbol:
-    return product(recorder, activation.mT, delta, weights, _negative(rate, weights))
+def _add_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, scale: Symbol) -> Symbol:
+    factor = _number(scale, weights)
+    if factor is None or weights.ndim > 3:
+        return recorder.elementwise("add", weights, weights, scale * product(recorder, activation.mT, delta))
+    return product(recorder, activation.mT, delta, weights, factor, added=True)
 
 
-def _subtract_sum(recorder: Recorder, biases: Symbol, delta: Symbol, rate: Any) -> Symbol:
-    if biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
-        raise NotTraceableError("biases of another shape")
-    factor = _negative(rate, biases)
+def _add_sum(recorder: Recorder, biases: Symbol, delta: Symbol, scale: Symbol) -> Symbol:
+    factor, delta = _number(scale, biases), row_wise(delta)
+    if factor is None or biases.shape != (*delta.shape[:-2], 1, delta.shape[-1]) or not biases.is_contiguous():
+        return recorder.elementwise("add", biases, biases, scale * np.sum(delta, axis=-2, keepdims=True))
     return recorder.add("sum", biases, delta.as_matrix(), sizes=delta.shape, factor=factor, added=True)
 
 
-def _negative(rate: Any, array: Symbol) -> Operand:
-    """``-rate``, a number or one for each run of an array."""
-    if isinstance(rate, Symbol) and (rate.ndim not in (0, 3) or rate.shape[1:] not in ((), (1, 1))):
-        raise NotTraceableError("a rate that is not one number for each run")
-    return operand_of(-rate, (*(1, 1, 1, *array.shape)[-3:-2], 1, 1))
+def _number(scale: Symbol, array: Symbol) -> Operand | None:
+    """A factor that is one number, or one for each run of an array; ``None`` for others."""
+    runs = (1, *array.shape)[-3]
+    if scale.shape not in ((), (1,) * scale.ndim, (runs, 1, 1)):
+        return None
+    return Operand(scale.buffer, scale.strides[0] if scale.size > 1 else 0, value=scale.value, offset=scale.offset)
 
 
 _OPS: dict[str, Callable[..., Symbol]] = {
@@ -78,7 +91,8 @@ _OPS: dict[str, Callable[..., Symbol]] = {
     "softmax": _softmax,
     "multiply_transposed": _multiply_transposed,
     "product_of_factors": _product_of_factors,
-    "subtract_product": _subtract_product,
-    "subtract_sum": _subtract_sum,
+    "add_product": _add_product,
+    "add_sum": _add_sum,
+    "add_rows": add_rows,
 }
-"""Those of the operations that a step has; the others are called before and after it."""
+"""Those of the operations that have instructions of their own."""

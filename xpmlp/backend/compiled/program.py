@@ -48,9 +48,10 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     ----------
     trace : Trace
     arguments : int
-        How many arrays the step takes: of its state, of its batch, and of the constants that it computes with.
+        How many arrays the step takes: of its state, of its batch, of the constants that it computes with, and
+        captured ones.
     dtype : dtype
-        Of all but the row numbers among them.
+        Of all but the whole numbers among them.
     threads : int
         How many there are; as many as pay are used.
     """
@@ -58,9 +59,15 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     itemsize = np.dtype(dtype).itemsize
     threads = threads_for(trace.instructions, threads)
     instructions = [part for one in trace.instructions for part in by_terms(one, threads)]
-    places, memory = _places(instructions, trace.outputs, itemsize)
+    places, memory = _places(instructions, trace.outputs, np.dtype(dtype))
     slots = {id(buffer): arguments + index for index, buffer in enumerate(trace.outputs)}
     inside, constant = arguments + len(trace.outputs), arguments + len(trace.outputs) + 1
+
+    def width(operand: Operand) -> int:
+        """Of its numbers, in reals."""
+        own = operand.buffer.dtype if operand.buffer else None
+        size: int = np.dtype(own or dtype).itemsize // itemsize
+        return max(1, size)
 
     def place(operand: Operand) -> tuple[int, int]:
         """The slot and byte offset of an operand."""
@@ -77,9 +84,10 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     def line_of(instruction: Instruction) -> list[int]:
         out, factor = instruction.out, instruction.factor
         line = [NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
-        line += [*place(out), out.run, out.row]
+        line += [*place(out), out.run * width(out), out.row]
         for operand in (instruction.operands * 2)[:2]:
-            line += [*place(operand), operand.run, operand.row, 0 if operand.transposed else operand.column]
+            column = 0 if operand.transposed else operand.column
+            line += [*place(operand), operand.run * width(operand), operand.row, column]
         return [*line, *place(factor), factor.run]
 
     instructions = _in_blocks([_as_matrix(one) for one in instructions])
@@ -99,12 +107,16 @@ def _name(instruction: Instruction) -> str:
 
 
 def _places(
-    instructions: Sequence[Instruction], outputs: Sequence[Buffer], itemsize: int
+    instructions: Sequence[Instruction], outputs: Sequence[Buffer], dtype: np.dtype[Any]
 ) -> tuple[dict[int, int], int]:
     """Byte offsets of what the step makes and does not put out, by the buffer's id, and the bytes in all.
 
     Memory whose content is not read any more is used for the next buffer of its size.
     """
+
+    def size_of(buffer: Buffer) -> int:
+        return _aligned(buffer.size * np.dtype(buffer.dtype or dtype).itemsize)
+
     put_out = {id(buffer) for buffer in outputs}
     own = [[one for one in _buffers(line) if one.argument is None and id(one) not in put_out] for line in instructions]
     last = {id(buffer): index for index, buffers in enumerate(own) for buffer in buffers}
@@ -114,14 +126,14 @@ def _places(
     for index, buffers in enumerate(own):
         for buffer in buffers:
             if id(buffer) not in places:
-                size = _aligned(buffer.size * itemsize)
+                size = size_of(buffer)
                 if free.get(size):
                     places[id(buffer)] = free[size].pop()
                 else:
                     places[id(buffer)], total = total, total + size
         for buffer in set(buffers):
             if last[id(buffer)] == index:
-                free.setdefault(_aligned(buffer.size * itemsize), []).append(places[id(buffer)])
+                free.setdefault(size_of(buffer), []).append(places[id(buffer)])
     return places, total
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from xpmlp._notices import notice_once
 from xpmlp._processes import lock_over_forks
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
@@ -17,13 +17,12 @@ from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.contention import Always, Contention, Span
 from xpmlp.backend.compiled.gathered import Gathered
-from xpmlp.backend.compiled.instructions import NotTraceableError, Shape
+from xpmlp.backend.compiled.instructions import NestedScanError, NotTraceableError, Shape
 from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
+from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
-
-logger = logging.getLogger(__name__)
 
 Step = Callable[..., Any]
 
@@ -31,15 +30,16 @@ _LOCK = lock_over_forks()
 """Of the programs of all `Scans`."""
 
 MOST = 100
-"""Programs of one step that are kept: a learning rate that changes with each epoch makes a new one each time."""
+"""Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
 
 
 class _Ready(NamedTuple):
-    """A program with what its outputs and its state look like, and whether helpers pay."""
+    """A program with the arrays that it keeps, what its outputs and its state look like, and whether helpers pay."""
 
     program: Program
     shapes: list[Shape]
     structure: Any
+    captured: list[Any]
     contention: Contention
 
 
@@ -83,18 +83,20 @@ class Scans:
         return TEAM.ready(threads) if threads > 1 else 1
 
     def scan(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, threads: int = 1
+        self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
         """As `Backend.scan`, with so many threads at most; ``None``, with nothing done, for what cannot be traced.
 
         How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
         """
         named = list(leaves(state))
-        lengths = {series.shape[0] for series in batches}
+        if any(isinstance(leaf, Symbol) for _, leaf in (*named, *leaves(batches))):
+            raise NestedScanError("a fold within a step")
+        lengths = {series.shape[0] for _, series in leaves(batches)}
         if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
             return None
         (steps,) = lengths
-        batches = tuple(map(_row_by_row, batches))
+        batches = map_leaves(_row_by_row, batches)
         taken = batch_arguments(batches)
         arrays = [*(array for _, array in named), *taken]
         fixed = constant_arguments(constants, self._dtype)
@@ -107,12 +109,13 @@ class Scans:
         memory = np.empty(ready.program.memory + ALIGNMENT, np.uint8)
         start = address(memory)
         addresses = [
-            *map(address, (*arrays, *fixed.values(), *outputs)),
+            *map(address, (*arrays, *fixed.values(), *ready.captured, *outputs)),
             start + -start % ALIGNMENT,
             address(ready.program.pool),
         ]
         series = (array.strides[0] if len(array) > 1 else 0 for array in taken)
-        strides = [*[0] * len(named), *series, *[0] * len(fixed), *(array.strides[0] for array in outputs), 0, 0]
+        alike = [0] * (len(fixed) + len(ready.captured))
+        strides = [*[0] * len(named), *series, *alike, *(array.strides[0] for array in outputs), 0, 0]
         places, kept = np.asarray((addresses, strides), np.int64), (arrays, fixed, outputs, memory, ready)
         self._carry_out(ready, places[0], places[1], steps, kept)
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
@@ -172,7 +175,7 @@ class Scans:
         self,
         step: Step,
         state: Any,
-        batches: tuple[Array, ...],
+        batches: Any,
         constants: Any,
         named: list[tuple[str, Array]],
         fixed: dict[str, Array],
@@ -184,8 +187,9 @@ class Scans:
             _kinds(state),
             _kinds(constants),
             tuple((array.shape, array.dtype) for _, array in named),
-            tuple(map(_kind_of_series, batches)),
-            tuple((name, array.shape) for name, array in fixed.items()),
+            _kinds(batches),
+            tuple(_kind_of_series(series) for _, series in leaves(batches)),
+            tuple((name, array.shape, array.dtype) for name, array in fixed.items()),
         )
         with _LOCK:
             known = self._programs.setdefault(step, {})
@@ -200,23 +204,26 @@ class Scans:
         return ready
 
     def _made(
-        self, step: Step, state: Any, batches: tuple[Array, ...], constants: Any, arguments: int, threads: int
+        self, step: Step, state: Any, batches: Any, constants: Any, arguments: int, threads: int
     ) -> _Ready | None:
-        first = tuple(series.first() if isinstance(series, Gathered) else series[0, ...] for series in batches)
+        first = map_leaves(lambda series: series.first() if isinstance(series, Gathered) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
+        except NestedScanError:  # whose own steps are compiled
+            return None
         except NotTraceableError as error:
-            logger.debug("steps are not compiled, because of %s", error)
+            if any(series.shape[0] > 1 for _, series in leaves(batches)):  # a single one would not take less
+                notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number
-        program = assemble(traced, arguments, self._dtype, threads)
-        name = hash(program.code.tobytes())  # the same with another learning rate
+        program = assemble(traced, arguments + len(traced.captured), self._dtype, threads)
+        name = hash(program.code.tobytes())  # the same for alike steps of another training
         with _LOCK:
             if len(self._contention) >= MOST:
                 self._contention.clear()
             contention = self._contention.setdefault(name, Contention(len(program.code) - 1))
-        return _Ready(program, traced.shapes, traced.structure, contention)
+        return _Ready(program, traced.shapes, traced.structure, traced.captured, contention)
 
 
 def _is_usable(array: Any) -> bool:

@@ -1,57 +1,142 @@
 """Arrays with shapes and no numbers: what is done to a `Symbol` is written down as an `Instruction`.
 
-What they do not know they refuse, and so do all functions here, with a `NotTraceableError`: a step is traced as a whole
-or not at all.
+What they do not know they refuse with a `NotTraceableError`: a step is traced as a whole or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from xpmlp.backend.compiled.instructions import IN_PLACE, Buffer, Instruction, NotTraceableError, Operand, Shape
+from xpmlp.backend.compiled.axes import matrices
+from xpmlp.backend.compiled.instructions import Buffer, Instruction, NotTraceableError, Operand, Shape
+
+LARGEST_CONSTANT = 1_000_000
+"""Bytes of an array, neither of the state nor of the batch, that a step may compute with; the data are larger."""
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""NumPy's functions for symbols, ufuncs as (recorder, *inputs) and others as they are; see `functions`."""
 
 
 class Recorder:
-    """The instructions of a step that is being traced, in arithmetic of ``dtype``."""
+    """The instructions of a step that is being traced, in arithmetic of ``dtype``.
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
+    Parameters
+    ----------
+    dtype : dtype
+    numbers : iterator of int
+        Of the arguments that come to those of the step: small arrays that it finds or makes itself, ``captured``.
+    """
+
+    def __init__(self, dtype: Any, numbers: Iterator[int]) -> None:
+        self.dtype, self._numbers = np.dtype(dtype), numbers
         self.instructions: list[Instruction] = []
-        self.converted: list[Buffer] = []
+        self.captured: list[Any] = []
+        self._converted: dict[Buffer, int] = {}
+        self._wide: dict[Buffer, Buffer] = {}
+
+    def fresh(self, shape: Shape, kind: str = "real") -> Symbol:
+        """A new array."""
+        return Symbol(self, Buffer(math.prod(shape), dtype=np.int64 if kind == "index" else None), shape, kind=kind)
 
     def add(self, name: str, out: Symbol, *operands: Operand, sizes: Shape | None = None, **more: Any) -> Symbol:
-        """Write an instruction down; returns ``out``.
+        """Write an instruction down that is not elementwise; returns ``out``.
 
         Parameters
         ----------
         name : str
         out : Symbol
+            Of three axes at most.
         *operands : Operand
         sizes : tuple of int, optional
             The shape that the kernel goes through; that of ``out`` if not given.
         **more
             The other fields of an `Instruction`.
         """
-        target = out.as_matrix()
         runs, rows, columns = (1, 1, 1, *(out.shape if sizes is None else sizes))[-3:]
-        for operand in operands:
-            if operand.buffer is out.buffer and (name not in IN_PLACE or operand != target):
-                raise NotTraceableError("writing over what is still to be read")
-            if operand.column not in (0, 1):
-                raise NotTraceableError("a matrix that is read column by column")
-            repeated = [not one.column for one in operands]
-            if columns > 1 and not operand.column and (name not in IN_PLACE or len(operands) < 2 or all(repeated)):
-                raise NotTraceableError("a number that is repeated along a row")
-        self.instructions.append(Instruction(name, (runs, rows, columns), target, operands, **more))
+        if any(operand.buffer is out.buffer for operand in operands):
+            raise NotTraceableError("an operation that overwrites its own operand")
+        self.instructions.append(Instruction(name, (runs, rows, columns), out.as_matrix(), operands, **more))
         return out
 
-    def fresh(self, shape: Shape) -> Symbol:
-        """A new array."""
-        return Symbol(self, Buffer(int(np.prod(shape, dtype=int))), shape)
+    def elementwise(self, name: str, out: Symbol, *inputs: Symbol) -> Symbol:
+        """Write an elementwise computation down, with inputs broadcast to ``out``, which it returns."""
+        if out.buffer is None or out.kind == "index" or not out.is_writable():
+            raise NotTraceableError("writing to an array that repeats numbers")
+        arrays = out.view(kind="real"), *inputs
+        parts = list(matrices(out.shape, [one.operand_in(out.shape) for one in arrays]))
+        (*_, columns), (target, *operands) = parts[0]
+        if columns > 1 and target.column != 1:
+            raise NotTraceableError("writing to an array with gaps in its rows")
+        if name == "copy" and columns > 1 and operands[0].column != 1:
+            name = "spread"
+        for index, operand in enumerate(operands):
+            overlaps = operand.buffer is out.buffer and any(all_[1 + index] != all_[0] for _, all_ in parts)
+            repeats = columns > 1 and index == 0 and not any(one.column for one in operands)
+            if overlaps or (name != "spread" and columns > 1 and (repeats or operand.column not in (0, 1))):
+                copied = self.elementwise("copy", self.fresh(out.shape), inputs[index])
+                return self.elementwise(name, out, *inputs[:index], copied, *inputs[index + 1 :])
+        for sizes, (target, *operands) in parts:
+            self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
+        return out
+
+    def of_indices(self, name: str, *inputs: Symbol, out: Symbol | None = None) -> Symbol:
+        """Write down what is made of whole numbers, broadcast to each other: reals, truths or whole numbers."""
+        inputs = tuple(map(self.wide, inputs))
+        if out is None:
+            kind = {"index_real": "real", "index_equal": "truth"}.get(name, "index")
+            out = self.fresh(np.broadcast_shapes(*(one.shape for one in inputs)), kind)
+        pairs = [(Operand(one.buffer, offset=one.offset), one.strides_of(out.shape)) for one in (out, *inputs)]
+        for sizes, (target, *operands) in matrices(out.shape, pairs):
+            self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
+        return out
+
+    def symbol(self, value: Any) -> Symbol:
+        """A symbol of a symbol, a number or a small array; what a step finds outside its arguments it keeps."""
+        if isinstance(value, Symbol):
+            return value
+        if isinstance(value, (int, float, np.floating, np.integer)):
+            return Symbol(self, None, (), value=float(value))
+        if not isinstance(value, np.ndarray) or value.nbytes > LARGEST_CONSTANT:
+            raise NotTraceableError(f"arithmetic with {type(value).__name__} that is no argument")
+        kind = {"f": "real", "i": "index", "b": "truth"}.get(value.dtype.kind)
+        if kind is None or (kind == "real" and value.dtype != self.dtype):
+            raise NotTraceableError(f"arithmetic with an array of {value.dtype}")
+        kept = np.array(value, np.int64 if kind == "index" else self.dtype, order="C", ndmin=1)
+        self.captured.append(kept)
+        return Symbol(self, Buffer(kept.size, next(self._numbers), kept.dtype), value.shape, kind=kind)
+
+    def real_of(self, truth: Symbol) -> Symbol:
+        """Truths as reals that may be written over: on the same memory the first time, and then as copies."""
+        if truth.buffer is None:
+            return truth.view(kind="real")
+        if truth.buffer in self._converted:
+            return self.elementwise("copy", self.fresh(truth.shape), self.numbers_of(truth))
+        self._converted[truth.buffer] = len(self.instructions)
+        return truth.view(kind="real")
+
+    def numbers_of(self, truth: Symbol) -> Symbol:
+        """Truths as numbers that are only read."""
+        since = self._converted.get(truth.buffer, len(self.instructions)) if truth.buffer else 0
+        if truth.buffer and any(line.out.buffer is truth.buffer for line in self.instructions[since:]):
+            raise NotTraceableError("a truth that was written over")
+        return truth.view(kind="real")
+
+    def wide(self, indices: Symbol) -> Symbol:
+        """Whole numbers as kernels read them, in int64; an argument is converted once."""
+        given = indices.buffer
+        if given is None:
+            return self.symbol(np.full((), indices.value, np.int64)).view(indices.shape, indices.strides)
+        if given.dtype != np.int64 and given not in self._wide:
+            self._wide[given] = Buffer(given.size, dtype=np.int64)
+            narrow, wide = (Symbol(self, one, (given.size,), kind="index") for one in (given, self._wide[given]))
+            self.add("index_widen", wide, narrow.as_matrix())
+        buffer = self._wide.get(given, given)
+        return Symbol(self, buffer, indices.shape, indices.strides, "index", indices.offset)
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -60,22 +145,46 @@ class Symbol(NDArrayOperatorsMixin):
     Parameters
     ----------
     recorder : Recorder
-    buffer : Buffer
+    buffer : Buffer or None
+        ``None`` for an array of one number, which takes no memory.
     shape : tuple of int
-        Of three axes at most: ([[runs,] rows,] columns).
     strides : tuple of int, optional
         In numbers; row-major if not given.
     kind : "real", "index" or "truth"
-        Row numbers can only be taken by, truths (kept as 0.0 and 1.0) only be made reals.
+        Whole numbers are added, multiplied, compared and taken by; truths are kept as 0.0 and 1.0.
+    offset : int
+        Of the first number in the buffer.
+    value : float
+        The number, where there is no buffer.
     """
 
+    device = "cpu"
+
     def __init__(
-        self, recorder: Recorder, buffer: Buffer, shape: Shape, strides: Shape | None = None, kind: str = "real"
+        self,
+        recorder: Recorder,
+        buffer: Buffer | None,
+        shape: Shape,
+        strides: Shape | None = None,
+        kind: str = "real",
+        offset: int = 0,
+        value: float = 0.0,
     ) -> None:
-        if len(shape) > 3:
-            raise NotTraceableError(f"an array of {len(shape)} axes")
         self.recorder, self.buffer, self.shape, self.kind = recorder, buffer, tuple(shape), kind
-        self.strides = _row_major(self.shape) if strides is None else strides
+        self.offset, self.value = offset, value
+        self.strides = (row_major(self.shape) if buffer else (0,) * len(shape)) if strides is None else tuple(strides)
+
+    def view(
+        self,
+        shape: Shape | None = None,
+        strides: Shape | None = None,
+        offset: int | None = None,
+        kind: str | None = None,
+    ) -> Symbol:
+        """Another array on the same memory; its strides are row-major if only a shape is given."""
+        strides = self.strides if shape is None else strides
+        shape, offset = self.shape if shape is None else shape, self.offset if offset is None else offset
+        return Symbol(self.recorder, self.buffer, shape, strides, kind or self.kind, offset, self.value)
 
     @property
     def ndim(self) -> int:
@@ -83,220 +192,139 @@ class Symbol(NDArrayOperatorsMixin):
         return len(self.shape)
 
     @property
+    def size(self) -> int:
+        """Number of numbers."""
+        return math.prod(self.shape)
+
+    @property
     def dtype(self) -> Any:
-        """Of reals; others are not to be computed with."""
-        return self.recorder.dtype
+        """As NumPy has it."""
+        if self.kind == "truth":
+            return np.dtype(bool)
+        return self.recorder.dtype if self.kind == "real" or not self.buffer else np.dtype(self.buffer.dtype)
 
     @property
     def mT(self) -> Symbol:  # noqa: N802
         """The transposed matrices, on the same memory."""
         if self.ndim < 2:
-            raise NotTraceableError("only matrices are transposed")
-        *runs, rows, columns = self.shape
-        *run, row, column = self.strides
-        return Symbol(self.recorder, self.buffer, (*runs, columns, rows), (*run, column, row), self.kind)
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        return self.permuted((*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
 
     @property
     def T(self) -> Symbol:  # noqa: N802
-        """The transpose of one matrix."""
-        if self.ndim != 2:
-            raise NotTraceableError("the transpose of what is not one matrix")
-        return self.mT
+        """With the axes in reverse order, on the same memory."""
+        return self.permuted(tuple(reversed(range(self.ndim))))
+
+    def permuted(self, axes: Shape) -> Symbol:
+        """With its axes in another order, on the same memory."""
+        return self.view(tuple(self.shape[axis] for axis in axes), tuple(self.strides[axis] for axis in axes))
 
     def __getitem__(self, key: Any) -> Symbol:
-        if key != (Ellipsis, None):
-            raise NotTraceableError("a part of an array")
-        return Symbol(self.recorder, self.buffer, (*self.shape, 1), (*self.strides, 0), self.kind)
+        key = key if isinstance(key, tuple) else (key,)
+        if not all(one is None or one is Ellipsis or isinstance(one, (int, slice)) for one in key):
+            raise NotTraceableError("an index that is neither a number nor a slice")
+        given = sum(one is not None and one is not Ellipsis for one in key)
+        if given > self.ndim or key.count(Ellipsis) > 1:
+            raise IndexError(f"too many indices for an array of {self.ndim} axes")
+        begin = key.index(Ellipsis) if Ellipsis in key else len(key)
+        key = key[:begin] + (slice(None),) * (self.ndim - given) + key[begin + 1 :]
+        shape, strides, offset, axis = [], [], self.offset, 0
+        for one in key:
+            if one is None:
+                shape.append(1)
+                strides.append(0)
+                continue
+            size, stride = self.shape[axis], self.strides[axis]
+            axis += 1
+            if isinstance(one, slice):
+                first, last, step = one.indices(size)
+                if step < 0:
+                    raise NotTraceableError("a slice that goes backwards")
+                shape.append(len(range(first, last, step)))
+                strides.append(stride * step)
+                offset += first * stride if shape[-1] else 0
+            elif -size <= one < size:
+                offset += one % size * stride
+            else:
+                raise IndexError(f"index {one} is out of bounds for axis {axis - 1} with size {size}")
+        return self.view(tuple(shape), tuple(strides), offset)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
-        """Truths as reals, once: they are kept as such, and the reals may be written over."""
-        if self.kind != "truth" or dtype != self.recorder.dtype or self.buffer in self.recorder.converted:
-            raise NotTraceableError("a conversion")
-        self.recorder.converted.append(self.buffer)
-        return Symbol(self.recorder, self.buffer, self.shape, self.strides)
+        """In another type: truths and whole numbers as reals."""
+        if self.kind == "index" and np.dtype(dtype).kind == "i":
+            return self
+        if dtype == self.dtype:
+            return self.recorder.elementwise("copy", self.recorder.fresh(self.shape), self) if copy else self
+        if dtype != self.recorder.dtype:
+            raise NotTraceableError(f"a conversion from {self.dtype} to {np.dtype(dtype)}")
+        if self.kind == "truth":
+            return self.recorder.real_of(self)
+        return self.recorder.of_indices("index_real", self)
 
-    def _read(self, *_: Any, **__: Any) -> Any:
-        raise NotTraceableError("a read of what is not computed yet")
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise NotTraceableError("a read of numbers that are not computed yet")
 
-    __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = _read
+    __array__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __setitem__ = _refuse
 
-    def as_operand(self, shape: Shape) -> Operand:
-        """It as matrices that are broadcast to a shape, of as many axes as it has or more."""
-        if self.kind != "real":
-            raise NotTraceableError(f"arithmetic with an array of kind {self.kind}")
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise NotTraceableError(f"the attribute {name} of an array")
+
+    def strides_of(self, shape: Shape) -> Shape:
+        """Its strides when it is broadcast to a shape.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
         missing = len(shape) - self.ndim
-        if missing < 0:
-            raise NotTraceableError("an array of more axes than the result")
-        strides = [0] * (3 - len(shape) + missing)
-        for own, wanted, stride in zip(self.shape, shape[missing:], self.strides, strict=True):
-            if own not in (1, wanted):
-                raise NotTraceableError(f"{self.shape} is not broadcast to {shape}")
-            strides.append(stride if own == wanted and own != 1 else 0)
-        run, row, column = strides
-        return Operand(self.buffer, run, row, column)
+        pairs = list(zip(self.shape, shape[max(missing, 0) :], self.strides, strict=False))
+        if missing < 0 or any(own not in (1, wanted) for own, wanted, _ in pairs):
+            raise ValueError(f"an array of shape {self.shape} cannot be broadcast to shape {tuple(shape)}")
+        return (0,) * missing + tuple(0 if own != wanted else stride for own, wanted, stride in pairs)
+
+    def operand_in(self, shape: Shape) -> tuple[Operand, Shape]:
+        """It among others that are broadcast to a shape, for `matrices`."""
+        if self.kind != "real":
+            raise NotTraceableError(f"arithmetic with an array of {self.dtype}")
+        return Operand(self.buffer, value=self.value, offset=self.offset), self.strides_of(shape)
 
     def as_matrix(self) -> Operand:
-        """It in its own shape."""
-        return self.as_operand(self.shape)
+        """It as matrices of runs, of three axes at most."""
+        run, row, column = [0] * (3 - self.ndim) + [
+            stride if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)
+        ]
+        return Operand(self.buffer, run, row, column, self.value, offset=self.offset)
 
     def is_contiguous(self) -> bool:
         """Whether it lies row by row, without gaps."""
-        return self.strides == _row_major(self.shape)
+        own, wanted = self.strides, row_major(self.shape)
+        return self.buffer is not None and all(
+            size == 1 or one == other for size, one, other in zip(self.shape, own, wanted, strict=True)
+        )
+
+    def is_whole(self) -> bool:
+        """Whether it is all that its buffer holds, row by row."""
+        return self.is_contiguous() and self.buffer is not None and self.buffer.size == self.size
+
+    def is_writable(self) -> bool:
+        """Whether each of its numbers has a place of its own."""
+        return all(stride or size == 1 for size, stride in zip(self.shape, self.strides, strict=True))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Symbol:
-        if method != "__call__" or options or (out is not None and len(out) != 1):
-            raise NotTraceableError(f"{ufunc.__name__}.{method}")
-        return _applied(self.recorder, ufunc, inputs, None if out is None else out[0])
+        if method != "__call__" or options not in ({}, {"axis": -1}) or ufunc not in FUNCTIONS:
+            raise NotTraceableError(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
+        result: Symbol = FUNCTIONS[ufunc](self.recorder, *inputs, out=None if out is None else out[0])
+        return result
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function not in _FUNCTIONS:
+        if function not in FUNCTIONS:
             raise NotTraceableError(function.__name__)
-        return _FUNCTIONS[function](*args, **kwargs)
+        return FUNCTIONS[function](*args, **kwargs)
 
 
-class Filled(NDArrayOperatorsMixin):
-    """An array of one number, to be read by elementwise functions only: it has a shape and takes no memory."""
-
-    def __init__(self, recorder: Recorder, shape: Shape, value: float) -> None:
-        self.recorder, self.shape, self.value = recorder, shape, value
-
-    __array_ufunc__ = Symbol.__array_ufunc__
-
-
-def _applied(recorder: Recorder, ufunc: Any, inputs: tuple[Any, ...], target: Any) -> Symbol:
-    """What one of NumPy's functions of arrays gives, in ``target`` if that is not ``None``."""
-    if target is None and ufunc in _OF_MATRICES:
-        return _OF_MATRICES[ufunc](recorder, *inputs)
-    name = _ELEMENTWISE.get(ufunc)
-    if name is None:
-        raise NotTraceableError(ufunc.__name__)
-    shape = np.broadcast_shapes(*(one.shape for one in inputs if isinstance(one, (Symbol, Filled))))
-    if target is None:
-        target = recorder.fresh(shape)
-    if not isinstance(target, Symbol) or target.shape != shape or not target.is_contiguous() or target.kind != "real":
-        raise NotTraceableError("writing elsewhere")
-    recorder.add(name, target, *(operand_of(one, shape) for one in inputs))
-    return Symbol(recorder, target.buffer, shape, kind="truth") if ufunc is np.greater else target
-
-
-def product(recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None) -> Symbol:
-    """``a @ b``, or ``out + factor * a @ b`` in the place of ``out``.
-
-    Parameters
-    ----------
-    recorder : Recorder
-    a : ([runs,] rows, inner)
-    b : ([runs,] inner, columns)
-        Row-major, or the transpose of what is.
-    out : ([runs,] rows, columns), optional
-        Row-major, and neither ``a`` nor ``b``.
-    factor : Operand, optional
-        One number, or one for each run; 1 if not given.
-    """
-    if not (isinstance(a, Symbol) and isinstance(b, Symbol) and a.ndim == b.ndim >= 2 and a.shape[-1] == b.shape[-2]):
-        raise NotTraceableError("a product that is not one of matrices")
-    shape = (*a.shape[:-1], b.shape[-1])
-    result = recorder.fresh(shape) if out is None else out
-    if a.shape[:-2] != b.shape[:-2] or result.shape != shape or not result.is_contiguous():
-        raise NotTraceableError("a product of other shapes")
-    more: dict[str, Any] = {
-        "inner": a.shape[-1],
-        "factor": factor or Operand(None, value=1.0),
-        "added": out is not None,
-    }
-    return recorder.add("product", result, _factor(a), _factor(b), **more)
-
-
-def _factor(matrix: Symbol) -> Operand:
-    """Matrices of a product, as they lie in memory."""
-    rows, columns = matrix.shape[-2:]
-    run = (0, *matrix.strides)[-3]
-    if matrix.kind != "real" or matrix.strides[-2:] not in ((columns, 1), (1, rows)):
-        raise NotTraceableError("a product of matrices with gaps")
-    if matrix.strides[-2:] == (columns, 1):
-        return Operand(matrix.buffer, run, columns, 1)
-    return Operand(matrix.buffer, run, rows, 1, transposed=True)
-
-
-def operand_of(value: Any, shape: Shape) -> Operand:
-    """A symbol, broadcast to a shape, or a number.  Raises `NotTraceableError` for anything else."""
-    if isinstance(value, Symbol):
-        return value.as_operand(shape)
-    if isinstance(value, Filled):
-        return Operand(None, value=value.value)
-    if isinstance(value, (int, float)):
-        return Operand(None, value=float(value))
-    raise NotTraceableError(f"arithmetic with {type(value).__name__}")
-
-
-def _row_major(shape: Shape) -> Shape:
-    return tuple(int(np.prod(shape[axis + 1 :], dtype=int)) for axis in range(len(shape)))
-
-
-_ELEMENTWISE: dict[Any, str] = {
-    np.add: "add",
-    np.subtract: "subtract",
-    np.multiply: "multiply",
-    np.divide: "divide",
-    np.maximum: "maximum",
-    np.greater: "greater",
-    np.negative: "negative",
-    np.exp: "exp",
-    np.expm1: "expm1",
-    np.sqrt: "sqrt",
-    np.tanh: "tanh",
-}
-"""NumPy's functions, with the kernel that does the same."""
-
-
-def _sum(array: Symbol, axis: int | None = None, keepdims: bool = False, dtype: Any = None) -> Symbol:
-    if array.ndim < 2 or axis != -2 or not keepdims or dtype is not None:
-        raise NotTraceableError("a sum that is not one over a batch")
-    *runs, _, columns = array.shape
-    return array.recorder.add("sum", array.recorder.fresh((*runs, 1, columns)), array.as_matrix(), sizes=array.shape)
-
-
-def _take(array: Symbol, indices: Symbol, axis: int) -> Symbol:
-    if array.ndim < 2 or axis != -2 or not isinstance(indices, Symbol) or indices.ndim != 1:
-        raise NotTraceableError("taking what is not rows")
-    if indices.kind != "index" or (indices.strides != (1,) and indices.shape != (1,)):
-        raise NotTraceableError("taking by what is not numbers of rows")
-    *runs, rows, columns = array.shape
-    numbers = Operand(indices.buffer, 0, 0, 1)
-    out = array.recorder.fresh((*runs, *indices.shape, columns))
-    return array.recorder.add("take", out, array.as_matrix(), numbers, inner=rows)
-
-
-def _broadcast_to(array: Symbol, shape: Shape) -> Symbol:
-    """On the same memory, with strides of 0."""
-    missing = len(shape) - array.ndim
-    if missing < 0 or array.shape != tuple(shape)[missing:]:
-        raise NotTraceableError("a broadcast that is not one over runs")
-    return Symbol(array.recorder, array.buffer, tuple(shape), (*[0] * missing, *array.strides), array.kind)
-
-
-def _dot(recorder: Recorder, a: Any, b: Any) -> Symbol:
-    if not (isinstance(a, Symbol) and isinstance(b, Symbol) and a.ndim == 1 and a.shape == b.shape):
-        raise NotTraceableError("a scalar product that is not one of two vectors")
-    return recorder.add("dot", recorder.fresh(()), a.as_matrix(), b.as_matrix(), sizes=a.shape)
-
-
-_OF_MATRICES: dict[Any, Callable[..., Symbol]] = {np.matmul: product, np.vecdot: _dot}
-"""NumPy's functions that take their arguments as a whole."""
-
-
-def _reshape(array: Symbol, shape: Shape) -> Symbol:
-    if shape != (-1,) or not array.is_contiguous():
-        raise NotTraceableError("a reshape that is not one to a vector")
-    return Symbol(array.recorder, array.buffer, (array.buffer.size,), kind=array.kind)
-
-
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: _sum,
-    np.take: _take,
-    np.broadcast_to: _broadcast_to,
-    np.reshape: _reshape,
-    np.zeros_like: lambda array, **_: Filled(array.recorder, array.shape, 0.0),
-    np.ones_like: lambda array, **_: Filled(array.recorder, array.shape, 1.0),
-}
-"""Functions of NumPy that are not ufuncs."""
+def row_major(shape: Shape) -> Shape:
+    """Strides of an array without gaps."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from xpmlp._tree import leaves, map_leaves
+from xpmlp.backend.compiled.functions import copied
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import Buffer, NotTraceableError, Operand, Trace
-from xpmlp.backend.compiled.symbols import Recorder, Symbol
-
-LARGEST_CONSTANT = 1_000_000
-"""Bytes of an array among the constants that a step may compute with; larger ones, the data, it does not."""
+from xpmlp.backend.compiled.symbols import LARGEST_CONSTANT, Recorder, Symbol
 
 
 def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtype: Any) -> Trace:
@@ -31,9 +30,10 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     Raises
     ------
     NotTraceableError
-        If it does what instructions cannot express.
+        If it does what instructions cannot express.  Its own mistakes are raised as they are.
     """
-    recorder, count = Recorder(dtype), itertools.count()
+    count = itertools.count()
+    recorder = Recorder(dtype, count)
 
     def argument(array: Any) -> Symbol:
         if isinstance(array, Gathered):
@@ -47,31 +47,43 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
 
     state, batch, constants = map_leaves(argument, state), map_leaves(argument, batch), map_leaves(constant, constants)
     names, own = [name for name, _ in leaves(state)], [symbol for _, symbol in leaves(state)]
-    try:
-        after, outputs = step(state, batch, constants)
-    except Exception as error:  # of what a symbol has not; a fault of the step shows when it runs as it is written
-        raise NotTraceableError(str(error)) from error
+    after, outputs = step(state, batch, constants)
     changed = list(leaves(after))
-    if [name for name, _ in changed] != names or not all(isinstance(leaf, Symbol) for _, leaf in changed):
+    if [name for name, _ in changed] != names:
         raise NotTraceableError("a state of another structure")
-    put_out = [_output(recorder, output) for output in outputs]  # before a part of the state is written over
-    if len({id(output.buffer) for output in put_out}) < len(put_out):
-        raise NotTraceableError("an output twice")
-    for (_, leaf), place in zip(changed, own, strict=True):
-        _write_back(recorder, leaf, place)
+    put_out = list[Symbol]()
+    for output in outputs:  # before a part of the state is written over
+        put_out.append(_output(recorder, output, [one.buffer for one in put_out]))
+    news = [_new_value(recorder, leaf, place) for (_, leaf), place in zip(changed, own, strict=True)]
+    for new, place in zip(news, own, strict=True):
+        if new is not None:
+            recorder.elementwise("copy", place, new)
     numbers = iter(range(len(own)))
     structure = map_leaves(lambda _: next(numbers), after)
-    return Trace(recorder.instructions, [one.buffer for one in put_out], [one.shape for one in put_out], structure)
+    shapes = [one.shape for one in put_out]
+    return Trace(
+        recorder.instructions, [one.buffer for one in put_out if one.buffer], shapes, structure, recorder.captured
+    )
 
 
-class _Hidden:
+class _Hidden(NDArrayOperatorsMixin):
     """An array among the constants that is no argument: what is read of it once must not become part of a trace."""
 
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise NotTraceableError("a read of an array among the constants that is large, or of another type")
 
-def batch_arguments(batch: Iterable[Any]) -> list[Any]:
+    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __len__ = __iter__ = __bool__ = __float__ = _refuse
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse()
+
+
+def batch_arguments(batch: Any) -> list[Any]:
     """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
     arguments = []
-    for series in batch:
+    for _, series in leaves(batch):
         if isinstance(series, Gathered):
             arguments += [series.features[None], series.rows.reshape(series.shape[0], -1)]
         else:
@@ -85,15 +97,14 @@ def constant_arguments(constants: Any, dtype: Any) -> dict[str, Any]:
 
 
 def _is_argument(leaf: Any, dtype: Any) -> bool:
-    return (
-        isinstance(leaf, np.ndarray) and leaf.dtype == dtype and leaf.nbytes <= LARGEST_CONSTANT and leaf.flags.carray
-    )
+    known = isinstance(leaf, np.ndarray) and leaf.dtype in (dtype, np.int32, np.int64)
+    return known and leaf.nbytes <= LARGEST_CONSTANT and leaf.flags.carray
 
 
 def _argument(recorder: Recorder, index: int, array: Any) -> Symbol:
     if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
         raise NotTraceableError("an argument that is not a row-major array")
-    kinds = {np.dtype(recorder.dtype): "real", np.dtype(np.int64): "index"}
+    kinds = {recorder.dtype: "real", np.dtype(np.int32): "index", np.dtype(np.int64): "index"}
     if array.dtype not in kinds:
         raise NotTraceableError(f"an argument of {array.dtype}")
     return Symbol(recorder, Buffer(array.size, index, array.dtype), array.shape, kind=kinds[array.dtype])
@@ -109,26 +120,25 @@ def _gathered(recorder: Recorder, count: Iterator[int], array: Gathered) -> Symb
     numbers, factor = Operand(rows, 0, 0, 1), Operand(None, value=scale)
     recorder.add(name, taken, Operand(data, 0, width, 1), numbers, inner=len(features), factor=factor)
     if scale != array.scale:
-        recorder.add("multiply", taken, taken.as_matrix(), Operand(None, value=array.scale))
+        recorder.elementwise("multiply", taken, taken, recorder.symbol(array.scale))
     return Symbol(recorder, taken.buffer, array.shape)
 
 
-def _write_back(recorder: Recorder, leaf: Symbol, place: Symbol) -> None:
-    """A new value of a part of the state into that part's memory, where it is not there already."""
-    if leaf.shape != place.shape or leaf.kind != "real" or place.kind != "real":
-        raise NotTraceableError("a state of other shapes")
-    if leaf.buffer is place.buffer and leaf.is_contiguous():
-        return
-    if leaf.buffer.argument is not None:
-        raise NotTraceableError("a part of the state that takes another's place")
-    recorder.add("copy", place, leaf.as_matrix())
+def _new_value(recorder: Recorder, leaf: Any, place: Symbol) -> Symbol | None:
+    """A new value of a part of the state, to be copied into that part's memory; ``None`` if it is there already.
+
+    Of what lies in an argument there is a copy: that may be another part of the state.
+    """
+    if not isinstance(leaf, Symbol) or leaf.shape != place.shape or leaf.kind != "real" or place.kind != "real":
+        raise NotTraceableError("a state of other shapes or types")
+    if leaf.buffer is place.buffer and leaf.is_whole():
+        return None
+    return copied(leaf) if leaf.buffer and leaf.buffer.argument is not None else leaf
 
 
-def _output(recorder: Recorder, output: Any) -> Symbol:
+def _output(recorder: Recorder, output: Any, others: list[Any]) -> Symbol:
     """An output in a buffer of its own."""
     if not isinstance(output, Symbol) or output.kind != "real":
         raise NotTraceableError("an output that is not a real array")
-    if output.buffer.argument is None and output.is_contiguous():
-        return output
-    copied = recorder.fresh(output.shape)
-    return recorder.add("copy", copied, output.as_matrix())
+    is_own = output.buffer and output.buffer.argument is None and output.is_whole() and output.buffer not in others
+    return output if is_own else copied(output)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, prediction_minus_target, weighted
+from xpmlp.nn.losses.loss import Loss, check_number, prediction_minus_target, weighted
 from xpmlp.nn.ops import Ops
 
 
@@ -43,10 +45,50 @@ def _right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
     return ops.xp.astype(decided == targets, precision.dtype)
 
 
+@functools.cache
+def smoothed(label_smoothing: float = 0.0) -> Loss:
+    """Cross-entropy with a part of the target spread evenly over all classes, in training alone.
+
+    With ``k`` classes the target becomes ``(1 - label_smoothing) t + label_smoothing / k``: Szegedy et al., Rethinking
+    the Inception architecture, CVPR 2016, section 7.  Evaluation reports the loss without it.
+
+    Raises
+    ------
+    ValueError
+        If ``label_smoothing`` is not from 0 to 1, 1 excluded.
+    """
+    check_number("label_smoothing", label_smoothing, "from 0 to 1, 1 excluded", lambda value: 0 <= value < 1)
+    if not label_smoothing:
+        return CROSS_ENTROPY
+
+    def encode(ops: Ops, labels: Array, classes: Array, dtype: object) -> Array:
+        targets = one_hot(ops, labels, classes, dtype)
+        targets *= 1 - label_smoothing
+        targets += label_smoothing / classes.shape[0]
+        return targets
+
+    settings = (("label_smoothing", label_smoothing),)
+    return CROSS_ENTROPY._replace(encode=encode, settings=settings, evaluated_as=CROSS_ENTROPY)
+
+
 _delta = prediction_minus_target(softmax)
 
 CROSS_ENTROPY = Loss(
-    one_hot, _value, _delta, softmax, _most_probable_class, _right, True, "accuracy", "cross-entropy (nats)"
+    name="cross_entropy",
+    targets="classes",
+    encode=one_hot,
+    value=_value,
+    delta=_delta,
+    transform=softmax,
+    decide=_most_probable_class,
+    score=_right,
+    metric="accuracy",
+    title="cross-entropy (nats)",
+    sentence="softmax, for one of several classes",
+    out_activation="softmax",
+    n_outputs=lambda n_targets, n_classes: n_classes,
+    settings=(("label_smoothing", 0.0),),
+    make=smoothed,
 )
 
 

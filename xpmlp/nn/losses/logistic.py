@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, as_stored, prediction_minus_target
 from xpmlp.nn.ops import Ops, sigmoid
 
 
@@ -41,14 +41,29 @@ def _all_right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Ar
     return ops.xp.astype(ops.xp.all(decided == targets, axis=-1), precision.dtype)
 
 
+def _refusal(columns: Columns, n_classes: int) -> str | None:
+    if not columns and n_classes != 2:
+        return f'two classes, and the data have {n_classes}: use "cross_entropy"'
+    for name, values in columns:
+        other = values[(values != 0) & (values != 1)]
+        if other.size:
+            return f'columns of 0 and 1, and {name!r} has {other[0]:g}: use "squared"'
+    return None
+
+
 LOGISTIC = Loss(
-    as_stored,
-    _value,
-    prediction_minus_target(_probabilities),
-    _probabilities,
-    _more_probable_than_not,
-    _all_right,
-    False,
-    "accuracy",
-    "cross-entropy (nats)",
+    name="logistic",
+    targets="flags",
+    encode=as_stored,
+    value=_value,
+    delta=prediction_minus_target(_probabilities),
+    transform=_probabilities,
+    decide=_more_probable_than_not,
+    score=_all_right,
+    metric="accuracy",
+    title="cross-entropy (nats)",
+    sentence="sigmoid, for two classes with one output, or for several columns of 0 and 1",
+    out_activation="logistic",
+    n_outputs=lambda n_targets, n_classes: n_targets or int(n_classes == 2),
+    refusal=_refusal,
 )

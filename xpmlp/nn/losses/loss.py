@@ -1,14 +1,17 @@
-"""What a loss is, and how the weights of examples enter it."""
+"""The record of a loss, and how the weights of examples enter it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
 Metric = Literal["accuracy", "r2"]
+
+Columns = Sequence[tuple[str, Any]]
+"""The name and the values (n,), on the host, of each column of targets; empty for classes."""
 
 
 class Loss(NamedTuple):
@@ -16,8 +19,12 @@ class Loss(NamedTuple):
 
     Attributes
     ----------
+    name : str
+    targets : "classes", "flags" or "values"
+        What stored targets are: class indices, ([runs,] batch); or numbers ([runs,] batch, n_targets), of 0 and 1 for
+        flags.
     encode : (ops, targets, classes, dtype) -> encoded
-        Stored targets as the loss wants them, ([runs,] batch, n_out): class indices ([runs,] batch) as one-hot rows.
+        Stored targets as the loss wants them, ([runs,] batch, n_out or n_targets): class indices as one-hot rows.
     value : (ops, logits, encoded) -> loss
         Per example, (..., batch).
     delta : (ops, logits, encoded) -> delta
@@ -29,34 +36,107 @@ class Loss(NamedTuple):
         The prediction in the terms of stored targets, of their shape: a class index, yes or no, a value.
     score : (ops, decided, targets, precision) -> score
         A figure for each example, (..., batch), in the dtype of ``precision``, whose mean over a part is the part's
-        ``metric``.  ``precision`` (n_out,) is 1 over the variance of the part's targets, 0 where they are constant;
-        a metric that needs no variance takes its dtype alone.
-    of_classes : bool
-        Whether stored targets are class indices, ([runs,] batch), rather than numbers for each output.
+        ``metric``.  ``precision`` is 1 over the variance of each column of values, 0 where they are constant; a metric
+        that needs no variance takes its dtype alone.
     metric : "accuracy" or "r2"
         The part of the examples that are right in every output; R², its mean over the outputs.
     title : str
         What the axis of a figure says.
+    sentence : str
+        What it is for, in the documentation.
+    out_activation : str
+        scikit-learn's name of the transform.
+    scikit_learn : str, optional
+        The name that `sklearn.neural_network.MLPRegressor` has for the loss.
+    n_outputs : (n_targets, n_classes) -> int
+        The width of the network's output; ``n_targets`` is 0 for classes, ``n_classes`` for values.
+    output_names : (target_names) -> list of str
+        What each output is about, where the targets have names.
+    refusal : (columns, n_classes) -> str or None
+        Why it is not for these targets: what follows "is for".
+    settings : tuple of (str, value)
+        Its parameters, by their keys in a config's ``[model]``.
+    make : (**settings) -> Loss, optional
+        The same loss with other parameters; equal ones give one object.
+    evaluated_as : Loss, optional
+        The loss that evaluation reports, if it is another than that of training.
     """
 
+    name: str
+    targets: Literal["classes", "flags", "values"]
     encode: Callable[[Ops, Array, Array, object], Array]
     value: Callable[[Ops, Array, Array], Array]
     delta: Callable[[Ops, Array, Array], Array]
     transform: Callable[[Ops, Array], Array]
     decide: Callable[[Ops, Array], Array]
     score: Callable[[Ops, Array, Array, Array], Array]
-    of_classes: bool
     metric: Metric
     title: str
+    sentence: str
+    out_activation: str = "identity"
+    scikit_learn: str | None = None
+    n_outputs: Callable[[int, int], int] = lambda n_targets, n_classes: n_targets
+    output_names: Callable[[Sequence[str]], list[str]] = list
+    refusal: Callable[[Columns, int], str | None] = lambda columns, n_classes: None
+    settings: tuple[tuple[str, Any], ...] = ()
+    make: Callable[..., Loss] | None = None
+    evaluated_as: Loss | None = None
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether stored targets are class indices, rather than numbers for each output."""
+        return self.targets == "classes"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle and copies: by its name and its parameters."""
+        return _found_again, (self.name, self.settings)
+
+    def decide_prediction(self, ops: Ops, prediction: Array) -> Array:
+        """As ``decide``, from what ``transform`` gives, such as the mean of several predictions."""
+        if self.targets == "classes":
+            return self.decide(ops, prediction)
+        if self.targets == "flags":
+            return ops.xp.astype(prediction > 0.5, prediction.dtype)
+        return self.decide(ops, prediction) if self.out_activation == "identity" else prediction
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Loss:
+        """Give the same loss with other parameters, lists taken for tuples.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or a value is not allowed.
+        """
+        if unknown := settings.keys() - dict(self.settings).keys():
+            raise ValueError(f"the loss {self.name} has no parameter {min(unknown)!r}")
+        given = dict(self.settings)
+        changed = given | {key: tuple(one) if isinstance(one, list) else one for key, one in settings.items()}
+        if self.make is None or changed == given:
+            return self
+        try:
+            return self.make(**changed)
+        except TypeError as error:  # what has no hash
+            raise ValueError(f"the loss {self.name} has no such parameters: {error}") from error
+
+
+def _found_again(name: str, settings: tuple[tuple[str, Any], ...]) -> Loss:
+    from xpmlp.nn.losses import losses
+
+    return losses[name].with_settings(dict(settings))
 
 
 def as_stored(ops: Ops, targets: Array, classes: Array, dtype: object) -> Array:
-    """Targets that are stored as the loss wants them: ([runs,] batch, n_out) in ``dtype``."""
+    """Targets that are stored as the loss wants them: ([runs,] batch, n_targets) in ``dtype``."""
     return ops.xp.astype(targets, dtype, copy=False)
 
 
+def as_they_are(ops: Ops, logits: Array) -> Array:
+    """Logits that are values."""
+    return logits
+
+
 def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[[Ops, Array, Array], Array]:
-    """The derivative that all losses of the table have; ``predict`` is their transform, which gives a fresh array."""
+    """The derivative of a loss with its natural link; ``predict`` is its transform, which gives a fresh array."""
 
     def delta(ops: Ops, logits: Array, encoded: Array) -> Array:
         difference = predict(ops, logits)
@@ -82,3 +162,14 @@ def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[A
     if sample_weights is None:
         return loss, delta
     return loss * sample_weights, delta * sample_weights[..., None]
+
+
+def check_number(name: str, value: Any, bounds: str, within: Callable[[Any], bool]) -> None:
+    """Refuse a parameter that is no number, or not within its bounds.
+
+    Raises
+    ------
+    ValueError
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not within(value):
+        raise ValueError(f"{name} is {value!r}, and has to be a number {bounds}")

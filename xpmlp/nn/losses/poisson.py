@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, explained, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, as_stored, explained, prediction_minus_target
 from xpmlp.nn.ops import Ops
 
 
@@ -34,14 +34,26 @@ def _expected(ops: Ops, logits: Array) -> Array:
     return ops.xp.exp(logits)
 
 
+def _refusal(columns: Columns, n_classes: int) -> str | None:
+    for name, values in columns:
+        if values.min() < 0:
+            return f'values of at least 0, and {name!r} has {values.min():g}: use "squared"'
+    return None
+
+
 POISSON = Loss(
-    as_stored,
-    _value,
-    prediction_minus_target(_expected),
-    _expected,
-    _expected,
-    explained,
-    False,
-    "r2",
-    "half the Poisson deviance",
+    name="poisson",
+    targets="values",
+    encode=as_stored,
+    value=_value,
+    delta=prediction_minus_target(_expected),
+    transform=_expected,
+    decide=_expected,
+    score=explained,
+    metric="r2",
+    title="half the Poisson deviance",
+    sentence="exponential, for counts",
+    out_activation="exp",
+    scikit_learn="poisson",
+    refusal=_refusal,
 )

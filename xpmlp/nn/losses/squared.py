@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, explained
+from xpmlp.nn.losses.loss import Loss, as_stored, as_they_are, explained
 from xpmlp.nn.ops import Ops
 
 
@@ -29,8 +29,17 @@ def _delta(ops: Ops, logits: Array, targets: Array) -> Array:
     return logits - targets
 
 
-def _values(ops: Ops, logits: Array) -> Array:
-    return logits
-
-
-SQUARED = Loss(as_stored, _value, _delta, _values, _values, explained, False, "r2", "half the squared error")
+SQUARED = Loss(
+    name="squared",
+    targets="values",
+    encode=as_stored,
+    value=_value,
+    delta=_delta,
+    transform=as_they_are,
+    decide=as_they_are,
+    score=explained,
+    metric="r2",
+    title="half the squared error",
+    sentence="half the squared error, for values",
+    scikit_learn="squared_error",
+)

@@ -10,6 +10,7 @@ from xpmlp import nn
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend
 from xpmlp.nn import Ops
+from xpmlp.nn.layers.dense import per_example_gradients
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
@@ -105,11 +106,11 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     )
 
     by_name = {value.name: value.array for value in batch}
-    activations = nn.forward(ops, parameters, x, problem.network.hidden)
-    _, delta = nn.cross_entropy(ops, activations[-1], t)
-    deltas = nn.backward(ops, parameters, activations, delta, problem.network.hidden)
-    each = nn.per_example_gradients(activations, deltas)
-    mean = nn.gradients(ops, activations, deltas, size)
+    network = problem.network.root
+    logits, residuals = network.forward(ops, parameters, x, ())
+    _, factors = network.backward(ops, parameters, residuals, nn.cross_entropy(ops, logits, t)[1], False)
+    each = [per_example_gradients(*pair) for pair in factors]
+    mean = network.gradients(ops, factors, size)
     chained = (by_name["∂ℓ/∂y"][:, None, :] @ by_name["∂y/∂o"])[:, 0, :]
     pairs = [
         ("∂ℓ/∂W: the mean over the batch and the batch's gradient", xp.mean(each[0].weights, axis=0), mean[0].weights),

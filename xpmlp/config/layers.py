@@ -1,0 +1,193 @@
+"""The layers of a network as a config gives them: tables, checked against the signatures of the layers' makers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from xpmlp._records import RecordTable
+from xpmlp.config.names import NameOf, tables
+from xpmlp.config.show import show, show_key
+from xpmlp.errors import ConfigError
+from xpmlp.nn import LayerSpec
+from xpmlp.nn.layer import LayerMaker
+from xpmlp.nn.layers.settings import Setting
+
+RULE = "rule"
+"""The type of an error whose message ends a sentence; see `xpmlp.config.value_types`."""
+
+NOT_ALLOWED = "setting"
+"""The type of an error about a setting, the JSON schema of which is in its context."""
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class LayersOf(NameOf):
+    """The type of a list of layers: annotates ``list``.  Each is a table with ``kind``, and ``layers`` if it joins any.
+
+    From Python a layer may be a `xpmlp.nn.LayerSpec`, and a kind the maker itself.
+    """
+
+    def sentence(self, name: str) -> str:
+        """What it is, and its settings."""
+        described = [
+            f"`{key}`" + ("" if one.default in (None, one.empty) else f" (`{show(one.default)}`)")
+            for key, one in _settings(self.table[name]).items()
+        ]
+        return super().sentence(name) + (f" Settings: {', '.join(described)}." if described else "")
+
+    def names(self, value: Any) -> Iterator[tuple[str, RecordTable[Any], str]]:
+        """The kinds, and the names among the settings."""
+        for number, layer in enumerate(value):
+            yield f"[{number}].kind", self.table, layer["kind"]
+            for key, kind in _names_in(self.table.find(layer["kind"])):
+                if key in layer:
+                    yield f"[{number}].{key}", tables()[kind], layer[key]
+            for place, table, name in self.names(layer.get("layers", ())):
+                yield f"[{number}].layers{place}", table, name
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """A list of tables, the settings of each kind left open."""
+        kind = super().__get_pydantic_json_schema__(schema, handler)
+        layer = {"properties": {"kind": kind}, "required": ["kind"], "type": "object"}
+        return {"items": layer, "type": "array"}
+
+    def _value(self, given: Any) -> list[dict[str, Any]]:
+        mistakes: list[InitErrorDetails] = []
+        checked = self._layers(given, (), mistakes)
+        if mistakes:
+            raise ValidationError.from_exception_data("layers", mistakes)
+        return checked
+
+    def _layers(self, given: Any, place: Place, mistakes: list[InitErrorDetails]) -> list[dict[str, Any]]:
+        if not isinstance(given, list | tuple):
+            mistakes.append(_mistake("is no list of layers, as [[model.layers]] makes.", place, given))
+            return []
+        return [self._layer(layer, (*place, number), mistakes) for number, layer in enumerate(given)]
+
+    def _layer(self, given: Any, place: Place, mistakes: list[InitErrorDetails]) -> dict[str, Any]:
+        if isinstance(given, LayerSpec):
+            given = given.table()
+        if not isinstance(given, dict) or "kind" not in given:
+            mistakes.append(_mistake('is no layer: give a table with its kind, as { kind = "scaling" }.', place, given))
+            return {}
+        try:
+            kind = self._name(given["kind"])
+        except ValueError:
+            schema = TypeAdapter(Annotated[str, NameOf(self.kind)]).json_schema()
+            mistakes.append(_not_allowed(schema, (*place, "kind"), given["kind"]))
+            return {}
+        maker = self.table.find(kind)
+        checked: dict[str, Any] = {"kind": kind}
+        for key, value in given.items():
+            if key == "layers" and (maker is None or _joins(maker)):
+                checked["layers"] = self._layers(value, (*place, key), mistakes)
+            elif key != "kind":
+                checked[key] = value if maker is None else _setting(kind, maker, key, value, (*place, key), mistakes)
+        if maker is not None:
+            mistakes += _lacking(kind, maker, checked, place, given)
+        return checked
+
+
+def check_layers(layers: list[dict[str, Any]]) -> None:
+    """Check layers whose kinds were from outside of the package when the config was read, and are imported now.
+
+    Raises
+    ------
+    ConfigError
+        With the first mistake.
+    """
+    try:
+        TypeAdapter(Annotated[list[Any], LayersOf("layer")]).validate_python(layers)
+    except ValidationError as error:
+        from xpmlp.config.explain import explain
+
+        mistakes = error.errors(include_url=False)
+        located = [{**mistake, "loc": ("model", "layers", *mistake["loc"])} for mistake in mistakes]
+        raise ConfigError(explain(located, lambda location: "")) from None  # type: ignore[arg-type]
+
+
+def _signature(maker: Any) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(maker, eval_str=True).parameters)
+    except NameError:  # a type that is imported for checkers only: values of any type will do
+        parameters = inspect.signature(maker).parameters
+        return {name: one.replace(annotation=Any) for name, one in parameters.items()}
+
+
+def _joined(maker: Any) -> list[inspect.Parameter]:
+    """The parameters of the layers that a layer joins."""
+    return [one for one in _signature(maker).values() if one.annotation == LayerMaker]
+
+
+def _joins(maker: Any) -> bool:
+    return bool(_joined(maker))
+
+
+def _settings(maker: Any) -> dict[str, inspect.Parameter]:
+    return {name: one for name, one in _signature(maker).items() if one.annotation != LayerMaker}
+
+
+def _names_in(maker: Any) -> Iterator[tuple[str, str]]:
+    """The settings that name records, with the kinds of these."""
+    for key, one in {} if maker is None else _settings(maker).items():
+        for setting in get_args(one.annotation)[1:]:
+            if isinstance(setting, Setting) and setting.names is not None:
+                yield key, setting.names
+
+
+def _type_of(annotation: Any) -> Any:
+    """The type of a setting for pydantic, with its bounds, or as a name."""
+    base, *metadata = get_args(annotation) or (annotation,)
+    setting = next((one for one in metadata if isinstance(one, Setting)), None)
+    if setting is None:
+        return annotation
+    if setting.names is not None:
+        return Annotated[base, NameOf(setting.names)]
+    return Annotated[base, Field(ge=setting.minimum, gt=setting.above, lt=setting.below)]
+
+
+def _setting(kind: str, maker: Any, key: str, value: Any, place: Place, mistakes: list[InitErrorDetails]) -> Any:
+    from xpmlp.data.messages import did_you_mean  # which comes with NumPy
+
+    known = _settings(maker)
+    if key not in known:
+        hint = did_you_mean(key, list(known)) if known else "; it has none"
+        end = "" if hint.endswith("?") else "."
+        mistakes.append(_mistake(f'is no setting of a layer of kind "{kind}"{hint}{end}', place, value))
+        return value
+    adapter = TypeAdapter(_type_of(known[key].annotation), config={"strict": True, "allow_inf_nan": False})
+    try:
+        return adapter.dump_python(adapter.validate_python(value), mode="json")
+    except ValidationError:
+        mistakes.append(_not_allowed(adapter.json_schema(), place, value))
+        return value
+
+
+def _lacking(kind: str, maker: Any, checked: dict[str, Any], place: Place, given: Any) -> Iterator[InitErrorDetails]:
+    for name, one in _settings(maker).items():
+        if one.default is inspect.Parameter.empty and name not in checked:
+            yield _mistake(f'has no {show_key(name)}, which a layer of kind "{kind}" needs.', place, given)
+    joined, count = _joined(maker), len(checked.get("layers", ()))
+    if joined and not count:
+        yield _mistake(f'has no layers, which a layer of kind "{kind}" joins.', place, given)
+    elif joined and count != len(joined) and all(one.kind is not one.VAR_POSITIONAL for one in joined):
+        yield _mistake(f'has {count} layers, and one of kind "{kind}" takes {len(joined)}: chain them.', place, given)
+
+
+def _mistake(message: str, place: Place, given: Any) -> InitErrorDetails:
+    error = PydanticCustomError(RULE, "{message}", {"message": message, "keys": ()})
+    return InitErrorDetails(type=error, loc=place, input=given)
+
+
+def _not_allowed(schema: dict[str, Any], place: Place, given: Any) -> InitErrorDetails:
+    if "anyOf" in schema:  # TOML has no null
+        schema = {"anyOf": [one for one in schema["anyOf"] if one != {"type": "null"}]}
+    error = PydanticCustomError(NOT_ALLOWED, "is not allowed", {"schema": schema, "keys": ()})
+    return InitErrorDetails(type=error, loc=place, input=given)

@@ -1,0 +1,152 @@
+"""Initialisers: how a dense layer's first weights are drawn, on the host in float64.  The table is `initializers`.
+
+The streams of random numbers are those of `xpmlp.init`.  NumPy is not imported here: a config knows the names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from xpmlp._records import RecordTable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+class Initializer(NamedTuple):
+    """How a dense layer's first parameters are made.
+
+    Attributes
+    ----------
+    name : str
+    draw : (generator, n_in, n_out, scale) -> weights (n_in, n_out)
+        In float64; ``scale`` is the config's ``init_scale``.
+    formula : str
+        For the documentation.
+    forward_scale : (n_in) -> float
+        By what a layer multiplies ``x @ weights`` in its forward pass.
+    from_data : (generator, x, n_out, forward_scale) -> (weights (n_in, n_out), biases (1, n_out)), optional
+        In place of ``draw`` and biases of zero, where the layer's inputs ``x`` (rows, n_in) of some training examples
+        are known: on the host, in float64.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator, int, int, float], Floats]
+    formula: str
+    forward_scale: Callable[[int], float] = lambda n_in: 1.0
+    from_data: Callable[[np.random.Generator, Floats, int, float], tuple[Floats, Floats]] | None = None
+
+
+def _uniform(bound: Callable[[int, int], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
+    """Uniform on ``+- bound(n_in, n_out)``."""
+
+    def draw(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Floats:
+        limit = bound(n_in, n_out)
+        return rng.uniform(-limit, limit, (n_in, n_out))
+
+    return draw
+
+
+def _normal(deviation: Callable[[int, int, float], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
+    """Normal with the standard deviation ``deviation(n_in, n_out, scale)``."""
+
+    def draw(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Floats:
+        return deviation(n_in, n_out, scale) * rng.standard_normal((n_in, n_out))
+
+    return draw
+
+
+BIAS_PLACES = 5
+"""Between how many places of the data a first bias lies."""
+
+
+def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scale: float) -> tuple[Floats, Floats]:
+    """Weights whose sums vary by 1 over the data, and biases that put each unit's zero among the data.
+
+    Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit; a unit whose
+    sums do not vary is left alone.  A bias is minus a random mean of the unit's sums at five rows of ``x``, whose
+    weights are spread evenly over all that sum to 1.
+
+    Parameters
+    ----------
+    x : (rows, n_in)
+        The layer's inputs, at least one row.
+
+    Returns
+    -------
+    weights : (n_in, n_out)
+    biases : (1, n_out)
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart, Better by default, NeurIPS 2024 (RealMLP), section 3 and the code published
+    with it; Steinwart, A sober look at neural network initializations, 2019, for the biases.
+    """
+    weights = rng.standard_normal((x.shape[1], n_out))
+    sums = forward_scale * (x @ weights)
+    deviation = sums.std(axis=0)
+    deviation[deviation == 0] = 1.0
+    places = rng.integers(0, len(x), (BIAS_PLACES, n_out))
+    parts = rng.standard_exponential((BIAS_PLACES, n_out))
+    parts /= parts.sum(axis=0)
+    chosen = (sums / deviation)[places, range(n_out)]
+    return weights / deviation, -(parts * chosen).sum(axis=0, keepdims=True)
+
+
+def _root(n_in: int) -> float:
+    return 1 / math.sqrt(n_in)
+
+
+_RECORDS = (
+    Initializer(
+        "glorot_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(6 / (n_in + n_out))),
+        "uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, AISTATS 2010, equation 16)",
+    ),
+    Initializer(
+        "glorot_normal",
+        _normal(lambda n_in, n_out, scale: math.sqrt(2 / (n_in + n_out))),
+        "normal, of the same variance (equation 12)",
+    ),
+    Initializer(
+        "he_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(6 / n_in)),
+        "uniform, of variance 2 / inputs, for relu (He, Zhang, Ren and Sun, ICCV 2015)",
+    ),
+    Initializer(
+        "he_normal",
+        _normal(lambda n_in, n_out, scale: math.sqrt(2 / n_in)),
+        "normal, of the same variance (equation 10)",
+    ),
+    Initializer(
+        "lecun_uniform",
+        _uniform(lambda n_in, n_out: math.sqrt(3 / n_in)),
+        "uniform, of variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
+    ),
+    Initializer(
+        "lecun_normal", _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)), "normal, of the same variance"
+    ),
+    Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
+    Initializer(
+        "ntk",
+        _normal(lambda n_in, n_out, scale: 1.0),
+        "normal, of variance 1, and the layer divides its sums by the root of its inputs "
+        "(Jacot, Gabriel and Hongler, NeurIPS 2018)",
+        _root,
+    ),
+    Initializer(
+        "data",
+        _normal(lambda n_in, n_out, scale: 1.0),
+        "as `ntk`, with sums of variance 1 over a thousand training examples and biases that put the units' zeros "
+        "among them (RealMLP)",
+        _root,
+        fitted_to_data,
+    ),
+)
+
+initializers = RecordTable("initializer", Initializer, {one.name: one for one in _RECORDS})

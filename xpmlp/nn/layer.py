@@ -1,0 +1,199 @@
+"""A layer: a record of pure functions over parameters of its own.
+
+Shapes have the runs axis in front, ``(runs, batch, n)``; a network without one, ``(batch, n)``, computes the same.
+Layers are joined by `xpmlp.nn.layers.chain`, `beside` and `plus`, which are layers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp._typing import Array
+from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Tree = Any
+"""Nested NamedTuples, tuples and lists of arrays; ``()`` where there are none."""
+
+
+class Inputs(NamedTuple):
+    """A batch as the first layers take it.
+
+    Attributes
+    ----------
+    numbers : (runs, batch, n)
+    codes : (runs, batch, columns), int32, optional
+        Of categories: 0 for one never seen in training, 1 for a missing one.
+    """
+
+    numbers: Array
+    codes: Array | None = None
+
+
+class Widths(NamedTuple):
+    """The sizes of `Inputs`.
+
+    Attributes
+    ----------
+    numbers : int
+    codes : tuple of int
+        The number of codes of each column.
+    """
+
+    numbers: int
+    codes: tuple[int, ...] = ()
+
+
+class Draw(NamedTuple):
+    """What random numbers of a training step are a function of; see `xpmlp.nn.layers.dropout`.
+
+    Attributes
+    ----------
+    seeds : (runs, 1), int32
+        Of each run.
+    steps : (steps, 1, 1), int32
+        The steps' numbers since the beginning of the training; without a runs axis (steps, 1), as ``seeds`` (1,).
+    batch : int
+    dtype : dtype
+        Of the result.
+    parts : (steps, runs, 1), int32, optional
+        The part of its rate that dropout has in each step, of `xpmlp.nn.dropout.WHOLE`; all of it if not given.
+    """
+
+    seeds: Array
+    steps: Array
+    batch: int
+    dtype: Any
+    parts: Array | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a parameter is, before it has values.
+
+    Attributes
+    ----------
+    kind : str
+        "weights", "biases", "scales" and so on, by which decay and learning rates may differ.  A parameter of kind
+        "state" is not trained: what `Layer.gradients` gives for it is its new value.
+    rows, columns : int
+        Its shape, (rows, columns).
+    """
+
+    kind: str
+    rows: int
+    columns: int
+
+
+class Layer(NamedTuple):
+    """A layer for inputs of known widths.
+
+    Attributes
+    ----------
+    name : str
+        A key of `xpmlp.nn.layers.layers`.
+    settings : dict
+        With them, of JSON's types, its maker gives the layer again.
+    width : int
+        Of its output.
+    init : (generator) -> parameters
+        Host arrays of float64, each a matrix (rows, columns).
+    slots : tree of Slot
+        What each parameter is, in the structure of the parameters.
+    forward : (ops, parameters, x, noise) -> (y, residuals)
+        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width), which may be written over; ``residuals`` is
+        what `backward` needs.  ``noise`` is what `draw` gave, in training; ``()`` in evaluation, and of a layer that
+        draws nothing.
+    backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
+        From the derivative by ``y``, which may be written over, to that by ``x``, or ``None`` if it is not ``wanted``;
+        and the factors of the gradients, per example and unscaled.
+    gradients : (ops, factors, divisor) -> gradients
+        In the structure of the parameters: means over the batch, or sums divided by ``divisor``.
+    descend : (ops, parameters, factors, scale) -> parameters
+        ``parameters + scale * gradients`` with a divisor of 1, without forming the gradients if that can be avoided;
+        ``scale`` ([runs,] 1, 1), negative to descend.
+    draw : (ops, draw, stream) -> noise
+        Random numbers for many steps, each with the axis of steps in front; what a step gets of them is at one index.
+        ``stream`` is the first of the layer's numbers.
+    streams : int
+        How many streams of random numbers it draws; 0: ``draw`` is not called.
+    drawn : int
+        How many numbers it draws for an example.
+    repeats : int
+        Rows of its output for each row of its input; see `xpmlp.nn.layers.repeat`.
+    fit : (ops, generator, parameters, x) -> parameters, optional
+        First values that depend on the data: ``parameters`` are what `init` gave, ``x`` an input with some rows of the
+        training part, ``(batch, n)``; host arrays of float64, all of them, and ``ops`` of NumPy.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    width: int
+    init: Callable[[np.random.Generator], Tree]
+    slots: Tree
+    forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
+    backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
+    gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
+    descend: Callable[[Ops, Tree, Tree, Array], Tree] = lambda ops, parameters, factors, scale: ()
+    draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
+    streams: int = 0
+    drawn: int = 0
+    repeats: int = 1
+    fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
+
+    @property
+    def kinds(self) -> Tree:
+        """The kinds of the parameters, in their structure."""
+        return map_leaves(lambda slot: slot.kind, self.slots)
+
+
+LayerMaker = Callable[["Widths | int"], Layer]
+"""(widths of the input) -> layer: of `Inputs` for a first layer, or of what the layer before gives."""
+
+
+def numbers_of(x: Any) -> Array:
+    """The numbers of `Inputs`, or an array as it is."""
+    return x.numbers if isinstance(x, Inputs) else x
+
+
+def copied(x: Array) -> Array:
+    """An array with the same numbers, which may be written over; a product, since compiled steps know that."""
+    return x * 1
+
+
+def width_of(widths: Widths | int) -> int:
+    """The number of numbers in an input."""
+    return widths if isinstance(widths, int) else widths.numbers
+
+
+def without_parameters(generator: np.random.Generator) -> Tree:
+    """The parameters of a layer that has none."""
+    return ()
+
+
+def descend_by(
+    gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()
+) -> Callable[[Ops, Tree, Tree, Array], Tree]:
+    """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` where some are "state"."""
+    states = {name for name, slot in leaves(slots) if slot.kind == "state"}
+
+    def descend(ops: Ops, parameters: Tree, factors: Tree, scale: Array) -> Tree:
+        slopes = leaves(gradients(ops, factors, 1))
+
+        def moved(parameter: Array) -> Array:
+            name, slope = next(slopes)
+            return slope if name in states else parameter + scale * slope
+
+        return map_leaves(moved, parameters)
+
+    return descend
+
+
+def sum_over_batch(ops: Ops, array: Array) -> Array:
+    """([runs,] batch, n) -> ([runs,] 1, n)."""
+    return ops.xp.sum(array, axis=-2, keepdims=True)

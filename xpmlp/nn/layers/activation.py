@@ -1,0 +1,27 @@
+"""An activation function as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpmlp._typing import Array
+from xpmlp.nn.activations import Kept, activations
+from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layers.settings import ActivationName
+from xpmlp.nn.ops import Ops
+
+
+def activation(name: ActivationName) -> LayerMaker:
+    """The function of this name in `xpmlp.nn.activations`, of each number."""
+    function = activations[name]
+
+    def forward(ops: Ops, parameters: Tree, x: Any, noise: Any) -> tuple[Array, Kept]:
+        return function.forward(ops, numbers_of(x))
+
+    def backward(ops: Ops, parameters: Tree, kept: Kept, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
+        return function.backward(ops, upstream, kept), ()
+
+    def make(widths: Widths | int) -> Layer:
+        return Layer("activation", {"name": name}, width_of(widths), without_parameters, (), forward, backward)
+
+    return make

@@ -1,0 +1,208 @@
+"""Layers made of layers: one after another, side by side, and a skip."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from xpmlp._typing import Array
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, width_of
+from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class _Members:
+    """The layers of a joined one: those that have parameters share a list, in which the others have no place."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        self.trained = [layer for layer in self.layers if layer.slots != ()]
+        self.silence: list[Tree] = [()] * len(self.layers)
+
+    def init(self, generator: np.random.Generator) -> list[Tree]:
+        return [layer.init(generator) for layer in self.trained]
+
+    @property
+    def slots(self) -> Tree:
+        return [layer.slots for layer in self.trained] or ()
+
+    def spread(self, trees: Sequence[Tree]) -> list[Tree]:
+        """The tree of each layer; ``()`` for one without parameters."""
+        found = iter(trees)
+        return [() if layer.slots == () else next(found) for layer in self.layers]
+
+    def gathered(self, trees: Sequence[Tree]) -> list[Tree]:
+        """The trees of the layers that have parameters."""
+        return [tree for layer, tree in zip(self.layers, trees, strict=True) if layer.slots != ()]
+
+    def gradients(self, ops: Ops, factors: Sequence[Tree], divisor: Any) -> list[Tree]:
+        return [layer.gradients(ops, own, divisor) for layer, own in zip(self.trained, factors, strict=True)]
+
+    def descend(self, ops: Ops, parameters: Sequence[Tree], factors: Sequence[Tree], scale: Array) -> list[Tree]:
+        members = zip(self.trained, parameters, factors, strict=True)
+        return [layer.descend(ops, own, factor, scale) for layer, own, factor in members]
+
+    def draw(self, ops: Ops, draw: Draw, stream: int, in_turn: bool) -> list[Tree]:
+        """``in_turn``: whether each layer's input is the output of the one before."""
+        noises = []
+        for layer in self.layers:
+            noises.append(layer.draw(ops, draw, stream) if layer.streams else ())
+            stream += layer.streams
+            draw = draw._replace(batch=draw.batch * layer.repeats) if in_turn else draw
+        return noises
+
+    def fit(
+        self, ops: Ops, generator: np.random.Generator, parameters: Sequence[Tree], x: Any, in_turn: bool
+    ) -> list[Tree]:
+        fitted = []
+        for layer, own in zip(self.layers, self.spread(parameters), strict=True):
+            fitted.append(own if layer.fit is None else layer.fit(ops, generator, own, x))
+            if in_turn:
+                x, _ = layer.forward(ops, fitted[-1], x, ())
+        return self.gathered(fitted)
+
+    def noises(self, noise: Tree) -> Sequence[Tree]:
+        """What each layer gets of what was drawn."""
+        return noise or self.silence
+
+    def described(self) -> dict[str, Any]:
+        return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
+
+
+def chain(*makers: LayerMaker) -> LayerMaker:
+    """One layer after another."""
+
+    def make(widths: Widths | int) -> Layer:
+        layers: list[Layer] = []
+        for maker in makers:
+            layers.append(maker(layers[-1].width if layers else widths))
+        return _chained(_Members(layers), width_of(widths))
+
+    return make
+
+
+def _chained(members: _Members, n_in: int) -> Layer:
+    """``n_in`` is the width of the input."""
+    flagged = [(layer, layer.slots != ()) for layer in members.layers]
+    first_trained = next((number for number, (_, is_trained) in enumerate(flagged) if is_trained), 0)
+
+    def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+        residuals, own = [], iter(parameters)
+        for (layer, is_trained), drawn in zip(flagged, members.noises(noise), strict=True):
+            x, kept = layer.forward(ops, next(own) if is_trained else (), x, drawn)
+            residuals.append(kept)
+        return numbers_of(x), residuals
+
+    def backward(
+        ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
+    ) -> tuple[Array | None, list[Tree]]:
+        first, own, factors = 0 if wanted else first_trained, reversed(parameters), []
+        for number in range(len(flagged) - 1, first - 1, -1):
+            layer, is_trained = flagged[number]
+            needed, parameter = wanted or number > first, next(own) if is_trained else ()
+            upstream, factor = layer.backward(ops, parameter, residuals[number], upstream, needed)
+            if is_trained:
+                factors.append(factor)
+        return upstream, factors[::-1]
+
+    width = members.layers[-1].width if members.layers else n_in
+    return _joined("chain", members, width, forward, backward)
+
+
+def beside(*makers: LayerMaker) -> LayerMaker:
+    """Layers side by side: each takes the input, and their outputs are concatenated."""
+
+    def make(widths: Widths | int) -> Layer:
+        made = [maker(widths) for maker in makers]
+        members = _Members([layer for layer in made if layer.width] or made[:1])  # nothing to do, nothing kept
+
+        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+            parts, residuals = [], []
+            for layer, own, drawn in zip(
+                members.layers, members.spread(parameters), members.noises(noise), strict=True
+            ):
+                part, kept = layer.forward(ops, own, x, drawn)
+                parts.append(part)
+                residuals.append(kept)
+            return ops.xp.concat(parts, axis=-1), residuals
+
+        def backward(
+            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
+        ) -> tuple[Array | None, list[Tree]]:
+            factors, total, begin = [], None, 0
+            for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
+                part = upstream[..., begin : begin + layer.width]
+                begin += layer.width
+                back, factor = layer.backward(ops, own, kept, copied(part), wanted)
+                factors.append(factor)
+                if back is not None:
+                    total = back if total is None else total + back
+            return total, members.gathered(factors)
+
+        return _joined("beside", members, sum(layer.width for layer in members.layers), forward, backward)
+
+    return make
+
+
+def plus(maker: LayerMaker) -> LayerMaker:
+    """A layer with a skip: ``x + layer(x)``, of the same width.
+
+    Raises
+    ------
+    ValueError
+        If the layer gives another width than its input has.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016.
+    """
+
+    def make(widths: Widths | int) -> Layer:
+        members = _Members([maker(widths)])
+        (layer,) = members.layers
+        if layer.width != width_of(widths):
+            raise ValueError(f"a skip adds {width_of(widths)} inputs to {layer.width} outputs: make them as many.")
+
+        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+            (own,), (drawn,) = members.spread(parameters), members.noises(noise)
+            y, kept = layer.forward(ops, own, x, drawn)
+            return numbers_of(x) + y, [kept]
+
+        def backward(
+            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
+        ) -> tuple[Array | None, list[Tree]]:
+            (own,) = members.spread(parameters)
+            inner = copied(upstream) if wanted else upstream
+            back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
+            return (upstream + back if wanted else None), members.gathered([factor])
+
+        return _joined("plus", members, layer.width, forward, backward)
+
+    return make
+
+
+def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:
+    in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
+    rows_before = itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)
+    return Layer(
+        name,
+        members.described(),
+        width,
+        members.init,
+        members.slots,
+        forward,
+        backward,
+        members.gradients,
+        members.descend,
+        partial(members.draw, in_turn=in_turn),
+        sum(layer.streams for layer in members.layers),
+        sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
+        math.prod(repeats) if in_turn else max(repeats, default=1),
+        partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
+    )

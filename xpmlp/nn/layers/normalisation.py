@@ -1,0 +1,74 @@
+"""Layer normalisation: each example's numbers to mean 0 and variance 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xpmlp._typing import Array
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layers.settings import Positive
+from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class NormalisationParameters(NamedTuple):
+    """``scales`` and ``biases``: ([runs,] 1, width)."""
+
+    scales: Array
+    biases: Array
+
+
+def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
+    """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, mean and variance of each example's numbers.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the variance: examples whose numbers are all equal become ``biases``.
+
+    References
+    ----------
+    Ba, Kiros and Hinton, Layer Normalization, 2016, arXiv:1607.06450.
+    """
+
+    def forward(ops: Ops, parameters: NormalisationParameters, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array]]:
+        xp, x = ops.xp, numbers_of(x)
+        centred = x - xp.mean(x, axis=-1, keepdims=True)
+        inverse = 1 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + epsilon)
+        normal = centred * inverse
+        return normal * parameters.scales + parameters.biases, (normal, inverse)
+
+    def make(widths: Widths | int) -> Layer:
+        width = width_of(widths)
+
+        def init(generator: np.random.Generator) -> NormalisationParameters:
+            import numpy as np
+
+            return NormalisationParameters(np.ones((1, width)), np.zeros((1, width)))
+
+        slots = NormalisationParameters(Slot("scales", 1, width), Slot("biases", 1, width))
+        settings, descend = {"epsilon": epsilon}, descend_by(gradients)
+        return Layer("normalisation", settings, width, init, slots, forward, backward, gradients, descend)
+
+    return make
+
+
+def backward(
+    ops: Ops, parameters: NormalisationParameters, residuals: tuple[Array, Array], upstream: Array, wanted: bool
+) -> tuple[Array | None, tuple[Array, Array]]:
+    """With ``n`` the normal numbers and ``g = upstream * scales``: ``(g - mean(g) - n * mean(g * n)) * inverse``."""
+    xp, (normal, inverse), back = ops.xp, residuals, None
+    if wanted:
+        slope = upstream * parameters.scales
+        along = normal * xp.mean(slope * normal, axis=-1, keepdims=True)
+        back = (slope - xp.mean(slope, axis=-1, keepdims=True) - along) * inverse
+    return back, (normal, upstream)
+
+
+def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> NormalisationParameters:
+    """Sums over the batch of ``n * upstream`` and of ``upstream``."""
+    normal, upstream = factors
+    scales, biases = sum_over_batch(ops, normal * upstream), sum_over_batch(ops, upstream)
+    return NormalisationParameters(scales / divisor, biases / divisor)

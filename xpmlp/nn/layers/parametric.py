@@ -1,0 +1,79 @@
+"""Activation functions with a parameter for each unit, which is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xpmlp._typing import Array
+from xpmlp.nn.activations import Kept, activations
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Tree, Widths, copied, descend_by, numbers_of, width_of
+from xpmlp.nn.layers.settings import ActivationName
+from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
+    """``x + alpha (f(x) - x)`` with an ``alpha`` for each unit: between the identity, 0, and the activation, 1.
+
+    With ``relu`` in place of ``f`` and ``1 - slope`` in place of ``alpha`` it is PReLU; see `prelu`.
+
+    Parameters
+    ----------
+    name : str
+        Of ``f``, in `xpmlp.nn.activations`.
+    initial : float
+        Of every ``alpha``.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart, Better by default, NeurIPS 2024 (RealMLP), section 3; derived in
+    docs/gradients.md.
+    """
+    function = activations[name]
+
+    def forward(ops: Ops, alpha: Array, x: Any, noise: None) -> tuple[Array, tuple[Array, Kept]]:
+        x = numbers_of(x)
+        change, kept = function.forward(ops, copied(x))  # which may be written over
+        change = change - x
+        return x + alpha * change, (change, kept)
+
+    def backward(
+        ops: Ops, alpha: Array, residuals: tuple[Array, Kept], upstream: Array, wanted: bool
+    ) -> tuple[Array | None, Array]:
+        """The factor of the gradient is ``upstream * (f(x) - x)``; ``upstream (1 + alpha (f'(x) - 1))`` goes back."""
+        change, kept = residuals
+        factor = upstream * change
+        if not wanted:
+            return None, factor
+        straight = upstream * (1 - alpha)
+        return straight + function.backward(ops, upstream * alpha, kept), factor
+
+    def make(widths: Widths | int) -> Layer:
+        width = width_of(widths)
+
+        def init(generator: np.random.Generator) -> Tree:
+            import numpy as np
+
+            return np.full((1, width), initial)
+
+        settings, slot = {"name": name, "initial": initial}, Slot("alphas", 1, width)
+        return Layer("parametric", settings, width, init, slot, forward, backward, gradients, descend_by(gradients))
+
+    return make
+
+
+def prelu(slope: float = 0.25) -> LayerMaker:
+    """The rectified linear unit with a slope of its own for each unit below 0, at first ``slope``.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, Delving deep into rectifiers, ICCV 2015, section 2.1.
+    """
+    return parametric("relu", 1 - slope)
+
+
+def gradients(ops: Ops, factor: Array, divisor: Any) -> Array:
+    """The sum over the batch of ``factor / divisor``, ([runs,] 1, width)."""
+    return ops.xp.sum(factor / divisor, axis=-2, keepdims=True)

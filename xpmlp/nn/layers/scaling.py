@@ -1,0 +1,60 @@
+"""A factor of its own for each number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xpmlp._typing import Array
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.ops import Ops
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ScalingParameters(NamedTuple):
+    """``scales``: ([runs,] 1, width)."""
+
+    scales: Array
+
+
+def scaling() -> LayerMaker:
+    """``x * scales``, which begin at one: training finds which inputs matter.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart, Better by Default: Strong Pre-Tuned MLPs and Boosted Trees on Tabular Data,
+    NeurIPS 2024.
+    """
+
+    def make(widths: Widths | int) -> Layer:
+        width = width_of(widths)
+
+        def init(generator: np.random.Generator) -> ScalingParameters:
+            import numpy as np
+
+            return ScalingParameters(np.ones((1, width)))
+
+        slots = ScalingParameters(Slot("scales", 1, width))
+        return Layer("scaling", {}, width, init, slots, forward, backward, gradients, descend_by(gradients))
+
+    return make
+
+
+def forward(ops: Ops, parameters: ScalingParameters, x: Any, noise: Any) -> tuple[Array, Array]:
+    """``x * scales``; the residual is ``x``."""
+    x = numbers_of(x)
+    return x * parameters.scales, x
+
+
+def backward(
+    ops: Ops, parameters: ScalingParameters, x: Array, upstream: Array, wanted: bool
+) -> tuple[Array | None, tuple[Array, Array]]:
+    """``upstream * scales``; the factors are ``x`` and ``upstream``."""
+    return upstream * parameters.scales if wanted else None, (x, upstream)
+
+
+def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> ScalingParameters:
+    """The sum over the batch of ``x * upstream``."""
+    x, upstream = factors
+    return ScalingParameters(sum_over_batch(ops, x * upstream) / divisor)

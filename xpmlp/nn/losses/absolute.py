@@ -1,0 +1,33 @@
+"""The absolute error: values, of which the median is learnt."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.nn.losses.loss import Loss, as_stored, as_they_are, explained
+from xpmlp.nn.ops import Ops
+
+
+def _value(ops: Ops, logits: Array, targets: Array) -> Array:
+    """``sum_j |o_j - t_j|``."""
+    return ops.xp.sum(ops.xp.abs(logits - targets), axis=-1)
+
+
+def _delta(ops: Ops, logits: Array, targets: Array) -> Array:
+    """The sign of ``o - t``, 0 where they are equal."""
+    xp = ops.xp
+    return xp.astype(logits > targets, logits.dtype) - xp.astype(targets > logits, logits.dtype)
+
+
+ABSOLUTE = Loss(
+    name="absolute",
+    targets="values",
+    encode=as_stored,
+    value=_value,
+    delta=_delta,
+    transform=as_they_are,
+    decide=as_they_are,
+    score=explained,
+    metric="r2",
+    title="absolute error",
+    sentence="the absolute error, for values with outliers",
+)

@@ -1,0 +1,60 @@
+"""Averages of the parameters over the steps of a training."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array
+from xpmlp.nn import Ops
+from xpmlp.optim.moments import copied, first_step, one_minus_power
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree
+
+
+class AverageState(NamedTuple):
+    """The averaged parameters, in their structure, and the number of steps, ()."""
+
+    average: Tree
+    step: Array
+
+
+def averaged(kinds: Tree, decay: float) -> Piece:
+    """Keep an exponential moving average of the parameters after each step, without bias towards the first ones.
+
+    ``average <- average + (1 - decay) / (1 - decay**t) * (parameters - average)`` at step ``t``: the mean of the
+    parameters after the steps ``s = 1 .. t``, weighted by ``decay**(t - s)``.  It is what
+    ``e <- decay e + (1 - decay) parameters`` from zero gives, divided by ``1 - decay**t``.
+
+    Parameters
+    ----------
+    kinds : tree of str
+        Of parameters of the kind "state" the last value is kept.
+    decay : float
+        In [0, 1).
+
+    References
+    ----------
+    Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; the correction is that of Kingma
+    and Ba, Adam, ICLR 2015, section 3.
+    """
+
+    def init(parameters: Tree) -> AverageState:
+        return AverageState(copied(parameters), first_step(parameters))
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: AverageState, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree, AverageState]:
+        step = state.step + 1
+        weight = (1 - decay) / one_minus_power(ops, decay, step)
+
+        def moved(average: Array, kind: str, value: Array) -> Array:
+            if kind == STATE:
+                return 1.0 * value  # memory of its own
+            difference = value - average
+            difference *= weight
+            average += difference
+            return average
+
+        return parameters, gradients, AverageState(map_leaves(moved, state.average, kinds, parameters), step)
+
+    return Piece(update, init, lambda state: state.average)

@@ -1,0 +1,70 @@
+"""Weight decay: as a penalty, by the gradients, or decoupled from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array
+from xpmlp.nn import Ops
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree, scaled_rates
+
+UNDECAYED = ("biases", "scales", STATE)
+"""The kinds of parameters that do not decay."""
+
+
+def l2_penalty(kinds: Tree) -> Piece:
+    """Add ``weight_decay * weights`` to the gradients, the derivative of ``weight_decay / 2 * sum(weights**2)``.
+
+    Parameters
+    ----------
+    kinds : tree of str
+        Those in `UNDECAYED` have no penalty.
+    """
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree, Tree]:
+        decay = hyperparameters.weight_decay
+
+        def penalized(slope: Array, kind: str, value: Array) -> Array:
+            if kind not in UNDECAYED:
+                slope += decay * value
+            return slope
+
+        return parameters, gradients if decay is None else map_leaves(penalized, gradients, kinds, parameters), state
+
+    return Piece(update)
+
+
+def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Piece:
+    """Multiply the parameters by ``1 - learning_rate * weight_decay``, whatever their gradients are.
+
+    Parameters
+    ----------
+    kinds : tree of str
+        Those in `UNDECAYED` stay as they are.
+    rates : mapping, optional
+        Factors on the learning rate by kind.
+
+    References
+    ----------
+    Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in PyTorch's form: by the learning rate.
+    """
+
+    def update(
+        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
+    ) -> tuple[Tree, Tree, Tree]:
+        rate, decay, kept = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.kept
+        if decay is None:
+            return parameters, gradients, state
+        rate_of = scaled_rates(rate, rates)
+
+        def shrunk(value: Array, kind: str) -> Array:
+            if kind not in UNDECAYED:
+                value *= kept if rate_of(kind) is rate else 1 - rate_of(kind) * decay
+            return value
+
+        return map_leaves(shrunk, parameters, kinds), gradients, state
+
+    return Piece(update)

@@ -1,0 +1,66 @@
+"""All that the rest of the program asks of an optimiser, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer
+
+
+class Hyperparameter(NamedTuple):
+    """A setting of an optimiser.
+
+    Attributes
+    ----------
+    default : float
+    description : str
+        For the documentation, without a full stop.
+    minimum, above, below : float, optional
+        Bounds; the first is allowed itself.
+    """
+
+    default: float
+    description: str
+    minimum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+
+class OptimizerRecord(NamedTuple):
+    """An optimiser by its name.
+
+    Attributes
+    ----------
+    name : str
+        As the config names it.
+    description : str
+        For the documentation, without a full stop.
+    make : (kinds, rates, **constants) -> Optimizer
+        ``kinds`` is a tree of str in the structure of the parameters, ``rates`` are factors on the learning rate by
+        kind.  ``constants`` are the hyperparameters that are not among the fields of `Hyperparameters`.
+    slots : int
+        How many numbers it remembers for each parameter.
+    hyperparameters : mapping of Hyperparameter
+        By name, beside the learning rate and the weight decay, which all have.
+    normalizes : bool
+        Whether it divides gradients by their own size, so that the rounding error of one near zero decides its step.
+    scikit_learn : mapping, optional
+        The parameters of scikit-learn's estimators that mean this optimiser: the first in the table that agrees.
+    """
+
+    name: str
+    description: str
+    make: Callable[..., Optimizer]
+    slots: int
+    hyperparameters: Mapping[str, Hyperparameter] = {}
+    normalizes: bool = False
+    scikit_learn: Mapping[str, Any] | None = None
+
+    def constants(self, settings: Any) -> dict[str, float]:
+        """Arguments of ``make`` from the attributes of ``settings`` that have their names; defaults for the others."""
+        return {
+            name: float(getattr(settings, name, one.default))
+            for name, one in self.hyperparameters.items()
+            if name not in Hyperparameters._fields
+        }

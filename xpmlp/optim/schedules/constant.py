@@ -1,0 +1,11 @@
+"""No schedule at all."""
+
+from xpmlp.optim.schedules.schedule import Schedule
+
+constant = Schedule(
+    "constant",
+    "the same throughout",
+    lambda settings, done, losses: settings.first,
+    by="epoch",
+    needs_length=False,
+)
