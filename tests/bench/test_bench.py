@@ -79,7 +79,7 @@ def test_each_backend_is_measured_in_a_process() -> None:
 @pytest.mark.slow
 def test_a_backend_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("array_api_strict", reason="needs array-api-strict")
-    monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)
+    monkeypatch.setattr(comparison, "_paced", faults.dies_or_raises)
     measured = {one.device: one for one in bench(digits_config(), ["strict"])}
     assert measured["cpu"].problem == "its process died with exit code 7 (out of memory?)"
     assert measured["device1"].problem == "RuntimeError: a fault"
@@ -114,7 +114,7 @@ def test_what_cannot_be_measured(options: dict[str, Any], error: type[Exception]
 @pytest.mark.slow(reason="starts two processes")
 def test_of_several_gpus_the_first_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparison, "_probed", faults.two_gpus)
-    monkeypatch.setattr(comparison, "measure_pace", faults.dies_or_raises)
+    monkeypatch.setattr(comparison, "_paced", faults.dies_or_raises)
     measured = bench(digits_config(), ["torch"])
     assert [(one.device, one.pace is not None) for one in measured] == [("cpu", False), ("cuda:0", True)]
 

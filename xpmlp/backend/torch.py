@@ -220,7 +220,7 @@ class TorchBackend(Backend):
             return super().copy(tree)
         row_major = self._torch.contiguous_format
         return map_leaves(
-            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim > 1 else leaf.clone(), tree
+            lambda leaf: leaf.mT.clone(memory_format=row_major).mT if leaf.ndim in (2, 3) else leaf.clone(), tree
         )
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
