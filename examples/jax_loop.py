@@ -37,7 +37,7 @@ def loss_and_gradients(parameters: Any, x: jax.Array, targets: jax.Array) -> tup
 
 
 def step(carry: Any, batch: Any) -> tuple[Any, jax.Array]:
-    """What `lax.scan` folds."""
+    """The step that `lax.scan` folds."""
     parameters, state = carry
     loss, gradients = loss_and_gradients(parameters, *batch)
     return OPTIMIZER.update(OPS, parameters, gradients, state, HYPERPARAMETERS), loss

@@ -21,7 +21,7 @@ OUTSIDE = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-
 """The pattern of ``module:object``."""
 
 _UNIMPORTABLE = "__main__:"
-"""What the name of an object begins with that no other process can import."""
+"""The beginning of the name of an object that no other process can import."""
 
 
 def is_outside(name: str) -> bool:

@@ -120,7 +120,7 @@ def load_network(path: Path) -> SavedNetwork:
 
 
 def _read(file: Any) -> SavedNetwork:
-    """What a file holds, each array checked against the header's names, types and shapes before it is read."""
+    """Read the content of a file, each array checked against the header's names, types and shapes before it is read."""
     description = json.loads((file.metadata() or {})["xpmlp"])
     targets = _strings(description, "target_names")
     names = None if description["feature_names"] is None else _strings(description, "feature_names")

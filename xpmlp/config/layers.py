@@ -35,7 +35,7 @@ class LayersOf(NameOf):
     """
 
     def sentence(self, name: str) -> str:
-        """What it is, and its settings."""
+        """Describe a layer and its settings."""
         described = [
             f"`{key}`" + ("" if one.default in (None, one.empty) else f" (`{show(one.default)}`)")
             for key, one in _settings(self.table[name]).items()

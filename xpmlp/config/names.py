@@ -72,7 +72,7 @@ class NameOf:
         return [name for name in self.table if getattr(self.table[name], "listed", True)]
 
     def sentence(self, name: str) -> str:
-        """What a record is, for the documentation."""
+        """Describe a record for the documentation."""
         return self.table.sentence(name)
 
     def names(self, value: Any) -> Iterator[tuple[str, RecordTable[Any], str]]:

@@ -50,7 +50,7 @@ class Widths(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What random numbers of a training step are a function of; see `xpmlp.nn.layers.dropout`.
+    """The arguments of the random numbers of a training step; see `xpmlp.nn.layers.dropout`.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Slot:
-    """What a parameter is, before it has values.
+    """The kind and the shape of a parameter, before it has values.
 
     Attributes
     ----------

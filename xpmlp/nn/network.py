@@ -89,7 +89,7 @@ def mlp(
 
 
 class Network(NamedTuple):
-    """What a network computes, apart from its parameters; equal ones are the same program.
+    """The function of a network, apart from its parameters; equal ones are the same program.
 
     Attributes
     ----------

@@ -77,7 +77,7 @@ class Optimizer(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What comes before or after the rule of an optimiser.
+    """A piece of an optimiser before or after its rule.
 
     Attributes
     ----------

@@ -52,7 +52,7 @@ def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
 
 
 class _Delayed(NamedTuple):
-    """What a step takes whose updates of the first layer are delayed; as `PreparedBatch`, but for the inputs.
+    """The batch of a step whose updates of the first layer are delayed; as `PreparedBatch`, but for the inputs.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ def _divided(xp: Any, matrix: Array, count: int) -> Array:
 
 
 def _after(xp: Any, left: Array) -> Array:
-    """What the steps after each leave of the weights, from what it and they leave: (count, runs, 1, 1)."""
+    """The part of the weights that the steps after each one leave, from what it and they leave: (count, runs, 1, 1)."""
     return xp.concat([left[1:, ...], xp.ones_like(left[:1, ...])])
 
 

@@ -223,7 +223,7 @@ class _Block:
 
     @property
     def _evaluated(self) -> Parameters:
-        """What is validated and saved of the active runs: their weights, or averages of them."""
+        """The parameters of the active runs that are validated and saved: their weights, or averages of them."""
         parameters: Parameters = self.task.optimizer.evaluated(*self.state)
         return parameters
 

@@ -53,7 +53,7 @@ class Examples(NamedTuple):
 
 
 class PreparedBatch(NamedTuple):
-    """What a training step takes; ahead of many steps each array has their axis in front.
+    """The batch of a training step; ahead of many steps each array has their axis in front.
 
     Attributes
     ----------
@@ -229,7 +229,7 @@ def device_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Hyperp
 
 
 def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:
-    """What the steps from each to the last of its call leave of the weights: (steps, runs, 1, 1), as ``kept``.
+    """The part of the weights that the steps from each to the last of its call leave: (steps, runs, 1, 1), as ``kept``.
 
     Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
     """

@@ -59,7 +59,7 @@ class Recording:
 
 
 class Seen(NamedTuple):
-    """What a training step computes before its update."""
+    """The results of a training step before its update."""
 
     activations: list[Array]
     logits: Array

@@ -68,7 +68,7 @@ class _Members:
         return self.gathered(fitted)
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
-        """What each layer gets of what was drawn."""
+        """The noise of each layer."""
         return noise or self.silence
 
     def described(self) -> dict[str, Any]:

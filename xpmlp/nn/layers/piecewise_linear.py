@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 UNBOUNDED = 3e38
-"""What stands for no bound: a finite number of float32, as files want their numbers."""
+"""The number for no bound: a finite number of float32, as files want their numbers."""
 
 
 class Bins(NamedTuple):

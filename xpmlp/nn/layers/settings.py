@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 
 class Setting(NamedTuple):
-    """What a value has to be besides its type.
+    """The bounds of a value, besides its type.
 
     Attributes
     ----------
