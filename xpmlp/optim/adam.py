@@ -98,7 +98,7 @@ def adam_rule(kinds: Tree, rates: Mapping[str, float] | None, constants: Constan
         updated, first, second = move_leaves(move, kinds, rate_of, parameters, gradients, state.first, state.second)
         return updated, AdamState(first, second, step)
 
-    return Optimizer(_init, update)
+    return Optimizer(_init, update, reads=("learning_rate",))
 
 
 def _init(parameters: Tree) -> AdamState:

@@ -57,4 +57,4 @@ def averaged(kinds: Tree, decay: float) -> Piece:
 
         return parameters, gradients, AverageState(map_leaves(moved, state.average, kinds, parameters), step)
 
-    return Piece(update, init, lambda state: state.average)
+    return Piece(update, init, lambda state: state.average, reads=())

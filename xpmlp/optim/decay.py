@@ -34,7 +34,7 @@ def l2_penalty(kinds: Tree) -> Piece:
 
         return parameters, gradients if decay is None else map_leaves(penalized, gradients, kinds, parameters), state
 
-    return Piece(update)
+    return Piece(update, reads=("weight_decay",))
 
 
 def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Piece:
@@ -56,7 +56,7 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
         ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
     ) -> tuple[Tree, Tree, Tree]:
         rate, decay, kept = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.kept
-        if decay is None:
+        if decay is None and kept is None:
             return parameters, gradients, state
         rate_of = scaled_rates(rate, rates)
 
@@ -67,4 +67,4 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
 
         return map_leaves(shrunk, parameters, kinds), gradients, state
 
-    return Piece(update)
+    return Piece(update, reads=("learning_rate", "weight_decay", "kept") if rates else ("kept",))

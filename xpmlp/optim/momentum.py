@@ -47,7 +47,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
         updated, velocity = move_leaves(move, kinds, rate_of, parameters, gradients, state.velocity)
         return updated, MomentumState(velocity)
 
-    return compose(l2_penalty(kinds), Optimizer(_init, update))
+    return compose(l2_penalty(kinds), Optimizer(_init, update, reads=("learning_rate", "momentum")))
 
 
 def _init(parameters: Tree) -> MomentumState:

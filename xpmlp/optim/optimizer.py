@@ -37,9 +37,9 @@ class Hyperparameters(NamedTuple):
         ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
     """
 
-    learning_rate: Array
+    learning_rate: Array | None
     weight_decay: Array | None = None
-    momentum: Array = 0.9
+    momentum: Array | None = 0.9
     descent: Array | None = None
     kept: Array | None = None
     kept_per_call: Array | None = None
@@ -68,12 +68,16 @@ class Optimizer(NamedTuple):
     update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
         ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
         need not form the gradients; ``None`` for all others.
+    reads : tuple of str
+        The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: the
+        others need not be on the device.
     """
 
     init: Callable[[Tree], Tree]
     update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree]]
     evaluated: Callable[[Tree, Tree], Tree] = lambda parameters, state: parameters
     update_from_factors: Callable[..., tuple[Tree, Tree]] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 class Piece(NamedTuple):
@@ -87,11 +91,14 @@ class Piece(NamedTuple):
         ``None`` for a piece that remembers nothing: its state is ``None``.
     evaluated : (state) -> parameters, optional
         See `Optimizer`, of a piece that averages.
+    reads : tuple of str
+        See `Optimizer`.
     """
 
     update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree, Tree]]
     init: Callable[[Tree], Tree] | None = None
     evaluated: Callable[[Tree], Tree] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 def compose(*parts: Piece | Optimizer) -> Optimizer:
@@ -135,7 +142,8 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    return Optimizer(init, update, evaluated)
+    reads = tuple(name for name in Hyperparameters._fields if any(name in part.reads for part in parts))
+    return Optimizer(init, update, evaluated, reads=reads)
 
 
 def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:

@@ -33,8 +33,10 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
         (updated,) = move_leaves(_move, kinds, rate_of, parameters, gradients)
         return updated, state
 
-    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update))
-    return optimizer if rates else optimizer._replace(update_from_factors=_update_from_factors)
+    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update, reads=("learning_rate",)))
+    if rates:
+        return optimizer
+    return optimizer._replace(update_from_factors=_update_from_factors, reads=("descent", "kept"))
 
 
 def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:

@@ -173,7 +173,7 @@ class _Block:
         series = Hyperparameters.series(
             _stacked(rates, steps), _stacked(decays, steps) if decaying else None, _stacked(momenta, steps), divisor
         )
-        sent = device_rates(self.backend, self.task.training_fold, series)
+        sent = device_rates(self.backend, self.task.training_fold, self.task.optimizer, series)
         self._sent = {} if len(self._sent) > 8 else self._sent
         if key is not None:
             self._sent[key] = sent

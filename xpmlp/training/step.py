@@ -220,8 +220,12 @@ def fold_steps(
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
 
 
-def device_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Hyperparameters:
-    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them."""
+def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them.
+
+    Only those that the optimiser reads are sent: each costs every step a little.
+    """
+    rates = rates._replace(**dict.fromkeys(set(rates._fields) - set(optimizer.reads)))
     if fold.together > 1 and rates.kept is not None:
         rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
     sent: Hyperparameters = map_leaves(lambda series: backend.asarray(series.astype(backend.dtype_name)), rates)

@@ -110,7 +110,7 @@ def _fold(
     )
     divisor = rows.shape[-1] * problem.network.root.repeats
     rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
-    sent = device_rates(backend, fold, rates)
+    sent = device_rates(backend, fold, problem.optimizer, rates)
     batches = (rows, sent) if seeds is None else (rows, sent, numbers)
     state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, Constants(examples, seeds))
     return state, loss[:, 0, ...]
