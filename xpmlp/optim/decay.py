@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 
 from xpmlp._tree import map_leaves
@@ -36,11 +35,12 @@ def l2_penalty(kinds: Tree) -> Piece:
         ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
     ) -> tuple[Tree, Tree, Tree]:
         decay = hyperparameters.weight_decay
-        if decay is not None:
-            gradients = map_decaying(
-                lambda slope, kind, value: operator.iadd(slope, decay * value), gradients, kinds, parameters
-            )
-        return parameters, gradients, state
+
+        def penalized(slope: Array, kind: str, value: Array) -> Array:
+            slope += decay * value
+            return slope
+
+        return parameters, gradients if decay is None else map_decaying(penalized, gradients, kinds, parameters), state
 
     return Piece(update)
 

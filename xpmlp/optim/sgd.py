@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 
 from xpmlp._typing import Array
@@ -51,8 +50,12 @@ def _update_from_factors(
     hyperparameters: Hyperparameters,
 ) -> tuple[Tree, Tree]:
     left = hyperparameters.left()
-    if left is not None:
-        parameters = map_decaying(lambda leaf, kind: operator.imul(leaf, left), parameters, layer.kinds)
+
+    def shrunk(value: Array, kind: str) -> Array:
+        value *= left
+        return value
+
+    parameters = parameters if left is None else map_decaying(shrunk, parameters, layer.kinds)
     return layer.descend(ops, parameters, factors, hyperparameters.descent), state
 
 

@@ -111,7 +111,7 @@ def _chained(members: _Members, n_in: int) -> Layer:
         return upstream, factors[::-1]
 
     layers = members.layers
-    ends = {"overwrites": layers[0].overwrites, "fresh": layers[-1].fresh} if layers else {}
+    ends: dict[str, Any] = {"overwrites": layers[0].overwrites, "fresh": layers[-1].fresh} if layers else {}
     return _joined("chain", members, layers, layers[-1].width if layers else n_in, forward, backward)._replace(**ends)
 
 

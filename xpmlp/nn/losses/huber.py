@@ -22,7 +22,7 @@ def huber(huber_delta: float = 1.0) -> Loss:
         If ``huber_delta`` is not a finite number greater than 0.
     """
     check_number("huber_delta", huber_delta, "greater than 0", lambda value: 0 < value < math.inf)
-    if not isinstance(huber_delta, float):
+    if isinstance(huber_delta, int):
         return huber(huber_delta=float(huber_delta))
 
     def value(ops: Ops, logits: Array, targets: Array) -> Array:
