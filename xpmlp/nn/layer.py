@@ -186,7 +186,7 @@ class Layer(NamedTuple):
         return map_leaves(lambda slot: slot.kind, self.slots)
 
 
-LayerMaker = Callable[["Widths | int"], Layer]
+LayerMaker = Callable[[Widths | int], Layer]
 """(widths of the input) -> layer: of `Inputs` for a first layer, or of what the layer before gives."""
 
 
