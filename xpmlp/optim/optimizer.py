@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from xpmlp._tree import unzip_leaves
+from xpmlp._tree import flattener, with_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 
@@ -159,9 +160,35 @@ def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Cal
     return lambda kind: scaled.get(kind, learning_rate)
 
 
+class Kinds:
+    """The kinds of the parameters, leaf by leaf.
+
+    Parameters
+    ----------
+    tree : tree of str
+        In the structure of all trees that are gone through.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._leaves = flattener(tree)
+        self._names = self._leaves(tree)
+
+    def unzip(self, function: Callable[..., tuple[Array, ...]], trees: Sequence[Tree], *others: Tree) -> list[Tree]:
+        """Apply (kind, *leaves of trees, *leaves of others) -> (new leaf of each of the trees).
+
+        What is written over in place leaves a tree as it is.
+        """
+        if not self._names:
+            return list(trees)
+        flat = [self._leaves(tree) for tree in (*trees, *others)]
+        changed = [function(*group) for group in zip(self._names, *flat, strict=True)]
+        columns = zip(trees, flat, zip(*changed, strict=True), strict=False)
+        return [tree if all(map(operator.is_, old, new)) else with_leaves(tree, new) for tree, old, new in columns]
+
+
 def move_leaves(
     move: Callable[..., tuple[Array, ...]],
-    kinds: Tree,
+    kinds: Kinds,
     rate_of: Callable[[str], Array],
     parameters: Tree,
     gradients: Tree,
@@ -173,7 +200,7 @@ def move_leaves(
     ----------
     move : (rate, value, slope, *memories) -> (value, *memories)
         The rule for one parameter, its gradient and what is remembered of it.
-    kinds : tree of str
+    kinds : Kinds
         Parameters of the kind "state" take their gradient as their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
@@ -184,7 +211,8 @@ def move_leaves(
         The new parameters and memories.
     """
 
-    def leaf(value: Array, kind: str, slope: Array, *memory: Array) -> tuple[Array, ...]:
+    def leaf(kind: str, value: Array, *rest: Array) -> tuple[Array, ...]:
+        *memory, slope = rest
         return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
 
-    return unzip_leaves(leaf, parameters, kinds, gradients, *memories)
+    return kinds.unzip(leaf, (parameters, *memories), gradients)

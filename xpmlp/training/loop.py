@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves, values
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
@@ -230,7 +230,7 @@ class _Block:
     def _finite_weights(self) -> Array:
         """Whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
-        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for _, leaf in leaves(self.state.parameters)]
+        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for leaf in values(self.state.parameters)]
         return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:

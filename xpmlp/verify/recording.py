@@ -21,9 +21,9 @@ from xpmlp.training.step import (
     device_rates,
     fold_steps,
     one_of,
-    passes,
     seeds_of,
     training_fold,
+    training_passes,
 )
 from xpmlp.verify.quantities import HostArray, HostLayer, Snapshot, snapshot
 from xpmlp.verify.reference import ReferenceTraining
@@ -119,12 +119,12 @@ def _fold(
 def _watching_fold(problem: Problem) -> Fold:
     """The training's fold, with a step that keeps what its passes give instead of using it."""
     network, ops = problem.network, problem.backend.ops
-    fold = training_fold(network, problem.optimizer, ops, problem.backend.dtype)
+    fold, passes = training_fold(network, problem.optimizer, ops, problem.backend.dtype), training_passes(network, ops)
 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        logits, factors = passes(network, ops, state.parameters, batch)
+        logits, factors = passes(state.parameters, batch)
         inputs, deltas = map(list, zip(*factors, strict=True))
         slopes = network.root.gradients(ops, factors, logits.shape[-2])
         return TrainingState(state.parameters, Seen(inputs[1:], logits, deltas, slopes)), (logits,)
