@@ -32,6 +32,7 @@ def test_inputs_that_hypothesis_chooses(name: str, random: Random, tmp_path: Pat
     assert attempt(TARGETS[name], tmp_path, random).outcome in ("read", "refused")
 
 
+@pytest.mark.slow
 @each_target
 @settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=200))

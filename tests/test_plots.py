@@ -77,6 +77,7 @@ def test_writes_three_whole_figures(make):
     assert ET.parse(folder / "loss.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow  # a process of its own
 def test_same_numbers_give_the_same_bytes_in_another_process_and_under_another_style(make):
     folder = make(falling(400), TWO_EPOCHS, name="digits", steps_per_epoch=200)
     draw_run(folder)
@@ -326,6 +327,7 @@ print(matplotlib.rcParams["backend"], os.environ["MPLBACKEND"])
 """
 
 
+@pytest.mark.slow  # processes of their own
 @pytest.mark.parametrize(("before", "backend"), [("imported", "svg"), ("not yet", "pdf")])
 def test_the_backend_of_the_users_own_figures_stays(before, backend):
     command = [sys.executable, "-c", BACKEND_AFTER_DRAWING, before]
@@ -333,6 +335,7 @@ def test_the_backend_of_the_users_own_figures_stays(before, backend):
     assert done.stdout.split() == [backend, "pdf"], done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["\u4f60\u597d", "\udcff", "a\0b", "\x1b[31m", "$x^", "\ufffe"])
 def test_any_name_heads_a_figure(make, name):
     """Warnings are errors here: a glyph that the font lacks gives none."""
