@@ -93,6 +93,7 @@ def test_same_numbers_give_the_same_bytes_in_another_process_and_under_another_s
     assert [(folder / name).read_bytes() for name in FILES] == first
 
 
+@pytest.mark.slow  # a process of its own
 def test_leaves_matplotlib_as_it_was_and_never_imports_pyplot(make):
     folder = make(falling(40), TWO_EPOCHS)
     program = (
@@ -103,6 +104,7 @@ def test_leaves_matplotlib_as_it_was_and_never_imports_pyplot(make):
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_three_hundred_thousand_steps_stay_small(make):
     folder = make(falling(300_000), TWO_EPOCHS, name="long", steps_per_epoch=60_000, batch_size=1)
 
