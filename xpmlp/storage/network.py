@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pydantic
 
 from xpmlp._records import is_outside
-from xpmlp._tree import leaves, with_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
@@ -48,12 +48,6 @@ _FLOATS = ("F16", "F32", "F64")
 SECTIONS: frozenset[str] = frozenset()
 """The optional sections of a header that this version knows, such as an encoder's; a network that has another one
 predicts something else without it, so that it is refused."""
-
-_HEADER = {
-    *("format", "layers", "widths", "loss", "loss_settings", "classes"),
-    *("preprocessing", "feature_names", "target_names", "sections"),
-}
-"""The keys of a header of this version."""
 
 
 class SavedNetwork(NamedTuple):
@@ -130,12 +124,9 @@ def _read(file: Any, path: Path) -> SavedNetwork:
     """Read the content of a file, each array checked against the header's names, types and shapes before it is read."""
     description = json.loads((file.metadata() or {})["xpmlp"])
     sections = dict(description.get("sections", {}))
-    unknown = sorted(sections.keys() - SECTIONS)
-    if description["format"] == FORMAT:
-        unknown += sorted(description.keys() - _HEADER)
-    if unknown:
+    for unknown in sorted(sections.keys() - SECTIONS):
         raise RunFolderError(
-            f"{path} was written by a newer version of xpmlp, and this one does not know its section {unknown[0]!r}: "
+            f"{path} was written by a newer version of xpmlp, and this one does not know its section {unknown!r}: "
             "install a newer version, or train again."
         )
     targets = _strings(description, "target_names")
@@ -231,7 +222,8 @@ def _parameters(file: Any, slots: Any) -> Parameters:
         raise ValueError(f"unexpected array {min(unexpected)!r}")
     if len(kinds) > 1:
         raise ValueError(f"its parameters have numbers of types {' and '.join(sorted(kinds))}")
-    return with_leaves(slots, (_finite(file, name) for name in named))
+    names = iter(named)
+    return map_leaves(lambda _: _finite(file, next(names)), slots)
 
 
 def _described(file: Any, name: str) -> tuple[str, tuple[int, ...]]:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from pydantic import TypeAdapter
 
-from xpmlp._tree import leaves, map_leaves, with_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.config import OutputConfig
@@ -284,12 +284,16 @@ def _parameters(tensors: Tensors, prefix: str, problem: Problem, runs: tuple[int
 
 def _filled(tensors: Tensors, prefix: str, tree: Any, shape_of: Callable[[Any], tuple[int, ...]]) -> Any:
     """A tree of this structure with the arrays of its names, taken out of ``tensors``."""
-    found = []
-    for name, leaf in leaves(tree, prefix):
-        found.append(tensors.pop(name))
-        if found[-1].shape != shape_of(leaf):
-            raise Damaged(f"{name} has the shape {found[-1].shape}, not {shape_of(leaf)}")
-    return with_leaves(tree, found)
+    names = iter([name for name, _ in leaves(tree, prefix)])
+
+    def found(leaf: Any) -> Any:
+        name = next(names)
+        array = tensors.pop(name)
+        if array.shape != shape_of(leaf):
+            raise Damaged(f"{name} has the shape {array.shape}, not {shape_of(leaf)}")
+        return array
+
+    return map_leaves(found, tree)
 
 
 def _check(snapshot: Snapshot, examples: int) -> None:
