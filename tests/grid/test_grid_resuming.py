@@ -23,8 +23,7 @@ from xpmlp.config import Config
 from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid import Block, GridReporter, schedule, train_grid
 from xpmlp.training import Progress
-from xpmlp.training.outcome import Outcome
-from xpmlp.training.read_back import read_outcome
+from xpmlp.training.record import Outcome, read_outcome
 
 ROOT = Path(__file__).parents[2]
 

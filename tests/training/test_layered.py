@@ -20,10 +20,10 @@ from tests.training.test_held_back import FEATURES, wide_problem
 from tests.training.test_stacked_runs import EXPLODING, OTHER, STEADY
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
-from xpmlp.checkpoint import load_network
 from xpmlp.config import ModelConfig, admit_code
 from xpmlp.errors import ConfigError
 from xpmlp.nn.layers import layers
+from xpmlp.storage import load_network
 from xpmlp.training import Run, Status, held_back
 from xpmlp.training.memory import footprint
 from xpmlp.training.problem import Problem

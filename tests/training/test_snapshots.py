@@ -15,14 +15,13 @@ from tests.helpers import Case, cases, relative_difference
 from tests.training.small import small_problem, weights_of
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import CheckpointWriter, newest_checkpoint
+from xpmlp.storage import CheckpointWriter, newest_checkpoint
 from xpmlp.training import Reporter, Run, Status
-from xpmlp.training.encoding import decode, encode
 from xpmlp.training.inference import Score
 from xpmlp.training.loop import train_block
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, RunSettings
-from xpmlp.training.snapshot import Snapshot
+from xpmlp.training.snapshot import Snapshot, decode, encode
 
 BITWISE = cases("numpy") + [pytest.param(Case(name, "cpu", "float32"), id=name) for name in ("torch", "jax", "strict")]
 
