@@ -110,7 +110,7 @@ class Network(NamedTuple):
     @property
     def root(self) -> Layer:
         """The layer that is the network; it leaves its input as it is."""
-        return _root(self.layers, self.widths)
+        return sparing(_built(self.layers, self.widths))
 
     @property
     def after_first(self) -> Layer | None:
@@ -159,11 +159,6 @@ class Network(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def _built(spec: LayerSpec, widths: Widths | int) -> Layer:
     return spec.maker()(widths)
-
-
-@functools.lru_cache(maxsize=256)
-def _root(spec: LayerSpec, widths: Widths) -> Layer:
-    return sparing(_built(spec, widths))
 
 
 @functools.lru_cache(maxsize=256)
