@@ -34,7 +34,7 @@ class Hyperparameters(NamedTuple):
     kept : optional
         ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.
     kept_per_call : optional
-        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
+        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
     """
 
     learning_rate: Array
