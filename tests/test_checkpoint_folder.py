@@ -46,6 +46,7 @@ def test_what_is_sealed_returns_bit_for_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(tensor, TENSORS[name], strict=True)
 
 
+@pytest.mark.slow
 def test_every_changed_or_missing_byte_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_sealed(path, {"a": 1}, TENSORS)

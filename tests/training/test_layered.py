@@ -120,7 +120,13 @@ def test_it_is_resumed_bitwise(name: str, tmp_path: Path) -> None:
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("changes", [{"grid.block_width": 3}, {"grid.block_width": 1, "grid.workers": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grid.block_width": 3},
+        pytest.param({"grid.block_width": 1, "grid.workers": 2}, marks=pytest.mark.slow),  # starts processes
+    ],
+)
 def test_a_grid_gives_what_each_run_gives_alone(changes: dict[str, Any], tmp_path: Path) -> None:
     config = config_of("tabular", {"grid.runs": 3, **changes})
     result = xpmlp.train_grid(config, tmp_path / "grid", allow_code=True)

@@ -65,9 +65,14 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "as they come": {"shuffle": False, "segment_steps": 4},
 }
 
+QUICK = ("sgd", "adam", "adaptive", "early stopping")
+
 
 @pytest.mark.parametrize("backend", BITWISE, indirect=True)
-@pytest.mark.parametrize("train", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize(
+    "train",
+    [pytest.param(train, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, train in PROBLEMS.items()],
+)
 def test_from_any_snapshot_to_the_same_bits(backend: Backend, train: dict[str, Any]) -> None:
     problem = small_problem(backend, **{"epochs": 4, "segment_steps": 3, **train})
     alone = [RunSettings.of(problem.config.train)]
