@@ -26,7 +26,7 @@ from xpmlp.grid import Block, GridReporter, GridResult, train_grid
 from xpmlp.grid.summary import best, figure_title, figures_of, point_text, short, summary_rows
 from xpmlp.nn import Network
 from xpmlp.training import Progress, Status
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 
 def run(

@@ -20,7 +20,7 @@ from xpmlp.grid import Block
 from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
 from xpmlp.training import Progress
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 
 def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, allow_code: bool, quiet: bool) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from xpmlp import scalar
-from xpmlp.checkpoint import load_network
 from xpmlp.data import load
 from xpmlp.report.document import Block, Gallery, Paragraph, Picture, Table
 from xpmlp.report.numbers import read_csv, write_csv
@@ -15,8 +14,9 @@ from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts import figure1
 from xpmlp.report.parts.training import RUN
 from xpmlp.report.words import counted
+from xpmlp.storage import load_network
+from xpmlp.storage.run_folder import read
 from xpmlp.training import predict
-from xpmlp.training.run_folder import read
 from xpmlp.training.trainer import load_data
 
 GRID_POINTS, REACH = 121, 3.0
