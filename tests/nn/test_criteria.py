@@ -35,9 +35,7 @@ SKLEARN = {
     "error": lambda p: 1 - sklearn.metrics.accuracy_score(LABELS, p.argmax(1), sample_weight=WEIGHTS),
     "auc": lambda p: (
         1
-        - np.mean(
-            [sklearn.metrics.roc_auc_score(LABELS == one, p[:, one], sample_weight=WEIGHTS) for one in range(4)]
-        )
+        - np.mean([sklearn.metrics.roc_auc_score(one == LABELS, p[:, one], sample_weight=WEIGHTS) for one in range(4)])
     ),
     "refined_log_loss": lambda p: (
         scipy.optimize.minimize_scalar(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xpmlp._typing import Array
 from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
-from xpmlp.nn.criteria.temperature import logarithms
 from xpmlp.nn.criteria.temperature import log_loss as mean_log_loss
+from xpmlp.nn.criteria.temperature import logarithms
 from xpmlp.nn.ops import Ops
 
 

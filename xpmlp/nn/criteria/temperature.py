@@ -76,4 +76,3 @@ REFINED_LOG_LOSS = Criterion(
     "the probabilities' confidence (Berta, Holzmüller, Jordan and Bach, Rethinking Early Stopping: Refine, Then "
     "Calibrate, 2025)",
 )
-
