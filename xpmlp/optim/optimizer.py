@@ -188,7 +188,7 @@ class Kinds:
 
 def move_leaves(
     move: Callable[..., tuple[Array, ...]],
-    kinds: Kinds,
+    kinds: Kinds | Tree,
     rate_of: Callable[[str], Array],
     parameters: Tree,
     gradients: Tree,
@@ -200,8 +200,8 @@ def move_leaves(
     ----------
     move : (rate, value, slope, *memories) -> (value, *memories)
         The rule for one parameter, its gradient and what is remembered of it.
-    kinds : Kinds
-        Parameters of the kind "state" take their gradient as their new value.
+    kinds : Kinds or tree of str
+        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their gradient as their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 
@@ -215,4 +215,5 @@ def move_leaves(
         *memory, slope = rest
         return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
 
-    return kinds.unzip(leaf, (parameters, *memories), gradients)
+    known = kinds if isinstance(kinds, Kinds) else Kinds(kinds)
+    return known.unzip(leaf, (parameters, *memories), gradients)
