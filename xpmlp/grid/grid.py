@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from xpmlp._files import move, write_bytes, write_text
 from xpmlp._paths import given_path
-from xpmlp._processes import can_start_processes
+from xpmlp._processes import available_cores, can_start_processes
 from xpmlp.backend import Backend
 from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config, admit_code, refuse_unimportable
@@ -313,17 +312,12 @@ def _workers(config: Config, backend: Backend) -> int:
     """How many processes: as the config says, or one for each core where a process keeps to one thread."""
     if config.grid.workers != "auto":
         return config.grid.workers
-    return 1 if backend.is_accelerator or backend.name == "jax" else _cores()
+    return 1 if backend.is_accelerator or backend.name == "jax" else available_cores()
 
 
 def _share(workers: int) -> int:
     """The cores that each process may keep busy."""
-    return max(1, _cores() // workers)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available_cores() // workers)
 
 
 def _complaint(blocks: Sequence[Block], failures: dict[int, str], folder: Path | None) -> str:
