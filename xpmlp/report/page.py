@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xpmlp._text import duration
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.document import Code, Inline, Link, Maths, Page, Paragraph, Section
 from xpmlp.report.environment import environment
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part
 from xpmlp.report.text import blocks
-from xpmlp.report.words import duration
 
 TITLE = "The coursework report, recomputed"
 

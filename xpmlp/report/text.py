@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp import plots
+from xpmlp._text import counted, duration
 from xpmlp.report.document import Block, Code, Formulas, Gallery, Inline, Maths, Notice, Paragraph, Picture, Table
-from xpmlp.report.words import counted, duration
 
 _MARKED = re.compile(r"`([^`]+)`|\$([^$]+)\$")
 _CONDITION = re.compile(r"\[(\w+)\] ")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xpmlp.cli.options import AllowCode, ConfigFile, Overrides, file_option, load
+from xpmlp.cli.options import AllowCode, ConfigFile, Overrides, file_option, load, names_in
 
 
 def bench(
@@ -31,4 +31,6 @@ def bench(
     """
     from xpmlp.cli.bench import run
 
-    raise typer.Exit(run(load(config, overrides), backends=backends, seconds=seconds, allow_code=allow_code, out=out))
+    raise typer.Exit(
+        run(load(config, overrides), backends=names_in(backends), seconds=seconds, allow_code=allow_code, out=out)
+    )

@@ -62,12 +62,12 @@ def show(done: Done, quick: bool) -> Shown:
         (curve, *(spread(*(numbers[-1] for numbers in curves[name][curve].values())) for name in FIGURES))
         for curve in CURVES
     ]
-    explained = _explained(during[-1], after[-1], validation[-1], widest)
+    explained = _lag_in_words(during[-1], after[-1], validation[-1], widest)
     figures = {f"figure3{letter}": partial(figure, name) for letter, name in zip("ab", FIGURES, strict=True)}
     return Shown(done.blocks({"lag": lag, "explained": explained}, {"last": last}, figures), [])
 
 
-def _explained(during: float, after: float, validation: float, deviation: float) -> str:
+def _lag_in_words(during: float, after: float, validation: float, deviation: float) -> str:
     """How much of the gap between training and validation the lag explains, after the last epoch.
 
     A gap of less than two standard deviations of the runs is taken for none.

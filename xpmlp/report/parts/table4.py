@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from xpmlp import plots
+from xpmlp._text import counted
 from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, judged, spread
 from xpmlp.report.demands import CLASSES, LEARNING_RATES, VALIDATION
 from xpmlp.report.document import Inline
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts.training import divergence, train_runs
-from xpmlp.report.words import counted
 
 FIGURES = ("loss", "accuracy")
 
