@@ -17,7 +17,6 @@ from array_api_compat import numpy as numpy_namespace
 
 from xpmlp._tree import leaves, with_leaves
 from xpmlp.nn import Inputs, LayerSpec, Network, pure_ops
-from xpmlp.verify.quantities import HostLayer
 from xpmlp.verify.reference import ACTIVATIONS, KINKED, Batch, Pass, ReferenceLayer, loss_and_delta
 
 
@@ -41,7 +40,7 @@ def layer_names(kinds: Any) -> list[LayerName]:
     return [LayerName(label, tuple(part or kind for part, kind in group)) for label, group in _layers(kinds)]
 
 
-def by_layer(tree: Any) -> list[HostLayer]:
+def by_layer(tree: Any) -> list[tuple[Any, ...]]:
     """The arrays of a tree of parameters, or of gradients, for each of the layers that have some."""
     return [tuple(leaf for _, leaf in group) for _, group in _layers(tree)]
 
@@ -90,10 +89,8 @@ class LayeredNetwork:
         ops, root, loss = pure_ops(numpy_namespace), self.network.root, self.network.loss
         tree = with_leaves(root.slots, [leaf.copy() for layer in parameters for leaf in layer])
         logits, residuals = root.forward(ops, tree, Inputs(batch.x.copy(), batch.codes), batch.masks)
-        targets, weights = (
-            None if array is None else np.concatenate([array] * root.repeats)
-            for array in (batch.targets, batch.weights)
-        )
+        targets = np.concatenate([batch.targets] * root.repeats)
+        weights = None if batch.weights is None else np.tile(batch.weights, root.repeats)
         losses, delta = loss_and_delta(loss.name, loss.settings, logits, targets, weights)
         _, factors = root.backward(ops, tree, residuals, delta.copy(), False)
         gradients = by_layer(root.gradients(ops, factors, len(logits)))

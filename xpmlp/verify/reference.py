@@ -262,7 +262,7 @@ def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer]
         slope = functions[index].derivative(preactivations[index])
         deltas.insert(0, deltas[0] @ weights.T * masks[index] * slope)
     size = len(batch.x)
-    gradients = [
+    gradients: list[ReferenceLayer] = [
         (np.einsum("bi,bo->io", a, d, optimize=True) / size, d.sum(axis=0, keepdims=True) / size)
         for a, d in zip(inputs, deltas, strict=True)
     ]
