@@ -27,8 +27,8 @@ def board(path: Path) -> Any:
 def main() -> None:
     """Run the program, watched."""
     path, *arguments = sys.argv[1:]
-    from xpmlp.checkpoint import CheckpointWriter
     from xpmlp.cli import main as program
+    from xpmlp.storage import CheckpointWriter
     from xpmlp.training import loop
 
     shown = board(Path(path))

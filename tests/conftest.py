@@ -17,14 +17,14 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.helpers import CASES, Case, find_backend
+from tests.helpers import Case, cases, find_backend
 from tests.required import PROPERTY, RequiredBackends, skip
 from xpmlp.backend import Backend
 from xpmlp.errors import BackendError
 
 # no test is about time, and an example that imports a library takes longer than the others
 hypothesis.settings.register_profile("xpmlp", deadline=None)
-hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("xpmlp"), max_examples=30)
+hypothesis.settings.register_profile("quick", parent=hypothesis.settings.get_profile("xpmlp"), max_examples=15)
 hypothesis.settings.load_profile("xpmlp")
 
 
@@ -99,7 +99,7 @@ def get_backend(request: pytest.FixtureRequest) -> Callable[..., Backend]:
     return get
 
 
-@pytest.fixture(params=CASES, ids=str)
+@pytest.fixture(params=cases())
 def backend(request: pytest.FixtureRequest, get_backend: Callable[..., Backend]) -> Iterator[Backend]:
     """Each backend on each of its devices and dtypes, within its session.
 

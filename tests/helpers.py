@@ -39,18 +39,21 @@ CASES = [
     *(Case("cupy", None, dtype) for dtype in ("float32", "float64")),
 ]
 
+SLOW = (Case("strict", "cpu", "float64"), Case("strict", "device1", "float32"))
+"""Cases whose device and type are each tested in the other two of array-api-strict, too."""
+
 
 def cases(*names: str, dtype: str | None = None) -> list[Any]:
     """Some of the cases, as parameters of the fixture ``backend``: of the libraries ``names`` (all), of one dtype."""
     chosen = [case for case in CASES if (not names or case.name in names) and dtype in (None, case.dtype)]
-    return [pytest.param(case, id=str(case)) for case in chosen]
+    return [pytest.param(case, id=str(case), marks=pytest.mark.slow if case in SLOW else ()) for case in chosen]
 
 
 def other_devices_slow(cases: list[Any]) -> list[Any]:
     """Cases, those of array-api-strict's further devices among the slow tests: they repeat what its CPU computes."""
     return [
         pytest.param(*case.values, marks=pytest.mark.slow, id=case.id)
-        if case.values[0].name == "strict" and case.values[0].device != "cpu"
+        if not case.marks and case.values[0].name == "strict" and case.values[0].device != "cpu"
         else case
         for case in cases
     ]

@@ -15,10 +15,10 @@ from safetensors.numpy import load, save
 from tests.helpers import assert_lives_on
 from xpmlp._typing import DenseParameters
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.data import Preprocessing
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Network, Widths, losses, mlp
+from xpmlp.storage import SavedNetwork, load_network, save_network
 
 LABELS = [[0, 1, 2], [-7, 0, 12], ["ant", "bee", "Köder, 大"], [0.5, 1.5, 2.0]]
 
@@ -233,6 +233,20 @@ def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, name: str) -
     with pytest.raises(RunFolderError) as raised:
         load_network(path)
     assert str(raised.value).startswith(f"{path} is not a network that xpmlp has saved, or it is damaged (")
+
+
+def test_a_section_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Without it the network would predict something else."""
+    path = tampered(tmp_path / "weights", lambda tensors, said: said.update(sections={"oracle": {}}))
+    with pytest.raises(RunFolderError, match=r"newer version of xpmlp, and .* section 'oracle': install a newer"):
+        load_network(path)
+
+
+def test_a_section_that_is_known_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpmlp.storage.network.SECTIONS", {"oracle"})
+    saved = network()._replace(sections={"oracle": {"says": [1, 0.1 + 0.2]}})
+    save_network(tmp_path / "weights", saved)
+    assert load_network(tmp_path / "weights").sections == saved.sections
 
 
 def test_the_tampering_itself_does_no_damage(tmp_path: Path) -> None:

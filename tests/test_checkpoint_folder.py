@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from xpmlp.checkpoint import Checkpoint, CheckpointWriter, Damaged, newest_checkpoint, read_sealed, write_sealed
 from xpmlp.errors import RunFolderError
+from xpmlp.storage import Checkpoint, CheckpointWriter, Damaged, newest_checkpoint, read_sealed, write_sealed
 
 TENSORS: dict[str, Any] = {
     "weights": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -46,6 +46,7 @@ def test_what_is_sealed_returns_bit_for_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(tensor, TENSORS[name], strict=True)
 
 
+@pytest.mark.slow
 def test_every_changed_or_missing_byte_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_sealed(path, {"a": 1}, TENSORS)
@@ -61,7 +62,7 @@ def test_every_changed_or_missing_byte_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "null", "[" * 100_000, "{"])
 def test_a_description_of_another_kind(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.checkpoint.sealed._checksum", lambda *_: "right")
+    monkeypatch.setattr("xpmlp.storage.sealed._checksum", lambda *_: "right")
     (tmp_path / "file").write_bytes(save({"w": np.zeros(3)}, metadata={"xpmlp": text, "sha256": "right"}))
     with pytest.raises(Damaged):
         read_sealed(tmp_path / "file")

@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 RUNS = [
     ("sixty_lines.py", "numpy"),
-    ("sixty_lines.py", "array_api_strict"),
+    pytest.param("sixty_lines.py", "array_api_strict", marks=pytest.mark.slow),
     ("sixty_lines.py", "torch"),
     pytest.param("sixty_lines.py", "jax", marks=pytest.mark.slow),  # compiles every operation by itself
     ("custom_layer.py", "numpy"),

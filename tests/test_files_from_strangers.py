@@ -18,15 +18,15 @@ from safetensors.numpy import save
 from tests.helpers import MEBIBYTE, at_most
 from xpmlp._csv import csv_text
 from xpmlp._text import printable
-from xpmlp.checkpoint import load_network, newest_checkpoint, write_sealed
-from xpmlp.checkpoint.folder import FORMAT as CHECKPOINT_FORMAT
-from xpmlp.checkpoint.network import FORMAT, MAX_LAYERS, OLD_FORMAT
 from xpmlp.data.csv_file import MAX_BYTES, MAX_COLUMNS, read_csv_table
 from xpmlp.data.messages import did_you_mean, listed
 from xpmlp.data.numpy_file import read_npy, read_npz_features, read_npz_table
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import losses
-from xpmlp.training.run_folder import RUNS, remove_members
+from xpmlp.storage import load_network, newest_checkpoint, write_sealed
+from xpmlp.storage.checkpoints import FORMAT as CHECKPOINT_FORMAT
+from xpmlp.storage.network import FORMAT, MAX_LAYERS, OLD_FORMAT
+from xpmlp.storage.run_folder import RUNS, remove_members
 
 
 def npy(header: object, content: bytes = b"", version: bytes = b"\1\0") -> bytes:

@@ -25,6 +25,7 @@ def test_a_fixed_set(name: str, tmp_path: Path) -> None:
     assert sum(one.past_header for one in attempts) >= 6
 
 
+@pytest.mark.slow
 @each_target
 @settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
@@ -32,6 +33,7 @@ def test_inputs_that_hypothesis_chooses(name: str, random: Random, tmp_path: Pat
     assert attempt(TARGETS[name], tmp_path, random).outcome in ("read", "refused")
 
 
+@pytest.mark.slow
 @each_target
 @settings(max_examples=30, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(content=st.binary(max_size=200))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.helpers import MEBIBYTE, at_most
-from xpmlp.checkpoint import load_network, newest_checkpoint
-from xpmlp.checkpoint.network import FORMAT, OLD_FORMAT
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import losses
+from xpmlp.storage import load_network, newest_checkpoint
+from xpmlp.storage.network import FORMAT, OLD_FORMAT
 
 DENSE = {"kind": "dense", "units": 2}
 

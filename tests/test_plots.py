@@ -77,6 +77,7 @@ def test_writes_three_whole_figures(make):
     assert ET.parse(folder / "loss.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow  # a process of its own
 def test_same_numbers_give_the_same_bytes_in_another_process_and_under_another_style(make):
     folder = make(falling(400), TWO_EPOCHS, name="digits", steps_per_epoch=200)
     draw_run(folder)
@@ -92,6 +93,7 @@ def test_same_numbers_give_the_same_bytes_in_another_process_and_under_another_s
     assert [(folder / name).read_bytes() for name in FILES] == first
 
 
+@pytest.mark.slow  # a process of its own
 def test_leaves_matplotlib_as_it_was_and_never_imports_pyplot(make):
     folder = make(falling(40), TWO_EPOCHS)
     program = (
@@ -102,6 +104,7 @@ def test_leaves_matplotlib_as_it_was_and_never_imports_pyplot(make):
     subprocess.run([sys.executable, "-c", program, str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_three_hundred_thousand_steps_stay_small(make):
     folder = make(falling(300_000), TWO_EPOCHS, name="long", steps_per_epoch=60_000, batch_size=1)
 
@@ -326,6 +329,7 @@ print(matplotlib.rcParams["backend"], os.environ["MPLBACKEND"])
 """
 
 
+@pytest.mark.slow  # processes of their own
 @pytest.mark.parametrize(("before", "backend"), [("imported", "svg"), ("not yet", "pdf")])
 def test_the_backend_of_the_users_own_figures_stays(before, backend):
     command = [sys.executable, "-c", BACKEND_AFTER_DRAWING, before]
@@ -333,6 +337,7 @@ def test_the_backend_of_the_users_own_figures_stays(before, backend):
     assert done.stdout.split() == [backend, "pdf"], done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["\u4f60\u597d", "\udcff", "a\0b", "\x1b[31m", "$x^", "\ufffe"])
 def test_any_name_heads_a_figure(make, name):
     """Warnings are errors here: a glyph that the font lacks gives none."""

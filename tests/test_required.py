@@ -46,6 +46,7 @@ def test_a_missing_library_is_a_skip_with_a_reason() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow  # a session of its own
 def test_a_missing_required_library_fails() -> None:
     done = run_pytest("torch", *HAND_WORKED)
     assert f"{ENVIRONMENT} requires torch, but: backend torch needs PyTorch" in done.stdout

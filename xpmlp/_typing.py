@@ -31,5 +31,6 @@ class DenseParameters(NamedTuple):
     biases: Array
 
 
-Parameters: TypeAlias = list[DenseParameters]
-"""A network's layers, from input to output."""
+Parameters: TypeAlias = Any
+"""A network's parameters, arrays ([runs,] rows, columns) in a tree as its layers have them, on a device or on the host;
+of a multilayer perceptron a list of `DenseParameters`, from input to output."""

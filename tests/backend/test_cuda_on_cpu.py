@@ -38,6 +38,7 @@ def fused(cuda: CudaOnCpu) -> Ops:
     return with_fused(OPS, cuda, Cublas(cuda, tf32=False))
 
 
+@pytest.mark.slow
 @both
 def test_fused_operations_are_their_definitions(fused: Ops, dtype: str) -> None:
     check(fused, OPS, TOLERANCE[dtype], dtype)

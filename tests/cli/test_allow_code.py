@@ -83,13 +83,18 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], No
     return tmp_path / "code_outside.ran"
 
 
+def slow(*command: str) -> Any:
+    """A command that starts processes of its own, each of which imports the package."""
+    return pytest.param([*command], marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "command",
     [
         ["train", "c.toml"],
-        ["train", "c.toml", "--set", "grid.runs=2"],
+        slow("train", "c.toml", "--set", "grid.runs=2"),
         ["verify", "c.toml", "--backends", "numpy", "--steps", "2"],
-        ["bench", "c.toml", "--backends", "numpy", "--seconds", "0.1"],
+        slow("bench", "c.toml", "--backends", "numpy", "--seconds", "0.1"),
     ],
     ids=["train", "grid", "verify", "bench"],
 )
@@ -131,7 +136,11 @@ def test_a_run_that_names_code_needs_the_flag(
     [
         (["train", "c.toml", "--backend", "code_outside:BACKEND"], "backend.name"),
         (["verify", "c.toml", "--backends", "numpy,code_outside:BACKEND:cpu", "--steps", "2"], "backend.name"),
-        (["bench", "c.toml", "--backends", "code_outside:BACKEND", "--seconds", "0.1"], "backend.name"),
+        pytest.param(
+            ["bench", "c.toml", "--backends", "code_outside:BACKEND", "--seconds", "0.1"],
+            "backend.name",
+            marks=pytest.mark.slow,  # starts processes
+        ),
         (["report", "--quick", "--backend", "code_outside:BACKEND", "--only", "table1"], "--backend"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -154,6 +163,7 @@ def test_a_run_on_a_backend_from_outside_says_so(xpmlp: Run, ran: Path) -> None:
     assert "numpy on cpu" in outcome.out
 
 
+@pytest.mark.slow  # starts processes
 def test_worker_processes_import_what_was_allowed(xpmlp: Run, ran: Path) -> None:
     options = ("--set", "grid.runs=2", "--set", "grid.workers=2", "--allow-code")
     assert xpmlp("train", "c.toml", *options).status == 0

@@ -13,6 +13,7 @@ from tests.digits import QUICKSTART
 QUICK = ("--seconds", "0.02", "--set", "model.hidden_layer_sizes=[16]")
 
 
+@pytest.mark.slow  # starts a process for each backend
 def test_a_table_and_a_recommendation(xpmlp: Run, tmp_path: Path) -> None:
     outcome = xpmlp("bench", QUICKSTART, "--backends", "numpy", *QUICK, "--out", tmp_path / "bench.json")
     assert (outcome.status, outcome.err) == (0, "")

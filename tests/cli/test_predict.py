@@ -20,7 +20,7 @@ from tests.cli.conftest import Run
 from tests.digits import digits_config
 from tests.helpers import cases
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import load_network
+from xpmlp.storage import load_network
 
 
 def expected(run: Path, features: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -13,8 +13,8 @@ import pytest
 from sklearn.metrics import r2_score
 
 from tests.cli.conftest import Run
-from xpmlp.checkpoint import load_network
 from xpmlp.plots import draw_run
+from xpmlp.storage import load_network
 
 TRAIN = "[train]\nepochs = 30\noptimizer = 'adam'\n[output]\nplots = false\n"
 

@@ -50,11 +50,13 @@ class Mirror:
                 if self._head():
                     content = mirror.files[self.path[1:]]
                     with suppress(OSError):  # whoever asked may have gone
-                        self.wfile.write(content[:100])
+                        first = min(100, len(content) - 1)
+                        self.wfile.write(content[:first])
                         mirror.begun.set()
                         mirror.gate.wait(60)
-                        self.wfile.write(content[100:])
-                        mirror.given[self.path[1:]] += 1
+                        self.wfile.write(content[first:-1])
+                        mirror.given[self.path[1:]] += 1  # before the last byte: whoever has it may count at once
+                        self.wfile.write(content[-1:])
 
             def _head(self) -> bool:
                 content = mirror.files.get(self.path[1:])

@@ -26,11 +26,11 @@ from tests.estimator.small import (
 from tests.helpers import assert_lives_on
 from xpmlp import MLPClassifier, MLPRegressor
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import read_sealed, write_sealed
 from xpmlp.errors import BackendError, DataError
 from xpmlp.estimator import base
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.task import OptimizerChoice
+from xpmlp.storage import read_sealed, write_sealed
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -35,7 +35,10 @@ def assert_one_fit(ours: Any, whole: Any) -> None:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize(("estimator", "data"), [(classifier, digits), (classifier, labels), (regressor, values)])
+@pytest.mark.parametrize(
+    ("estimator", "data"),
+    [pytest.param(classifier, digits, marks=pytest.mark.slow), (classifier, labels), (regressor, values)],
+)
 def test_six_epochs(estimator: Any, data: Any, option: str) -> None:
     X, y = data()
 

@@ -28,7 +28,7 @@ def make(random: Random) -> bytes:
 
 @cache
 def _valid(seed: int) -> bytes:
-    from xpmlp.checkpoint import CheckpointWriter
+    from xpmlp.storage import CheckpointWriter
 
     random = Random(seed)
     tensors = {
@@ -66,7 +66,7 @@ def _file(header: dict[str, Any], data: bytes) -> bytes:
 
 def read(path: Path) -> Any:
     """The program's reading of the file as the newest checkpoint of a folder; what it tells about it is raised."""
-    from xpmlp.checkpoint import newest_checkpoint
+    from xpmlp.storage import newest_checkpoint
 
     folder = path.parent / "checkpoints"
     folder.mkdir(exist_ok=True)

@@ -31,9 +31,9 @@ def make(random: Random) -> bytes:
 @cache
 def _valid(seed: int) -> bytes:
     """A file as the program writes it."""
-    from xpmlp.checkpoint import SavedNetwork, save_network
     from xpmlp.data import Preprocessing
     from xpmlp.nn import DenseParameters, Network, Widths, losses, mlp
+    from xpmlp.storage import SavedNetwork, save_network
 
     random = Random(seed)
     sizes = [random.randint(1, 5) for _ in range(random.randint(2, 4))]

@@ -126,7 +126,7 @@ def _numbers(rows: list[list[str]], columns: list[int]) -> npt.NDArray[np.float6
 
 
 def _read_network(path: Path) -> Any:
-    from xpmlp.checkpoint import load_network
+    from xpmlp.storage import load_network
 
     return load_network(path)
 
@@ -164,9 +164,9 @@ def _run_folder() -> Path:
     import shutil
     import tempfile
 
-    from xpmlp.checkpoint import SavedNetwork, save_network
     from xpmlp.data import Preprocessing
     from xpmlp.nn import DenseParameters, Network, Widths, losses, mlp
+    from xpmlp.storage import SavedNetwork, save_network
 
     folder = Path(tempfile.mkdtemp(prefix="fuzzing-run-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -206,7 +206,7 @@ def _predict(path: Path) -> Any:
 
 
 def _check_prediction(path: Path, content: bytes, read: Any) -> None:
-    from xpmlp.checkpoint import load_network
+    from xpmlp.storage import load_network
 
     ((weights, biases),) = load_network(_run_folder() / "weights.safetensors").parameters
     features = _independent_features(path, content).reshape(-1, 4).astype(np.float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
 from xpmlp.training import Reporter
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 UNLUCKY = 1
 """The number of the run that something happens to."""

@@ -18,7 +18,7 @@ from tests.grid.small import EXAMPLES, grid_config
 from xpmlp.config import Config
 from xpmlp.errors import BackendError, ConfigError, GridError
 from xpmlp.grid import Block, GridReporter, schedule, train_grid
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'xpmlp[dask]'")
 

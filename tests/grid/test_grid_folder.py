@@ -13,11 +13,11 @@ from safetensors.numpy import load_file
 import xpmlp
 from tests.grid.small import STEPS, grid_config
 from xpmlp._files import write_text
-from xpmlp.checkpoint import load_network
 from xpmlp.config import load_config
 from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid import Block, GridReporter, GridResult, train_grid
-from xpmlp.training.outcome import Outcome
+from xpmlp.storage import load_network
+from xpmlp.training.record import Outcome
 
 COMMON = {"config.toml", "run.json", "epochs.csv", "batch_losses.npy"}
 EXPLODING, IDLE = 1e308, 0.0
@@ -169,7 +169,7 @@ def test_a_run_appears_whole_or_not_at_all(data: Path, tmp_path: Path, monkeypat
             raise OSError(28, "No space left on device")
         write_text(path, text)
 
-    monkeypatch.setattr("xpmlp.training.run_folder.write_text", full)
+    monkeypatch.setattr("xpmlp.storage.run_folder.write_text", full)
     with pytest.raises(RunFolderError, match="No space left on device"):
         train_grid(grid_config(data, runs=3), tmp_path / "out")
     monkeypatch.undo()

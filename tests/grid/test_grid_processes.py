@@ -19,8 +19,8 @@ from xpmlp.backend import blas, resolve
 from xpmlp.errors import GridError
 from xpmlp.grid import Block, GridReporter, GridResult, block, blocks_of, grid, members_of, schedule, train_grid
 from xpmlp.training import Reporter
-from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
+from xpmlp.training.record import Outcome
 
 RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1]}
 """Four runs."""

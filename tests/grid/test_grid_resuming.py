@@ -23,8 +23,7 @@ from xpmlp.config import Config
 from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid import Block, GridReporter, schedule, train_grid
 from xpmlp.training import Progress
-from xpmlp.training.outcome import Outcome
-from xpmlp.training.read_back import read_outcome
+from xpmlp.training.record import Outcome, read_outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,9 +77,9 @@ def interrupted(config: Config, folder: Path, segments: int) -> Listener:
 @pytest.mark.parametrize(
     ("width", "train", "at"),
     [
-        (1, {"optimizer": "adam", "learning_rate": 0.05}, 2 * STEPS + 5),
+        pytest.param(1, {"optimizer": "adam", "learning_rate": 0.05}, 2 * STEPS + 5, marks=pytest.mark.slow),
         (2, {"optimizer": "adam", "learning_rate": 0.05}, 1),
-        (2, {"patience": 1, "epochs": 4}, 3 * STEPS + 5),
+        pytest.param(2, {"patience": 1, "epochs": 4}, 3 * STEPS + 5, marks=pytest.mark.slow),
         (4, {"patience": 1, "epochs": 4}, 13),
     ],
     ids=["second run", "first step", "early stopping", "one block"],

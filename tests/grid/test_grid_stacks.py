@@ -18,7 +18,7 @@ from xpmlp.backend import Backend
 from xpmlp.grid import Block, blocks_of, members_of
 from xpmlp.grid.block import train_one
 from xpmlp.training import Reporter
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 # rates at which rounding errors do not grow: at 0.5 with momentum 0.9, float32 alone leaves float64 alone by 3%
 AXES: dict[str, Any] = {"learning_rate": [0.1, 0.01], "weight_decay": [0.001, 0.1], "momentum": [0.9, 0.3], "runs": 2}

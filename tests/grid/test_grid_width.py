@@ -14,8 +14,8 @@ from xpmlp.grid import Block, GridReporter, train_grid
 from xpmlp.grid.grid import _width
 from xpmlp.grid.plan import members_of
 from xpmlp.training.memory import footprint
-from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
+from xpmlp.training.record import Outcome
 from xpmlp.training.trainer import load_data, resolve_configured
 
 

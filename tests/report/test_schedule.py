@@ -23,7 +23,7 @@ from xpmlp.report.document import Paragraph
 from xpmlp.report.part import RECORD, Shown, Work
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import Schedule
-from xpmlp.training.run_folder import locked
+from xpmlp.storage.run_folder import locked
 
 
 class Heard(ReportReporter):

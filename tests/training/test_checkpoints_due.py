@@ -11,7 +11,7 @@ import xpmlp
 from tests.digits import digits_config
 from tests.training.interrupted import FILES, FREQUENT, files
 from xpmlp.config import OutputConfig
-from xpmlp.training.checkpoints import Checkpoints
+from xpmlp.training.snapshot import Checkpoints
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 import xpmlp
-from xpmlp.checkpoint import load_network
 from xpmlp.config import Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
 from xpmlp.errors import ConfigError, DataError
+from xpmlp.storage import load_network
 from xpmlp.training import predict_file
 
 RNG = np.random.default_rng(0)

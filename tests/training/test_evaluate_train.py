@@ -12,7 +12,7 @@ from tests.training.small import small_problem, train_runs
 from xpmlp.config import Config, DataConfig, GridConfig, OutputConfig, TrainConfig
 from xpmlp.grid import train_grid
 from xpmlp.training import train
-from xpmlp.training.history import train_after_csv
+from xpmlp.training.record import files_of
 from xpmlp.training.run import RunSettings
 from xpmlp.training.step import as_stack
 
@@ -53,7 +53,7 @@ def test_the_run_folders_hold_them_only_where_asked(tmp_path: Path) -> None:
     )
     result = train(asked, tmp_path / "one")
     text = (tmp_path / "one" / "train_after.csv").read_text()
-    assert text == train_after_csv([result.run])
+    assert text == files_of([result.run])["train_after.csv"]
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["run"], row["epoch"]) for row in rows] == [("0", "1"), ("0", "2")]
     assert float(rows[-1]["train_loss"]) == result.run.train_scores[-1].loss

@@ -20,10 +20,10 @@ from tests.training.test_held_back import FEATURES, wide_problem
 from tests.training.test_stacked_runs import EXPLODING, OTHER, STEADY
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
-from xpmlp.checkpoint import load_network
 from xpmlp.config import ModelConfig, admit_code
 from xpmlp.errors import ConfigError
 from xpmlp.nn.layers import layers
+from xpmlp.storage import load_network
 from xpmlp.training import Run, Status, held_back
 from xpmlp.training.memory import footprint
 from xpmlp.training.problem import Problem
@@ -120,7 +120,13 @@ def test_it_is_resumed_bitwise(name: str, tmp_path: Path) -> None:
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("changes", [{"grid.block_width": 3}, {"grid.block_width": 1, "grid.workers": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grid.block_width": 3},
+        pytest.param({"grid.block_width": 1, "grid.workers": 2}, marks=pytest.mark.slow),  # starts processes
+    ],
+)
 def test_a_grid_gives_what_each_run_gives_alone(changes: dict[str, Any], tmp_path: Path) -> None:
     config = config_of("tabular", {"grid.runs": 3, **changes})
     result = xpmlp.train_grid(config, tmp_path / "grid", allow_code=True)

@@ -13,7 +13,7 @@ import xpmlp
 from tests.digits import STEPS, digits_config
 from tests.training.interrupted import FREQUENT, copied, dies, files, resumed
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import read_sealed
+from xpmlp.storage import read_sealed
 from xpmlp.training import held_back
 
 KINDS: dict[str, dict[str, Any]] = {

@@ -16,8 +16,8 @@ import pytest
 import xpmlp
 from tests.digits import digits_config
 from tests.training.interrupted import FREQUENT, copied, dies, files, resumed
-from xpmlp.checkpoint import read_sealed, write_sealed
 from xpmlp.errors import RunFolderError
+from xpmlp.storage import read_sealed, write_sealed
 
 
 def test_a_damaged_newest_checkpoint(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from tests.digits import digits_config
 from tests.helpers import relative_difference
 from tests.training.interrupted import FREQUENT, copied, dies, resumed
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import load_network
-from xpmlp.training import resuming
+from xpmlp.storage import load_network, provenance
 
 NAMES = ("numpy", "torch", "jax", "strict", "cupy")
 
@@ -80,8 +79,8 @@ def test_the_number_of_threads_is_used_again(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_cpu_or_version(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resuming, "_processor", lambda: "abacus")
-    monkeypatch.setattr(resuming, "__version__", "9.9")
+    monkeypatch.setattr(provenance, "_processor", lambda: "abacus")
+    monkeypatch.setattr(provenance, "__version__", "9.9")
     _, (_, note) = resumed(digits_config({**FREQUENT, "train.epochs": 3}), copied(killed, tmp_path))
     assert "xpmlp 9.9, before " in note
     assert "processor abacus, before " in note

@@ -16,7 +16,7 @@ from xpmlp.errors import RunFolderError
 HOLDER = """
 import sys
 from pathlib import Path
-from xpmlp.training.run_folder import locked
+from xpmlp.storage.run_folder import locked
 
 with locked(Path(sys.argv[1])):
     print("held", flush=True)

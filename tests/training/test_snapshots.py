@@ -15,14 +15,13 @@ from tests.helpers import Case, cases, relative_difference
 from tests.training.small import small_problem, weights_of
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import CheckpointWriter, newest_checkpoint
+from xpmlp.storage import CheckpointWriter, newest_checkpoint
 from xpmlp.training import Reporter, Run, Status
-from xpmlp.training.encoding import decode, encode
 from xpmlp.training.inference import Score
 from xpmlp.training.loop import train_block
 from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, RunSettings
-from xpmlp.training.snapshot import Snapshot
+from xpmlp.training.snapshot import Snapshot, decode, encode
 
 BITWISE = cases("numpy") + [pytest.param(Case(name, "cpu", "float32"), id=name) for name in ("torch", "jax", "strict")]
 
@@ -66,9 +65,14 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "as they come": {"shuffle": False, "segment_steps": 4},
 }
 
+QUICK = ("sgd", "adam", "adaptive", "early stopping")
+
 
 @pytest.mark.parametrize("backend", BITWISE, indirect=True)
-@pytest.mark.parametrize("train", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize(
+    "train",
+    [pytest.param(train, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, train in PROBLEMS.items()],
+)
 def test_from_any_snapshot_to_the_same_bits(backend: Backend, train: dict[str, Any]) -> None:
     problem = small_problem(backend, **{"epochs": 4, "segment_steps": 3, **train})
     alone = [RunSettings.of(problem.config.train)]

@@ -34,8 +34,15 @@ SETTINGS: dict[str, tuple[tuple[str, Any], ...]] = {
 """The parameters of losses under test."""
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+PAIRS = [
+    pytest.param(loss, activation, marks=() if loss == "cross_entropy" or activation == "relu" else pytest.mark.slow)
+    for loss in LOSSES
+    for activation in ACTIVATIONS
+]
+"""Each loss and each activation; with each other in the whole suite."""
+
+
+@pytest.mark.parametrize(("loss", "activation"), PAIRS)
 @pytest.mark.parametrize(("weighted", "dropout"), [(False, False), (True, True)], ids=["plain", "weights and dropout"])
 def test_gradients_are_those_of_the_mean_loss(loss: str, activation: str, weighted: bool, dropout: bool) -> None:
     network = ReferenceNetwork((activation, "tanh"), loss, SETTINGS.get(loss, ()))

@@ -14,7 +14,7 @@ from xpmlp.cli.progress import ShownTraining
 from xpmlp.grid import Block, GridReporter, GridResult
 from xpmlp.grid.summary import best, figure_title, figures_of, point_in_words, short, summary_rows
 from xpmlp.training import Progress, Status
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 
 def grid_summary(result: GridResult) -> Iterator[str | Text]:

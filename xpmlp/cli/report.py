@@ -19,7 +19,7 @@ from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
 from xpmlp.report.page import judged_well
 from xpmlp.training import Progress
-from xpmlp.training.outcome import Outcome
+from xpmlp.training.record import Outcome
 
 
 def run(folder: Path, *, quiet: bool, **how: Any) -> int:

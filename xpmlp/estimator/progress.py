@@ -10,8 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from xpmlp._streams import SafeStream
-from xpmlp.training.reporter import Progress, Reporter
-from xpmlp.training.run import EpochRow
+from xpmlp.training.run import EpochRow, Progress, Reporter
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from pathlib import Path
 from xpmlp.backend import blas_threads_at_most
 from xpmlp.config import Config, admit_code
 from xpmlp.grid.plan import Block
-from xpmlp.training import run_folder
-from xpmlp.training.outcome import Outcome, Timing, outcome_of
+from xpmlp.storage import run_folder
+from xpmlp.storage.provenance import ResumePoint, as_before, resume_point
 from xpmlp.training.problem import Problem
-from xpmlp.training.reporter import Reporter
-from xpmlp.training.resuming import Earlier, as_before, earlier_training
+from xpmlp.training.record import Outcome, Timing, outcome_of
+from xpmlp.training.run import Reporter
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
 
 ORPHAN_SECONDS = 60
@@ -45,20 +45,20 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
     path, checkpoints = block.config.data.path, block.checkpoints
     changed = path.stat().st_mtime_ns if path is not None and path.is_file() else None
     with contextlib.nullcontext() if checkpoints is None else run_folder.locked(checkpoints, timeout=ORPHAN_SECONDS):
-        earlier = None if checkpoints is None else _earlier(checkpoints, block, reporter)
-        backend = block.config.backend if earlier is None else as_before(block.config.backend, earlier.circumstances)
+        resumed = None if checkpoints is None else _resumed(checkpoints, block, reporter)
+        backend = block.config.backend if resumed is None else as_before(block.config.backend, resumed.provenance)
         config = block.config.model_copy(update={"backend": backend})
         problem, loading = _prepared(_common(config, threads).to_toml(), changed)
         with blas_threads_at_most(threads):
-            return _train(problem, loading, block, reporter, should_stop, earlier)
+            return _train(problem, loading, block, reporter, should_stop, resumed)
 
 
-def _earlier(checkpoints: Path, block: Block, reporter: Reporter) -> Earlier | None:
+def _resumed(checkpoints: Path, block: Block, reporter: Reporter) -> ResumePoint | None:
     """The training of the same runs that was begun before; one of others, as after a forced change, is left aside."""
-    earlier = earlier_training(checkpoints, reporter.note)
-    if earlier is None or len(earlier.checkpoint.losses) == len(block.members):
-        return earlier
-    reporter.note(f"the checkpoint {earlier.checkpoint.path} is not of {block.label}: training from the beginning")
+    resumed = resume_point(checkpoints, reporter.note)
+    if resumed is None or len(resumed.checkpoint.losses) == len(block.members):
+        return resumed
+    reporter.note(f"the checkpoint {resumed.checkpoint.path} is not of {block.label}: training from the beginning")
     return None
 
 
@@ -68,10 +68,10 @@ def _train(
     block: Block,
     reporter: Reporter,
     should_stop: Callable[[], bool],
-    earlier: Earlier | None,
+    resumed: ResumePoint | None,
 ) -> list[Outcome]:
     with problem.backend.session(problem.rows_at_once):
-        runs, training = train_to_the_end(problem, block.settings, reporter, should_stop, block.checkpoints, earlier)
+        runs, training = train_to_the_end(problem, block.settings, reporter, should_stop, block.checkpoints, resumed)
         timing = Timing(loading, training)
         return [
             replace(outcome_of(problem, run, timing), config=member.config)

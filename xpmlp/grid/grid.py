@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpmlp._files import move, write_bytes, write_text
+from xpmlp._files import move
 from xpmlp._paths import given_path
 from xpmlp._processes import available_cores, can_start_processes
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data import Dataset
 from xpmlp.data.source import check_source
@@ -22,19 +21,14 @@ from xpmlp.grid.plan import Block, Member, blocks_of, members_of
 from xpmlp.grid.resuming import GridSetup, ended_runs, read_setup
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
-from xpmlp.training import run_folder
-from xpmlp.training.history import History, batch_losses_npy, epochs_csv, train_after_csv
+from xpmlp.storage import SavedNetwork, run_folder
+from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of
 from xpmlp.training.memory import footprint
 from xpmlp.training.objective import notes_on_codes, notes_on_targets
-from xpmlp.training.outcome import Outcome
 from xpmlp.training.problem import Problem
-from xpmlp.training.reporter import Reporter
-from xpmlp.training.resuming import check_config, check_data, circumstances_of, differences
-from xpmlp.training.run import Run
+from xpmlp.training.record import History, Outcome, files_of, run_facts
+from xpmlp.training.run import Reporter, Run
 from xpmlp.training.trainer import load_data, resolve_configured
-
-FILES = (run_folder.SUMMARY, *run_folder.FILES)
-"""What a grid's folder holds, beside a folder for each run under ``runs/``."""
 
 
 class GridReporter(Reporter):
@@ -137,12 +131,12 @@ def train_grid(
             run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
             if resume:
                 held.enter_context(run_folder.locked(folder))
-                before, outcomes = _earlier(folder, config, members, reporter, force=force)
+                before, outcomes = _resumed(folder, config, members, reporter, force=force)
         choice = resolve_configured(config.backend)
         dataset = load_data(config, quiet=reporter.quiet)
         if before is not None:
-            check_data(before.circumstances, dataset, force=force)
-            config = config.named(before.circumstances["name"])
+            check_data(before.provenance, dataset, force=force)
+            config = config.named(before.provenance["name"])
             members = members_of(config)
         setup = _setup(config, members, dataset, choice.backend, before)
         if folder is not None:
@@ -156,7 +150,7 @@ def train_grid(
         reporter.prepared(choice, dataset, network)
         for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
             reporter.note(note)
-        for note in () if before is None else differences(before.circumstances, setup.circumstances):
+        for note in () if before is None else differences(before.provenance, setup.provenance):
             reporter.note(note)
         failures, blocks = _train(
             config, members, choice.backend, len(dataset.train), setup, folder, outcomes, reporter, should_stop
@@ -170,7 +164,7 @@ def train_grid(
     return result
 
 
-def _earlier(
+def _resumed(
     folder: Path, config: Config, members: list[Member], reporter: GridReporter, *, force: bool
 ) -> tuple[GridSetup | None, dict[int, Outcome]]:
     """The setup of the grid to resume, if it was begun, and what its runs gave that have ended."""
@@ -182,7 +176,7 @@ def _earlier(
         return None, {}
     ended = ended_runs(folder, members, reporter.note)
     epochs = max((len(outcome.run.epochs) for outcome in ended.values()), default=0)
-    check_config(before.circumstances, config, epochs, force=force)
+    check_config(before.provenance, config, epochs, force=force)
     reporter.note(f"resuming: {len(ended)} of {len(members)} runs have ended")
     return before, ended
 
@@ -191,16 +185,13 @@ def _setup(
     config: Config, members: list[Member], dataset: Dataset, backend: Backend, before: GridSetup | None
 ) -> GridSetup:
     """How the grid is cut and with how many threads: as before, but for what the config says otherwise now."""
-    if (
-        before is not None
-        and before.circumstances["config"].get("grid", {}).get("block_width") == config.grid.block_width
-    ):
+    if before is not None and before.provenance["config"].get("grid", {}).get("block_width") == config.grid.block_width:
         width, threads = before.width, before.threads
     else:
         width = _width(config, members, dataset, backend)
         threads = _share(min(_workers(config, backend), -(-len(members) // width)))
     with backend.session(Problem(config, dataset, backend).rows_at_once):
-        return GridSetup(circumstances_of(config, dataset, backend, width), width, threads)
+        return GridSetup(provenance_of(config, dataset, backend, width), width, threads)
 
 
 def _train(
@@ -254,32 +245,24 @@ def _result(config: Config, ended: list[Member], outcomes: dict[int, Outcome], f
     networks = [outcomes[member.number].network for member in ended]
     result = GridResult(ended, runs, networks, summarize(ended, runs), History.of(runs), folder)
     if folder is not None and ended:
-        with run_folder.explained(folder):
-            _write(folder, config, result, outcomes)
+        _write(folder, config, result, outcomes)
     return result
 
 
 def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int, Outcome]) -> None:
     """Write what concerns all runs; ``run.json``, last, says that it is there."""
-    for name in FILES:  # of the grid before it was resumed: never a mixture of two
-        if name != "config.toml":
-            (folder / name).unlink(missing_ok=True)
     numbers = [member.number for member in result.members]
-    write_text(folder / "config.toml", config.to_toml())
-    write_text(folder / "epochs.csv", epochs_csv(result.runs, numbers))
-    if (after := train_after_csv(result.runs, numbers)) is not None:
-        write_text(folder / "train_after.csv", after)
-    write_bytes(folder / "batch_losses.npy", batch_losses_npy(result.history.batch_losses))
-    write_text(folder / run_folder.SUMMARY, summary_csv(result.summaries))
     facts = dict(outcomes[numbers[0]].facts)
     for name in ("seconds", "layer_sizes", "batch_size", "steps_per_epoch"):
         if any(outcomes[number].facts[name] != facts[name] for number in numbers):
             del facts[name]  # differs between the runs: in the folder of each
     described = [
-        {"run": member.number, **member.point, **run_folder.run_facts(run)}
+        {"run": member.number, **member.point, **run_facts(run)}
         for member, run in zip(result.members, result.runs, strict=True)
     ]
-    write_text(folder / "run.json", json.dumps({"name": config.name, **facts, "runs": described}, indent=2) + "\n")
+    text = json.dumps({"name": config.name, **facts, "runs": described}, indent=2) + "\n"
+    summary = {run_folder.SUMMARY: summary_csv(result.summaries)}
+    run_folder.write(folder, config, {**files_of(result.runs, numbers), **summary, "run.json": text})
 
 
 def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> None:
@@ -295,7 +278,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
             if old.exists():
                 shutil.rmtree(old)
         partial.mkdir()
-        run_folder.write(partial, outcome)
+        outcome.write(partial)
         move(partial, final)
 
 

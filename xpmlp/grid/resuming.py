@@ -11,10 +11,9 @@ from typing import NamedTuple
 from xpmlp._files import write_text
 from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid.plan import Member
-from xpmlp.training import run_folder
-from xpmlp.training.outcome import Outcome
-from xpmlp.training.read_back import read_outcome
-from xpmlp.training.resuming import Circumstances, changes, checked
+from xpmlp.storage import run_folder
+from xpmlp.storage.provenance import KEY, Provenance, changes, checked
+from xpmlp.training.record import Outcome, read_outcome
 from xpmlp.training.run import Status
 
 _FILE = "plan.json"
@@ -25,15 +24,15 @@ class GridSetup(NamedTuple):
 
     Attributes
     ----------
-    circumstances : dict
-        See `xpmlp.training.resuming.circumstances_of`.
+    provenance : dict
+        See `xpmlp.storage.provenance.provenance_of`.
     width : int
         How many runs are stacked in a block.
     threads : int or None
         CPU threads of each process, where the config leaves them open.
     """
 
-    circumstances: Circumstances
+    provenance: Provenance
     width: int
     threads: int | None
 
@@ -41,7 +40,10 @@ class GridSetup(NamedTuple):
         """Write it into a grid's folder."""
         checkpoints = folder / run_folder.CHECKPOINTS
         checkpoints.mkdir(exist_ok=True)
-        write_text(checkpoints / _FILE, json.dumps(self._asdict(), indent=1) + "\n")
+        write_text(
+            checkpoints / _FILE,
+            json.dumps({KEY: self.provenance, "width": self.width, "threads": self.threads}, indent=1) + "\n",
+        )
 
 
 def read_setup(folder: Path) -> GridSetup | None:
@@ -56,7 +58,7 @@ def read_setup(folder: Path) -> GridSetup | None:
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
         threads = plan["threads"]
-        return GridSetup(checked(plan["circumstances"]), int(plan["width"]), None if threads is None else int(threads))
+        return GridSetup(checked(plan[KEY]), int(plan["width"]), None if threads is None else int(threads))
     except FileNotFoundError:
         return None
     except (OSError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -93,7 +95,7 @@ def ended_runs(folder: Path, members: Iterable[Member], tell: Callable[[str], No
 def _has_ended(outcome: Outcome, member: Member) -> bool:
     """Whether a run would not be trained any further by this member's config."""
     run = outcome.run
-    if changes(outcome.config.model_dump(mode="json"), member.config, len(run.epochs)):
+    if any(changes(outcome.config.model_dump(mode="json"), member.config, len(run.epochs))):
         return False
     if run.status is Status.FINISHED:
         return len(run.epochs) >= member.config.train.epochs

@@ -20,8 +20,8 @@ from xpmlp._processes import starting_processes
 from xpmlp.errors import BackendError
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
-from xpmlp.training.outcome import Outcome
-from xpmlp.training.reporter import Reporter
+from xpmlp.training.record import Outcome
+from xpmlp.training.run import Reporter
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event  # cannot be imported where a system has no semaphores

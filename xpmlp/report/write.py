@@ -19,7 +19,7 @@ from xpmlp.report.page import make_page
 from xpmlp.report.part import Done
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import ReportReporter, Schedule
-from xpmlp.training.run_folder import explained, locked
+from xpmlp.storage.run_folder import explained, locked
 
 MARK = "report.json"
 """The file by which a folder is known as a report's: in no other is anything replaced."""

@@ -15,11 +15,10 @@ Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch
 
 from xpmlp.training.arrays import from_arrays
 from xpmlp.training.evaluation import Evaluation, evaluate
-from xpmlp.training.history import History
 from xpmlp.training.inference import Score
 from xpmlp.training.prediction import Prediction, predict, predict_file
-from xpmlp.training.reporter import Progress, Reporter
-from xpmlp.training.run import EpochRow, Run, Status
+from xpmlp.training.record import History
+from xpmlp.training.run import EpochRow, Progress, Reporter, Run, Status
 from xpmlp.training.trainer import Result, train
 
 __all__ = [

@@ -13,13 +13,12 @@ import numpy.typing as npt
 from xpmlp._paths import given_path
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import SavedNetwork
 from xpmlp.data import Dataset, Part
 from xpmlp.data.labels import label_places
 from xpmlp.data.messages import listed, quoted
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric
-from xpmlp.training import run_folder
+from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.problem import Problem

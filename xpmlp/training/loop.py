@@ -21,8 +21,7 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.course import Course
-from xpmlp.training.reporter import Progress, Reporter
-from xpmlp.training.run import EpochRow, Run, RunSettings, Status, UnderWay
+from xpmlp.training.run import EpochProgress, EpochRow, Progress, Reporter, Run, RunSettings, Status
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
 from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, one_of, seeds_of
@@ -118,7 +117,7 @@ class _Block:
         """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
         while self.active and self.epoch <= self.plan.epochs:
             self._draw_orders()
-            for segment in self._segments(self.active[0].run.under_way.examples):
+            for segment in self._segments(self.active[0].run.progress.examples):
                 if should_stop():
                     return False
                 self._train_segment(segment)
@@ -200,11 +199,11 @@ class _Block:
             if len(bad) or not finite[column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
                 lap.run.batch_losses.append(losses[:last, column])
-                lap.run.ended_at = (self.epoch, lap.run.under_way.steps + last)
+                lap.run.ended_at = (self.epoch, lap.run.progress.steps + last)
                 diverged.append(column)
             else:
                 lap.run.batch_losses.append(losses[:, column])
-                lap.run.under_way.add(segment, losses[:, column], values[:, column])
+                lap.run.progress.add(segment, losses[:, column], values[:, column])
         self._leave(diverged, Status.DIVERGED, before)
 
     def _noise_series(self, segment: Segment) -> Iterator[Array]:
@@ -247,8 +246,8 @@ class _Block:
         stopped = []
         for column, (lap, score) in enumerate(zip(self.active, scores, strict=True)):
             loss, value = (None, None) if score is None else score
-            trained, lap.run.under_way = lap.run.under_way, UnderWay()
-            row = EpochRow(epoch, trained.loss, trained.value, loss, value, lap.learning_rate)
+            trained, lap.run.progress = lap.run.progress, EpochProgress()
+            row = EpochRow(epoch, trained.loss, trained.metric, loss, value, lap.learning_rate)
             lap.run.epochs.append(row)
             self.reporter.epoch(lap.number, row)
             if self.course.epoch_ended(lap.run, self.state):
@@ -295,15 +294,15 @@ class _Block:
         return state
 
     def _progress(self, segment: Segment) -> Progress:
-        under_way = [lap.run.under_way for lap in self.active]
+        progress = [lap.run.progress for lap in self.active]
         return Progress(
             self.epoch,
             self.plan.epochs,
-            under_way[0].steps,
+            progress[0].steps,
             self.steps,
             segment.examples * len(self.active),
-            fmean(one.loss for one in under_way),
-            fmean(one.value for one in under_way),
+            fmean(one.loss for one in progress),
+            fmean(one.metric for one in progress),
         )
 
 

@@ -13,13 +13,12 @@ import numpy.typing as npt
 from xpmlp._csv import csv_text
 from xpmlp._files import check_writable, refuse_overwriting, write_bytes, write_text
 from xpmlp._paths import given_path, os_errors_as
-from xpmlp.checkpoint import SavedNetwork
 from xpmlp.config import Config
 from xpmlp.data import read_features
 from xpmlp.data.codes import check_codes
 from xpmlp.data.numpy_file import CODES, read_npz_codes
 from xpmlp.errors import DataError
-from xpmlp.training import run_folder
+from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.arrays import host_array, host_features
 from xpmlp.training.evaluation import on_device
 from xpmlp.training.inference import BATCH, Inference

@@ -1,4 +1,4 @@
-"""One run: what distinguishes it from the others of its block, and the record of what it did."""
+"""A run: what distinguishes it from the others of its block, the record of what it did, and who hears of it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._typing import Parameters
+from xpmlp.backend import Choice
 from xpmlp.config import Config, TrainConfig
-from xpmlp.nn import Metric
+from xpmlp.data import Dataset
+from xpmlp.nn import Metric, Network
 from xpmlp.training.inference import Score
 from xpmlp.training.segments import Segment
 
@@ -74,29 +76,29 @@ class Status(StrEnum):
 
 
 @dataclass
-class UnderWay:
-    """What a run has done of the epoch that is under way.
+class EpochProgress:
+    """The part of the current epoch that a run has done.
 
     Attributes
     ----------
     steps, examples : int
     loss_sum : float
         The examples' losses, each as its batch met it.
-    value_sum : float
+    metric_sum : float
         The examples' parts in accuracy or R², likewise.
     """
 
     steps: int = 0
     examples: int = 0
     loss_sum: float = 0.0
-    value_sum: float = 0.0
+    metric_sum: float = 0.0
 
-    def add(self, segment: Segment, losses: npt.NDArray[Any], values: npt.NDArray[Any]) -> None:
+    def add(self, segment: Segment, losses: npt.NDArray[Any], metrics: npt.NDArray[Any]) -> None:
         """Count a trained segment: the mean loss (steps,) and the sum of the examples' figures (steps,)."""
         self.steps += segment.steps
         self.examples += segment.examples
         self.loss_sum += float(losses.sum(dtype=np.float64)) * segment.batch
-        self.value_sum += float(values.sum(dtype=np.float64))
+        self.metric_sum += float(metrics.sum(dtype=np.float64))
 
     @property
     def loss(self) -> float:
@@ -104,9 +106,9 @@ class UnderWay:
         return self.loss_sum / self.examples
 
     @property
-    def value(self) -> float:
+    def metric(self) -> float:
         """Accuracy or R² of the examples so far."""
-        return self.value_sum / self.examples
+        return self.metric_sum / self.examples
 
 
 @dataclass
@@ -119,8 +121,8 @@ class Run:
     metric : "accuracy" or "r2"
         What the ``value`` of its scores is.
     status : Status
-    under_way : UnderWay
-        The epoch that is under way, as far as it has come.
+    progress : EpochProgress
+        In the current epoch.
     epochs : list of EpochRow
     batch_losses : list of (steps,)
         The mean loss of every batch, one array for each segment.
@@ -138,7 +140,7 @@ class Run:
     settings: RunSettings
     metric: Metric = "accuracy"
     status: Status = Status.RUNNING
-    under_way: UnderWay = field(default_factory=UnderWay)
+    progress: EpochProgress = field(default_factory=EpochProgress)
     epochs: list[EpochRow] = field(default_factory=list)
     batch_losses: list[npt.NDArray[Any]] = field(default_factory=list)
     parameters: Parameters | None = None
@@ -169,3 +171,57 @@ class Run:
             return False
         self.best_loss, self.best_epoch = loss, epoch
         return True
+
+
+class Progress(NamedTuple):
+    """Where a training is, after a segment.
+
+    Attributes
+    ----------
+    epoch, epochs : int
+        The current epoch, from 1, and how many there will be.
+    step, steps : int
+        Steps done in this epoch, and steps of an epoch.
+    examples : int
+        Examples trained on since the last report, over all runs.
+    loss, value : float
+        Means over this epoch so far, over the runs still going; ``value`` is accuracy or R².
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    examples: int
+    loss: float
+    value: float
+
+
+class Reporter:
+    """A listener that does nothing; a subclass overrides what it wants to hear.
+
+    Attributes
+    ----------
+    quiet : bool
+        Whether a download must not draw a progress bar.
+    """
+
+    quiet = True
+
+    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
+        """The backend was found, the data were read and the network is known."""
+
+    def note(self, text: str) -> None:
+        """Something that one may want to know, in a sentence: from where a training goes on, or what was damaged."""
+
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        """A training of this many epochs, of this many steps each, begins; values will be of this metric."""
+
+    def segment(self, progress: Progress) -> None:
+        """A segment was trained and its results were read back."""
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        """A run finished an epoch."""
+
+    def end(self) -> None:
+        """The training has ended, however it did, and its numbers are written."""

@@ -16,26 +16,15 @@ from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
-from xpmlp.training import run_folder
-from xpmlp.training.checkpoints import Checkpoints
-from xpmlp.training.encoding import decode
-from xpmlp.training.history import History
+from xpmlp.storage import run_folder
+from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
-from xpmlp.training.outcome import Timing, outcome_of
 from xpmlp.training.problem import Problem
-from xpmlp.training.reporter import Reporter
-from xpmlp.training.resuming import (
-    Earlier,
-    as_before,
-    check_config,
-    check_data,
-    circumstances_of,
-    earlier_training,
-    notes_on_resuming,
-)
-from xpmlp.training.run import Run, RunSettings, Status
+from xpmlp.training.record import History, Timing, outcome_of
+from xpmlp.training.run import Reporter, Run, RunSettings, Status
+from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 
 
@@ -133,7 +122,7 @@ def train(
     if data is not None and config.data.name != data.name:
         raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
     admit_code(config, allow_code=allow_code)
-    reporter, folder, earlier = reporter or Reporter(), None if out is None else given_path(out), None
+    reporter, folder, resumed = reporter or Reporter(), None if out is None else given_path(out), None
     if folder is None and resume:
         raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
     with contextlib.ExitStack() as held:
@@ -141,16 +130,16 @@ def train(
             run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
             if resume:
                 held.enter_context(run_folder.locked(folder))
-                earlier = _earlier(folder, config, reporter, force=force)
+                resumed = _resumed(folder, config, reporter, force=force)
         choice = resolve_configured(
-            config.backend if earlier is None else as_before(config.backend, earlier.circumstances)
+            config.backend if resumed is None else as_before(config.backend, resumed.provenance)
         )
         started = time.perf_counter()
         dataset = load_data(config, quiet=reporter.quiet) if data is None else data
         loading = time.perf_counter() - started
-        if earlier is not None:
-            check_data(earlier.circumstances, dataset, force=force)
-            config = config.named(earlier.circumstances["name"])
+        if resumed is not None:
+            check_data(resumed.provenance, dataset, force=force)
+            config = config.named(resumed.provenance["name"])
         if folder is not None:
             if not resume:
                 held.enter_context(run_folder.locked(folder))
@@ -162,9 +151,9 @@ def train(
         settings = [RunSettings.of(config.train)]
         with choice.backend.session(problem.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
-            (run,), training = train_to_the_end(problem, settings, reporter, should_stop, checkpoints, earlier)
+            (run,), training = train_to_the_end(problem, settings, reporter, should_stop, checkpoints, resumed)
             if folder is not None:
-                run_folder.write(folder, outcome_of(problem, run, Timing(loading, training)))
+                outcome_of(problem, run, Timing(loading, training)).write(folder)
             del problem  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
         if folder is not None:
@@ -174,18 +163,18 @@ def train(
     return Result(run.parameters, History.of([run]), folder, run, choice.backend)
 
 
-def _earlier(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> Earlier | None:
-    """The training to resume, if it has written a checkpoint; it must not have had another config."""
+def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
+    """Read the training to resume, if it has written a checkpoint; it must not have had another config."""
     if (folder / run_folder.RUNS).is_dir():
         raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
-    earlier = earlier_training(folder / run_folder.CHECKPOINTS, reporter.note)
-    if earlier is not None:
-        check_config(earlier.circumstances, config, earlier.epochs, force=force)
+    resumed = resume_point(folder / run_folder.CHECKPOINTS, reporter.note)
+    if resumed is not None:
+        check_config(resumed.provenance, config, resumed.epochs, force=force)
     elif (folder / "run.json").exists():
         raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
     else:
         reporter.note(f"there is no checkpoint in {folder} yet: training from the beginning")
-    return earlier
+    return resumed
 
 
 def train_to_the_end(
@@ -194,7 +183,7 @@ def train_to_the_end(
     reporter: Reporter,
     should_stop: Callable[[], bool],
     checkpoints: Path | None = None,
-    earlier: Earlier | None = None,
+    resumed: ResumePoint | None = None,
 ) -> tuple[list[Run], float]:
     """Train a block, and evaluate the test set where the config says so.
 
@@ -204,8 +193,8 @@ def train_to_the_end(
         See `xpmlp.training.loop.train_block`; the backend's session is the caller's.
     checkpoints : Path, optional
         Where to write checkpoints, if the config wants any.
-    earlier : Earlier, optional
-        The training in that folder to go on with.
+    resumed : ResumePoint, optional
+        The checkpoint in that folder to go on from.
 
     Returns
     -------
@@ -222,13 +211,13 @@ def train_to_the_end(
     """
     start, saver = None, None
     if checkpoints is not None:
-        now = circumstances_of(problem.config, problem.dataset, problem.backend, len(settings))
-        if earlier is not None:
-            start = decode(earlier.checkpoint, problem)
-            for note in notes_on_resuming(earlier.circumstances, start, now, problem.steps_per_epoch):
+        now = provenance_of(problem.config, problem.dataset, problem.backend, len(settings))
+        if resumed is not None:
+            start = decode(resumed.checkpoint, problem)
+            for note in notes_on_resuming(resumed.provenance, start, now, problem.steps_per_epoch):
                 reporter.note(note)
         if problem.config.output.checkpoint_every is not None:
-            checkpoint = None if earlier is None else earlier.checkpoint
+            checkpoint = None if resumed is None else resumed.checkpoint
             saver = Checkpoints(checkpoints, problem.config.output, len(settings), now, checkpoint)
     with memory_explained(problem.backend, footprint(problem).of(len(settings)), _thrift(problem, len(settings))):
         started = time.perf_counter()

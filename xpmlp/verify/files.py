@@ -19,7 +19,7 @@ from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.errors import PlotError, RunFolderError
 from xpmlp.plots import ParityCurve, draw_parity
-from xpmlp.training.run_folder import explained
+from xpmlp.storage.run_folder import explained
 from xpmlp.verify.comparison import REFERENCE
 from xpmlp.verify.quantities import Quantity
 from xpmlp.verify.run import Verification

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from xpmlp import plots, scalar
-from xpmlp.checkpoint import load_network
 from xpmlp.data import load
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts import figure1
 from xpmlp.report.parts.training import RUN
+from xpmlp.storage import load_network
+from xpmlp.storage.run_folder import read
 from xpmlp.training import predict
-from xpmlp.training.run_folder import read
 from xpmlp.training.trainer import load_data
 
 GRID_POINTS, REACH = 121, 3.0

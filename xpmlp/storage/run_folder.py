@@ -15,12 +15,9 @@ from typing import Any
 from xpmlp._files import refuse_overwriting, write_bytes, write_text
 from xpmlp._locks import MARKER, InUseError, exclusive
 from xpmlp._paths import os_errors_as
-from xpmlp.checkpoint import SavedNetwork, load_network, save_network
 from xpmlp.config import Config, OutputConfig, admit_code, load_config, refuse_unimportable
 from xpmlp.errors import ConfigError, PlotError, RunFolderError
-from xpmlp.training.history import batch_losses_npy, epochs_csv, train_after_csv
-from xpmlp.training.outcome import Outcome
-from xpmlp.training.run import Run, Status
+from xpmlp.storage.network import SavedNetwork, load_network, save_network
 
 FILES = (
     "config.toml",
@@ -135,6 +132,7 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> Non
             debris.unlink(missing_ok=True)
         if not resume:
             _remove_results(folder)
+            remove_members(folder)
             if (folder / CHECKPOINTS).is_dir():
                 shutil.rmtree(folder / CHECKPOINTS)
         write_text(folder / "config.toml", config.to_toml())
@@ -152,11 +150,18 @@ def _remove_results(folder: Path) -> None:
     for name in (*FILES, SUMMARY):
         if name != "config.toml":
             (folder / name).unlink(missing_ok=True)
-    remove_members(folder)
 
 
-def write(folder: Path, outcome: Outcome) -> None:
-    """Write all numbers of a run, each file whole or not at all; ``run.json``, last, says that they are there.
+def write(folder: Path, config: Config, files: Mapping[str, str | bytes], network: SavedNetwork | None = None) -> None:
+    """Write what a training has left, each file whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+    config : Config
+    files : dict
+        Content by name, in the order to write it; ``run.json``, last, says that all the others are there.
+    network : SavedNetwork, optional
 
     Raises
     ------
@@ -165,14 +170,14 @@ def write(folder: Path, outcome: Outcome) -> None:
     """
     with explained(folder):
         _remove_results(folder)  # of the training before it was resumed: never a mixture of two
-        write_text(folder / "config.toml", outcome.config.to_toml())
-        write_text(folder / "epochs.csv", epochs_csv([outcome.run]))
-        if (after := train_after_csv([outcome.run])) is not None:
-            write_text(folder / "train_after.csv", after)
-        write_bytes(folder / "batch_losses.npy", batch_losses_npy(outcome.run.losses))
-        save_network(folder / "weights.safetensors", outcome.network)
-        facts = {"name": outcome.config.name, **outcome.facts, **run_facts(outcome.run)}
-        write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+        write_text(folder / "config.toml", config.to_toml())
+        if network is not None:
+            save_network(folder / "weights.safetensors", network)
+        for name, content in files.items():
+            if isinstance(content, str):
+                write_text(folder / name, content)
+            else:
+                write_bytes(folder / name, content)
 
 
 def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> None:
@@ -292,34 +297,9 @@ def _deciding_loss(folder: Path) -> float:
     """What a run's weights are judged by; infinity if they have no such figure."""
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        last = None if facts["status"] == Status.DIVERGED else facts["final"]  # older than the weights that were kept
+        last = None if facts["status"] == "diverged" else facts["final"]  # older than the weights that were kept
         final, test = facts["best"] or last or {}, facts["test"] or {}
         figures = (final.get("validation_loss"), test.get("loss"), final.get("train_loss"))
         return next((float(figure) for figure in figures if figure is not None), math.inf)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(f"{folder / 'run.json'} cannot be read: {error}.") from error
-
-
-def _finite(figures: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity and no NaN: such figures become null."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
-
-
-def run_facts(run: Run) -> dict[str, Any]:
-    """What ``run.json`` says of a run: how it ended, its settings and its final figures."""
-    last = run.epochs[-1] if run.epochs else None
-    facts: dict[str, Any] = {
-        "status": str(run.status),
-        **run.settings._asdict(),
-        "epochs": len(run.epochs),
-        "steps": run.steps,
-        "final": None if last is None else _finite(last.named(run.metric)),
-        "best": _finite(run.epochs[run.best_epoch - 1].named(run.metric)) if run.best_epoch else None,
-        "test": None if run.test is None else _finite({"loss": run.test.loss, run.metric: run.test.value}),
-    }
-    if run.ended_at is not None:
-        facts["diverged_at"] = {"epoch": run.ended_at[0], "step": run.ended_at[1]}
-    return facts

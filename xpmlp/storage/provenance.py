@@ -1,4 +1,4 @@
-"""Whether and how a training goes on from a checkpoint: what it was trained with, and what has changed since."""
+"""What a training's bits depend on besides its state, and whether it may go on where that has changed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 
 from xpmlp._version import __version__
 from xpmlp.backend import Backend
-from xpmlp.checkpoint import Checkpoint, newest_checkpoint
 from xpmlp.config import BackendConfig, Config
 from xpmlp.data import Dataset
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Ops
 from xpmlp.optim import schedules
-from xpmlp.training.snapshot import Snapshot
+from xpmlp.storage.checkpoints import Checkpoint, newest_checkpoint
 
 HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.scheduler")
 """What may change, besides ``[output]``.  The data's hashes tell whether those at another place are the same."""
@@ -26,28 +25,31 @@ HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.sche
 COMPUTING = ("backend.name", "backend.device", "backend.fused", "backend.threads", "backend.tf32")
 """What may change, too, and is reported: the results will agree to rounding only."""
 
-Circumstances = dict[str, Any]
+Provenance = dict[str, Any]
+
+KEY = "circumstances"
+"""The key of a provenance in files."""
 
 
-class Earlier(NamedTuple):
-    """A training to go on with.
+class ResumePoint(NamedTuple):
+    """The checkpoint from which a training goes on.
 
     Attributes
     ----------
     checkpoint : Checkpoint
-    circumstances : dict
-        Those under which it was trained; see `circumstances_of`.
+    provenance : dict
+        That of the training that wrote it; see `provenance_of`.
     epochs : int
         Whole epochs that are done.
     """
 
     checkpoint: Checkpoint
-    circumstances: Circumstances
+    provenance: Provenance
     epochs: int
 
 
-def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | None:
-    """The training that left the newest intact checkpoint in a folder; ``None`` where there is no checkpoint.
+def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | None:
+    """Read the newest intact checkpoint of a folder; ``None`` if it has no checkpoint.
 
     Parameters
     ----------
@@ -64,8 +66,8 @@ def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | Non
     if checkpoint is None:
         return None
     try:
-        circumstances, epoch = checkpoint.description["circumstances"], checkpoint.description["training"]["epoch"]
-        return Earlier(checkpoint, checked(circumstances), int(epoch) - 1)
+        provenance, epoch = checkpoint.description[KEY], checkpoint.description["training"]["epoch"]
+        return ResumePoint(checkpoint, checked(provenance), int(epoch) - 1)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
@@ -73,26 +75,26 @@ def earlier_training(folder: Path, tell: Callable[[str], None]) -> Earlier | Non
         ) from error
 
 
-def checked(circumstances: Circumstances) -> Circumstances:
-    """What was read from a file, if it has the parts of what `circumstances_of` makes.
+def checked(provenance: Provenance) -> Provenance:
+    """Check that a provenance that was read from a file has the parts of what `provenance_of` makes.
 
     Raises
     ------
     LookupError, TypeError
         If it has not.
     """
-    tables = [circumstances[name] for name in ("config", "data", "computing")]
+    tables = [provenance[name] for name in ("config", "data", "computing")]
     if not all(isinstance(table, dict) for table in tables) or not all(
         isinstance(section, dict) for section in tables[0].values()
     ):
         raise TypeError("a table is missing")
-    backend, threads = circumstances["computing"]["backend"], circumstances["computing"]["threads"]
+    backend, threads = provenance["computing"]["backend"], provenance["computing"]["threads"]
     if not isinstance(backend, str) or not (threads is None or (isinstance(threads, int) and threads >= 1)):
         raise TypeError(f"{backend!r} with {threads!r} threads is no backend")
-    return circumstances | {"name": str(circumstances["name"])}
+    return provenance | {"name": str(provenance["name"])}
 
 
-def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Circumstances:
+def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Provenance:
     """What a training's bits depend on, besides its state; of JSON's types.
 
     Parameters
@@ -123,7 +125,7 @@ def circumstances_of(config: Config, dataset: Dataset, backend: Backend, width: 
     }
 
 
-def check_config(before: Circumstances, config: Config, epochs_done: int, *, force: bool) -> None:
+def check_config(before: Provenance, config: Config, epochs_done: int, *, force: bool) -> None:
     """Refuse to go on with a config by which other results would have been reached; ``force`` refuses nothing.
 
     Raises
@@ -131,16 +133,16 @@ def check_config(before: Circumstances, config: Config, epochs_done: int, *, for
     RunFolderError
         With all that has changed, line by line.
     """
-    refused = changes(before["config"], config, epochs_done)
+    refused = [f"  {line}" for line in changes(before["config"], config, epochs_done)]
     if refused and not force:
-        lines = "\n".join(f"  {line}" for line in refused)
+        lines = "\n".join(refused)
         raise RunFolderError(
             f"the training to resume had another config:\n{lines}\n"
             "Give it the old values, begin anew with --overwrite, or go on all the same with --force."
         )
 
 
-def check_data(before: Circumstances, dataset: Dataset, *, force: bool) -> None:
+def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
     """Refuse to go on with other data; ``force`` refuses nothing.
 
     Raises
@@ -154,7 +156,7 @@ def check_data(before: Circumstances, dataset: Dataset, *, force: bool) -> None:
         )
 
 
-def as_before(settings: BackendConfig, before: Circumstances) -> BackendConfig:
+def as_before(settings: BackendConfig, before: Provenance) -> BackendConfig:
     """Backend settings with the number of threads of the training to resume, where the config leaves it open."""
     computing = before["computing"]
     if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
@@ -162,13 +164,13 @@ def as_before(settings: BackendConfig, before: Circumstances) -> BackendConfig:
     return settings.model_copy(update={"threads": computing["threads"]})
 
 
-def differences(before: Circumstances, now: Circumstances) -> Iterator[str]:
+def differences(before: Provenance, now: Provenance) -> Iterator[str]:
     """Why the results will not be bitwise those of a training without interruption: a sentence, or none if they will.
 
     Parameters
     ----------
     before, now : dict
-        Of `circumstances_of`.
+        Of `provenance_of`.
     """
     old = before["computing"]
     changed = [
@@ -180,30 +182,8 @@ def differences(before: Circumstances, now: Circumstances) -> Iterator[str]:
         yield f"not bitwise what it would have been without the interruption: {'; '.join(changed)}"
 
 
-def notes_on_resuming(before: Circumstances, snapshot: Snapshot, now: Circumstances, steps: int) -> Iterator[str]:
-    """What to tell a person: from where it goes on, and whether it will be bitwise what it would have been.
-
-    Parameters
-    ----------
-    before, now : dict
-        Of `circumstances_of`.
-    snapshot : Snapshot
-        From which it goes on.
-    steps : int
-        In an epoch.
-    """
-    epochs = now["config"]["train"]["epochs"]
-    if not snapshot.running or snapshot.epoch > epochs:
-        yield f"nothing is left to train: it has ended after {snapshot.steps:,} steps"
-    else:
-        done = snapshot.steps_under_way
-        where = f"with {done:,} of its {steps:,} steps done" if done else "at its beginning"
-        yield f"resuming after {snapshot.steps:,} steps, in epoch {snapshot.epoch} of {epochs}, {where}"
-    yield from differences(before, now)
-
-
-def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> list[str]:
-    """What has changed in a config that makes another training of it, a line for each key.
+def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
+    """Say in a line for each key what has changed in a config that makes another training of it.
 
     Parameters
     ----------
@@ -213,10 +193,6 @@ def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> list
     epochs_done : int
         Whole epochs that were trained.
     """
-    return list(_changes(before, config, epochs_done))
-
-
-def _changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
     now = config.model_dump(mode="json")
     for section, table in now.items():
         for key, value in table.items():

@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pydantic
 
-from xpmlp._files import write_bytes
 from xpmlp._records import is_outside
 from xpmlp._tree import leaves, map_leaves
-from xpmlp.checkpoint.header import count_arrays, described, opened
-from xpmlp.checkpoint.sealed import UNREADABLE
+from xpmlp._typing import Parameters
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, layers, losses, mlp
+from xpmlp.storage.sealed import UNREADABLE, count_arrays, opened, write_arrays
 
 FORMAT = "xpmlp weights 2"
 
@@ -46,8 +45,9 @@ MAX_MEMBERS = 10_000
 _FLOATS = ("F16", "F32", "F64")
 """The types of parameters, by safetensors' names."""
 
-HostParameters = Any
-"""A network's parameters as its layers have them, arrays (rows, columns) on the host."""
+SECTIONS: frozenset[str] = frozenset()
+"""The optional sections of a header that this version knows, such as an encoder's; a network that has another one
+predicts something else without it, so that it is refused."""
 
 
 class SavedNetwork(NamedTuple):
@@ -56,7 +56,7 @@ class SavedNetwork(NamedTuple):
     Attributes
     ----------
     parameters : tree of (rows, columns)
-        As the network's layers have them; of a multilayer perceptron a list of (weights, biases).
+        As the network's layers have them, on the host; of a multilayer perceptron a list of (weights, biases).
     network : Network
     classes : (n_classes,)
         The label of each output, or of no and yes; empty where the targets were values.
@@ -64,21 +64,21 @@ class SavedNetwork(NamedTuple):
     feature_names : tuple of str, or None
     target_names : tuple of str
         The name of each column of targets where they were values; else empty.
+    sections : dict, optional
+        What else belongs to the network, of JSON's types, by names that are among `SECTIONS`.
     """
 
-    parameters: HostParameters
+    parameters: Parameters
     network: Network
     classes: npt.NDArray[Any]
     preprocessing: Preprocessing
     feature_names: tuple[str, ...] | None
     target_names: tuple[str, ...] = ()
+    sections: dict[str, Any] | None = None
 
 
 def save_network(path: Path, saved: SavedNetwork) -> None:
     """Write a network, whole or not at all."""
-    from safetensors.numpy import save
-
-    tensors = {name: np.ascontiguousarray(array) for name, array in leaves(saved.parameters, "layers")}
     description = {
         "format": FORMAT,
         "layers": saved.network.layers.table(),
@@ -89,8 +89,9 @@ def save_network(path: Path, saved: SavedNetwork) -> None:
         "preprocessing": saved.preprocessing.to_json(),
         "feature_names": saved.feature_names,
         "target_names": saved.target_names,
+        **({"sections": saved.sections} if saved.sections else {}),
     }
-    write_bytes(path, save(tensors, metadata={"xpmlp": json.dumps(description)}))
+    write_arrays(path, dict(leaves(saved.parameters, "layers")), {"xpmlp": json.dumps(description)})
 
 
 def load_network(path: Path) -> SavedNetwork:
@@ -99,7 +100,7 @@ def load_network(path: Path) -> SavedNetwork:
     Raises
     ------
     RunFolderError
-        If the file is missing, or is not what `save_network` writes.
+        If the file is missing, or is not what `save_network` writes, or was written by a newer version of xpmlp.
     """
     from safetensors import SafetensorError
 
@@ -108,7 +109,7 @@ def load_network(path: Path) -> SavedNetwork:
         if arrays > MAX_ARRAYS:
             raise ValueError(f"its header has {arrays:,} arrays; at most {MAX_ARRAYS:,} are allowed")
         with opened(path) as file:
-            return _read(file)
+            return _read(file, path)
     except FileNotFoundError as error:
         raise RunFolderError(f"there is no {path}: the run has not written its weights.") from error
     except OSError as error:
@@ -119,9 +120,15 @@ def load_network(path: Path) -> SavedNetwork:
         ) from error
 
 
-def _read(file: Any) -> SavedNetwork:
+def _read(file: Any, path: Path) -> SavedNetwork:
     """Read the content of a file, each array checked against the header's names, types and shapes before it is read."""
     description = json.loads((file.metadata() or {})["xpmlp"])
+    sections = dict(description.get("sections", {}))
+    for unknown in sorted(sections.keys() - SECTIONS):
+        raise RunFolderError(
+            f"{path} was written by a newer version of xpmlp, and this one does not know its section {unknown!r}: "
+            "install a newer version, or train again."
+        )
     targets = _strings(description, "target_names")
     names = None if description["feature_names"] is None else _strings(description, "feature_names")
     if description["loss"] not in losses:
@@ -148,7 +155,8 @@ def _read(file: Any) -> SavedNetwork:
         raise ValueError(f"it has {n_features} inputs but {preprocessing.mean.size} means")
     if names is not None and len(names) != n_features:
         raise ValueError(f"its {n_features} inputs have {len(names)} names")
-    return SavedNetwork(_parameters(file, network.root.slots), network, classes, preprocessing, names, targets)
+    parameters = _parameters(file, network.root.slots)
+    return SavedNetwork(parameters, network, classes, preprocessing, names, targets, sections or None)
 
 
 def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessing: Preprocessing) -> Network:
@@ -157,7 +165,7 @@ def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessin
     unknown = [name for name in hidden if name not in activations]
     if unknown:
         raise ValueError(f"there is no activation {unknown[0]!r}")
-    shapes = [described(file, f"layers.{index}.weights").shape for index in range(len(hidden) + 1)]
+    shapes = [_described(file, f"layers.{index}.weights")[1] for index in range(len(hidden) + 1)]
     if not all(len(shape) == 2 for shape in shapes):
         raise ValueError(f"its layers have weights {', '.join(map(str, shapes))}")
     layers = mlp([columns for _, columns in shapes], hidden)
@@ -197,25 +205,31 @@ def _types_of_settings(kind: str) -> dict[str, pydantic.TypeAdapter[Any]]:
     return {name: pydantic.TypeAdapter(hint) for name, hint in get_type_hints(layers[kind]).items()}
 
 
-def _parameters(file: Any, slots: Any) -> HostParameters:
+def _parameters(file: Any, slots: Any) -> Parameters:
     """The arrays for some slots, which fit them by the header, and are finite."""
     named, unexpected, kinds = dict(leaves(slots, "layers")), set(file.keys()), set()
     for name, slot in named.items():
         if name not in unexpected:
             raise ValueError(f"there is no array {name!r}")
         unexpected.remove(name)
-        found = described(file, name)
-        if found.shape != (slot.rows, slot.columns) or 0 in found.shape:
-            raise ValueError(f"{name} has the shape {found.shape}, and its layer wants {(slot.rows, slot.columns)}")
-        if found.kind not in _FLOATS:
-            raise ValueError(f"{name} has numbers of type {found.kind}")
-        kinds.add(found.kind)
+        kind, shape = _described(file, name)
+        if shape != (slot.rows, slot.columns) or 0 in shape:
+            raise ValueError(f"{name} has the shape {shape}, and its layer wants {(slot.rows, slot.columns)}")
+        if kind not in _FLOATS:
+            raise ValueError(f"{name} has numbers of type {kind}")
+        kinds.add(kind)
     if unexpected:
         raise ValueError(f"unexpected array {min(unexpected)!r}")
     if len(kinds) > 1:
         raise ValueError(f"its parameters have numbers of types {' and '.join(sorted(kinds))}")
     names = iter(named)
     return map_leaves(lambda _: _finite(file, next(names)), slots)
+
+
+def _described(file: Any, name: str) -> tuple[str, tuple[int, ...]]:
+    """The type of an array's numbers, as safetensors names it, and its shape, for which the file has room."""
+    array = file.get_slice(name)
+    return array.get_dtype(), tuple(array.get_shape())
 
 
 def _finite(file: Any, name: str) -> npt.NDArray[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,15 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.checkpoint.journal import Journal
-from xpmlp.checkpoint.sealed import Damaged, Tensors, read_sealed, write_sealed
+from xpmlp._files import flush
 from xpmlp.errors import RunFolderError
+from xpmlp.storage.sealed import Damaged, Tensors, read_sealed, write_sealed
 
 FORMAT = "xpmlp checkpoint 3"
 
 _FORMATS_BEFORE = ("xpmlp checkpoint 1", "xpmlp checkpoint 2")
 
 _NAMES = "step-*.safetensors"
+
+_TYPE = np.dtype("<f8")
 
 
 class Checkpoint(NamedTuple):
@@ -159,3 +163,72 @@ def _journal(folder: Path, run: int) -> Journal:
 def _checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder by their step, which no clock can change."""
     return sorted(folder.glob(_NAMES))
+
+
+class Journal:
+    """The losses of a run's batches, in a file that only grows: a checkpoint costs no more after a million steps.
+
+    They are kept as float64, which holds float32 exactly.
+
+    What counts is the part that a checkpoint's `seal` is about.  Whatever comes after it, a process that was killed
+    has left, and is written over.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._values, self._pieces, self._digest = 0, 0, hashlib.sha256()
+
+    @property
+    def seal(self) -> list[Any]:
+        """How many numbers there are, and their checksum: what `reopen` needs to find and to check them."""
+        return [self._values, self._digest.hexdigest()]
+
+    def extend(self, pieces: Sequence[npt.NDArray[Any]]) -> None:
+        """Append what is new in a growing list of arrays, through to the disk.
+
+        Raises
+        ------
+        OSError
+            If the disk is full or the file cannot be written; the numbers before are as they were.
+        """
+        new = b"".join(piece.astype(_TYPE).tobytes() for piece in pieces[self._pieces :])
+        if not new:
+            return
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(descriptor, "r+b") as file:
+            file.seek(self._values * _TYPE.itemsize)
+            file.write(new)
+            file.truncate()
+            file.flush()
+            flush(file.fileno(), self.path)
+        self._values += len(new) // _TYPE.itemsize
+        self._pieces = len(pieces)
+        self._digest.update(new)
+
+    def reopen(self, seal: Sequence[Any]) -> npt.NDArray[np.float64]:
+        """Go on after the numbers that a seal is about, and give them back, (steps,).
+
+        They count as one piece for `extend`, or none if there are none.
+
+        Raises
+        ------
+        Damaged
+            If they are not there, or are others.
+        OSError
+            If the file cannot be read.
+        """
+        values, checksum = seal
+        length = values * _TYPE.itemsize
+        content = b""
+        if values:
+            with self.path.open("rb") as file:
+                content = file.read(min(length, os.fstat(file.fileno()).st_size))
+        digest = hashlib.sha256(content)
+        if len(content) != length or digest.hexdigest() != checksum:
+            raise Damaged(f"{self.path.name} does not hold its {values:,} losses")
+        self._values, self._pieces, self._digest = values, min(values, 1), digest
+        return np.frombuffer(content, dtype=_TYPE)

@@ -1,10 +1,15 @@
-"""Named arrays with a description in one safetensors file, under a checksum of both."""
+"""Named arrays with a description of JSON's types in one safetensors file: nothing is pickled.
+
+`write_sealed` puts a checksum over both.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._files import write_bytes
-from xpmlp.checkpoint.header import opened
+from xpmlp._paths import is_text
 
 Tensors = dict[str, npt.NDArray[Any]]
+
+MAX_BYTES = 100_000_000
+"""Of a header: safetensors refuses longer ones."""
+
+_ONCE_AN_ARRAY = b'"data_offsets"'
+"""In a text quotes have a backslash before them, so that nothing in the metadata is counted."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 """What safetensors and json raise for damaged files beside SafetensorError; AttributeError for a type of numbers that
@@ -39,6 +50,40 @@ class Sealed(NamedTuple):
     tensors: Tensors
 
 
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file: its arrays are read when they are asked for.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    SafetensorError
+        If its header is damaged.
+    """
+    from safetensors import safe_open
+
+    with contextlib.ExitStack() as held:
+        if not is_text(path):  # safetensors takes no other names
+            link = Path(held.enter_context(tempfile.TemporaryDirectory())) / "link"
+            link.symlink_to(path.absolute())
+            path = link
+        yield held.enter_context(safe_open(path, framework="numpy"))
+
+
+def count_arrays(path: Path) -> int:
+    """How many arrays a header has, in much less time than it takes to read what it says about them.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return file.read(min(length, MAX_BYTES)).count(_ONCE_AN_ARRAY)
+
+
 def write_sealed(path: Path, description: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write arrays and a description of JSON's types, whole or not at all.
 
@@ -47,11 +92,16 @@ def write_sealed(path: Path, description: Mapping[str, Any], tensors: Mapping[st
     OSError
         If the disk is full or the folder cannot be written to.
     """
+    text = json.dumps(description)
+    write_arrays(path, tensors, {"xpmlp": text, "sha256": _checksum(text, tensors)})
+
+
+def write_arrays(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, whole or not at all; errors as of `write_sealed`."""
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
-    text = json.dumps(description)
-    write_bytes(path, save(contiguous, metadata={"xpmlp": text, "sha256": _checksum(text, contiguous)}))
+    write_bytes(path, save(contiguous, metadata=metadata))
 
 
 def read_sealed(path: Path) -> Sealed:

@@ -1,0 +1,29 @@
+"""What is kept of a training: safetensors files with JSON in their metadata, and run folders.  Nothing is pickled.
+
+===============  ====================================================================
+``sealed``       named arrays with a description in one file, under one checksum
+``network``      a trained network: `save_network`, `load_network`
+``checkpoints``  a training's last checkpoints: `CheckpointWriter`, `newest_checkpoint`
+``run_folder``   the folder that a training leaves behind
+``provenance``   what a training's bits depend on, and what has changed since
+===============  ====================================================================
+
+Any backend can read what any other has written.
+"""
+
+from xpmlp.storage.checkpoints import Checkpoint, CheckpointWriter, newest_checkpoint
+from xpmlp.storage.network import SavedNetwork, load_network, save_network
+from xpmlp.storage.sealed import Damaged, Sealed, read_sealed, write_sealed
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointWriter",
+    "Damaged",
+    "SavedNetwork",
+    "Sealed",
+    "load_network",
+    "newest_checkpoint",
+    "read_sealed",
+    "save_network",
+    "write_sealed",
+]
