@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from xpmlp import nn, optim
 from xpmlp.nn import Layer, Ops
-from xpmlp.nn.layer import LayerMaker, Slot, descend_by
+from xpmlp.nn.layer import LayerMaker, Slot
 from xpmlp.nn.layers import chain, dense
 
 
@@ -20,11 +20,7 @@ def swish() -> LayerMaker:
     """The maker of the layer; settings would be its arguments."""
 
     def make(width: Any) -> Layer:
-        def init(generator: np.random.Generator) -> Any:
-            return np.ones((1, width))
-
-        slot, descend = Slot("scales", 1, width), descend_by(gradients)
-        return Layer("swish", {}, width, init, slot, forward, backward, gradients, descend)
+        return Layer.of("swish", {}, width, Slot("scales", 1, width, 1.0), forward, backward, gradients)
 
     return make
 

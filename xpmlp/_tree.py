@@ -46,21 +46,6 @@ def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: A
     return list(function(tree, *others))
 
 
-def values(tree: Any) -> list[Any]:
-    """The arrays of a tree, in the order of `leaves`."""
-    found: list[Any] = []
-    _collect(tree, found)
-    return found
-
-
-def _collect(tree: Any, found: list[Any]) -> None:
-    if isinstance(tree, (list, tuple)):
-        for item in tree:
-            _collect(item, found)
-    elif tree is not None:
-        found.append(tree)
-
-
 def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
     """The trees that the arrays of a tree hold along their first axis, which ``unstack`` takes apart."""
     if tree is None or (isinstance(tree, (list, tuple)) and not tree):
@@ -68,15 +53,3 @@ def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]
     if isinstance(tree, (list, tuple)):
         return map(getattr(tree, "_make", type(tree)), zip(*(iterate(item, unstack) for item in tree), strict=False))
     return iter(unstack(tree))
-
-
-def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
-    """A tree of the same structure with other arrays, in the order of `leaves`."""
-    return _filled(tree, iter(arrays))
-
-
-def _filled(tree: Any, found: Iterator[Any]) -> Any:
-    if isinstance(tree, (list, tuple)):
-        items = [_filled(item, found) for item in tree]
-        return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
-    return None if tree is None else next(found)

@@ -251,6 +251,7 @@ def test_against_torch(backend: Backend) -> None:
         ("huber", {"huber_delta": 0}, "greater than 0"),
         ("huber", {"huber_delta": float("nan")}, "greater than 0"),
         ("huber", {"huber_delta": "1"}, "greater than 0"),
+        ("huber", {"huber_delta": True}, "greater than 0"),
         ("huber", {"label_smoothing": 0.1}, "no parameter 'label_smoothing'"),
         ("quantile", {"quantiles": []}, "a list of numbers"),
         ("quantile", {"quantiles": [0.5, 0.5]}, "have to rise"),
@@ -258,6 +259,7 @@ def test_against_torch(backend: Backend) -> None:
         ("quantile", {"quantiles": ["0.5"]}, "between 0 and 1"),
         ("quantile", {"quantiles": [{}]}, "no such parameters"),
         ("cross_entropy", {"label_smoothing": 1.0}, "1 excluded"),
+        ("cross_entropy", {"label_smoothing": False}, "1 excluded"),
         ("squared", {"huber_delta": 1.0}, "no parameter"),
     ],
 )

@@ -13,6 +13,7 @@ from xpmlp import optim
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
 from xpmlp.nn import DenseParameters
+from xpmlp.nn.layers import chain, dense
 from xpmlp.optim import Hyperparameters, Optimizer, Piece, optimizers
 
 ONE = [DenseParameters("weights", "biases")]
@@ -59,6 +60,28 @@ def test_what_is_not_finite_stays_so(backend: Backend) -> None:
         assert np.isnan(backend.to_numpy(layer.weights)).all()
         (layer,) = step(backend, clipped, numbers(backend, [np.inf, 0], 0))
         assert np.isnan(backend.to_numpy(layer.weights)[0, 0])
+
+
+@pytest.mark.parametrize("make", [optim.sgd, optim.adamw])
+def test_decay_needs_no_more_than_the_rate_and_the_decay(make: Any, backend: Backend) -> None:
+    optimizer, layer = make(ONE), chain(dense(1))(2)
+    results = []
+    for settings in (Hyperparameters(0.5, 0.4), Hyperparameters.series(0.5, 0.4, 0.9, 1)):
+        settings = settings._replace(descent=backend.asarray(-0.5, backend.dtype))
+        parameters, slopes = (
+            backend.parameters([DenseParameters(np.asarray(weights, float), np.asarray([[bias]], float))])
+            for weights, bias in (([[1], [2]], 4), ([[3], [4]], 12))
+        )
+        state = optimizer.init(parameters)
+        if optimizer.update_from_factors is None:
+            updated, _ = optimizer.update(backend.ops, parameters, slopes, state, settings)
+        else:  # an example (3, 4) whose output has the derivative 1
+            factors = [backend.parameters([(np.asarray([[3.0, 4.0]]), np.asarray([[1.0]]))])[0]]
+            updated, _ = optimizer.update_from_factors(backend.ops, layer, parameters, state, factors, settings)
+        results.append(updated[0])
+    (weights, biases), (expected, offsets) = results
+    np.testing.assert_array_equal(*map(backend.to_numpy, (weights, expected)))
+    np.testing.assert_array_equal(*map(backend.to_numpy, (biases, offsets)))
 
 
 def test_decay_by_hand(backend: Backend) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import cases, relative_difference, tolerance
 from tests.training.small import EXAMPLES, small_problem, train_runs, weights_of
 from tests.training.test_stacked_runs import EXPLODING, OTHER, STEADY, difference
-from xpmlp._tree import leaves, with_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend, resolve
 from xpmlp.errors import ConfigError
 from xpmlp.optim import optimizers
@@ -43,7 +43,7 @@ def average(seen: Sequence[Any], decay: float) -> Any:
     """The mean of all parameters that were seen: the last ones with the weight 1, those before with ``decay``, ..."""
     weights = decay ** np.arange(len(seen))[::-1]
     columns = zip(*([leaf for _, leaf in leaves(one)] for one in seen), strict=True)
-    return with_leaves(seen[0], [np.average(np.stack(leaf), axis=0, weights=weights) for leaf in columns])
+    return map_leaves(lambda _: np.average(np.stack(next(columns)), axis=0, weights=weights), seen[0])
 
 
 @pytest.mark.parametrize("patience", [None, 1])

@@ -7,7 +7,8 @@ Layers are joined by `xpmlp.nn.layers.chain`, `beside` and `plus`, which are lay
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._tree import leaves, map_leaves
@@ -83,11 +84,14 @@ class Slot:
         "state" is not trained: what `Layer.gradients` gives for it is its new value.
     rows, columns : int
         Its shape, (rows, columns).
+    begins : float or (generator) -> array
+        Its first value: the same for all numbers, or a host array (rows, columns) of float64.  No part of equality.
     """
 
     kind: str
     rows: int
     columns: int
+    begins: float | Callable[[np.random.Generator], Any] = field(default=0.0, compare=False)
 
 
 class Layer(NamedTuple):
@@ -106,9 +110,8 @@ class Layer(NamedTuple):
     slots : tree of Slot
         What each parameter is, in the structure of the parameters.
     forward : (ops, parameters, x, noise) -> (y, residuals)
-        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width), which may be written over; ``residuals`` is
-        what `backward` needs.  ``noise`` is what `draw` gave, in training; ``()`` in evaluation, and of a layer that
-        draws nothing.
+        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width); ``residuals`` is what `backward` needs.
+        ``noise`` is what `draw` gave, in training; ``()`` in evaluation, and of a layer that draws nothing.
     backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
         From the derivative by ``y``, which may be written over, to that by ``x``, or ``None`` if it is not ``wanted``;
         and the factors of the gradients, per example and unscaled.
@@ -129,6 +132,11 @@ class Layer(NamedTuple):
     fit : (ops, generator, parameters, x) -> parameters, optional
         First values that depend on the data: ``parameters`` are what `init` gave, ``x`` an input with some rows of the
         training part, ``(batch, n)``; host arrays of float64, all of them, and ``ops`` of NumPy.
+    overwrites : bool
+        Whether `forward` may write over ``x``.
+    fresh : bool
+        Whether ``y`` is memory of its own, which is no part of ``x`` nor of the residuals: the next layer may write
+        over it without a copy.
     """
 
     name: str
@@ -145,6 +153,32 @@ class Layer(NamedTuple):
     drawn: int = 0
     repeats: int = 1
     fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
+    overwrites: bool = False
+    fresh: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        settings: dict[str, Any],
+        width: int,
+        slots: Tree,
+        forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]],
+        backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]],
+        gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: (),
+        **others: Any,
+    ) -> Layer:
+        """A layer whose parameters begin as their slots say, and whose gradients are not products of factors.
+
+        Parameters
+        ----------
+        name, settings, width, slots, forward, backward, gradients
+            See the attributes; without parameters ``slots`` are ``()``, and there are no ``gradients``.
+        **others
+            Further attributes.
+        """
+        init, descend = partial(first_values, slots), descend_by(gradients, slots)
+        return cls(name, settings, width, init, slots, forward, backward, gradients, descend)._replace(**others)
 
     @property
     def kinds(self) -> Tree:
@@ -152,7 +186,7 @@ class Layer(NamedTuple):
         return map_leaves(lambda slot: slot.kind, self.slots)
 
 
-LayerMaker = Callable[["Widths | int"], Layer]
+LayerMaker = Callable[[Widths | int], Layer]
 """(widths of the input) -> layer: of `Inputs` for a first layer, or of what the layer before gives."""
 
 
@@ -171,9 +205,27 @@ def width_of(widths: Widths | int) -> int:
     return widths if isinstance(widths, int) else widths.numbers
 
 
-def without_parameters(generator: np.random.Generator) -> Tree:
-    """The parameters of a layer that has none."""
-    return ()
+def first_values(slots: Tree, generator: np.random.Generator) -> Tree:
+    """The parameters as their slots say: host arrays (rows, columns) of float64, drawn in the order of the slots."""
+    import numpy as np
+
+    def first(slot: Slot) -> Any:
+        return (
+            slot.begins(generator) if callable(slot.begins) else np.full((slot.rows, slot.columns), slot.begins, float)
+        )
+
+    return map_leaves(first, slots)
+
+
+def sparing(layer: Layer) -> Layer:
+    """A layer that leaves its input as it is: the same one, or one that copies what it writes over."""
+    if not layer.overwrites:
+        return layer
+
+    def forward(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:
+        return layer.forward(ops, parameters, copied(numbers_of(x)), noise)
+
+    return layer._replace(forward=forward, overwrites=False)
 
 
 def descend_by(

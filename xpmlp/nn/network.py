@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from xpmlp._tree import leaves
 from xpmlp.initializers import initializers
-from xpmlp.nn.layer import Layer, LayerMaker, Widths
+from xpmlp.nn.layer import Layer, LayerMaker, Widths, sparing
 from xpmlp.nn.layers import chain, layers
 from xpmlp.nn.losses import Loss
 
@@ -109,8 +109,8 @@ class Network(NamedTuple):
 
     @property
     def root(self) -> Layer:
-        """The layer that is the network."""
-        return _built(self.layers, self.widths)
+        """The layer that is the network; it leaves its input as it is."""
+        return sparing(_built(self.layers, self.widths))
 
     @property
     def after_first(self) -> Layer | None:

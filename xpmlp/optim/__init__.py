@@ -6,8 +6,7 @@ file each; `compose` makes one of a rule and the pieces before and after it: `l2
 """
 
 from xpmlp._records import RecordTable
-from xpmlp.optim.adam import ADAM, AdamState, adam
-from xpmlp.optim.adamw import ADAMW, adamw
+from xpmlp.optim.adam import ADAM, ADAMW, AdamState, adam, adamw
 from xpmlp.optim.averaging import AverageState, averaged
 from xpmlp.optim.clipping import clip_by_global_norm
 from xpmlp.optim.decay import decoupled_decay, l2_penalty

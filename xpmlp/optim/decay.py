@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
@@ -11,6 +11,15 @@ from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree, scaled_ra
 
 UNDECAYED = ("biases", "scales", STATE)
 """The kinds of parameters that do not decay."""
+
+
+def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Tree, *others: Tree) -> Tree:
+    """As `map_leaves`, of a function (leaf, kind, *others), for the parameters that decay; the others stay."""
+
+    def changed(leaf: Array, kind: str, *rest: Array) -> Array:
+        return leaf if kind in UNDECAYED else function(leaf, kind, *rest)
+
+    return map_leaves(changed, tree, kinds, *others)
 
 
 def l2_penalty(kinds: Tree) -> Piece:
@@ -28,11 +37,10 @@ def l2_penalty(kinds: Tree) -> Piece:
         decay = hyperparameters.weight_decay
 
         def penalized(slope: Array, kind: str, value: Array) -> Array:
-            if kind not in UNDECAYED:
-                slope += decay * value
+            slope += decay * value
             return slope
 
-        return parameters, gradients if decay is None else map_leaves(penalized, gradients, kinds, parameters), state
+        return parameters, gradients if decay is None else map_decaying(penalized, gradients, kinds, parameters), state
 
     return Piece(update)
 
@@ -55,16 +63,15 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     def update(
         ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
     ) -> tuple[Tree, Tree, Tree]:
-        rate, decay, kept = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.kept
+        rate, decay, left = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.left()
         if decay is None:
             return parameters, gradients, state
         rate_of = scaled_rates(rate, rates)
 
         def shrunk(value: Array, kind: str) -> Array:
-            if kind not in UNDECAYED:
-                value *= kept if rate_of(kind) is rate else 1 - rate_of(kind) * decay
+            value *= left if rate_of(kind) is rate else 1 - rate_of(kind) * decay
             return value
 
-        return map_leaves(shrunk, parameters, kinds), gradients, state
+        return map_decaying(shrunk, parameters, kinds), gradients, state
 
     return Piece(update)

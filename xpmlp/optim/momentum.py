@@ -42,46 +42,38 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     def update(
         ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
     ) -> tuple[Tree, MomentumState]:
+        mass = hyperparameters.momentum
+
+        def move(rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
+            step = rate * slope
+            velocity *= mass
+            velocity -= step
+            if nesterov:
+                value += mass * velocity
+                value -= step
+            else:
+                value += velocity
+            return value, velocity
+
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
-        move = partial(_move, hyperparameters.momentum, nesterov)
         updated, velocity = move_leaves(move, kinds, rate_of, parameters, gradients, state.velocity)
         return updated, MomentumState(velocity)
 
-    return compose(l2_penalty(kinds), Optimizer(_init, update))
+    return compose(l2_penalty(kinds), Optimizer(lambda parameters: MomentumState(zeros_like(parameters)), update))
 
-
-def _init(parameters: Tree) -> MomentumState:
-    return MomentumState(zeros_like(parameters))
-
-
-def _move(mass: Array, nesterov: bool, rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
-    step = rate * slope
-    velocity *= mass
-    velocity -= step
-    if nesterov:
-        value += mass * velocity
-        value -= step
-    else:
-        value += velocity
-    return value, velocity
-
-
-_HYPERPARAMETERS = {"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)}
 
 MOMENTUM = OptimizerRecord(
     "momentum",
     "each step goes on with a part of the last one",
     momentum,
     slots=1,
-    hyperparameters=_HYPERPARAMETERS,
+    hyperparameters={"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)},
     scikit_learn={"solver": "sgd", "nesterovs_momentum": False},
 )
 
-NESTEROV = OptimizerRecord(
-    "nesterov",
-    "the same, looking ahead, in scikit-learn's form",
-    partial(momentum, nesterov=True),
-    slots=1,
-    hyperparameters=_HYPERPARAMETERS,
+NESTEROV = MOMENTUM._replace(
+    name="nesterov",
+    description="the same, looking ahead, in scikit-learn's form",
+    make=partial(momentum, nesterov=True),
     scikit_learn={"solver": "sgd", "nesterovs_momentum": True},
 )

@@ -32,7 +32,8 @@ class Hyperparameters(NamedTuple):
     descent
         ``-learning_rate / divisor``: what plain SGD multiplies a batch's sum of gradients by before it adds it.
     kept : optional
-        ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.
+        ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.  `left` gives it
+        where it is not given.
     kept_per_call : optional
         ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
     """
@@ -44,13 +45,19 @@ class Hyperparameters(NamedTuple):
     kept: Array | None = None
     kept_per_call: Array | None = None
 
+    def left(self) -> Array | None:
+        """``kept``, or what it is of the learning rate and the weight decay; ``None`` without weight decay."""
+        if self.kept is not None or self.weight_decay is None:
+            return self.kept
+        return 1 - self.learning_rate * self.weight_decay
+
     @classmethod
     def series(
         cls, learning_rate: Array, weight_decay: Array | None, momentum: Array, divisor: float | Array
     ) -> Hyperparameters:
         """Those of steps with batches of ``divisor`` examples, from arrays or numbers."""
-        kept = None if weight_decay is None else 1 - learning_rate * weight_decay
-        return cls(learning_rate, weight_decay, momentum, -(learning_rate / divisor), kept)
+        made = cls(learning_rate, weight_decay, momentum, -(learning_rate / divisor))
+        return made._replace(kept=made.left())
 
 
 class Optimizer(NamedTuple):

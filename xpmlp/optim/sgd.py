@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
-from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
-from xpmlp.optim.decay import UNDECAYED, l2_penalty
+from xpmlp.optim.decay import l2_penalty, map_decaying
 from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import OptimizerRecord
 
@@ -51,15 +49,14 @@ def _update_from_factors(
     factors: Tree,
     hyperparameters: Hyperparameters,
 ) -> tuple[Tree, Tree]:
-    if hyperparameters.kept is not None:
-        parameters = map_leaves(partial(_shrunk, hyperparameters.kept), parameters, layer.kinds)
+    left = hyperparameters.left()
+
+    def shrunk(value: Array, kind: str) -> Array:
+        value *= left
+        return value
+
+    parameters = parameters if left is None else map_decaying(shrunk, parameters, layer.kinds)
     return layer.descend(ops, parameters, factors, hyperparameters.descent), state
-
-
-def _shrunk(kept: Array, leaf: Array, kind: str) -> Array:
-    if kind not in UNDECAYED:
-        leaf *= kept
-    return leaf
 
 
 SGD = OptimizerRecord("sgd", "plain gradient descent", sgd, slots=0, scikit_learn={"solver": "sgd", "momentum": 0})

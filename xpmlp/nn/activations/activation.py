@@ -34,3 +34,32 @@ class Activation(NamedTuple):
     backward: Callable[[Ops, Array, Kept], Array]
     formula: str
     scikit_learn: str | None = None
+
+    @classmethod
+    def of_output(
+        cls,
+        name: str,
+        value: Callable[[Ops, Array], Array],
+        derivative: Callable[[Ops, Array], Array],
+        formula: str,
+        scikit_learn: str | None = None,
+    ) -> Activation:
+        """An activation whose derivative is a function of its output, which alone is kept.
+
+        Parameters
+        ----------
+        name, formula, scikit_learn
+            See the attributes.
+        value : (ops, z) -> y
+        derivative : (ops, y) -> derivative
+        """
+
+        def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
+            y = value(ops, z)
+            return y, (y,)
+
+        def backward(ops: Ops, upstream: Array, kept: Kept) -> Array:
+            upstream *= derivative(ops, *kept)
+            return upstream
+
+        return cls(name, forward, backward, formula, scikit_learn)

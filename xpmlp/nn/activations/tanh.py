@@ -1,23 +1,6 @@
 """The hyperbolic tangent."""
 
-from __future__ import annotations
+from xpmlp.nn.activations.activation import Activation
 
-from xpmlp._typing import Array
-from xpmlp.nn.activations.activation import Activation, Kept
-from xpmlp.nn.ops import Ops
-
-
-def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
-    """``tanh(z)``."""
-    y = ops.xp.tanh(z)
-    return y, (y,)
-
-
-def backward(ops: Ops, upstream: Array, kept: Kept) -> Array:
-    """The derivative is ``1 - y**2``."""
-    (y,) = kept
-    upstream *= 1 - y * y
-    return upstream
-
-
-TANH = Activation("tanh", forward, backward, "tanh(z)", "tanh")
+TANH = Activation.of_output("tanh", lambda ops, z: ops.xp.tanh(z), lambda ops, y: 1 - y * y, "tanh(z)", "tanh")
+"""``tanh(z)``, whose derivative is ``1 - y**2``."""

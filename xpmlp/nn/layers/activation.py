@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layer import Layer, LayerMaker, Tree, numbers_of, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
@@ -21,7 +21,6 @@ def activation(name: ActivationName) -> LayerMaker:
     def backward(ops: Ops, parameters: Tree, kept: Kept, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
         return function.backward(ops, upstream, kept), ()
 
-    def make(widths: Widths | int) -> Layer:
-        return Layer("activation", {"name": name}, width_of(widths), without_parameters, (), forward, backward)
-
-    return make
+    return lambda widths: Layer.of(
+        "activation", {"name": name}, width_of(widths), (), forward, backward, overwrites=True
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -88,8 +88,8 @@ def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
             Slot("adapters", members, units),
             Slot("biases", members, units),
         )
-        settings, descend = {"units": units, "members": members, "random": random}, descend_by(gradients)
-        return Layer("adapters", settings, units, init, slots, forward, backward, gradients, descend)
+        settings = {"units": units, "members": members, "random": random}
+        return Layer.of("adapters", settings, units, slots, forward, backward, gradients, init=init, fresh=True)
 
     return make
 

@@ -1,13 +1,100 @@
-"""A dense layer of its own for each feature, which embeddings of numbers end with: stacked as runs are.
+"""Embeddings of numbers: some functions of each, and a dense layer of its own for each feature, stacked as runs are.
 
 Arrays are ``(runs * features, batch, n)`` here, so that the operations for stacked runs serve.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
 from xpmlp._typing import Array
-from xpmlp.nn.layer import sum_over_batch
+from xpmlp.nn.layer import Tree, numbers_of, sum_over_batch
 from xpmlp.nn.ops import Ops
+
+
+class Functions(NamedTuple):
+    """The functions of a number whose values the dense layer of its feature takes, each of a linear argument.
+
+    Attributes
+    ----------
+    argument : (ops, parameters, x) -> argument
+        Of numbers (runs * features, batch, 1) the linear functions, (runs * features, batch, functions).
+    slope : (ops, parameters) -> slope
+        The derivative of the argument by the number, (runs * features, 1, functions).
+    value : (ops, parameters, argument) -> value
+    backward : (ops, delta, argument, value) -> delta
+        From the derivative by the value to that by the argument.
+    gradients : (ops, parameters, x, delta) -> gradients by name, optional
+        Sums over the batch, of parameters beside the dense layer's; ``None`` if all the others are "state".
+    """
+
+    argument: Callable[[Ops, Any, Array], Array]
+    slope: Callable[[Ops, Any], Array]
+    value: Callable[[Ops, Any, Array], Array]
+    backward: Callable[[Ops, Array, Array, Array], Array]
+    gradients: Callable[[Ops, Any, Array, Array], Mapping[str, Array]] | None = None
+
+
+class EmbeddingFactors(NamedTuple):
+    """The parameters, and arrays (runs * features, batch, n) of which the gradients are made.
+
+    Attributes
+    ----------
+    x, value : n of 1, n of the functions
+        The numbers, and what the dense layers take.
+    delta, argument_delta : n of the embedding's width, n of the functions
+        The derivatives by the output and, where anybody needs it, by the functions' arguments.
+    """
+
+    parameters: Any
+    x: Array
+    value: Array
+    delta: Array
+    argument_delta: Array | None
+
+
+def embedding_of(functions: Functions) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """The passes and the gradients of a layer whose parameters have ``weights`` and ``biases`` of the dense layers.
+
+    Returns
+    -------
+    forward, backward, gradients
+        As `xpmlp.nn.layer.Layer` has them.
+    """
+
+    def forward(ops: Ops, parameters: Any, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array, Array]]:
+        x = numbers_of(x)
+        numbers = features_first(ops, x, 1)
+        argument = functions.argument(ops, parameters, numbers)
+        value = functions.value(ops, parameters, argument)
+        y = affine(ops, value, parameters.weights, parameters.biases)
+        return features_last(ops, y, x.shape[:-2]), (numbers, argument, value)
+
+    def backward(
+        ops: Ops, parameters: Any, residuals: tuple[Array, Array, Array], upstream: Array, wanted: bool
+    ) -> tuple[Array | None, EmbeddingFactors]:
+        (x, argument, value), weights, back, inner = residuals, parameters.weights, None, None
+        delta = features_first(ops, upstream, weights.shape[-1])
+        if wanted or functions.gradients:
+            by_value = ops.multiply_transposed(delta, stacked(ops, weights, value.shape[-1]))
+            inner = functions.backward(ops, by_value, argument, value)
+        if wanted:
+            slope = ops.xp.sum(inner * functions.slope(ops, parameters), axis=-1, keepdims=True)
+            back = features_last(ops, slope, upstream.shape[:-2])
+        return back, EmbeddingFactors(parameters, x, value, delta, inner)
+
+    def gradients(ops: Ops, factors: EmbeddingFactors, divisor: Any) -> Tree:
+        parameters, x, value, delta, inner = factors
+        sums = {
+            "weights": ops.xp.reshape(ops.product_of_factors(value, delta), parameters.weights.shape),
+            "biases": ops.xp.reshape(sum_over_batch(ops, delta), parameters.biases.shape),
+        }
+        if functions.gradients:
+            sums |= functions.gradients(ops, parameters, x, inner)
+        return parameters._replace(**{name: total / divisor for name, total in sums.items()})
+
+    return forward, backward, gradients
 
 
 def features_first(ops: Ops, x: Array, width: int) -> Array:
@@ -39,14 +126,3 @@ def affine(ops: Ops, x: Array, weights: Array, biases: Array) -> Array:
     biases : ([runs,] features, width)
     """
     return ops.affine(x, stacked(ops, weights, x.shape[-1]), stacked(ops, biases, 1))
-
-
-def affine_backward(ops: Ops, delta: Array, weights: Array, rows: int) -> Array:
-    """The derivative by ``x`` of `affine`, (runs * features, batch, rows)."""
-    return ops.multiply_transposed(delta, stacked(ops, weights, rows))
-
-
-def affine_gradients(ops: Ops, x: Array, delta: Array, weights: Array, biases: Array) -> tuple[Array, Array]:
-    """The sums over the batch of the derivatives by ``weights`` and ``biases`` of `affine`, shaped as these are."""
-    by_weights = ops.xp.reshape(ops.product_of_factors(x, delta), weights.shape)
-    return by_weights, ops.xp.reshape(sum_over_batch(ops, delta), biases.shape)

@@ -33,19 +33,23 @@ def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Po
         n_in = width_of(widths)
         scale = initializer.forward_scale(n_in)
 
-        def first_values(generator: np.random.Generator) -> DenseParameters:
-            import numpy as np
-
-            return DenseParameters(initializer.draw(generator, n_in, units, init_scale), np.zeros((1, units)))
-
         def fit(ops: Ops, generator: np.random.Generator, parameters: DenseParameters, x: Any) -> DenseParameters:
             assert initializer.from_data is not None
             return DenseParameters(*initializer.from_data(generator, numbers_of(x), units, scale))
 
-        slots = DenseParameters(Slot("weights", n_in, units), Slot("biases", 1, units))
-        passes = partial(forward, scale), partial(backward, scale)
-        made = Layer("dense", {"units": units, "init": init}, units, first_values, slots, *passes, gradients, descend)
-        return made if initializer.from_data is None else made._replace(fit=fit)
+        drawn = Slot("weights", n_in, units, lambda rng: initializer.draw(rng, n_in, units, init_scale))
+        return Layer.of(
+            "dense",
+            {"units": units, "init": init, "init_scale": init_scale},
+            units,
+            DenseParameters(drawn, Slot("biases", 1, units)),
+            partial(forward, scale),
+            partial(backward, scale),
+            gradients,
+            descend=descend,
+            fit=None if initializer.from_data is None else fit,
+            fresh=True,
+        )
 
     return make
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.dropout import mask_factors
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
 from xpmlp.nn.layers.settings import Rate
 from xpmlp.nn.ops import Ops
 
@@ -26,7 +26,7 @@ def dropout(rate: Rate) -> LayerMaker:
         def draw(ops: Ops, draw: Draw, stream: int) -> Tree:
             return mask_factors(ops, rate, draw, stream, width) if rate else ()
 
-        return Layer("dropout", {"rate": rate}, width, without_parameters, (), forward, backward, draw=draw, streams=1)
+        return Layer.of("dropout", {"rate": rate}, width, (), forward, backward, draw=draw, streams=1)
 
     return make
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops, rows_below_each_other
 
@@ -60,10 +60,10 @@ def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMa
         chosen, sizes = chosen_columns(widths, columns)
         firsts = [0, *itertools.accumulate(sizes)]
 
-        def init(generator: np.random.Generator) -> EmbeddingParameters:
+        def first(generator: np.random.Generator) -> Any:
             rows = generator.uniform(-1, 1, (firsts[-1], width)) / math.sqrt(width)
             rows[firsts[:-1]] = 0
-            return EmbeddingParameters(rows)
+            return rows
 
         def forward(ops: Ops, parameters: EmbeddingParameters, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array]]:
             xp, every = ops.xp, x.codes
@@ -85,9 +85,8 @@ def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMa
             return None, Looked(parameters.rows, numbers, rows * known)
 
         settings = {"width": width, **({} if columns is None else {"columns": list(columns)})}
-        slots = EmbeddingParameters(Slot("embeddings", firsts[-1], width))
-        size, descend = len(chosen) * width, descend_by(gradients)
-        return Layer("embedding", settings, size, init, slots, forward, backward, gradients, descend)
+        slots = EmbeddingParameters(Slot("embeddings", firsts[-1], width, first))
+        return Layer.of("embedding", settings, len(chosen) * width, slots, forward, backward, gradients, fresh=True)
 
     return make
 

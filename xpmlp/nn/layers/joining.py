@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, sparing, width_of
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -64,15 +65,12 @@ class _Members:
         for layer, own in zip(self.layers, self.spread(parameters), strict=True):
             fitted.append(own if layer.fit is None else layer.fit(ops, generator, own, x))
             if in_turn:
-                x, _ = layer.forward(ops, fitted[-1], x, ())
+                x, _ = sparing(layer).forward(ops, fitted[-1], x, ())
         return self.gathered(fitted)
 
     def noises(self, noise: Tree) -> Sequence[Tree]:
         """The noise of each layer."""
         return noise or self.silence
-
-    def described(self) -> dict[str, Any]:
-        return {"layers": [{"kind": layer.name, **layer.settings} for layer in self.layers]}
 
 
 def chain(*makers: LayerMaker) -> LayerMaker:
@@ -81,7 +79,8 @@ def chain(*makers: LayerMaker) -> LayerMaker:
     def make(widths: Widths | int) -> Layer:
         layers: list[Layer] = []
         for maker in makers:
-            layers.append(maker(layers[-1].width if layers else widths))
+            layer = maker(layers[-1].width if layers else widths)
+            layers.append(sparing(layer) if layers and not layers[-1].fresh else layer)
         return _chained(_Members(layers), width_of(widths))
 
     return make
@@ -111,8 +110,9 @@ def _chained(members: _Members, n_in: int) -> Layer:
                 factors.append(factor)
         return upstream, factors[::-1]
 
-    width = members.layers[-1].width if members.layers else n_in
-    return _joined("chain", members, width, forward, backward)
+    layers = members.layers
+    ends: dict[str, Any] = {"overwrites": layers[0].overwrites, "fresh": layers[-1].fresh} if layers else {}
+    return _joined("chain", members, layers, layers[-1].width if layers else n_in, forward, backward)._replace(**ends)
 
 
 def beside(*makers: LayerMaker) -> LayerMaker:
@@ -120,34 +120,19 @@ def beside(*makers: LayerMaker) -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         made = [maker(widths) for maker in makers]
-        members = _Members([layer for layer in made if layer.width] or made[:1])  # nothing to do, nothing kept
+        layers = [layer for layer in made if layer.width] or made[:1]  # nothing to do, nothing kept
+        ends = [*itertools.accumulate((layer.width for layer in layers), initial=0)]
 
-        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-            parts, residuals = [], []
-            for layer, own, drawn in zip(
-                members.layers, members.spread(parameters), members.noises(noise), strict=True
-            ):
-                part, kept = layer.forward(ops, own, x, drawn)
-                parts.append(part)
-                residuals.append(kept)
-            return ops.xp.concat(parts, axis=-1), residuals
+        def parts(upstream: Array) -> list[Array]:
+            return [copied(upstream[..., begin:end]) for begin, end in itertools.pairwise(ends)]
 
-        def backward(
-            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
-        ) -> tuple[Array | None, list[Tree]]:
-            factors, total, begin = [], None, 0
-            for layer, own, kept in zip(members.layers, members.spread(parameters), residuals, strict=True):
-                part = upstream[..., begin : begin + layer.width]
-                begin += layer.width
-                back, factor = layer.backward(ops, own, kept, copied(part), wanted)
-                factors.append(factor)
-                if back is not None:
-                    total = back if total is None else total + back
-            return total, members.gathered(factors)
-
-        return _joined("beside", members, sum(layer.width for layer in members.layers), forward, backward)
+        return _parallel("beside", layers, layers, ends[-1], _concatenated, parts)
 
     return make
+
+
+def _concatenated(ops: Ops, outputs: Sequence[Array]) -> Array:
+    return ops.xp.concat(outputs, axis=-1)
 
 
 def plus(maker: LayerMaker) -> LayerMaker:
@@ -164,35 +149,62 @@ def plus(maker: LayerMaker) -> LayerMaker:
     """
 
     def make(widths: Widths | int) -> Layer:
-        members = _Members([maker(widths)])
-        (layer,) = members.layers
-        if layer.width != width_of(widths):
-            raise ValueError(f"a skip adds {width_of(widths)} inputs to {layer.width} outputs: make them as many.")
-
-        def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-            (own,), (drawn,) = members.spread(parameters), members.noises(noise)
-            y, kept = layer.forward(ops, own, x, drawn)
-            return numbers_of(x) + y, [kept]
-
-        def backward(
-            ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
-        ) -> tuple[Array | None, list[Tree]]:
-            (own,) = members.spread(parameters)
-            inner = copied(upstream) if wanted else upstream
-            back, factor = layer.backward(ops, own, residuals[0], inner, wanted)
-            return (upstream + back if wanted else None), members.gathered([factor])
-
-        return _joined("plus", members, layer.width, forward, backward)
+        layer, width = maker(widths), width_of(widths)
+        if layer.width != width:
+            raise ValueError(f"a skip adds {width} inputs to {layer.width} outputs: make them as many.")
+        skip = Layer.of("skip", {}, width, (), _skipped, _skipped_backward)
+        return _parallel("plus", [skip, layer], [layer], width, _sum, lambda upstream: [upstream, copied(upstream)])
 
     return make
 
 
-def _joined(name: str, members: _Members, width: int, forward: Any, backward: Any) -> Layer:
+def _skipped(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:
+    return numbers_of(x), ()
+
+
+def _skipped_backward(
+    ops: Ops, parameters: Tree, residuals: Tree, upstream: Array, wanted: bool
+) -> tuple[Array | None, Tree]:
+    return upstream if wanted else None, ()
+
+
+def _sum(ops: Ops, outputs: Sequence[Array]) -> Array:
+    return functools.reduce(operator.add, outputs)
+
+
+def _parallel(
+    name: str,
+    layers: Sequence[Layer],
+    described: Sequence[Layer],
+    width: int,
+    join: Callable[[Ops, Sequence[Array]], Array],
+    parts: Callable[[Array], list[Array]],
+) -> Layer:
+    """Layers that all take the input: ``join`` makes one output of theirs, ``parts`` derivatives by each of it."""
+    members = _Members([sparing(layer) for layer in layers])
+
+    def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
+        every = zip(members.layers, members.spread(parameters), members.noises(noise), strict=True)
+        passes = [layer.forward(ops, own, x, drawn) for layer, own, drawn in every]
+        return join(ops, [y for y, _ in passes]), [kept for _, kept in passes]
+
+    def backward(
+        ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
+    ) -> tuple[Array | None, list[Tree]]:
+        every = zip(members.layers, members.spread(parameters), residuals, parts(upstream), strict=True)
+        passes = [layer.backward(ops, own, kept, part, wanted) for layer, own, kept, part in every]
+        sent = [back for back, _ in passes if back is not None]
+        return _sum(ops, sent) if sent else None, members.gathered([factors for _, factors in passes])
+
+    return _joined(name, members, described, width, forward, backward)._replace(fresh=True)
+
+
+def _joined(name: str, members: _Members, described: Sequence[Layer], width: int, forward: Any, backward: Any) -> Layer:
     in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
     rows_before = itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)
     return Layer(
         name,
-        members.described(),
+        {"layers": [{"kind": layer.name, **layer.settings} for layer in described]},
         width,
         members.init,
         members.slots,

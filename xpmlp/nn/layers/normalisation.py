@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Positive
 from xpmlp.nn.ops import Ops
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class NormalisationParameters(NamedTuple):
@@ -42,15 +39,8 @@ def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         width = width_of(widths)
-
-        def init(generator: np.random.Generator) -> NormalisationParameters:
-            import numpy as np
-
-            return NormalisationParameters(np.ones((1, width)), np.zeros((1, width)))
-
-        slots = NormalisationParameters(Slot("scales", 1, width), Slot("biases", 1, width))
-        settings, descend = {"epsilon": epsilon}, descend_by(gradients)
-        return Layer("normalisation", settings, width, init, slots, forward, backward, gradients, descend)
+        slots = NormalisationParameters(Slot("scales", 1, width, 1.0), Slot("biases", 1, width))
+        return Layer.of("normalisation", {"epsilon": epsilon}, width, slots, forward, backward, gradients, fresh=True)
 
     return make
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths
 from xpmlp.nn.layers.embedding import chosen_columns, embedding
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.layers.settings import Count
@@ -14,7 +14,6 @@ from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
     import numpy as np
-
 MISSING, FIRST = 1, 2
 """The codes of a missing category and of the first one."""
 
@@ -67,8 +66,7 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
         settings = {} if columns is None else {"columns": list(columns)}
         width = sum(2 if size == 4 else max(size - 1, 0) for size in sizes)
         slots = OneHotParameters(*(Slot("state", rows, width) for rows in (columns_given, 1, 1)))
-        descend = descend_by(gradients, slots)
-        return Layer("one_hot", settings, width, init, slots, forward, backward, gradients, descend)
+        return Layer.of("one_hot", settings, width, slots, forward, backward, gradients, init=init, fresh=True)
 
     return make
 

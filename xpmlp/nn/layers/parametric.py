@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Tree, Widths, copied, descend_by, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, copied, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
@@ -52,14 +49,8 @@ def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         width = width_of(widths)
-
-        def init(generator: np.random.Generator) -> Tree:
-            import numpy as np
-
-            return np.full((1, width), initial)
-
-        settings, slot = {"name": name, "initial": initial}, Slot("alphas", 1, width)
-        return Layer("parametric", settings, width, init, slot, forward, backward, gradients, descend_by(gradients))
+        settings, slot = {"name": name, "initial": initial}, Slot("alphas", 1, width, initial)
+        return Layer.of("parametric", settings, width, slot, forward, backward, gradients, fresh=True)
 
     return make
 
@@ -76,4 +67,4 @@ def prelu(slope: float = 0.25) -> LayerMaker:
 
 def gradients(ops: Ops, factor: Array, divisor: Any) -> Array:
     """The sum over the batch of ``factor / divisor``, ([runs,] 1, width)."""
-    return ops.xp.sum(factor / divisor, axis=-2, keepdims=True)
+    return sum_over_batch(ops, factor / divisor)

@@ -7,15 +7,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, width_of
-from xpmlp.nn.layers.by_feature import (
-    affine,
-    affine_backward,
-    affine_gradients,
-    features_first,
-    features_last,
-    stacked,
-)
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
+from xpmlp.nn.layers.by_feature import Functions, embedding_of, stacked
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -59,14 +52,6 @@ class PiecewiseParameters(NamedTuple):
     biases: Array
 
 
-class PiecewiseFactors(NamedTuple):
-    """The parameters, and arrays (runs * features, batch, bins or width) of which the gradients are made."""
-
-    parameters: PiecewiseParameters
-    filled: Array
-    delta: Array
-
-
 def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 8) -> LayerMaker:
     """Embed each number as a continuous, piecewise linear function of it, with corners at the edges of its bins.
 
@@ -102,11 +87,8 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
         if not (bins > 0 if isinstance(bins, int) else ascending):
             raise ValueError(f"bins of {features} features are needed: at least two ascending edges for each.")
 
-        def init(generator: np.random.Generator) -> PiecewiseParameters:
-            weights = generator.uniform(-1, 1, (features * count, width)) * count**-0.5
-            biases = generator.uniform(-1, 1, (features, width)) * count**-0.5
-            edges = [_normal_quantiles(count)] * features if isinstance(bins, int) else given
-            return PiecewiseParameters(_bins(edges, count), weights, biases)
+        def uniform(kind: str, rows: int) -> Slot:
+            return Slot(kind, rows, width, lambda rng: rng.uniform(-1, 1, (rows, width)) * count**-0.5)
 
         def fit(ops: Ops, generator: np.random.Generator, parameters: PiecewiseParameters, x: Any) -> Any:
             return parameters._replace(bins=_bins(list(map(quantiles, numbers_of(x).T)), count))
@@ -118,14 +100,20 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
             edges = np.unique(np.quantile(column, np.linspace(0, 1, count + 1))) if column.size else np.zeros(1)
             return [*edges.tolist(), *([edges[0] + 1.0] if edges.size == 1 else [])]
 
-        settings = {"bins": bins if isinstance(bins, int) else given, "width": width}
+        def first(place: int) -> Slot:
+            def begins(generator: np.random.Generator) -> Any:
+                return _bins(given or [_normal_quantiles(count)] * features, count)[place]
+
+            return Slot("state", features, count, begins)
+
         slots = PiecewiseParameters(
-            Bins(*[Slot("state", features, count)] * 4),
-            Slot("embedding_weights", features * count, width),
-            Slot("embedding_biases", features, width),
+            Bins(*map(first, range(4))),
+            uniform("embedding_weights", features * count),
+            uniform("embedding_biases", features),
         )
-        layer = Layer("piecewise_linear", settings, features * width, init, slots, forward, backward, gradients)
-        return layer._replace(descend=descend_by(gradients, slots), fit=fit if isinstance(bins, int) else None)
+        settings = {"bins": bins if isinstance(bins, int) else given, "width": width}
+        passes, fitted = embedding_of(FILLED), fit if isinstance(bins, int) else None
+        return Layer.of("piecewise_linear", settings, features * width, slots, *passes, fit=fitted, fresh=True)
 
     return make
 
@@ -148,31 +136,17 @@ def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
     return result
 
 
-def forward(ops: Ops, parameters: PiecewiseParameters, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array]]:
-    """The residuals are how far bins are filled, without bounds and with them, (runs * features, batch, bins)."""
-    xp, x = ops.xp, numbers_of(x)
-    begins, slopes, lower, upper = (stacked(ops, bins, 1) for bins in parameters.bins)
-    free = (features_first(ops, x, 1) - begins) * slopes
-    filled = xp.minimum(xp.maximum(free, lower), upper)
-    y = affine(ops, filled, parameters.weights, parameters.biases)
-    return features_last(ops, y, x.shape[:-2]), (free, filled)
+def _filled(ops: Ops, parameters: PiecewiseParameters, free: Array) -> Array:
+    lower, upper = (stacked(ops, bound, 1) for bound in parameters.bins[2:])
+    return ops.xp.minimum(ops.xp.maximum(free, lower), upper)
 
 
-def backward(
-    ops: Ops, parameters: PiecewiseParameters, residuals: tuple[Array, Array], upstream: Array, wanted: bool
-) -> tuple[Array | None, PiecewiseFactors]:
-    """Through the dense layer, and through the bins that are neither empty nor full."""
-    xp, (free, filled), back = ops.xp, residuals, None
-    delta = features_first(ops, upstream, parameters.weights.shape[-1])
-    if wanted:
-        slope = affine_backward(ops, delta, parameters.weights, filled.shape[-1])
-        slope = slope * stacked(ops, parameters.bins.slopes, 1) * xp.astype(free == filled, slope.dtype)
-        back = features_last(ops, xp.sum(slope, axis=-1, keepdims=True), upstream.shape[:-2])
-    return back, PiecewiseFactors(parameters, filled, delta)
-
-
-def gradients(ops: Ops, factors: PiecewiseFactors, divisor: Any) -> PiecewiseParameters:
-    """Sums over the batch for the dense layer; the bins stay what they are."""
-    parameters, filled, delta = factors
-    weights, biases = affine_gradients(ops, filled, delta, parameters.weights, parameters.biases)
-    return PiecewiseParameters(parameters.bins, weights / divisor, biases / divisor)
+FILLED = Functions(
+    argument=lambda ops, parameters, x: (
+        (x - stacked(ops, parameters.bins.begins, 1)) * stacked(ops, parameters.bins.slopes, 1)
+    ),
+    slope=lambda ops, parameters: stacked(ops, parameters.bins.slopes, 1),
+    value=_filled,
+    backward=lambda ops, delta, free, filled: delta * ops.xp.astype(free == filled, delta.dtype),
+)
+"""How far the bins are filled; only those that are neither empty nor full send anything back."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Tree, Widths, numbers_of, width_of, without_parameters
+from xpmlp.nn.layer import Layer, LayerMaker, Tree, numbers_of, width_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -31,11 +31,9 @@ def repeat(members: Count) -> LayerMaker:
     def backward(ops: Ops, parameters: Tree, residuals: None, upstream: Array, wanted: bool) -> tuple[Any, Tree]:
         return _over_members(ops, ops.xp.sum, upstream, members) if wanted else None, ()
 
-    def make(widths: Widths | int) -> Layer:
-        layer = Layer("repeat", {"members": members}, width_of(widths), without_parameters, (), forward, backward)
-        return layer._replace(repeats=members)
-
-    return make
+    return lambda widths: Layer.of(
+        "repeat", {"members": members}, width_of(widths), (), forward, backward, repeats=members
+    )
 
 
 def repeat_rows(ops: Ops, x: Array, members: int) -> Array:
@@ -47,9 +45,7 @@ def repeat_rows(ops: Ops, x: Array, members: int) -> Array:
 
 def mean_of_members(ops: Ops, y: Array, members: int) -> Array:
     """(..., members * batch, n) -> (..., batch, n): the mean of the rows that `repeat_rows` makes of one."""
-    if members == 1:
-        return y
-    return _over_members(ops, ops.xp.mean, y, members)
+    return y if members == 1 else _over_members(ops, ops.xp.mean, y, members)
 
 
 def _over_members(ops: Ops, reduction: Any, y: Array, members: int) -> Array:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, descend_by, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class ScalingParameters(NamedTuple):
@@ -29,14 +26,8 @@ def scaling() -> LayerMaker:
 
     def make(widths: Widths | int) -> Layer:
         width = width_of(widths)
-
-        def init(generator: np.random.Generator) -> ScalingParameters:
-            import numpy as np
-
-            return ScalingParameters(np.ones((1, width)))
-
-        slots = ScalingParameters(Slot("scales", 1, width))
-        return Layer("scaling", {}, width, init, slots, forward, backward, gradients, descend_by(gradients))
+        slots = ScalingParameters(Slot("scales", 1, width, 1.0))
+        return Layer.of("scaling", {}, width, slots, forward, backward, gradients, fresh=True)
 
     return make
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, as_they_are, explained
+from xpmlp.nn.losses.loss import Loss
 from xpmlp.nn.ops import Ops
 
 
@@ -20,14 +20,8 @@ def _delta(ops: Ops, logits: Array, targets: Array) -> Array:
 
 ABSOLUTE = Loss(
     name="absolute",
-    targets="values",
-    encode=as_stored,
     value=_value,
     delta=_delta,
-    transform=as_they_are,
-    decide=as_they_are,
-    score=explained,
-    metric="r2",
     title="absolute error",
     sentence="the absolute error, for values with outliers",
 )

@@ -45,7 +45,7 @@ def _right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
     return ops.xp.astype(decided == targets, precision.dtype)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None, typed=True)  # or False would be found for 0
 def smoothed(label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy with a part of the target spread evenly over all classes, in training alone.
 

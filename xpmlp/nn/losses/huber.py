@@ -6,11 +6,11 @@ import functools
 import math
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, as_they_are, check_number, explained
+from xpmlp.nn.losses.loss import Loss, check_number
 from xpmlp.nn.ops import Ops
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None, typed=True)  # or True would be found for 1
 def huber(huber_delta: float = 1.0) -> Loss:
     """``e**2 / 2`` for an error ``e`` up to ``huber_delta``, ``huber_delta (|e| - huber_delta / 2)`` beyond.
 
@@ -22,6 +22,8 @@ def huber(huber_delta: float = 1.0) -> Loss:
         If ``huber_delta`` is not a finite number greater than 0.
     """
     check_number("huber_delta", huber_delta, "greater than 0", lambda value: 0 < value < math.inf)
+    if isinstance(huber_delta, int):
+        return huber(huber_delta=float(huber_delta))
 
     def value(ops: Ops, logits: Array, targets: Array) -> Array:
         error = ops.xp.abs(logits - targets)
@@ -33,14 +35,8 @@ def huber(huber_delta: float = 1.0) -> Loss:
 
     return Loss(
         name="huber",
-        targets="values",
-        encode=as_stored,
         value=value,
         delta=delta,
-        transform=as_they_are,
-        decide=as_they_are,
-        score=explained,
-        metric="r2",
         title="Huber's loss",
         sentence="squared for errors up to `huber_delta`, absolute beyond, for values with outliers",
         settings=(("huber_delta", huber_delta),),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Columns, Loss, as_stored, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, prediction_minus_target
 from xpmlp.nn.ops import Ops, sigmoid
 
 
@@ -54,7 +54,6 @@ def _refusal(columns: Columns, n_classes: int) -> str | None:
 LOGISTIC = Loss(
     name="logistic",
     targets="flags",
-    encode=as_stored,
     value=_value,
     delta=prediction_minus_target(_probabilities),
     transform=_probabilities,

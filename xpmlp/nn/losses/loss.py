@@ -14,22 +14,47 @@ Columns = Sequence[tuple[str, Any]]
 """The name and the values (n,), on the host, of each column of targets; empty for classes."""
 
 
+def as_stored(ops: Ops, targets: Array, classes: Array, dtype: object) -> Array:
+    """Targets that are stored as the loss wants them: ([runs,] batch, n_targets) in ``dtype``."""
+    return ops.xp.astype(targets, dtype, copy=False)
+
+
+def as_they_are(ops: Ops, logits: Array) -> Array:
+    """Logits that are values."""
+    return logits
+
+
+def explained(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
+    """Each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
+
+    Its mean over the part is ``1 - (mean squared error) / variance``, averaged over the outputs.  An output whose
+    targets are constant counts as 0.
+    """
+    xp = ops.xp
+    known = xp.astype(precision > 0, precision.dtype)
+    return xp.mean(known - (targets - decided) ** 2 * precision, axis=-1)
+
+
 class Loss(NamedTuple):
-    """A loss with everything that belongs to it.
+    """A loss with everything that belongs to it; without more, one of values.
 
     Attributes
     ----------
     name : str
-    targets : "classes", "flags" or "values"
-        What stored targets are: class indices, ([runs,] batch); or numbers ([runs,] batch, n_targets), of 0 and 1 for
-        flags.
-    encode : (ops, targets, classes, dtype) -> encoded
-        Stored targets as the loss wants them, ([runs,] batch, n_out or n_targets): class indices as one-hot rows.
     value : (ops, logits, encoded) -> loss
         Per example, (..., batch).
     delta : (ops, logits, encoded) -> delta
         Its derivative by the logits, ([runs,] batch, n_out): a fresh array, finite for finite logits wherever the loss
         itself is.  A training step needs it at once; the values are formed for many steps together.
+    title : str
+        What the axis of a figure says.
+    sentence : str
+        What it is for, in the documentation.
+    targets : "classes", "flags" or "values"
+        What stored targets are: class indices, ([runs,] batch); or numbers ([runs,] batch, n_targets), of 0 and 1 for
+        flags.
+    encode : (ops, targets, classes, dtype) -> encoded
+        Stored targets as the loss wants them, ([runs,] batch, n_out or n_targets): class indices as one-hot rows.
     transform : (ops, logits) -> prediction
         What the network predicts, ([runs,] batch, n_out): probabilities or values.
     decide : (ops, logits) -> decided
@@ -40,10 +65,6 @@ class Loss(NamedTuple):
         that needs no variance takes its dtype alone.
     metric : "accuracy" or "r2"
         The part of the examples that are right in every output; R², its mean over the outputs.
-    title : str
-        What the axis of a figure says.
-    sentence : str
-        What it is for, in the documentation.
     out_activation : str
         scikit-learn's name of the transform.
     scikit_learn : str, optional
@@ -63,16 +84,16 @@ class Loss(NamedTuple):
     """
 
     name: str
-    targets: Literal["classes", "flags", "values"]
-    encode: Callable[[Ops, Array, Array, object], Array]
     value: Callable[[Ops, Array, Array], Array]
     delta: Callable[[Ops, Array, Array], Array]
-    transform: Callable[[Ops, Array], Array]
-    decide: Callable[[Ops, Array], Array]
-    score: Callable[[Ops, Array, Array, Array], Array]
-    metric: Metric
     title: str
     sentence: str
+    targets: Literal["classes", "flags", "values"] = "values"
+    encode: Callable[[Ops, Array, Array, object], Array] = as_stored
+    transform: Callable[[Ops, Array], Array] = as_they_are
+    decide: Callable[[Ops, Array], Array] = as_they_are
+    score: Callable[[Ops, Array, Array, Array], Array] = explained
+    metric: Metric = "r2"
     out_activation: str = "identity"
     scikit_learn: str | None = None
     n_outputs: Callable[[int, int], int] = lambda n_targets, n_classes: n_targets
@@ -111,7 +132,7 @@ class Loss(NamedTuple):
             raise ValueError(f"the loss {self.name} has no parameter {min(unknown)!r}")
         given = dict(self.settings)
         changed = given | {key: tuple(one) if isinstance(one, list) else one for key, one in settings.items()}
-        if self.make is None or changed == given:
+        if self.make is None or (changed == given and not any(one is True or one is False for one in changed.values())):
             return self
         try:
             return self.make(**changed)
@@ -125,16 +146,6 @@ def _found_again(name: str, settings: tuple[tuple[str, Any], ...]) -> Loss:
     return losses[name].with_settings(dict(settings))
 
 
-def as_stored(ops: Ops, targets: Array, classes: Array, dtype: object) -> Array:
-    """Targets that are stored as the loss wants them: ([runs,] batch, n_targets) in ``dtype``."""
-    return ops.xp.astype(targets, dtype, copy=False)
-
-
-def as_they_are(ops: Ops, logits: Array) -> Array:
-    """Logits that are values."""
-    return logits
-
-
 def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[[Ops, Array, Array], Array]:
     """The derivative of a loss with its natural link; ``predict`` is its transform, which gives a fresh array."""
 
@@ -144,17 +155,6 @@ def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[
         return difference
 
     return delta
-
-
-def explained(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
-    """Each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
-
-    Its mean over the part is ``1 - (mean squared error) / variance``, averaged over the outputs.  An output whose
-    targets are constant counts as 0.
-    """
-    xp = ops.xp
-    known = xp.astype(precision > 0, precision.dtype)
-    return xp.mean(known - (targets - decided) ** 2 * precision, axis=-1)
 
 
 def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[Array, Array]:

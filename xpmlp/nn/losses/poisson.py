@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Columns, Loss, as_stored, explained, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, prediction_minus_target
 from xpmlp.nn.ops import Ops
 
 
@@ -43,14 +43,10 @@ def _refusal(columns: Columns, n_classes: int) -> str | None:
 
 POISSON = Loss(
     name="poisson",
-    targets="values",
-    encode=as_stored,
     value=_value,
     delta=prediction_minus_target(_expected),
     transform=_expected,
     decide=_expected,
-    score=explained,
-    metric="r2",
     title="half the Poisson deviance",
     sentence="exponential, for counts",
     out_activation="exp",

@@ -6,7 +6,7 @@ import functools
 import itertools
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Columns, Loss, as_stored, as_they_are, check_number, explained
+from xpmlp.nn.losses.loss import Columns, Loss, check_number
 from xpmlp.nn.ops import Ops
 
 
@@ -56,14 +56,9 @@ def quantile(quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Loss:
 
     return Loss(
         name="quantile",
-        targets="values",
-        encode=as_stored,
         value=value,
         delta=delta,
-        transform=as_they_are,
         decide=decide,
-        score=explained,
-        metric="r2",
         title="quantile loss",
         sentence="the quantiles `quantiles` of one column of values, an output for each",
         n_outputs=lambda n_targets, n_classes: len(quantiles) if n_targets == 1 else 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, as_stored, as_they_are, explained
+from xpmlp.nn.losses.loss import Loss
 from xpmlp.nn.ops import Ops
 
 
@@ -31,14 +31,8 @@ def _delta(ops: Ops, logits: Array, targets: Array) -> Array:
 
 SQUARED = Loss(
     name="squared",
-    targets="values",
-    encode=as_stored,
     value=_value,
     delta=_delta,
-    transform=as_they_are,
-    decide=as_they_are,
-    score=explained,
-    metric="r2",
     title="half the squared error",
     sentence="half the squared error, for values",
     scikit_learn="squared_error",
