@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import numpy as numpy_namespace
 
-from xpmlp._tree import leaves, with_leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp.nn import Inputs, LayerSpec, Network, pure_ops
 from xpmlp.verify.reference import ACTIVATIONS, KINKED, Batch, Pass, ReferenceLayer, loss_and_delta
 
@@ -87,7 +87,8 @@ class LayeredNetwork:
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
         """One batch through the network and back; of "state", a gradient is the new value."""
         ops, root, loss = pure_ops(numpy_namespace), self.network.root, self.network.loss
-        tree = with_leaves(root.slots, [leaf.copy() for layer in parameters for leaf in layer])
+        own = (leaf.copy() for layer in parameters for leaf in layer)
+        tree = map_leaves(lambda slot: next(own), root.slots)
         logits, residuals = root.forward(ops, tree, Inputs(batch.x.copy(), batch.codes), batch.masks)
         targets = np.concatenate([batch.targets] * root.repeats)
         weights = None if batch.weights is None else np.tile(batch.weights, root.repeats)
