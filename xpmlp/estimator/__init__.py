@@ -7,5 +7,6 @@ what to train and how scikit-learn would go about it.
 
 from xpmlp.estimator.classifier import MLPClassifier
 from xpmlp.estimator.regressor import MLPRegressor
+from xpmlp.estimator.table_encoder import TableEncoder
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TableEncoder"]
