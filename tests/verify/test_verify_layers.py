@@ -90,7 +90,7 @@ def test_arrays_are_named_by_layer() -> None:
     assert rows[:2] == ["logits", "loss"]
     assert {"gradients, layer 1.1", "gradients, layer 1.2.1", "weights, layer 4.1.1", "weights, layer 5"} <= set(rows)
     names = {str(one.quantity) for one in result.differences}
-    assert {"gradient by the frequencies of layer 1.2.1", "scales of layer 5", "weights of layer 6"} <= names
+    assert {"gradient by the frequencies of layer 1.2.1", "alphas of layer 5", "weights of layer 6"} <= names
 
 
 def test_a_kink_is_judged_by_its_forward_pass_in_float32() -> None:
@@ -131,7 +131,7 @@ def test_one_backends_own_operation(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", ["one_hot", "embedding", "categories"])
 def test_codes_of_categories(tmp_path: Path, kind: str) -> None:
     rng = np.random.default_rng(3)
-    codes = np.stack([rng.integers(0, 5, 90), rng.integers(0, 30, 90)], axis=1)
+    codes = np.stack([rng.integers(2, 7, 90), rng.integers(2, 32, 90)], axis=1)
     np.savez(tmp_path / "d.npz", features=rng.normal(size=(90, 4)), target=codes[:, 0] % 2, codes=codes)
     data = {"data.name": "npz", "data.path": str(tmp_path / "d.npz"), "data.split": "validation"}
     own = {"kind": kind, "width": 3} if kind == "embedding" else {"kind": kind}
