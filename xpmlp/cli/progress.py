@@ -66,10 +66,10 @@ class Shown(Reporter):
 
     def end(self) -> None:
         """Take the bar away."""
+        self.bar.stop()
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task = None
-        self.bar.stop()
 
 
 class ShownTraining(Shown):
