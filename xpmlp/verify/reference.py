@@ -219,7 +219,7 @@ class ReferenceNetwork(NamedTuple):
         return forward_backward(self, parameters, batch)
 
 
-class Trainable(Protocol):
+class ReferenceModel(Protocol):
     """A network that the reference trains: `ReferenceNetwork`, or one of other layers."""
 
     @property
@@ -278,7 +278,7 @@ class ReferenceTraining:
         Of each layer; replaced, never overwritten, by each step.
     """
 
-    def __init__(self, network: Trainable, train: TrainConfig, parameters: list[ReferenceLayer]) -> None:
+    def __init__(self, network: ReferenceModel, train: TrainConfig, parameters: list[ReferenceLayer]) -> None:
         self.network, self.train = network, train
         self.parameters = parameters
         self._steps = 0
@@ -352,7 +352,7 @@ class ReferenceTraining:
 
 
 def finite_difference_errors(
-    network: Trainable,
+    network: ReferenceModel,
     parameters: list[ReferenceLayer],
     batch: Batch,
     *,

@@ -18,7 +18,7 @@ from xpmlp.report.comparison import Comparison, judged, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Maths
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
 TOLERANCE = 1e-5
@@ -65,18 +65,18 @@ def compute(work: Work) -> dict[str, Any]:
     """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
-    problem = Problem(config, load_data(config), backend)
+    trainable = ConfigTrainable(config, load_data(config), backend)
     with backend.session(config.train.batch_size):
-        return _compute(work, problem, backend)
+        return _compute(work, trainable, backend)
 
 
-def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
-    ops, xp, size = backend.ops, backend.xp, problem.config.train.batch_size
+def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
+    ops, xp, size = backend.ops, backend.xp, trainable.config.train.batch_size
     parameters = backend.parameters(
-        [nn.DenseParameters(*layer) for layer in problem.initial_parameters(problem.config.train.seed)]
+        [nn.DenseParameters(*layer) for layer in trainable.initial_parameters(trainable.config.train.seed)]
     )
-    examples = problem.train_examples
-    x = xp.astype(examples.features[:size, :], backend.dtype) * problem.network.input_scale
+    examples = trainable.train_examples
+    x = xp.astype(examples.features[:size, :], backend.dtype) * trainable.network.input_scale
     t = nn.one_hot(ops, examples.targets[:size], examples.classes, backend.dtype)
 
     instance, batch = values(ops, parameters, x[0, :], t[0, :]), values(ops, parameters, x, t)
@@ -92,7 +92,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
 
     by = {name: array for name, _, array in batch}
     alone = {name: array for name, _, array in instance}
-    network = problem.network.root
+    network = trainable.network.root
     logits, residuals = network.forward(ops, parameters, x, ())
     _, factors = network.backward(ops, parameters, residuals, nn.cross_entropy(ops, logits, t)[1], False)
     each = [per_example_gradients(*pair) for pair in factors]
@@ -109,7 +109,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     work.write("checks.csv", ("check", "largest_relative_difference"), [one.values() for one in checks])
     return {
         "batch": size,
-        "data": problem.dataset.name,
+        "data": trainable.dataset.name,
         "backend": backend.name,
         "shapes": shapes,
         "checks": checks,
