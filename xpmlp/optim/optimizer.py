@@ -201,7 +201,8 @@ def move_leaves(
     move : (rate, value, slope, *memories) -> (value, *memories)
         The rule for one parameter, its gradient and what is remembered of it.
     kinds : Kinds or tree of str
-        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their gradient as their new value.
+        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their
+        gradient as their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 
