@@ -152,7 +152,7 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> 
 
 
 class Prediction(NamedTuple):
-    """What a network says about examples.
+    """A network's outputs for examples, and its decisions.
 
     Attributes
     ----------
@@ -329,7 +329,7 @@ def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.
 
 
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
-    """What finite outputs of a network (n, n_outputs) mean."""
+    """The prediction that finite outputs of a network (n, n_outputs) mean."""
     if not saved.target_names:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
