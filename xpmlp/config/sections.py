@@ -58,7 +58,7 @@ class BackendConfig(Section):
     )
     device: OrNone[Text] = Field(
         None,
-        description='The device as its library names it: "cpu", "cuda:0", "mps", "device1" (strict) and so on. '
+        description='The device as its library names it: "cpu", "cuda:0", "mps" and so on. '
         '"none": the backend\'s default device.',
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of weights, activations and losses.")
@@ -352,7 +352,7 @@ class GridConfig(Section):
     workers: AutoOrCount = Field(
         "auto",
         description='Local processes that train blocks side by side. "auto": one for each core on a CPU backend that '
-        "runs on one thread (numpy, strict, torch), else 1.",
+        "runs on one thread (numpy, torch), else 1.",
     )
     scheduler: OrNone[Text] = Field(
         None,
