@@ -151,7 +151,7 @@ def _after(xp: Any, left: Array) -> Array:
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:
-    """How many steps come after the one of each row: (rows, 1), in the dtype of ``deltas``."""
+    """The number of steps after the one of each row: (rows, 1), in the dtype of ``deltas``."""
     count, batch = positions.shape
     flat = xp.astype(xp.reshape(positions, (math.prod(positions.shape), 1)), deltas.dtype)
     return count - 1 - xp.floor(flat / batch)

@@ -157,7 +157,7 @@ class _Block:
                 active.order = order
 
     def _segments(self, done: int) -> list[Segment]:
-        """The segments of an epoch that are left when so many of its examples are done."""
+        """The segments of an epoch that are left after this many of its examples."""
         return segments(self.trainable.n_examples, self.settings.batch_size, self.settings.segment_steps, done=done)
 
     def _save_if_due(self, *, epoch_ended: bool) -> None:
