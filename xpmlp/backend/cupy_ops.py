@@ -6,6 +6,7 @@ A small step on a GPU is bound by the number of kernels.  The sigmoid's two are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -171,7 +172,11 @@ def _add_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delta: Ar
     return biases
 
 
-def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None:
+Moves = tuple[Callable[..., Array], Callable[[Array], Any]]
+"""(from the host to the GPU, and back)."""
+
+
+def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, moves: Moves) -> None:
     """Hold every fused operation against its definition on the GPU that is there: compilers and drivers differ.
 
     Parameters
@@ -179,6 +184,7 @@ def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None
     ops, definitions : Ops
     tolerance : float
     dtype_name : "float32" or "float64"
+    moves : Moves
 
     Raises
     ------
@@ -187,20 +193,28 @@ def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None
     """
     for stack in ((), (2,)):
         for batch in (4, 1):
-            _check(ops, definitions, tolerance, dtype_name, stack, batch)
+            _check(ops, definitions, tolerance, dtype_name, moves, stack, batch)
 
 
-def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack: tuple[int, ...], batch: int) -> None:
-    xp, rng = ops.xp, np.random.default_rng(0)
+def _check(
+    ops: Ops,
+    definitions: Ops,
+    tolerance: float,
+    dtype_name: str,
+    moves: Moves,
+    stack: tuple[int, ...],
+    batch: int,
+) -> None:
+    xp, rng, (asarray, to_numpy) = ops.xp, np.random.default_rng(0), moves
     dtype = getattr(xp, dtype_name)
 
     def array(*shape: int) -> Array:
-        return xp.asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype=dtype)
+        return asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype)
 
     weights, biases, x, delta = array(5, 3), array(1, 3), array(batch, 5), array(batch, 3)
     scale = array(1, 1)
-    codes = xp.asarray(rng.integers(0, 5, (*stack, batch)), dtype=xp.int32)
-    features, rows = xp.asarray(rng.integers(0, 256, (6, 5)), dtype=xp.uint8), xp.asarray(rng.integers(0, 6, batch))
+    codes = asarray(rng.integers(0, 5, (*stack, batch)), xp.int32)
+    features, rows = asarray(rng.integers(0, 256, (6, 5)), xp.uint8), asarray(rng.integers(0, 6, batch))
     arguments: dict[str, tuple[Any, ...]] = {
         "gather": (features, rows, dtype, 0.5),
         "affine": (x, weights, biases),
@@ -218,7 +232,7 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
             getattr(which, name)(*(xp.asarray(one, copy=True) if isinstance(one, type(x)) else one for one in operands))
             for which in (ops, definitions)
         )
-        if found.dtype != defined.dtype or float(xp.max(xp.abs(found - defined))) > tolerance:
+        if found.dtype != defined.dtype or to_numpy(xp.max(xp.abs(found - defined))) > tolerance:
             raise BackendError(
                 f"CuPy's fused {name} is not what its definition gives on this GPU: set backend.fused = false."
             )

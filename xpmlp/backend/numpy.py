@@ -14,7 +14,8 @@ from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend, Step
+from xpmlp.backend.base import Backend
+from xpmlp.backend.fold import Prefetch, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
@@ -81,8 +82,7 @@ class NumpyBackend(Backend):
         except BackendError as error:
             notice_once("numba", f"steps run as they are written, which takes longer: {error}")
             return ops
-        self._scans, self.takes_rows_in_step = scans, True
-        self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
+        self._scans, self.prefetch = scans, COMPILED
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
@@ -125,11 +125,9 @@ class NumpyBackend(Backend):
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
 
-COMPILED_AHEAD_BYTES = 16_000_000
-"""What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
-
-MOST_HELD_BACK = 3
-"""Compiled steps with larger batches take less time one by one: their weights stay in the cores' caches."""
+COMPILED = Prefetch(bytes=16_000_000, rows_in_step=True, most_delayed=3)
+"""Before compiled steps: more than the cache holds, but few calls; with larger batches than of three examples they take
+less time one by one, since their weights stay in the cores' caches."""
 
 BLOCK = 128
 """Rows that several elementwise passes run over while they are in the core's cache."""

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.backend.compiled.functions import add_rows, product, reshape, row_wise
+from xpmlp.backend.compiled import arithmetic  # noqa: F401  # enters its functions
+from xpmlp.backend.compiled.indexing import add_rows
 from xpmlp.backend.compiled.instructions import Operand
+from xpmlp.backend.compiled.matrix_products import product
+from xpmlp.backend.compiled.reductions import row_wise
+from xpmlp.backend.compiled.shapes import reshape
 from xpmlp.backend.compiled.symbols import Recorder, Symbol
 from xpmlp.nn import Ops, pure_ops
 
