@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.backend.compiled.layout import ONE_BY_ONE
+
 Shape = tuple[int, ...]
 Sizes = tuple[int, int, int]
 
@@ -121,8 +123,5 @@ class Trace(NamedTuple):
     captured: list[Any]
 
 
-IN_PLACE = {
-    *("add", "subtract", "multiply", "divide", "maximum", "greater", "equal", "select", "sigmoid_backward"),
-    *("copy", "negative", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"),
-}
+IN_PLACE = set(ONE_BY_ONE) - {"spread"}
 """The kernels that take numbers one by one, and so may write over an operand."""

@@ -19,6 +19,7 @@ from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.contention import Always, Contention, Span
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NestedScanError, NotTraceableError, Shape
+from xpmlp.backend.compiled.layout import Gemm, Slots
 from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.symbols import Symbol
@@ -127,12 +128,13 @@ class Scans:
         goes_on = (array.strides[0] if len(array) > 1 else 0 for array in taken)
         alike = [0] * (len(fixed) + len(ready.captured))
         strides = [*[0] * len(arrays), *goes_on, *alike, *(array.strides[0] for array in outputs), 0, 0]
-        places, kept = np.asarray((addresses, strides), np.int64), (arrays, taken, fixed, outputs, memory, ready)
-        self._carry_out(ready, places[0], places[1], steps, kept)
+        places = np.asarray((addresses, strides), np.int64)
+        slots = Slots(address(places), address(places[1]), self._dtype.itemsize, self._dtype.type(0))
+        self._carry_out(ready, slots, steps, kept=(arrays, taken, fixed, outputs, memory, places, ready))
         arrays += taken
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
-    def _carry_out(self, ready: _Ready, addresses: Any, strides: Any, steps: int, kept: Any) -> None:
+    def _carry_out(self, ready: _Ready, slots: Slots, steps: int, kept: Any) -> None:
         """Carry a program out, by as many workers as pay at present.
 
         What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
@@ -143,7 +145,8 @@ class Scans:
             If a row index was out of range.
         """
         execute = compilation.compiled(self._product.integer, self._dtype.type)
-        program = ready.program
+        program, product = ready.program, self._product
+        gemm = Gemm(product.address, product.unpacked, product.integer(0))
         spent = np.zeros(0 if self.spent is None else program.code.shape[1], np.int64)
         contention = Always(len(program.code) - 1) if self.always else ready.contention
         step, begin = 0, time.perf_counter()
@@ -151,25 +154,9 @@ class Scans:
             span = contention.next_span(step, steps)
 
             def work(worker: int, helpers: int, barrier: int, span: Span = span, _: Any = kept) -> int:
-                reached = execute(
-                    program.code,
-                    addresses,
-                    strides,
-                    span.first,
-                    span.last,
-                    self._product.address,
-                    self._product.unpacked,
-                    self._product.integer(0),
-                    self._dtype.itemsize,
-                    self._dtype.type(0),
-                    worker,
-                    helpers,
-                    barrier,
-                    yield_address(),
-                    span.pace,
-                    spent[:0] if worker else spent,
-                )
-                return int(reached)
+                stretch, ticks = (span.first, span.last), spent[:0] if worker else spent
+                company = worker, helpers, barrier, yield_address()
+                return int(execute(program.code, tuple(slots), tuple(gemm), *stretch, *company, span.pace, ticks))
 
             with THREADS.held_to_one():
                 reached = TEAM.carry_out(work, span.helpers)
