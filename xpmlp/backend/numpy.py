@@ -21,7 +21,7 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 if TYPE_CHECKING:
-    from xpmlp.backend.compiled import Scans
+    from xpmlp.backend.compiled import CompiledSteps
 
 NUMBA = Library("numba", "Numba", "'xpmlp[numba]'")
 
@@ -30,7 +30,7 @@ class NumpyBackend(Backend):
     """NumPy on the CPU."""
 
     name = "numpy"
-    _scans: Scans | None = None
+    _scans: CompiledSteps | None = None
 
     def _start(self, device: str | None) -> None:
         if device not in (None, "cpu"):
@@ -72,11 +72,11 @@ class NumpyBackend(Backend):
             with NUMBA.needed_by("compiling them"):
                 import numba
 
-                from xpmlp.backend.compiled import Scans, gathering, traced_ops
+                from xpmlp.backend.compiled import CompiledSteps
 
                 if numba.config.DISABLE_JIT:
                     return ops
-                scans = Scans(self.dtype_name, product)
+                scans = CompiledSteps(self.dtype_name, product)
         except NotInstalledError:
             return ops
         except BackendError as error:
@@ -84,7 +84,7 @@ class NumpyBackend(Backend):
             return ops
         self._scans, self.prefetch = scans, COMPILED
         self.version += f"+numba{numba.__version__}"
-        return traced_ops(ops._replace(gather=gathering(ops.gather)))
+        return scans.traced(ops)
 
     def copy(self, tree: Any) -> Any:
         """A copy of every array of a tree, as it lies."""
@@ -95,11 +95,7 @@ class NumpyBackend(Backend):
         if self._scans is None:
             return super().scan(step, state, batches, constants)
         done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
-        if done is not None:
-            return done
-        from xpmlp.backend.compiled import formed
-
-        return super().scan(step, state, map_leaves(formed, batches), constants)
+        return done or super().scan(step, state, self._scans.materialized(batches), constants)
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""

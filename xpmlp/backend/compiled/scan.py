@@ -17,19 +17,21 @@ from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.contention import Always, Contention, Span
-from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NestedScanError, NotTraceableError, Shape
 from xpmlp.backend.compiled.layout import Gemm, Slots
+from xpmlp.backend.compiled.lazy_gather import LazyGather, lazily, materialized
 from xpmlp.backend.compiled.loop import FAULTY
+from xpmlp.backend.compiled.ops import traced_ops
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, is_argument, trace
+from xpmlp.nn import Ops
 
 Step = Callable[..., Any]
 
 _LOCK = lock_over_forks()
-"""Of the programs of all `Scans`."""
+"""Of the programs of all `CompiledSteps`."""
 
 MOST = 100
 """Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
@@ -53,8 +55,8 @@ class _Ready(NamedTuple):
     contention: Contention
 
 
-class Scans:
-    """The programs of a backend, by step and by the shapes and numbers that it is given.
+class CompiledSteps:
+    """The compiled steps of a backend: their programs, by step and by the shapes and numbers that it is given.
 
     Parameters
     ----------
@@ -76,6 +78,14 @@ class Scans:
         self._contention: dict[int, Contention] = {}
         self.always = False
         self.spent: dict[str, float] | None = None
+
+    def traced(self, ops: Ops) -> Ops:
+        """Operations for steps that are compiled; elsewhere they do what ``ops`` do."""
+        return traced_ops(ops._replace(gather=lazily(ops.gather)))
+
+    def materialized(self, batches: Any) -> Any:
+        """Batches for a step that runs as it is written: rows that were left to the step, taken."""
+        return map_leaves(materialized, batches)
 
     def is_kept(self) -> bool:
         """Whether the loop was compiled before on this machine, and what came of it is kept."""
@@ -185,7 +195,7 @@ class Scans:
 
     def _made(self, step: Step, arguments: Arguments, count: int, threads: int) -> _Ready | None:
         state, batches, constants = arguments
-        first = map_leaves(lambda series: series.first() if isinstance(series, Gathered) else series[0, ...], batches)
+        first = map_leaves(lambda series: series.first() if isinstance(series, LazyGather) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
         except NestedScanError:  # whose own steps are compiled
@@ -212,7 +222,7 @@ def _is_usable(array: Any) -> bool:
 
 def _row_by_row(series: Any) -> Any:
     """A series of a batch as a program can read it."""
-    return series if isinstance(series, Gathered) or series.flags.carray else np.array(series, order="C")
+    return series if isinstance(series, LazyGather) or series.flags.carray else np.array(series, order="C")
 
 
 def _described(tree: Any, arrays: list[Any], kind_of: Callable[[Any], Any]) -> Any:
@@ -234,7 +244,7 @@ def _kind_of_array(array: Any) -> Any:
 
 def _kind_of_series(series: Any) -> Any:
     """What the program depends on."""
-    if isinstance(series, Gathered):
+    if isinstance(series, LazyGather):
         return series.shape[1:], series.features.shape, series.features.dtype, repr(series.scale)
     return series.shape[1:], series.dtype
 
