@@ -18,10 +18,9 @@ from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
 from xpmlp.storage import run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.record import History, Timing, outcome_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
