@@ -66,7 +66,7 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     size = np.dtype(trainable.backend.dtype_name).itemsize
     replayed = 0 if trainable.backend.recordings is None else 2
     slots = optimizers[train.optimizer].slots + (train.averaging is not None)
-    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
+    copies = 3 + replayed + (train.patience is not None or train.best_by != "loss") + (1 + replayed) * slots
     trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
         train.batch_size, len(dataset.train)
     )
