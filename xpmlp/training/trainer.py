@@ -232,14 +232,7 @@ def train_to_the_end(
 
 def resolve_configured(settings: BackendConfig) -> Choice:
     """The backend that a config's ``[backend]`` names."""
-    return resolve(
-        settings.name,
-        settings.device,
-        settings.dtype,
-        fused=settings.fused,
-        threads=settings.threads,
-        tf32=settings.tf32,
-    )
+    return resolve(**dict(settings))
 
 
 def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
@@ -253,22 +246,8 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
     instead
         Arguments of `xpmlp.data.load` in place of the config's.
     """
-    data = config.data
-    arguments: dict[str, Any] = {
-        "split": data.split,
-        "root": data.root,
-        "path": data.path,
-        "target": data.target,
-        "features": data.features,
-        "validation_size": data.validation_size,
-        "test_fraction": data.test_fraction,
-        "seed": data.seed,
-        "standardize": data.standardize,
-        "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
-        "missing": data.missing,
-        "quiet": quiet,
-    }
-    return load(data.name, **(arguments | instead))
+    targets = losses[config.model.loss].targets if config.model.loss in losses else "auto"
+    return load(**{**dict(config.data), "targets": targets, "quiet": quiet, **instead})
 
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:
