@@ -76,6 +76,8 @@ BROKEN = {
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
 }
 FINE = [
+    '[data]\nname = "arrays"\n[model]\nloss = "squared"',
+    '[data]\nname = "arrays"\n[model]\nloss = "poisson"',
     '[data]\nname = "digits"\n[model]\nlabel_smoothing = 0.1',
     '[data]\nname = "csv"\npath = "/x.csv"\nmissing = ["-999", "unknown"]',
     '[data]\nname = "csv"\npath = "/x.csv"\ntarget = ["a", "b"]\n[model]\nloss = "squared"',

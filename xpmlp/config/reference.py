@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from xpmlp.config.model import Config
-from xpmlp.config.names import names_in
-from xpmlp.config.schema import Schema, allowed, json_schema, sections
+from xpmlp.config.names import NameOf, names_in
+from xpmlp.config.schema import Schema, allowed, description, fields_of, json_schema, sections
 from xpmlp.config.show import show
 
 _INTRODUCTION = """\
@@ -71,27 +71,28 @@ def markdown() -> str:
     parts = ["<!-- Written by `python -m xpmlp.config`; change the models in xpmlp/config/sections.py instead. -->"]
     parts.append(_INTRODUCTION)
     parts += [_section(name, schema) for name, schema in sections(json_schema()).items()]
-    return "\n".join([*parts, _NAMES, *filter(None, _names())])
+    return "\n".join([*parts, _NAMES, *_names()])
 
 
 def _names() -> Iterator[str]:
-    """A table for each key whose values are names, of those that have a sentence."""
-    for section, about in Config.model_fields.items():
-        fields: dict[str, FieldInfo] = getattr(about.annotation, "model_fields", {}) if section != "grid" else {}
-        for key, field in fields.items():
+    """A table of the names of each kind that keys name."""
+    keys: dict[NameOf, list[str]] = {}
+    for section in Config.model_fields:
+        for key, field in fields_of(section).items() if section != "grid" else ():
             for found in names_in(field):
-                rows = [f"| `{name}` | {sentence} |" for name in found.listed() if (sentence := found.sentence(name))]
-                head = [f"### `{section}.{key}`\n", f"| {found.kind} | what it is |", "|---|---|"]
-                yield "\n".join([*head, *rows, ""]) if rows else ""
+                keys.setdefault(found, []).append(f"`{section}.{key}`")
+    for found, named_by in keys.items():
+        head = [f"### {', '.join(named_by)}\n", f"| {found.kind} | what it is |", "|---|---|"]
+        yield "\n".join([*head, *(f"| `{name}` | {found.sentence(name)} |" for name in found.listed()), ""])
 
 
 def _section(name: str, schema: Schema) -> str:
-    rows = [_row(key, field) for key, field in schema["properties"].items()]
+    rows = [_row(key, field, schema["properties"][key]) for key, field in fields_of(name).items()]
     head = ["| key | allowed | default | what it means |", "|---|---|---|---|"]
     return "\n".join([f"## `[{name}]`\n", schema["description"] + "\n", *head, *rows, ""])
 
 
-def _row(key: str, schema: Schema) -> str:
+def _row(key: str, field: FieldInfo, schema: Schema) -> str:
     default = f"`{show(schema['default'])}`" if "default" in schema else "**required**"
     values = re.sub(r'"[^"]*"', r"`\g<0>`", allowed(schema))
-    return f"| `{key}` | {values} | {default} | {schema['description']} |"
+    return f"| `{key}` | {values} | {default} | {description(field, with_names=False)} |"

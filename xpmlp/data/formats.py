@@ -35,6 +35,6 @@ formats = RecordTable(
         "digits": DIGITS,
         "csv": CSV,
         "npz": NPZ,
-        "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given),
+        "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given, has_values=True),
     },
 )

@@ -12,7 +12,7 @@ from xpmlp.nn.ops import Ops
 
 
 def activation(name: ActivationName) -> LayerMaker:
-    """The function of this name in `xpmlp.nn.activations`, of each number."""
+    """Apply the activation function ``name`` to each number; see `xpmlp.nn.activations`."""
     function = activations[name]
 
     def forward(ops: Ops, parameters: Tree, x: Any, noise: Any) -> tuple[Array, Kept]:

@@ -52,7 +52,7 @@ class AdapterFactors(NamedTuple):
 
 
 def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
-    """``((x * inputs) @ weights) * outputs + biases`` of each member's rows, after a layer `repeat`.
+    """A dense layer after `repeat`, with scales of each member's own: ``((x * inputs) @ weights) * outputs + biases``.
 
     Weights begin uniform on ``+- 1 / sqrt(n_in)``, biases, which the members share at first, too, adapters at 1.
 

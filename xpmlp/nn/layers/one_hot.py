@@ -35,7 +35,7 @@ class OneHotParameters(NamedTuple):
 
 
 def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
-    """A number for missing and for each category of a column: 1 for the code's own, 0 elsewhere and for one never seen.
+    """Make a number for each category of a column, and for missing: 1 for its own; all are 0 for one never seen.
 
     Two categories share a number, -1 and 1.  Nothing is trained.
 

@@ -17,7 +17,7 @@ from xpmlp.nn.ops import Ops
 
 
 def repeat(members: Count) -> LayerMaker:
-    """Repeat the batch, once for each member.
+    """Repeat the batch, once for each member of a batch ensemble.
 
     References
     ----------
