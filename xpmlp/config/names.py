@@ -31,16 +31,7 @@ def tables() -> dict[str, RecordTable[Any]]:
     from xpmlp.nn import activations, layers, losses
     from xpmlp.optim import optimizers, schedules
 
-    every: list[RecordTable[Any]] = [
-        activations,
-        losses,
-        initializers,
-        layers,
-        optimizers,
-        schedules,
-        formats,
-        backends,
-    ]
+    every: tuple[Any, ...] = activations, losses, initializers, layers, optimizers, schedules, formats, backends
     return {table.kind: table for table in every}
 
 

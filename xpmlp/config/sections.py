@@ -366,13 +366,9 @@ class GridConfig(Section):
 
 
 GRID_AXES = {
-    "learning_rate": "train",
-    "weight_decay": "train",
-    "momentum": "train",
-    "batch_size": "train",
-    "hidden_layer_sizes": "model",
-    "activation": "model",
-    "optimizer": "train",
+    key: "model" if key in ModelConfig.model_fields else "train"
+    for key, field in GridConfig.model_fields.items()
+    if field.default == []
 }
 """What a grid can vary, and the section that it varies."""
 

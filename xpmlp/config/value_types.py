@@ -15,7 +15,6 @@ from pydantic import (
     PlainSerializer,
     ValidationError,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
@@ -111,18 +110,13 @@ ClassWeight: TypeAlias = Annotated[
 ]
 RateFactors: TypeAlias = Annotated[dict[str, NonNegative] | None, BeforeValidator(_by_label), _AS_ONE]
 Interval: TypeAlias = Annotated[
-    str,
-    Field(pattern=r"^(auto|[1-9][0-9]{0,11} (epoch|second|step)s?)$"),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"const": "auto", "type": "string"},
-                {
-                    "type": "string",
-                    "pattern": "^[1-9][0-9]{0,11} (epoch|second|step)s?$",
-                    "examples": ["5 epochs", "60 seconds", "1000 steps"],
-                },
-            ]
-        }
-    ),
+    Literal["auto"]
+    | Annotated[
+        str,
+        Field(
+            pattern="^[1-9][0-9]{0,11} (epoch|second|step)s?$",
+            examples=["5 epochs", "60 seconds", "1000 steps"],
+        ),
+    ],
+    _AS_ONE,
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree, scaled_rates
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Passed, Piece, Tree, scaled_rates
 
 UNDECAYED = ("biases", "scales", STATE)
 """The kinds of parameters that do not decay."""
@@ -31,9 +31,7 @@ def l2_penalty(kinds: Tree) -> Piece:
         Those in `UNDECAYED` have no penalty.
     """
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         decay = hyperparameters.weight_decay
 
         def penalized(slope: Array, kind: str, value: Array) -> Array:
@@ -60,9 +58,7 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in PyTorch's form: by the learning rate.
     """
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         rate, decay, left = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.left()
         if decay is None:
             return parameters, gradients, state

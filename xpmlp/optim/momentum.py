@@ -10,7 +10,7 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.decay import l2_penalty
 from xpmlp.optim.moments import zeros_like
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 
@@ -39,9 +39,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     learning, ICML 2013.
     """
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, MomentumState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         mass = hyperparameters.momentum
 
         def move(rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
 from xpmlp.optim.decay import l2_penalty, map_decaying
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import OptimizerRecord
 
 
@@ -24,9 +24,7 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
         Factors on the learning rate by kind.
     """
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
         (updated,) = move_leaves(_move, kinds, rate_of, parameters, gradients)
         return updated, state

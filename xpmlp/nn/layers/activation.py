@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, Tree, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Tree, numbers_of, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
@@ -18,7 +18,7 @@ def activation(name: ActivationName) -> LayerMaker:
     def forward(ops: Ops, parameters: Tree, x: Any, noise: Any) -> tuple[Array, Kept]:
         return function.forward(ops, numbers_of(x))
 
-    def backward(ops: Ops, parameters: Tree, kept: Kept, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
+    def backward(ops: Ops, parameters: Tree, kept: Kept, upstream: Array, wanted: bool) -> SentBack:
         return function.backward(ops, upstream, kept), ()
 
     return lambda widths: Layer.of(
