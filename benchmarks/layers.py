@@ -27,8 +27,8 @@ from xpmlp.backend import resolve
 from xpmlp.bench import Stopwatch
 from xpmlp.config import Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
 from xpmlp.nn import activations
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 
 EXAMPLES, FEATURES, CODES, CLASSES, HIDDEN, RATE = 4096, 64, (6, 20, 100), 10, 256, 0.01
@@ -49,12 +49,15 @@ class Case(NamedTuple):
     label_smoothing : float
     has_codes : bool
         Whether the data have categories.
+    members : int
+        Rows that the network makes of an example.
     """
 
     layers: list[dict[str, Any]]
     modules: Callable[[Any], Any]
     label_smoothing: float = 0.0
     has_codes: bool = False
+    members: int = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,12 +120,12 @@ def _ours(case: Case, backend_name: str, data: Any, options: argparse.Namespace,
         output=OutputConfig(plots=False),
     )
     backend = resolve(backend_name, "cpu", threads=options.threads).backend
-    problem = Problem(config, from_arrays(x, y, codes=codes), backend)
-    stack.enter_context(backend.session(problem.rows_at_once))
+    trainable = ConfigTrainable(config, from_arrays(x, y, codes=codes), backend)
+    stack.enter_context(backend.session(trainable.rows_at_once))
 
     def turn() -> float:
         watch = Stopwatch(most_steps=options.steps)
-        train_block(problem, [RunSettings.of(config.train)], watch, watch.enough)
+        train_block(trainable, [RunSettings.of(config.train)], watch, watch.enough)
         return watch.seconds / watch.steps
 
     return turn
@@ -133,7 +136,6 @@ def _pytorch(case: Case, torch: Any, data: Any, options: argparse.Namespace) -> 
     codes = None if data[2] is None else torch.from_numpy(data[2]).long()
     module = case.modules(torch)
     last = torch.nn.LazyLinear(CLASSES)
-    repeats = next((layer["members"] for layer in case.layers if layer["kind"] == "repeat"), 1)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=case.label_smoothing)
     last(module(x[:2], None if codes is None else codes[:2]))  # which makes it as wide as it has to be
     optimizer = torch.optim.SGD([*module.parameters(), *last.parameters()], lr=RATE)
@@ -147,7 +149,7 @@ def _pytorch(case: Case, torch: Any, data: Any, options: argparse.Namespace) -> 
             for step in range(options.steps):
                 rows = batches[step % len(batches)]
                 logits = last(module(x[rows], None if codes is None else codes[rows]))
-                loss = loss_of(logits, y[rows] if repeats == 1 else y[rows].repeat(repeats))
+                loss = loss_of(logits, y[rows] if case.members == 1 else y[rows].repeat(case.members))
                 loss.backward()
                 optimizer.step()
                 optimizer.zero_grad()
@@ -265,6 +267,11 @@ def _plus(torch: Any) -> Any:
     return torch.nn.Sequential(torch.nn.ReLU(), _module(torch, lambda x, inner: x + inner(x), inner=inner))
 
 
+def _vote(torch: Any) -> Any:
+    members = {name: torch.nn.Sequential(torch.nn.Linear(FEATURES, HIDDEN), torch.nn.ReLU()) for name in "ab"}
+    return _module(torch, lambda x, a, b: torch.cat([a(x), b(x)]), **members)
+
+
 def _parametric(torch: Any) -> Any:
     gelu = torch.nn.functional.gelu
     return _module(torch, lambda x, alpha: x + alpha * (gelu(x, approximate="tanh") - x), torch.ones(HIDDEN))
@@ -341,9 +348,15 @@ CASES = {
     "repeat": Case(
         [MEMBERS, DENSE, RELU],
         _first(lambda torch: _module(torch, lambda x: x.repeat(4, 1))),
+        members=4,
+    ),
+    "vote": Case(
+        [{"kind": "vote", "layers": [{"kind": "chain", "layers": [DENSE, RELU]}] * 2}], _of_numbers(_vote), members=2
     ),
     "adapters": Case(
-        [MEMBERS, {"kind": "adapters", "units": HIDDEN, "members": 4, "random": True}, RELU], _of_numbers(_adapters)
+        [MEMBERS, {"kind": "adapters", "units": HIDDEN, "members": 4, "random": True}, RELU],
+        _of_numbers(_adapters),
+        members=4,
     ),
     "embedding": _with_codes({"kind": "embedding"}, _of_codes((0, 1, 2), ())),
     "one_hot": _with_codes({"kind": "one_hot"}, _of_codes((), (0, 1, 2))),

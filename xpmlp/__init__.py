@@ -14,7 +14,7 @@ from xpmlp._version import __version__
 if TYPE_CHECKING:
     from xpmlp.config import Config, load_config
     from xpmlp.errors import XpmlpError
-    from xpmlp.estimator import MLPClassifier, MLPRegressor
+    from xpmlp.estimator import MLPClassifier, MLPRegressor, TableEncoder
     from xpmlp.grid import GridResult, train_grid
     from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, train
 
@@ -26,6 +26,7 @@ __all__ = [
     "MLPRegressor",
     "Reporter",
     "Result",
+    "TableEncoder",
     "XpmlpError",
     "__version__",
     "evaluate",
@@ -43,6 +44,7 @@ _HOMES = {
     "MLPRegressor": "xpmlp.estimator",
     "Reporter": "xpmlp.training",
     "Result": "xpmlp.training",
+    "TableEncoder": "xpmlp.estimator",
     "XpmlpError": "xpmlp.errors",
     "evaluate": "xpmlp.training",
     "from_arrays": "xpmlp.training",

@@ -11,7 +11,7 @@ from xpmlp._tree import leaves
 from xpmlp.config import ModelConfig
 from xpmlp.nn import Network, Widths, activations, losses
 from xpmlp.nn.layers import layers
-from xpmlp.training.layered import layers_of
+from xpmlp.training.configured import layers_of
 
 
 def kinds(tables: list[dict[str, Any]]) -> set[str]:

@@ -9,7 +9,7 @@ from xpmlp.nn.layers.adapters import adapters
 from xpmlp.nn.layers.dense import dense
 from xpmlp.nn.layers.dropout import dropout
 from xpmlp.nn.layers.embedding import embedding
-from xpmlp.nn.layers.joining import beside, chain, plus
+from xpmlp.nn.layers.joining import beside, chain, plus, vote
 from xpmlp.nn.layers.normalisation import normalisation
 from xpmlp.nn.layers.one_hot import categories, one_hot
 from xpmlp.nn.layers.parametric import parametric, prelu
@@ -20,7 +20,7 @@ from xpmlp.nn.layers.scaling import scaling
 
 _MAKERS: tuple[Callable[..., LayerMaker], ...] = (
     *(activation, adapters, beside, categories, chain, dense, dropout, embedding, normalisation, one_hot, parametric),
-    *(periodic, piecewise_linear, plus, prelu, repeat, scaling),
+    *(periodic, piecewise_linear, plus, prelu, repeat, scaling, vote),
 )
 
 layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
@@ -47,4 +47,5 @@ __all__ = [
     "prelu",
     "repeat",
     "scaling",
+    "vote",
 ]

@@ -1,0 +1,213 @@
+"""What the columns of a table become."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from xpmlp.data.tables import Encoded, TableEncoding, fit_encoding, infer_schema
+from xpmlp.errors import DataError
+
+BENT = 1 / math.sqrt(1 + 1 / 9)
+
+
+def fitted(frame: Any, **given: Any) -> TableEncoding:
+    return fit_encoding(frame, infer_schema(frame, **given))
+
+
+def table(n: int = 60) -> pl.DataFrame:
+    random = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "age": [float(v) if v > 1 else None for v in random.integers(0, 90, n)],
+            "sex": random.choice(["m", "f"], n),
+            "town": random.choice(["Ulm", "Bonn", "Kiel"], n),
+            "paid": random.choice([True, False], n),
+            "when": [datetime.date(2020, 1, 1) + datetime.timedelta(days=int(d)) for d in random.integers(0, 700, n)],
+            "size": random.choice(["S", "M", "L"], n),
+            "note": [f"{random.choice(['good', 'bad'])} thing {v}" for v in random.integers(0, 10**9, n)],
+            "row": range(n),
+            "same": ["x"] * n,
+        }
+    )
+
+
+def equal(one: Encoded, other: Encoded) -> None:
+    np.testing.assert_array_equal(one.numbers, other.numbers)
+    np.testing.assert_array_equal(one.codes, other.codes)
+
+
+def test_a_number_worked_by_hand() -> None:
+    encoding = fitted({"x": [0.0, 1.0, 2.0, 3.0, 4.0, None]})  # median 2, quartiles 1 and 3
+    numbers = encoding.encode({"x": [2.0, 4.0, 0.0, None, float("inf")]}).numbers
+    assert encoding.number_names == ("x", "x missing")
+    np.testing.assert_allclose(numbers[:, 0], [0, BENT, -BENT, 0, 0], rtol=1e-6)
+    assert numbers[:, 1].tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_number_is_scaled_before_it_is_stored() -> None:
+    start = 1_700_000_000.0  # seconds since 1970, of which float32 has one in 128
+    numbers = fitted({"t": [start + s for s in range(100)]}, types="t=number").encode({"t": [start + 49, start + 50]})
+    assert numbers.numbers[1, 0] - numbers.numbers[0, 0] == pytest.approx(1 / 49.5, rel=1e-3)
+
+
+def test_mostly_one_value_and_huge_ones() -> None:
+    encoding = fitted({"x": [0.0] * 90 + [5.0] * 9 + [1e300]})
+    numbers = encoding.encode({"x": [0.0, 5.0, 1e300, -1e308]}).numbers[:, 0]
+    np.testing.assert_allclose(numbers, [0, BENT, 3, -3], rtol=1e-6)
+
+
+def test_categories_rare_unseen_and_missing() -> None:
+    encoding = fitted({"c": ["a"] * 30 + ["b"] * 20 + ["c", "d", None]})
+    encoded = encoding.encode({"c": ["b", "a", None, "c", "d", "e", " a "]})
+    assert encoding.code_counts == (5,)
+    assert encoded.codes[:, 0].tolist() == [3, 2, 1, 4, 4, 0, 2]
+    assert encoded.unseen == {"c": 1}
+
+
+@pytest.mark.parametrize("new", [[7, 8], [7.0, 8.0], ["7", "8"], ["7.0", "8.00"], [7, None], ["07", "8"]])
+def test_categories_of_another_type(new: list[Any]) -> None:
+    encoding = fitted({"c": ["7", "8"] * 30}, types="c=category")
+    expected = [2, 1] if new[-1] is None else [0, 3] if new[0] == "07" else [2, 3]
+    assert encoding.encode({"c": new}).codes[:, 0].tolist() == expected
+
+
+def test_an_ordered_category_is_its_rank() -> None:
+    encoding = fitted({"size": ["S", "M", "L"] * 20}, types="size=S<M<L")
+    encoded = encoding.encode({"size": ["S", "M", "L", None, "XL"]})
+    half = 0.5 / math.sqrt(1 + 1 / 36)  # quartiles 0 and 2
+    np.testing.assert_allclose(encoded.numbers[:, 0], [-half, 0, half, 0, 0], rtol=1e-6)
+    assert encoded.unreadable == {"size": 1}
+
+
+def test_truths_and_clock_times() -> None:
+    encoding = fitted({"t": [True, False] * 30, "c": ["06:00", "18:00"] * 30})
+    encoded = encoding.encode({"t": ["yes", None], "c": ["06:00", "12:00"]})
+    assert encoded.numbers[:, 0].tolist() == [1.0, 0.0]
+    np.testing.assert_allclose(encoded.numbers[:, 2:], [[1, 0], [0, -1]], atol=1e-6)
+
+
+def test_parts_of_a_date() -> None:
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(days=d) for d in range(100)]
+    names = fitted({"d": days}).number_names
+    assert names == tuple(
+        f"d: {part}" for part in ["days", "month sin", "month cos", "day sin", "day cos", "weekday sin", "weekday cos"]
+    )
+
+
+def test_zones_of_dates() -> None:
+    winter = pl.Series("d", [datetime.datetime(2020, 1, 1, hour % 24) for hour in range(72)])
+    berlin = winter.dt.replace_time_zone("Europe/Berlin")
+    encoding = fitted(berlin.to_frame())
+    equal(encoding.encode(berlin.to_frame()), encoding.encode(berlin.dt.convert_time_zone("UTC").to_frame()))
+    equal(encoding.encode(berlin.to_frame()), encoding.encode(winter.to_frame()))
+
+
+def test_text_has_its_length_words_and_the_rest_hashed() -> None:
+    encoding = fitted(table().select("note"), types="note=text")
+    assert set(encoding.number_names[:3]) == {"note: length", "note: bad", "note: good"}
+    numbers = encoding.encode({"note": ["GOOD thing", "", "unheard"]}).numbers
+    assert numbers[:, encoding.number_names.index("note: good")].tolist() == [1, 0, 0]
+    assert numbers[:, encoding.number_names.index("note: bad")].tolist() == [0, 0, 0]
+
+
+def test_gaps_that_come_together_have_one_indicator() -> None:
+    gaps = [None if n % 5 == 0 else float(n % 7) for n in range(60)]
+    encoding = fitted({"a": gaps, "b": gaps, "c": [None, *range(59)]})
+    assert [one.columns for one in encoding.indicators] == [("a", "b"), ("c",)]
+
+
+def test_a_gap_in_new_rows_alone_is_the_median() -> None:
+    encoding = fitted({"x": [1.0, 2.0, 3.0]})
+    assert encoding.encode({"x": [None]}).numbers.tolist() == [[0.0]]
+
+
+def test_saved_and_read_again() -> None:
+    frame = table()
+    encoding = fitted(frame, types="size=S<M<L")
+    again = TableEncoding.from_json(encoding.to_json())
+    assert again == encoding
+    equal(encoding.encode(frame), again.encode(frame))
+    for damaged in ("", "{}", encoding.to_json()[:-2], encoding.to_json().replace("xpmlp table 1", "xpmlp table 2")):
+        with pytest.raises(DataError, match="not an encoding"):
+            TableEncoding.from_json(damaged)
+
+
+def test_order_and_further_columns_do_not_matter() -> None:
+    frame = table()
+    encoding = fitted(frame)
+    turned = frame.select(reversed(frame.columns)).with_columns(pl.lit(1).alias("more"))
+    equal(encoding.encode(frame), encoding.encode(turned))
+
+
+def test_a_column_that_is_missing() -> None:
+    encoding = fitted(table())
+    with pytest.raises(DataError, match="lacks 'age', which the model was trained on; did you mean 'Age'"):
+        encoding.encode(table().rename({"age": "Age"}))
+    encoded = encoding.encode(table().drop("age", "town"), allow_missing=True)
+    assert (encoded.codes[:, encoding.code_names.index("town")] == 1).all()
+    assert (encoded.numbers[:, encoding.number_names.index("age missing")] == 1).all()
+    encoding.encode(table().drop("row", "same"))  # they were left out
+
+
+def test_a_column_of_another_kind() -> None:
+    encoding = fitted(table())
+    wrong = table().with_columns(pl.Series("age", ["old"] * 59 + ["7"]))
+    with pytest.raises(DataError, match="column 'age' is no number, as it was in training, but has values such as"):
+        encoding.encode(wrong)
+    assert encoding.encode(table().with_columns(pl.Series("age", ["old"] + ["7"] * 59))).unreadable == {"age": 1}
+
+
+def test_any_library_s_frame_gives_the_same() -> None:
+    frame = table()
+    encoding = fitted(frame)
+    expected = encoding.encode(frame)
+    pandas = pd.DataFrame({name: frame[name].to_list() for name in frame.columns}, index=range(100, 160)[::-1])
+    categories = pandas.astype({"sex": "category", "town": "category", "size": "string"})
+    nullable = pandas.convert_dtypes()
+    written = pl.read_csv(frame.write_csv().encode(), infer_schema=False)
+    arrow = frame.to_arrow()
+    dictionary = arrow.set_column(1, "sex", arrow["sex"].cast(pa.string()).dictionary_encode())
+    for other in (pandas, categories, nullable, written, arrow, dictionary, frame.lazy(), frame.to_dict()):
+        equal(expected, encoding.encode(other))
+        assert fitted(other).code_counts == encoding.code_counts
+
+
+def test_rows_do_not_depend_on_those_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from xpmlp.data.tables import encoding as module
+
+    frame = table(500)
+    encoding = fitted(frame)
+    whole = encoding.encode(frame)
+    monkeypatch.setattr(module, "BLOCK", 7)
+    equal(whole, encoding.encode(frame))
+    for row in (0, 13):
+        one = encoding.encode(frame[row])
+        np.testing.assert_array_equal(one.numbers[0], whole.numbers[row])
+        np.testing.assert_array_equal(one.codes[0], whole.codes[row])
+
+
+def test_columns_that_have_moved() -> None:
+    frame = table(500)
+    encoding = fitted(frame)
+    assert encoding.moved(encoding.encode(frame).moments) == []
+    older = frame.with_columns(pl.col("age") + 40)
+    assert encoding.moved(encoding.encode(older).moments) == ["age"]
+    assert encoding.moved(encoding.encode(older[:50]).moments) == []
+
+
+def test_no_rows_of_a_leak_are_used() -> None:
+    frame = table(500)
+    encoding = fitted(frame[:400])
+    poisoned = pl.concat(
+        [frame[:400], frame[400:].with_columns(pl.lit(1e9).alias("age"), pl.lit("secret").alias("town"))]
+    )
+    assert fitted(poisoned[:400]) == encoding
+    assert "secret" not in encoding.to_json()

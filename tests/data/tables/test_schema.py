@@ -1,0 +1,139 @@
+"""The kinds of columns, and the rules by which they are found."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from xpmlp.data.tables import Schema, infer_schema
+from xpmlp.errors import DataError
+
+DAYS = [f"2020-01-0{day % 9 + 1}" for day in range(60)]
+SIXTY = {
+    "numbers as text": (["1.5", "2", "-3e2"], "number"),
+    "a decimal comma": (["1,5", "2", "3"], "number"),
+    "decimal commas and points between thousands": (["1.234,5", "2,25"], "number"),
+    "thousands with blanks": (["1 234", "2 500 000"], "number"),
+    "sums of money": (["$1,200.50", "$3"], "number"),
+    "shares": (["50%", "20.5%"], "number"),
+    "typographical minus": (["−5", "3", "4"], "number"),
+    "marked gaps": (["N/A", "3", "4"], "number"),
+    "years": ([2020, 2021, 2022], "number"),
+    "a few infinities": ([1.0, float("inf"), 2.0], "number"),
+    "lengths of time": ([datetime.timedelta(seconds=n) for n in (1, 2)], "number"),
+    "digits with leading zeros": (["007", "7", "012"], "category"),
+    "a range among whole numbers": (["0", "1", "2", "3+"], "category"),
+    "the word None": (["None", "One", "None"], "category"),
+    "one value and gaps": (["N", None], "category"),
+    "values of several types": (["a", 1, 2.0, None], "category"),
+    "bytes": ([b"x", b"y"], "category"),
+    "flags": ([0, 1], "truth"),
+    "truth values": ([True, None, False], "truth"),
+    "words for yes and no": (["Yes", "no"], "truth"),
+    "days": (DAYS, "date"),
+    "days typed": ([datetime.date(2020, 1, day % 20 + 1) for day in range(60)], "date"),
+    "moments with a zone": ([f"{day}T10:00:00.5+02:00" for day in DAYS], "date"),
+    "American days with a time": ([f"{n % 12 + 1}/{n % 28 + 1}/1990 0:00:00" for n in range(60)], "date"),
+    "German days": ([f"{n % 28 + 1}.{n % 12 + 1}.1990" for n in range(60)], "date"),
+    "months by name": ([f"Jan {n % 9 + 1}, 2020" for n in range(60)], "date"),
+    "times of day": ([f"12:{n:02}" for n in range(60)], "clock"),
+    "a counter": (list(range(60)), "id"),
+    "keys": ([f"17-{n * 7919 % 10007:05}" for n in range(60)], "id"),
+    "names": ([f"{'Mr' if n % 2 else 'Mrs'} {chr(97 + n % 26)}{chr(97 + n // 26)}x" for n in range(60)], "text"),
+    "keys and gaps": ([f"{n}-{n}" if n % 3 else None for n in range(90)], "text"),
+    "one value": (["x"], "constant"),
+    "no value": ([None], "constant"),
+    "NaN alone": ([float("nan")], "constant"),
+}
+
+
+@pytest.mark.parametrize("what", SIXTY)
+def test_kind(what: str) -> None:
+    values, kind = SIXTY[what]
+    schema = infer_schema({"x": (values * 60)[: max(60, len(values))]})
+    assert schema["x"].kind == kind, schema["x"]
+
+
+def test_an_odd_value_among_numbers_is_a_gap_and_is_said() -> None:
+    column = infer_schema({"x": ["?"] + [str(n % 7) for n in range(98)] + ["*"]})["x"]
+    assert (column.kind, column.missing) == ("number", 2)  # the question mark is a marker
+    assert "'*', no numbers" in column.note
+
+
+def test_numbers_with_an_id_s_name_are_left_out() -> None:
+    kinds = {"PID": "id", "customer_id": "id", "price": "number"}
+    schema = infer_schema({name: [(n * 7919) % 10007 for n in range(200)] for name in kinds})
+    assert {column.name: column.kind for column in schema.columns} == kinds
+
+
+def test_decimal_commas_and_points_in_one_column_are_refused() -> None:
+    with pytest.raises(DataError, match=r"decimal commas, as '1,5', and with decimal points, as '1\.5'"):
+        infer_schema({"x": ["1,5", "1.5"] * 30})
+
+
+@pytest.mark.parametrize(("decimal", "shown"), [(None, "1000 to 2000"), (".", "1000 to 2000"), (",", "1 to 2")])
+def test_the_file_s_decimals_decide_what_is_ambiguous(decimal: str | None, shown: str) -> None:
+    assert infer_schema({"x": ["1,000", "2,000"] * 30}, decimal=decimal)["x"].shown == shown
+
+
+def test_text_and_typed_columns_are_alike() -> None:
+    typed = pl.DataFrame({"n": [1, 2, 3, None] * 20, "b": [True, False] * 40, "s": ["u", "v", "w", None] * 20})
+    written = pl.DataFrame({name: [None if v is None else str(v) for v in typed[name].to_list()] for name in "nbs"})
+    one, other = infer_schema(typed), infer_schema(written)
+    for a, b in zip(one.columns, other.columns, strict=True):
+        assert (a.kind, a.missing, a.distinct, a.shown) == (b.kind, b.missing, b.distinct, b.shown)
+
+
+def test_kinds_are_overruled() -> None:
+    frame = {"zip": [10115, 10117] * 30, "size": ["S", "L", "M"] * 20, "a=b": ["1", "2"] * 30, "y": [0, 1] * 30}
+    schema = infer_schema(frame, "y", types="zip=category, size=S<M<L, a=b=text")
+    assert [column.kind for column in schema.columns] == ["category", "category", "text"]
+    assert schema["size"].order == ("S", "M", "L")
+    assert infer_schema(frame, "y", types={"zip": "category"})["zip"].kind == "category"
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ("zap=category", "no column 'zap'; did you mean 'zip'"),
+        ("zip=categry", "did you mean 'category'"),
+        ("zip", "no column=kind"),
+        ("zip=a<b<a", "a category twice"),
+        ("zip=date", "no dates of a known form"),
+    ],
+)
+def test_mistaken_types(types: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        infer_schema({"zip": ["x", "y"] * 30}, types=types)
+
+
+def test_a_target_that_is_not_there() -> None:
+    with pytest.raises(DataError, match="no column 'Y' for the target; did you mean 'y'"):
+        infer_schema({"y": [1, 2]}, target="Y")
+
+
+def test_saved_and_printed() -> None:
+    schema = infer_schema({"size": ["S", "L"] * 30, "when": DAYS}, types="size=S<L")
+    assert Schema.from_json(schema.to_json()) == schema
+    assert "size    category, ordered  -        2         L 50%, S 50%" in str(schema).replace(
+        "S 50%, L 50%", "L 50%, S 50%"
+    )
+    for damaged in ("{}", "[]", "x", schema.to_json().replace("date", "data")):
+        with pytest.raises(DataError, match="not a schema"):
+            Schema.from_json(damaged)
+
+
+def test_lists_are_refused() -> None:
+    with pytest.raises(DataError, match="'x' holds values of type List"):
+        infer_schema(pl.DataFrame({"x": [[1, 2], [3]]}))
+
+
+@pytest.mark.parametrize("values", [[["a"], ["b"]], [{"a": 1}, {"b": 2}]])
+def test_objects_are_refused(values: list[Any]) -> None:
+    import pandas as pd
+
+    with pytest.raises(DataError, match="column 'x' holds values of type"):
+        infer_schema(pd.DataFrame({"x": values}))

@@ -1,0 +1,64 @@
+"""`TableEncoder` as scikit-learn's tools use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from xpmlp import TableEncoder
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([TableEncoder(), TableEncoder(categories="codes")])
+def test_conforms(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def table(n: int = 200) -> tuple[pd.DataFrame, Any]:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=n), "c": random.choice(["u", "v", "w"], n)}, index=range(n)[::-1])
+    y = ((frame["c"] == "u") ^ (random.random(n) < 0.05)).astype(int)
+    frame.iloc[::10, 0] = np.nan
+    return frame, y
+
+
+def test_names_of_what_comes_out() -> None:
+    frame, _ = table()
+    encoder = TableEncoder().set_output(transform="pandas")
+    out = encoder.fit_transform(frame)
+    assert set(out.columns) == {"a", "a missing", "c=u", "c=v", "c=w"}
+    assert list(out.columns) == list(encoder.get_feature_names_out())
+    assert list(out.index) == list(frame.index)
+    assert (out["c=u"] == (frame["c"] == "u")).all()
+    codes = TableEncoder(categories="codes").fit(frame)
+    assert codes.get_feature_names_out().tolist() == ["a", "a missing", "c"]
+    assert codes.transform(frame).shape == (200, 3)
+
+
+def test_in_a_pipeline() -> None:
+    frame, y = table()
+    assert cross_val_score(make_pipeline(TableEncoder(), LogisticRegression()), frame, y).mean() > 0.9
+
+
+def test_columns_that_are_called_categorical() -> None:
+    frame = pd.DataFrame({"zip": [1, 2, 3] * 20, "n": [5, 6, 7] * 20})
+    for told in (["zip"], [0]):
+        assert TableEncoder(categorical_features=told).fit(frame).encoding_.code_names == ("zip",)
+    assert TableEncoder("n=category", categorical_features=["zip"]).fit(frame).encoding_.code_names == ("zip", "n")
+    assert clone(TableEncoder("n=category")).types == "n=category"
+
+
+def test_a_column_that_is_missing_is_refused_or_taken_for_gaps() -> None:
+    frame, _ = table()
+    encoder = TableEncoder().fit(frame)
+    with pytest.raises(ValueError, match="lacks 'a', which the model was trained on"):
+        encoder.transform(frame[["c"]])
+    assert (encoder.encode(frame[["c"]], allow_missing=True).numbers == [0, 1]).all()

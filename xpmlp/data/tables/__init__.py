@@ -1,0 +1,29 @@
+"""Tables as people have them: read, understood column by column, and encoded as numbers and codes.
+
+=====================  ===================================================================================
+``as_frame``           any library's data frame as polars has it
+``infer_schema``       the kind of each column, by rules that are said: a ``Schema``
+``fit_encoding``       how a training part's columns become numbers and codes: a ``TableEncoding``
+``Encoded``            what this gives: float32 numbers and int32 codes
+=====================  ===================================================================================
+"""
+
+from xpmlp.data.tables.columns import KIND_SENTENCES, Column, Kind, Schema, parse_types
+from xpmlp.data.tables.encoding import Encoded, TableEncoding, fit_encoding
+from xpmlp.data.tables.frames import Frame, as_frame, as_series
+from xpmlp.data.tables.inference import infer_schema
+
+__all__ = [
+    "KIND_SENTENCES",
+    "Column",
+    "Encoded",
+    "Frame",
+    "Kind",
+    "Schema",
+    "TableEncoding",
+    "as_frame",
+    "as_series",
+    "fit_encoding",
+    "infer_schema",
+    "parse_types",
+]

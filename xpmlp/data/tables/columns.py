@@ -1,0 +1,262 @@
+"""What is known of a table's columns: their kinds, why, and how their cells are read; a schema that a person reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.errors import DataError
+
+Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "constant"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+KIND_SENTENCES: dict[Kind, str] = {
+    "number": "scaled by its median and quartiles; a gap becomes the median, and is told beside where training has any",
+    "category": "a code for each category, one for the rare ones together; with an order, the rank as a number",
+    "truth": "1 and -1, 0 for a gap",
+    "date": "days passed, year, and month, day, weekday and hour as cycles where they vary",
+    "clock": "the time of day, as a cycle",
+    "text": "its length, its commonest words, the others hashed",
+    "id": "left out",
+    "constant": "left out",
+}
+"""How each kind is encoded, for the documentation and ``xpmlp data describe``."""
+
+MAX_COLUMNS = 50_000
+MAX_NAME = 10_000
+MAX_LEVELS = 10_000
+"""Categories of a column that have a code of their own, at most: the commonest ones."""
+
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Size = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class Frozen(BaseModel):
+    """A record that is saved as JSON: frozen, no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NumberStyle(Frozen):
+    """How numbers are written as text.
+
+    Attributes
+    ----------
+    decimal : "." or ","
+    thousands : str
+        The character between groups of three digits; "" for none.
+    unit : str
+        A sign of currency or ``%`` at one of the ends, which is taken off.
+    """
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    unit: Literal["", "%", "$", "€", "£"] = ""
+
+    def describe(self) -> str:
+        """Name what differs from plain numbers; "" if nothing does."""
+        parts = [
+            "with decimal commas" if self.decimal == "," else "",
+            f"with {self.thousands!r} between thousands" if self.thousands else "",
+            f"in {self.unit}" if self.unit else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+class Column(Frozen):
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+    kind : Kind
+    why : str
+        The rule that gave the kind.
+    missing, distinct : int
+        Gaps, and distinct values besides, of the rows that the schema was made of.
+    shown : str
+        The range or the commonest values, for a person.
+    order : tuple of str
+        Of an ordered category its categories, from the lowest.
+    style : NumberStyle
+        Of numbers that are text.
+    date_formats : tuple of str
+        Of dates that are text, without the zone.
+    zone : str
+        The time zone in which a date's hours are told, "" for none.
+    note : str
+        What was done to odd values.
+    """
+
+    name: Name
+    kind: Kind
+    why: str = Field("", max_length=1_000)
+    missing: Size = 0
+    distinct: Size = 0
+    shown: str = Field("", max_length=1_000)
+    order: tuple[Name, ...] = Field((), max_length=MAX_LEVELS)
+    style: NumberStyle = NumberStyle()
+    date_formats: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=30)
+    zone: str = Field("", max_length=100)
+    note: str = Field("", max_length=1_000)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the network is given anything of it."""
+        return self.kind not in ("id", "constant")
+
+
+class Schema(Frozen):
+    """The kinds of a table's columns.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+        The features, in the table's order.
+    rows : int
+        Those that it was made of.
+    missing : tuple of str
+        The texts that mean a gap.
+    """
+
+    columns: tuple[Column, ...] = Field(max_length=MAX_COLUMNS)
+    rows: Size = 0
+    missing: tuple[Name, ...] = Field((), max_length=1_000)
+
+    def __getitem__(self, name: str) -> Column:
+        """Get a column by its name."""
+        found = next((column for column in self.columns if column.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all columns."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def used(self) -> tuple[Column, ...]:
+        """The columns of which the network is given something."""
+        return tuple(column for column in self.columns if column.is_used)
+
+    def to_json(self) -> str:
+        """Write the schema as JSON, which ``from_json`` reads back without loss."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Schema:
+        """Read what ``to_json`` has written.
+
+        Raises
+        ------
+        DataError
+            If it is something else.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise DataError(f"not a schema that xpmlp has saved ({first_mistake(error)})") from None
+
+    def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """The head and the rows of the table that a person reads."""
+        rows: list[tuple[str, ...]] = [
+            (
+                column.name,
+                column.kind if not column.order else "category, ordered",
+                f"{column.missing:,}" if column.missing else "-",
+                f"{column.distinct:,}",
+                column.shown,
+                "; ".join(part for part in (column.why, column.note) if part),
+            )
+            for column in self.columns
+        ]
+        return ("column", "kind", "missing", "distinct", "values", "why"), rows
+
+    def __str__(self) -> str:
+        """Lay the columns out as a table."""
+        head, rows = self.cells()
+        shown = [tuple(_cut(cell, 44 if place < 5 else 200) for place, cell in enumerate(row)) for row in [head, *rows]]
+        widths = [max(len(row[place]) for row in shown) for place in range(len(head))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown
+        )
+
+
+class Override(Frozen):
+    """A kind that a person has set, with the order of an ordered category."""
+
+    kind: Kind
+    order: tuple[Name, ...] = ()
+
+
+def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> dict[str, Override]:
+    """Read the kinds that a person sets: ``"zip=category, size=small<medium<large"``, or a mapping of the same.
+
+    Parameters
+    ----------
+    given : str, mapping or None
+    names : sequence of str
+        The table's columns.
+
+    Raises
+    ------
+    DataError
+        If a column or a kind is not known, or an order has fewer than two categories, or one twice.
+    """
+    overrides = {}
+    for name, kind in type_pairs(given).items():
+        if name not in names:
+            raise DataError(f"types: there is no column {quoted(name)}{did_you_mean(name, names)}")
+        if "<" in kind:
+            order = tuple(level.strip() for level in kind.split("<"))
+            if len(set(order)) < len(order) or "" in order:
+                raise DataError(f"types: the order of {quoted(name)} has a category twice, or an empty one")
+            overrides[name] = Override(kind="category", order=order)
+        elif kind in KINDS:
+            overrides[name] = Override(kind=kind)
+        else:
+            raise DataError(
+                f"types: {quoted(name)} cannot be {quoted(kind)}{did_you_mean(kind, KINDS)}; an order is written "
+                "small<medium<large"
+            )
+    return overrides
+
+
+def type_pairs(given: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Take ``"zip=category, size=small<medium<large"`` apart; a mapping is that already."""
+    if not given:
+        return {}
+    return dict(given) if isinstance(given, Mapping) else dict(map(_pair, _split(given)))
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The first mistake that pydantic has found, on one line."""
+    mistake = error.errors(include_url=False)[0]
+    place = ".".join(map(str, mistake["loc"][:4]))
+    return f"{place}: {mistake['msg']}"[:200]
+
+
+def _split(text: str) -> list[str]:
+    parts = [part for part in (piece.strip() for piece in re.split(r"[,\n]", text)) if part]
+    if not parts:
+        raise DataError("types: nothing is given; write column=kind, as zip=category")
+    return parts
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, kind = (part.strip() for part in text.rpartition("="))
+    if not equals or not name or not kind:
+        raise DataError(f"types: {quoted(text)} is no column=kind; the kinds are {listed(KINDS)}")
+    return name, kind
+
+
+def _cut(text: str, width: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -1,0 +1,559 @@
+"""Tables as two arrays, numbers and codes of categories, by an encoding that was fitted on a training part.
+
+Numbers are formed in float64 and stored as float32.  Of a category the code is 0 where it was never seen, 1 where it is
+missing, and from 2 on its own, the commonest first; the rare ones have the last one together.  The encoding is JSON.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field, ValidationError
+
+from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
+from xpmlp.data.tables.columns import (
+    MAX_COLUMNS,
+    MAX_LEVELS,
+    Column,
+    Finite,
+    Frozen,
+    Name,
+    Schema,
+    first_mistake,
+)
+from xpmlp.data.tables.frames import as_frame
+from xpmlp.data.tables.inference import RARE, read_cells
+from xpmlp.errors import DataError
+
+UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
+"""The codes of a category never seen, of a missing one, and of the first one."""
+
+CLIP = 3.0
+"""Scaled numbers are bent to between -3 and 3: ``x / sqrt(1 + (x / 3)**2)``, as RealMLP does."""
+
+MAX_WORDS = 24
+"""The words of a text column that have a number of their own: the commonest ones."""
+
+MAX_BUCKETS = 8
+"""The numbers among which all other words of a text column are hashed."""
+
+BLOCK = 65_536
+"""Rows that are encoded at a time: their values fit the cache, and memory is bounded."""
+
+MIN_ROWS_MOVED = 100
+"""Rows from which on a column's distribution may be said to have moved."""
+
+_CYCLES = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
+"""The parts of a date that come round again, with the length of their cycles."""
+
+
+class Feature(Frozen):
+    """One of the numbers that a column becomes: ``(raw - center) * scale``, bent where ``bent`` says so.
+
+    Attributes
+    ----------
+    name : str
+    part : str
+        What of the column it is told by: "value", "missing", "days", "month sin", "word", ...
+    center, scale : float
+    bent : bool
+    mean, std : float
+        Of the training part, by which one can tell whether later rows differ.
+    """
+
+    name: Name
+    part: Annotated[str, Field(max_length=MAX_LEVELS)] = "value"
+    center: Finite = 0.0
+    scale: Finite = 1.0
+    bent: bool = False
+    mean: Finite = 0.0
+    std: Finite = 0.0
+
+    def apply(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Scale raw numbers (n,), of which NaN are gaps and become the centre."""
+        if not self.bent and self.scale == 1.0 and self.center == 0.0:
+            return np.nan_to_num(raw, nan=0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.clip((raw - self.center) * self.scale, -1e8, 1e8)
+        scaled[np.isnan(scaled)] = 0.0
+        return scaled / np.sqrt(1.0 + (scaled / CLIP) ** 2) if self.bent else scaled
+
+
+class EncodedColumn(Frozen):
+    """What becomes of one column.
+
+    Attributes
+    ----------
+    column : Column
+    features : tuple of Feature
+    levels : tuple of str
+        The categories with a code of their own, from 2.
+    rare : tuple of str
+        Those that share the last code.
+    words : tuple of str
+        Of text, the words with a number of their own.
+    """
+
+    column: Column
+    features: tuple[Feature, ...] = Field((), max_length=200)
+    levels: tuple[Name, ...] = Field((), max_length=MAX_LEVELS)
+    rare: tuple[Name, ...] = Field((), max_length=MAX_LEVELS)
+    words: tuple[Name, ...] = Field((), max_length=MAX_WORDS)
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether it is a category without an order."""
+        return self.column.kind == "category" and not self.column.order
+
+    @property
+    def code_count(self) -> int:
+        """The number of its codes, 0 and 1 included."""
+        return FIRST + len(self.levels) + bool(self.rare)
+
+
+class Indicator(Frozen):
+    """A number that is 1 where one of some columns, whose gaps came together in training, has a gap; else 0."""
+
+    feature: Feature
+    columns: tuple[Name, ...] = Field(min_length=1, max_length=MAX_COLUMNS)
+
+
+class Encoded(NamedTuple):
+    """A table as arrays.
+
+    Attributes
+    ----------
+    numbers : (n, n_numbers) float32
+    codes : (n, n_codes) int32
+    unseen : dict
+        For each column of categories how many rows have one that was never seen, where there are any.
+    unreadable : dict
+        For each column how many cells were of no use for its kind and became gaps.
+    moments : (3, n_numbers) float64
+        Rows, sums and sums of squares of the numbers, which may be added up over parts of a table.
+    """
+
+    numbers: npt.NDArray[np.float32]
+    codes: npt.NDArray[np.int32]
+    unseen: dict[str, int]
+    unreadable: dict[str, int]
+    moments: npt.NDArray[np.float64]
+
+
+class TableEncoding(Frozen):
+    """How a table's columns become numbers and codes.
+
+    Attributes
+    ----------
+    format : str
+    table_schema : Schema
+        Of all columns, those that are left out, too.
+    columns : tuple of EncodedColumn
+    indicators : tuple of Indicator
+    """
+
+    format: Literal["xpmlp table 1"]
+    table_schema: Schema
+    columns: tuple[EncodedColumn, ...] = Field(max_length=MAX_COLUMNS)
+    indicators: tuple[Indicator, ...] = Field((), max_length=MAX_COLUMNS)
+
+    @property
+    def number_names(self) -> tuple[str, ...]:
+        """The name of each number, in the order of `Encoded.numbers`."""
+        return tuple(feature.name for feature in self._features)
+
+    @property
+    def code_names(self) -> tuple[str, ...]:
+        """The name of each column of categories, in the order of `Encoded.codes`."""
+        return tuple(one.column.name for one in self.columns if one.has_codes)
+
+    @property
+    def code_counts(self) -> tuple[int, ...]:
+        """The number of codes of each column of categories, 0 and 1 included."""
+        return tuple(one.code_count for one in self.columns if one.has_codes)
+
+    @property
+    def _features(self) -> list[Feature]:
+        return [*(f for one in self.columns for f in one.features), *(one.feature for one in self.indicators)]
+
+    def to_json(self) -> str:
+        """Write the encoding as JSON, which ``from_json`` reads back without loss."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> TableEncoding:
+        """Read what ``to_json`` has written.
+
+        Raises
+        ------
+        DataError
+            If it is something else.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise DataError(f"not an encoding that xpmlp has saved ({first_mistake(error)})") from None
+
+    def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
+        """Encode a table, whose columns are matched by name, in any order; others are left out.
+
+        Parameters
+        ----------
+        frame : data frame
+        allow_missing : bool
+            Take a column that is missing for gaps.
+        what : str
+            How messages call the table.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or more than half of its values are of another kind than in training.
+        """
+        data = as_frame(frame, what).data
+        absent = [one.column.name for one in self.columns if one.column.name not in data.columns]
+        if absent and not allow_missing:
+            known = set(self.table_schema.names)
+            others = [name for name in data.columns if name not in known]
+            raise DataError(
+                f"{what}: lacks {listed(absent)}, which the model was trained on"
+                f"{did_you_mean(absent[0], others or data.columns)}"
+            )
+        if absent:
+            data = data.with_columns([pl.lit(None).alias(name) for name in absent])
+        return self._encode(data, what)
+
+    def _encode(self, data: pl.DataFrame, what: str) -> Encoded:
+        features = self._features
+        numbers = np.empty((data.height, len(features)), dtype=np.float32)
+        codes = np.empty((data.height, len(self.code_counts)), dtype=np.int32)
+        unreadable = dict.fromkeys((one.column.name for one in self.columns), 0)
+        present, moments = dict(unreadable), np.zeros((3, len(features)))
+        for start in range(0, data.height, BLOCK):
+            rows = slice(start, min(start + BLOCK, data.height))
+            block, place, code_place, gaps = data[rows], 0, 0, {}
+            for one in self.columns:
+                name = one.column.name
+                read = read_raw(one, block[name], self.table_schema.missing)
+                unreadable[name] += read.unreadable
+                present[name] += len(read.gap) - int(read.gap.sum())
+                gaps[name] = read.gap
+                for feature, raw in zip(one.features, read.numbers, strict=True):
+                    numbers[rows, place] = scaled = feature.apply(raw)
+                    moments[1:, place] += scaled.sum(), np.square(scaled).sum()
+                    place += 1
+                if read.codes is not None:
+                    codes[rows, code_place] = read.codes
+                    code_place += 1
+            for indicator in self.indicators:
+                told = np.logical_or.reduce([gaps[name] for name in indicator.columns])
+                numbers[rows, place] = told
+                moments[1:, place] += told.sum()
+                place += 1
+        moments[0] = data.height
+        self._refuse_other_kinds(data, unreadable, present, what)
+        unseen = {
+            name: int(count)
+            for name, count in zip(self.code_names, (codes == UNSEEN).sum(axis=0), strict=True)
+            if count
+        }
+        return Encoded(numbers, codes, unseen, {name: n for name, n in unreadable.items() if n}, moments)
+
+    def moved(self, moments: npt.NDArray[np.float64]) -> list[str]:
+        """List the columns whose distribution differs from that in training by over half a deviation.
+
+        Parameters
+        ----------
+        moments : (3, n_numbers)
+            As `Encoded.moments`, of a part or added up over many.
+        """
+        rows = moments[0, 0] if moments.size else 0
+        if rows < MIN_ROWS_MOVED:
+            return []
+        means, owners = moments[1] / rows, list(self._owners())
+        return list(
+            dict.fromkeys(
+                owner
+                for owner, feature, mean in zip(owners, self._features, means, strict=True)
+                if abs(mean - feature.mean) > 0.5 * max(feature.std, 0.1)
+            )
+        )
+
+    def _owners(self) -> Iterator[str]:
+        for one in self.columns:
+            for _ in one.features:
+                yield one.column.name
+        for indicator in self.indicators:
+            yield indicator.columns[0]
+
+    def _refuse_other_kinds(
+        self, data: pl.DataFrame, unreadable: dict[str, int], present: dict[str, int], what: str
+    ) -> None:
+        for one in self.columns:
+            name = one.column.name
+            if unreadable[name] > present[name]:
+                values = data[name].drop_nulls()
+                example = str(values[0]) if len(values) else ""
+                raise DataError(
+                    f"{what}: column {quoted(name)} is no {one.column.kind}, as it was in training, but has values "
+                    f"such as {quoted(example)}"
+                )
+
+
+class RawColumn(NamedTuple):
+    """A column's cells before they are scaled.
+
+    Attributes
+    ----------
+    numbers : list of (n,) float64
+        One for each feature; NaN for a gap.
+    codes : (n,) int32, or None
+    gap : (n,) bool
+    unreadable : int
+    """
+
+    numbers: list[npt.NDArray[np.float64]]
+    codes: npt.NDArray[np.int32] | None
+    gap: npt.NDArray[np.bool_]
+    unreadable: int
+
+
+def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
+    """Fit the encoding of a table's columns, of a training part alone.
+
+    Parameters
+    ----------
+    frame : data frame
+        The training rows.
+    schema : Schema
+        From `infer_schema`, of the same rows.
+    """
+    data = as_frame(frame).data
+    columns, gaps = [], {}
+    for column in schema.used:
+        cells = data[column.name]
+        one = _fit_column(cells, column, schema.missing)
+        read = read_raw(one, cells, schema.missing)
+        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
+        columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        if read.gap.any() and not one.has_codes:
+            gaps[column.name] = read.gap
+    return TableEncoding(
+        format="xpmlp table 1",
+        table_schema=schema,
+        columns=tuple(columns),
+        indicators=tuple(_indicators(gaps)),
+    )
+
+
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows."""
+    together: dict[bytes, list[str]] = {}
+    for name, gap in gaps.items():
+        together.setdefault(np.packbits(gap).tobytes(), []).append(name)
+    for names in together.values():
+        share = float(gaps[names[0]].mean())
+        std = math.sqrt(share * (1 - share))
+        feature = Feature(name=f"{names[0]} missing", part="missing", mean=share, std=std)
+        yield Indicator(feature=feature, columns=tuple(names))
+
+
+def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
+    """The features, levels and words of a column, the features not yet scaled."""
+    name = column.name
+    if column.kind == "category" and not column.order:
+        counts = as_texts(cells, missing).drop_nulls().alias("value").value_counts()
+        counts = counts.sort(["count", "value"], descending=[True, False])
+        common = counts.filter(pl.col("count") >= RARE).head(MAX_LEVELS)["value"].to_list()
+        rare = counts["value"][len(common) :].head(MAX_LEVELS).to_list()
+        if len(rare) == 1 and len(common) < MAX_LEVELS:  # by itself it is no crowd
+            common, rare = [*common, *rare], []
+        return EncodedColumn(column=column, levels=tuple(common), rare=tuple(rare))
+    if column.kind in ("number", "category"):
+        return EncodedColumn(column=column, features=(Feature(name=name, bent=True),))
+    if column.kind == "truth":
+        return EncodedColumn(column=column, features=(Feature(name=name, part="truth"),))
+    if column.kind == "clock":
+        parts = [("hour", True), ("hour sin", False), ("hour cos", False)]
+    elif column.kind == "date":
+        parts = _parts_of_dates(cells, column, missing)
+    else:
+        return _fit_text(cells, column, missing)
+    return EncodedColumn(
+        column=column, features=tuple(Feature(name=f"{name}: {part}", part=part, bent=bent) for part, bent in parts)
+    )
+
+
+def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """The parts of a date that vary: days passed and the year as they are, the others as cycles."""
+    raw = _date_parts(cells, column, missing)
+    varying = {part for part, values in raw.items() if values.drop_nulls().n_unique() > 1}
+    cycles = [f"{part} {wave}" for part in _CYCLES if part in varying for wave in ("sin", "cos")]
+    return [("days", True), *([("year", True)] if "year" in varying else []), *((part, False) for part in cycles)]
+
+
+def _fit_text(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
+    texts = as_texts(cells, missing).drop_nulls()
+    words = words_of(texts).list.unique().explode().drop_nulls().alias("word")
+    counts = words.value_counts().sort(["count", "word"], descending=[True, False])
+    telling = counts.filter((pl.col("count") >= RARE) & (pl.col("count") <= 0.95 * len(texts)))
+    common = telling["word"].head(MAX_WORDS).to_list()
+    buckets = min(MAX_BUCKETS, max(len(counts) - len(common), 0))
+    named = [Feature(name=f"{column.name}: {word}", part="word") for word in common]
+    hashed = [Feature(name=f"{column.name}: words {place + 1}", part="hashed") for place in range(buckets)]
+    length = Feature(name=f"{column.name}: length", part="length", bent=True)
+    return EncodedColumn(column=column, features=(length, *named, *hashed), words=tuple(common))
+
+
+def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
+    """A feature with the centre and scale of raw values, and the moments of what they become."""
+    present = raw[~np.isnan(raw)]
+    if feature.bent and len(present):
+        center = float(np.median(present))
+        low, high = np.quantile(present, [0.25, 0.75])
+        spread = float(high - low)
+        if not spread > 0.0:  # most are the same: the others say how far one is from them
+            others = np.abs(present[present != center] - center)
+            spread = float(np.median(others)) if len(others) else 0.0
+        scale = 1.0 / spread if spread > 0.0 else 0.0
+        if not math.isfinite(scale) or not math.isfinite(center):
+            center, scale = center if math.isfinite(center) else 0.0, 0.0
+        feature = feature.model_copy(update={"center": center, "scale": scale})
+    applied = feature.apply(raw.copy())
+    return (
+        feature.model_copy(update={"mean": float(applied.mean()), "std": float(applied.std())}) if len(raw) else feature
+    )
+
+
+def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
+    """Read a column's cells as raw numbers, or codes."""
+    column, kind = one.column, one.column.kind
+    if one.has_codes:
+        texts = as_texts(cells, missing)
+        codes = _codes(one, texts)
+        return RawColumn([], codes, texts.is_null().to_numpy(), 0)
+    if kind == "date":
+        parts = _date_parts(cells, column, missing)
+        days = parts["days"]
+        numbers = [_cycled(parts, feature.part) for feature in one.features]
+        present = cells if cells.dtype != pl.String else as_texts(cells, missing)
+        return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
+    if kind == "text":
+        texts = as_texts(cells, missing)
+        return RawColumn(_text_numbers(one, texts), None, texts.is_null().to_numpy(), 0)
+    values, unreadable = read_cells(cells, column, missing)
+    if kind == "category":
+        ranks = _matched(values, column.order)
+        unreadable = ranks.null_count() - values.null_count()
+        return RawColumn([_floats(ranks)], None, ranks.is_null().to_numpy(), unreadable)
+    raw, gap = _floats(values), values.is_null().to_numpy()
+    if kind == "truth":
+        raw = 2.0 * raw - 1.0
+    if kind == "clock":
+        numbers = [_cycled({"hour": values}, feature.part) for feature in one.features]
+        return RawColumn(numbers, None, gap, unreadable)
+    return RawColumn([raw], None, gap, unreadable)
+
+
+def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _codes(one: EncodedColumn, texts: pl.Series) -> npt.NDArray[np.int32]:
+    found = _matched(texts, (*one.levels, *one.rare))
+    codes = pl.select(
+        pl.when(texts.is_null())
+        .then(MISSING_CODE)
+        .when(found.is_null())
+        .then(UNSEEN)
+        .otherwise((found + FIRST).clip(upper_bound=FIRST + len(one.levels)))
+        .cast(pl.Int32)
+    )
+    return codes.to_series().to_numpy()
+
+
+def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
+    """The place of each text among some levels, null where it is none of them.
+
+    One that is written otherwise is the level of the same number or truth value, if there is one alone: 7.0 is 7.
+    """
+    places = dict(zip(levels, range(len(levels)), strict=True))
+    distinct = texts.drop_nulls().unique().to_list()
+    unknown = {text: _meaning(text) for text in distinct if text not in places}
+    if any(meaning is not None for meaning in unknown.values()):
+        meanings = list(map(_meaning, levels))
+        counts = Counter(meanings)
+        by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
+        places |= {
+            text: by_meaning[meaning]
+            for text, meaning in unknown.items()
+            if meaning is not None and meaning in by_meaning
+        }
+    if not places:
+        return pl.Series([None] * len(texts), dtype=pl.Int64)
+    return texts.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
+
+
+def _meaning(text: str) -> float | str | None:
+    """The number or the truth value that a text writes; None for other texts."""
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if text[:1] == "0" and text[:2] not in ("0", "0."):
+        return None  # 007 is not 7
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _date_parts(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> dict[str, pl.Series]:
+    both = as_dates(cells, column, missing).values
+    wall, instant = both.struct.field("wall"), both.struct.field("instant")
+    return {
+        "days": instant.to_physical().cast(pl.Float64) / (SECONDS_PER_DAY * 1e6),
+        "year": wall.dt.year(),
+        "month": wall.dt.month() - 1,
+        "day": wall.dt.day() - 1,
+        "weekday": wall.dt.weekday() - 1,
+        "hour": wall.dt.hour().cast(pl.Float64) + wall.dt.minute().cast(pl.Float64) / 60,
+    }
+
+
+def _cycled(parts: dict[str, pl.Series], part: str) -> npt.NDArray[np.float64]:
+    if part in parts:
+        return _floats(parts[part])
+    name, wave = part.rsplit(" ", 1)
+    angle = 2 * np.pi * _floats(parts[name]) / _CYCLES[name]
+    return np.sin(angle) if wave == "sin" else np.cos(angle)
+
+
+def _text_numbers(one: EncodedColumn, texts: pl.Series) -> list[npt.NDArray[np.float64]]:
+    """The length, and for each word or bucket whether the text has it."""
+    lengths = np.log1p(_floats(texts.str.len_chars()))
+    words = words_of(texts)
+    found = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": words}).explode("word").drop_nulls()
+    buckets = len(one.features) - 1 - len(one.words)
+    places = dict(zip(one.words, range(len(one.words)), strict=True))
+    table = np.zeros((len(texts), len(one.features) - 1))
+    distinct = found["word"].unique().to_list()
+    place_of = {
+        word: places[word] if word in places else len(one.words) + zlib.crc32(word.encode()) % buckets
+        for word in distinct
+        if word in places or buckets
+    }
+    if place_of:
+        slots = found["word"].replace_strict(
+            list(place_of), list(place_of.values()), default=None, return_dtype=pl.Int64
+        )
+        kept = slots.is_not_null().to_numpy()
+        table[found["row"].to_numpy()[kept], slots.drop_nulls().to_numpy()] = 1.0
+    return [lengths, *table.T]

@@ -1,0 +1,310 @@
+"""Tables of any library as polars data frames, each column of a type whose cells can be read.
+
+pandas, pyarrow and whatever narwhals knows are not imported: a table brings its library with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from xpmlp.data.messages import quoted
+from xpmlp.errors import DataError
+
+_GAPS = ("NoneType", "NAType", "NaTType")
+_NESTED = (list, tuple, set, dict, np.ndarray)
+
+
+class Frame(NamedTuple):
+    """A table as polars has it.
+
+    Attributes
+    ----------
+    data : pl.DataFrame
+    orders : dict
+        The categories of columns that come as ordered ones, from the lowest.
+    """
+
+    data: pl.DataFrame
+    orders: dict[str, tuple[str, ...]]
+
+
+def as_frame(source: Any, what: str = "the table") -> Frame:
+    """Convert a table to a polars data frame, by position: an index of pandas' is no column and says nothing.
+
+    Parameters
+    ----------
+    source : data frame, mapping or array
+        Of polars, pandas, pyarrow or any library that narwhals knows; a mapping of names to columns; a structured
+        array, or one (n, columns), whose columns are counted from 0.
+    what : str
+        How messages call it.
+
+    Raises
+    ------
+    DataError
+        If it is no table, or two columns have one name.
+    """
+    if isinstance(source, Frame):
+        return source
+    if isinstance(source, pl.DataFrame | pl.LazyFrame):
+        data = source.collect() if isinstance(source, pl.LazyFrame) else source
+        return Frame(data, {})
+    if isinstance(source, pl.Series):
+        return Frame(source.to_frame(), {})
+    if type(source).__module__.partition(".")[0] == "pyarrow":
+        return _of_arrow(source, what)
+    if _is_pandas(source):
+        return _of_pandas(source, what)
+    if hasattr(source, "toarray"):
+        raise DataError(
+            f"{what} is a sparse matrix, and sparse data are not supported here: call its toarray(), or make a data "
+            "frame of it."
+        )
+    if isinstance(source, Mapping):
+        return _of_columns(list(source), [source[name] for name in source], what)
+    if isinstance(source, np.ndarray):
+        return _of_array(source, what)
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+        if source and all(isinstance(row, Mapping) for row in source):
+            names = list(dict.fromkeys(name for row in source for name in row))
+            return _of_columns(names, [[row.get(name) for row in source] for name in names], what)
+        array = np.asarray(source, dtype=object)
+        return _of_array(array, what)
+    return _of_others(source, what)
+
+
+def names_of(source: Any) -> tuple[str, ...] | None:
+    """The names of a table's columns; None of what has none, such as a plain array."""
+    if isinstance(source, np.ndarray):
+        return None if source.dtype.names is None else tuple(source.dtype.names)
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+        return None
+    return tuple(as_frame(source).data.columns)
+
+
+def as_series(values: Any, name: str, what: str = "y") -> pl.Series:
+    """Convert one column of any library to a polars series, by position.
+
+    Raises
+    ------
+    DataError
+        If it has several columns, or is none.
+    """
+    if isinstance(values, pl.Series):
+        return values.alias(name)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.names is None:
+        return _series(name, values)
+    if isinstance(values, list | tuple) and not any(isinstance(value, list | tuple) for value in values[:1]):
+        return _series(name, values)
+    if _is_pandas(values) and not hasattr(values, "columns"):
+        return _pandas_column(name, values)[0]
+    if type(values).__module__.partition(".")[0] == "pyarrow" and not hasattr(values, "column_names"):
+        return pl.Series(name, pl.from_arrow(values)).rechunk()
+    if hasattr(values, "__array__") and not hasattr(values, "columns"):
+        array = np.asarray(values)
+        return as_series(array, name, what) if array.ndim == 1 else _only(as_frame(array), name, what)
+    return _only(as_frame(values, what), name, what)
+
+
+def _only(frame: Frame, name: str, what: str) -> pl.Series:
+    if frame.data.width != 1:
+        raise DataError(f"{what} has {frame.data.width} columns, and one is needed.")
+    return frame.data.to_series(0).alias(name)
+
+
+def _is_pandas(source: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(source, pandas.DataFrame | pandas.Series | pandas.Index)
+
+
+def _of_arrow(source: Any, what: str) -> Frame:
+    names = list(map(str, source.schema.names))
+    _refuse_repeated(names, what)
+    orders = {}
+    for field in source.schema:
+        if getattr(field.type, "ordered", False):
+            dictionary = source.column(names.index(field.name)).chunk(0).dictionary
+            orders[field.name] = tuple(str(level) for level in dictionary.to_pylist())
+    data = pl.from_arrow(source)
+    if not isinstance(data, pl.DataFrame):
+        raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
+    return Frame(data, orders)
+
+
+def _of_pandas(source: Any, what: str) -> Frame:
+    if not hasattr(source, "columns"):
+        return Frame(_pandas_column(str(source.name or "x0"), source)[0].to_frame(), {})
+    names = [" ".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in source.columns]
+    _refuse_repeated(names, what)
+    columns, orders = [], {}
+    for place, name in enumerate(names):
+        column, order = _pandas_column(name, source.iloc[:, place])
+        columns.append(column)
+        if order:
+            orders[name] = order
+    return Frame(pl.DataFrame(columns) if columns else pl.DataFrame(height=len(source)), orders)
+
+
+def _pandas_column(name: str, column: Any) -> tuple[pl.Series, tuple[str, ...]]:
+    """A column of pandas', and its order if it is an ordered category.  pyarrow is not needed for it."""
+    dtype = column.dtype
+    kind = type(dtype).__name__
+    if kind == "CategoricalDtype":
+        levels = [_as_text(level) for level in dtype.categories]
+        codes = np.asarray(column.cat.codes if hasattr(column, "cat") else column.codes, dtype=np.int64)
+        texts = pl.Series(name, [*levels, None], dtype=pl.String).gather(np.where(codes < 0, len(levels), codes))
+        return texts.alias(name).cast(pl.Categorical), tuple(map(str, levels)) if dtype.ordered else ()
+    if kind == "SparseDtype":
+        column = column.sparse.to_dense() if hasattr(column, "sparse") else column
+        dtype = column.dtype
+    if kind == "PeriodDtype":
+        column = column.dt.to_timestamp()
+        dtype = column.dtype
+    if kind == "DatetimeTZDtype":
+        instants = np.asarray(column.dt.tz_convert("UTC").dt.tz_localize(None), dtype="datetime64[us]")
+        return _aware(pl.Series(name, instants), str(dtype.tz)), ()
+    if isinstance(dtype, np.dtype):
+        return _series(name, np.asarray(column)), ()
+    if getattr(dtype, "kind", "O") in "iufb" and column.isna().any():
+        mask = np.asarray(column.isna())
+        filled = np.asarray(column.fillna(dtype.type(0) if dtype.kind != "b" else False))
+        numbers = pl.Series(name, filled.astype(f"{dtype.kind}{dtype.itemsize}" if dtype.kind != "b" else bool))
+        return numbers.set(pl.Series(mask), None), ()
+    if getattr(dtype, "kind", "O") in "iufb":
+        return pl.Series(name, column.to_numpy(f"{dtype.kind}{dtype.itemsize}" if dtype.kind != "b" else bool)), ()
+    return _series(name, column.to_numpy(object)), ()
+
+
+def _aware(instants: pl.Series, zone: str) -> pl.Series:
+    try:
+        return instants.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    except (pl.exceptions.PolarsError, ValueError):  # a zone that has an offset and no name
+        return instants.dt.replace_time_zone("UTC")
+
+
+def _of_columns(labels: Sequence[Any], columns: Sequence[Any], what: str) -> Frame:
+    names = list(map(str, labels))
+    _refuse_repeated(names, what)
+    series = [as_series(column, name, what) for name, column in zip(names, columns, strict=True)]
+    lengths = {len(one) for one in series}
+    if len(lengths) > 1:
+        raise DataError(f"{what} has columns of different lengths: {', '.join(map(str, sorted(lengths)))}.")
+    return Frame(pl.DataFrame(series), {})
+
+
+def _of_array(array: np.ndarray[Any, Any], what: str) -> Frame:
+    if array.dtype.names:
+        return _of_columns(array.dtype.names, [array[name] for name in array.dtype.names], what)
+    if array.ndim != 2:
+        raise DataError(
+            f"{what} has the shape {array.shape}; a table has rows and columns. Reshape your data either using "
+            "array.reshape(-1, 1) if it has a single feature, or array.reshape(1, -1) if it has a single sample."
+        )
+    return _of_columns([f"x{place}" for place in range(array.shape[1])], list(array.T), what)
+
+
+def _of_others(source: Any, what: str) -> Frame:
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(source)
+    except TypeError:
+        if hasattr(source, "__array__"):
+            return _of_array(np.asarray(source), what)
+        raise DataError(
+            f"{what} is of type {type(source).__name__}, which is no table: give a data frame, or an array."
+        ) from None
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="polars")
+    _refuse_repeated([str(name) for name in frame.columns], what)
+    data = frame.to_polars()
+    return Frame(data, {})
+
+
+def _series(name: str, values: Any) -> pl.Series:
+    """A column of NumPy's, or of Python objects, as polars has it; NaN stays, and is a gap where it is read."""
+    array = np.asarray(values) if not isinstance(values, np.ndarray) else values
+    if isinstance(values, np.ma.MaskedArray):
+        array = np.ma.filled(values.astype(object), None)
+    if array.ndim != 1:
+        array = np.fromiter(values, dtype=object, count=len(values))
+    kind = array.dtype.kind
+    if kind in "iufb":
+        if array.dtype == np.float16 or array.dtype.itemsize > 8:
+            array = array.astype(np.float64)
+        return pl.Series(name, np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="), copy=False)))
+    if kind == "M":
+        return pl.Series(name, array.astype("datetime64[us]"))
+    if kind == "m":
+        return pl.Series(name, array.astype("timedelta64[us]"))
+    if kind in "US":
+        texts = np.char.decode(array, "utf-8", "backslashreplace") if kind == "S" else array
+        return pl.Series(name, texts.tolist(), dtype=pl.String)
+    if kind == "c":
+        raise DataError(f"column {quoted(name)} has complex numbers: Complex data not supported.")
+    if kind == "T":
+        return pl.Series(name, [None if _is_gap(one) else one for one in array.tolist()], dtype=pl.String)
+    return _of_objects(name, array.tolist() if kind != "O" else list(array))
+
+
+def _of_objects(name: str, values: list[Any]) -> pl.Series:
+    """Python objects in a column of one type: numbers, truth values or times; mixed ones as texts."""
+    given = [None if _is_gap(value) else value for value in values]
+    present = [value for value in given if value is not None]
+    if all(isinstance(value, str) for value in present):
+        return pl.Series(name, given, dtype=pl.String)
+    if all(isinstance(value, bool | np.bool_) for value in present):
+        return pl.Series(name, [None if value is None else bool(value) for value in given], dtype=pl.Boolean)
+    if all(isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_) for value in present):
+        whole = all(isinstance(value, Integral) and -(2**63) <= int(value) < 2**63 for value in present)
+        number: Any = int if whole else float
+        numbers = [None if value is None else number(value) for value in given]
+        return pl.Series(name, numbers, dtype=pl.Int64 if whole else pl.Float64)
+    kind = next((type(value).__name__ for value in present if isinstance(value, _NESTED)), None)
+    if kind is not None:
+        raise DataError(
+            f"column {quoted(name)} holds values of type {kind}, argument must be a string or a number: drop it, or "
+            "make numbers or text of it"
+        )
+    if all(isinstance(value, dt.date | dt.time | dt.timedelta) for value in present):
+        try:
+            return pl.Series(name, [getattr(value, "to_pydatetime", lambda value=value: value)() for value in given])
+        except (pl.exceptions.PolarsError, TypeError, ValueError):
+            pass
+    if all(isinstance(value, bytes) for value in present):
+        return pl.Series(name, [None if one is None else one.decode("utf-8", "backslashreplace") for one in given])
+    return pl.Series(name, [None if value is None else _as_text(value) for value in given], dtype=pl.String)
+
+
+def _as_text(value: Any) -> str:
+    """A value among others of other types: 7.0 as 7, since an index with a gap makes the one of the other."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
+        return str(int(float(value)))
+    return str(value)
+
+
+def _is_gap(value: Any) -> bool:
+    return (
+        type(value).__name__ in _GAPS
+        or (isinstance(value, float | np.floating) and bool(value != value))
+        or (isinstance(value, Decimal) and value.is_nan())
+    )
+
+
+def _refuse_repeated(names: Sequence[str], what: str) -> None:
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise DataError(f"{what}: several columns are called {quoted(repeated[0])}; rename or drop columns")

@@ -1,0 +1,332 @@
+"""The kind of each column of a table, by rules that are said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from xpmlp.data.labels import MISSING
+from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.tables.cells import (
+    as_clock,
+    as_dates,
+    as_numbers,
+    as_texts,
+    as_truths,
+    date_formats,
+    is_clock,
+    looks_true_or_false,
+    number_style,
+    parsed_dates,
+    parsed_numbers,
+    words_of,
+)
+from xpmlp.data.tables.columns import Column, Kind, NumberStyle, Override, Schema, parse_types
+from xpmlp.data.tables.frames import as_frame
+from xpmlp.errors import DataError
+
+FEW = 20
+"""Distinct values that a column may have in any case without becoming text, and a whole-numbered target classes."""
+
+RARE = 5
+"""A category that is seen less often than this is a rare one, and a word that is seen as often recurs."""
+
+ODD_SHARE = 0.05
+"""The share of a column's values that may be of no use as numbers or dates, and become gaps."""
+
+MAX_ODD = 10
+"""Distinct ones among them."""
+
+RECURRING = 0.2
+"""The share of a column's rows with a recurring word from which it is text; with fewer it is an id."""
+
+_ID_NAME = re.compile(
+    r"(?:^|[_. -])(?:[pu]?id|ids|uuid|guid|key|index|row|rownames?|serial|no|nr)$|[a-z](?:ID|Id)$|^[PU]?I[Dd]$|_ID$"
+)
+
+
+class _Found(NamedTuple):
+    """What a rule has found; see `Column`."""
+
+    kind: Kind
+    why: str
+    style: NumberStyle = NumberStyle()
+    date_formats: tuple[str, ...] = ()
+    zone: str = ""
+    note: str = ""
+
+
+def infer_schema(
+    frame: Any,
+    target: str | Sequence[str] | None = None,
+    *,
+    types: str | Mapping[str, str] | None = None,
+    missing: Sequence[str] = MISSING,
+    decimal: str | None = None,
+    leave_out: Collection[str] = (),
+) -> Schema:
+    """Infer the kind of each column, and say why.
+
+    Parameters
+    ----------
+    frame : data frame
+        Of pandas, polars, pyarrow or whatever narwhals knows; or a mapping of columns.
+    target : str or sequence of str, optional
+        Columns that are no features.
+    types : str or mapping, optional
+        Kinds that overrule what would be inferred: ``"zip=category, size=small<medium<large"``.
+    missing : sequence of str
+        The texts that mean a gap.
+    decimal : "." or ",", optional
+        How the file writes decimals, where that is known: it decides what ``1,000`` is.
+    leave_out : collection of str
+        Further columns that are no features.
+
+    Raises
+    ------
+    DataError
+        If the frame cannot be read, has no column ``target``, or mixes decimal points and commas within a column.
+
+    Examples
+    --------
+    >>> schema = infer_schema({"age": [22, 38, 26], "sex": ["m", "f", "f"], "y": [0, 1, 1]}, target="y")
+    >>> [(column.name, column.kind) for column in schema.columns]
+    [('age', 'number'), ('sex', 'category')]
+    """
+    given = as_frame(frame)
+    targets = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+    for name in targets:
+        if name not in given.data.columns:
+            raise DataError(f"there is no column {quoted(name)} for the target{did_you_mean(name, given.data.columns)}")
+    names = [name for name in given.data.columns if name not in targets and name not in leave_out]
+    overrides = {name: Override(kind="category", order=order) for name, order in given.orders.items()}
+    overrides |= parse_types(types, names)
+    columns = [infer_column(given.data[name], overrides.get(name), missing, decimal) for name in names]
+    return Schema(columns=tuple(columns), rows=given.data.height, missing=tuple(missing))
+
+
+def infer_column(
+    cells: pl.Series, override: Override | None, missing: Sequence[str], decimal: str | None = None
+) -> Column:
+    """Infer the kind of one column, or describe it as the kind that it is set to."""
+    if override is not None:
+        found = _as_told(cells, override, missing, decimal)
+    elif cells.dtype == pl.String:
+        found = _of_texts(as_texts(cells, missing), decimal)
+    else:
+        found = _of_typed(cells, missing)
+    return _column(cells, found, override.order if override else (), missing)
+
+
+def _column(cells: pl.Series, found: _Found, order: tuple[str, ...], missing: Sequence[str]) -> Column:
+    """Count a column's gaps and values, read as what it was found to be."""
+    note = found.note
+    column = Column(name=cells.name, order=order, **found._replace(note="")._asdict())
+    values, unreadable = read_cells(cells, column, missing)
+    odd = f"{unreadable:,} values that are none are taken for gaps" if unreadable and not note else ""
+    if order:
+        unknown = values.drop_nulls().unique().filter(~values.drop_nulls().unique().is_in(list(order)))
+        if len(unknown):
+            odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, taken for gaps"
+    infinite = _infinities(cells)
+    more = f"{infinite:,} infinite values are taken for gaps" if infinite else ""
+    return column.model_copy(
+        update={
+            "missing": values.null_count(),
+            "distinct": values.drop_nulls().n_unique(),
+            "shown": _shown(values, column),
+            "note": "; ".join(part for part in (note, odd, more) if part),
+        }
+    )
+
+
+def read_cells(cells: pl.Series, column: Column, missing: Sequence[str]) -> tuple[pl.Series, int]:
+    """Read a column's cells as its kind's values, null for gaps, and count those that cannot be read."""
+    if column.kind == "number":
+        return as_numbers(cells, column.style, missing)
+    if column.kind == "truth":
+        return as_truths(cells, missing)
+    if column.kind == "date":
+        both, unreadable = as_dates(cells, column, missing)
+        return both.struct.field("wall"), unreadable
+    if column.kind == "clock":
+        return as_clock(cells, missing)
+    return as_texts(cells, missing), 0
+
+
+def _as_told(cells: pl.Series, override: Override, missing: Sequence[str], decimal: str | None) -> _Found:
+    """A column of a kind that a person has set."""
+    why, kind = "set", override.kind
+    if cells.dtype != pl.String:
+        zone = (cells.dtype.time_zone or "") if isinstance(cells.dtype, pl.Datetime) else ""
+        return _Found(kind, why, zone=zone)
+    texts = as_texts(cells, missing).drop_nulls()
+    if kind == "number":
+        return _Found(kind, why, style=number_style(texts, decimal))
+    if kind == "date":
+        formats, doubt = date_formats(texts)
+        if not formats:
+            raise DataError(f"types: column {quoted(cells.name)} has no dates of a known form, as {quoted(texts[0])}")
+        return _Found(kind, why, date_formats=formats, note=doubt)
+    return _Found(kind, why)
+
+
+def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
+    """The kind of a column with a type of its own."""
+    dtype = cells.dtype
+    values = cells.drop_nans() if dtype.is_float() else cells
+    values = values.drop_nulls()
+    distinct = values.n_unique() if dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean else -1
+    if dtype == pl.Null or values.is_empty():
+        return _Found("constant", "it has no value")
+    if distinct == 1:
+        return _of_one_value(len(values) < len(cells))
+    if dtype == pl.Boolean:
+        return _Found("truth", "true and false")
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return _of_words(as_texts(cells, missing), told="stored as categories")
+    if dtype == pl.Time:
+        return _Found("clock", "times of day")
+    if isinstance(dtype, pl.Duration):
+        return _Found("number", "lengths of time, in seconds")
+    if dtype.is_temporal():
+        zone = (dtype.time_zone or "") if isinstance(dtype, pl.Datetime) else ""
+        return _Found("date", f"dates and times of {zone}" if zone else "dates", zone=zone)
+    if dtype.is_numeric():
+        return _of_numbers(values, cells)
+    as_texts(cells, missing)  # which says what cannot be read
+    raise DataError(f"column {quoted(cells.name)} holds values of type {dtype}: drop it, or make numbers or text of it")
+
+
+def _of_one_value(has_gaps: bool) -> _Found:
+    return _Found("category", "one value, and gaps") if has_gaps else _Found("constant", "it has one value")
+
+
+def _of_numbers(values: pl.Series, cells: pl.Series, why: str = "numbers") -> _Found:
+    """A number, a truth value of 0 and 1, or the number of a row or of a thing."""
+    numbers = values.cast(pl.Float64)
+    if numbers.is_in([0.0, 1.0]).all():
+        return _Found("truth", "0 and 1")
+    if (numbers.floor() == numbers).all():
+        distinct, n = numbers.n_unique(), len(numbers)
+        steps = numbers.diff().drop_nulls()
+        low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+        if distinct == n == len(cells) and n >= FEW and ((steps > 0).all() or (steps < 0).all()) and high - low < 4 * n:
+            return _Found("id", "whole numbers that count the rows")
+        if _ID_NAME.search(cells.name):
+            if distinct == n and n >= FEW:
+                return _Found("id", "whole numbers by the name of an id, each once")
+            rare = _rare_rows(values)
+            if distinct > FEW and rare > len(values) / 2:
+                return _Found("id", "whole numbers by the name of an id, most of them rare")
+    return _Found("number", why)
+
+
+def _of_texts(texts: pl.Series, decimal: str | None) -> _Found:
+    """The kind of a column of texts, of which null are gaps."""
+    values = texts.drop_nulls()
+    if values.is_empty():
+        return _Found("constant", "it has no value")
+    few = values.head(1_000).n_unique() <= FEW and values.n_unique() <= FEW
+    distinct = values.unique() if few else None
+    if distinct is not None and len(distinct) == 1:
+        return _of_one_value(len(values) < len(texts))
+    if distinct is not None and looks_true_or_false(distinct.str.to_lowercase()):
+        return _Found("truth", f"{' and '.join(sorted(distinct.to_list())[:2])}")
+    if values.str.contains(r"^[0-9]+$").all() and values.str.contains(r"^0[0-9]").any():
+        return _of_words(texts, told="digits that begin with zeros")
+    return _numbers_as_text(texts, values, few, decimal) or _dates_as_text(values) or _of_words(texts)
+
+
+def _numbers_as_text(texts: pl.Series, values: pl.Series, few: bool, decimal: str | None) -> _Found | None:
+    style, numbers = NumberStyle(), parsed_numbers(values, NumberStyle())
+    looks = values.str.contains(r"[0-9]")
+    if numbers.null_count() or decimal == ",":
+        if looks.sum() < (1 - ODD_SHARE) * len(values) and len(values) >= FEW:
+            return None
+        style = number_style(values, decimal)
+        numbers = parsed_numbers(values, style)
+    odd = values.filter(numbers.is_null())
+    if len(odd) > ODD_SHARE * len(values) or odd.n_unique() > MAX_ODD:
+        return None
+    if few and len(odd):  # "3+" among 0, 1, 2 is a category as the others are
+        counts = odd.filter(odd.str.contains(r"[\p{L}0-9]")).value_counts()
+        if (counts["count"] >= RARE).any():
+            return None
+    found = _of_numbers(numbers.drop_nulls(), texts, f"numbers {style.describe()}".strip())
+    note = ""
+    if len(odd):
+        note = f"{listed(sorted(odd.unique().to_list()), 3)}, no numbers, are taken for gaps ({len(odd):,})"
+    return found._replace(style=style, note=note)
+
+
+def _dates_as_text(values: pl.Series) -> _Found | None:
+    if is_clock(values):
+        return _Found("clock", "times of day")
+    formats, doubt = date_formats(values)
+    if not formats:
+        return None
+    parsed = parsed_dates(values, formats).struct.field("wall")
+    odd = values.filter(parsed.is_null())
+    if len(odd) > ODD_SHARE * len(values):
+        return None
+    notes = [doubt] if doubt else []
+    if len(odd):
+        notes.append(f"{listed(sorted(odd.unique().to_list()), 3)}, no dates, are taken for gaps ({len(odd):,})")
+    return _Found("date", f"dates as text, {formats[0]}", date_formats=formats, note="; ".join(notes))
+
+
+def _of_words(texts: pl.Series, told: str = "") -> _Found:
+    """A category; or, where most rows are in rare ones, text, or an id if there are no words that recur."""
+    values = texts.drop_nulls()
+    counts = values.value_counts()["count"]
+    distinct, rare = len(counts), int(counts.filter(counts < RARE).sum())
+    if distinct == 1:
+        return _of_one_value(len(values) < len(texts))
+    if distinct <= FEW or rare <= len(values) / 2:
+        return _Found("category", told or "words that recur")
+    words = pl.DataFrame({"row": pl.arange(len(values), eager=True), "word": words_of(values)}).explode("word")
+    words = words.drop_nulls().unique()
+    recurring = words.filter(pl.len().over("word") >= RARE)
+    share = recurring["row"].n_unique() / len(values)
+    seldom = f"{rare / len(values):.0%} of the rows have a value seen under {RARE} times"
+    if share >= RECURRING:
+        return _Found("text", f"{seldom}; its words recur")
+    if len(values) < len(texts):
+        return _Found("text", f"{seldom}, but gaps may mean something")
+    return _Found("id", f"{seldom}, without words that recur")
+
+
+def _rare_rows(values: pl.Series) -> int:
+    counts = values.value_counts()["count"]
+    return int(counts.filter(counts < RARE).sum())
+
+
+def _infinities(cells: pl.Series) -> int:
+    return int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
+
+
+def _shown(values: pl.Series, column: Column) -> str:
+    """The range or the commonest values."""
+    values = values.drop_nulls()
+    if values.is_empty():
+        return ""
+    low: Any = values.min()
+    high: Any = values.max()
+    if column.kind in ("number", "clock"):
+        return f"{low:.6g} to {high:.6g}"
+    if column.kind == "date":
+        return f"{_date(low)} to {_date(high)}"
+    if column.kind == "truth":
+        return f"true {values.sum() / len(values):.0%}"
+    counts = values.value_counts(sort=True).head(3) if column.kind != "text" else values.value_counts(sort=True).head(1)
+    shown = [f"{str(value)[:40]} {count / len(values):.0%}" for value, count in counts.iter_rows()]
+    return ", ".join(shown)
+
+
+def _date(moment: Any) -> str:
+    text: str = moment.strftime("%Y-%m-%d %H:%M")
+    return text.removesuffix(" 00:00")

@@ -1,0 +1,181 @@
+"""A table's columns as numbers, as scikit-learn's transformers make them: `TableEncoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from xpmlp.data.labels import MISSING
+from xpmlp.data.tables import Encoded, Schema, TableEncoding, fit_encoding, infer_schema
+from xpmlp.data.tables.columns import type_pairs
+from xpmlp.data.tables.encoding import MISSING_CODE
+from xpmlp.estimator.tables import as_value_errors, given_frame
+
+
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Encode a table of numbers, categories, truth values, dates and text as numbers, by rules that are said.
+
+    ``schema_`` says what each column was taken for, and why; ``types`` overrules it.
+
+    Parameters
+    ----------
+    types : str or dict, optional
+        Kinds of columns: ``"zip=category, size=small<medium<large"``, or a dict of the same.
+    missing : sequence of str
+        The texts that mean a gap.
+    categories : {"one-hot", "codes"}
+        What `transform` makes of categories: a number for missing and for each category, or the code as one number.
+    max_categories : int
+        With "one-hot": categories of a column that have a number of their own, the commonest; the others share one.
+    categorical_features : sequence of str or int, optional
+        Columns, by name or place, that are categories whatever they look like.
+
+    Attributes
+    ----------
+    schema_ : Schema
+        The kinds of the columns; ``print(encoder.schema_)``.
+    encoding_ : TableEncoding
+        What has been fitted, as JSON by its ``to_json``.
+    n_features_in_ : int
+    feature_names_in_ : (n_features_in_,)
+        Where the columns have names.
+
+    Examples
+    --------
+    >>> encoder = TableEncoder().fit({"size": ["S", "L", "S"], "kg": [1.0, 4.0, None]})
+    >>> encoder.get_feature_names_out().tolist()
+    ['kg', 'kg missing', 'size=L', 'size=S']
+    >>> encoded = encoder.encode({"kg": [4.0], "size": ["M"]})
+    >>> encoded.codes.tolist(), encoded.unseen
+    ([[0]], {'size': 1})
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "types": [str, dict, None],
+        "missing": ["array-like"],
+        "categories": [StrOptions({"one-hot", "codes"})],
+        "max_categories": [Interval(Integral, 1, None, closed="left")],
+        "categorical_features": ["array-like", None],
+    }
+
+    schema_: Schema
+    encoding_: TableEncoding
+
+    def __init__(
+        self,
+        types: str | Mapping[str, str] | None = None,
+        *,
+        missing: Sequence[str] = MISSING,
+        categories: str = "one-hot",
+        max_categories: int = 100,
+        categorical_features: Sequence[str | int] | None = None,
+    ) -> None:
+        self.types = types
+        self.missing = missing
+        self.categories = categories
+        self.max_categories = max_categories
+        self.categorical_features = categorical_features
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Infer the kinds of the columns of ``X``, and fit their encoding.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is no table, or one of its columns cannot be read.
+        """
+        self._validate_params()
+        frame = given_frame(self, X, reset=True)
+        with as_value_errors():
+            types = told_types(self.types, self.categorical_features, frame.data.columns)
+            self.schema_ = infer_schema(frame, types=types, missing=tuple(self.missing))
+            self.encoding_ = fit_encoding(frame, self.schema_)
+        return self
+
+    def encode(self, X: Any, *, allow_missing: bool = False) -> Encoded:
+        """Encode a table as the two arrays that a network takes: numbers (n, f) float32 and codes (n, c) int32.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+            Columns with names are matched by these, in any order.
+        allow_missing : bool
+            Take a column that is missing for gaps.
+        """
+        check_is_fitted(self)
+        frame = given_frame(self, X, reset=False, allow_missing=allow_missing)
+        with as_value_errors():
+            return self.encoding_.encode(frame, allow_missing=allow_missing, what="X")
+
+    def transform(self, X: Any) -> npt.NDArray[np.float64]:
+        """Encode a table as one array of numbers, (n, n_features_out)."""
+        return flattened(self.encode(X), self.encoding_, self.categories, self.max_categories)
+
+    def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
+        """Name the columns of `transform`."""
+        check_is_fitted(self)
+        if input_features is not None:
+            known = getattr(self, "feature_names_in_", None)
+            if known is not None and list(input_features) != list(known):
+                raise ValueError("input_features is not equal to feature_names_in_")
+            if len(input_features) != self.n_features_in_:
+                raise ValueError(
+                    f"input_features should have length equal to number of features ({self.n_features_in_}), "
+                    f"got {len(input_features)}"
+                )
+        names = list(self.encoding_.number_names)
+        for one in self.encoding_.columns:
+            if one.has_codes and self.categories == "codes":
+                names.append(one.column.name)
+            elif one.has_codes:
+                own, shared = one.levels[: self.max_categories], len(one.levels) > self.max_categories or one.rare
+                names += [f"{one.column.name}={level}" for level in own]
+                names += [f"{one.column.name} rare"] if shared else []
+                names += [f"{one.column.name} missing"] if one.column.missing else []
+        return np.asarray(names, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: Sequence[str]) -> dict[str, str]:
+    """The kinds that a person sets, and those of the columns that are called categorical by name or place."""
+    told = [] if categorical is None or isinstance(categorical, str) else list(categorical)
+    chosen = [names[int(place)] if isinstance(place, int | np.integer) else str(place) for place in told]
+    return {**dict.fromkeys(chosen, "category"), **type_pairs(types)}
+
+
+def flattened(
+    encoded: Encoded, encoding: TableEncoding, categories: str = "one-hot", max_categories: int = 100
+) -> npt.NDArray[np.float64]:
+    """Numbers and codes side by side in one array, the codes one-hot or as they are."""
+    parts = [encoded.numbers.astype(np.float64)]
+    if categories == "codes":
+        return np.concatenate([*parts, encoded.codes.astype(np.float64)], axis=1)
+    coded = [one for one in encoding.columns if one.has_codes]
+    for one, codes in zip(coded, encoded.codes.T, strict=True):
+        own = min(len(one.levels), max_categories)
+        shared = len(one.levels) > max_categories or bool(one.rare)
+        columns = [codes == code for code in range(2, 2 + own)]
+        columns += [codes >= 2 + own] if shared else []
+        columns += [codes == MISSING_CODE] if one.column.missing else []
+        if columns:
+            parts.append(np.stack(columns, axis=1).astype(np.float64))
+    return np.concatenate(parts, axis=1)

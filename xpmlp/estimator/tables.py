@@ -1,0 +1,70 @@
+"""Tables that are given to an estimator, with scikit-learn's own checks of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_feature_names
+
+from xpmlp.data.tables import Frame, as_frame
+from xpmlp.data.tables.frames import names_of
+from xpmlp.errors import DataError
+
+
+@contextmanager
+def as_value_errors() -> Iterator[None]:
+    """Turn a data error into the ValueError that scikit-learn's tools expect."""
+    try:
+        yield
+    except DataError as error:
+        raise ValueError(str(error)) from error
+
+
+def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missing: bool = False) -> Frame:
+    """Convert what an estimator was given to a data frame, and note the columns, or compare them with those noted.
+
+    Columns with names are matched by them later, in any order; those without, by their places.
+
+    Raises
+    ------
+    ValueError
+        If it is no table, has no rows or no columns, or another number of columns than in `fit`.
+    """
+    with as_value_errors():
+        names = names_of(X)
+        frame = as_frame(X, "X")
+    rows, columns = frame.data.shape
+    if not columns:
+        raise ValueError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required.")
+    if not rows:
+        raise ValueError(f"Found array with 0 sample(s) (shape=(0, {columns})) while a minimum of 1 is required.")
+    if reset:
+        estimator.n_features_in_ = columns
+        if names is not None:
+            estimator.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(estimator, "feature_names_in_"):
+            del estimator.feature_names_in_
+        return frame
+    known = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        if known is not None:
+            _check_feature_names(estimator, X, reset=False)  # which warns
+        if columns != estimator.n_features_in_:
+            raise ValueError(
+                f"X has {columns} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+                "features as input"
+            )
+        wanted = [f"x{place}" for place in range(columns)] if known is None else list(known)
+        frame = Frame(frame.data.rename(dict(zip(frame.data.columns, wanted, strict=True))), {})
+    elif known is None:
+        if columns != estimator.n_features_in_:
+            raise ValueError(
+                f"X has {columns} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+                "features as input"
+            )
+        frame = Frame(frame.data.rename({name: f"x{place}" for place, name in enumerate(frame.data.columns)}), {})
+    return frame
