@@ -26,7 +26,8 @@ def dropout(rate: Rate) -> LayerMaker:
         def draw(ops: Ops, draw: Draw, stream: int) -> Tree:
             return mask_factors(ops, rate, draw, stream, width) if rate else ()
 
-        return Layer.of("dropout", {"rate": rate}, width, (), forward, backward, draw=draw, streams=1)
+        drawn = width if rate else 0
+        return Layer.of("dropout", {"rate": rate}, width, (), forward, backward, draw=draw, streams=1, drawn=drawn)
 
     return make
 
