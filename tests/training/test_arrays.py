@@ -155,6 +155,17 @@ def test_values_to_predict(backend: Backend) -> None:
     assert weights.shape == (4, 2)
 
 
+def test_a_config_for_arrays_may_predict_values(tmp_path: Path) -> None:
+    config = Config(
+        data=DataConfig(name="arrays"),
+        model=ModelConfig(hidden_layer_sizes=[], loss="squared"),
+        train=TrainConfig(epochs=1),
+        output=OutputConfig(plots=False),
+    )
+    xpmlp.train(config, tmp_path / "run", data=xpmlp.from_arrays(X, X @ np.eye(4, 2), values=True))
+    assert xpmlp.predict(tmp_path / "run", X).outputs.shape == (len(X), 2)
+
+
 def test_one_label_in_a_part_is_enough() -> None:
     dataset = xpmlp.from_arrays(X, Y, test=(X[:3], [1, 1, 1]))
     assert dataset.test is not None

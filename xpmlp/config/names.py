@@ -28,11 +28,11 @@ def tables() -> dict[str, RecordTable[Any]]:
     from xpmlp.backend.registry import backends
     from xpmlp.data.formats import formats
     from xpmlp.initializers import initializers
-    from xpmlp.nn import activations, layers, losses
+    from xpmlp.nn import activations, criteria, layers, losses
     from xpmlp.optim import optimizers, schedules
 
-    every: tuple[Any, ...] = activations, losses, initializers, layers, optimizers, schedules, formats, backends
-    return {table.kind: table for table in every}
+    described: tuple[Any, ...] = activations, losses, initializers, layers, optimizers, schedules, criteria
+    return {table.kind: table for table in (*described, formats, backends)}
 
 
 @dataclass(frozen=True)

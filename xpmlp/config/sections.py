@@ -56,7 +56,7 @@ class BackendConfig(Section):
     """
 
     device: OrNone[Text] = None
-    """The device as its library names it: "cpu", "cuda:0", "mps", "device1" (strict) and so on. "none": the backend's
+    """The device as its library names it: "cpu", "cuda:0", "mps" and so on. "none": the backend's
     default device.
     """
 
@@ -297,11 +297,16 @@ class TrainConfig(Section):
 
     patience: OrNone[Count] = None
     """Early stopping: end after this many epochs without a better validation loss, and keep the best weights. "none":
-    train all epochs and keep the last.
+    train all epochs and keep the last, or the best if `best_by` names a figure.
     """
 
     min_improvement: NonNegative = 0.0
     """The fall of the validation loss that counts as better (with patience)."""
+
+    best_by: Annotated[str, NameOf("criterion", ("loss",))] = "loss"
+    """What the best epoch is judged by, on the validation part, with or without patience. Of equal epochs the last is
+    the best. `loss`: the loss, with patience alone, and the first.
+    """
 
     evaluate_train: bool = False
     """Evaluate the training examples after each epoch, too, into `train_after.csv`: the training figures of
@@ -353,7 +358,7 @@ class GridConfig(Section):
 
     workers: AutoOrCount = "auto"
     """Local processes that train blocks side by side. "auto": one for each core on a CPU backend that runs on one
-    thread (numpy, strict, torch), else 1.
+    thread (numpy, torch), else 1.
     """
 
     scheduler: OrNone[Text] = None

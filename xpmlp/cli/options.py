@@ -1,0 +1,81 @@
+"""The options that several commands share, and the config that they amount to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from xpmlp._paths import given_path
+
+
+def file_option(name: str, metavar: str, text: str, *short: str) -> Any:
+    """An option that is a path."""
+    return typer.Option(name, *short, parser=given_path, metavar=metavar, help=text)
+
+
+def _find_code_here(allowed: bool) -> bool:
+    """Have Python look for modules in the working directory, too, once it is through with all other places."""
+    if allowed:
+        sys.path.append(str(Path.cwd()))
+    return allowed
+
+
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(parser=given_path, metavar="CONFIG", help="A TOML file, for example configs/quickstart.toml."),
+]
+RunDir = Annotated[
+    Path, typer.Argument(parser=given_path, metavar="RUN_DIR", help="A folder that `xpmlp train` has written.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Replace a value of the config, as `--set train.epochs=1`; repeatable."
+    ),
+]
+BackendName = Annotated[
+    str | None, typer.Option("--backend", metavar="NAME", help="auto, or one that `xpmlp backends` lists.")
+]
+DeviceName = Annotated[
+    str | None, typer.Option("--device", metavar="NAME", help="As the library names it: cpu, cuda:0, mps ...")
+]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        callback=_find_code_here,
+        help="Import the code that the config names as `module:object`, from the working directory or PYTHONPATH.",
+    ),
+]
+RunNumber = Annotated[
+    str | None, typer.Option("--run", metavar="K", help="Which run of a grid: its number, or `best`.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Resume even with another config or other data than before.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def overriding(texts: list[str] | None) -> dict[str, Any]:
+    """The arguments of ``--set`` as values by dotted key."""
+    from xpmlp.config import parse_override
+
+    return dict(map(parse_override, texts or []))
+
+
+def load(config: Path, overrides: list[str] | None, backend: str | None = None, device: str | None = None) -> Any:
+    """The config of a command, with its overrides; another backend does not inherit the config's device."""
+    from xpmlp.config import load_config
+
+    values = overriding(overrides)
+    if backend is not None:
+        values |= {"backend.name": backend, "backend.device": "none"}
+    if device is not None:
+        values["backend.device"] = device
+    return load_config(config, values)
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """The names in a list that is separated by commas."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
