@@ -18,6 +18,7 @@ from xpmlp.config.value_types import (
     BackendName,
     ClassWeight,
     Count,
+    CriterionName,
     DropoutRate,
     FormatName,
     Fraction,
@@ -38,7 +39,7 @@ from xpmlp.config.value_types import (
     Units,
 )
 from xpmlp.initializers import initializers
-from xpmlp.nn import activations, losses
+from xpmlp.nn import activations, criteria, losses
 from xpmlp.optim import optimizers, schedules, users_of
 
 
@@ -307,10 +308,16 @@ class TrainConfig(Section):
     patience: OrNone[Count] = Field(
         None,
         description="Early stopping: end after this many epochs without a better validation loss, and keep the best "
-        'weights. "none": train all epochs and keep the last.',
+        'weights. "none": train all epochs and keep the last, or the best if `best_by` names a figure.',
     )
     min_improvement: NonNegative = Field(
         0.0, description="The fall of the validation loss that counts as better (with patience)."
+    )
+    best_by: CriterionName = Field(
+        "loss",
+        description="What the best epoch is judged by, on the validation part, with or without patience: "
+        + "; ".join(f"`{one.name}`, {one.sentence}" for one in criteria.values())
+        + ". Of equal epochs the last is the best. `loss`: the loss, with patience alone, and the first.",
     )
     evaluate_train: bool = Field(
         False,
