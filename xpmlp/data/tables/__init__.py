@@ -1,6 +1,7 @@
 """Tables as people have them: read, understood column by column, and encoded as numbers and codes.
 
 =====================  ===================================================================================
+``read_table``         a file's columns: CSV in its dialects, Parquet, Arrow, Excel
 ``as_frame``           any library's data frame as polars has it
 ``infer_schema``       the kind of each column, by rules that are said: a ``Schema``
 ``fit_encoding``       how a training part's columns become numbers and codes: a ``TableEncoding``
@@ -12,6 +13,7 @@ from xpmlp.data.tables.columns import KIND_SENTENCES, Column, Kind, Schema, pars
 from xpmlp.data.tables.encoding import Encoded, TableEncoding, fit_encoding
 from xpmlp.data.tables.frames import Frame, as_frame, as_series
 from xpmlp.data.tables.inference import infer_schema
+from xpmlp.data.tables.reading import TableFile, read_batches, read_table
 
 __all__ = [
     "KIND_SENTENCES",
@@ -21,9 +23,12 @@ __all__ = [
     "Kind",
     "Schema",
     "TableEncoding",
+    "TableFile",
     "as_frame",
     "as_series",
     "fit_encoding",
     "infer_schema",
     "parse_types",
+    "read_batches",
+    "read_table",
 ]
