@@ -6,7 +6,7 @@ The same definitions check a file, word the error messages, and fill the JSON sc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,7 @@ from xpmlp.config.value_types import (
     AutoOrCount,
     BackendName,
     ClassWeight,
+    ColumnTypes,
     Count,
     DropoutRate,
     FormatName,
@@ -88,8 +89,10 @@ class DataConfig(Section):
     """
 
     name: FormatName = Field(
-        description="The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and "
-        "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`."
+        "table",
+        description="The data set. `table` reads a table of your own, with columns of any kind; `digits` "
+        "is scikit-learn's and needs no download, `synth` is generated, `csv` and "
+        "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`.",
     )
     root: OrNone[AbsolutePath] = Field(
         None,
@@ -99,7 +102,8 @@ class DataConfig(Section):
     )
     path: OrNone[AbsolutePath] = Field(
         None,
-        description="The file to read: required for csv and npz, refused for the others. Relative to the config file.",
+        description="The file to read: required for table, csv and npz, refused for the others. Of a table it may be a "
+        "folder of Parquet files. Relative to the config file.",
     )
     target: Names = Field(
         "target",
@@ -107,16 +111,59 @@ class DataConfig(Section):
         "`model.loss` says. Several columns, or an array (n, k), are values, or yes and no as 1 and 0; "
         "with a single 1 in each row they are classes.",
     )
-    features: Text = Field(
+    features: Names = Field(
         "features",
-        description="The array with the features, one row per example (npz). A csv file's features are all columns "
-        "but the target.",
+        description="The array with the features, one row per example (npz); or a list of columns (table). The "
+        "features of csv, and of a table where none are listed, are all columns but the target.",
+    )
+    drop: list[Text] = Field([], description="Columns that are no features (table).")
+    weights: OrNone[Text] = Field(
+        None, description="The column that says how much each row counts, in training and in scores (table)."
+    )
+    group: OrNone[Text] = Field(
+        None,
+        description="The column of groups, as persons or cars: the rows of one are never on both sides of a split "
+        "(table).",
+    )
+    time: OrNone[Text] = Field(
+        None, description="The column by which the newest rows are the test part, and of the others validate (table)."
+    )
+    types: ColumnTypes = Field(
+        None,
+        description="Kinds of columns that overrule what is inferred, as "
+        '`{ zip = "category", size = "small<medium<large" }`; kinds are number, category, truth, date, clock, text, id '
+        "and constant (table).",
+    )
+    task: Literal["auto", "classes", "values"] = Field(
+        "auto",
+        description="What the target of a table is; `auto`: values if it has fractions or over 20 distinct numbers.",
+    )
+    log_target: bool = Field(
+        False, description="Learn the logarithm of values, all of them above 0; predictions are values again (table)."
+    )
+    test: OrNone[AbsolutePath] = Field(None, description="A file with the test part, which is then not drawn (table).")
+    validation: OrNone[AbsolutePath] = Field(
+        None, description="A file with the validation part, which is then not drawn (table)."
+    )
+    separator: OrNone[Text] = Field(
+        None,
+        description='What is between the fields of a table in a CSV file: a character, or "blanks". "none", here and '
+        "below: found out, and said.",
+    )
+    quote: OrNone[Annotated[str, Field(max_length=1)]] = Field(
+        None, description='What is around fields of a CSV file (table); "": nothing.'
+    )
+    decimal: OrNone[Literal[".", ","]] = Field(None, description="The sign before a fraction in a CSV file (table).")
+    encoding: OrNone[Text] = Field(None, description='The encoding of a CSV file, as "cp1250" (table).')
+    header: OrNone[bool] = Field(None, description="Whether a CSV file's first line names the columns (table).")
+    comment: OrNone[str] = Field(
+        None, description='How lines of a CSV file begin that are comments (table); "": there are none.'
     )
     missing: list[Text] = Field(
         ["?", "NA", "N/A", "null", "NaN", "-"],
-        description="The texts of a csv file that mean a gap, besides an empty field: as they are, in capitals or in "
-        "small letters. A gap is refused, in the target and in the features; `[]`: in the target they are classes. "
-        "`-` is no gap in a target that has `+`, too.",
+        description="The texts of a table or csv file that mean a gap, besides an empty field: as they are, in "
+        "capitals or in small letters. csv refuses a gap, in the target and in the features; `[]`: in the target they "
+        "are classes. `-` is no gap in a target that has `+`, too.",
     )
     split: Literal["validation", "test", "three-way"] = Field(
         "validation", description="What is held out, and what is evaluated when: see above."

@@ -110,6 +110,15 @@ def _rate_factors(value: Any) -> Any:
     raise ValueError
 
 
+def _column_types(value: Any) -> Any:
+    """A table of kinds by column, or the word "none": one error for all, as above."""
+    if value is None or value == "none":
+        return None
+    if isinstance(value, dict) and all(isinstance(kind, str) for kind in value.values()):
+        return {str(name): kind for name, kind in value.items()}
+    raise ValueError
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -156,6 +165,11 @@ ClassWeight: TypeAlias = Annotated[
 ]
 RateFactors: TypeAlias = Annotated[
     dict[str, float] | None, PlainValidator(_rate_factors), WithJsonSchema({"anyOf": _TABLE_OR_NONE})
+]
+ColumnTypes: TypeAlias = Annotated[
+    dict[str, str] | None,
+    PlainValidator(_column_types),
+    WithJsonSchema({"anyOf": [{"additionalProperties": {"type": "string"}, "type": "object"}, {"type": "null"}]}),
 ]
 Layers: TypeAlias = Annotated[list[dict[str, Any]], LayersOf("layer")]
 LossName: TypeAlias = Annotated[str, NameOf("loss", ("auto",))]

@@ -13,6 +13,7 @@ from xpmlp.data.image_sets import IMAGE_SETS
 from xpmlp.data.mnist import load_image_set
 from xpmlp.data.numpy_file import NPZ
 from xpmlp.data.synth import SYNTH
+from xpmlp.data.table_format import TABLE
 from xpmlp.errors import DataError
 
 
@@ -34,6 +35,7 @@ formats = RecordTable(
         "synth": SYNTH,
         "digits": DIGITS,
         "csv": CSV,
+        "table": TABLE,
         "npz": NPZ,
         "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given),
     },

@@ -88,7 +88,7 @@ def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] |
     targets, classes = dataset.train.targets, dataset.classes
     by_class = _balanced(targets, len(classes)) if given == "balanced" else _by_label(given, classes)
     weights: npt.NDArray[np.float64] = by_class[targets]
-    return weights
+    return weights if dataset.train.weights is None else weights * dataset.train.weights
 
 
 def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float64]:

@@ -166,7 +166,7 @@ def predict_file(
         n_features=saved.network.widths.numbers,
         data_format=config.data.name,
         feature_names=saved.feature_names,
-        features=config.data.features,
+        features=str(config.data.features),
         target=config.data.target,
         missing=config.data.missing,
     )

@@ -203,6 +203,7 @@ def outcome_of(problem: Problem, run: Run, timing: Timing) -> Outcome:
             problem.dataset.preprocessing,
             problem.dataset.feature_names,
             problem.dataset.target_names,
+            None if problem.dataset.table is None else {"table": problem.dataset.table.model_dump(mode="json")},
         ),
         _facts(problem, run, timing),
     )

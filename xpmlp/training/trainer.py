@@ -14,6 +14,7 @@ from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
+from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
 from xpmlp.storage import run_folder
@@ -146,7 +147,7 @@ def train(
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
         problem = Problem(config, dataset, choice.backend)
         reporter.prepared(choice, dataset, problem.network)
-        for note in (*notes_on_targets(config, dataset), *notes_on_codes(problem.network)):
+        for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(problem.network)):
             reporter.note(note)
         settings = [RunSettings.of(config.train)]
         with choice.backend.session(problem.rows_at_once):
@@ -268,8 +269,33 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
         "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
         "missing": data.missing,
         "quiet": quiet,
+        "table": table_options(config),
     }
     return load(data.name, **(arguments | instead))
+
+
+def table_options(config: Config) -> TableOptions:
+    """What a config says of the columns of a table."""
+    data = config.data
+    return TableOptions(
+        drop=tuple(data.drop),
+        weights=data.weights,
+        group=data.group,
+        time=data.time,
+        types=data.types,
+        task=data.task if config.model.loss not in losses else _task_of(config),
+        test=data.test,
+        validation=data.validation,
+        log_target=data.log_target,
+        scale_target=config.model.loss != "poisson",
+        given=Given(data.separator, data.quote, data.decimal, data.encoding, data.header, data.comment),
+    )
+
+
+def _task_of(config: Config) -> Task:
+    """The task that a loss is for, where it is for one alone."""
+    wanted = losses[config.model.loss].targets
+    return "values" if wanted == "values" else config.data.task if wanted == "flags" else "classes"
 
 
 def _thrift(problem: Problem, runs: int) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from xpmlp.data.labels import finite_number
 from xpmlp.data.messages import listed, quoted
+from xpmlp.data.table_options import Given
 from xpmlp.data.tables.columns import MAX_COLUMNS
 from xpmlp.errors import DataError
 
@@ -32,30 +33,6 @@ _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DECIMAL_COMMA = re.compile(r"^\s*[-+]?[0-9]+,[0-9]+\s*$")
 _DECIMAL_POINT = re.compile(r"^\s*[-+]?[0-9]*\.[0-9]+\s*$")
-
-
-class Given(NamedTuple):
-    """What a person says of a file's dialect; None to have it found out.
-
-    Attributes
-    ----------
-    separator : str, optional
-        One character, or "blanks".
-    quote : str, optional
-        One character; "" for none.
-    decimal : "." or ",", optional
-    encoding : str, optional
-    header : bool, optional
-    comment : str, optional
-        How lines begin that are comments; "" for none.
-    """
-
-    separator: str | None = None
-    quote: str | None = None
-    decimal: str | None = None
-    encoding: str | None = None
-    header: bool | None = None
-    comment: str | None = None
 
 
 class Dialect(NamedTuple):

@@ -16,7 +16,8 @@ import polars as pl
 from xpmlp._optional import Library
 from xpmlp._paths import given_path
 from xpmlp.data.messages import quoted
-from xpmlp.data.tables.dialect import BLANKS, Dialect, Given, find_dialect
+from xpmlp.data.table_options import Given
+from xpmlp.data.tables.dialect import BLANKS, Dialect, find_dialect
 from xpmlp.data.tables.streams import CHUNK, MAX_BYTES, opened
 from xpmlp.errors import DataError
 
