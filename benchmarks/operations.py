@@ -25,8 +25,8 @@ from xpmlp._files import write_text
 from xpmlp.backend import Backend, resolve
 from xpmlp.bench import Stopwatch
 from xpmlp.nn import Ops
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 
 REST = "the rest: Python, losses and scores, the loop"
@@ -71,7 +71,7 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
     work = WORKS[name]
     backend = resolve(backend_name, threads=threads).backend
     config, dataset = work.config(backend_name, None), work.dataset()
-    plain = Problem(config, dataset, backend)
+    plain = ConfigTrainable(config, dataset, backend)
     with backend.session(plain.rows_at_once):
         _stretch(plain, work)  # all is imported, traced and compiled
         whole = min(_stretch(plain, work) for _ in range(rounds))
@@ -79,7 +79,7 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
         for _ in range(rounds):
             spent: defaultdict[str, float] = defaultdict(float)
             with _timed(backend, spent):
-                problem = Problem(config, dataset, backend)  # with the operations as they are now
+                problem = ConfigTrainable(config, dataset, backend)  # with the operations as they are now
                 _stretch(problem, work)
                 spent.clear()
                 _stretch(problem, work)
@@ -89,7 +89,7 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
     return times | {REST: max(0.0, whole - sum(times.values()))}
 
 
-def _stretch(problem: Problem, work: Work) -> float:
+def _stretch(problem: ConfigTrainable, work: Work) -> float:
     """Train a work's first steps; returns the seconds of one."""
     watch = Stopwatch(most_steps=work.steps)
     train_block(problem, [RunSettings.of(problem.config.train)], watch, watch.enough)

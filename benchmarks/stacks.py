@@ -19,8 +19,8 @@ from benchmarks.works import WORKS, Work
 from xpmlp._files import write_text
 from xpmlp.bench import Stopwatch
 from xpmlp.grid import train_grid
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.training.trainer import resolve_configured
 
@@ -98,7 +98,7 @@ def measured(work: Work, backend: str, device: str | None, stacked: Sequence[int
     steps : Steps
     """
     config = work.config(backend, device)
-    problem = Problem(config, work.dataset(), resolve_configured(config.backend).backend)
+    problem = ConfigTrainable(config, work.dataset(), resolve_configured(config.backend).backend)
     alone, rates = RunSettings.of(config.train), work.grid_learning_rates
     spreads = {1: _rounds(problem, [alone], rounds)}
     for count in stacked:
@@ -116,14 +116,14 @@ def table_4(work: Work, backend: str, device: str | None, epochs: int) -> tuple[
     return time.perf_counter() - started, losses
 
 
-def _rounds(problem: Problem, runs: Sequence[RunSettings], rounds: int) -> Spread:
+def _rounds(problem: ConfigTrainable, runs: Sequence[RunSettings], rounds: int) -> Spread:
     with problem.backend.session(problem.rows_at_once):
         return Spread.of([_epoch(problem, runs) for _ in range(rounds + 1)][1:])
 
 
-def _epoch(problem: Problem, runs: Sequence[RunSettings]) -> float:
+def _epoch(problem: ConfigTrainable, runs: Sequence[RunSettings]) -> float:
     """The seconds of a step, through an epoch."""
-    watch = Stopwatch(most_steps=problem.n_examples // problem.plan.batch_size, most_seconds=NO_LIMIT)
+    watch = Stopwatch(most_steps=problem.n_examples // problem.settings.batch_size, most_seconds=NO_LIMIT)
     train_block(problem, runs, watch, watch.enough)
     return watch.seconds / watch.steps
 

@@ -17,8 +17,8 @@ from xpmlp.errors import BackendError
 from xpmlp.grid import train_grid
 from xpmlp.nn import Metric
 from xpmlp.training import EpochRow, Reporter
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.training.trainer import resolve_configured
 
@@ -34,7 +34,7 @@ class Ours(Contestant):
     def prepare(self) -> None:
         """Load the data, and open the backend's session: one for all stretches, as a training has one."""
         config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
-        self.problem = Problem(config, self.work.dataset(), _found(config))
+        self.problem = ConfigTrainable(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
         with suppress(ImportError):  # an older version does it by itself
             from xpmlp._malloc import keep_freed_memory

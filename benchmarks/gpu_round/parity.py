@@ -18,8 +18,8 @@ from benchmarks.works import WORKS
 from xpmlp.backend import Backend, resolve
 from xpmlp.bench import Stopwatch
 from xpmlp.config import load_config
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.verify import REFERENCE, Verification, parse_targets, verify, write_files
 from xpmlp.verify.quantities import relative_difference
@@ -109,7 +109,7 @@ def _bits(backend_name: str, names: list[str]) -> list[tuple[str, str]]:
 def _digest(backend: Backend, name: str) -> str:
     work, watch = WORKS[name], Stopwatch(most_steps=WORKS[name].steps)
     config = work.config(backend.name, GPU[backend.name])
-    problem = Problem(config, work.dataset(), backend)
+    problem = ConfigTrainable(config, work.dataset(), backend)
     with backend.session(problem.rows_at_once):
         (run,) = train_block(problem, [RunSettings.of(config.train)], watch, watch.enough)
         digest = hashlib.sha256(np.ascontiguousarray(run.losses).tobytes())

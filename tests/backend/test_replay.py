@@ -19,7 +19,7 @@ from xpmlp.backend.replay import Recordings
 from xpmlp.config import ModelConfig
 from xpmlp.optim import Hyperparameters, optimizers
 from xpmlp.training import Run
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings, Status
 
 LENGTH = 2
@@ -71,7 +71,7 @@ def compared(
     problem = small_problem(backend, **train)
     if model is not None:
         config = problem.config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[5], **model)})
-        problem = Problem(config, problem.dataset, backend)
+        problem = ConfigTrainable(config, problem.dataset, backend)
     before = backend.recordings
     try:
         backend.recordings = None

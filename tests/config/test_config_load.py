@@ -149,6 +149,18 @@ def test_extends_that_cannot_be_followed(write: Write, mistakes: Mistakes) -> No
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_extends_a_config_of_the_package(write: Write, mistakes: Mistakes) -> None:
+    shipped = load_config("xpmlp:quickstart.toml")
+    config = load_config(write('extends = "xpmlp:quickstart.toml"\n[train]\nseed = 6\n', "own.toml"))
+    assert config.train.seed == 6
+    assert config.model == shipped.model
+    assert [path.name for path in config.files] == ["own.toml", "quickstart.toml"]
+    for name in ("nothing.toml", "../pyproject.toml", "report/../mnist.toml", "", "/etc/hosts"):
+        (line,) = mistakes(f'extends = "xpmlp:{name}"')
+        assert f"is not allowed: xpmlp has no config xpmlp:{name}; it has xpmlp:" in line
+        assert "xpmlp:quickstart.toml" in line
+
+
 def test_extends_does_not_wait_for_a_pipe(mistakes: Mistakes, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     assert mistakes('extends = "pipe.toml"') == ['net.toml: extends = "pipe.toml" is not allowed: it is no file.']

@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss, mean_squared_error
 from tests.estimator.small import classifier, counts, digits, labels, regressor, same_weights, values
 from xpmlp import MLPClassifier
 from xpmlp.errors import BackendError
-from xpmlp.estimator import examples
+from xpmlp.estimator import samples
 from xpmlp.training import EpochRow
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -147,7 +147,7 @@ def test_sparse_validation_data() -> None:
 
 
 def test_sparse_features_are_never_dense_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examples, "STRETCH_BYTES", 2**21)
+    monkeypatch.setattr(samples, "STRETCH_BYTES", 2**21)
     X = scipy.sparse.random(500, 10_000, density=1e-4, format="csr", random_state=0)
     y = np.arange(500) % 2
     tracemalloc.start()

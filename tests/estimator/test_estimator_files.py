@@ -29,7 +29,7 @@ from xpmlp.backend import Backend
 from xpmlp.errors import BackendError, DataError
 from xpmlp.estimator import base
 from xpmlp.estimator.places import to_host
-from xpmlp.estimator.task import OptimizerChoice
+from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.storage import read_sealed, write_sealed
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

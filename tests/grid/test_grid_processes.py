@@ -19,7 +19,7 @@ from xpmlp.backend import blas, resolve
 from xpmlp.errors import GridError
 from xpmlp.grid import Block, GridReporter, GridResult, block, blocks_of, grid, members_of, schedule, train_grid
 from xpmlp.training import Reporter
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.record import Outcome
 
 RUNS: dict[str, Any] = {"runs": 2, "learning_rate": [0.5, 0.1]}
@@ -226,7 +226,7 @@ def test_numpy_takes_as_many_threads_as_pay_within_its_share(
 ) -> None:
     taken = []
 
-    def look(problem: Problem, *_: Any) -> list[Any]:
+    def look(problem: ConfigTrainable, *_: Any) -> list[Any]:
         with problem.backend.session(problem.rows_at_once):
             taken.append((blas.THREADS.number, problem.backend.threads_in_use()))
         return []

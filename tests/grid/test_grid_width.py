@@ -13,16 +13,16 @@ from xpmlp.config import Config
 from xpmlp.grid import Block, GridReporter, train_grid
 from xpmlp.grid.grid import _width
 from xpmlp.grid.plan import members_of
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.memory import footprint
-from xpmlp.training.problem import Problem
 from xpmlp.training.record import Outcome
 from xpmlp.training.trainer import load_data, resolve_configured
 
 
-def problem_of(config: Config) -> Problem:
+def problem_of(config: Config) -> ConfigTrainable:
     """The first run of a grid."""
     member = members_of(config)[0]
-    return Problem(member.config, load_data(config), resolve_configured(config.backend).backend)
+    return ConfigTrainable(member.config, load_data(config), resolve_configured(config.backend).backend)
 
 
 def memory_for(config: Config, runs: int) -> int:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xpmlp.config import load_config
+from xpmlp.config import load_config, shipped
 from xpmlp.data import load
 from xpmlp.errors import ConfigError, DivergenceError
-from xpmlp.report import Report, configs
+from xpmlp.report import Report
 from xpmlp.report.comparison import at_least, at_most
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.coursework import TABLE_4
@@ -58,14 +58,14 @@ def test_every_config_belongs_to_a_part() -> None:
 
 
 def test_an_installed_package_brings_its_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tomllib.loads((Path(configs.__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(shipped.__file__).parents[2] / "pyproject.toml").read_text())
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert included == {"configs": "xpmlp/configs"}
-    assert configs._FOLDERS[0] == Path(configs.__file__).parents[1] / "configs"
-    monkeypatch.setattr(configs, "_FOLDERS", (tmp_path / "in the package", tmp_path / "in a checkout"))
-    with pytest.raises(ConfigError, match=r"the config of the report's table4 is missing in .*: install xpmlp again"):
+    assert shipped._FOLDERS[0] == Path(shipped.__file__).parents[1] / "configs"
+    monkeypatch.setattr(shipped, "_FOLDERS", (tmp_path / "in the package", tmp_path / "in a checkout"))
+    with pytest.raises(ConfigError, match=r"the config xpmlp:report/table4.toml is missing in .*: install xpmlp again"):
         report_config("table4")
-    for folder in reversed(configs._FOLDERS):
+    for folder in reversed(shipped._FOLDERS):
         (folder / "report").mkdir(parents=True)
         (folder / "report" / "table4.toml").touch()
         assert report_config("table4") == folder / "report" / "table4.toml"

@@ -13,8 +13,8 @@ from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.training import Reporter, Run
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 
 EXAMPLES = 71
@@ -52,24 +52,24 @@ def small_problem(
     hidden: Sequence[int] = (5,),
     activation: Any = "tanh",
     **train: Any,
-) -> Problem:
+) -> ConfigTrainable:
     """The small data, a network, and ``[train]`` with batches of 8; on NumPy in float64 where not said otherwise."""
     config = Config(
         data=DataConfig(name="digits"),  # the loop does not look at it
         model=ModelConfig(hidden_layer_sizes=list(hidden), activation=activation),
         train=TrainConfig(**{"epochs": 2, "batch_size": 8, "learning_rate": 0.5, **train}),
     )
-    return Problem(config, dataset or small_dataset(), backend or resolve("numpy", None, "float64").backend)
+    return ConfigTrainable(config, dataset or small_dataset(), backend or resolve("numpy", None, "float64").backend)
 
 
-def train_runs(problem: Problem, *settings: RunSettings, reporter: Reporter | None = None) -> list[Run]:
+def train_runs(problem: ConfigTrainable, *settings: RunSettings, reporter: Reporter | None = None) -> list[Run]:
     """Train these runs as one block; without any, the one that the config describes."""
     chosen = settings or [RunSettings.of(problem.config.train)]
     with problem.backend.session(problem.rows_at_once):
         return train_block(problem, chosen, reporter or Reporter(), lambda: False)
 
 
-def weights_of(problem: Problem, run: Run) -> list[npt.NDArray[Any]]:
+def weights_of(problem: ConfigTrainable, run: Run) -> list[npt.NDArray[Any]]:
     """The run's weights and biases on the host, layer after layer; they have to come from the backend's device."""
     __tracebackhide__ = True
     leaves = [leaf for layer in run.parameters or [] for leaf in layer]

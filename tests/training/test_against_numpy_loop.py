@@ -14,12 +14,12 @@ from xpmlp.backend import Backend, resolve
 from xpmlp.data import Dataset, load
 from xpmlp.init import batch_order, initial_parameters
 from xpmlp.training import History, Run
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 
 every_library = pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 
 
-def expected(problem: Problem, rates: list[float], **more: Any) -> numpy_loop.Trace:
+def expected(problem: ConfigTrainable, rates: list[float], **more: Any) -> numpy_loop.Trace:
     """What the plain loop makes of a problem, given each epoch's learning rate."""
     plan, train = problem.config.train, problem.dataset.train
     orders = [
@@ -31,7 +31,7 @@ def expected(problem: Problem, rates: list[float], **more: Any) -> numpy_loop.Tr
     return numpy_loop.train(x, train.targets, first, orders, rates, plan.batch_size, plan.weight_decay, **more)
 
 
-def assert_same(problem: Problem, run: Run, trace: numpy_loop.Trace) -> None:
+def assert_same(problem: ConfigTrainable, run: Run, trace: numpy_loop.Trace) -> None:
     history = History.of([run])
     assert relative_difference(history.batch_losses, np.array(trace.batch_losses)) <= 1e-12
     assert relative_difference(history.train_loss, np.array(trace.epoch_losses)) <= 1e-12

@@ -18,7 +18,7 @@ from xpmlp import nn
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import BackendConfig, Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
 from xpmlp.errors import BackendError, ConfigError, DataError
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(60, 4))
@@ -62,7 +62,7 @@ def test_arrays_of_each_backend_train_on_it_as_numpys_do(backend: Backend) -> No
 def test_features_are_not_copied(backend: Backend) -> None:
     """An accelerator's array, and ``device1``'s, is kept itself; one in the host's memory is shared."""
     x, y = backend.asarray(X, backend.dtype), backend.asarray(Y, backend.index_dtype)
-    problem = Problem(config_on(backend), xpmlp.from_arrays(x, y), backend)
+    problem = ConfigTrainable(config_on(backend), xpmlp.from_arrays(x, y), backend)
     kept = problem.dataset.train.features
     if backend.is_accelerator or backend.device_name in ("device1", "no_float64"):
         assert kept is x
@@ -153,6 +153,17 @@ def test_values_to_predict(backend: Backend) -> None:
     ((weights, _),) = result.parameters
     assert_lives_on(weights, backend)
     assert weights.shape == (4, 2)
+
+
+def test_a_config_for_arrays_may_predict_values(tmp_path: Path) -> None:
+    config = Config(
+        data=DataConfig(name="arrays"),
+        model=ModelConfig(hidden_layer_sizes=[], loss="squared"),
+        train=TrainConfig(epochs=1),
+        output=OutputConfig(plots=False),
+    )
+    xpmlp.train(config, tmp_path / "run", data=xpmlp.from_arrays(X, X @ np.eye(4, 2), values=True))
+    assert xpmlp.predict(tmp_path / "run", X).outputs.shape == (len(X), 2)
 
 
 def test_one_label_in_a_part_is_enough() -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from tests.helpers import relative_difference, tolerance
 from tests.training.small import small_dataset, train_runs, weights_of
-from tests.training.test_held_back import wide_problem
+from tests.training.test_delayed import wide_problem
 from tests.training.test_objectives import DROPOUT, problem_of, values_dataset
 from xpmlp.backend import Backend, resolve
 from xpmlp.training import Run, Status
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
 
 pytest.importorskip("numba", reason="Numba is not installed: nothing is compiled")
@@ -35,7 +35,7 @@ def steps_compiled(backend: Any) -> list[bool]:
     return [ready is not None for known in backend._scans._programs.values() for ready in known.values()]
 
 
-def both(pair: tuple[Backend, Backend], problem: Problem) -> tuple[Run, Run]:
+def both(pair: tuple[Backend, Backend], problem: ConfigTrainable) -> tuple[Run, Run]:
     """A run of each; all steps of the first are compiled."""
     compiling, plain = (replace(problem, backend=backend) for backend in pair)
     (one,), (other,) = train_runs(compiling), train_runs(plain)
@@ -45,7 +45,7 @@ def both(pair: tuple[Backend, Backend], problem: Problem) -> tuple[Run, Run]:
     return one, other
 
 
-def assert_same(pair: tuple[Backend, Backend], problem: Problem) -> None:
+def assert_same(pair: tuple[Backend, Backend], problem: ConfigTrainable) -> None:
     __tracebackhide__ = True
     one, other = both(pair, problem)
     allowed = tolerance(pair[0], 2e-5, 1e-11)
@@ -114,9 +114,7 @@ def test_stacked_runs(optimizer: str, pair: tuple[Backend, Backend]) -> None:
         found = [train_runs(replace(problem, backend=backend), *runs) for backend in pair]
         for one, other in zip(*found, strict=True):
             assert relative_difference(one.losses, other.losses) <= tolerance(pair[0], 2e-5, 1e-11)
-    steps = [
-        known for step, known in cast("Any", pair[0])._scans._programs.items() if "held_back" not in step.__module__
-    ]
+    steps = [known for step, known in cast("Any", pair[0])._scans._programs.items() if "delayed" not in step.__module__]
     assert all(ready is not None for known in steps for ready in known.values())
 
 

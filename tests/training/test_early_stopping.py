@@ -9,8 +9,8 @@ import pytest
 
 from tests.training.small import small_dataset, small_problem, train_runs, weights_of
 from xpmlp.training import Reporter, Run, Status
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.training.step import as_stack
 
@@ -19,7 +19,7 @@ NOISY = {"epochs": EPOCHS, "learning_rate": 0.5, "seed": 0}
 """Its validation loss goes up and down."""
 
 
-def problem_with(**train: object) -> Problem:
+def problem_with(**train: object) -> ConfigTrainable:
     return small_problem(dataset=small_dataset(noise=0.6), **{**NOISY, **train})
 
 
@@ -56,7 +56,7 @@ def test_stops_by_the_rule_and_keeps_the_best_weights(curve: list[float], patien
     assert_kept_of(problem, run, best)
 
 
-def assert_kept_of(problem: Problem, run: Run, epoch: int) -> None:
+def assert_kept_of(problem: ConfigTrainable, run: Run, epoch: int) -> None:
     """The run's weights are those of this epoch: another training, of only so many epochs, ends with the same."""
     other = problem_with(epochs=epoch)
     (shorter,) = train_runs(other)

@@ -16,7 +16,7 @@ from tests.digits import digits_config
 from tests.helpers import cases, relative_difference, tolerance
 from tests.training.interrupted import FREQUENT, dies, files, resumed
 from tests.training.small import small_problem, train_runs
-from tests.training.test_held_back import FEATURES, wide_problem
+from tests.training.test_delayed import FEATURES, wide_problem
 from tests.training.test_stacked_runs import EXPLODING, OTHER, STEADY
 from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
@@ -24,9 +24,9 @@ from xpmlp.config import ModelConfig, admit_code
 from xpmlp.errors import ConfigError
 from xpmlp.nn.layers import layers
 from xpmlp.storage import load_network
-from xpmlp.training import Run, Status, held_back
+from xpmlp.training import Run, Status, delayed
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.memory import footprint
-from xpmlp.training.problem import Problem
 
 CENTRING = "tests.nn.layers.test_state:centring"
 """A layer with a running mean."""
@@ -55,18 +55,18 @@ NETWORKS: dict[str, list[dict[str, Any]]] = {
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
-def problem_of(name: str, backend: Backend | None = None, **train: Any) -> Problem:
+def problem_of(name: str, backend: Backend | None = None, **train: Any) -> ConfigTrainable:
     problem = small_problem(backend, learning_rate=0.1, **train)
     config = problem.config.model_copy(update={"model": ModelConfig(layers=NETWORKS[name])})
     admit_code(config, allow_code=True)
     return replace(problem, config=config)
 
 
-def parameters_of(problem: Problem, run: Run) -> list[Any]:
+def parameters_of(problem: ConfigTrainable, run: Run) -> list[Any]:
     return [problem.backend.to_numpy(leaf) for _, leaf in leaves(run.parameters)]
 
 
-def largest_difference(problem: Problem, one: Run, other: Run) -> float:
+def largest_difference(problem: ConfigTrainable, one: Run, other: Run) -> float:
     pairs = zip(parameters_of(problem, one), parameters_of(problem, other), strict=True)
     # biases before a running mean is taken off have gradients of zero but for rounding
     apart = [np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-3) for a, b in pairs]
@@ -168,7 +168,7 @@ def test_updates_of_a_first_dense_layer_are_delayed(
     monkeypatch.setattr(problem.backend, "most_held_back", 25)
     assert problem.training_fold.together > 1
     (run,) = train_runs(problem)
-    monkeypatch.setattr(held_back, "LEAST_INPUTS", FEATURES + 1)
+    monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)
     (other,) = train_runs(plain)
     assert largest_difference(problem, run, other) <= 1e-12
 
@@ -181,7 +181,7 @@ def test_those_of_any_other_first_layer_are_not(first: dict[str, Any]) -> None:
     assert problem.rows_at_once == 1
 
 
-def layered_wide(given: list[dict[str, Any]]) -> Problem:
+def layered_wide(given: list[dict[str, Any]]) -> ConfigTrainable:
     problem = wide_problem(None)
     changed = ModelConfig(layers=given)
     return replace(problem, config=problem.config.model_copy(update={"model": changed}))

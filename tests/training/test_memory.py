@@ -20,9 +20,9 @@ from xpmlp.config import Config, DataConfig, OutputConfig, TrainConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import BackendError
 from xpmlp.training import Reporter
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import Footprint, footprint, memory_explained
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.training.trainer import train_to_the_end
 
@@ -40,7 +40,7 @@ def large_dataset() -> Dataset:
     return replace(small_dataset(), train=part(EXAMPLES), validation=part(1000))
 
 
-def peak(problem: Problem, runs: int) -> int:
+def peak(problem: ConfigTrainable, runs: int) -> int:
     """The most bytes that a training takes at once, its data set included."""
     backend, settings = problem.backend, RunSettings.of(problem.config.train)
     with backend.session(1):

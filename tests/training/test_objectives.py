@@ -22,7 +22,7 @@ from xpmlp.errors import ConfigError, DataError
 from xpmlp.nn import activations, losses
 from xpmlp.optim import Hyperparameters
 from xpmlp.training import Run
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
 from xpmlp.training.step import Constants, seeds_of
 
@@ -34,14 +34,14 @@ every_library = pytest.mark.parametrize("backend", cases(dtype="float64"), indir
 
 def problem_of(
     backend: Backend | None = None, dataset: Dataset | None = None, model: dict[str, Any] | None = None, **train: Any
-) -> Problem:
+) -> ConfigTrainable:
     """A small network on NumPy in float64, where not said otherwise."""
     config = Config(
         data=DataConfig(name="csv", path="/x.csv"),  # the loop does not look at it
         model=ModelConfig(**{"hidden_layer_sizes": [5], "activation": "tanh", **(model or {})}),
         train=TrainConfig(**{"epochs": 2, "batch_size": 8, "learning_rate": 0.1, **train}),
     )
-    return Problem(config, dataset or small_dataset(), backend or resolve("numpy", None, "float64").backend)
+    return ConfigTrainable(config, dataset or small_dataset(), backend or resolve("numpy", None, "float64").backend)
 
 
 def values_dataset(columns: int = 2, *, whole: bool = False) -> Dataset:
@@ -70,7 +70,7 @@ def dataset_for(loss: str) -> Dataset:
     return values_dataset(1 if loss == "quantile" else 2, whole=loss == "logistic")
 
 
-def difference(problem: Problem, one: Run, other: Run) -> float:
+def difference(problem: ConfigTrainable, one: Run, other: Run) -> float:
     """The largest relative difference of losses, of figures, and of weights."""
     pairs = [(one.losses, other.losses)]
     pairs += [
@@ -182,7 +182,7 @@ def test_what_is_not_used_costs_nothing() -> None:
     assert prepared(model=DROPOUT | {"dropout": [0.0, 0.0]}) == prepared()
 
 
-def predicted(problem: Problem, run: Run, part: Part) -> npt.NDArray[Any]:
+def predicted(problem: ConfigTrainable, run: Run, part: Part) -> npt.NDArray[Any]:
     assert run.parameters is not None
     return problem.inference.predict(run.parameters, part.features)
 

@@ -17,26 +17,26 @@ from xpmlp.backend import Backend, resolve
 from xpmlp.errors import ConfigError
 from xpmlp.optim import optimizers
 from xpmlp.training import Reporter, Run, Status
-from xpmlp.training.course import Course
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint
-from xpmlp.training.problem import Problem
+from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import RunSettings
 from xpmlp.training.step import TrainingState
 
 ALL: dict[str, Any] = {"clip_norm": 0.05, "averaging": 0.8, "rates": {"biases": 0.1}}
 
 
-class Watching(Course):
+class Watching(ConfigPolicy):
     """Keeps a run's parameters after each epoch."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: ConfigTrainable) -> None:
+        super().__init__(problem, problem.config.train, "constant")
         self.seen: list[Any] = []
 
-    def epoch_ended(self, run: Run, state: TrainingState) -> bool:
-        self.seen.append(self.task.backend.copy(state.parameters))
-        return False
+    def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
+        self.seen.append(self.backend.copy(state.parameters))
+        return super().epoch_ended(run, column, state)
 
 
 def average(seen: Sequence[Any], decay: float) -> Any:
@@ -50,32 +50,32 @@ def average(seen: Sequence[Any], decay: float) -> Any:
 def test_averages_are_validated_and_kept(patience: int | None) -> None:
     whole = {"batch_size": EXAMPLES, "epochs": 7, "learning_rate": 2.0}  # all parameters are seen: one step an epoch
     problem = small_problem(**whole, averaging=0.7, patience=patience, min_improvement=0.02, evaluate_train=True)
-    course = Watching(problem)
+    policy = Watching(problem)
     with problem.backend.session(1):
-        (run,) = train_block(problem, [RunSettings.of(problem.plan)], Reporter(), lambda: False, course)
+        (run,) = train_block(problem, [RunSettings.of(problem.config.train)], Reporter(), lambda: False, policy)
     (plain,) = train_runs(small_problem(**whole))
     assert relative_difference(run.losses, plain.losses[: len(run.losses)]) < 1e-13, "it is the same training"
     assert problem.validation_examples is not None
     for epoch, (row, after) in enumerate(zip(run.epochs, run.train_scores, strict=True), start=1):
-        mean = average(course.seen[:epoch], 0.7)
+        mean = average(policy.seen[:epoch], 0.7)
         for loss, examples in (
             (row.validation_loss, problem.validation_examples),
             (after.loss, problem.train_examples),
         ):
             assert loss == pytest.approx(problem.inference.evaluate(mean, examples)[0].loss, rel=1e-12)
     assert (run.status is Status.STOPPED_EARLY) == (patience is not None)
-    kept = [leaf for _, leaf in leaves(average(course.seen[: run.best_epoch or 7], 0.7))]
+    kept = [leaf for _, leaf in leaves(average(policy.seen[: run.best_epoch or 7], 0.7))]
     for actual, wanted in zip(weights_of(problem, run), kept, strict=True):
         assert relative_difference(actual, wanted) < 1e-13
 
 
 def test_a_divergence_leaves_the_last_finite_average() -> None:
     problem = small_problem(activation="relu", segment_steps=3, epochs=4, averaging=0.5)
-    course = Watching(problem)
+    policy = Watching(problem)
     # the weights grow without bound from the second epoch on
-    course.learning_rates = lambda run, epoch, steps: 0.1 if epoch == 1 else 1e200  # type: ignore[method-assign]
+    policy.learning_rates = lambda run, epoch, steps: 0.1 if epoch == 1 else 1e200  # type: ignore[method-assign]
     with problem.backend.session(8):
-        (run,) = train_block(problem, [RunSettings.of(problem.plan)], Reporter(), lambda: False, course)
+        (run,) = train_block(problem, [RunSettings.of(problem.config.train)], Reporter(), lambda: False, policy)
     assert run.status is Status.DIVERGED
     (first,) = train_runs(small_problem(activation="relu", segment_steps=3, epochs=1, averaging=0.5, learning_rate=0.1))
     for actual, wanted in zip(weights_of(problem, run), weights_of(problem, first), strict=True):

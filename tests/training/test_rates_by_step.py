@@ -12,14 +12,14 @@ import pytest
 from tests.helpers import cases, relative_difference
 from tests.training import numpy_loop
 from tests.training.small import STEPS, small_problem, train_runs, weights_of
-from tests.training.test_held_back import ONE, OTHER, assert_same, both_ways
+from tests.training.test_delayed import ONE, OTHER, assert_same, both_ways
 from tests.training.test_snapshots import Kept
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import ModelConfig
 from xpmlp.init import batch_order, initial_parameters
 from xpmlp.training import Reporter
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 
 EPOCHS = 3
@@ -83,9 +83,9 @@ def test_each_step_of_an_optimiser_has_its_own_rate(optimizer: str) -> None:
     assert relative_difference(run.losses, np.asarray(losses)) <= 1e-10
 
 
-def dropping(problem: Problem) -> Problem:
+def dropping(problem: ConfigTrainable) -> ConfigTrainable:
     model = ModelConfig(hidden_layer_sizes=[6, 5], activation="tanh", dropout=[0.5, 0.3], dropout_schedule="linear")
-    return Problem(problem.config.model_copy(update={"model": model}), problem.dataset, problem.backend)
+    return ConfigTrainable(problem.config.model_copy(update={"model": model}), problem.dataset, problem.backend)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -159,7 +159,7 @@ def test_dropout_ends_with_its_schedule() -> None:
         problem = small_problem(epochs=2, learning_rate=0.0, shuffle=False)
         network = ModelConfig(hidden_layer_sizes=[5], activation="tanh", **model)
         config = problem.config.model_copy(update={"model": network})
-        return train_runs(Problem(config, problem.dataset, problem.backend))[0].losses
+        return train_runs(ConfigTrainable(config, problem.dataset, problem.backend))[0].losses
 
     plain, flat, dropped = losses(), losses(dropout=0.5, dropout_schedule="flat_cosine"), losses(dropout=0.5)
     np.testing.assert_array_equal(flat[:STEPS], dropped[:STEPS])  # the same for the first half

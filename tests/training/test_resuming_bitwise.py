@@ -14,7 +14,7 @@ from tests.digits import STEPS, digits_config
 from tests.training.interrupted import FREQUENT, copied, dies, files, resumed
 from xpmlp.backend import Backend
 from xpmlp.storage import read_sealed
-from xpmlp.training import held_back
+from xpmlp.training import delayed
 
 KINDS: dict[str, dict[str, Any]] = {
     "sgd": {"train.optimizer": "sgd", "train.learning_rate": 0.1},
@@ -47,7 +47,7 @@ def test_killed_twice_and_ended_bitwise_the_same(
 
 
 def test_updates_that_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(held_back, "LEAST_INPUTS", 1)
+    monkeypatch.setattr(delayed, "LEAST_INPUTS", 1)
     monkeypatch.setattr("xpmlp.backend.numpy.MOST_HELD_BACK", 8)
     sgd = {**KINDS["sgd"], "train.batch_size": 8, "train.segment_steps": 20, "output.checkpoint_every": "20 steps"}
     config = digits_config(sgd)

@@ -17,9 +17,9 @@ from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.storage import CheckpointWriter, newest_checkpoint
 from xpmlp.training import Reporter, Run, Status
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, RunSettings
 from xpmlp.training.snapshot import Snapshot, decode, encode
 
@@ -41,12 +41,12 @@ class Kept:
         self.snapshots.append(snapshot)
 
 
-def trained(problem: Problem, settings: list[RunSettings], **how: Any) -> list[Run]:
+def trained(problem: ConfigTrainable, settings: list[RunSettings], **how: Any) -> list[Run]:
     with problem.backend.session(problem.config.train.batch_size):
         return train_block(problem, settings, Reporter(), how.pop("should_stop", lambda: False), **how)
 
 
-def results(problem: Problem, runs: list[Run]) -> list[Any]:
+def results(problem: ConfigTrainable, runs: list[Run]) -> list[Any]:
     """All that a training gives, but for the time it took."""
     records = [(run.status, run.epochs, run.train_scores, run.best_epoch, run.ended_at) for run in runs]
     arrays = [run.losses for run in runs] + [weights for run in runs for weights in weights_of(problem, run)]

@@ -12,7 +12,7 @@ from tests.helpers import cases, other_devices_slow, relative_difference
 from tests.training.small import EXAMPLES, STEPS, small_dataset, small_problem, train_runs, weights_of
 from xpmlp.backend import Backend
 from xpmlp.training import History, Run, Status
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
 
 SETTINGS = [
@@ -27,7 +27,7 @@ EXPLODING = RunSettings(seed=1, learning_rate=1e200, weight_decay=0.1, momentum=
 IDLE = RunSettings(seed=1, learning_rate=0.0, weight_decay=0.0, momentum=0.9)
 
 
-def difference(problem: Problem, stacked: Run, alone: Run) -> float:
+def difference(problem: ConfigTrainable, stacked: Run, alone: Run) -> float:
     """The largest relative difference of two runs, over their losses and each of their weights."""
     assert stacked.status is alone.status
     assert len(stacked.epochs) == len(alone.epochs)
@@ -35,7 +35,7 @@ def difference(problem: Problem, stacked: Run, alone: Run) -> float:
     return max(relative_difference(stacked.losses, alone.losses), *(relative_difference(*pair) for pair in pairs))
 
 
-def assert_bitwise(problem: Problem, stacked: Sequence[Run], settings: Sequence[RunSettings]) -> None:
+def assert_bitwise(problem: ConfigTrainable, stacked: Sequence[Run], settings: Sequence[RunSettings]) -> None:
     for run, one in zip(stacked, settings, strict=True):
         (alone,) = train_runs(problem, one)
         assert run.status is alone.status

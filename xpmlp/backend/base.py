@@ -89,7 +89,7 @@ class Backend(ABC):
     takes_rows_in_step : bool
         Whether a step takes its rows from the data itself, so that its features are not prepared ahead of it.
     most_held_back : int
-        Up to which batch size it pays to hold the first layer's updates back; see `xpmlp.training.held_back`.
+        Up to which batch size it pays to hold the first layer's updates back; see `xpmlp.training.delayed`.
     recordings : Recordings or None
         Of steps, where the library can record and replay them.
     tf32 : bool

@@ -12,8 +12,8 @@ from xpmlp.config import Config
 from xpmlp.errors import DivergenceError
 from xpmlp.grid.plan import members_of
 from xpmlp.training import Run
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import RunSettings
 from xpmlp.training.step import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
@@ -71,18 +71,18 @@ def measure_pace(config: Config, seconds: float) -> Pace:
     """
     config = members_of(config)[0].config
     backend = resolve_configured(config.backend).backend
-    problem = Problem(config, load_data(config), backend)
-    with backend.session(problem.rows_at_once):
-        one_epoch = problem.n_examples // config.train.batch_size + 1
-        run = _train(problem, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
+    trainable = ConfigTrainable(config, load_data(config), backend)
+    with backend.session(trainable.rows_at_once):
+        one_epoch = trainable.n_examples // config.train.batch_size + 1
+        run = _train(trainable, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
         watch = Stopwatch(most_seconds=seconds)
         while watch.seconds < seconds:
             before = watch.steps
-            run = _train(problem, watch)
+            run = _train(trainable, watch)
             if watch.steps == before:
                 raise DivergenceError("the loss stopped being finite at once: try a lower train.learning_rate.")
-        validation = _seconds_of_validation(problem, run)
-    epoch_seconds = problem.n_examples * watch.seconds / watch.examples + validation
+        validation = _seconds_of_validation(trainable, run)
+    epoch_seconds = trainable.n_examples * watch.seconds / watch.examples + validation
     return Pace(
         backend.version,
         backend.device_name,
@@ -93,17 +93,17 @@ def measure_pace(config: Config, seconds: float) -> Pace:
     )
 
 
-def _train(problem: Problem, watch: Stopwatch) -> Run:
-    (run,) = train_block(problem, [RunSettings.of(problem.config.train)], watch, watch.enough)
+def _train(trainable: ConfigTrainable, watch: Stopwatch) -> Run:
+    (run,) = train_block(trainable, [RunSettings.of(trainable.config.train)], watch, watch.enough)
     return run
 
 
-def _seconds_of_validation(problem: Problem, run: Run) -> float:
-    if problem.validation_examples is None or run.parameters is None:
+def _seconds_of_validation(trainable: ConfigTrainable, run: Run) -> float:
+    if trainable.validation_examples is None or run.parameters is None:
         return 0.0
     for _ in range(2):  # the second time without compilers
         started = time.perf_counter()
-        problem.inference.evaluate(as_stack(run.parameters), problem.validation_examples)
+        trainable.inference.evaluate(as_stack(run.parameters), trainable.validation_examples)
     return time.perf_counter() - started
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from xpmlp._paths import with_home
 from xpmlp.config.explain import explain
 from xpmlp.config.model import Config
 from xpmlp.config.read import read_toml
 from xpmlp.config.sections import INSTEAD_OF_LAYERS
+from xpmlp.config.shipped import located
 from xpmlp.config.show import show
 from xpmlp.config.value_types import MISTAKEN_ESCAPE, SINGLE_QUOTES, is_mistaken_escape
 from xpmlp.errors import ConfigError
@@ -60,7 +60,8 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     Parameters
     ----------
     path
-        A TOML file.  If it ``extends`` another, its keys are laid over that file's.
+        A TOML file, or ``xpmlp:NAME`` for one that comes with the package.  If it ``extends`` another, its keys are
+        laid over that file's.
     overrides
         Values by dotted key, ``{"train.epochs": 1}``, laid over the file's.  Paths among them are relative to the
         working directory, those in a file are relative to that file.
@@ -70,7 +71,7 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     ConfigError
         If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
     """
-    file = with_home(path)  # a name that no file can have is refused where the file is read
+    file = located(path)  # a name that no file can have is refused where the file is read
     draft = _Draft(file)
     chain = _chain(file)
     for source, tables in reversed(chain):
@@ -143,7 +144,10 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
         base = tables.pop("extends")
         if not isinstance(base, str) or not base:
             raise ConfigError(f"{file}: extends = {show(base)} is not allowed: give the name of another config file.")
-        below, file = file, file.parent / with_home(base)
+        try:
+            below, file = file, located(base, file.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{file}: extends = {show(base)} is not allowed: {error}") from None
         if is_mistaken_escape(file):
             raise ConfigError(f"{below}: extends = {show(base)} has {MISTAKEN_ESCAPE}.")
         if _may_never_end(file):

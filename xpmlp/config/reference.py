@@ -38,6 +38,8 @@ name = "cupy"
 device = "cuda:0"
 ```
 
+`extends = "xpmlp:table.toml"` takes over a config that comes with the package.
+
 TOML has no null: where a key allows `"none"`, that word takes back what the other file set.
 
 ## Values from the command line

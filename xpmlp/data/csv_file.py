@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp._optional import Library
-from xpmlp._paths import given_path, is_text
+from xpmlp._paths import given_path
 from xpmlp.data.format import DRAWN_PARTS, Format, Request
 from xpmlp.data.frames import places_of
 from xpmlp.data.labels import MISSING, finite_number, gaps, typed_labels
@@ -82,7 +82,7 @@ def read_csv_table(
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
     path = given_path(path)
-    source = _source(path)
+    source = _content(path)
     frame = _read_frame(path, source)
     columns = frame.columns
     absent = set(targets).difference(columns)
@@ -96,7 +96,7 @@ def read_csv_table(
         labels=_targets(path, frame, targets, kind, missing),
         image_shape=None,
         feature_names=names,
-        hashes={path.name: _sha256(source)},
+        hashes={path.name: hashlib.sha256(source).hexdigest()},
         target_names=targets,
         class_names=targets,
         keeps_reals=True,
@@ -117,7 +117,7 @@ def read_csv_features(
     DataError
         As ``read_csv_table``, and if one of ``names`` is missing.
     """
-    frame = _read_frame(path, _source(path))
+    frame = _read_frame(path, _content(path))
     targets: tuple[str, ...] = ()
     if names is None:
         _refuse_data_as_header(path, frame.columns)
@@ -134,8 +134,8 @@ def _feature_names(
     return tuple(names[place] for place in places_of(names, wanted, str(path)))
 
 
-def _source(path: Path) -> Path | bytes:
-    """The file that polars may read as often as it likes, or the content of a pipe.
+def _content(path: Path) -> bytes:
+    """The content of a file or a pipe, read once.
 
     Raises
     ------
@@ -148,12 +148,10 @@ def _source(path: Path) -> Path | bytes:
             start = file.read(4)
             if start.startswith(_COMPRESSED):
                 raise DataError(f"{path}: is compressed; decompress it first")
-            pieces, size = [start], path.stat().st_size
-            if pipe:
-                size = len(start)
-                while size <= MAX_BYTES and (piece := file.read(_CHUNK)):
-                    pieces.append(piece)
-                    size += len(piece)
+            pieces, size = [start], len(start) if pipe else path.stat().st_size
+            while size <= MAX_BYTES and (piece := file.read(_CHUNK if pipe else -1)):
+                pieces.append(piece)
+                size += len(piece) if pipe else 0
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
     if pipe and not size:
@@ -162,19 +160,10 @@ def _source(path: Path) -> Path | bytes:
         )
     if size > MAX_BYTES:
         raise DataError(f"{path}: has {size:,} bytes; at most {MAX_BYTES:,} can be read as CSV: save it as npz")
-    if pipe:
-        return b"".join(pieces)
-    return path if is_text(path) else path.read_bytes()  # polars takes no other names
+    return b"".join(pieces)
 
 
-def _sha256(source: Path | bytes) -> str:
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_frame(path: Path, source: Path | bytes) -> pl.DataFrame:
+def _read_frame(path: Path, source: bytes) -> pl.DataFrame:
     """The file's fields as strings, and its columns' names as the header has them.
 
     To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
@@ -221,13 +210,8 @@ def _read_frame(path: Path, source: Path | bytes) -> pl.DataFrame:
     return frame
 
 
-def _not_taken_for_zlib(source: Path | bytes) -> Path | bytes:
-    """The source, or its content after a byte order mark where it begins as a header may and zlib does."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            if file.read(len(_ZLIB_OR_TEXT)) != _ZLIB_OR_TEXT:
-                return source
-        source = source.read_bytes()
+def _not_taken_for_zlib(source: bytes) -> bytes:
+    """The content, after a byte order mark where it begins as a header may and zlib does."""
     return _BYTE_ORDER_MARK + source if source.startswith(_ZLIB_OR_TEXT) else source
 
 

@@ -37,6 +37,6 @@ formats = RecordTable(
         "csv": CSV,
         "table": TABLE,
         "npz": NPZ,
-        "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given),
+        "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given, has_values=True),
     },
 )

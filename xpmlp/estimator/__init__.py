@@ -1,8 +1,8 @@
 """scikit-learn's multilayer perceptrons, on any array library: `MLPClassifier` and `MLPRegressor`.
 
 A thin layer over the same core and training loop as the rest of the program.  Inside: ``base`` and the two classes
-are what a user sees, ``inputs`` and ``targets`` check what is given, ``task`` and ``course`` tell the training loop
-what to train and how scikit-learn would go about it.
+are what a user sees, ``inputs`` and ``targets`` check what is given, ``trainable`` and ``policy`` tell the training
+loop what to train and how scikit-learn would go about it.
 """
 
 from xpmlp.estimator.classifier import MLPClassifier

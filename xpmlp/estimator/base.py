@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp._paths import given_path
@@ -26,11 +27,11 @@ from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import HOST, NAMES, Backend, residence_of
 from xpmlp.errors import BackendError
 from xpmlp.estimator.conversion import from_sklearn, to_sklearn
-from xpmlp.estimator.course import Memory
-from xpmlp.estimator.examples import Given, inference_of, to_engine
 from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
-from xpmlp.estimator.inputs import TrainingInput, check_features, check_training_input, dtype_name, elsewhere
+from xpmlp.estimator.inputs import check_features, check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
+from xpmlp.estimator.policy import Memory
+from xpmlp.estimator.samples import Samples, inference_of, to_engine
 from xpmlp.estimator.saving import load_estimator, save_estimator
 from xpmlp.nn import Network, Ops, Widths, activations, losses, mlp
 from xpmlp.training.inference import BATCH
@@ -47,46 +48,62 @@ LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(list(losses.val
 """The first loss of each output function."""
 
 
-class BaseMLP(BaseEstimator, ABC):
-    """A multilayer perceptron with scikit-learn's parameters; see the classifier and the regressor."""
+COUNT = Interval(Integral, 1, None, closed="left")
+NOT_NEGATIVE, POSITIVE = (Interval(Real, 0, None, closed=ends) for ends in ("left", "neither"))
+PART = Interval(Real, 0, 1, closed="left")
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
-        "solver": [StrOptions({"lbfgs", *STOCHASTIC_SOLVERS})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
-        "nesterovs_momentum": ["boolean"],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "max_fun": [Interval(Integral, 1, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-        "callbacks": [list, tuple, None],
-        "backend": [StrOptions(set(NAMES)), None],
-        "device": [str, None],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-    }
+
+def parameter(default: Any, *allowed: Any) -> Any:
+    """A parameter of an estimator: its default, and what scikit-learn's checks allow."""
+    return field(default=default, metadata={"allowed": allowed})
+
+
+@dataclass(eq=False, repr=False)
+class BaseMLP(BaseEstimator, ABC):
+    """A multilayer perceptron with scikit-learn's parameters; see the classifier and the regressor.
+
+    Each parameter is a field, which says what is allowed, too.
+    """
+
+    hidden_layer_sizes: int | Sequence[int] = parameter((100,), "array-like", COUNT)
+    activation: str | Sequence[str] = parameter("relu", StrOptions(set(ACTIVATIONS)), list, tuple)
+    _: KW_ONLY
+    solver: str = parameter("adam", StrOptions({"lbfgs", *STOCHASTIC_SOLVERS}))
+    alpha: float = parameter(0.0001, NOT_NEGATIVE)
+    batch_size: int | str = parameter("auto", StrOptions({"auto"}), COUNT)
+    learning_rate: str = parameter("constant", StrOptions({"constant", "invscaling", "adaptive"}))
+    learning_rate_init: float = parameter(0.001, POSITIVE)
+    power_t: float = parameter(0.5, NOT_NEGATIVE)
+    max_iter: int = parameter(200, COUNT)
+    shuffle: bool = parameter(True, "boolean")
+    random_state: Any = parameter(None, "random_state")
+    tol: float = parameter(1e-4, NOT_NEGATIVE)
+    verbose: bool | int = parameter(False, "verbose")
+    warm_start: bool = parameter(False, "boolean")
+    momentum: float = parameter(0.9, Interval(Real, 0, 1, closed="both"))
+    nesterovs_momentum: bool = parameter(True, "boolean")
+    early_stopping: bool = parameter(False, "boolean")
+    validation_fraction: float = parameter(0.1, PART)
+    beta_1: float = parameter(0.9, PART)
+    beta_2: float = parameter(0.999, PART)
+    epsilon: float = parameter(1e-8, POSITIVE)
+    n_iter_no_change: float = parameter(10, COUNT, Options(Real, {np.inf}))
+    max_fun: int = parameter(15000, COUNT)
+    dropout: float | Sequence[float] = parameter(0.0, PART, list, tuple)
+    callbacks: Sequence[Callable[..., Any]] | None = parameter(None, list, tuple, None)
+    backend: str | None = parameter(None, StrOptions(set(NAMES)), None)
+    device: str | None = parameter(None, str, None)
+    dtype: str | None = parameter(None, StrOptions({"float32", "float64"}), None)
 
     _y_numeric: ClassVar[bool]
-    coefs_: list[Array]
-    intercepts_: list[Array]
+
+    @property
+    def _parameter_constraints(self) -> dict[str, list[Any]]:
+        """What scikit-learn allows for each parameter."""
+        return {one.name: list(one.metadata["allowed"]) for one in fields(self)}
 
     @abstractmethod
-    def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
+    def _encode(self, given: Samples, *, incremental: bool) -> npt.NDArray[Any]:
         """Targets as the loss wants them; sets ``n_outputs_`` and what else is known from them."""
 
     @abstractmethod
@@ -102,27 +119,67 @@ class BaseMLP(BaseEstimator, ABC):
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
         """The score of predictions (n, n_outputs), all on the host."""
 
-    def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
+    def _weights_of(self, given: Samples) -> npt.NDArray[Any] | None:
         """How much each example counts; the targets are encoded by then."""
         return given.weights
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: tuple[Any, ...] | None = None) -> Self:
+        """Fit the network to features and targets.
+
+        Parameters
+        ----------
+        X : (n, n_features)
+            An array of any backend, a data frame, a list, or a sparse matrix.
+        y : (n,) or (n, n_outputs)
+            Of a classifier classes of any type, or an indicator matrix of labels; of a regressor values.  It follows
+            ``X`` to where that is, as ``sample_weight`` does.
+        sample_weight : (n,), optional
+        validation_data : (X, y) or (X, y, sample_weight), optional
+            What to evaluate after each epoch (``validation_loss_curve_``); with ``early_stopping`` it is watched, and
+            nothing is held out of ``X``.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, incremental=False, validation_data=validation_data)
+        return self
+
+    @available_if(lambda self: self._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one more epoch, exactly as `fit` would go on.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
 
     @with_own_settings
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation_data: tuple[Any, ...] | None = None
-    ) -> BaseMLP:
+    ) -> None:
         sizes, fresh = self._hidden_layer_sizes(), self._is_first_fit(incremental=incremental)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         self._check_what_is_ours(len(sizes), validation_data)
         given = check_training_input(self, X, y, sample_weight, reset=fresh, y_numeric=self._y_numeric)
-        targets = self._encode(given, incremental=incremental)
-        given = given._replace(weights=self._weights_of(given))
+        residence, targets = residence_of(given.features), self._encode(given, incremental=incremental)
+        given = replace(given, targets=targets, weights=self._weights_of(given))
         units = [given.features.shape[1], *sizes, self.n_outputs_]
         random = self._random(fresh=fresh)
         if fresh:
             self._begin(units, given, random)
-        elif residence_of(self.coefs_[0]) != given.residence:
-            raise elsewhere(self, "partial_fit" if incremental else "fit", self.coefs_[0], given.residence)
+        elif residence_of(self.coefs_[0]) != residence:
+            raise elsewhere(self, "partial_fit" if incremental else "fit", self.coefs_[0], residence)
         elif [weights.shape[1] for weights in self.coefs_] != units[1:]:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes} does not fit the layers of "
@@ -134,23 +191,19 @@ class BaseMLP(BaseEstimator, ABC):
         engine = self._engine()
         batch_size = BATCH if self.solver == "lbfgs" else 200 if self.batch_size == "auto" else int(self.batch_size)
         with engine.session(min(batch_size, len(targets))):
-            examples = self._examples(engine, given, targets)
+            samples = replace(given, features=to_engine(given.features, engine))
             held_out = None if validation_data is None else self._validation(engine, *validation_data)
             if self.solver == "lbfgs":
-                parameters = fit_at_once(self, engine, examples, held_out)
+                parameters = fit_at_once(self, engine, samples, held_out)
             else:
-                parameters = fit_by_epochs(self, engine, examples, random, held_out, incremental=incremental)
+                parameters = fit_by_epochs(self, engine, samples, random, held_out, incremental=incremental)
             self._keep(parameters, engine)
         self._random_state = random
-        return self
 
-    def _examples(self, engine: Backend, given: TrainingInput, encoded: npt.NDArray[Any]) -> Given:
-        return Given(to_engine(given.features, engine), given.targets, encoded, given.weights)
-
-    def _validation(self, engine: Backend, X: Any, y: Any, sample_weight: Any = None) -> Given:
+    def _validation(self, engine: Backend, X: Any, y: Any, sample_weight: Any = None) -> Samples:
         """What was given to validate with, checked as what was given to train on."""
         given = check_training_input(self, X, y, sample_weight, reset=False, y_numeric=self._y_numeric)
-        return self._examples(engine, given, self._encode_more(given.targets))
+        return replace(given, features=to_engine(given.features, engine), targets=self._encode_more(given.targets))
 
     def _is_first_fit(self, *, incremental: bool) -> bool:
         return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
@@ -221,7 +274,7 @@ class BaseMLP(BaseEstimator, ABC):
         stream.set_state(self._random_state.get_state())
         return stream
 
-    def _begin(self, units: list[int], given: TrainingInput, random: np.random.RandomState) -> None:
+    def _begin(self, units: list[int], given: Samples, random: np.random.RandomState) -> None:
         """Draw first weights as scikit-learn does, and forget what was fitted before."""
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(units)
         hidden = self._activations(len(units) - 2)
@@ -232,7 +285,7 @@ class BaseMLP(BaseEstimator, ABC):
             drawn.append(
                 DenseParameters(random.uniform(-bound, bound, (n_in, n_out)), random.uniform(-bound, bound, (1, n_out)))
             )
-        home = backend_at(*given.residence, dtype_name(given.features))
+        home = backend_at(*residence_of(given.features), dtype_name(given.features))
         self._set_weights(home.parameters(drawn), home)
         self._memory = Memory()
         if self.solver in STOCHASTIC_SOLVERS:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,15 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from xpmlp._typing import Array
-from xpmlp.backend import Backend
-from xpmlp.estimator.base import BaseMLP
-from xpmlp.estimator.inputs import TrainingInput, dtype_name
+from xpmlp.backend import Backend, residence_of
+from xpmlp.estimator.base import BaseMLP, parameter
+from xpmlp.estimator.inputs import dtype_name
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
+from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.targets import Labels
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier, with scikit-learn's interface, on any array library.
 
@@ -58,108 +61,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Other fitted attributes are those of `sklearn.neural_network.MLPClassifier`.
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **BaseMLP._parameter_constraints,
-        "class_weight": [dict, list, StrOptions({"balanced"}), None],
-    }
-    _y_numeric = False
-    classes_: Array
+    _: KW_ONLY
+    class_weight: Mapping[Any, float] | str | None = parameter(None, dict, list, StrOptions({"balanced"}), None)
 
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str | Sequence[str] = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool | int = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        dropout: float | Sequence[float] = 0.0,
-        class_weight: Mapping[Any, float] | str | None = None,
-        callbacks: Sequence[Callable[..., Any]] | None = None,
-        backend: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.class_weight = class_weight
-        self.callbacks = callbacks
-        self.backend = backend
-        self.device = device
-        self.dtype = dtype
+    _y_numeric = False
 
     @property
     def _loss_name(self) -> str:
         return self._labels.loss
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: tuple[Any, ...] | None = None
-    ) -> MLPClassifier:
-        """Fit the network to features and classes.
-
-        Parameters
-        ----------
-        X : (n, n_features)
-            An array of any backend, a data frame, a list, or a sparse matrix.
-        y : (n,) or (n, n_labels)
-            Classes of any type, or an indicator matrix of labels.  It follows ``X`` to where that is, as
-            ``sample_weight`` does.
-        sample_weight : (n,), optional
-        validation_data : (X, y) or (X, y, sample_weight), optional
-            What to evaluate after each epoch (``validation_loss_curve_``); with ``early_stopping`` it is watched, and
-            nothing is held out of ``X``.
-
-        Returns
-        -------
-        self
-        """
-        self._fit(X, y, sample_weight, incremental=False, validation_data=validation_data)
-        return self
-
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> MLPClassifier:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train one more epoch, exactly as `fit` would go on.
 
         Parameters
@@ -257,7 +170,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _labels_of(self, raw: Array) -> Array:
         return self._labels.decode(raw, self.classes_)
 
-    def _encode(self, given: TrainingInput, *, incremental: bool) -> npt.NDArray[Any]:
+    def _encode(self, given: Samples, *, incremental: bool) -> npt.NDArray[Any]:
         y = given.targets
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -265,7 +178,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._labels.check(y, all_of_them=self.warm_start)
         else:
             self._labels = Labels.of(y)
-        self._place_classes(backend_at(*given.residence, dtype_name(given.features)))
+        self._place_classes(backend_at(*residence_of(given.features), dtype_name(given.features)))
         self.n_outputs_ = self._labels.n_outputs
         return self._labels.encode(y)
 
@@ -282,7 +195,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._labels.check(y, all_of_them=False)
         return self._labels.encode(y)
 
-    def _weights_of(self, given: TrainingInput) -> npt.NDArray[Any] | None:
+    def _weights_of(self, given: Samples) -> npt.NDArray[Any] | None:
         if self.class_weight is None:
             return given.weights
         weights = self._labels.weights(self.class_weight, given.targets)

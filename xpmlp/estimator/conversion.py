@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.estimator.course import Memory
 from xpmlp.estimator.places import to_host
+from xpmlp.estimator.policy import Memory
 from xpmlp.estimator.saving import FIGURES
 from xpmlp.estimator.targets import Labels
 from xpmlp.nn import activations

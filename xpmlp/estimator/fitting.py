@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,19 +15,19 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
+from tqdm import tqdm
 
+from xpmlp._streams import SafeStream
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
-from xpmlp.estimator.course import EstimatorCourse, Memory
-from xpmlp.estimator.examples import Given
 from xpmlp.estimator.lbfgs import fit_lbfgs
 from xpmlp.estimator.places import moved
-from xpmlp.estimator.progress import progress_bar
-from xpmlp.estimator.task import EstimatorTask, OptimizerChoice
-from xpmlp.optim import optimizers
+from xpmlp.estimator.policy import EstimatorPolicy, Memory
+from xpmlp.estimator.samples import Samples
+from xpmlp.estimator.trainable import EstimatorTrainable
 from xpmlp.training.interrupt import stop_on_interrupt
 from xpmlp.training.loop import train_block
-from xpmlp.training.run import RunSettings, Status
+from xpmlp.training.run import EpochRow, Progress, Reporter, RunSettings, Status
 
 DIVERGED = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
@@ -38,9 +40,9 @@ _NOT_THE_USER = ("xpmlp", "sklearn", "contextlib")
 def fit_by_epochs(
     estimator: Any,
     backend: Backend,
-    given: Given,
+    samples: Samples,
     random: np.random.RandomState,
-    validation: Given | None,
+    validation: Samples | None,
     *,
     incremental: bool,
 ) -> Parameters:
@@ -52,10 +54,10 @@ def fit_by_epochs(
         With weights to begin with; its fitted attributes are kept up to date, except for the weights.
     backend : Backend
         In its session.
-    given : Given
+    samples : Samples
     random : numpy.random.RandomState
         For the examples that are held out and for the orders of the others.
-    validation : Given, optional
+    validation : Samples, optional
         What the user gave to validate with.
     incremental : bool
         Whether this is `partial_fit`: one epoch, and no word about convergence.
@@ -70,36 +72,36 @@ def fit_by_epochs(
         If the loss or a weight stops being finite, and early stopping has kept no weights from before that.
     """
     memory: Memory = replace(getattr(estimator, "_memory", Memory()))  # none where a user has set the weights
-    rows, watched = np.arange(len(given.encoded)), None
+    rows, watched = np.arange(len(samples)), None
     if estimator.early_stopping and validation is None:
-        rows, held = _split(estimator, given.encoded, random)
-        watched = given.take(backend, held)
+        rows, held = _split(estimator, samples.targets, random)
+        watched = samples.take(backend, held)
     elif estimator.early_stopping:
         watched = validation
     epochs, batch_size = 1 if incremental else int(estimator.max_iter), _batch_size(estimator, len(rows))
-    task = _task(estimator, backend, given, rows, validation, epochs, batch_size)
+    trainable = EstimatorTrainable(estimator, backend, samples, rows, validation, epochs, batch_size)
 
     def score(parameters: Parameters) -> float:
         assert watched is not None
-        raw = backend.to_numpy(task.inference.outputs(parameters, watched.features))
+        raw = backend.to_numpy(trainable.inference.outputs(parameters, watched.features))
         if not np.isfinite(raw).all():
             return math.nan
-        return float(estimator._score_of(raw, watched.targets, watched.weights))
+        return float(estimator._score_of(raw, watched.given, watched.weights))
 
-    if any(task.network.dropout) and memory.seed is None:
+    if any(trainable.network.dropout) and memory.seed is None:
         memory.seed = int(random.randint(2**31))
-    course = EstimatorCourse(task, estimator, memory, random, None if watched is None else score)
+    policy = EstimatorPolicy(trainable, memory, random, None if watched is None else score)
     settings = RunSettings(
         memory.seed or 0, float(estimator.learning_rate_init), float(estimator.alpha), float(estimator.momentum)
     )
     estimator.n_iter_ = 0
-    with stop_on_interrupt(quiet=True) as stop, progress_bar(shown=bool(estimator.verbose)) as reporter:
-        (run,) = train_block(task, [settings], reporter, lambda: stop.requested, course)
+    with stop_on_interrupt(quiet=True) as stop, _progress_bar(shown=bool(estimator.verbose)) as reporter:
+        (run,) = train_block(trainable, [settings], reporter, lambda: stop.requested, policy)
     if run.status is Status.DIVERGED:
         where = f"The loss or a weight stopped being finite in epoch {len(run.epochs) + 1}."
         if watched is None or math.isinf(estimator.best_validation_score_):
             raise ValueError(f"{DIVERGED} {where}")
-        course.diverged()
+        policy.diverged()
         _warn(
             f"{where} The weights with the best validation score are kept. Scale the input data or lower "
             "learning_rate_init to train further.",
@@ -121,14 +123,12 @@ def fit_by_epochs(
     if watched is not None or run.status is Status.INTERRUPTED:
         memory.state = None  # it does not belong to the weights that are kept
     estimator._memory = memory
-    if watched is not None and not course.has_improved:  # a warm start that has found nothing better
-        initial: Parameters = moved(task.initial, backend)
-        return initial
-    assert run.parameters is not None
+    if watched is not None and not policy.has_improved:  # a warm start that has found nothing better
+        return moved(trainable.initial, backend)
     return run.parameters
 
 
-def fit_at_once(estimator: Any, backend: Backend, given: Given, validation: Given | None) -> Parameters:
+def fit_at_once(estimator: Any, backend: Backend, samples: Samples, validation: Samples | None) -> Parameters:
     """Train an estimator's weights by L-BFGS; parameters as for `fit_by_epochs`.
 
     Raises
@@ -143,53 +143,19 @@ def fit_at_once(estimator: Any, backend: Backend, given: Given, validation: Give
     }
     for name in (name for name, value in asked.items() if value):
         raise ValueError(f"{name} is for solver='sgd' and solver='adam': solver='lbfgs' has no epochs.")
-    rows = np.arange(len(given.encoded))
-    parameters = fit_lbfgs(estimator, _task(estimator, backend, given, rows, None, 1, 1))
+    parameters = fit_lbfgs(EstimatorTrainable(estimator, backend, samples, np.arange(len(samples))))
     if not all(np.isfinite(leaf).all() for layer in parameters for leaf in layer):
         raise ValueError(DIVERGED)
-    fresh: Parameters = backend.parameters(parameters)
-    return fresh
-
-
-def _task(
-    estimator: Any,
-    backend: Backend,
-    given: Given,
-    rows: npt.NDArray[np.int64],
-    validation: Given | None,
-    epochs: int,
-    batch_size: int,
-) -> EstimatorTask:
-    return EstimatorTask(
-        backend,
-        estimator._network(),
-        _choice(estimator),
-        given,
-        rows,
-        validation,
-        estimator._parameters(),
-        estimator.n_outputs_,
-        epochs,
-        batch_size,
-    )
-
-
-def _choice(estimator: Any) -> OptimizerChoice:
-    """The first optimiser in the table that the estimator's parameters mean."""
-    for name, record in optimizers.items():
-        meant = record.scikit_learn
-        if meant is not None and all(getattr(estimator, key) == value for key, value in meant.items()):
-            return OptimizerChoice.of(name, estimator)
-    return OptimizerChoice("sgd")  # of L-BFGS, which takes none
+    return backend.parameters(parameters)
 
 
 def _split(
-    estimator: Any, encoded: npt.NDArray[Any], random: np.random.RandomState
+    estimator: Any, targets: npt.NDArray[Any], random: np.random.RandomState
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Which examples to train on, and which to watch, as scikit-learn splits them."""
-    stratify = encoded.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
+    stratify = targets.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
     kept, held = train_test_split(
-        np.arange(len(encoded)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify
+        np.arange(len(targets)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify
     )
     if len(held) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
@@ -210,3 +176,34 @@ def _warn(sentence: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_THE_USER:
         level, frame = level + 1, frame.f_back
     warnings.warn(sentence, category, stacklevel=level)
+
+
+@contextmanager
+def _progress_bar(*, shown: bool) -> Iterator[Reporter]:
+    """A reporter that draws a bar on standard error, if that is a terminal and ``shown`` is true."""
+    if not shown:
+        yield Reporter()
+        return
+    with _Tqdm(unit=" examples", unit_scale=True, leave=False, disable=None, file=SafeStream(sys.stderr)) as bar:
+        yield _Bar(bar)
+
+
+class _Tqdm(tqdm):
+    """A bar that starts no thread to watch over it, which would stay in the process."""
+
+    monitor_interval = 0
+
+
+class _Bar(Reporter):
+    """One bar for an epoch's steps."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+
+    def segment(self, progress: Progress) -> None:
+        self.bar.set_description(f"epoch {progress.epoch}/{progress.epochs}", refresh=False)
+        self.bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+        self.bar.update(progress.examples)
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        self.bar.refresh()

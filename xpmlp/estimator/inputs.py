@@ -7,10 +7,9 @@ in their own namespace, with scikit-learn's messages.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from array_api_compat import array_namespace, device
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
@@ -18,32 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from xpmlp._typing import Array
 from xpmlp.backend import HOST, DTypeName, Residence, residence_of
 from xpmlp.estimator.places import to_host
-
-
-class TrainingInput(NamedTuple):
-    """What `fit` was given, checked.
-
-    Attributes
-    ----------
-    features : (n, n_features)
-        Where they were given, in the dtype to compute in; a sparse matrix in CSR form.
-    targets : (n,) or (n, n_outputs)
-        On the host.
-    weights : (n,) or None
-        On the host.
-    residence : Residence
-        Where the features live.
-    """
-
-    features: Any
-    targets: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
-    residence: Residence
+from xpmlp.estimator.samples import Samples
 
 
 def check_training_input(
     estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_numeric: bool
-) -> TrainingInput:
+) -> Samples:
     """Check what `fit` or `partial_fit` was given.
 
     Parameters
@@ -58,6 +37,12 @@ def check_training_input(
         Whether to remember the number and the names of the features, or to compare with those remembered.
     y_numeric : bool
         Whether ``y`` has to be numbers.
+
+    Returns
+    -------
+    samples : Samples
+        The features where they were given, in the dtype to compute in, a sparse matrix in CSR form; the targets, as
+        they were given, and the weights on the host.
 
     Raises
     ------
@@ -85,7 +70,7 @@ def check_training_input(
         raise ValueError("Input y contains NaT.")
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, y, dtype=np.dtype(dtype_name(X)))
-    return TrainingInput(_rows(X), y, sample_weight, residence)
+    return Samples(_rows(X), y, sample_weight, given=y)
 
 
 def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Array) -> tuple[Any, Residence]:

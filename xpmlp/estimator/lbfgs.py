@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,9 @@ from xpmlp._streams import SafeStream
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Backend, Step
-from xpmlp.estimator.examples import stretch
 from xpmlp.estimator.places import to_host
-from xpmlp.estimator.task import EstimatorTask
+from xpmlp.estimator.samples import stretch
+from xpmlp.estimator.trainable import EstimatorTrainable
 from xpmlp.nn import Network
 from xpmlp.training.inference import BATCH
 from xpmlp.training.segments import segments
@@ -29,7 +29,7 @@ from xpmlp.training.step import Examples, as_stack, one_of, take_rows
 class _Constants(NamedTuple):
     examples: Examples
     parameters: Parameters
-    weight_sum: float
+    divisor: float
 
 
 @functools.lru_cache(maxsize=64)
@@ -40,7 +40,7 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
     def step(
         gradients: list[DenseParameters], batch: tuple[Array, ...], constants: _Constants
     ) -> tuple[list[DenseParameters], tuple[Array, ...]]:
-        examples, parameters, weight_sum = constants
+        examples, parameters, divisor = constants
         (rows,) = batch
         x = ops.xp.astype(take_rows(ops, examples.features, rows), backend.dtype, copy=False)
         logits, residuals = network.root.forward(ops, parameters, x[None, ...], ())
@@ -48,8 +48,8 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
         weights = None if examples.weights is None else take_rows(ops, examples.weights, rows[None, ...])
         values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
         _, factors = network.root.backward(ops, parameters, residuals, delta, False)
-        added = iter([leaf for _, leaf in leaves(network.root.gradients(ops, factors, weight_sum))])
-        return map_leaves(lambda leaf: leaf + next(added), gradients), (ops.xp.sum(values) / weight_sum,)
+        added = iter([leaf for _, leaf in leaves(network.root.gradients(ops, factors, divisor))])
+        return map_leaves(lambda leaf: leaf + next(added), gradients), (ops.xp.sum(values) / divisor,)
 
     return step
 
@@ -59,32 +59,32 @@ class _Objective:
 
     Parameters
     ----------
-    task : EstimatorTask
+    trainable : EstimatorTrainable
     alpha : float
         The penalty, in scikit-learn's form.
     """
 
-    def __init__(self, task: EstimatorTask, alpha: float) -> None:
-        self.task, self.alpha = task, alpha
-        self.shapes = [leaf.shape for leaf in _leaves(task.initial)]
-        weights = task.given.weights
-        self.weight_sum = float(task.n_examples if weights is None else weights.sum())
+    def __init__(self, trainable: EstimatorTrainable, alpha: float) -> None:
+        self.trainable, self.alpha = trainable, alpha
+        self.shapes = [leaf.shape for leaf in _leaves(trainable.initial)]
+        weights = trainable.samples.weights
+        self.divisor = float(len(trainable.samples) if weights is None else weights.sum())
 
     def __call__(self, vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """The objective and its gradient at a point."""
-        task, backend = self.task, self.task.backend
-        step, host = _gradient_step(task.inference.network, backend), self.layers(vector)
+        trainable, backend = self.trainable, self.trainable.backend
+        step, host = _gradient_step(trainable.network, backend), self.layers(vector)
         parameters = backend.parameters(as_stack(host))
         gradients = backend.parameters(as_stack(map_leaves(np.zeros_like, host)))
         loss = 0.0
-        for segment in segments(task.n_examples, stretch(task.given.features, 1, BATCH)):
+        for segment in segments(trainable.n_examples, stretch(trainable.samples.features, 1, BATCH)):
             for number in range(segment.steps):
                 start = segment.start + number * segment.batch
-                rows, examples = task.fetch(task.rows[None, start : start + segment.batch])
-                constants = _Constants(examples, parameters, self.weight_sum)
+                rows, examples = trainable.fetch(trainable.rows[None, start : start + segment.batch])
+                constants = _Constants(examples, parameters, self.divisor)
                 gradients, (part,) = backend.scan(step, gradients, (rows,), constants)
                 loss += float(backend.to_numpy(part)[0])
-        strength = self.alpha / self.weight_sum
+        strength = self.alpha / self.divisor
         gradients = one_of(gradients)
         slopes = [
             DenseParameters(backend.to_numpy(slope.weights) + strength * layer.weights, backend.to_numpy(slope.biases))
@@ -95,7 +95,7 @@ class _Objective:
     def penalty(self, vector: npt.NDArray[np.float64]) -> float:
         """The part of the objective that is the penalty's."""
         squares = sum(float(np.vdot(layer.weights, layer.weights)) for layer in self.layers(vector))
-        return 0.5 * self.alpha / self.weight_sum * squares
+        return 0.5 * self.alpha / self.divisor * squares
 
     def vector(self, layers: Parameters) -> npt.NDArray[np.float64]:
         """Parameters on the host as one vector."""
@@ -114,32 +114,31 @@ def _leaves(layers: Parameters) -> list[Array]:
     return [layer.weights for layer in layers] + [layer.biases for layer in layers]
 
 
-def fit_lbfgs(estimator: Any, task: EstimatorTask) -> Parameters:
+def fit_lbfgs(trainable: EstimatorTrainable) -> Parameters:
     """Train an estimator's weights on all examples at once.
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
-        Its ``n_iter_`` and ``loss_`` are set.
-    task : EstimatorTask
-        With the weights to begin with; the backend's session is the caller's.
+    trainable : EstimatorTrainable
+        Of its estimator ``n_iter_`` and ``loss_`` are set; the backend's session is the caller's.
 
     Returns
     -------
     parameters : list of DenseParameters
         On the host, in float64.
     """
-    objective = _Objective(task, float(estimator.alpha))
+    estimator = trainable.estimator
+    objective = _Objective(trainable, float(estimator.alpha))
 
     def say(intermediate_result: OptimizeResult) -> None:
         print(f"loss = {intermediate_result.fun:.8f}", file=SafeStream(sys.stdout))
 
-    start = objective.vector([DenseParameters(*map(to_host, layer)) for layer in task.initial])
+    start = objective.vector([DenseParameters(*map(to_host, layer)) for layer in trainable.initial])
     options = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
     result = minimize(
         objective, start, method="L-BFGS-B", jac=True, options=options, callback=say if estimator.verbose else None
     )
     estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
     penalty = objective.penalty(result.x)
-    estimator.loss_ = task.share * (float(result.fun) - penalty) + penalty
+    estimator.loss_ = trainable.share * (float(result.fun) - penalty) + penalty
     return objective.layers(result.x)

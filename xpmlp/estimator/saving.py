@@ -13,10 +13,10 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import DenseParameters
 from xpmlp.backend import residence_of
 from xpmlp.errors import DataError
-from xpmlp.estimator.course import Memory
 from xpmlp.estimator.places import to_host
+from xpmlp.estimator.policy import Memory
 from xpmlp.estimator.targets import Labels
-from xpmlp.estimator.task import OptimizerChoice
+from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.optim import optimizers
 from xpmlp.storage import Damaged, Sealed, read_sealed, write_sealed
 from xpmlp.storage.network import MAX_CLASS_CHARACTERS

@@ -15,7 +15,7 @@ from xpmlp.config import Config, admit_code
 from xpmlp.grid.plan import Block
 from xpmlp.storage import run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, resume_point
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.record import Outcome, Timing, outcome_of
 from xpmlp.training.run import Reporter
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
@@ -48,9 +48,9 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
         resumed = None if checkpoints is None else _resumed(checkpoints, block, reporter)
         backend = block.config.backend if resumed is None else as_before(block.config.backend, resumed.provenance)
         config = block.config.model_copy(update={"backend": backend})
-        problem, loading = _prepared(_common(config, threads).to_toml(), changed)
+        trainable, loading = _prepared(_common(config, threads).to_toml(), changed)
         with blas_threads_at_most(threads):
-            return _train(problem, loading, block, reporter, should_stop, resumed)
+            return _train(trainable, loading, block, reporter, should_stop, resumed)
 
 
 def _resumed(checkpoints: Path, block: Block, reporter: Reporter) -> ResumePoint | None:
@@ -63,18 +63,18 @@ def _resumed(checkpoints: Path, block: Block, reporter: Reporter) -> ResumePoint
 
 
 def _train(
-    problem: Problem,
+    trainable: ConfigTrainable,
     loading: float,
     block: Block,
     reporter: Reporter,
     should_stop: Callable[[], bool],
     resumed: ResumePoint | None,
 ) -> list[Outcome]:
-    with problem.backend.session(problem.rows_at_once):
-        runs, training = train_to_the_end(problem, block.settings, reporter, should_stop, block.checkpoints, resumed)
+    with trainable.backend.session(trainable.rows_at_once):
+        runs, training = train_to_the_end(trainable, block.settings, reporter, should_stop, block.checkpoints, resumed)
         timing = Timing(loading, training)
         return [
-            replace(outcome_of(problem, run, timing), config=member.config)
+            replace(outcome_of(trainable, run, timing), config=member.config)
             for member, run in zip(block.members, runs, strict=True)
         ]
 
@@ -89,12 +89,12 @@ def _common(config: Config, threads: int | None) -> Config:
 
 
 @lru_cache(maxsize=2)
-def _prepared(config_toml: str, changed: int | None) -> tuple[Problem, float]:
-    """The problem that a config describes, with the seconds that its data took; kept for the next block.
+def _prepared(config_toml: str, changed: int | None) -> tuple[ConfigTrainable, float]:
+    """The trainable that a config describes, with the seconds that its data took; kept for the next block.
 
     A process may outlive the grid, so that a user's own file has to be told from what it was when it last ``changed``.
     """
     config = Config.model_validate(tomllib.loads(config_toml))
     started = time.perf_counter()
     dataset = load_data(config)
-    return Problem(config, dataset, resolve_configured(config.backend).backend), time.perf_counter() - started
+    return ConfigTrainable(config, dataset, resolve_configured(config.backend).backend), time.perf_counter() - started

@@ -24,9 +24,9 @@ from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.memory import footprint
 from xpmlp.training.objective import notes_on_codes, notes_on_targets
-from xpmlp.training.problem import Problem
 from xpmlp.training.record import History, Outcome, files_of, run_facts
 from xpmlp.training.run import Reporter, Run
 from xpmlp.training.trainer import load_data, resolve_configured
@@ -146,7 +146,7 @@ def train_grid(
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 plan.write(folder)
-        network = Problem(config, dataset, choice.backend).network
+        network = ConfigTrainable(config, dataset, choice.backend).network
         reporter.prepared(choice, dataset, network)
         for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
             reporter.note(note)
@@ -188,7 +188,7 @@ def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | Non
     else:
         width = _width(config, dataset, backend)
         threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
-    with backend.session(Problem(config, dataset, backend).rows_at_once):
+    with backend.session(ConfigTrainable(config, dataset, backend).rows_at_once):
         return Plan(provenance_of(config, dataset, backend, width), width, threads)
 
 
@@ -289,7 +289,9 @@ def _width(config: Config, dataset: Dataset, backend: Backend) -> int:
     if free is None:
         return wanted
     share = free // min(_workers(config, backend), len(members))
-    return min(wanted, *(footprint(Problem(member.config, dataset, backend)).widest(share) for member in members))
+    return min(
+        wanted, *(footprint(ConfigTrainable(member.config, dataset, backend)).widest(share) for member in members)
+    )
 
 
 def _workers(config: Config, backend: Backend) -> int:

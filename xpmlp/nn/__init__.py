@@ -4,12 +4,14 @@
 `layers`                 layers, one file each, and how they are joined (`xpmlp.nn.layer` says what a layer is)
 `Network`, `mlp`         a network as a description of its layers
 `losses`, `cross_entropy` loss per example and its derivative by the logits
+`criteria`               by what the epochs of a training are compared
 `Ops`, `pure_ops`        the replaceable operations and their definitions
 ======================== ==========================================================================================
 """
 
 from xpmlp._typing import DenseParameters, Parameters
 from xpmlp.nn.activations import Activation, activations
+from xpmlp.nn.criteria import Criterion, at_temperature, criteria, inverse_temperature
 from xpmlp.nn.dropout import WHOLE, as_int32
 from xpmlp.nn.layer import Draw, Inputs, Layer, Widths
 from xpmlp.nn.layers import layers
@@ -20,6 +22,7 @@ from xpmlp.nn.ops import Ops, pure_ops
 __all__ = [
     "WHOLE",
     "Activation",
+    "Criterion",
     "DenseParameters",
     "Draw",
     "Inputs",
@@ -33,7 +36,10 @@ __all__ = [
     "Widths",
     "activations",
     "as_int32",
+    "at_temperature",
+    "criteria",
     "cross_entropy",
+    "inverse_temperature",
     "layers",
     "losses",
     "metric_names",

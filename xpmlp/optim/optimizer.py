@@ -35,7 +35,7 @@ class Hyperparameters(NamedTuple):
         ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.  `left` gives it
         where it is not given.
     kept_per_call : optional
-        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.held_back`.
+        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
     """
 
     learning_rate: Array

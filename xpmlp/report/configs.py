@@ -6,14 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import xpmlp
 from xpmlp.config import Config, load_config
-from xpmlp.errors import ConfigError
-
-_PACKAGE = Path(xpmlp.__file__).parent
-
-_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-"""Where the shipped configs are: within an installed package, or beside it in a checkout."""
+from xpmlp.config.shipped import shipped_config
 
 
 def report_config(name: str) -> Path:
@@ -24,10 +18,7 @@ def report_config(name: str) -> Path:
     ConfigError
         If it is not there: the installation is not whole.
     """
-    for folder in _FOLDERS:
-        if (file := folder / "report" / f"{name}.toml").is_file():
-            return file
-    raise ConfigError(f"the config of the report's {name} is missing in {_FOLDERS[0]}: install xpmlp again.")
+    return shipped_config(f"report/{name}.toml")
 
 
 def load_report_config(name: str, backend: str | None, overrides: Mapping[str, Any]) -> Config:

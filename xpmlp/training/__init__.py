@@ -8,9 +8,8 @@
 `Reporter`           hears how a training goes
 ==================== ==================================================================
 
-Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch is cut for that, ``loop`` the epochs,
-``run`` and ``history`` the records, ``run_folder`` the files; by ``snapshot``, ``encoding``, ``checkpoints`` and
-``resuming`` a training goes on after an interruption.
+Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch is cut for that, ``loop`` the epochs of
+a `Trainable` by its `RunPolicy`, ``run`` and ``record`` what a run did; from a ``snapshot`` a training goes on.
 """
 
 from xpmlp.training.arrays import from_arrays

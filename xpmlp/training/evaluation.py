@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._paths import given_path
-from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.data import Dataset, Part
 from xpmlp.data.labels import label_places
@@ -19,9 +18,9 @@ from xpmlp.data.messages import listed, quoted
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, run_folder
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.problem import Problem
 from xpmlp.training.step import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -112,16 +111,16 @@ def evaluate(
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
-    problem = Problem(config, dataset, chosen)
-    if network.network.root.slots != problem.network.root.slots:
+    trainable = ConfigTrainable(config, dataset, chosen)
+    if network.network.root.slots != trainable.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
     part = replace(part, features=network.preprocessing.apply(part.features), targets=targets)
     advice = "evaluate on another backend or device"
-    with chosen.session(BATCH), memory_explained(chosen, footprint(problem).of(1), advice):
-        examples = problem.inference.to_device(part, problem.n_outputs)
-        (score,) = problem.inference.evaluate(as_stack(on_device(chosen, network)), examples)
-    return Evaluation(score, problem.network.loss.metric, split, len(part), chosen)
+    with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
+        examples = trainable.inference.to_device(part)
+        (score,) = trainable.inference.evaluate(as_stack(chosen.parameters(network.parameters)), examples)
+    return Evaluation(score, trainable.network.loss.metric, split, len(part), chosen)
 
 
 def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:
@@ -143,9 +142,3 @@ def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> 
             )
     targets: npt.NDArray[Any] = np.asarray(places, np.int64)[part.targets]
     return targets
-
-
-def on_device(backend: Backend, network: SavedNetwork) -> Parameters:
-    """A saved network's parameters as arrays of a backend."""
-    parameters: Parameters = backend.parameters(network.parameters)
-    return parameters

@@ -58,7 +58,7 @@ class Inference:
     def _prediction(self) -> Fold:
         return prediction_fold(self.network, self.backend.ops, self.backend.dtype)
 
-    def to_device(self, part: Part, n_outputs: int) -> Examples:
+    def to_device(self, part: Part) -> Examples:
         """Move a part of a data set to the device: integers in their storage type, others in the backend's.
 
         Raises
@@ -66,7 +66,7 @@ class Inference:
         BackendError
             If it has more examples than the backend's type for indices can count.
         """
-        backend = self.backend
+        backend, n_outputs = self.backend, self.network.root.width
         integers, reals = np.dtype(backend.index_dtype_name), np.dtype(backend.dtype_name)
         if len(part) > (most := np.iinfo(integers).max):
             raise BackendError(
@@ -79,7 +79,7 @@ class Inference:
             self._placed(part.features),
             backend.asarray(targets.astype(integers if of_classes else reals, copy=False)),
             backend.asarray(np.arange(n_outputs, dtype=integers)),
-            backend.asarray(precision_of(part, n_outputs).astype(reals)),
+            backend.asarray(inverse_variance_of(part, n_outputs).astype(reals)),
             None if part.weights is None else backend.asarray(part.weights.astype(reals, copy=False)),
             self._known(part.codes),
         )
@@ -124,8 +124,7 @@ class Inference:
         prediction : (n, n_out)
             Probabilities of the classes, for a classifier; else values.
         """
-        width = self.network.root.width
-        features = self.to_device(Part(features, np.zeros((len(features), width))), width).features
+        features = self._placed(features)
         return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
     def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
@@ -147,8 +146,8 @@ class Inference:
             yield outputs
 
 
-def precision_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
-    """What `Examples.precision` is: 1 over the variance of each column of values, (n_targets,); ones for classes."""
+def inverse_variance_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
+    """1 over the variance of each column of values, (n_targets,); ones for classes."""
     if part.targets.ndim == 1:
         return np.ones(n_outputs)
     mean = np.average(part.targets, axis=0, weights=part.weights)

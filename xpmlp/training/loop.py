@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -20,20 +21,20 @@ from xpmlp import nn
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
-from xpmlp.training.course import Course
+from xpmlp.training.policy import RunPolicy
 from xpmlp.training.run import EpochProgress, EpochRow, Progress, Reporter, Run, RunSettings, Status
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
 from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, one_of, seeds_of
-from xpmlp.training.task import Task
+from xpmlp.training.trainable import Trainable
 
 
 def train_block(
-    task: Task,
+    trainable: Trainable,
     settings: Sequence[RunSettings],
     reporter: Reporter,
     should_stop: Callable[[], bool],
-    course: Course | None = None,
+    policy: RunPolicy | None = None,
     *,
     start: Snapshot | None = None,
     saver: Saver | None = None,
@@ -42,7 +43,7 @@ def train_block(
 
     Parameters
     ----------
-    task : Task
+    trainable : Trainable
         What they have in common.
     settings : sequence of RunSettings
         One for each run.
@@ -50,8 +51,8 @@ def train_block(
         Hears of every segment and epoch.
     should_stop : () -> bool
         Asked before each segment; where it says so, the runs end as interrupted, with the weights they have.
-    course : Course, optional
-        Where first weights, orders of examples and learning rates come from, if not from the config alone.
+    policy : RunPolicy, optional
+        First weights, orders of examples, rates and when to stop, if not as the trainable has it.
     start : Snapshot, optional
         Where an earlier training of these runs stood: go on from there.
     saver : Saver, optional
@@ -62,18 +63,30 @@ def train_block(
     runs : list of Run
         Ended, in the order of ``settings``.
     """
-    block = _Block(task, settings, reporter, course or Course(task), start, saver)
+    block = _Block(trainable, settings, reporter, policy or trainable.policy, start, saver)
     block.train(should_stop)
-    return [lap.run for lap in block.laps]
+    return block.runs
 
 
-class _Lap:
-    """A run with its place among all, the order of its examples in this epoch, and its last step's learning rate."""
+@dataclass
+class ActiveRun:
+    """A run that has not ended.
 
-    def __init__(self, run: Run, number: int) -> None:
-        self.run, self.number = run, number
-        self.order: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self.learning_rate = run.settings.learning_rate
+    Attributes
+    ----------
+    run : Run
+    number : int
+        Its place among all.
+    order : (n_examples,)
+        That of its examples in this epoch.
+    learning_rate : float
+        Of its last step.
+    """
+
+    run: Run
+    number: int
+    order: npt.NDArray[np.int64]
+    learning_rate: float
 
 
 class _Block:
@@ -81,33 +94,36 @@ class _Block:
 
     def __init__(
         self,
-        task: Task,
+        trainable: Trainable,
         settings: Sequence[RunSettings],
         reporter: Reporter,
-        course: Course,
+        policy: RunPolicy,
         start: Snapshot | None,
         saver: Saver | None,
     ) -> None:
-        self.task, self.backend, self.reporter, self.course, self.saver = task, task.backend, reporter, course, saver
-        self.plan = task.plan
-        self.metric = task.inference.network.loss.metric
+        self.trainable, self.backend, self.settings = trainable, trainable.backend, trainable.settings
+        self.reporter, self.policy, self.saver = reporter, policy, saver
+        self.metric = trainable.network.loss.metric
         self.steps = sum(segment.steps for segment in self._segments(done=0))
         self.epoch, self.trained, self.started = 1, 0, time.perf_counter()
         if start is None:
-            runs = [Run(one, self.metric) for one in settings]
-            self.state = course.initial_state(settings)
+            self.runs = [Run(one, self.metric) for one in settings]
+            self.state = policy.initial_state(settings)
         else:
-            self.state, runs = restore(self.backend, start)
+            self.state, self.runs = restore(self.backend, start)
             self.epoch, self.trained, self.started = start.epoch, start.steps, self.started - start.seconds
-            for run, one in zip(runs, settings, strict=True):
+            for run, one in zip(self.runs, settings, strict=True):
                 run.settings = one
-        self.laps = [_Lap(run, number) for number, run in enumerate(runs)]
-        self.active = [lap for lap in self.laps if lap.run.status is Status.RUNNING]
+        self.active = [
+            ActiveRun(run, number, np.empty(0, np.int64), run.settings.learning_rate)
+            for number, run in enumerate(self.runs)
+            if run.status is Status.RUNNING
+        ]
         self._sent: dict[Any, Hyperparameters] = {}
 
     def train(self, should_stop: Callable[[], bool]) -> None:
         """Train until every run has ended."""
-        self.reporter.begin(self.plan.epochs, self.steps, self.metric)
+        self.reporter.begin(self.settings.epochs, self.steps, self.metric)
         done = self._train_epochs(should_stop)
         if self.saver is not None:
             self.saver.save(self._snapshot())
@@ -115,7 +131,7 @@ class _Block:
 
     def _train_epochs(self, should_stop: Callable[[], bool]) -> bool:
         """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
-        while self.active and self.epoch <= self.plan.epochs:
+        while self.active and self.epoch <= self.settings.epochs:
             self._draw_orders()
             for segment in self._segments(self.active[0].run.progress.examples):
                 if should_stop():
@@ -125,7 +141,7 @@ class _Block:
                 if not self.active:
                     return True
                 self.reporter.segment(self._progress(segment))
-                if segment.end < self.task.n_examples:
+                if segment.end < self.trainable.n_examples:
                     self._save_if_due(epoch_ended=False)
             self._end_epoch()
             self._save_if_due(epoch_ended=True)
@@ -133,18 +149,16 @@ class _Block:
 
     def _draw_orders(self) -> None:
         """Draw the active runs' orders of this epoch, side by side: for a stack that takes as long as many steps do."""
-        draw = partial(self.course.order, epoch=self.epoch)
-        runs = [lap.run for lap in self.active]
-        if len(runs) == 1:
-            self.active[0].order = draw(runs[0])
-            return
+        runs = [active.run for active in self.active]
         with ThreadPoolExecutor() as threads:
-            for lap, order in zip(self.active, threads.map(draw, runs), strict=True):
-                lap.order = order
+            drawing = map if len(runs) == 1 else threads.map
+            orders = drawing(partial(self.policy.order, epoch=self.epoch), runs)
+            for active, order in zip(self.active, orders, strict=True):
+                active.order = order
 
     def _segments(self, done: int) -> list[Segment]:
         """The segments of an epoch that are left when so many of its examples are done."""
-        return segments(self.task.n_examples, self.plan.batch_size, self.plan.segment_steps, done=done)
+        return segments(self.trainable.n_examples, self.settings.batch_size, self.settings.segment_steps, done=done)
 
     def _save_if_due(self, *, epoch_ended: bool) -> None:
         """Have a snapshot saved if it is time for one: only then does the state come to the host."""
@@ -152,27 +166,26 @@ class _Block:
             self.saver.save(self._snapshot())
 
     def _snapshot(self) -> Snapshot:
-        runs = [lap.run for lap in self.laps]
-        return take_snapshot(self.backend, self.epoch, self.state, runs, time.perf_counter() - self.started)
+        return take_snapshot(self.backend, self.epoch, self.state, self.runs, time.perf_counter() - self.started)
 
     def _rates(self, segment: Segment) -> Hyperparameters:
         """The active runs' hyperparameters in each step of a segment; the same arrays as long as they stay."""
-        runs, course, steps = [lap.run for lap in self.active], self.course, self._steps_of(segment)
-        rates = [course.learning_rates(run, self.epoch, steps) for run in runs]
-        for lap, own in zip(self.active, rates, strict=True):
-            lap.learning_rate = own if isinstance(own, float) else float(own[-1])
-        decays = [course.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
+        runs, policy, steps = [active.run for active in self.active], self.policy, self._steps_of(segment)
+        rates = [policy.learning_rates(run, self.epoch, steps) for run in runs]
+        for active, own in zip(self.active, rates, strict=True):
+            active.learning_rate = own if isinstance(own, float) else float(own[-1])
+        decays = [policy.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
         momenta = [run.settings.momentum for run in runs]
         values = (*rates, *decays, *momenta)
         key = (len(steps), segment.batch, *values) if all(isinstance(one, float) for one in values) else None
         if key in self._sent:
             return self._sent[key]
         decaying = any(run.settings.weight_decay for run in runs)
-        divisor = segment.batch * self.task.inference.network.root.repeats
+        divisor = segment.batch * self.trainable.network.root.repeats
         series = Hyperparameters.series(
             _stacked(rates, steps), _stacked(decays, steps) if decaying else None, _stacked(momenta, steps), divisor
         )
-        sent = device_rates(self.backend, self.task.training_fold, series)
+        sent = device_rates(self.backend, self.trainable.training_fold, series)
         self._sent = {} if len(self._sent) > 8 else self._sent
         if key is not None:
             self._sent[key] = sent
@@ -180,50 +193,51 @@ class _Block:
 
     def _train_segment(self, segment: Segment) -> None:
         """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
-        xp, network = self.backend.xp, self.task.inference.network
-        seeds = [lap.run.settings.seed for lap in self.active]
-        rows, examples = self.task.fetch(np.stack([segment.cut(lap.order) for lap in self.active], axis=1))
+        xp, network = self.backend.xp, self.trainable.network
+        seeds = [active.run.settings.seed for active in self.active]
+        rows, examples = self.trainable.fetch(np.stack([segment.cut(active.order) for active in self.active], axis=1))
         drawn = seeds_of(network, self.backend, seeds)
         batches = (rows, self._rates(segment), *(() if drawn is None else self._noise_series(segment)))
         before = self.backend.copy(self._evaluated)
         constants = Constants(examples, drawn)
-        self.state, (loss, value) = fold_steps(
-            self.backend, self.task.training_fold, network, self.state, batches, constants
+        self.state, (loss, metric) = fold_steps(
+            self.backend, self.trainable.training_fold, network, self.state, batches, constants
         )
         # all is asked for before anything is waited for
-        results = (xp.mean(loss, axis=-1), xp.sum(value, axis=-1), self._finite_weights())
-        losses, values, finite = (self.backend.to_numpy(result) for result in results)
+        results = (xp.mean(loss, axis=-1), xp.sum(metric, axis=-1), self._finite_weights())
+        losses, metrics, finite = (self.backend.to_numpy(result) for result in results)
         diverged = []
-        for column, lap in enumerate(self.active):
+        for column, active in enumerate(self.active):
             bad = np.flatnonzero(~np.isfinite(losses[:, column]))
             if len(bad) or not finite[column]:
                 last = int(bad[0]) + 1 if len(bad) else segment.steps
-                lap.run.batch_losses.append(losses[:last, column])
-                lap.run.ended_at = (self.epoch, lap.run.progress.steps + last)
+                active.run.batch_losses.append(losses[:last, column])
+                active.run.ended_at = (self.epoch, active.run.progress.steps + last)
                 diverged.append(column)
             else:
-                lap.run.batch_losses.append(losses[:, column])
-                lap.run.progress.add(segment, losses[:, column], values[:, column])
+                active.run.batch_losses.append(losses[:, column])
+                active.run.progress.add(segment, losses[:, column], metrics[:, column])
         self._leave(diverged, Status.DIVERGED, before)
 
     def _noise_series(self, segment: Segment) -> Iterator[Array]:
         """The numbers of a segment's steps since the training's beginning, and the parts of dropout if they change."""
         steps = self._steps_of(segment)
-        numbers = np.asarray(steps) + self.course.epochs_before * self.steps
+        numbers = np.asarray(steps) + self.policy.epochs_before * self.steps
         yield self.backend.asarray(numbers.astype(np.int32).reshape(-1, 1, 1))
-        if self.task.dropout_schedule != "constant":
-            parts = _stacked([self.course.dropout_parts(lap.run, self.epoch, steps) for lap in self.active], steps)
-            yield self.backend.asarray(np.round(parts[..., 0] * nn.WHOLE).astype(np.int32))
+        parts = [self.policy.dropout_parts(active.run, self.epoch, steps) for active in self.active]
+        changing = [part for part in parts if part is not None]
+        if changing:
+            yield self.backend.asarray(np.round(_stacked(changing, steps)[..., 0] * nn.WHOLE).astype(np.int32))
 
     def _steps_of(self, segment: Segment) -> range:
         """The numbers of a segment's steps since this training's beginning."""
-        first = (self.epoch - 1) * self.steps + segment.start // self.plan.batch_size
+        first = (self.epoch - 1) * self.steps + segment.start // self.settings.batch_size
         return range(first, first + segment.steps)
 
     @property
     def _evaluated(self) -> Parameters:
         """The parameters of the active runs that are validated and saved: their weights, or averages of them."""
-        parameters: Parameters = self.task.optimizer.evaluated(*self.state)
+        parameters: Parameters = self.trainable.optimizer.evaluated(*self.state)
         return parameters
 
     def _finite_weights(self) -> Array:
@@ -235,28 +249,21 @@ class _Block:
     def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
         epoch = self.epoch
-        examples = self.task.validation_examples
-        scores = (
-            [None] * len(self.active) if examples is None else self.task.inference.evaluate(self._evaluated, examples)
-        )
-        if self.plan.evaluate_train:
-            after = self.task.inference.evaluate(self._evaluated, self.task.train_examples)
-            for lap, train_score in zip(self.active, after, strict=True):
-                lap.run.train_scores.append(train_score)
+        examples, evaluate = self.trainable.validation_examples, self.trainable.inference.evaluate
+        scores = [None] * len(self.active) if examples is None else evaluate(self._evaluated, examples)
+        if self.settings.evaluate_train:
+            after = evaluate(self._evaluated, self.trainable.train_examples)
+            for active, train_score in zip(self.active, after, strict=True):
+                active.run.train_scores.append(train_score)
         stopped = []
-        for column, (lap, score) in enumerate(zip(self.active, scores, strict=True)):
-            loss, value = (None, None) if score is None else score
-            trained, lap.run.progress = lap.run.progress, EpochProgress()
-            row = EpochRow(epoch, trained.loss, trained.metric, loss, value, lap.learning_rate)
-            lap.run.epochs.append(row)
-            self.reporter.epoch(lap.number, row)
-            if self.course.epoch_ended(lap.run, self.state):
+        for column, (active, score) in enumerate(zip(self.active, scores, strict=True)):
+            loss, metric = (None, None) if score is None else score
+            trained, active.run.progress = active.run.progress, EpochProgress()
+            row = EpochRow(epoch, trained.loss, trained.metric, loss, metric, active.learning_rate)
+            active.run.epochs.append(row)
+            self.reporter.epoch(active.number, row)
+            if self.policy.epoch_ended(active.run, column, self.state):
                 stopped.append(column)
-            elif self.plan.patience is not None and loss is not None:
-                if lap.run.improved(loss, epoch, self.plan.min_improvement):
-                    lap.run.best_parameters = self._one(self._evaluated, column)
-                elif epoch - lap.run.best_epoch >= self.plan.patience:
-                    stopped.append(column)
         self._leave(stopped, Status.STOPPED_EARLY)
         self.epoch += 1
 
@@ -294,10 +301,10 @@ class _Block:
         return state
 
     def _progress(self, segment: Segment) -> Progress:
-        progress = [lap.run.progress for lap in self.active]
+        progress = [active.run.progress for active in self.active]
         return Progress(
             self.epoch,
-            self.plan.epochs,
+            self.settings.epochs,
             progress[0].steps,
             self.steps,
             segment.examples * len(self.active),

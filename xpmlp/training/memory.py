@@ -13,8 +13,8 @@ from xpmlp.backend import Backend
 from xpmlp.backend.replay import STEPS
 from xpmlp.errors import BackendError
 from xpmlp.optim import optimizers
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH
-from xpmlp.training.problem import Problem
 
 SHARE = 0.8
 """The part of the free memory that a block may take: allocators waste some, and the libraries work with some."""
@@ -50,8 +50,8 @@ class Footprint(NamedTuple):
         return max(1, (room - self.ahead) // self.run, room // (self.run + self.batches))
 
 
-def footprint(problem: Problem) -> Footprint:
-    """Estimate what the runs of a problem take.
+def footprint(trainable: ConfigTrainable) -> Footprint:
+    """Estimate what the runs of a trainable take.
 
     Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
     early stopping keeps them, a gradient, and the optimiser's state with the averages; for each unit and example of a
@@ -60,23 +60,23 @@ def footprint(problem: Problem) -> Footprint:
     and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
     backend wants; their features only where the steps do not take them from the data themselves.
     """
-    train, dataset, network = problem.config.train, problem.dataset, problem.network
+    train, dataset, network = trainable.config.train, trainable.dataset, trainable.network
     n_inputs, n_outputs, within = network.n_inputs, network.root.width, network.n_outputs_within
-    size = np.dtype(problem.backend.dtype_name).itemsize
-    replayed = 0 if problem.backend.recordings is None else 2
+    size = np.dtype(trainable.backend.dtype_name).itemsize
+    replayed = 0 if trainable.backend.recordings is None else 2
     slots = optimizers[train.optimizer].slots + (train.averaging is not None)
     copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
     trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
         train.batch_size, len(dataset.train)
     )
-    evaluated = _evaluated(problem) * (n_inputs + 2 * within)
+    evaluated = _evaluated(trainable) * (n_inputs + 2 * within)
     segment = min(train.segment_steps * train.batch_size, len(dataset.train))
     run = size * (copies * network.n_parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
-    features = 0 if _takes_rows_in_step(problem) else n_inputs
-    prepared = size * max(segment, _evaluated(problem, at_once=False)) * (features + n_outputs + network.root.drawn)
+    features = 0 if _takes_rows_in_step(trainable) else n_inputs
+    prepared = size * max(segment, _evaluated(trainable, at_once=False)) * (features + n_outputs + network.root.drawn)
     data = sum(_bytes(part.features, size) + 4 * _count(part.codes) for part in parts if part is not None)
-    return Footprint(data, run, problem.backend.ahead_bytes, prepared)
+    return Footprint(data, run, trainable.backend.ahead_bytes, prepared)
 
 
 @contextlib.contextmanager
@@ -109,18 +109,18 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
         ) from error
 
 
-def _evaluated(problem: Problem, *, at_once: bool = True) -> int:
+def _evaluated(trainable: ConfigTrainable, *, at_once: bool = True) -> int:
     """The examples of the largest batch that is evaluated, or of the largest part."""
-    dataset = problem.dataset
-    parts = [dataset.validation, dataset.test, dataset.train if problem.config.train.evaluate_train else None]
+    dataset = trainable.dataset
+    parts = [dataset.validation, dataset.test, dataset.train if trainable.config.train.evaluate_train else None]
     largest = max((len(part) for part in parts if part is not None), default=0)
     return min(BATCH, largest) if at_once else largest
 
 
-def _takes_rows_in_step(problem: Problem) -> bool:
-    if not problem.backend.takes_rows_in_step or problem.training_fold.together > 1:
+def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
+    if not trainable.backend.takes_rows_in_step or trainable.training_fold.together > 1:
         return False
-    features = problem.dataset.train.features
+    features = trainable.dataset.train.features
     return not isinstance(features, np.ndarray) or features.dtype == np.uint8 or features.dtype.kind == "f"
 
 

@@ -20,7 +20,6 @@ from xpmlp.data.numpy_file import CODES, read_npz_codes
 from xpmlp.errors import DataError
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.arrays import host_array, host_features
-from xpmlp.training.evaluation import on_device
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
 from xpmlp.training.trainer import resolve_configured
@@ -101,7 +100,7 @@ def _predicted(
     codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
     inference = Inference(saved.network, chosen)
     with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
-        outputs = inference.predict(on_device(chosen, saved), saved.preprocessing.apply(raw), codes)
+        outputs = inference.predict(chosen.parameters(saved.parameters), saved.preprocessing.apply(raw), codes)
     if not np.isfinite(outputs).all():
         example = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])
         raise DataError(

@@ -23,8 +23,8 @@ from xpmlp.data.numpy_file import read_npy
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, load_network, run_folder
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 
 _UNREADABLE = (
@@ -191,26 +191,26 @@ class Outcome:
         run_folder.write(folder, self.config, files, self.network)
 
 
-def outcome_of(problem: Problem, run: Run, timing: Timing) -> Outcome:
+def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing) -> Outcome:
     """Bring an ended run to the host."""
     return Outcome(
-        run.settings.applied_to(problem.config),
+        run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
         SavedNetwork(
-            map_leaves(problem.backend.to_numpy, run.parameters),
-            problem.network,
-            problem.dataset.classes,
-            problem.dataset.preprocessing,
-            problem.dataset.feature_names,
-            problem.dataset.target_names,
-            None if problem.dataset.table is None else {"table": problem.dataset.table.model_dump(mode="json")},
+            map_leaves(trainable.backend.to_numpy, run.parameters),
+            trainable.network,
+            trainable.dataset.classes,
+            trainable.dataset.preprocessing,
+            trainable.dataset.feature_names,
+            trainable.dataset.target_names,
+            None if trainable.dataset.table is None else {"table": trainable.dataset.table.model_dump(mode="json")},
         ),
-        _facts(problem, run, timing),
+        _facts(trainable, run, timing),
     )
 
 
-def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
-    backend, config, dataset = problem.backend, problem.config, problem.dataset
+def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, Any]:
+    backend, config, dataset = trainable.backend, trainable.config, trainable.dataset
     steps = run.steps
     return {
         "versions": {
@@ -235,10 +235,10 @@ def _facts(problem: Problem, run: Run, timing: Timing) -> dict[str, Any]:
             "test": None if dataset.test is None else len(dataset.test),
             "sha256": dataset.hashes,
         },
-        "layer_sizes": problem.sizes,
+        "layer_sizes": trainable.sizes,
         "batch_size": config.train.batch_size,
-        "loss": problem.network.loss.name,
-        "steps_per_epoch": problem.steps_per_epoch,
+        "loss": trainable.network.loss.name,
+        "steps_per_epoch": trainable.steps_per_epoch,
         "seconds": {
             "data": round(timing.data, 3),
             "training": round(timing.training, 3),

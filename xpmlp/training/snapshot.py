@@ -26,9 +26,9 @@ from xpmlp.storage import Checkpoint, CheckpointWriter, Damaged, run_folder
 from xpmlp.storage.provenance import KEY, Provenance, differences
 from xpmlp.storage.sealed import Tensors
 from xpmlp.training.inference import Score
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import EpochProgress, EpochRow, Run, RunSettings, Status
 from xpmlp.training.step import TrainingState, runs_of
+from xpmlp.training.trainable import Trainable
 
 AUTO_SECONDS = 30
 """Between two checkpoints at ends of epochs, at least."""
@@ -189,7 +189,7 @@ def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
     return description, tensors
 
 
-def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
+def decode(checkpoint: Checkpoint, trainable: Trainable) -> Snapshot:
     """Read the snapshot that a checkpoint holds.
 
     Raises
@@ -199,21 +199,21 @@ def decode(checkpoint: Checkpoint, problem: Problem) -> Snapshot:
     """
     try:
         said, tensors = checkpoint.description["training"], dict(checkpoint.tensors)
-        state = _state(tensors, problem)
+        state = _state(tensors, trainable)
         runs = []
         for index, (one, losses) in enumerate(zip(said["runs"], checkpoint.losses, strict=True)):
             run = _run(one)
-            run.batch_losses = [losses.astype(problem.backend.dtype_name)] if len(losses) else []
+            run.batch_losses = [losses.astype(trainable.backend.dtype_name)] if len(losses) else []
             for name in _WEIGHTS:
                 if any(key.startswith(f"runs.{index}.{name}.") for key in tensors):
-                    setattr(run, name, _parameters(tensors, f"runs.{index}.{name}", problem))
+                    setattr(run, name, _parameters(tensors, f"runs.{index}.{name}", trainable))
             for name, types in _ROWS.items():
                 setattr(run, name, _rows(tensors, f"runs.{index}.{name}", *types))
             runs.append(run)
         if tensors:
             raise Damaged(f"there is an array {min(tensors)!r} too many")
         snapshot = Snapshot(int(said["epoch"]), state, runs, float(said["seconds"]))
-        _check(snapshot, problem.n_examples)
+        _check(snapshot, trainable.n_examples)
     except (Damaged, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not fit the network and the optimiser of this config ({error}): "
@@ -264,18 +264,18 @@ def _rows(tensors: Tensors, prefix: str, width: int, types: TypeAdapter[Any]) ->
     return rows
 
 
-def _state(tensors: Tensors, problem: Problem) -> TrainingState:
+def _state(tensors: Tensors, trainable: Trainable) -> TrainingState:
     stacked = {array.shape[:1] for name, array in tensors.items() if name.startswith("state.parameters.")}
     if len(stacked) != 1:
         raise Damaged(f"its parameters are of {len(stacked)} numbers of runs")
-    parameters = _parameters(tensors, "state.parameters", problem, *stacked)
-    fresh = problem.optimizer.init(parameters)
+    parameters = _parameters(tensors, "state.parameters", trainable, *stacked)
+    fresh = trainable.optimizer.init(parameters)
     return TrainingState(parameters, _filled(tensors, "state.optimizer", fresh, lambda leaf: leaf.shape))
 
 
-def _parameters(tensors: Tensors, prefix: str, problem: Problem, runs: tuple[int, ...] = ()) -> Parameters:
+def _parameters(tensors: Tensors, prefix: str, trainable: Trainable, runs: tuple[int, ...] = ()) -> Parameters:
     """The network's parameters of this name, (*runs, rows, columns) each, taken out of ``tensors``."""
-    parameters = _filled(tensors, prefix, problem.network.root.slots, lambda slot: (*runs, slot.rows, slot.columns))
+    parameters = _filled(tensors, prefix, trainable.network.root.slots, lambda slot: (*runs, slot.rows, slot.columns))
     for _, array in leaves(parameters):
         if not np.issubdtype(array.dtype, np.floating):
             raise Damaged(f"{prefix} holds numbers of type {array.dtype}")

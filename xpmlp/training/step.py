@@ -36,7 +36,7 @@ class Examples(NamedTuple):
         Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
         ``0 .. n_out - 1``, of its index dtype.
-    precision : (n_targets,)
+    inverse_variance : (n_targets,)
         1 over the variance of each column of values, 0 where they are constant; ones for classes.
     weights : (n,), optional
         How much each example counts, at least 0: all means over this part are weighted means.
@@ -47,7 +47,7 @@ class Examples(NamedTuple):
     features: Array
     targets: Array
     classes: Array
-    precision: Array
+    inverse_variance: Array
     weights: Array | None = None
     codes: Array | None = None
 
@@ -132,7 +132,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
     def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
         relative = partial(_relative, ops)
-        return _verdict(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
+        return _loss_and_score(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
 
     return Fold(prepare, step, conclude)
 
@@ -264,7 +264,7 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
         return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _verdict(network, ops, dtype, examples, *batches, *outputs)
+        return _loss_and_score(network, ops, dtype, examples, *batches, *outputs)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -331,7 +331,7 @@ def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Ar
     return Inputs(ops.xp.reshape(x, (*rows.shape, -1)), codes)
 
 
-def _verdict(
+def _loss_and_score(
     network: Network,
     ops: Ops,
     dtype: Any,
@@ -352,7 +352,7 @@ def _verdict(
         values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
         value = mean_of_members(ops, values[..., None], members)[..., 0]
         decided = loss.decide_prediction(ops, mean_of_members(ops, loss.transform(ops, logits), members))
-    results = (value, loss.score(ops, decided, targets, examples.precision))
+    results = (value, loss.score(ops, decided, targets, examples.inverse_variance))
     if examples.weights is None:
         return results
     weights = weighing(take_rows(ops, examples.weights, rows))

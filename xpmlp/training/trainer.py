@@ -19,10 +19,10 @@ from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
 from xpmlp.storage import run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
-from xpmlp.training.problem import Problem
 from xpmlp.training.record import History, Timing, outcome_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
@@ -145,17 +145,17 @@ def train(
             if not resume:
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
-        problem = Problem(config, dataset, choice.backend)
-        reporter.prepared(choice, dataset, problem.network)
-        for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(problem.network)):
+        trainable = ConfigTrainable(config, dataset, choice.backend)
+        reporter.prepared(choice, dataset, trainable.network)
+        for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
         settings = [RunSettings.of(config.train)]
-        with choice.backend.session(problem.rows_at_once):
+        with choice.backend.session(trainable.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
-            (run,), training = train_to_the_end(problem, settings, reporter, should_stop, checkpoints, resumed)
+            (run,), training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
             if folder is not None:
-                outcome_of(problem, run, Timing(loading, training)).write(folder)
-            del problem  # with its data on the device, so that the end of the session can give the memory back
+                outcome_of(trainable, run, Timing(loading, training)).write(folder)
+            del trainable  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
         if folder is not None:
             run_folder.draw(folder, config.output, reporter.note)
@@ -179,7 +179,7 @@ def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -
 
 
 def train_to_the_end(
-    problem: Problem,
+    trainable: ConfigTrainable,
     settings: Sequence[RunSettings],
     reporter: Reporter,
     should_stop: Callable[[], bool],
@@ -190,7 +190,7 @@ def train_to_the_end(
 
     Parameters
     ----------
-    problem, settings, reporter, should_stop
+    trainable, settings, reporter, should_stop
         See `xpmlp.training.loop.train_block`; the backend's session is the caller's.
     checkpoints : Path, optional
         Where to write checkpoints, if the config wants any.
@@ -212,23 +212,23 @@ def train_to_the_end(
     """
     start, saver = None, None
     if checkpoints is not None:
-        now = provenance_of(problem.config, problem.dataset, problem.backend, len(settings))
+        now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:
-            start = decode(resumed.checkpoint, problem)
-            for note in notes_on_resuming(resumed.provenance, start, now, problem.steps_per_epoch):
+            start = decode(resumed.checkpoint, trainable)
+            for note in notes_on_resuming(resumed.provenance, start, now, trainable.steps_per_epoch):
                 reporter.note(note)
-        if problem.config.output.checkpoint_every is not None:
+        if trainable.config.output.checkpoint_every is not None:
             checkpoint = None if resumed is None else resumed.checkpoint
-            saver = Checkpoints(checkpoints, problem.config.output, len(settings), now, checkpoint)
-    with memory_explained(problem.backend, footprint(problem).of(len(settings)), _thrift(problem, len(settings))):
+            saver = Checkpoints(checkpoints, trainable.config.output, len(settings), now, checkpoint)
+    with memory_explained(trainable.backend, footprint(trainable).of(len(settings)), _thrift(trainable, len(settings))):
         started = time.perf_counter()
-        runs = train_block(problem, settings, reporter, should_stop, start=start, saver=saver)
-        problem.backend.synchronize()
+        runs = train_block(trainable, settings, reporter, should_stop, start=start, saver=saver)
+        trainable.backend.synchronize()
         seconds = time.perf_counter() - started + (0.0 if start is None else start.seconds)
-        if problem.config.data.split != "validation":
+        if trainable.config.data.split != "validation":
             for run in runs:
                 if run.status in (Status.FINISHED, Status.STOPPED_EARLY):
-                    _evaluate_test(problem, run)
+                    _evaluate_test(trainable, run)
     return runs, seconds
 
 
@@ -298,17 +298,17 @@ def _task_of(config: Config) -> Task:
     return "values" if wanted == "values" else config.data.task if wanted == "flags" else "classes"
 
 
-def _thrift(problem: Problem, runs: int) -> str:
+def _thrift(trainable: ConfigTrainable, runs: int) -> str:
     """What needs less memory."""
-    batch = f"lower train.batch_size (it is {problem.config.train.batch_size})"
+    batch = f"lower train.batch_size (it is {trainable.config.train.batch_size})"
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 
-def _evaluate_test(problem: Problem, run: Run) -> None:
+def _evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
     """Open the test set, once, at the end."""
-    if problem.dataset.test is not None and run.parameters is not None:
-        examples = problem.inference.to_device(problem.dataset.test, problem.n_outputs)
-        (run.test,) = problem.inference.evaluate(as_stack(run.parameters), examples)
+    if trainable.dataset.test is not None and run.parameters is not None:
+        examples = trainable.inference.to_device(trainable.dataset.test)
+        (run.test,) = trainable.inference.evaluate(as_stack(run.parameters), examples)
 
 
 def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:

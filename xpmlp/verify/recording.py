@@ -11,7 +11,7 @@ import numpy as np
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Fold
 from xpmlp.optim import Hyperparameters
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.snapshot import to_host
 from xpmlp.training.step import (
     Constants,
@@ -67,27 +67,27 @@ class Seen(NamedTuple):
     gradients: list[DenseParameters]
 
 
-def record(problem: Problem, trial: Trial) -> Recording:
+def record(trainable: ConfigTrainable, trial: Trial) -> Recording:
     """Train as `xpmlp.train` does, and look at the steps that are shown before they are done.
 
     Parameters
     ----------
-    problem : Problem
+    trainable : ConfigTrainable
         On the backend to be verified.
     trial : Trial
     """
-    backend = problem.backend
+    backend = trainable.backend
     losses, parameters, snapshots = [], {}, {}
     with backend.session(trial.batch_size):
         fresh: Parameters = backend.parameters(as_stack([DenseParameters(*layer) for layer in trial.start]))
-        state = TrainingState(fresh, problem.optimizer.init(fresh))
-        watching = _watching_fold(problem)
+        state = TrainingState(fresh, trainable.optimizer.init(fresh))
+        watching = _watching_fold(trainable)
         for done, after in pairwise([0, *trial.points]):
             steps = range(done, after)
             if after in trial.shown:
-                before = TrainingState(backend.copy(state.parameters), _nothing_seen(problem, trial))
-                seen = to_host(backend, one_of(_fold(problem, trial, watching, before, steps)[0].optimizer))
-            state, loss = _fold(problem, trial, problem.training_fold, state, steps)
+                before = TrainingState(backend.copy(state.parameters), _nothing_seen(trainable, trial))
+                seen = to_host(backend, one_of(_fold(trainable, trial, watching, before, steps)[0].optimizer))
+            state, loss = _fold(trainable, trial, trainable.training_fold, state, steps)
             losses.append(backend.to_numpy(loss))
             parameters[after] = to_host(backend, one_of(state.parameters))
             if after in trial.shown:
@@ -98,28 +98,28 @@ def record(problem: Problem, trial: Trial) -> Recording:
 
 
 def _fold(
-    problem: Problem, trial: Trial, fold: Fold, state: TrainingState, steps: range
+    trainable: ConfigTrainable, trial: Trial, fold: Fold, state: TrainingState, steps: range
 ) -> tuple[TrainingState, Array]:
     """The state after some of the trial's steps, and the loss (steps, batch) of each example."""
-    backend, train = problem.backend, problem.config.train
-    rows, examples = problem.fetch(trial.rows[steps.start : steps.stop, None, :])
-    seeds = seeds_of(problem.network, backend, [train.seed])
+    backend, train = trainable.backend, trainable.config.train
+    rows, examples = trainable.fetch(trial.rows[steps.start : steps.stop, None, :])
+    seeds = seeds_of(trainable.network, backend, [train.seed])
     numbers = backend.asarray(np.arange(steps.start, steps.stop, dtype=np.int32)[:, None, None])
     rate, decay, momentum = (
         np.full((len(steps), 1, 1, 1), value) for value in (train.learning_rate, train.weight_decay, train.momentum)
     )
-    divisor = rows.shape[-1] * problem.network.root.repeats
+    divisor = rows.shape[-1] * trainable.network.root.repeats
     rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
     sent = device_rates(backend, fold, rates)
     batches = (rows, sent) if seeds is None else (rows, sent, numbers)
-    state, (loss, _) = fold_steps(backend, fold, problem.network, state, batches, Constants(examples, seeds))
+    state, (loss, _) = fold_steps(backend, fold, trainable.network, state, batches, Constants(examples, seeds))
     return state, loss[:, 0, ...]
 
 
-def _watching_fold(problem: Problem) -> Fold:
+def _watching_fold(trainable: ConfigTrainable) -> Fold:
     """The training's fold, with a step that keeps what its passes give instead of using it."""
-    network, ops = problem.network, problem.backend.ops
-    fold = training_fold(network, problem.optimizer, ops, problem.backend.dtype)
+    network, ops = trainable.network, trainable.backend.ops
+    fold = training_fold(network, trainable.optimizer, ops, trainable.backend.dtype)
 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
@@ -132,11 +132,11 @@ def _watching_fold(problem: Problem) -> Fold:
     return Fold(fold.prepare, step, fold.conclude)
 
 
-def _nothing_seen(problem: Problem, trial: Trial) -> Seen:
+def _nothing_seen(trainable: ConfigTrainable, trial: Trial) -> Seen:
     """What the fold begins with: arrays of the shapes that it ends with."""
     outputs = [np.zeros((trial.batch_size, biases.size)) for _, biases in trial.start]
     slopes = [DenseParameters(np.zeros_like(weights), np.zeros_like(biases)) for weights, biases in trial.start]
-    nothing: Seen = problem.backend.parameters(as_stack(Seen(outputs[:-1], outputs[-1], outputs, slopes)))
+    nothing: Seen = trainable.backend.parameters(as_stack(Seen(outputs[:-1], outputs[-1], outputs, slopes)))
     return nothing
 
 

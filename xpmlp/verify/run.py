@@ -11,7 +11,7 @@ from xpmlp.backend import Backend, DTypeName
 from xpmlp.config import Config, admit_code, outside_names
 from xpmlp.data import Dataset
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data
 from xpmlp.verify.comparison import REFERENCE, Difference, compare, first_failure
 from xpmlp.verify.quantities import relative_difference
@@ -173,7 +173,7 @@ def verify(
     config = config.model_copy(update={"model": model})
     backends, unsupported = _resolve(config, targets, dtype)
     dataset = load_data(config)
-    trial = make_trial(Problem(config, dataset, next(iter(backends.values()))), steps)
+    trial = make_trial(ConfigTrainable(config, dataset, next(iter(backends.values()))), steps)
     tell(f"the reference, {steps} steps")
     expected = _reference(trial)
     errors = finite_difference_errors(trial.reference_network, trial.start, trial.reference_batch(1))
@@ -237,9 +237,9 @@ def _reference(trial: Trial) -> Recording:
 
 def _take_part(result: Verification, dataset: Dataset, target: Target, backend: Backend) -> Recording:
     """Do the trial twice, and note what is not a difference."""
-    problem = Problem(result.trial.config, dataset, backend)
-    recording = record(problem, result.trial)
-    repeatable = recording.same_bits(record(problem, result.trial))
+    trainable = ConfigTrainable(result.trial.config, dataset, backend)
+    recording = record(trainable, result.trial)
+    repeatable = recording.same_bits(record(trainable, result.trial))
     result.participants.append(
         Participant(
             target.label,

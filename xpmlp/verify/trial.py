@@ -12,9 +12,8 @@ from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.nn import Draw, Network
-from xpmlp.training.course import Course
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.objective import class_weights
-from xpmlp.training.problem import Problem
 from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import seeds_of
 from xpmlp.verify.quantities import HostLayer
@@ -98,33 +97,33 @@ class Trial:
         return [np.ones(()) if isinstance(mask, tuple) else mask[0, 0, ...] for mask in masks]
 
 
-def make_trial(problem: Problem, steps: int) -> Trial:
+def make_trial(trainable: ConfigTrainable, steps: int) -> Trial:
     """The trial of a config: its batches, epoch after epoch without their tails, and its weights.
 
     Parameters
     ----------
-    problem : Problem
+    trainable : ConfigTrainable
         On any backend.
     steps : int
     """
-    seed = problem.config.train.seed
+    seed = trainable.config.train.seed
     rng = np.random.default_rng(seed)
     start = [
         (_exact_in_float32(weights), _exact_in_float32(BIAS * rng.standard_normal(biases.shape)))
-        for weights, biases in problem.initial_parameters(seed)
+        for weights, biases in trainable.initial_parameters(seed)
     ]
-    weights = class_weights(problem.config, problem.dataset)
-    return Trial(problem.config, problem.dataset, problem.network, start, _batches(problem, steps), weights)
+    weights = class_weights(trainable.config, trainable.dataset)
+    return Trial(trainable.config, trainable.dataset, trainable.network, start, _batches(trainable, steps), weights)
 
 
 def _exact_in_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return values.astype(np.float32).astype(np.float64)
 
 
-def _batches(problem: Problem, steps: int) -> npt.NDArray[np.int64]:
-    course, run = Course(problem), Run(RunSettings.of(problem.config.train))
-    batch = min(problem.config.train.batch_size, problem.n_examples)
-    in_epoch = problem.n_examples // batch
+def _batches(trainable: ConfigTrainable, steps: int) -> npt.NDArray[np.int64]:
+    policy, run = trainable.policy, Run(RunSettings.of(trainable.config.train))
+    batch = min(trainable.config.train.batch_size, trainable.n_examples)
+    in_epoch = trainable.n_examples // batch
     epochs = range(1, -(-steps // in_epoch) + 1)
-    orders = [course.order(run, epoch)[: in_epoch * batch].reshape(in_epoch, batch) for epoch in epochs]
+    orders = [policy.order(run, epoch)[: in_epoch * batch].reshape(in_epoch, batch) for epoch in epochs]
     return np.concatenate(orders)[:steps]

@@ -28,6 +28,7 @@ from xpmlp.nn.layers import (
     prelu,
     repeat,
     scaling,
+    vote,
 )
 from xpmlp.nn.layers.adapters import AdapterParameters
 from xpmlp.nn.layers.embedding import EmbeddingParameters
@@ -215,6 +216,13 @@ def _ensemble(parameters: Any, numbers: Any, codes: Any) -> Any:
     return _adapters(second, torch.tanh(_adapters(first, torch.cat([x, x, x]), codes)), codes)
 
 
+def _vote(parameters: Any, numbers: Any, codes: Any) -> Any:
+    import torch
+
+    first, second = (numbers * member[0].scales for member in parameters)
+    return torch.cat([torch.tanh(first), torch.tanh(second)])
+
+
 ROOT = math.sqrt(3)
 
 CASES: dict[str, LayerCase] = {
@@ -319,6 +327,16 @@ CASES: dict[str, LayerCase] = {
         Worked(
             prelu(), Widths(2), [[0.75, 0.5]], [[-4, 2], [2, -4]], None, [[-1, 2], [2, -2]],
             [[2, 3], [4, 5]], [[0.5, 3], [4, 2.5]], [[8, 20]],
+        ),
+    ),
+    "vote": LayerCase(
+        vote(chain(scaling(), activation("tanh")), chain(scaling(), activation("tanh"))),
+        _vote,
+        Worked(
+            vote(scaling(), scaling()), Widths(2), (ScalingParameters([[2, -1]]), ScalingParameters([[3, 1]])),
+            [[3, 4], [1, 0.5]], None, [[6, -4], [2, -0.5], [9, 4], [3, 0.5]],
+            [[1, 10], [2, -2], [1, 1], [0, 2]], [[5, -9], [4, 4]],
+            (ScalingParameters([[5, 39]]), ScalingParameters([[3, 5]])),
         ),
     ),
     "first layers": LayerCase(beside(categories(3, 2), periodic(waves=4, width=2)), _first_layers, None),

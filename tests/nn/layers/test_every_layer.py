@@ -60,7 +60,7 @@ def test_worked_by_hand(name: str, runs: int, backend: Backend) -> None:
     def trees(tree: Any) -> Any:
         if hasattr(tree, "_fields"):
             return type(tree)(*map(trees, tree))
-        return tree if isinstance(tree, tuple) else stacked(tree)
+        return tuple(map(trees, tree)) if isinstance(tree, tuple) else stacked(tree)
 
     layer = worked.maker(worked.widths)
     x = Inputs(stacked(worked.numbers), None if worked.codes is None else stacked(worked.codes).astype(np.int32))

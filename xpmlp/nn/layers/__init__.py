@@ -9,7 +9,7 @@ from xpmlp.nn.layers.adapters import adapters
 from xpmlp.nn.layers.dense import dense
 from xpmlp.nn.layers.dropout import dropout
 from xpmlp.nn.layers.embedding import embedding
-from xpmlp.nn.layers.joining import beside, chain, plus
+from xpmlp.nn.layers.joining import beside, chain, plus, vote
 from xpmlp.nn.layers.normalisation import normalisation
 from xpmlp.nn.layers.one_hot import categories, one_hot
 from xpmlp.nn.layers.parametric import parametric, prelu
@@ -39,6 +39,7 @@ layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
         "prelu": prelu,
         "repeat": repeat,
         "scaling": scaling,
+        "vote": vote,
     },
 )
 """The makers of layers by the name that a config gives them: those that are joined first, settings by their names."""
@@ -62,4 +63,5 @@ __all__ = [
     "prelu",
     "repeat",
     "scaling",
+    "vote",
 ]

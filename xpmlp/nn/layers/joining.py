@@ -1,4 +1,4 @@
-"""Layers made of layers: one after another, side by side, and a skip."""
+"""Layers made of layers: one after another, side by side, a skip, and a vote."""
 
 from __future__ import annotations
 
@@ -156,6 +156,37 @@ def plus(maker: LayerMaker) -> LayerMaker:
         return _parallel("plus", [skip, layer], [layer], width, _sum, lambda upstream: [upstream, copied(upstream)])
 
     return make
+
+
+def vote(*makers: LayerMaker) -> LayerMaker:
+    """The members of an ensemble, each with weights of its own, whose outputs are rows below each other.
+
+    As after `repeat`, the prediction for an example is the mean of the members' predictions.
+
+    Raises
+    ------
+    ValueError
+        If the members have outputs of different widths, or make different numbers of rows.
+    """
+
+    def make(widths: Widths | int) -> Layer:
+        layers = [maker(widths) for maker in makers]
+        (width, repeats), *others = {(layer.width, layer.repeats) for layer in layers}
+        if others:
+            raise ValueError(f"the members of a vote have {width} and {others[0][0]} outputs: make them alike.")
+
+        def parts(upstream: Array) -> list[Array]:
+            rows = upstream.shape[-2] // len(layers)
+            return [copied(upstream[..., first * rows : (first + 1) * rows, :]) for first in range(len(layers))]
+
+        layer = _parallel("vote", layers, layers, width, _below_each_other, parts)
+        return layer._replace(repeats=repeats * len(layers))
+
+    return make
+
+
+def _below_each_other(ops: Ops, outputs: Sequence[Array]) -> Array:
+    return ops.xp.concat(outputs, axis=-2)
 
 
 def _skipped(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:

@@ -17,7 +17,7 @@ from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING
 from xpmlp.report.document import Block, Maths, Paragraph, Table
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.training.problem import Problem
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
 TOLERANCE = 1e-5
@@ -79,18 +79,18 @@ def compute(work: Work) -> dict[str, Any]:
     """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
-    problem = Problem(config, load_data(config), backend)
+    trainable = ConfigTrainable(config, load_data(config), backend)
     with backend.session(config.train.batch_size):
-        return _compute(work, problem, backend)
+        return _compute(work, trainable, backend)
 
 
-def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
-    ops, xp, size = backend.ops, backend.xp, problem.config.train.batch_size
+def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
+    ops, xp, size = backend.ops, backend.xp, trainable.config.train.batch_size
     parameters = backend.parameters(
-        [nn.DenseParameters(*layer) for layer in problem.initial_parameters(problem.config.train.seed)]
+        [nn.DenseParameters(*layer) for layer in trainable.initial_parameters(trainable.config.train.seed)]
     )
-    examples = problem.train_examples
-    x = xp.astype(examples.features[:size, :], backend.dtype) * problem.network.input_scale
+    examples = trainable.train_examples
+    x = xp.astype(examples.features[:size, :], backend.dtype) * trainable.network.input_scale
     t = nn.one_hot(ops, examples.targets[:size], examples.classes, backend.dtype)
 
     instance = [*values(ops, parameters, x[0, :]), *derivatives(ops, parameters, x[0, :], t[0, :])]
@@ -106,7 +106,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     )
 
     by_name = {value.name: value.array for value in batch}
-    network = problem.network.root
+    network = trainable.network.root
     logits, residuals = network.forward(ops, parameters, x, ())
     _, factors = network.backward(ops, parameters, residuals, nn.cross_entropy(ops, logits, t)[1], False)
     each = [per_example_gradients(*pair) for pair in factors]
@@ -127,7 +127,7 @@ def _compute(work: Work, problem: Problem, backend: Backend) -> dict[str, Any]:
     )
     return {
         "batch": size,
-        "data": problem.dataset.name,
+        "data": trainable.dataset.name,
         "backend": backend.name,
         "shapes": shapes,
         "checks": checks,

@@ -1,4 +1,4 @@
-"""How scikit-learn goes about a training: its random stream, its learning rates, its reasons to stop."""
+"""scikit-learn's policy of a training: its random stream, its learning rates, its reasons to stop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sklearn.utils import shuffle
 from xpmlp._streams import SafeStream
 from xpmlp._typing import Parameters
 from xpmlp.estimator.places import moved
-from xpmlp.estimator.task import EstimatorTask
-from xpmlp.training.course import Course
+from xpmlp.estimator.trainable import EstimatorTrainable
+from xpmlp.training.policy import EarlyStopping, RunPolicy
 from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import TrainingState, as_stack, one_of
 
@@ -55,14 +55,13 @@ class Memory:
     seed: int | None = None
 
 
-class EstimatorCourse(Course):
-    """A course that goes scikit-learn's way, and on from where an earlier training left off.
+class EstimatorPolicy(RunPolicy):
+    """A policy that goes scikit-learn's way, and on from where an earlier training left off.
 
     Parameters
     ----------
-    task : EstimatorTask
-    estimator : MLPClassifier or MLPRegressor
-        Its parameters say how; its fitted attributes are kept up to date.
+    trainable : EstimatorTrainable
+        The parameters of its estimator say how; the estimator's fitted attributes are kept up to date.
     memory : Memory
         Of the trainings before; changed in place.
     random : numpy.random.RandomState
@@ -70,38 +69,38 @@ class EstimatorCourse(Course):
         What early stopping watches instead of the training loss.
     """
 
-    task: EstimatorTask
+    trainable: EstimatorTrainable
 
     def __init__(
         self,
-        task: EstimatorTask,
-        estimator: Any,
+        trainable: EstimatorTrainable,
         memory: Memory,
         random: np.random.RandomState,
         score: Callable[[Parameters], float] | None,
     ) -> None:
-        super().__init__(task)
-        self.estimator, self.memory, self.random = estimator, memory, random
-        self.score = score
+        super().__init__(trainable)
+        self.memory, self.random, self.score = memory, random, score
+        self.estimator = estimator = trainable.estimator
+        self.stopping = EarlyStopping(estimator.n_iter_no_change + 1, estimator.tol, inclusive=True)
         self.epochs_before = memory.epochs
         self.best_before = estimator.best_validation_score_
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
         """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
-        backend, memory = self.task.backend, self.memory
-        parameters = as_stack(moved(self.task.initial_parameters(settings[0].seed), backend))
-        if memory.choice == self.task.choice and memory.state is not None:
-            return TrainingState(parameters, as_stack(moved(memory.state, backend)))
-        return TrainingState(parameters, self.task.optimizer.init(parameters))
+        memory, trainable = self.memory, self.trainable
+        parameters = as_stack(moved(trainable.initial_parameters(settings[0].seed), self.backend))
+        if memory.choice == trainable.choice and memory.state is not None:
+            return TrainingState(parameters, as_stack(moved(memory.state, self.backend)))
+        return TrainingState(parameters, trainable.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
         """The last epoch's order, shuffled."""
-        n, last = self.task.n_examples, self.memory.order
+        n, rows, last = self.trainable.n_examples, self.trainable.rows, self.memory.order
         if not self.estimator.shuffle:
-            return self.task.rows
+            return rows
         last = np.arange(n) if last is None or len(last) != n else last
         self.memory.order = shuffle(last, random_state=self.random)
-        return self.task.rows[self.memory.order]
+        return rows[self.memory.order]
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> float:
         """The initial rate, by scikit-learn's schedules for the solver "sgd"."""
@@ -114,30 +113,30 @@ class EstimatorCourse(Course):
         return rate
 
     def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> float:
-        """``alpha`` over the batch size; over the sum of sample weights it is divided by `xpmlp.estimator.penalty`."""
+        """``alpha`` over the batch size; over the sum of sample weights it is divided by `penalized`."""
         alpha = run.settings.weight_decay
-        return alpha / batch if self.task.given.weights is None else alpha
+        return alpha / batch if self.trainable.train_part.weights is None else alpha
 
-    def epoch_ended(self, run: Run, state: TrainingState) -> bool:
+    def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""
         estimator, row = self.estimator, run.epochs[-1]
-        self.memory.choice, self.memory.state = self.task.choice, one_of(state.optimizer)
+        self.memory.choice, self.memory.state = self.trainable.choice, one_of(state.optimizer)
         self.memory.epochs += 1
         estimator.n_iter_ += 1
-        estimator.t_ += self.task.n_examples
+        estimator.t_ += self.trainable.n_examples
         estimator.loss_ = row.train_loss
         estimator.loss_curve_.append(row.train_loss)
         if row.validation_loss is not None:
-            row = row._replace(validation_loss=self.task.share * row.validation_loss)
+            row = row._replace(validation_loss=self.trainable.share * row.validation_loss)
             if estimator.validation_loss_curve_ is None:
                 estimator.validation_loss_curve_ = []
             estimator.validation_loss_curve_.append(row.validation_loss)
         self._say(f"Iteration {estimator.n_iter_}, loss = {row.train_loss:.8f}")
         improved = self._improved_loss() if self.score is None else self._improved_score(run, one_of(state.parameters))
         self.memory.stalled = 0 if improved else self.memory.stalled + 1
-        stop = self.memory.stalled > estimator.n_iter_no_change and self._stop_or_slow_down(row.learning_rate)
+        stop = self.stopping.is_exhausted(self.memory.stalled) and self._stop_or_slow_down(row.learning_rate)
         for callback in estimator.callbacks or ():
-            estimator._keep(self.task.backend.copy(one_of(state.parameters)), self.task.backend)
+            estimator._keep(self.backend.copy(one_of(state.parameters)), self.backend)
             stop = bool(callback(estimator, row)) or stop
         return stop
 
@@ -157,9 +156,9 @@ class EstimatorCourse(Course):
     def _improved_loss(self) -> bool:
         """Whether the loss has fallen by more than ``tol``; the best one is kept either way."""
         estimator = self.estimator
-        improved = estimator.loss_ <= estimator.best_loss_ - estimator.tol
+        improved = self.stopping.improves(estimator.loss_, estimator.best_loss_)
         estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
-        return bool(improved)
+        return improved
 
     def _improved_score(self, run: Run, parameters: Parameters) -> bool:
         """Whether the validation score has risen by at least ``tol``; the best weights are kept either way."""
@@ -167,11 +166,11 @@ class EstimatorCourse(Course):
         estimator, score = self.estimator, self.score(parameters)  # NaN is no improvement
         estimator.validation_scores_.append(score)
         self._say(f"Validation score: {score:f}")
-        improved = score >= estimator.best_validation_score_ + estimator.tol
+        improved = self.stopping.improves(-score, -estimator.best_validation_score_)
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
-            run.best_parameters = self.task.backend.copy(parameters)
-        return bool(improved)
+            run.best_parameters = self.backend.copy(parameters)
+        return improved
 
     def _stop_or_slow_down(self, rate: float) -> bool:
         """Stop, or with the schedule "adaptive" divide the learning rate first, until it is too small."""

@@ -1,10 +1,11 @@
-"""Examples as an estimator holds them: features on the device, or sparse on the host and made dense in stretches."""
+"""Samples as an estimator holds them: features on the device, or sparse on the host and made dense in stretches."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ STRETCH_BYTES = 2**25
 """How much memory the rows of a sparse matrix may take that are dense at one time, if more than one batch is."""
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Samples(Part):
     """Examples that were given, to train on or to validate with.
 
     Attributes
@@ -29,33 +31,27 @@ class Given(NamedTuple):
     features : (n, n_features)
         An array of the backend that computes, or a sparse matrix in CSR form, on the host.
     targets : (n,) or (n, n_outputs)
-        As the user gave them, on the host.
-    encoded : (n,) or (n, n_outputs)
         As the loss wants them, on the host.
-    weights : (n,) or None
-        On the host.
+    given : (n,) or (n, n_outputs)
+        The targets as the user gave them, on the host.
     """
 
-    features: Any
-    targets: npt.NDArray[Any]
-    encoded: npt.NDArray[Any]
-    weights: npt.NDArray[Any] | None
+    given: npt.NDArray[Any] | None = None
 
-    def take(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Given:
+    def take(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Samples:
         """Some of the examples."""
         if is_sparse(self.features):
             features = self.features[rows]
         else:
             index = backend.asarray(rows.astype(backend.index_dtype_name, copy=False))
             features = backend.xp.take(self.features, index, axis=0)
-        weights = None if self.weights is None else self.weights[rows]
-        return Given(features, self.targets[rows], self.encoded[rows], weights)
+        weights, given = (None if array is None else array[rows] for array in (self.weights, self.given))
+        return Samples(features, self.targets[rows], weights, given=given)
 
-    def dense(self, backend: Backend) -> Given:
-        """The same examples, their features as an array of the backend."""
-        if not is_sparse(self.features):
-            return self
-        return self._replace(features=backend.asarray(self.features.toarray()))
+    def dense(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Part:
+        """Some of the examples, their sparse features as an array of the backend."""
+        features = backend.asarray(self.features[rows].toarray())
+        return Part(features, self.targets[rows], None if self.weights is None else self.weights[rows])
 
 
 def is_sparse(features: Any) -> bool:
@@ -74,14 +70,9 @@ def stretch(features: Any, batch: int, most: int) -> int:
 class EstimatorInference(Inference):
     """Inference that takes sparse features, too: a stretch of rows is dense at one time."""
 
-    def examples(self, given: Given, n_outputs: int) -> Examples:
-        """Examples on the device, except for sparse features.
-
-        Their weights are kept as they are: the penalty is divided by their sum.
-        """
-        backend = self.backend
-        part = Part(np.empty((len(given.encoded), 0), dtype=backend.dtype_name), given.encoded, given.weights)
-        return self.to_device(part, n_outputs)._replace(features=given.features)
+    def _placed(self, features: Any) -> Any:
+        """Features are where they are computed with, sparse ones on the host."""
+        return features
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
         if not is_sparse(examples.features):

@@ -1,4 +1,4 @@
-"""SGD on small batches, with the updates of the first layer held back and made many at a time.
+"""SGD on small batches, with the updates of the first layer delayed and made many at a time.
 
 The largest layer of most networks is the first one, and a batch of one makes the least of it: ``x @ W`` and
 ``W -= rate * x.T @ d`` each pass over all weights for two operations on every number, so that the memory sets the pace.
@@ -26,11 +26,9 @@ from typing import Any, NamedTuple
 
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
-from xpmlp.config import TrainConfig
 from xpmlp.nn import Network
 from xpmlp.nn.layer import Tree
 from xpmlp.optim import Hyperparameters, Optimizer
-from xpmlp.training.optimizer import takes_factors
 from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
 
 ROWS = 50
@@ -40,15 +38,9 @@ LEAST_INPUTS = 128
 """With fewer inputs than this the weights are hardly more than what is kept in their place."""
 
 
-def steps_together(batch: int, n_in: int, most: int) -> int:
-    """How many steps with batches of this size pay to be taken together, up to ``most``; 1 where none do."""
+def steps_per_call(batch: int, n_in: int, most: int) -> int:
+    """The steps that pay to be taken by one call with batches of this size, up to ``most``; 1 if delays do not pay."""
     return max(1, ROWS // batch) if n_in >= LEAST_INPUTS and batch <= most else 1
-
-
-def rows_at_once(train: TrainConfig, n_in: int, backend: Backend) -> int:
-    """How many examples the first layer's products take at once, by which a backend chooses its number of threads."""
-    together = steps_together(train.batch_size, n_in, backend.most_held_back) if takes_factors(train) else 1
-    return together * train.batch_size
 
 
 class _Delayed(NamedTuple):
@@ -70,10 +62,10 @@ class _Delayed(NamedTuple):
     hyperparameters: Hyperparameters
 
 
-def held_back(
-    fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, together: int, *, by_step: bool
+def delay_updates(
+    fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, per_call: int, by_step: bool
 ) -> Fold:
-    """A training fold of plain SGD that takes ``together`` steps at once.
+    """Make of a training fold of plain SGD one that takes several steps with a call.
 
     Parameters
     ----------
@@ -84,7 +76,7 @@ def held_back(
     optimizer : Optimizer
         `xpmlp.optim.sgd`, which takes factors, is linear in the weights and keeps no state.
     backend : Backend
-    together : int
+    per_call : int
         At least 2.
     by_step : bool
         Whether rates or weight decay change from step to step.
@@ -92,7 +84,7 @@ def held_back(
     Returns
     -------
     fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / together, together, runs, batch), the others and the results
+        As the given one, but ``rows`` is (steps / per_call, per_call, runs, batch), the others and the results
         likewise, and the constants have ``positions``.
     """
     ops, xp, others = backend.ops, backend.ops.xp, network.after_first
@@ -138,7 +130,7 @@ def held_back(
         weights = ops.add_product(weights, inputs, deltas, scale)
         return TrainingState([DenseParameters(weights, updated[0].biases), *updated[1:]], memory), (logits,)
 
-    return Fold(fold.prepare, steps, fold.conclude, together)
+    return Fold(fold.prepare, steps, fold.conclude, per_call)
 
 
 def _joined(xp: Any, series: Array) -> Array:

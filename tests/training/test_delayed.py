@@ -15,8 +15,8 @@ from xpmlp.backend import Backend, resolve
 from xpmlp.config import ModelConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.optim import optimizers
-from xpmlp.training import Run, Status, held_back
-from xpmlp.training.problem import Problem
+from xpmlp.training import Run, Status, delayed
+from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
 
 FEATURES, EXAMPLES = 130, 64
@@ -37,7 +37,7 @@ def wide_dataset(*, weights: bool = False) -> Dataset:
     return replace(small_dataset(), train=part(EXAMPLES), validation=part(20))
 
 
-def wide_problem(backend: Backend | None, *, weights: bool = False, model: Any = None, **train: Any) -> Problem:
+def wide_problem(backend: Backend | None, *, weights: bool = False, model: Any = None, **train: Any) -> ConfigTrainable:
     settings = {"batch_size": 1, "epochs": 1, "learning_rate": 0.02, **train}
     problem = small_problem(backend, wide_dataset(weights=weights), **settings)
     network = ModelConfig(**{"hidden_layer_sizes": [7, 5], "activation": "sigmoid", **(model or {})})
@@ -46,18 +46,18 @@ def wide_problem(backend: Backend | None, *, weights: bool = False, model: Any =
 
 def both_ways(
     monkeypatch: pytest.MonkeyPatch, backend: Backend | None, settings: Sequence[RunSettings] = (), **more: Any
-) -> tuple[Problem, list[Run], list[Run]]:
+) -> tuple[ConfigTrainable, list[Run], list[Run]]:
     """Runs trained with updates held back, and the same one step after another."""
     problem, plain = wide_problem(backend, **more), wide_problem(backend, **more)
     monkeypatch.setattr(problem.backend, "most_held_back", 25)  # compiled steps take it only for the smallest batches
     assert problem.training_fold.together > 1
     runs = train_runs(problem, *settings)
-    monkeypatch.setattr(held_back, "LEAST_INPUTS", FEATURES + 1)
+    monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)
     assert plain.training_fold.together == 1
     return problem, runs, train_runs(plain, *settings)
 
 
-def assert_same(problem: Problem, runs: Sequence[Run], others: Sequence[Run]) -> None:
+def assert_same(problem: ConfigTrainable, runs: Sequence[Run], others: Sequence[Run]) -> None:
     allowed = tolerance(problem.backend, 1e-5, 1e-12)
     for run, other in zip(runs, others, strict=True):
         assert relative_difference(run.losses, other.losses) <= allowed
@@ -107,9 +107,9 @@ def test_a_divergence_is_seen_at_its_step(rate: float, monkeypatch: pytest.Monke
 
 
 def test_only_small_batches_of_many_inputs_under_plain_sgd() -> None:
-    assert [held_back.steps_together(batch, 784, 25) for batch in (1, 2, 8, 25, 26, 1000)] == [50, 25, 6, 2, 1, 1]
-    assert [held_back.steps_together(batch, 784, 2) for batch in (2, 3)] == [25, 1]
-    assert held_back.steps_together(1, 127, 25) == 1
+    assert [delayed.steps_per_call(batch, 784, 25) for batch in (1, 2, 8, 25, 26, 1000)] == [50, 25, 6, 2, 1, 1]
+    assert [delayed.steps_per_call(batch, 784, 2) for batch in (2, 3)] == [25, 1]
+    assert delayed.steps_per_call(1, 127, 25) == 1
     backend = resolve("numpy", None, "float64").backend
     for optimizer in optimizers:
         assert (wide_problem(backend, optimizer=optimizer).training_fold.together > 1) == (optimizer == "sgd")
@@ -118,4 +118,4 @@ def test_only_small_batches_of_many_inputs_under_plain_sgd() -> None:
 
 
 def test_a_default_segment_is_whole_blocks_of_single_examples() -> None:
-    assert wide_problem(None).config.train.segment_steps % held_back.ROWS == 0
+    assert wide_problem(None).config.train.segment_steps % delayed.ROWS == 0

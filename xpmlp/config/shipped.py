@@ -1,0 +1,50 @@
+"""The configs that come with the package, ``xpmlp:NAME``."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from xpmlp._paths import with_home
+from xpmlp.errors import ConfigError
+
+PREFIX = "xpmlp:"
+"""What the name of a shipped config begins with, where a path may stand, too."""
+
+_PACKAGE = Path(__file__).parents[1]
+
+_FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
+"""Where the shipped configs are: within an installed package, or beside it in a checkout."""
+
+
+def shipped_config(name: str) -> Path:
+    """Find a shipped config by its path in their folder, as "table.toml".
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    found = [folder / name for folder in _FOLDERS if (folder / name).is_file()]
+    if not found or not re.fullmatch(r"(\w[\w-]*/)*\w[\w-]*\.toml", name, flags=re.ASCII):
+        folder = next((folder for folder in _FOLDERS if folder.is_dir()), None)
+        if folder is None:
+            raise ConfigError(f"the config {PREFIX}{name} is missing in {_FOLDERS[0]}: install xpmlp again.")
+        names = ", ".join(sorted(PREFIX + one.name for one in folder.glob("*.toml")))
+        raise ConfigError(f"xpmlp has no config {PREFIX}{name}; it has {names}.")
+    return found[0]
+
+
+def located(path: str | os.PathLike[str], folder: Path | None = None) -> Path:
+    """A config's file: a shipped one, or a path, relative to ``folder`` if that is given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such shipped config.
+    """
+    if isinstance(path, str) and path.startswith(PREFIX):
+        return shipped_config(path.removeprefix(PREFIX))
+    found = with_home(path)
+    return found if folder is None else folder / found

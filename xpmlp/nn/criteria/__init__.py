@@ -1,0 +1,12 @@
+"""Criteria: by what the epochs of a training are compared.  The table is `criteria`."""
+
+from xpmlp._records import RecordTable
+from xpmlp.nn.criteria.criterion import Criterion
+from xpmlp.nn.criteria.figures import AUC, ERROR, LOG_LOSS, MAE, RMSE
+from xpmlp.nn.criteria.temperature import REFINED_LOG_LOSS, at_temperature, inverse_temperature
+
+criteria = RecordTable(
+    "criterion", Criterion, {one.name: one for one in (LOG_LOSS, REFINED_LOG_LOSS, ERROR, AUC, RMSE, MAE)}
+)
+
+__all__ = ["Criterion", "at_temperature", "criteria", "inverse_temperature"]

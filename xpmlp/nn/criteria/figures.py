@@ -1,0 +1,68 @@
+"""Criteria that are plain figures: of classes, and of values."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
+from xpmlp.nn.criteria.temperature import log_loss as mean_log_loss
+from xpmlp.nn.criteria.temperature import logarithms
+from xpmlp.nn.ops import Ops
+
+
+def _log_loss(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    return mean_log_loss(ops, logarithms(ops, prediction), targets, weights)
+
+
+def _error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    xp = ops.xp
+    wrong = xp.argmax(prediction, axis=-1) != xp.argmax(targets, axis=-1)
+    return weighted_mean(ops, xp.astype(wrong, prediction.dtype), weights)
+
+
+def _auc(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    """1 less the mean, over the classes, of the part of pairs that the class's probability puts in the right order.
+
+    Of a class and the others: ``sum_{i in class, j not} w_i w_j (p_i > p_j, or half if p_i = p_j)`` over
+    ``sum w_i sum w_j``.  Of two classes both give the same.  Classes that no example has, or all, do not count.
+    """
+    xp, total, counted = ops.xp, 0.0, 0
+    for column in range(targets.shape[-1]):
+        own = weights * targets[..., column]
+        others = weights - own
+        pairs = float(xp.sum(own)) * float(xp.sum(others))
+        if pairs > 0:
+            total = total + _pairs_in_order(ops, prediction[..., column], own, others) / pairs
+            counted += 1
+    return 1 - total / max(counted, 1) + xp.zeros_like(prediction[..., 0, 0])
+
+
+def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array:
+    """The weight of the pairs (i of ``own``, j of ``others``) with ``scores_i > scores_j``, ties by half: (runs,)."""
+    xp = ops.xp
+    results = []
+    for run in range(scores.shape[0]):
+        order = xp.argsort(scores[run, :])
+        ranked, mine, theirs = (xp.take(array, order) for array in (scores[run, :], own, others))
+        before = xp.concat([xp.zeros_like(theirs[:1]), xp.cumulative_sum(theirs)])
+        below, upto = (xp.take(before, xp.searchsorted(ranked, ranked, side=side)) for side in ("left", "right"))
+        results.append(xp.sum(mine * (below + upto) / 2))
+    return xp.stack(results)
+
+
+def _mean_of_outputs(ops: Ops, errors: Array, weights: Array) -> Array:
+    return weighted_mean(ops, ops.xp.mean(errors, axis=-1), weights)
+
+
+def _rmse(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    return ops.xp.sqrt(_mean_of_outputs(ops, (prediction - targets) ** 2, weights))
+
+
+def _mae(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    return _mean_of_outputs(ops, ops.xp.abs(prediction - targets), weights)
+
+
+LOG_LOSS = Criterion("log_loss", _log_loss, ("classes",), "the mean log-loss of the classes' probabilities")
+ERROR = Criterion("error", _error, ("classes",), "the part of the examples whose most probable class is wrong")
+AUC = Criterion("auc", _auc, ("classes",), "1 less the area under the ROC curve, the mean over the classes")
+RMSE = Criterion("rmse", _rmse, ("flags", "values"), "the root of the mean squared error")
+MAE = Criterion("mae", _mae, ("flags", "values"), "the mean absolute error")

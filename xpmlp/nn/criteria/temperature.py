@@ -1,0 +1,78 @@
+"""One temperature for all probabilities, and the log-loss that the best one leaves."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
+from xpmlp.nn.ops import Ops
+
+LARGEST = 4.0
+"""Of the temperature's logarithm, upwards and downwards."""
+
+HALVINGS = 30
+"""They leave 8 / 2**30 of the interval, less than a rounding of float32."""
+
+
+def logarithms(ops: Ops, prediction: Array) -> Array:
+    """Logarithms of probabilities (..., n_out), of 0 as of the smallest number that has all its digits."""
+    smallest = float(ops.xp.finfo(prediction.dtype).smallest_normal)
+    return ops.xp.log(ops.xp.maximum(prediction, smallest))
+
+
+def log_loss(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
+    """The mean of ``-sum_j t_j log(p_j)``, (runs,)."""
+    return -weighted_mean(ops, ops.xp.sum(targets * log_probabilities, axis=-1), weights)
+
+
+def inverse_temperature(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
+    """The factor on logits, or on logarithms of probabilities, for which the log-loss is lowest.
+
+    The log-loss is convex in the factor ``b``; its derivative, the mean of ``sum_j (p_j(b) - t_j) z_j``, is 0 where it
+    is lowest, which bisection of ``log(b)`` finds.
+
+    Parameters
+    ----------
+    log_probabilities : (runs, n, n_out)
+    targets : (n, n_out)
+        One-hot.
+    weights : (n,)
+
+    Returns
+    -------
+    factor : (runs,)
+        From ``exp(-4)`` to ``exp(4)``.
+
+    References
+    ----------
+    Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+    """
+    xp = ops.xp
+    low = xp.full_like(log_probabilities[..., 0, 0], -LARGEST)
+    high = xp.full_like(low, LARGEST)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        scaled = ops.softmax(xp.exp(middle)[..., None, None] * log_probabilities)
+        slope = weighted_mean(ops, xp.sum((scaled - targets) * log_probabilities, axis=-1), weights)
+        low, high = xp.where(slope < 0, middle, low), xp.where(slope < 0, high, middle)
+    return xp.exp((low + high) / 2)
+
+
+def at_temperature(ops: Ops, prediction: Array, temperature: float | Array) -> Array:
+    """Probabilities to the power of ``1 / temperature``, summing to 1 again."""
+    return ops.softmax(logarithms(ops, prediction) / temperature)
+
+
+def _refined(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    logits = logarithms(ops, prediction)
+    factor = inverse_temperature(ops, logits, targets, weights)
+    return log_loss(ops, ops.log_softmax(factor[..., None, None] * logits), targets, weights)
+
+
+REFINED_LOG_LOSS = Criterion(
+    "refined_log_loss",
+    _refined,
+    ("classes",),
+    "the log-loss after the best temperature for the part that it is of: how well classes are told apart, whatever "
+    "the probabilities' confidence (Berta, Holzmüller, Jordan and Bach, Rethinking Early Stopping: Refine, Then "
+    "Calibrate, 2025)",
+)

@@ -1,0 +1,212 @@
+"""The policy of a training: what its runs begin with, the order of their examples, their rates, and when they stop."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import leaves, map_leaves
+from xpmlp.backend import Backend
+from xpmlp.config import TrainConfig
+from xpmlp.init import batch_order
+from xpmlp.optim import ScheduleSettings, schedules
+from xpmlp.training.run import Run, RunSettings
+from xpmlp.training.step import TrainingState, one_of
+from xpmlp.training.trainable import Trainable
+
+Values: TypeAlias = float | npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """The rule by which a run stops that no longer improves, by a figure that is to fall.
+
+    Attributes
+    ----------
+    patience : float
+        The epochs in a row without an improvement after which it stops.
+    least : float
+        By how much the figure has to fall below the best one.
+    inclusive : bool
+        Whether exactly that much is an improvement.
+    """
+
+    patience: float
+    least: float = 0.0
+    inclusive: bool = False
+
+    def improves(self, figure: float, best: float) -> bool:
+        """Whether a figure is better than the best one before; NaN never is."""
+        return figure <= best - self.least if self.inclusive else figure < best - self.least
+
+    def is_exhausted(self, stalled: int) -> bool:
+        """Whether to stop after so many epochs in a row without an improvement."""
+        return stalled >= self.patience
+
+
+class RunPolicy:
+    """A policy that draws as `xpmlp.init` does and changes no rate; a subclass overrides what is otherwise.
+
+    Parameters
+    ----------
+    trainable : Trainable
+
+    Attributes
+    ----------
+    epochs_before : int
+        How many epochs an earlier training has done that this one continues: dropout counts its steps from there.
+    changes_by_step : bool
+        Whether learning rates or weight decay may change within an epoch.
+    """
+
+    epochs_before = 0
+    changes_by_step = False
+
+    def __init__(self, trainable: Trainable) -> None:
+        self.trainable = trainable
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of the training."""
+        return self.trainable.backend
+
+    def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
+        """The state that a block begins with, fresh arrays on the device, the runs stacked."""
+        runs = [self.trainable.initial_parameters(one.seed) for one in settings]
+        parameters = self.backend.parameters(stacked(runs))
+        return TrainingState(parameters, self.trainable.optimizer.init(parameters))
+
+    def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
+        """The order in which an epoch, counted from 1, visits the training examples: (n,) row numbers.
+
+        Those of stacked runs are asked for by several threads at once.
+        """
+        return batch_order(run.settings.seed, epoch, self.trainable.n_examples)
+
+    def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
+        """The learning rates of some steps of an epoch.
+
+        Parameters
+        ----------
+        run : Run
+        epoch : int
+            From 1.
+        steps : range
+            Their numbers since the beginning of the training, from 0.
+
+        Returns
+        -------
+        rates : float or (steps,)
+            One number where they do not change within the epoch.
+        """
+        return run.settings.learning_rate
+
+    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> Values:
+        """The weight decay, float or (steps,), in some steps of an epoch, whose batches have ``batch`` examples."""
+        return run.settings.weight_decay
+
+    def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
+        """The part, float or (steps,), of its dropout that the network has in some steps; ``None`` if constant."""
+        return None
+
+    def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
+        """Hear that an epoch was recorded; whether the run shall stop.
+
+        Parameters
+        ----------
+        run : Run
+            Its record; where ``best_parameters`` is set, the run ends with them.
+        column : int
+            Of the run in the state.
+        state : TrainingState
+            Of the whole block, dead when the next epoch begins: copy what is to be kept.
+        """
+        return False
+
+
+class ConfigPolicy(RunPolicy):
+    """The policy that a config's ``[train]`` describes.
+
+    Parameters
+    ----------
+    trainable : Trainable
+    train : TrainConfig
+    dropout_schedule : str
+        A key of `xpmlp.optim.schedules`.
+    """
+
+    def __init__(self, trainable: Trainable, train: TrainConfig, dropout_schedule: str) -> None:
+        super().__init__(trainable)
+        self.train, self.dropout_schedule = train, dropout_schedule
+        self.changes_by_step = train.warmup > 0 or any(
+            sets_by_step(train, name) for name in (train.schedule, train.weight_decay_schedule)
+        )
+        self.stopping = None if train.patience is None else EarlyStopping(train.patience, train.min_improvement)
+
+    def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
+        """As drawn, or as they come."""
+        return super().order(run, epoch) if self.train.shuffle else np.arange(self.trainable.n_examples)
+
+    def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
+        """By the schedule, after the warm-up."""
+        rates = self._scheduled(self.train.schedule, run.settings.learning_rate, run, epoch, steps)
+        if not self.train.warmup:
+            return rates
+        whole = self.train.epochs * self.trainable.steps_per_epoch
+        warmup = self.train.warmup if self.train.warmup >= 1 else self.train.warmup * whole
+        return rates * np.minimum(1.0, np.asarray(steps) / warmup)
+
+    def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> Values:
+        """By the schedule."""
+        return self._scheduled(self.train.weight_decay_schedule, run.settings.weight_decay, run, epoch, steps)
+
+    def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
+        """By the schedule."""
+        name = self.dropout_schedule
+        return None if name == "constant" else self._scheduled(name, 1.0, run, epoch, steps)
+
+    def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
+        """Stop by the validation loss, and keep the best weights."""
+        row = run.epochs[-1]
+        if self.stopping is None or row.validation_loss is None:
+            return False
+        if self.stopping.improves(row.validation_loss, run.best_loss):
+            run.best_loss, run.best_epoch = row.validation_loss, row.epoch
+            run.best_parameters = self.backend.copy(one_of(self.trainable.optimizer.evaluated(*state), column))
+        return self.stopping.is_exhausted(row.epoch - run.best_epoch)
+
+    def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:
+        """The values of a schedule in some steps of an epoch."""
+        if name == "constant":
+            return first
+        train, schedule, by_step = self.train, schedules[name], sets_by_step(self.train, name)
+        length = train.epochs * self.trainable.steps_per_epoch if by_step else train.epochs
+        examples = self.trainable.n_examples * train.epochs / length
+        settings = ScheduleSettings(1.0, length, examples, train.power_t, train.tol, train.n_iter_no_change)
+        if by_step:
+            return first * _values(name, settings, steps)
+        losses = [row.train_loss for row in run.epochs] if schedule.needs_losses else ()
+        return schedule.value(settings._replace(first=first), epoch - 1, losses)
+
+
+def sets_by_step(train: TrainConfig, name: str) -> bool:
+    """Whether a schedule sets a new value with every step."""
+    schedule = schedules[name]
+    return not schedule.needs_losses and (schedule.by if train.schedule_by == "auto" else train.schedule_by) == "step"
+
+
+@functools.lru_cache(maxsize=8)
+def _values(name: str, settings: ScheduleSettings, done: range) -> npt.NDArray[np.float64]:
+    """The values of a schedule after so many epochs or steps, once for all runs of a stack; not to be changed."""
+    return np.asarray([schedules[name].value(settings, one, ()) for one in done])
+
+
+def stacked(runs: Sequence[Any]) -> Any:
+    """Trees of host arrays as one, with a runs axis in front."""
+    series = zip(*([leaf for _, leaf in leaves(tree)] for tree in runs), strict=True)
+    return map_leaves(lambda _: np.stack(next(series)), runs[0])
