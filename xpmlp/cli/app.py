@@ -87,10 +87,61 @@ def _options(
     pass
 
 
+def _option(name: str, metavar: str, what: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=f"{what} (tables)")
+
+
+Target = Annotated[str | None, _option("--target", "NAME", "The column to predict, or several with commas between")]
+Types = Annotated[str | None, _option("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
+Separator = Annotated[str | None, _option("--separator", "C", "What is between fields of a CSV file")]
+Decimal = Annotated[str | None, _option("--decimal", "C", "The sign before a fraction, . or ,")]
+Encoding = Annotated[str | None, _option("--encoding", "NAME", "The encoding of a CSV file, as cp1250")]
+Quote = Annotated[str | None, _option("--quote", "C", "What is around fields of a CSV file")]
+Comment = Annotated[str | None, _option("--comment", "C", "How lines of a CSV file begin that are comments")]
+Header = Annotated[
+    bool | None, typer.Option("--header/--no-header", help="Whether a CSV file's first line names the columns (tables)")
+]
+
+
 @app.command()
 def train(
-    config: ConfigFile,
+    config: Annotated[
+        Path,
+        typer.Argument(
+            parser=given_path,
+            metavar="CONFIG|TABLE",
+            help="A TOML file, as configs/quickstart.toml; or a table: CSV, packed or not, Parquet, Arrow, Excel.",
+        ),
+    ],
     overrides: Overrides = None,
+    target: Target = None,
+    features: Annotated[str | None, _option("--features", "NAMES", "The columns to learn from [default: all]")] = None,
+    drop: Annotated[str | None, _option("--drop", "NAMES", "Columns to leave out")] = None,
+    weights: Annotated[str | None, _option("--weights", "NAME", "The column that says how much a row counts")] = None,
+    group: Annotated[
+        str | None, _option("--group", "NAME", "The column of groups that are never on both sides of a split")
+    ] = None,
+    time: Annotated[
+        str | None, _option("--time", "NAME", "The column by which the newest rows are the test part")
+    ] = None,
+    test: Annotated[
+        str | None, _option("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
+    ] = None,
+    validation: Annotated[Path | None, _option("--validation", "FILE", "A file with the validation part")] = None,
+    class_weight: Annotated[
+        str | None, _option("--class-weight", "HOW", "balanced: all classes count the same in total")
+    ] = None,
+    types: Types = None,
+    task: Annotated[str | None, _option("--task", "TASK", "classes or values [default: found out]")] = None,
+    start: Annotated[
+        Path | None, _option("--from", "RUN_DIR", "Go on with the network of a run, on the rows of another table")
+    ] = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
+    comment: Comment = None,
+    header: Header = None,
     backend: BackendName = None,
     device: DeviceName = None,
     out: Annotated[
@@ -105,24 +156,53 @@ def train(
     allow_code: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """Train the network that CONFIG describes, or all runs of its [grid], and write a run folder.
+    """Train the network that CONFIG describes, or all runs of its [grid], or one for a TABLE, and write a run folder.
 
-    The folder has the curves, all numbers and the weights.
+    The folder has the curves, all numbers and the weights. Of a table the kinds of the columns are found out and shown.
 
     Ctrl-C finishes the current stretch of steps, writes what there is and exits with status 130; SIGTERM likewise
     with 143. `--resume` goes on from there, or from the last checkpoint of a training that was killed.
 
-    Examples: `xpmlp train configs/quickstart.toml`, `xpmlp train configs/mnist.toml --backend torch --set
-    train.epochs=1`.
+    Examples: `xpmlp train titanic.csv --target survived`, `xpmlp train configs/quickstart.toml`, `xpmlp train
+    configs/mnist.toml --backend torch --set train.epochs=1`.
     """
-    from xpmlp.config import unused_settings
+    from xpmlp.cli.table import config_of, going_on_config, is_table, values_of
+    from xpmlp.config import load_config, unused_settings
 
-    loaded = _load(config, overrides, backend, device)
+    table: dict[str, Any] = {
+        "target": target,
+        "features": features,
+        "drop": drop,
+        "weights": weights,
+        "group": group,
+        "time": time,
+    }
+    table |= {"test": test, "validation": validation, "class_weight": class_weight, "types": types, "task": task}
+    table |= {"separator": separator, "decimal": decimal, "encoding": encoding, "quote": quote, "comment": comment}
+    values = _placed(values_of(table | {"header": header}, overrides), backend, device)
+    if start is not None:
+        from xpmlp.storage import load_network
+
+        loaded, said = going_on_config(start, config, values)
+        if not quiet:
+            typer.echo(printable(said))
+        network = load_network(start / "weights.safetensors")
+    else:
+        loaded, network = config_of(config, values) if is_table(config) else load_config(config, values), None
     for sentence in unused_settings(loaded):
         typer.echo(printable(f"warning: {sentence}"), err=True)
     folder = out or loaded.output.folder / loaded.name
     raise typer.Exit(
-        _train(loaded, folder, overwrite=overwrite, resume=resume, force=force, allow_code=allow_code, quiet=quiet)
+        _train(
+            loaded,
+            folder,
+            overwrite=overwrite,
+            resume=resume,
+            force=force,
+            allow_code=allow_code,
+            quiet=quiet,
+            **({} if network is None else {"start": network}),
+        )
     )
 
 
@@ -186,7 +266,9 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            parser=given_path, metavar="INPUT", help="Examples: a .npy, .npz, .csv or IDX file (.gz or not)."
+            parser=given_path,
+            metavar="INPUT",
+            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); for a network of a table, any table.",
         ),
     ],
     output: Annotated[
@@ -198,6 +280,12 @@ def predict(
     device: DeviceName = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="NAMES", help="Columns that are carried over (tables).")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Take columns that are missing for gaps (tables).")
+    ] = False,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
@@ -207,11 +295,27 @@ def predict(
     Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
     """
     from xpmlp.training import predict_file
+    from xpmlp.training.table_prediction import TablePrediction
 
     values = _overrides(overrides)
-    place = {"backend": backend, "device": device}
-    prediction = predict_file(run_dir, source, output, run=run, **place, overrides=values, allow_code=allow_code)
-    typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
+    prediction = predict_file(
+        run_dir,
+        source,
+        output,
+        run=run,
+        backend=backend,
+        device=device,
+        overrides=values,
+        allow_code=allow_code,
+        keep=[name.strip() for name in (keep or "").split(",") if name.strip()],
+        allow_missing=allow_missing,
+    )
+    if isinstance(prediction, TablePrediction):
+        for note in prediction.notes:
+            typer.echo(printable(note))
+        typer.echo(printable(f"{prediction.rows:,} predictions in {output}"))
+    else:
+        typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
 
 
 @app.command()
@@ -372,7 +476,7 @@ def data_fetch(
     typer.echo(printable(str(fetch(name, quiet=quiet))))
 
 
-def _train(config: Any, folder: Path, **how: bool) -> int:
+def _train(config: Any, folder: Path, **how: Any) -> int:
     """Train one run or a grid, and give the exit status."""
     if config.grid.is_grid:
         from xpmlp.cli.grid import run
@@ -396,9 +500,13 @@ def _load(config: Path, overrides: list[str] | None, backend: str | None, device
     """The config of a command, with its overrides; another backend does not inherit the config's device."""
     from xpmlp.config import load_config
 
-    values = _overrides(overrides)
+    return load_config(config, _placed(_overrides(overrides), backend, device))
+
+
+def _placed(values: dict[str, Any], backend: str | None, device: str | None) -> dict[str, Any]:
+    """Values by dotted key, with the place where to compute; another backend does not inherit the config's device."""
     if backend is not None:
         values |= {"backend.name": backend, "backend.device": "none"}
     if device is not None:
         values["backend.device"] = device
-    return load_config(config, values)
+    return values

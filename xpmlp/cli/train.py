@@ -11,11 +11,20 @@ from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import reporter_for
 from xpmlp.config import Config, OutputConfig
 from xpmlp.nn import metric_names
-from xpmlp.training import Result, Status, train
+from xpmlp.storage import SavedNetwork
+from xpmlp.training import Reporter, Result, Status, train
 
 
 def run(
-    config: Config, folder: Path, *, overwrite: bool, resume: bool, force: bool, allow_code: bool, quiet: bool
+    config: Config,
+    folder: Path,
+    *,
+    overwrite: bool,
+    resume: bool,
+    force: bool,
+    allow_code: bool,
+    quiet: bool,
+    start: SavedNetwork | None = None,
 ) -> int:
     """Train, show how it goes, and say where the results are.
 
@@ -34,11 +43,25 @@ def run(
             allow_code=allow_code,
             reporter=reporter,
             should_stop=lambda: stop.requested,
+            start=start,
         )
     if not quiet:
-        for line in summary(result, config.output):
+        for line in (*summary(result, config.output), *_beside(result, reporter)):
             print(printable(line))
     return stop.exit_status if result.run.status is Status.INTERRUPTED else 0
+
+
+def _beside(result: Result, reporter: Reporter) -> Iterator[str]:
+    """Set the score for a table beside two that cost nothing."""
+    dataset = getattr(reporter, "dataset", None)
+    if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
+        return
+    from xpmlp.cli.table import free_scores
+
+    run = result.run
+    score = run.test.value if run.test is not None else run.epochs[run.best_epoch - 1].validation_value
+    if score is not None:
+        yield from free_scores(dataset, score)
 
 
 def summary(result: Result, output: OutputConfig) -> Iterator[str]:

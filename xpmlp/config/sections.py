@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xpmlp.config.value_types import (
     AbsolutePath,
@@ -88,11 +88,18 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_a_table(cls, given: Any) -> Any:
+        """A path alone is that of a table."""
+        named = isinstance(given, dict) and "path" in given and given["path"] not in (None, "none")
+        return {"name": "table", **given} if named else given
+
     name: FormatName = Field(
-        "table",
         description="The data set. `table` reads a table of your own, with columns of any kind; `digits` "
         "is scikit-learn's and needs no download, `synth` is generated, `csv` and "
-        "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`.",
+        "`npz` read a file of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`. A path without "
+        "a name is a table's.",
     )
     root: OrNone[AbsolutePath] = Field(
         None,

@@ -35,8 +35,8 @@ formats = RecordTable(
         "synth": SYNTH,
         "digits": DIGITS,
         "csv": CSV,
-        "table": TABLE,
         "npz": NPZ,
+        "table": TABLE,
         "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given, has_values=True),
     },
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import numpy as numpy_namespace
 
-from xpmlp._tree import leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.config import Config, ModelConfig, TrainConfig, check_layers
@@ -32,11 +32,14 @@ class ConfigTrainable(Trainable):
     config : Config
     dataset : Dataset
     backend : Backend
+    start : tree of (rows, columns), optional
+        Parameters to begin with, on the host, instead of fresh ones.
     """
 
     config: Config
     dataset: Dataset
     backend: Backend
+    start: Parameters | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -84,6 +87,9 @@ class ConfigTrainable(Trainable):
 
     def initial_parameters(self, seed: int) -> Parameters:
         """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        if self.start is not None:
+            started: Parameters = map_leaves(np.array, self.start)
+            return started
         root, random = self.network.root, generator(seed, Purpose.WEIGHTS)
         parameters = root.init(random)
         if root.fit is None:

@@ -22,6 +22,7 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
+from xpmlp.training.table_prediction import table_model
 from xpmlp.training.trainer import load_data, resolve_configured
 
 Split = Literal["train", "validation", "test"]
@@ -97,6 +98,7 @@ def evaluate(
         targets="values" if network.target_names else "classes",
         feature_names=network.feature_names,
         known_labels=[str(label) for label in network.classes.tolist()],
+        table_model=table_model(network),
     )
     known = network.network.widths.codes
     if len(given.code_counts) != len(known):

@@ -17,7 +17,7 @@ from xpmlp.data import Dataset, load
 from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
-from xpmlp.storage import run_folder
+from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
@@ -27,6 +27,7 @@ from xpmlp.training.record import History, Timing, outcome_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
+from xpmlp.training.table_prediction import going_on, table_model
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def train(
     allow_code: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    start: SavedNetwork | None = None,
 ) -> Result:
     """Train the network that a config describes.
 
@@ -99,6 +101,8 @@ def train(
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
         Asked before each segment of steps; where it says so, the training ends with what there is.
+    start : SavedNetwork, optional
+        A network that was trained on a table, to go on with on the rows of another one, encoded as its own were.
 
     Returns
     -------
@@ -136,7 +140,12 @@ def train(
             config.backend if resumed is None else as_before(config.backend, resumed.provenance)
         )
         started = time.perf_counter()
-        dataset = load_data(config, quiet=reporter.quiet) if data is None else data
+        known: dict[str, Any] = {}
+        if start is not None:
+            known = {"table_model": table_model(start), "known_labels": [str(one) for one in start.classes.tolist()]}
+        dataset = load_data(config, quiet=reporter.quiet, **known) if data is None else data
+        if start is not None:
+            dataset = going_on(dataset, start)
         loading = time.perf_counter() - started
         if resumed is not None:
             check_data(resumed.provenance, dataset, force=force)
@@ -145,7 +154,7 @@ def train(
             if not resume:
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
-        trainable = ConfigTrainable(config, dataset, choice.backend)
+        trainable = ConfigTrainable(config, dataset, choice.backend, None if start is None else start.parameters)
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
