@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.synchronize
 import multiprocessing.util
@@ -9,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from operator import methodcaller
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import sklearn.model_selection  # noqa: F401  (joblib looks for semaphores once,
 from tests.grid.small import grid_config, write_data
 from tests.refusing import refuse
 from xpmlp import _notices
-from xpmlp._processes import can_start_processes, obstacle_to_processes, start_process, starting_processes
+from xpmlp._processes import RemoteCall, can_start_processes, obstacle_to_processes, starting_processes
 from xpmlp.bench import bench
 from xpmlp.errors import BackendError, XpmlpError
 from xpmlp.grid import train_grid
@@ -45,12 +46,11 @@ print("runs", 2 if measured.pace is not None else measured.problem)
 """
 
 PROCESS = """
-from operator import methodcaller
-from xpmlp._processes import start_process
+from operator import add
+from xpmlp._processes import RemoteCall
 
 print("begun")
-process, receiver = start_process(methodcaller("send", 2))
-print("runs", receiver.recv())
+print("runs", RemoteCall(add, 1, 1).result())
 """
 
 slow = pytest.mark.slow
@@ -125,10 +125,8 @@ def test_without_semaphores_a_grid_is_trained_in_one_process(
 def test_processes_alone_need_no_semaphores(monkeypatch: pytest.MonkeyPatch) -> None:
     no_semaphores(monkeypatch, "ENOSYS")
     assert obstacle_to_processes() is None
-    process, receiver = start_process(methodcaller("send", 3))
-    assert receiver.recv() == 3
-    process.join()
-    receiver.close()
+    with contextlib.closing(RemoteCall(add, 1, 2)) as call:
+        assert call.result() == 3
 
 
 def test_a_daemonic_process_starts_no_others(
@@ -151,6 +149,6 @@ def test_a_system_that_starts_no_more_processes(folder: Path, monkeypatch: pytes
 
     monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", refused)
     with pytest.raises(XpmlpError, match="starts no more processes"):
-        start_process(methodcaller("send", 1))
+        RemoteCall(add, 1, 2)
     with pytest.raises(XpmlpError, match="starts no more processes"):
         train_grid(grid_config(folder / "data.npz", learning_rate=[0.5, 0.1], workers=2))

@@ -17,7 +17,6 @@ from xpmlp.errors import XpmlpError
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
 
 
 def lock_over_forks() -> contextlib.AbstractContextManager[Any]:
@@ -89,25 +88,91 @@ def starting_processes() -> Iterator[None]:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_process(function: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Connection]:
-    """Call ``function(*arguments, sender)`` in a process of its own, and give the receiver of what it sends.
+class ProcessDiedError(Exception):
+    """A process that ended without an answer."""
+
+
+class RemoteCall:
+    """A call of a function in a process of its own, which ends with this process, however that ends.
+
+    It does not hear of Ctrl-C, which is for the process that waits for it.
 
     Raises
     ------
     XpmlpError
         If the system starts no more processes.
     """
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        import multiprocessing
+
+        context = multiprocessing.get_context("spawn")  # a fork would share threads, libraries and their memory
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_answer, args=(sender, function, arguments), daemon=True)
+        try:
+            with starting_processes():
+                self._process.start()
+        except XpmlpError:
+            self._receiver.close()
+            raise
+        finally:
+            sender.close()
+
+    def has_ended(self, timeout: float) -> bool:
+        """Wait for at most these seconds, and say whether there is a result."""
+        return self._receiver.poll(timeout)
+
+    def result(self) -> Any:
+        """Wait for what the function returns.
+
+        Raises
+        ------
+        XpmlpError
+            If the function did.
+        RuntimeError
+            If the function raised anything else: its text.
+        ProcessDiedError
+        """
+        try:
+            answer, error = self._receiver.recv()
+        except EOFError:
+            self._process.join()
+            raise ProcessDiedError(f"its process died with exit code {self._process.exitcode}") from None
+        if error is not None:
+            raise error
+        return answer
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._process.terminate()
+        self._process.join()
+        self._receiver.close()
+
+
+def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """In the process: call the function, and send what it returns and ``None``, or nothing and its error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    answer: tuple[Any, Exception | None]
+    try:
+        answer = function(*arguments), None
+    except XpmlpError as error:
+        answer = None, error
+    except Exception as error:  # of whatever kind, which another process may not be able to make
+        answer = None, RuntimeError(f"{type(error).__name__}: {error}")
+    sender.send(answer)
+
+
+def _end_with_the_parent() -> None:
+    """Wait until the parent is gone, if it was killed with no time to end this process: nobody waits for the answer."""
     import multiprocessing
 
-    context = multiprocessing.get_context("spawn")  # a fork would share threads, libraries and their memory
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=function, args=(*arguments, sender), daemon=True)
-    try:
-        with starting_processes():
-            process.start()
-    except XpmlpError:
-        receiver.close()
-        raise
-    finally:
-        sender.close()
-    return process, receiver
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

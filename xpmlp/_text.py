@@ -1,8 +1,13 @@
-"""Text from files and paths, fit to be shown on a terminal."""
+"""Text for people: fit to be shown on a terminal, numbers with their units, and names that may have been meant."""
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable
+
+MAX_COMPARED, MAX_LENGTH = 1_000, 100
+"""How many names, and how much of each, are compared with one that is not among them."""
 
 
 def printable(text: str) -> str:
@@ -13,3 +18,35 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
     )
+
+
+def closest(word: str, names: Iterable[str]) -> str | None:
+    """The name that a mistyped word most likely stands for, whatever its case and its hyphens; ``None`` if none."""
+    plain = {_plain(name): name for name in list(names)[:MAX_COMPARED]}
+    close = difflib.get_close_matches(_plain(word), plain, n=1)
+    return plain[close[0]] if close else None
+
+
+def _plain(word: str) -> str:
+    return word[:MAX_LENGTH].casefold().replace("-", "_").replace(" ", "_")
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with what it counts: ``1 epoch``, ``5,000 epochs``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def duration(seconds: float) -> str:
+    """A time: ``1.4 s``, ``24 s``, ``3 min 50 s``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def byte_size(size: float) -> str:
+    """Bytes: ``24.0 kB``, ``1.5 MB``, ``2.0 GB``."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 1e3:.1f} kB"

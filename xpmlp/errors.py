@@ -7,6 +7,11 @@ The command line prints it without a traceback; a library user catches ``XpmlpEr
 from __future__ import annotations
 
 
+def signal_status(number: int) -> int:
+    """The exit status of a program that a signal has ended, by the shells' convention; 130 for Ctrl-C."""
+    return 128 + number
+
+
 class XpmlpError(Exception):
     """A mistake that its reader can mend; ``exit_status`` is what the command line exits with."""
 

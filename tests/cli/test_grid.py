@@ -19,7 +19,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.grid import faults
 from tests.grid.small import FEATURES, grid_config, write_data
-from xpmlp.cli.grid import summary
+from xpmlp.cli.grid import grid_summary as summary
 from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
 from xpmlp.grid import GridResult, train_grid

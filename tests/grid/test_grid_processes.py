@@ -216,7 +216,7 @@ def test_who_asks_to_stop_interrupts_what_is_under_way(data: Path) -> None:
 
 
 def test_the_threads_of_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "_cores", lambda: 9)
+    monkeypatch.setattr(grid, "available_cores", lambda: 9)
     assert [grid._share(workers) for workers in (1, 2, 9, 20)] == [9, 4, 1, 1]
 
 
@@ -241,7 +241,7 @@ def test_numpy_takes_as_many_threads_as_pay_within_its_share(
 
 
 def test_how_many_processes(data: Path, get_backend: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "_cores", lambda: 9)
+    monkeypatch.setattr(grid, "available_cores", lambda: 9)
     automatic, three = grid_config(data, workers="auto"), grid_config(data, workers=3)
     assert grid._workers(automatic, get_backend("numpy")) == 9
     assert grid._workers(automatic, get_backend("strict")) == 9

@@ -116,4 +116,4 @@ def test_processes_share_the_memory(data: Path, monkeypatch: pytest.MonkeyPatch)
     dataset, backend = load_data(config), resolve_configured(config.backend).backend
     for free, expected in ((2 * memory_for(config, 3), 3), (2 * memory_for(config, 3) - 2, 2)):
         monkeypatch.setattr(NumpyBackend, "free_memory", lambda self, free=free: free)
-        assert _width(config, dataset, backend) == expected
+        assert _width(config, members_of(config), dataset, backend) == expected

@@ -265,4 +265,4 @@ def test_numbers_survive_a_csv_file(tmp_path: Path) -> None:
     ],
 )
 def test_how_much_the_lag_explains(during: float, after: float, validation: float, said: str) -> None:
-    assert said in figure3._explained(during, after, validation, 0.01)
+    assert said in figure3._lag_in_words(during, after, validation, 0.01)

@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from array_api_compat import numpy as numpy_namespace
 
 from tests.training.small import small_dataset, small_problem, train_runs, weights_of
+from xpmlp.errors import ConfigError
+from xpmlp.nn import criteria, pure_ops
 from xpmlp.training import Reporter, Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
@@ -92,3 +95,52 @@ def test_an_interrupted_run_keeps_its_best_weights_too(curve: list[float]) -> No
     _, best = rule(curve[:-1], EPOCHS, 0.0)
     assert best < EPOCHS - 1
     assert_kept_of(problem, run, best)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "refined_log_loss", "error", "auc"])
+def test_the_last_of_the_best_epochs_by_a_criterion(name: str) -> None:
+    problem = problem_with(best_by=name)
+    (run,) = train_runs(problem)
+    figures = [figure_after(epoch, name) for epoch in range(1, EPOCHS + 1)]
+    assert run.status is Status.FINISHED
+    assert len(run.epochs) == EPOCHS
+    assert run.best_loss == min(figures)
+    assert run.best_epoch == EPOCHS - figures[::-1].index(min(figures))
+    assert_kept_of(problem, run, run.best_epoch)
+
+
+def figure_after(epoch: int, name: str) -> float:
+    """The criterion of a training of only so many epochs, of its predictions for the validation part."""
+    problem = problem_with(epochs=epoch)
+    (run,) = train_runs(problem)
+    part = problem.dataset.validation
+    assert part is not None
+    prediction = problem.inference.predict(run.parameters, part.features)
+    ops, n = pure_ops(numpy_namespace), len(part)
+    return float(criteria[name].value(ops, prediction[None], np.eye(3)[part.targets], np.full(n, 1 / n))[0])
+
+
+def test_patience_counts_epochs_without_a_better_figure() -> None:
+    figures = [figure_after(epoch, "error") for epoch in range(1, EPOCHS + 1)]
+    (run,) = train_runs(problem_with(best_by="error", patience=2))
+    best, best_epoch, last = math.inf, 0, EPOCHS
+    for epoch, figure in enumerate(figures, start=1):
+        if figure <= best:
+            best, best_epoch = figure, epoch
+        if epoch - best_epoch == 2:
+            last = epoch
+            break
+    assert (len(run.epochs), run.best_epoch) == (last, best_epoch)
+
+
+def test_a_criterion_for_other_targets_is_refused() -> None:
+    with pytest.raises(ConfigError, match="train.best_by = rmse is for flags or values, and the targets are classes"):
+        train_runs(problem_with(best_by="rmse"))
+
+
+def test_stacked_runs_keep_what_each_keeps_alone() -> None:
+    problem = problem_with(best_by="refined_log_loss")
+    settings = [RunSettings(seed, 0.5, 0.0, 0.9) for seed in (0, 1)]
+    for stacked, one in zip(train_runs(problem, *settings), settings, strict=True):
+        (alone,) = train_runs(problem, one)
+        assert (stacked.best_epoch, stacked.best_loss) == (alone.best_epoch, alone.best_loss)

@@ -17,7 +17,7 @@ from xpmlp.backend import DTypeName
 from xpmlp.nn.activations import activations
 from xpmlp.verify import REFERENCE, Verification
 from xpmlp.verify.comparison import compare
-from xpmlp.verify.quantities import Quantity, relative_difference, snapshot
+from xpmlp.verify.quantities import Quantity, quantities_of, relative_difference
 from xpmlp.verify.recording import record_reference
 
 OPTIONS = ("--set", "model.hidden_layer_sizes=[6]", "--set", "model.activation=tanh", "--steps", "11")
@@ -178,7 +178,7 @@ def test_what_is_not_finite_is_no_small_difference(broken: list[float]) -> None:
 def test_a_snapshot_is_in_the_order_of_computation() -> None:
     array = np.zeros((1, 1))
     layers = [(array, array)] * 2
-    names = [str(quantity) for quantity in snapshot([array], array, array, [array] * 2, layers, layers)]
+    names = [str(quantity) for quantity in quantities_of([array], array, array, [array] * 2, layers, layers)]
     assert names == [
         "activations of layer 1",
         "logits",
@@ -201,7 +201,7 @@ def test_a_kink_of_relu_is_no_failure() -> None:
     """In float32, a unit that is on by rounding alone excuses what follows from it, and nothing before it."""
     trial = verify_digits(changes={"model.activation": "relu"}, steps=1).trial
     reference, flipped = record_reference(trial), record_reference(trial)
-    hidden = flipped.snapshots[1][Quantity("activations", 1)]
+    hidden = flipped.quantities[1][Quantity("activations", 1)]
     hidden[tuple(np.argwhere(hidden == 0)[0])] = 1e-9
 
     def judged(dtype: DTypeName) -> set[str]:

@@ -69,13 +69,13 @@ def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_adam_without_its_bias_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: [ops.xp.ones_like(step)] * 2)
+    monkeypatch.setattr(ADAM, "one_minus_power", lambda ops, beta, step: ops.xp.ones_like(step))
     assert failure(train__optimizer="adam").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 
 def test_adam_that_does_not_count_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = ADAM._bias_correction
-    monkeypatch.setattr(ADAM, "_bias_correction", lambda ops, decay, step: right(ops, decay, ops.xp.ones_like(step)))
+    right = ADAM.one_minus_power
+    monkeypatch.setattr(ADAM, "one_minus_power", lambda ops, beta, step: right(ops, beta, ops.xp.ones_like(step)))
     assert failure(train__optimizer="adam").startswith(BY_ALL + "activations of layer 1 at step 10")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from xpmlp._malloc import keep_freed_memory
-from xpmlp._processes import obstacle_to_processes, start_process
+from xpmlp._processes import ProcessDiedError, RemoteCall, obstacle_to_processes
 from xpmlp._version import __version__
 from xpmlp.backend import LISTED, check_name, probe
 from xpmlp.backend.registry import Report
@@ -189,11 +188,13 @@ def _on(config: Config, name: str, device: str | None) -> Config:
 
 
 def _probed(config: Config) -> Report:
+    keep_freed_memory()  # as the command line does
     admit_code(config, allow_code=True)  # as it was in the process that started this one
     return probe(config.backend.name)
 
 
 def _paced(config: Config, seconds: float) -> Pace:
+    keep_freed_memory()
     admit_code(config, allow_code=True)
     return measure_pace(config, seconds)
 
@@ -209,27 +210,9 @@ def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
 def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What ``function(*arguments)`` gives in a fresh process, or in words why it gave nothing."""
     try:
-        process, receiver = start_process(_work, function, arguments)
-    except XpmlpError as error:
+        with contextlib.closing(RemoteCall(function, *arguments)) as call:
+            return call.result()
+    except ProcessDiedError as error:
+        return f"{error} (out of memory?)"
+    except (XpmlpError, RuntimeError) as error:  # whatever it is, the other backends are still to be measured
         return str(error)
-    try:
-        return receiver.recv()
-    except EOFError:
-        process.join()
-        return f"its process died with exit code {process.exitcode} (out of memory?)"
-    finally:
-        process.terminate()
-        process.join()
-        receiver.close()
-
-
-def _work(function: Callable[..., Any], arguments: tuple[Any, ...], sender: Connection) -> None:
-    keep_freed_memory()  # as the command line does
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
-    try:
-        answer = function(*arguments)
-    except XpmlpError as error:
-        answer = str(error)
-    except Exception as error:  # whatever it is, the other backends are still to be measured
-        answer = f"{type(error).__name__}: {error}"
-    sender.send(answer)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from typing import Any
 
@@ -17,7 +18,7 @@ from xpmlp._malloc import keep_freed_memory
 from xpmlp._paths import impossible_name
 from xpmlp._text import printable
 from xpmlp.cli.streams import safe_streams
-from xpmlp.errors import XpmlpError
+from xpmlp.errors import XpmlpError, signal_status
 
 _OUTPUT_LOST = 1
 """The exit status of a command that did its work and could not write what it printed."""
@@ -57,7 +58,7 @@ def _run() -> Any:
         subject = "" if error.filename is None else f"{error.filename}: "
         return _refuse(f"{subject}{error.strerror or error}.{_no_folder()}", XpmlpError.exit_status)
     except KeyboardInterrupt:  # while the program was being loaded; afterwards the commands see to it
-        return 130
+        return signal_status(signal.SIGINT)
 
 
 def _refuse(sentence: str, status: int) -> int:

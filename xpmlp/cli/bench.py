@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +13,12 @@ from rich.table import Table
 from xpmlp._files import check_writable, refuse_overwriting, write_text
 from xpmlp._paths import os_errors_as
 from xpmlp.bench import Measured, bench, recommend, report_json
-from xpmlp.cli.interrupt import EXIT_STATUS
 from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
-from xpmlp.errors import RunFolderError
+from xpmlp.errors import RunFolderError, signal_status
 
 
-def run(config: Config, *, backends: str | None, seconds: float, allow_code: bool, out: Path | None) -> int:
+def run(config: Config, *, backends: list[str] | None, seconds: float, allow_code: bool, out: Path | None) -> int:
     """Measure, print a table and what to use, and write a file where one was asked for.
 
     Returns
@@ -39,19 +39,18 @@ def run(config: Config, *, backends: str | None, seconds: float, allow_code: boo
                 raise RunFolderError(f"--out {out}: there is no folder {out.parent}.")
             check_writable(out)
         refuse_overwriting([out], config.files)
-    names = None if backends is None else [name.strip() for name in backends.split(",")]
     progress = console_on(sys.stderr)
     try:
         with progress.status("") as status:
             measured = bench(
                 config,
-                names,
+                backends,
                 seconds=seconds,
                 allow_code=allow_code,
                 listen=lambda name: status.update(f"measuring {name}"),
             )
     except KeyboardInterrupt:
-        return EXIT_STATUS
+        return signal_status(signal.SIGINT)
     console = console_on(sys.stdout, width=120)
     console.print(table(measured))
     for one in measured:

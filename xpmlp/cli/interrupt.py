@@ -7,9 +7,6 @@ from contextlib import AbstractContextManager
 
 from xpmlp.training.interrupt import Stop, stop_on_interrupt
 
-EXIT_STATUS = 130
-"""Of a program ended by Ctrl-C: 128 + SIGINT."""
-
 
 def stop_on_signals(quiet: bool) -> AbstractContextManager[Stop]:
     """Turn Ctrl-C or SIGTERM into a request to stop, whose ``exit_status`` the program ends with."""

@@ -1,17 +1,16 @@
-"""How a training is shown: a progress bar on a terminal, one line for each epoch elsewhere, or nothing."""
+"""How long work is shown: lines of text and, on a terminal, a bar below them."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any, Self
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from xpmlp._text import printable
 from xpmlp.backend import Choice
@@ -31,16 +30,106 @@ _MANY = 10
 """Classes that are listed one by one."""
 
 
-@contextmanager
-def reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[Reporter]:
-    """The reporter that suits where the output goes."""
-    if quiet:
-        yield Reporter()
-    elif can_redraw(stream):
-        with _Terminal(console_on(stream)) as terminal:
-            yield terminal
-    else:
-        yield _Lines(stream)
+class Shown(Reporter):
+    """Lines and, on a terminal that can, a bar while something is under way.
+
+    Parameters
+    ----------
+    stream : text stream
+    before, after : ProgressColumn
+        Beside the bar, the second before the time that is left.
+    """
+
+    quiet = False
+
+    def __init__(self, stream: IO[str], before: ProgressColumn, after: ProgressColumn) -> None:
+        self.console = console_on(stream)
+        columns = (before, BarColumn(bar_width=None), after, TimeRemainingColumn(compact=True))
+        self.bar = Bar(*columns, console=self.console, transient=True, disable=not can_redraw(stream))
+        self.task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def start(self, total: float, description: str = "", **fields: Any) -> None:
+        """Show a bar for so much work."""
+        self.task = self.bar.add_task(description, total=total, **fields)
+        self.bar.start()
+
+    def update(self, completed: float, **fields: Any) -> None:
+        """Say how much of it is done."""
+        if self.task is not None:
+            self.bar.update(self.task, completed=completed, **fields)
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(Text(printable(text)), soft_wrap=True)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        self.bar.stop()
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.task = None
+
+
+class ShownTraining(Shown):
+    """A training, of one run or of many: what is trained, and notes on it."""
+
+    dataset: Dataset | None = None
+
+    def note(self, text: str) -> None:
+        """Print a sentence."""
+        self.line(text)
+
+    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
+        """Say what is about to be trained, and where."""
+        self.dataset = dataset
+        for line in describe(choice, dataset, network):
+            self.line(line)
+
+
+class ShownRun(ShownTraining):
+    """A line for each epoch, above a bar with loss, metric, speed and the time that is left."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream, TextColumn("{task.description}"), TextColumn("{task.fields[figures]}"))
+        self.epochs, self.metric = 0, ""
+        self.in_epoch, self.epoch_began, self.seen, self.began = 0, 0.0, 0, 0.0
+
+    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        """Begin with the bar."""
+        self.epochs, self.metric = epochs, metric_names[metric]
+        self.epoch_began = self.began = time.perf_counter()
+        self.start(epochs * steps, f"epoch 1/{epochs}", figures="")
+
+    def segment(self, progress: Progress) -> None:
+        """Move the bar."""
+        self.in_epoch += progress.examples
+        self.seen += progress.examples
+        speed = self.seen / (time.perf_counter() - self.began)
+        self.update(
+            (progress.epoch - 1) * progress.steps + progress.step,
+            description=f"epoch {progress.epoch}/{progress.epochs}",
+            figures=f"loss {progress.loss:.4f}  {self.metric} {progress.value:.4f} {speed:,.0f} examples/s",
+        )
+
+    def epoch(self, run: int, row: EpochRow) -> None:
+        """Print the figures of an epoch."""
+        speed = self.in_epoch / (time.perf_counter() - self.epoch_began)
+        validation = (
+            ""
+            if row.validation_loss is None
+            else f"   validation loss {row.validation_loss:.4f}, {self.metric} {row.validation_value:.4f}"
+        )
+        self.line(
+            f"epoch {row.epoch:>{len(str(self.epochs))}}/{self.epochs}   train loss {row.train_loss:.4f}, "
+            f"{self.metric} {row.train_value:.4f}{validation}   {speed:,.0f} examples/s"
+        )
+        self.in_epoch, self.epoch_began = 0, time.perf_counter()
 
 
 def describe(choice: Choice, dataset: Dataset, network: Network) -> Iterator[str]:
@@ -83,97 +172,3 @@ def _classes(dataset: Dataset) -> str:
         each = " to ".join(f"{count:,}" for count in sorted({int(rest.min()), int(rest.max())}))
         shown.append(f"and {len(rest):,} more ({each} examples each)")
     return f"{dataset.n_classes:,} classes: {', '.join(shown)}"
-
-
-class _Lines(Reporter):
-    """A line for what is trained, and a line for each epoch."""
-
-    quiet = False
-
-    def __init__(self, stream: IO[str]) -> None:
-        self.stream = stream
-        self.epochs, self.examples, self.started = 0, 0, 0.0
-        self.metric: Metric = "accuracy"
-        self.dataset: Dataset | None = None
-
-    def write(self, line: str) -> None:
-        """Print a line."""
-        print(printable(line), file=self.stream, flush=True)
-
-    def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
-        self.dataset = dataset
-        for line in describe(choice, dataset, network):
-            self.write(line)
-
-    def note(self, text: str) -> None:
-        self.write(text)
-
-    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
-        self.metric = metric
-        self.epochs, self.started = epochs, time.perf_counter()
-
-    def segment(self, progress: Progress) -> None:
-        self.examples += progress.examples
-
-    def epoch(self, run: int, row: EpochRow) -> None:
-        name = metric_names[self.metric]
-        elapsed = time.perf_counter() - self.started
-        validation = (
-            ""
-            if row.validation_loss is None
-            else f"   validation loss {row.validation_loss:.4f}, {name} {row.validation_value:.4f}"
-        )
-        self.write(
-            f"epoch {row.epoch:>{len(str(self.epochs))}}/{self.epochs}"
-            f"   train loss {row.train_loss:.4f}, {name} {row.train_value:.4f}{validation}"
-            f"   {self.examples / elapsed:,.0f} examples/s"
-        )
-        self.examples, self.started = 0, time.perf_counter()
-
-
-class _Terminal(_Lines):
-    """The same lines, above a bar with loss, metric, speed and the time that is left."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console.file)
-        self.bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-        )
-        self.task: TaskID | None = None
-        self.seen, self.since = 0, 0.0
-
-    def __enter__(self) -> _Terminal:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.end()
-
-    def write(self, line: str) -> None:
-        self.bar.console.print(printable(line), markup=False)
-
-    def begin(self, epochs: int, steps: int, metric: Metric) -> None:
-        super().begin(epochs, steps, metric)
-        self.since = time.perf_counter()
-        self.task = self.bar.add_task(f"epoch 1/{epochs}", total=epochs * steps, figures="")
-        self.bar.start()
-
-    def segment(self, progress: Progress) -> None:
-        super().segment(progress)
-        self.seen += progress.examples
-        speed = self.seen / (time.perf_counter() - self.since)
-        if self.task is not None:
-            self.bar.update(
-                self.task,
-                description=f"epoch {progress.epoch}/{progress.epochs}",
-                completed=(progress.epoch - 1) * progress.steps + progress.step,
-                figures=f"loss {progress.loss:.4f}  {metric_names[self.metric]} {progress.value:.4f} "
-                f"{speed:,.0f} examples/s",
-            )
-
-    def end(self) -> None:
-        self.bar.stop()

@@ -1,146 +1,108 @@
-"""``xpmlp report``: the report that a person watches being computed."""
+"""The report that a person watches being computed."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
-from xpmlp._text import printable
 from xpmlp.cli.interrupt import stop_on_signals
-from xpmlp.cli.streams import can_redraw, console_on
+from xpmlp.cli.progress import Shown
+from xpmlp.cli.streams import print_lines
 from xpmlp.grid import Block
 from xpmlp.nn import Metric
 from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
+from xpmlp.report.page import judged_well
 from xpmlp.training import Progress
 from xpmlp.training.record import Outcome
 
 
-def run(folder: Path, *, only: str | None, quick: bool, backend: str | None, allow_code: bool, quiet: bool) -> int:
+def run(folder: Path, *, quiet: bool, **how: Any) -> int:
     """Write the report, show how it goes, and say what it has shown.
+
+    Parameters
+    ----------
+    folder : Path
+    quiet : bool
+    **how
+        As `xpmlp.report.write_report` takes it.
 
     Returns
     -------
     exit_status : int
         0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    names = None if only is None else [name.strip() for name in only.split(",") if name.strip()]
     started = time.perf_counter()
-    with stop_on_signals(quiet) as stop, _reporter_for(sys.stdout, quiet=quiet) as reporter:
+    watching: Any = nullcontext(ReportReporter()) if quiet else ShownReport(sys.stdout)
+    with stop_on_signals(quiet) as stop, watching as reporter:
         try:
-            report = write_report(
-                folder,
-                only=names,
-                quick=quick,
-                backend=backend,
-                allow_code=allow_code,
-                reporter=reporter,
-                should_stop=lambda: stop.requested,
-            )
+            report = write_report(folder, reporter=reporter, should_stop=lambda: stop.requested, **how)
         except Interrupted:
-            if not quiet:
-                print(f"interrupted; the finished parts are kept in {folder}, and the same command goes on from there")
+            kept = f"interrupted; the finished parts are kept in {folder}, and the same command goes on from there"
+            print_lines(() if quiet else [kept])
             return stop.exit_status
-    if not quiet:
-        for line in summary(report, time.perf_counter() - started):
-            print(printable(line))
+    print_lines(() if quiet else summary(report, time.perf_counter() - started))
     return 0
 
 
 def summary(report: Report, seconds: float) -> Iterator[str]:
     """The last lines: the verdicts, and where the page is."""
-    judged = [comparison for comparison in report.comparisons if comparison.verdict.holds is not None]
-    for comparison in judged:
-        if not comparison.verdict.holds:
-            yield (
-                f"{comparison.item}, {comparison.figure}: {comparison.here}, coursework {comparison.coursework}: "
-                f"{comparison.verdict.text}"
-            )
+    for item, figure, coursework, here, verdict in report.comparisons:
+        if verdict.holds is False:
+            yield f"{item}, {figure}: {here}, coursework {coursework}: {verdict.text}"
+    good, judged = judged_well(report.comparisons)
     if judged:
-        good = sum(comparison.verdict.holds is True for comparison in judged)
-        yield f"{good} of {len(judged)} figures are as the coursework's or better"
+        yield f"{good} of {judged} figures are as the coursework's or better"
     yield f"report: {report.page} ({seconds:.0f} s)"
 
 
-@contextmanager
-def _reporter_for(stream: IO[str], *, quiet: bool) -> Iterator[ReportReporter]:
-    if quiet:
-        yield ReportReporter()
-        return
-    shown = _Shown(console_on(stream), bar=can_redraw(stream))
-    try:
-        yield shown
-    finally:
-        shown.end()
-
-
-class _Shown(ReportReporter):
+class ShownReport(Shown, ReportReporter):
     """A line for each part and, on a terminal, a bar while one trains."""
 
-    quiet = False
-
-    def __init__(self, console: Console, *, bar: bool) -> None:
-        self.console = console
-        self.bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not bar,
-        )
-        self.part = ""
-        self.task: TaskID | None = None
-        self.runs = 0
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream, TextColumn("{task.description}"), TextColumn("{task.percentage:>3.0f}%"))
+        self.part, self.runs, self.seen = "", 0, 0
 
     def part_kept(self, part: Part, done: Done) -> None:
-        self._line(f"{part.title}: finished {done.finished}, kept")
+        """Say that it is kept."""
+        self.line(f"{part.title}: finished {done.finished}, kept")
 
     def part_begins(self, part: Part, beside: bool) -> None:
+        """Say that it begins."""
         self.part = part.name
-        self._line(f"{part.title} ..." + (" (beside the following ones)" if beside else ""))
+        self.line(f"{part.title} ..." + (" (beside the following ones)" if beside else ""))
 
     def part_ends(self, part: Part, done: Done) -> None:
-        self._line(f"{part.title}: done in {done.seconds:.1f} s")
+        """Say how long it took."""
+        self.line(f"{part.title}: done in {done.seconds:.1f} s")
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        self.runs = runs
-        self._line(f"  {runs} runs" + ("" if workers is None else f", {workers} at a time"))
-        self._start(examples)
+        """Say how much there is to do, and begin with the bar."""
+        self.runs, self.seen = runs, 0
+        self.line(f"  {runs} runs" + ("" if workers is None else f", {workers} at a time"))
+        self.start(examples, self.part)
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
+        """Begin with the bar."""
         if not self.runs:
-            self._start(epochs * steps)
+            self.start(epochs * steps, self.part)
 
     def segment(self, progress: Progress) -> None:
-        if self.task is None:
-            return
-        if self.runs:
-            self.bar.advance(self.task, progress.examples)
-        else:
-            self.bar.update(self.task, completed=(progress.epoch - 1) * progress.steps + progress.step)
+        """Move the bar."""
+        self.seen += progress.examples
+        self.update(self.seen if self.runs else (progress.epoch - 1) * progress.steps + progress.step)
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
-        if self.task is not None:
-            self.bar.advance(self.task, examples)
+        """Count runs that were trained."""
+        self.seen += examples
+        self.update(self.seen)
 
     def end(self) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-        self.task, self.runs = None, 0
-        self.bar.stop()
-
-    def _start(self, total: int) -> None:
-        self.task = self.bar.add_task(self.part, total=total)
-        self.bar.start()
-
-    def _line(self, line: str) -> None:
-        self.console.print(printable(line), markup=False, soft_wrap=True)
+        """Take the bar away."""
+        super().end()
+        self.runs = 0

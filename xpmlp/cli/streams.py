@@ -6,14 +6,16 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from xpmlp._streams import SafeStream
+from xpmlp._text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 _WARN = "PYTHONWARNDEFAULTENCODING"
 """Of the processes of a grid, too, which read it anew."""
@@ -68,6 +70,15 @@ def console_on(stream: IO[str], *, quiet: bool = False, width: int | None = None
         color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,
     )
+
+
+def print_lines(lines: Iterable[str | Text]) -> None:
+    """Print lines on standard output; what of them is plain text cannot send a terminal commands."""
+    from rich.text import Text
+
+    console = console_on(sys.stdout)
+    for line in lines:
+        console.print(Text(printable(line)) if isinstance(line, str) else line, soft_wrap=True)
 
 
 def can_redraw(stream: IO[str]) -> bool:

@@ -1,54 +1,52 @@
-"""``xpmlp train``: a training that a person watches."""
+"""A training, of one run or of a grid, that a person watches."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from xpmlp._text import printable
+from xpmlp.cli.grid import ShownGrid, grid_summary
 from xpmlp.cli.interrupt import stop_on_signals
-from xpmlp.cli.progress import reporter_for
+from xpmlp.cli.progress import ShownRun
+from xpmlp.cli.streams import print_lines
 from xpmlp.config import Config, OutputConfig
+from xpmlp.grid import GridReporter, train_grid
 from xpmlp.nn import metric_names
-from xpmlp.storage import SavedNetwork
 from xpmlp.training import Reporter, Result, Status, train
 
 
-def run(
-    config: Config,
-    folder: Path,
-    *,
-    overwrite: bool,
-    resume: bool,
-    force: bool,
-    allow_code: bool,
-    quiet: bool,
-    start: SavedNetwork | None = None,
-) -> int:
-    """Train, show how it goes, and say where the results are.
+def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
+    """Train, show how it goes, and say what came out and where it is.
+
+    Parameters
+    ----------
+    config : Config
+    folder : Path
+    quiet : bool
+    **how
+        As `xpmlp.train` takes it.
 
     Returns
     -------
     exit_status : int
         0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    with stop_on_signals(quiet) as stop, reporter_for(sys.stdout, quiet=quiet) as reporter:
-        result = train(
-            config,
-            folder,
-            overwrite=overwrite,
-            resume=resume,
-            force=force,
-            allow_code=allow_code,
-            reporter=reporter,
-            should_stop=lambda: stop.requested,
-            start=start,
-        )
-    if not quiet:
-        for line in (*summary(result, config.output), *_beside(result, reporter)):
-            print(printable(line))
-    return stop.exit_status if result.run.status is Status.INTERRUPTED else 0
+    shown, silent = (ShownGrid, GridReporter) if config.grid.is_grid else (ShownRun, Reporter)
+    watching: Any = nullcontext(silent()) if quiet else shown(sys.stdout)
+    with stop_on_signals(quiet) as stop, watching as reporter:
+        told = {"reporter": reporter, "should_stop": lambda: stop.requested}
+        if config.grid.is_grid:
+            lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
+        else:
+            result = train(config, folder, **how, **told)
+            lines = chain(summary(result, config.output), _beside(result, reporter))
+            status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
+    print_lines(() if quiet else lines)
+    return status
 
 
 def _beside(result: Result, reporter: Reporter) -> Iterator[str]:

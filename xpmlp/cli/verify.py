@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from xpmlp._files import refuse_overwriting
+from xpmlp._text import counted
 from xpmlp.backend import DTypeName
 from xpmlp.cli.streams import console_on
 from xpmlp.config import Config
 from xpmlp.errors import VerificationError
-from xpmlp.report.words import counted
 from xpmlp.verify import (
     FILES,
     REFERENCE,
@@ -80,10 +80,9 @@ def run(
 def report(result: Verification) -> Iterator[Table | Text]:
     """What is printed: the trial, a table for each dtype, and what does not fit into one."""
     trial = result.trial
-    sizes = [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)]
-    kinds = dict.fromkeys(trial.network.hidden)
+    sizes, kinds = "-".join(map(str, trial.network.sizes)), dict.fromkeys(trial.network.hidden)
     yield Text(
-        f"{trial.config.name}: {'-'.join(map(str, sizes))}, {', '.join([*kinds, trial.network.loss.name])}, "
+        f"{trial.config.name}: {sizes}, {', '.join([*kinds, trial.network.loss.name])}, "
         f"{trial.config.train.optimizer}, {counted(trial.steps, 'step')} of "
         f"{counted(trial.batch_size, 'example')} of {trial.dataset.name}"
     )

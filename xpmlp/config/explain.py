@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from xpmlp._text import closest
 from xpmlp.config.layers import RULE
 from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections, takes_outside
 from xpmlp.config.show import show, show_key
@@ -77,7 +77,7 @@ def _unknown_section(name: str, given: Any, schemas: dict[str, Schema]) -> str:
         home = next((section for section in schemas if name in schemas[section]["properties"]), None)
         hint = f"it belongs in a section: did you mean {home}.{name}?" if home else _sections_are(schemas)
         return f"{show_key(name)} = {show(given)}: there is no such key at the top level; {hint}"
-    close = _closest(name, schemas)
+    close = closest(name, schemas)
     hint = f"did you mean [{close}]?" if close else _sections_are(schemas)
     return f"[{show_key(name)}]: there is no such section; {hint}"
 
@@ -89,7 +89,7 @@ def _sections_are(schemas: dict[str, Schema]) -> str:
 def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema]) -> str:
     names = list(schemas[section]["properties"])
     elsewhere = [name for name in schemas if key in schemas[name]["properties"]]
-    close = _closest(key, names)
+    close = closest(key, names)
     if elsewhere:
         hint = f"it belongs in [{elsewhere[0]}]."
     elif close:
@@ -104,16 +104,5 @@ def _meant_choice(given: Any, schema: Schema) -> str:
         return "."
     if ":" in given and takes_outside(schema):
         return '; or "module:object", the name of one of your own.'
-    close = _closest(given, choices_of(schema))
+    close = closest(given, choices_of(schema))
     return f'; did you mean "{close}"?' if close else "."
-
-
-def _closest(word: str, names: Iterable[str]) -> str | None:
-    """The name that a mistyped word most likely stands for, whatever its case and its hyphens."""
-    plain = {_plain(name): name for name in names}
-    close = difflib.get_close_matches(_plain(word), plain, n=1)
-    return plain[close[0]] if close else None
-
-
-def _plain(word: str) -> str:
-    return word[:100].lower().replace("-", "_").replace(" ", "_")

@@ -28,7 +28,7 @@ def tables() -> dict[str, RecordTable[Any]]:
     from xpmlp.backend.registry import backends
     from xpmlp.data.formats import formats
     from xpmlp.initializers import initializers
-    from xpmlp.nn import activations, layers, losses
+    from xpmlp.nn import activations, criteria, layers, losses
     from xpmlp.optim import optimizers, schedules
 
     every: list[RecordTable[Any]] = [
@@ -38,6 +38,7 @@ def tables() -> dict[str, RecordTable[Any]]:
         layers,
         optimizers,
         schedules,
+        criteria,
         formats,
         backends,
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -10,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from xpmlp._text import closest
 from xpmlp.config.show import show
 from xpmlp.config.value_types import SINGLE_QUOTES
 from xpmlp.errors import ConfigError
@@ -90,8 +90,8 @@ def _similar(path: Path) -> str:
         stems = [entry.stem for entry in path.parent.iterdir() if entry.suffix == ".toml"]
     except OSError:
         stems = []
-    close = difflib.get_close_matches(path.stem, stems, n=1)
-    return f"; did you mean '{path.with_name(close[0] + '.toml')}'?" if close else "."
+    close = closest(path.stem, stems)
+    return f"; did you mean '{path.with_name(close + '.toml')}'?" if close else "."
 
 
 def _syntax_mistake(path: Path, text: str, message: str) -> str:

@@ -120,6 +120,12 @@ RULES = (
         'or "validation", or leave train.patience out.',
     ),
     Rule(
+        ("train.best_by", "data.split"),
+        lambda best_by, split: best_by != "loss" and split == "test",
+        'needs a validation part, and data.split = "test" holds none out: use data.split = "three-way" or '
+        '"validation", or leave train.best_by out.',
+    ),
+    Rule(
         ("model.loss", "data.name"),
         lambda loss, name: loss in VALUES and _lacks(name, _has_values),
         lambda: f"predicts values, and only {_users(_has_values)} can have any: leave it out.",

@@ -19,6 +19,7 @@ from xpmlp.config.value_types import (
     ClassWeight,
     ColumnTypes,
     Count,
+    CriterionName,
     DropoutRate,
     FormatName,
     Fraction,
@@ -39,7 +40,7 @@ from xpmlp.config.value_types import (
     Units,
 )
 from xpmlp.initializers import initializers
-from xpmlp.nn import activations, losses
+from xpmlp.nn import activations, criteria, losses
 from xpmlp.optim import optimizers, schedules, users_of
 
 
@@ -59,7 +60,7 @@ class BackendConfig(Section):
     )
     device: OrNone[Text] = Field(
         None,
-        description='The device as its library names it: "cpu", "cuda:0", "mps", "device1" (strict) and so on. '
+        description='The device as its library names it: "cpu", "cuda:0", "mps" and so on. '
         '"none": the backend\'s default device.',
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="The type of weights, activations and losses.")
@@ -361,10 +362,16 @@ class TrainConfig(Section):
     patience: OrNone[Count] = Field(
         None,
         description="Early stopping: end after this many epochs without a better validation loss, and keep the best "
-        'weights. "none": train all epochs and keep the last.',
+        'weights. "none": train all epochs and keep the last, or the best if `best_by` names a figure.',
     )
     min_improvement: NonNegative = Field(
         0.0, description="The fall of the validation loss that counts as better (with patience)."
+    )
+    best_by: CriterionName = Field(
+        "loss",
+        description="What the best epoch is judged by, on the validation part, with or without patience: "
+        + "; ".join(f"`{one.name}`, {one.sentence}" for one in criteria.values())
+        + ". Of equal epochs the last is the best. `loss`: the loss, with patience alone, and the first.",
     )
     evaluate_train: bool = Field(
         False,
@@ -406,7 +413,7 @@ class GridConfig(Section):
     workers: AutoOrCount = Field(
         "auto",
         description='Local processes that train blocks side by side. "auto": one for each core on a CPU backend that '
-        "runs on one thread (numpy, strict, torch), else 1.",
+        "runs on one thread (numpy, torch), else 1.",
     )
     scheduler: OrNone[Text] = Field(
         None,

@@ -76,7 +76,7 @@ def unused_settings(config: Config) -> Iterator[str]:
         if value != fields[name].default and not chosen_or_varied & {*users, *filter(is_outside, chosen_or_varied)}:
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."
-    if config.train.min_improvement and config.train.patience is None:
+    if config.train.min_improvement and config.train.patience is None and config.train.best_by == "loss":
         yield (
             f"train.min_improvement = {show(config.train.min_improvement)} has no effect without early stopping: "
             "set train.patience, too."

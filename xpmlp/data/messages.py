@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+
+from xpmlp._text import closest
 
 MAX_LENGTH = 60
 """Of a name or a value that a message quotes."""
-
-_MAX_COMPARED = 1_000
 
 
 def quoted(text: str) -> str:
@@ -18,9 +17,8 @@ def quoted(text: str) -> str:
 
 def did_you_mean(given: str, known: Sequence[str]) -> str:
     """The end of a sentence about an unknown name: the closest known one, or else those that there are."""
-    by_folded = {name.casefold(): name for name in known[:_MAX_COMPARED] if len(name) <= MAX_LENGTH}
-    close = difflib.get_close_matches(given[:MAX_LENGTH].casefold(), by_folded, n=1)
-    return f"; did you mean {by_folded[close[0]]!r}?" if close else f"; there is {listed(known)}"
+    close = closest(given, [name for name in known if len(name) <= MAX_LENGTH])
+    return f"; did you mean {close!r}?" if close else f"; there is {listed(known)}"
 
 
 def listed(names: Sequence[str], at_most: int = 8) -> str:

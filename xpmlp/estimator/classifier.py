@@ -43,7 +43,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     callbacks : list of callables, optional
         Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
         training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
-    backend : {"numpy", "cupy", "torch", "jax", "strict"}, optional
+    backend : {"numpy", "cupy", "torch", "jax"}, optional
         What to compute with; by default the library of the arrays given as ``X``, and NumPy for lists and data frames.
         What comes back is always where ``X`` is.
     device : str, optional

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +11,14 @@ from pathlib import Path
 
 from xpmlp._files import move
 from xpmlp._paths import given_path
-from xpmlp._processes import can_start_processes
+from xpmlp._processes import available_cores, can_start_processes
 from xpmlp.backend import Backend
 from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data import Dataset
 from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
-from xpmlp.grid.resuming import Plan, ended_runs, read_plan
+from xpmlp.grid.resuming import GridSetup, ended_runs, read_setup
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
@@ -126,7 +125,7 @@ def train_grid(
     if config.data.path is not None:
         check_source(config.data.path)  # a pipe cannot be read again for each block
     with contextlib.ExitStack() as held:
-        before: Plan | None = None
+        before: GridSetup | None = None
         outcomes: dict[int, Outcome] = {}
         if folder is not None:
             run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
@@ -138,22 +137,23 @@ def train_grid(
         if before is not None:
             check_data(before.provenance, dataset, force=force)
             config = config.named(before.provenance["name"])
-        plan = _plan(config, dataset, choice.backend, before)
+            members = members_of(config)
+        setup = _setup(config, members, dataset, choice.backend, before)
         if folder is not None:
             if not resume:
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
             with run_folder.explained(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
-                plan.write(folder)
+                setup.write(folder)
         network = ConfigTrainable(config, dataset, choice.backend).network
         reporter.prepared(choice, dataset, network)
         for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
             reporter.note(note)
-        for note in () if before is None else differences(before.provenance, plan.provenance):
+        for note in () if before is None else differences(before.provenance, setup.provenance):
             reporter.note(note)
         failures, blocks = _train(
-            config, choice.backend, len(dataset.train), plan, folder, outcomes, reporter, should_stop
+            config, members, choice.backend, len(dataset.train), setup, folder, outcomes, reporter, should_stop
         )
         reporter.end()
         result = _result(config, [member for member in members if member.number in outcomes], outcomes, folder)
@@ -166,9 +166,9 @@ def train_grid(
 
 def _resumed(
     folder: Path, config: Config, members: list[Member], reporter: GridReporter, *, force: bool
-) -> tuple[Plan | None, dict[int, Outcome]]:
-    """The plan of the grid to resume, if it was begun, and what its runs gave that have ended."""
-    before = read_plan(folder)
+) -> tuple[GridSetup | None, dict[int, Outcome]]:
+    """The setup of the grid to resume, if it was begun, and what its runs gave that have ended."""
+    before = read_setup(folder)
     if before is None:
         if (folder / "run.json").exists():
             raise RunFolderError(f"{folder} does not hold a grid that was begun: begin anew with --overwrite.")
@@ -181,32 +181,34 @@ def _resumed(
     return before, ended
 
 
-def _plan(config: Config, dataset: Dataset, backend: Backend, before: Plan | None) -> Plan:
+def _setup(
+    config: Config, members: list[Member], dataset: Dataset, backend: Backend, before: GridSetup | None
+) -> GridSetup:
     """How the grid is cut and with how many threads: as before, but for what the config says otherwise now."""
     if before is not None and before.provenance["config"].get("grid", {}).get("block_width") == config.grid.block_width:
         width, threads = before.width, before.threads
     else:
-        width = _width(config, dataset, backend)
-        threads = _share(min(_workers(config, backend), -(-len(members_of(config)) // width)))
+        width = _width(config, members, dataset, backend)
+        threads = _share(min(_workers(config, backend), -(-len(members) // width)))
     with backend.session(ConfigTrainable(config, dataset, backend).rows_at_once):
-        return Plan(provenance_of(config, dataset, backend, width), width, threads)
+        return GridSetup(provenance_of(config, dataset, backend, width), width, threads)
 
 
 def _train(
     config: Config,
+    members: list[Member],
     backend: Backend,
     examples: int,
-    plan: Plan,
+    setup: GridSetup,
     folder: Path | None,
     outcomes: dict[int, Outcome],
     reporter: GridReporter,
     should_stop: Callable[[], bool],
 ) -> tuple[dict[int, str], list[Block]]:
     """Train the blocks whose ``outcomes`` are missing, into ``outcomes``; the failures, by block, and those blocks."""
-    members = members_of(config)
     blocks = [
         block if folder is None else block._replace(checkpoints=_checkpoints(folder, block))
-        for block in blocks_of(members, plan.width)
+        for block in blocks_of(members, setup.width)
         if any(member.number not in outcomes for member in block.members)
     ]
     workers = min(_workers(config, backend), max(len(blocks), 1))
@@ -230,7 +232,7 @@ def _train(
     if scheduler is not None:  # its workers may not see this folder: their blocks have no checkpoints
         return run_on_dask([block._replace(checkpoints=None) for block in blocks], scheduler, should_stop, done), blocks
     if workers > 1:
-        return run_in_processes(blocks, workers, plan.threads, should_stop, done), blocks
+        return run_in_processes(blocks, workers, setup.threads, should_stop, done), blocks
     return run_here(blocks, reporter, should_stop, done), blocks
 
 
@@ -280,10 +282,9 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
         move(partial, final)
 
 
-def _width(config: Config, dataset: Dataset, backend: Backend) -> int:
+def _width(config: Config, members: list[Member], dataset: Dataset, backend: Backend) -> int:
     """How many runs to stack: as the config says, or all on a GPU and one on a CPU; no more than the memory holds."""
     free, wanted = backend.free_memory(), config.grid.block_width
-    members = members_of(config)
     if wanted == "auto":
         wanted = len(members) if backend.is_accelerator else 1
     if free is None:
@@ -298,17 +299,12 @@ def _workers(config: Config, backend: Backend) -> int:
     """How many processes: as the config says, or one for each core where a process keeps to one thread."""
     if config.grid.workers != "auto":
         return config.grid.workers
-    return 1 if backend.is_accelerator or backend.name == "jax" else _cores()
+    return 1 if backend.is_accelerator or backend.name == "jax" else available_cores()
 
 
 def _share(workers: int) -> int:
     """The cores that each process may keep busy."""
-    return max(1, _cores() // workers)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, available_cores() // workers)
 
 
 def _complaint(blocks: Sequence[Block], failures: dict[int, str], folder: Path | None) -> str:

@@ -19,7 +19,7 @@ from xpmlp.training.run import Status
 _FILE = "plan.json"
 
 
-class Plan(NamedTuple):
+class GridSetup(NamedTuple):
     """What a grid's bits depend on, besides its config: the same again when it is resumed.
 
     Attributes
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
         )
 
 
-def read_plan(folder: Path) -> Plan | None:
+def read_setup(folder: Path) -> GridSetup | None:
     """The plan of the grid in a folder; ``None`` if it has none, as when nothing was begun yet.
 
     Raises
@@ -58,7 +58,7 @@ def read_plan(folder: Path) -> Plan | None:
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
         threads = plan["threads"]
-        return Plan(checked(plan[KEY]), int(plan["width"]), None if threads is None else int(threads))
+        return GridSetup(checked(plan[KEY]), int(plan["width"]), None if threads is None else int(threads))
     except FileNotFoundError:
         return None
     except (OSError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:

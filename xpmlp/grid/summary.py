@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from xpmlp._csv import csv_text
 from xpmlp.grid.plan import Member
 from xpmlp.nn import metric_names
 from xpmlp.training.run import Run, Status
@@ -115,14 +114,13 @@ def summary_csv(summaries: Sequence[Summary]) -> str:
     """The text of ``summary.csv``: the axes, the number of runs, and mean and deviation of each figure."""
     axes = list(summaries[0].point)
     names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*axes, "runs", "diverged", *(f"{name}_{part}" for name in names for part in ("mean", "std"))])
+    rows: list[list[Any]] = [
+        [*axes, "runs", "diverged", *(f"{name}_{part}" for name in names for part in ("mean", "std"))]
+    ]
     for summary in summaries:
-        cells = [summary.figures.get(name, (None, None)) for name in names]
-        values = [summary.point[axis] for axis in axes]
-        writer.writerow([*values, summary.runs, summary.diverged, *(part for cell in cells for part in cell)])
-    return text.getvalue()
+        figures = (part for name in names for part in summary.figures.get(name, (None, None)))
+        rows.append([*summary.point.values(), summary.runs, summary.diverged, *figures])
+    return csv_text(rows)
 
 
 def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str]]]:
@@ -159,6 +157,11 @@ def short(value: Any) -> str:
 def point_text(value: Any) -> str:
     """A value of an axis as a person would write it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def point_in_words(point: Mapping[str, Any]) -> str:
+    """A combination of a grid's values: ``learning_rate 0.1, batch_size 32``."""
+    return ", ".join(f"{name} {point_text(value)}" for name, value in point.items())
 
 
 def _text(statistic: Statistic) -> str:

@@ -137,6 +137,8 @@ class Layer(NamedTuple):
     fresh : bool
         Whether ``y`` is memory of its own, which is no part of ``x`` nor of the residuals: the next layer may write
         over it without a copy.
+    within : int
+        How many numbers it computes for an example beside its output, for the estimate of memory.
     """
 
     name: str
@@ -155,6 +157,7 @@ class Layer(NamedTuple):
     fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
     overwrites: bool = False
     fresh: bool = False
+    within: int = 0
 
     @classmethod
     def of(

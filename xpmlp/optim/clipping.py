@@ -48,4 +48,4 @@ def clip_by_global_norm(kinds: Tree, largest: float) -> Piece:
 
         return parameters, map_leaves(scaled, gradients, kinds), state
 
-    return Piece(update)
+    return Piece(update, reads=())

@@ -10,7 +10,7 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.decay import l2_penalty
 from xpmlp.optim.moments import zeros_like
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 
@@ -38,6 +38,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     Polyak 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
     learning, ICML 2013.
     """
+    known = Kinds(kinds)
 
     def update(
         ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
@@ -56,10 +57,13 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
             return value, velocity
 
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
-        updated, velocity = move_leaves(move, kinds, rate_of, parameters, gradients, state.velocity)
+        updated, velocity = move_leaves(move, known, rate_of, parameters, gradients, state.velocity)
         return updated, MomentumState(velocity)
 
-    return compose(l2_penalty(kinds), Optimizer(lambda parameters: MomentumState(zeros_like(parameters)), update))
+    def init(parameters: Tree) -> MomentumState:
+        return MomentumState(zeros_like(parameters))
+
+    return compose(l2_penalty(kinds), Optimizer(init, update, reads=("learning_rate", "momentum")))
 
 
 MOMENTUM = OptimizerRecord(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from xpmlp._tree import unzip_leaves
+from xpmlp._tree import flattener, with_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 
@@ -38,9 +39,9 @@ class Hyperparameters(NamedTuple):
         ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
     """
 
-    learning_rate: Array
+    learning_rate: Array | None
     weight_decay: Array | None = None
-    momentum: Array = 0.9
+    momentum: Array | None = 0.9
     descent: Array | None = None
     kept: Array | None = None
     kept_per_call: Array | None = None
@@ -75,12 +76,16 @@ class Optimizer(NamedTuple):
     update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
         ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
         need not form the gradients; ``None`` for all others.
+    reads : tuple of str
+        The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: the
+        others need not be on the device.
     """
 
     init: Callable[[Tree], Tree]
     update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree]]
     evaluated: Callable[[Tree, Tree], Tree] = lambda parameters, state: parameters
     update_from_factors: Callable[..., tuple[Tree, Tree]] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 class Piece(NamedTuple):
@@ -94,11 +99,14 @@ class Piece(NamedTuple):
         ``None`` for a piece that remembers nothing: its state is ``None``.
     evaluated : (state) -> parameters, optional
         See `Optimizer`, of a piece that averages.
+    reads : tuple of str
+        See `Optimizer`.
     """
 
     update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree, Tree]]
     init: Callable[[Tree], Tree] | None = None
     evaluated: Callable[[Tree], Tree] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 def compose(*parts: Piece | Optimizer) -> Optimizer:
@@ -142,7 +150,8 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    return Optimizer(init, update, evaluated)
+    reads = tuple(name for name in Hyperparameters._fields if any(name in part.reads for part in parts))
+    return Optimizer(init, update, evaluated, reads=reads)
 
 
 def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:
@@ -151,9 +160,35 @@ def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Cal
     return lambda kind: scaled.get(kind, learning_rate)
 
 
+class Kinds:
+    """The kinds of the parameters, leaf by leaf.
+
+    Parameters
+    ----------
+    tree : tree of str
+        In the structure of all trees that are gone through.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._leaves = flattener(tree)
+        self._names = self._leaves(tree)
+
+    def unzip(self, function: Callable[..., tuple[Array, ...]], trees: Sequence[Tree], *others: Tree) -> list[Tree]:
+        """Apply (kind, *leaves of trees, *leaves of others) -> (new leaf of each of the trees).
+
+        What is written over in place leaves a tree as it is.
+        """
+        if not self._names:
+            return list(trees)
+        flat = [self._leaves(tree) for tree in (*trees, *others)]
+        changed = [function(*group) for group in zip(self._names, *flat, strict=True)]
+        columns = zip(trees, flat, zip(*changed, strict=True), strict=False)
+        return [tree if all(map(operator.is_, old, new)) else with_leaves(tree, new) for tree, old, new in columns]
+
+
 def move_leaves(
     move: Callable[..., tuple[Array, ...]],
-    kinds: Tree,
+    kinds: Kinds | Tree,
     rate_of: Callable[[str], Array],
     parameters: Tree,
     gradients: Tree,
@@ -165,8 +200,9 @@ def move_leaves(
     ----------
     move : (rate, value, slope, *memories) -> (value, *memories)
         The rule for one parameter, its gradient and what is remembered of it.
-    kinds : tree of str
-        Parameters of the kind "state" take their gradient as their new value.
+    kinds : Kinds or tree of str
+        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their
+        gradient as their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 
@@ -176,7 +212,9 @@ def move_leaves(
         The new parameters and memories.
     """
 
-    def leaf(value: Array, kind: str, slope: Array, *memory: Array) -> tuple[Array, ...]:
+    def leaf(kind: str, value: Array, *rest: Array) -> tuple[Array, ...]:
+        *memory, slope = rest
         return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
 
-    return unzip_leaves(leaf, parameters, kinds, gradients, *memories)
+    known = kinds if isinstance(kinds, Kinds) else Kinds(kinds)
+    return known.unzip(leaf, (parameters, *memories), gradients)

@@ -32,6 +32,11 @@ NOT_COMPARABLE = Verdict("not comparable", None)
 """The verdict on a figure of the small version."""
 
 
+def judged(verdict: Verdict, quick: bool) -> Verdict:
+    """A verdict on a figure, which the small version has not."""
+    return NOT_COMPARABLE if quick else verdict
+
+
 def at_most(value: float, printed: float) -> Verdict:
     """Whether a loss is as low as the printed one."""
     return Verdict("lower" if value < printed else "equal", True) if value <= printed else Verdict("higher", False)

@@ -5,7 +5,7 @@ Texts are plain: whatever they hold is shown as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -163,3 +163,17 @@ class Page:
     lead: Sequence[Block]
     sections: Sequence[Section]
     folder: Path
+
+
+class Writer:
+    """Text of a page in some format: a subclass has a method for each kind of piece, by its name in small letters."""
+
+    def write(self, piece: Block | Inline | Section) -> str:
+        """The text of a piece of the page."""
+        kind = "text" if isinstance(piece, str) else type(piece).__name__.lower()
+        text: str = getattr(self, kind)(piece)
+        return text
+
+    def all(self, pieces: Iterable[Block | Inline | Section], between: str = "") -> str:
+        """The texts of several pieces."""
+        return between.join(map(self.write, pieces))

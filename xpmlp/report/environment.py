@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import lru_cache
 from importlib.metadata import version
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from xpmlp._processes import available_cores
 from xpmlp._version import __version__
 
 
@@ -18,18 +18,13 @@ def environment() -> dict[str, str]:
     """What figures and times may depend on, apart from the backend: a name and a text for each."""
     return {
         "processor": _processor(),
-        "cores": str(_cores()),
+        "cores": str(available_cores()),
         "system": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "xpmlp": __version__,
         "NumPy": np.__version__,
         "SciPy": version("scipy"),
     }
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

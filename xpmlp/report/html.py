@@ -7,28 +7,16 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from xpmlp.report.document import (
-    Block,
-    Code,
-    Formulas,
-    Gallery,
-    Inline,
-    Link,
-    Maths,
-    Notice,
-    Page,
-    Paragraph,
-    Picture,
-    Section,
-    Table,
-    Verdict,
-)
+from xpmlp.report import document
+from xpmlp.report.document import Link, Maths, Page, Writer
 
 WIDE = 5
 """A table of so many columns is a list of cards on a phone."""
 
 UNBROKEN = 24
 """A formula of so many letters is not broken over two lines."""
+
+LINE = "\n"
 
 _SIGNS = {True: ("good", "✓ "), False: ("bad", "✗ "), None: ("none", "")}
 
@@ -42,100 +30,87 @@ def html(page: Page) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{escape(page.title)}</title>\n<style>\n{style}</style>\n</head>\n'
         f"<body>\n<header>\n<h1>{escape(page.title)}</h1>\n"
-        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n{_blocks(page.lead)}\n</header>\n<main>\n'
-        + "\n".join(map(_section, page.sections))
-        + "\n</main>\n</body>\n</html>\n"
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n{_HTML.all(page.lead, LINE)}\n</header>\n<main>\n'
+        f"{_HTML.all(page.sections, LINE)}\n</main>\n</body>\n</html>\n"
     )
 
 
-def _section(section: Section) -> str:
-    facts = f'<p class="facts">{_inlines(section.facts)}</p>\n' if section.facts else ""
-    head = f'<section id="{section.anchor}">\n<h2>{escape(section.title)}</h2>\n'
-    return f"{head}{facts}{_blocks(section.blocks)}\n</section>"
+class _Html(Writer):
+    def section(self, section: document.Section) -> str:
+        facts = f'<p class="facts">{self.all(section.facts)}</p>\n' if section.facts else ""
+        head = f'<section id="{section.anchor}">\n<h2>{escape(section.title)}</h2>\n'
+        return f"{head}{facts}{self.all(section.blocks, LINE)}\n</section>"
 
+    def paragraph(self, paragraph: document.Paragraph) -> str:
+        return f"<p>{self.all(paragraph.parts)}</p>"
 
-def _blocks(blocks: Sequence[Block]) -> str:
-    return "\n".join(map(_block, blocks))
+    def formulas(self, formulas: document.Formulas) -> str:
+        lines = "".join(f"<p>{self.maths(Maths(line))}</p>" for line in formulas.lines)
+        return f'<div class="formulas">{lines}</div>'
 
+    def notice(self, notice: document.Notice) -> str:
+        return f'<p class="notice" role="note">{escape(notice.text)}</p>'
 
-def _block(block: Block) -> str:
-    match block:
-        case Paragraph(parts):
-            return f"<p>{_inlines(parts)}</p>"
-        case Formulas(lines):
-            return '<div class="formulas">' + "".join(f"<p>{_inline(Maths(line))}</p>" for line in lines) + "</div>"
-        case Notice(text):
-            return f'<p class="notice" role="note">{escape(text)}</p>'
-        case Table():
-            return _table(block)
-        case Picture():
-            return _picture(block)
-        case Gallery(pictures):
-            return '<div class="gallery">' + "\n".join(map(_picture, pictures)) + "</div>"
-
-
-def _table(table: Table) -> str:
-    def kind(column: int) -> str:
-        return ' class="number"' if column in table.numeric else ""
-
-    head = "".join(f'<th scope="col"{kind(i)}>{escape(name)}</th>' for i, name in enumerate(table.columns))
-    body = "\n".join(
-        "<tr>"
-        + "".join(
-            f'<td data-column="{escape(table.columns[i])}"{kind(i)}>{_inline(cell)}</td>' for i, cell in enumerate(row)
+    def table(self, table: document.Table) -> str:
+        kinds = [' class="number"' if column in table.numeric else "" for column in range(len(table.columns))]
+        names = list(map(escape, table.columns))
+        head = "".join(f'<th scope="col"{kind}>{name}</th>' for kind, name in zip(kinds, names, strict=True))
+        body = "\n".join(
+            "<tr>"
+            + "".join(
+                f'<td data-column="{name}"{kind}>{self.write(cell)}</td>'
+                for name, kind, cell in zip(names, kinds, row, strict=True)
+            )
+            + "</tr>"
+            for row in table.rows
         )
-        + "</tr>"
-        for row in table.rows
-    )
-    wide = ' class="wide"' if len(table.columns) >= WIDE else ""
-    return (
-        f'<div class="table"><table{wide}>\n<caption>{escape(table.caption)}{_sources(table.sources)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
-    )
+        wide = ' class="wide"' if len(names) >= WIDE else ""
+        caption = f"{escape(table.caption)}{self._sources(table.sources)}"
+        return (
+            f'<div class="table"><table{wide}>\n<caption>{caption}</caption>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>"
+        )
+
+    def picture(self, picture: document.Picture) -> str:
+        images = [f"{picture.stem.parent.name}/{picture.stem.name}.{kind}" for kind in ("png", "svg")]
+        caption = f"{escape(picture.caption)}{self._sources([*picture.sources, *images])}"
+        return f"<figure>\n{_svg(picture)}\n<figcaption>{caption}</figcaption>\n</figure>"
+
+    def gallery(self, gallery: document.Gallery) -> str:
+        return f'<div class="gallery">{self.all(gallery.pictures, LINE)}</div>'
+
+    def code(self, code: document.Code) -> str:
+        return f"<code>{escape(code.text)}</code>"
+
+    def link(self, link: Link) -> str:
+        return f'<a href="{escape(link.path)}">{escape(link.text)}</a>'
+
+    def maths(self, maths: Maths) -> str:
+        kind = "maths" if len(maths.text) > UNBROKEN else "maths short"
+        return f'<span class="{kind}">{_maths(maths.text)}</span>'
+
+    def verdict(self, verdict: document.Verdict) -> str:
+        kind, sign = _SIGNS[verdict.holds]
+        return f'<span class="verdict {kind}">{sign}{escape(verdict.text)}</span>'
+
+    def text(self, text: str) -> str:
+        return escape(text)
+
+    def _sources(self, paths: Sequence[str]) -> str:
+        links = ", ".join(self.link(Link(path, path)) for path in paths)
+        return f' <span class="sources">Files: {links}</span>' if paths else ""
 
 
-def _picture(picture: Picture) -> str:
-    caption = f"{escape(picture.caption)}{_sources([*picture.sources, *_images(picture)])}"
-    return f"<figure>\n{_svg(picture)}\n<figcaption>{caption}</figcaption>\n</figure>"
+_HTML = _Html()
 
 
-def _images(picture: Picture) -> list[str]:
-    return [f"{picture.stem.parent.name}/{picture.stem.name}.{kind}" for kind in ("png", "svg")]
-
-
-def _svg(picture: Picture) -> str:
+def _svg(picture: document.Picture) -> str:
     """The figure's SVG as an element of the page: its ids are made the figure's own, its head is left out."""
     text = picture.stem.with_name(f"{picture.stem.name}.svg").read_text(encoding="utf-8")
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     prefix = f"{picture.stem.parent.name}-{picture.stem.name}-"
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}", text)
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(picture.alt)}"', 1).strip()
-
-
-def _sources(paths: Sequence[str]) -> str:
-    if not paths:
-        return ""
-    return f' <span class="sources">Files: {", ".join(_inline(Link(path, path)) for path in paths)}</span>'
-
-
-def _inlines(parts: Sequence[Inline]) -> str:
-    return "".join(map(_inline, parts))
-
-
-def _inline(part: Inline) -> str:
-    match part:
-        case Code(text):
-            return f"<code>{escape(text)}</code>"
-        case Link(text, path):
-            return f'<a href="{escape(path)}">{escape(text)}</a>'
-        case Maths(text):
-            kind = "maths" if len(text) > UNBROKEN else "maths short"
-            return f'<span class="{kind}">{_maths(text)}</span>'
-        case Verdict(text, holds):
-            kind, sign = _SIGNS[holds]
-            return f'<span class="verdict {kind}">{sign}{escape(text)}</span>'
-        case str():
-            return escape(part)
 
 
 def _maths(text: str) -> str:

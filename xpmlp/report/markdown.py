@@ -5,83 +5,65 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from xpmlp.report.document import (
-    Block,
-    Code,
-    Formulas,
-    Gallery,
-    Inline,
-    Link,
-    Maths,
-    Notice,
-    Page,
-    Paragraph,
-    Picture,
-    Section,
-    Table,
-    Verdict,
-)
+from xpmlp.report import document
+from xpmlp.report.document import Link, Page, Writer
+
+EMPTY_LINE = "\n\n"
 
 _SIGNS = {True: "✓ ", False: "✗ ", None: ""}
 
 
 def markdown(page: Page) -> str:
     """The text of the file."""
-    parts = [f"# {_escape(page.title)}", *map(_block, page.lead), *map(_section, page.sections)]
-    return "\n\n".join(parts) + "\n"
+    return f"# {_escape(page.title)}\n\n{_MARKDOWN.all([*page.lead, *page.sections], EMPTY_LINE)}\n"
 
 
-def _section(section: Section) -> str:
-    facts = [_inlines(section.facts)] if section.facts else []
-    return "\n\n".join([f"## {_escape(section.title)}", *facts, *map(_block, section.blocks)])
+class _Markdown(Writer):
+    def section(self, section: document.Section) -> str:
+        blocks = [document.Paragraph(*section.facts), *section.blocks] if section.facts else section.blocks
+        return f"## {_escape(section.title)}\n\n{self.all(blocks, EMPTY_LINE)}"
+
+    def paragraph(self, paragraph: document.Paragraph) -> str:
+        return self.all(paragraph.parts)
+
+    def formulas(self, formulas: document.Formulas) -> str:
+        return "\n".join(f"    {line}" for line in formulas.lines)
+
+    def notice(self, notice: document.Notice) -> str:
+        return f"> **{_escape(notice.text)}**"
+
+    def table(self, table: document.Table) -> str:
+        rule = ["---:" if column in table.numeric else "---" for column in range(len(table.columns))]
+        rows = [list(map(_escape, table.columns)), rule, *(map(self.write, row) for row in table.rows)]
+        lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        return f"{lines}\n\n{_escape(table.caption)}{self._sources(table.sources)}"
+
+    def picture(self, picture: document.Picture) -> str:
+        image = f"{picture.stem.parent.name}/{picture.stem.name}.png"
+        return f"![{_escape(picture.alt)}]({image})\n\n{_escape(picture.caption)}{self._sources(picture.sources)}"
+
+    def gallery(self, gallery: document.Gallery) -> str:
+        return self.all(gallery.pictures, EMPTY_LINE)
+
+    def code(self, code: document.Code | document.Maths) -> str:
+        return f"`{code.text.replace('`', ' ').replace('|', '∣')}`"  # a bar would end a table's cell
+
+    maths = code
+
+    def link(self, link: Link) -> str:
+        return f"[{_escape(link.text)}]({link.path})"
+
+    def verdict(self, verdict: document.Verdict) -> str:
+        return f"{_SIGNS[verdict.holds]}{_escape(verdict.text)}"
+
+    def text(self, text: str) -> str:
+        return _escape(text)
+
+    def _sources(self, paths: Sequence[str]) -> str:
+        return f" Files: {', '.join(self.link(Link(path, path)) for path in paths)}." if paths else ""
 
 
-def _block(block: Block) -> str:
-    match block:
-        case Paragraph(parts):
-            return _inlines(parts)
-        case Formulas(lines):
-            return "\n".join(f"    {line}" for line in lines)
-        case Notice(text):
-            return f"> **{_escape(text)}**"
-        case Table():
-            return _table(block)
-        case Picture():
-            return _picture(block)
-        case Gallery(pictures):
-            return "\n\n".join(map(_picture, pictures))
-
-
-def _table(table: Table) -> str:
-    rule = ["---:" if column in table.numeric else "---" for column in range(len(table.columns))]
-    rows = [list(map(_escape, table.columns)), rule, *([_inline(cell) for cell in row] for row in table.rows)]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + f"\n\n{_escape(table.caption)}{_sources(table.sources)}"
-
-
-def _picture(picture: Picture) -> str:
-    image = f"{picture.stem.parent.name}/{picture.stem.name}.png"
-    return f"![{_escape(picture.alt)}]({image})\n\n{_escape(picture.caption)}{_sources(picture.sources)}"
-
-
-def _sources(paths: Sequence[str]) -> str:
-    return f" Files: {', '.join(_inline(Link(path, path)) for path in paths)}." if paths else ""
-
-
-def _inlines(parts: Sequence[Inline]) -> str:
-    return "".join(map(_inline, parts))
-
-
-def _inline(part: Inline) -> str:
-    match part:
-        case Code(text) | Maths(text):
-            return f"`{text.replace('`', ' ').replace('|', '∣')}`"  # a bar would end a table's cell
-        case Link(text, path):
-            return f"[{_escape(text)}]({path})"
-        case Verdict(text, holds):
-            return f"{_SIGNS[holds]}{_escape(text)}"
-        case str():
-            return _escape(part)
+_MARKDOWN = _Markdown()
 
 
 def _escape(text: str) -> str:

@@ -16,7 +16,7 @@ from xpmlp._files import write_text
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table, whole or not at all; numbers in full precision, ``None`` as an empty cell."""
     write_text(path, csv_text([columns, *rows]))
 

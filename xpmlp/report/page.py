@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from xpmlp._text import duration
 from xpmlp.report.comparison import Comparison
-from xpmlp.report.document import Block, Code, Inline, Link, Maths, Notice, Page, Paragraph, Section, Table
+from xpmlp.report.document import Code, Inline, Link, Maths, Page, Paragraph, Section
 from xpmlp.report.environment import environment
 from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part
-from xpmlp.report.words import duration
+from xpmlp.report.text import blocks
 
 TITLE = "The coursework report, recomputed"
-
-COMPARISON, TIMES, ENVIRONMENT = "comparison.csv", "times.csv", "environment.csv"
 
 
 def make_page(
@@ -38,100 +37,56 @@ def make_page(
     page : Page
     comparisons : list of Comparison
     """
-    sections, comparisons = [], []
-    for part in parts:
-        if part.name in done:
-            shown = part.show(done[part.name], quick)
-            sections.append(Section(part.name, part.title, shown.blocks, _facts(part, done[part.name])))
-            comparisons += shown.comparisons
-    sections.append(_machine(parts, done, folder, backend, quick))
+    sections, comparisons, finished = [], [], [(part, done[part.name]) for part in parts if part.name in done]
+    for part, one in finished:
+        shown = part.show(one, quick)
+        sections.append(Section(part.name, part.title, shown.blocks, _facts(part, one)))
+        comparisons += shown.comparisons
     write_csv(
-        folder / COMPARISON,
+        folder / "comparison.csv",
         ("item", "figure", "coursework", "this_run", "verdict"),
         [(*comparison[:4], comparison.verdict.text) for comparison in comparisons],
     )
-    missing = [part.title for part in parts if part.name not in done]
-    return Page(TITLE, _lead(comparisons, missing, quick), sections, folder), comparisons
+    missing = ", ".join(part.title for part in parts if part.name not in done)
+    values = {"quick": quick, "missing": missing, "count": _count(comparisons)}
+    lead = blocks("page", values, {"comparisons": list(map(_row, comparisons))}, {}, folder)
+    return Page(TITLE, lead, [*sections, _machine(finished, folder, backend, quick)], folder), comparisons
 
 
-def _lead(comparisons: Sequence[Comparison], missing: Sequence[str], quick: bool) -> list[Block]:
-    blocks: list[Block] = [
-        Paragraph(
-            "A multilayer perceptron for MNIST, from derivatives by hand to a tested network: every table and figure "
-            "of the coursework report, computed anew, with the coursework's figures beside this run's. Each number "
-            "can be traced to the CSV file that is named below it."
-        )
-    ]
-    if quick:
-        blocks.append(
-            Notice(
-                "This is the small version (--quick), trained for moments on scikit-learn's 8 × 8 digits instead of "
-                "MNIST, and on 1,000 of the synthetic points: its figures cannot be compared with the coursework's."
-            )
-        )
-    if missing:
-        blocks.append(Notice(f"Not computed yet: {', '.join(missing)}."))
-    if comparisons:
-        blocks.append(Paragraph(_count(comparisons)))
-        blocks.append(
-            Table(
-                ("item", "figure", "coursework", "this run", "verdict"),
-                [_row(comparison) for comparison in comparisons],
-                "All figures that the coursework prints, beside this run's. A loss should be no higher, an accuracy "
-                "no lower; means are compared, their spread is in the sections below.",
-                [COMPARISON],
-            )
-        )
-    return blocks
+def judged_well(comparisons: Sequence[Comparison]) -> tuple[int, int]:
+    """How many comparisons hold, and how many there are that may."""
+    verdicts = [comparison.verdict.holds for comparison in comparisons if comparison.verdict.holds is not None]
+    return sum(verdicts), len(verdicts)
 
 
 def _row(comparison: Comparison) -> tuple[Inline, ...]:
-    if "_" in comparison.figure:
-        formulas = (Maths(text) for text in comparison[1:4])
-        return (comparison.item, *formulas, comparison.verdict)
-    return (*comparison[:4], comparison.verdict)
+    item, *texts, verdict = comparison
+    return (item, *(map(Maths, texts) if "_" in comparison.figure else texts), verdict)
 
 
 def _count(comparisons: Sequence[Comparison]) -> str:
-    judged = [comparison for comparison in comparisons if comparison.verdict.holds is not None]
-    good = sum(comparison.verdict.holds is True for comparison in judged)
+    good, judged = judged_well(comparisons)
     if not judged:
-        return "None of the figures can be compared."
-    return f"{good} of {len(judged)} figures are as the coursework's or better."
+        return "None of the figures can be compared." if comparisons else ""
+    return f"{good} of {judged} figures are as the coursework's or better."
 
 
 def _facts(part: Part, done: Done) -> list[Inline]:
-    facts: list[Inline] = [f"Took {duration(done.seconds)}, finished {done.finished}."]
-    if part.config is not None:
-        facts += [" By itself: ", Code(f"xpmlp train configs/report/{part.config}.toml")]
-    return facts
+    command: list[Inline] = (
+        [" By itself: ", Code(f"xpmlp train configs/report/{part.config}.toml")] if part.config else []
+    )
+    return [f"Took {duration(done.seconds)}, finished {done.finished}.", *command]
 
 
-def _machine(parts: Sequence[Part], done: Mapping[str, Done], folder: Path, backend: str, quick: bool) -> Section:
+def _machine(finished: Sequence[tuple[Part, Done]], folder: Path, backend: str, quick: bool) -> Section:
     """What it was computed with, and how long each part took."""
-    machine = {**environment(), "backend": backend}
-    write_csv(folder / ENVIRONMENT, ("what", "value"), list(machine.items()))
-    timed = [(part, done[part.name]) for part in parts if part.name in done]
-    write_csv(
-        folder / TIMES,
-        ("part", "seconds", "finished"),
-        [(part.name, one.seconds, one.finished) for part, one in timed],
-    )
-    rows = [(part.title, duration(one.seconds), one.finished) for part, one in timed]
-    beside = [part.title.partition(":")[0] for part, _ in timed if part.beside and not quick]
-    note = f" {', '.join(beside)} is computed beside other parts, on a core of its own." if beside else ""
-    return Section(
-        "machine",
-        "Machine, versions and times",
-        [
-            Table(("what", "value"), list(machine.items()), "What all parts were computed with.", [ENVIRONMENT]),
-            Table(
-                ("part", "time", "finished"),
-                rows,
-                f"How long each part took.{note}",
-                [TIMES],
-                numeric=frozenset({1}),
-            ),
-            Paragraph("The same page as text: ", Link("report.md", "report.md"), "."),
-        ],
-    )
+    machine: list[tuple[str, str]] = list({**environment(), "backend": backend}.items())
+    write_csv(folder / "environment.csv", ("what", "value"), machine)
+    times = [(part.name, one.seconds, one.finished) for part, one in finished]
+    write_csv(folder / "times.csv", ("part", "seconds", "finished"), times)
+    rows = [(part.title, duration(one.seconds), one.finished) for part, one in finished]
+    beside = ", ".join(part.title.partition(":")[0] for part, _ in finished if part.beside and not quick)
+    note = f" {beside} is computed beside other parts, on a core of its own." if beside else ""
+    tables = blocks("machine", {"note": note}, {"machine": machine, "times": rows}, {}, folder)
+    as_text = Paragraph("The same page as text: ", Link("report.md", "report.md"), ".")
+    return Section("machine", "Machine, versions and times", [*tables, as_text])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from xpmlp.grid import GridReporter
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.demands import Demand
 from xpmlp.report.document import Block
+from xpmlp.report.numbers import Columns, read_csv, write_csv
+from xpmlp.report.text import Figures, Rows, blocks
 
 RECORD = "part.json"
 """The file that says that a part's folder is whole; it is written last."""
@@ -49,9 +51,16 @@ class Done(NamedTuple):
         """The path of one of its files from the page's folder."""
         return f"{self.name}/{file}"
 
+    def read(self, file: str) -> Columns:
+        """The columns of one of its files; see `xpmlp.report.numbers.read_csv`."""
+        return read_csv(self.folder / file)
 
-def _never() -> bool:
-    return False
+    def blocks(
+        self, values: Mapping[str, Any], rows: Rows | None = None, figures: Figures | None = None
+    ) -> list[Block]:
+        """Its text, filled in with its results, too, and its figures, drawn; see `xpmlp.report.text.blocks`."""
+        known = {**self.results, **values}
+        return blocks(f"parts/{self.name}", known, rows or {}, figures or {}, self.folder, self.source)
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,11 @@ class Work:
     quick: bool
     needed: Mapping[str, Done] = field(default_factory=dict)
     reporter: GridReporter = field(default_factory=GridReporter)
-    should_stop: Callable[[], bool] = _never
+    should_stop: Callable[[], bool] = bool
+
+    def write(self, file: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+        """Write one of its files; see `xpmlp.report.numbers.write_csv`."""
+        write_csv(self.folder / file, columns, rows)
 
     @property
     def settings(self) -> Config:
@@ -141,13 +154,7 @@ class Part:
 
 def write_record(done: Done, fingerprint: str) -> None:
     """Say that a part is finished, and what it depends on."""
-    record = {
-        "name": done.name,
-        "fingerprint": fingerprint,
-        "seconds": done.seconds,
-        "finished": done.finished,
-        "results": done.results,
-    }
+    record = {**done._asdict(), "folder": done.folder.name, "fingerprint": fingerprint}
     write_text(done.folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 

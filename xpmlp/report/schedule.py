@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from xpmlp._malloc import keep_freed_memory
-from xpmlp._processes import can_start_processes, start_process
+from xpmlp._processes import ProcessDiedError, RemoteCall, can_start_processes
+from xpmlp.config import Config
 from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
 from xpmlp.report.configs import load_report_config, report_config
@@ -57,16 +54,13 @@ class Schedule:
     def __init__(self, parts: Sequence[Part], folder: Path, *, quick: bool, backend: str | None) -> None:
         self.parts = {part.name: part for part in parts}
         self.folder, self.quick = folder, quick
-        self.configs = {
-            part.name: None
-            if part.config is None
-            else load_report_config(part.config, backend, part.quick if quick else {})
-            for part in parts
-        }
+        self.configs: dict[str, Config | None] = {}
         self.fingerprints: dict[str, str] = {}
-        for part in parts:
-            needed = {name: self.fingerprints[name] for name in part.needs}
-            self.fingerprints[part.name] = fingerprint(part, self.configs[part.name], quick, needed)
+        for name, part in self.parts.items():
+            config = part.config and load_report_config(part.config, backend, part.quick if quick else {})
+            needed = {need: self.fingerprints[need] for need in part.needs}
+            self.configs[name] = config or None
+            self.fingerprints[name] = fingerprint(part, self.configs[name], quick, needed)
 
     @property
     def backend_in_words(self) -> str:
@@ -92,35 +86,48 @@ class Schedule:
         XpmlpError
             If a part cannot be computed.
         """
-        done = self.finished()
-        wanted = self._with_needs(names)
+        done, wanted = self.finished(), self._with_needs(names)
         for name in wanted:
             self._check(self.parts[name])
-        beside: dict[str, _Beside] = {}
+        beside: dict[str, RemoteCall] = {}
+
+        def collect(name: str) -> None:
+            while not beside[name].has_ended(POLL):
+                if should_stop():
+                    raise Interrupted
+            try:
+                done[name] = beside[name].result()
+            except ProcessDiedError:
+                raise XpmlpError(f"the process that computed {name} died: run the report again.") from None
+            beside.pop(name).close()
+            reporter.part_ends(self.parts[name], done[name])
+
         try:
             for name in wanted:
                 part = self.parts[name]
                 if name in done:
                     reporter.part_kept(part, done[name])
                     continue
-                for need in set(part.needs) & set(beside):
-                    self._collect(beside.pop(need), done, reporter, should_stop)
+                for need in beside.keys() & set(part.needs):
+                    collect(need)
                 if should_stop():
                     raise Interrupted
-                work = Work(self._fresh_folder(name), self.configs[name], self.quick, _only(done, part.needs))
+                needed = {need: done[need] for need in part.needs}
+                work = Work(self._fresh_folder(name), self.configs[name], self.quick, needed)
                 apart = part.beside and not self.quick and can_start_processes("one part after another")
                 reporter.part_begins(part, apart)
                 if apart:
-                    beside[name] = _Beside(part, work, self.fingerprints[name])
+                    sent = replace(part, demands=())  # which have been checked, and have functions without a name
+                    beside[name] = RemoteCall(_compute_beside, sent, work, self.fingerprints[name])
                 else:
                     work = replace(work, reporter=reporter, should_stop=should_stop)
                     done[name] = compute(part, work, self.fingerprints[name])
                     reporter.part_ends(part, done[name])
             for name in list(beside):
-                self._collect(beside.pop(name), done, reporter, should_stop)
+                collect(name)
         finally:
-            for process in beside.values():
-                process.stop()
+            for call in beside.values():
+                call.close()
 
     def _check(self, part: Part) -> None:
         """Refuse a config that the part cannot be computed by, before the first part is.
@@ -142,17 +149,6 @@ class Schedule:
                 wanted.update(self.parts[name].needs)
         return [name for name in self.parts if name in wanted]
 
-    def _collect(
-        self, process: _Beside, done: dict[str, Done], reporter: ReportReporter, should_stop: Callable[[], bool]
-    ) -> None:
-        """Wait for a part in another process."""
-        try:
-            finished = process.result(should_stop)
-        finally:
-            process.stop()
-        done[finished.name] = finished
-        reporter.part_ends(self.parts[finished.name], finished)
-
     def _fresh_folder(self, name: str) -> Path:
         """The part's folder, without what an unfinished or outdated one has left."""
         folder = self.folder / name
@@ -164,7 +160,7 @@ class Schedule:
 def compute(part: Part, work: Work, fingerprint: str) -> Done:
     """Compute a part, and record that it is finished."""
     started = time.perf_counter()
-    results = part.compute(work)
+    results = _settings(work.config) | part.compute(work)
     seconds = time.perf_counter() - started
     finished = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     done = Done(part.name, work.folder, results, seconds, finished)
@@ -172,53 +168,12 @@ def compute(part: Part, work: Work, fingerprint: str) -> Done:
     return done
 
 
-class _Beside:
-    """A part that is computed in a process of its own."""
-
-    def __init__(self, part: Part, work: Work, fingerprint: str) -> None:
-        self.part = part
-        sent = replace(part, demands=())  # they have been checked, and functions without a name cannot be sent
-        self.process, self.receiver = start_process(_compute_beside, sent, work, fingerprint)
-
-    def result(self, should_stop: Callable[[], bool]) -> Done:
-        """Wait for the finished part."""
-        while not self.receiver.poll(POLL):
-            if should_stop():
-                raise Interrupted
-        try:
-            answer = self.receiver.recv()
-        except EOFError:
-            raise XpmlpError(f"the process that computed {self.part.name} died: run the report again.") from None
-        if isinstance(answer, Exception):
-            raise answer
-        assert isinstance(answer, Done)
-        return answer
-
-    def stop(self) -> None:
-        """End the process, whatever it does."""
-        self.process.terminate()
-        self.process.join()
-        self.receiver.close()
+def _settings(config: Config | None) -> dict[str, Any]:
+    """What the texts say of a config."""
+    names = ("epochs", "batch_size", "learning_rate")
+    return {} if config is None else {name: getattr(config.train, name) for name in names}
 
 
-def _compute_beside(part: Part, work: Work, fingerprint: str, sender: Connection) -> None:
-    """In the process: compute and answer.  Ctrl-C is for the parent."""
+def _compute_beside(part: Part, work: Work, fingerprint: str) -> Done:
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    try:
-        sender.send(compute(part, work, fingerprint))
-    except Exception as error:  # of whatever kind: the parent raises it
-        sender.send(error)
-
-
-def _end_with_the_parent() -> None:
-    """Wait until the parent is gone, if it was killed with no time to end this process: nobody waits for the part."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _only(done: Mapping[str, Done], names: Sequence[str]) -> dict[str, Done]:
-    return {name: done[name] for name in names}
+    return compute(part, work, fingerprint)

@@ -25,7 +25,7 @@ from xpmlp.storage.sealed import UNREADABLE, count_arrays, opened, write_arrays
 FORMAT = "xpmlp weights 2"
 
 OLD_FORMAT = "xpmlp weights 1"
-"""That of multilayer perceptrons alone, which is still read."""
+"""The format of multilayer perceptrons alone, which is still read."""
 
 MAX_CLASS_CHARACTERS = 2**24
 """The number of classes times the longest label's length."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,7 @@ from xpmlp.training.trainable import LoopSettings, Trainable
 
 @dataclass(frozen=True)
 class ConfigTrainable(Trainable):
-    """What a config and its data describe, on a backend.
+    """The trainable of a config and its data, on a backend.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class ConfigTrainable(Trainable):
     @cached_property
     def optimizer(self) -> Optimizer:
         """The optimiser that ``[train]`` describes."""
-        return optimizer_of(self.config.train, self.network.root.kinds)
+        return optimizer_of(self.config.train, self.network.root.kinds, kinds_elsewhere(self.network))
 
     @property
     def settings(self) -> LoopSettings:
@@ -72,7 +73,7 @@ class ConfigTrainable(Trainable):
 
     @property
     def policy(self) -> ConfigPolicy:
-        """That of ``[train]``, and of ``model.dropout_schedule``."""
+        """The policy of ``[train]``, and of ``model.dropout_schedule``."""
         return ConfigPolicy(self, self.config.train, self.config.model.dropout_schedule)
 
     @cached_property
@@ -138,7 +139,16 @@ def _with_init(table: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:
     return {**(drawn if table["kind"] == "dense" and "init" not in table else {}), **table, **joined}
 
 
-def optimizer_of(train: TrainConfig, kinds: Any) -> Optimizer:
+def kinds_elsewhere(network: Network) -> set[str]:
+    """The kinds of parameters that a network's layers have for data with numbers, few and many categories."""
+    try:
+        root = network._replace(widths=Widths(1, (4, 1000))).root
+    except ValueError:  # a layer of certain columns
+        return set()
+    return {kind for _, kind in leaves(root.kinds)}
+
+
+def optimizer_of(train: TrainConfig, kinds: Any, elsewhere: Collection[str] = ()) -> Optimizer:
     """Compose the optimiser of a config's ``[train]``: clipping, the rule with its decay, averaging.
 
     Parameters
@@ -146,6 +156,8 @@ def optimizer_of(train: TrainConfig, kinds: Any) -> Optimizer:
     train : TrainConfig
     kinds : tree of str
         In the structure of the parameters.
+    elsewhere : collection of str, optional
+        The kinds that the same layers have for other data, of which ``train.rates`` may speak, too.
 
     Raises
     ------
@@ -153,7 +165,7 @@ def optimizer_of(train: TrainConfig, kinds: Any) -> Optimizer:
         If ``train.rates`` names a kind of parameters that the network does not have.
     """
     known = list(dict.fromkeys(kind for _, kind in leaves(kinds)))
-    for kind in (kind for kind in train.rates or {} if kind not in known):
+    for kind in (kind for kind in train.rates or {} if kind not in known and kind not in elsewhere):
         raise ConfigError(
             f"train.rates has a factor for {kind!r}, which is no kind of the network's parameters; they are "
             f"{', '.join(known)}."

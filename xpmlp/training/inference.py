@@ -9,22 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import numpy as numpy_namespace
 
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
-from xpmlp.nn import Network
+from xpmlp.nn import Criterion, Network, pure_ops
 from xpmlp.training.segments import segments
 from xpmlp.training.step import Examples, as_stack, evaluation_fold, prediction_fold, runs_of
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
 
+_HOST = pure_ops(numpy_namespace)
+
 
 class Score(NamedTuple):
-    """How well a network does on a part of a data set.
+    """The score of a network on a part of a data set.
 
     Attributes
     ----------
@@ -110,7 +113,7 @@ class Inference:
     def predict(
         self, parameters: Parameters, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """What one run predicts for preprocessed features.
+        """Predict by one run for preprocessed features.
 
         Parameters
         ----------
@@ -128,12 +131,27 @@ class Inference:
         return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
     def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
-        """What one run predicts for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
+        """Predict by one run for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
-        examples = Examples(features, none, none, none, codes=codes)
-        folded = self._fold(self._prediction, as_stack(parameters), examples)
-        parts = [self.backend.xp.reshape(part, (-1, self.network.root.width)) for (part,) in folded]
-        return self.backend.xp.concat(parts, axis=0)
+        return self._predictions(as_stack(parameters), Examples(features, none, none, none, codes=codes))[0, ...]
+
+    def figures(self, criterion: Criterion, parameters: Parameters, examples: Examples) -> list[float]:
+        """The figure of each stacked run by a criterion, formed on the host in float64."""
+        host, loss = self.backend.to_numpy, self.network.loss.evaluated_as or self.network.loss
+        prediction = host(self._predictions(parameters, examples)).astype(np.float64)
+        targets = loss.encode(_HOST, host(examples.targets), host(examples.classes), np.float64)
+        weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
+        figures = criterion.value(_HOST, prediction, targets, weights / weights.sum())
+        return [float(figure) for figure in figures]
+
+    def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
+        """What stacked runs predict, (runs, n, n_out), on the device."""
+        xp, runs = self.backend.xp, runs_of(parameters)
+        parts = [
+            xp.reshape(xp.moveaxis(part, 1, 0), (runs, -1, self.network.root.width))
+            for (part,) in self._fold(self._prediction, parameters, examples)
+        ]
+        return xp.concat(parts, axis=1)
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
         """Fold over all examples in order: the outputs of each segment."""

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
+from xpmlp.errors import signal_status
+
 
 class Stop:
     """Whether a signal has asked to stop, and which."""
@@ -23,7 +25,7 @@ class Stop:
     @property
     def exit_status(self) -> int:
         """Of a program that a signal has ended, by the shells' convention; 0 where none has."""
-        return 0 if self.number is None else 128 + self.number
+        return 0 if self.number is None else signal_status(self.number)
 
 
 @contextlib.contextmanager
@@ -48,7 +50,7 @@ def stop_on_interrupt(quiet: bool, signals: Sequence[int] | None = None) -> Iter
 
     def request(number: int, frame: FrameType | None) -> None:
         if stop.requested:
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(signal_status(number))
         stop.number = number
         if not quiet:
             print("\nstopping after this stretch of steps; Ctrl-C again to stop at once", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How much memory a block of runs takes, and what to say when there is not so much."""
+"""The memory that a block of runs takes, and the sentence for when it is not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xpmlp._text import byte_size
 from xpmlp._typing import Array
 from xpmlp.backend import Backend
 from xpmlp.backend.replay import STEPS
@@ -41,11 +42,11 @@ class Footprint(NamedTuple):
     batches: int = 0
 
     def of(self, runs: int) -> int:
-        """Of a block of so many runs."""
+        """The bytes of a block of this many runs."""
         return self.data + runs * self.run + min(self.ahead, runs * self.batches)
 
     def widest(self, free: int) -> int:
-        """How many runs can be stacked in so many free bytes; at least one, which can but try."""
+        """The largest number of runs that fit this many free bytes; at least one, which can but try."""
         room = int(SHARE * free) - self.data
         return max(1, (room - self.ahead) // self.run, room // (self.run + self.batches))
 
@@ -65,7 +66,7 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     size = np.dtype(trainable.backend.dtype_name).itemsize
     replayed = 0 if trainable.backend.recordings is None else 2
     slots = optimizers[train.optimizer].slots + (train.averaging is not None)
-    copies = 3 + replayed + (train.patience is not None) + (1 + replayed) * slots
+    copies = 3 + replayed + (train.patience is not None or train.best_by != "loss") + (1 + replayed) * slots
     trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
         train.batch_size, len(dataset.train)
     )
@@ -102,10 +103,10 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
     except Exception as error:
         if not backend.is_out_of_memory(error):
             raise
-        had = "" if free is None else f", {_readable(free)} were free"
+        had = "" if free is None else f", {byte_size(free)} were free"
         raise BackendError(
             f"backend {backend.name} ran out of memory on {backend.device_name}: it takes about "
-            f"{_readable(needed)}{had}; {advice}."
+            f"{byte_size(needed)}{had}; {advice}."
         ) from error
 
 
@@ -125,7 +126,7 @@ def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
 
 
 def _bytes(features: Array, size: int) -> int:
-    """What features still have to take on the device: integers in their storage type, others in the network's."""
+    """The bytes that features will take on the device: integers in their storage type, others in the network's."""
     if not isinstance(features, np.ndarray):
         return 0  # they are there
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
@@ -133,10 +134,3 @@ def _bytes(features: Array, size: int) -> int:
 
 def _count(codes: Array | None) -> int:
     return 0 if codes is None else int(codes.size)
-
-
-def _readable(size: int) -> str:
-    for unit, name in ((1e9, "GB"), (1e6, "MB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size / 1e3:.1f} kB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,10 +14,12 @@ import numpy.typing as npt
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
 from xpmlp.config import TrainConfig
+from xpmlp.errors import ConfigError
 from xpmlp.init import batch_order
+from xpmlp.nn import criteria
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState, one_of
+from xpmlp.training.step import TrainingState, as_stack, one_of
 from xpmlp.training.trainable import Trainable
 
 Values: TypeAlias = float | npt.NDArray[np.float64]
@@ -45,7 +48,7 @@ class EarlyStopping:
         return figure <= best - self.least if self.inclusive else figure < best - self.least
 
     def is_exhausted(self, stalled: int) -> bool:
-        """Whether to stop after so many epochs in a row without an improvement."""
+        """Whether to stop after this many epochs in a row without an improvement."""
         return stalled >= self.patience
 
 
@@ -140,13 +143,24 @@ class ConfigPolicy(RunPolicy):
         A key of `xpmlp.optim.schedules`.
     """
 
+    stopping: EarlyStopping | None = None
+
     def __init__(self, trainable: Trainable, train: TrainConfig, dropout_schedule: str) -> None:
         super().__init__(trainable)
         self.train, self.dropout_schedule = train, dropout_schedule
         self.changes_by_step = train.warmup > 0 or any(
             sets_by_step(train, name) for name in (train.schedule, train.weight_decay_schedule)
         )
-        self.stopping = None if train.patience is None else EarlyStopping(train.patience, train.min_improvement)
+        self.criterion = None if train.best_by == "loss" else criteria[train.best_by]
+        if train.patience is not None or self.criterion is not None:
+            patience = math.inf if train.patience is None else train.patience
+            self.stopping = EarlyStopping(patience, train.min_improvement, inclusive=self.criterion is not None)
+        targets = trainable.network.loss.targets
+        if self.criterion is not None and targets not in self.criterion.targets:
+            raise ConfigError(
+                f"train.best_by = {train.best_by} is for {' or '.join(self.criterion.targets)}, and the targets are "
+                f"{targets}: choose another, or leave it out."
+            )
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
         """As drawn, or as they come."""
@@ -171,13 +185,16 @@ class ConfigPolicy(RunPolicy):
         return None if name == "constant" else self._scheduled(name, 1.0, run, epoch, steps)
 
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
-        """Stop by the validation loss, and keep the best weights."""
-        row = run.epochs[-1]
-        if self.stopping is None or row.validation_loss is None:
+        """Stop by the validation loss, or by the criterion, and keep the best weights."""
+        row, examples = run.epochs[-1], self.trainable.validation_examples
+        if self.stopping is None or row.validation_loss is None or examples is None:
             return False
-        if self.stopping.improves(row.validation_loss, run.best_loss):
-            run.best_loss, run.best_epoch = row.validation_loss, row.epoch
-            run.best_parameters = self.backend.copy(one_of(self.trainable.optimizer.evaluated(*state), column))
+        figure, parameters = row.validation_loss, one_of(self.trainable.optimizer.evaluated(*state), column)
+        if self.criterion is not None:
+            (figure,) = self.trainable.inference.figures(self.criterion, as_stack(parameters), examples)
+        if self.stopping.improves(figure, run.best_loss):
+            run.best_loss, run.best_epoch = figure, row.epoch
+            run.best_parameters = self.backend.copy(parameters)
         return self.stopping.is_exhausted(row.epoch - run.best_epoch)
 
     def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:
@@ -202,7 +219,7 @@ def sets_by_step(train: TrainConfig, name: str) -> bool:
 
 @functools.lru_cache(maxsize=8)
 def _values(name: str, settings: ScheduleSettings, done: range) -> npt.NDArray[np.float64]:
-    """The values of a schedule after so many epochs or steps, once for all runs of a stack; not to be changed."""
+    """The values of a schedule after epochs or steps, once for all runs of a stack; not to be changed."""
     return np.asarray([schedules[name].value(settings, one, ()) for one in done])
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from xpmlp.backend import DTypeName
-from xpmlp.verify.quantities import Quantity, Snapshot, relative_difference
-from xpmlp.verify.recording import Recording
-from xpmlp.verify.reference import KINKED
+from xpmlp.verify.quantities import Quantities, Quantity, relative_difference
+from xpmlp.verify.recording import TrialRecord
 from xpmlp.verify.tolerances import tolerance
 from xpmlp.verify.trial import Trial
 
@@ -51,32 +50,34 @@ class Difference(NamedTuple):
 
 
 def compare(
-    trial: Trial, dtype: DTypeName, backend: str, recording: Recording, base: str, other: Recording
+    trial: Trial, dtype: DTypeName, backend: str, recording: TrialRecord, base: str, other: TrialRecord
 ) -> list[Difference]:
     """All differences of a backend's recording from another one, in the order of computation."""
     optimizer = trial.config.train.optimizer
     differences = []
-    for step, snapshot in recording.snapshots.items():
-        expected = other.snapshots[step]
-        judged = _judged(trial, dtype, step, snapshot, expected)
-        for quantity, array in snapshot.items():
+    for step, quantities in recording.quantities.items():
+        expected = other.quantities[step]
+        judged = _judged(trial, dtype, step, quantities, expected)
+        for quantity, array in quantities.items():
             allowed = tolerance(dtype, optimizer, quantity, step) if quantity.kind in judged else None
             value = relative_difference(array, expected[quantity])
             differences.append(Difference(backend, base, dtype, step, quantity, value, allowed))
     return differences
 
 
-def _judged(trial: Trial, dtype: DTypeName, step: int, actual: Snapshot, expected: Snapshot) -> Sequence[str]:
+def _judged(trial: Trial, dtype: DTypeName, step: int, actual: Quantities, expected: Quantities) -> Sequence[str]:
     """The kinds of quantities that can be judged.
 
     In float32, a pre-activation of a relu unit is soon so near zero that rounding decides its sign, and with it
     whether the unit learns from an example: from then on, the runs are two different trainings.
     """
     everything = (*FORWARD, "deltas", "gradients", "weights")
-    if dtype == "float64" or not {*KINKED} & {*trial.network.hidden}:
+    if dtype == "float64" or not trial.reference_network.is_kinked:
         return everything
     if step > 1:
         return ()
+    if not trial.is_plain:  # whose units are not compared
+        return FORWARD
     hidden = [quantity for quantity in actual if quantity.kind == "activations"]
     same_units = all(((actual[one] > 0) == (expected[one] > 0)).all() for one in hidden)
     return everything if same_units else FORWARD

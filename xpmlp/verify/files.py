@@ -83,7 +83,7 @@ def to_json(result: Verification) -> dict[str, Any]:
         "passed": result.failure is None,
         "failure": result.failure,
         "config": trial.config.name,
-        "layer_sizes": [trial.start[0][0].shape[0], *(biases.size for _, biases in trial.start)],
+        "layer_sizes": trial.network.sizes,
         "activations": list(trial.network.hidden),
         "loss": trial.network.loss.name,
         "optimizer": trial.config.train.optimizer,
@@ -97,8 +97,8 @@ def to_json(result: Verification) -> dict[str, Any]:
             **{dtype: allowed._asdict() for dtype, allowed in TOLERANCES.items()},
         },
         "finite_differences": [
-            {"layer": layer, "weights": weights, "biases": biases}
-            for layer, (weights, biases) in enumerate(result.finite_differences, start=1)
+            {"layer": name.label, **dict(zip(name.parts, errors, strict=True))}
+            for name, errors in zip(trial.names, result.finite_differences, strict=True)
         ],
         "backends": [asdict(one) | {"full_products": one.full_products} for one in result.participants],
         "unsupported": [
@@ -135,7 +135,7 @@ def _draw(result: Verification, path: Path) -> Path:
         )
     judged = {one.dtype for one in result.differences if one.step == trial.steps and one.tolerance is not None}
     limits = {panel: [_limit(trial, dtype, panel) for dtype in sorted(judged)] for panel in panels}
-    sizes = "-".join(map(str, to_json(result)["layer_sizes"]))
+    sizes = "-".join(map(str, trial.network.sizes))
     heading = f"{trial.config.name}: {sizes}, {trial.config.train.optimizer}, batches of {trial.batch_size}"
     base = result.curves[0].base
     return draw_parity(path, panels, limits, heading, "the reference" if base == REFERENCE else base)

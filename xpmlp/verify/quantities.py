@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 HostArray: TypeAlias = npt.NDArray[Any]
-HostLayer: TypeAlias = tuple[HostArray, HostArray]
-"""Weights (n_in, n_out) and biases (1, n_out) on the host, or the gradients by them."""
+HostLayer: TypeAlias = tuple[HostArray, ...]
+"""Weights (n_in, n_out) and biases (1, n_out) on the host, or what else a layer has; or the gradients by them."""
+
+WEIGHTS_AND_BIASES = ("weights", "biases")
 
 
 class Quantity(NamedTuple):
@@ -20,14 +22,14 @@ class Quantity(NamedTuple):
     ----------
     kind : str
         activations, logits, loss, deltas, gradients or weights.
-    layer : int or None
-        From 1.
+    layer : int or str or None
+        From 1; of a layer within another both numbers, as ``2.1``.
     part : str or None
-        Of gradients and weights: weights or biases.
+        Of gradients and weights: which of the layer's arrays.
     """
 
     kind: str
-    layer: int | None = None
+    layer: int | str | None = None
     part: str | None = None
 
     @property
@@ -41,18 +43,19 @@ class Quantity(NamedTuple):
         return f"{what}" if self.layer is None else f"{what} of layer {self.layer}"
 
 
-Snapshot: TypeAlias = dict[Quantity, HostArray]
+Quantities: TypeAlias = dict[Quantity, HostArray]
 """All quantities of one step, in the order of computation."""
 
 
-def snapshot(
+def quantities_of(
     activations: Sequence[HostArray],
     logits: HostArray,
     loss: HostArray,
     deltas: Sequence[HostArray],
     gradients: Sequence[HostLayer],
     parameters: Sequence[HostLayer],
-) -> Snapshot:
+    names: Sequence[tuple[int | str, Sequence[str]]] | None = None,
+) -> Quantities:
     """Name the arrays of a step.
 
     Parameters
@@ -67,7 +70,10 @@ def snapshot(
         Of the mean loss.
     parameters : list of (weights, biases)
         After the step.
+    names : list of (label, parts), optional
+        Of the layers and their arrays; numbers from 1, and weights and biases, where not given.
     """
+    names = names or [(number, WEIGHTS_AND_BIASES) for number in range(1, len(parameters) + 1)]
     forward = {Quantity("activations", layer): array for layer, array in enumerate(activations, start=1)}
     backward = {Quantity("deltas", layer): array for layer, array in enumerate(deltas, start=1)}
     return {
@@ -75,16 +81,12 @@ def snapshot(
         Quantity("logits"): logits,
         Quantity("loss"): loss,
         **dict(reversed(backward.items())),
-        **_by_layer("gradients", gradients),
-        **_by_layer("weights", parameters),
-    }
-
-
-def _by_layer(kind: str, layers: Sequence[HostLayer]) -> Snapshot:
-    return {
-        Quantity(kind, number, part): array
-        for number, layer in enumerate(layers, start=1)
-        for part, array in zip(("weights", "biases"), layer, strict=True)
+        **{
+            Quantity(kind, label, part): array
+            for kind, layers in (("gradients", gradients), ("weights", parameters))
+            for (label, parts), layer in zip(names, layers, strict=True)
+            for part, array in zip(parts, layer, strict=True)
+        },
     }
 
 

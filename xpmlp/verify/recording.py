@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from xpmlp._typing import Array, DenseParameters, Parameters
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Fold
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.configured import ConfigTrainable
@@ -21,40 +22,41 @@ from xpmlp.training.step import (
     device_rates,
     fold_steps,
     one_of,
-    passes,
     seeds_of,
     training_fold,
+    training_passes,
 )
-from xpmlp.verify.quantities import HostArray, HostLayer, Snapshot, snapshot
+from xpmlp.verify.layered import by_layer
+from xpmlp.verify.quantities import HostArray, HostLayer, Quantities, quantities_of
 from xpmlp.verify.reference import ReferenceTraining
 from xpmlp.verify.trial import Trial
 
 
 @dataclass(frozen=True)
-class Recording:
+class TrialRecord:
     """What a trial gave, on the host.
 
     Attributes
     ----------
     loss : (steps, batch)
         Of each example, before its batch's update.
-    parameters : dict of list of (weights, biases)
+    parameters : dict of list of tuple of arrays
         After so many steps: those in ``Trial.points``.
-    snapshots : dict of Snapshot
+    quantities : dict of Quantities
         Every quantity of the steps in ``Trial.shown``.
     """
 
     loss: HostArray
     parameters: dict[int, list[HostLayer]]
-    snapshots: dict[int, Snapshot]
+    quantities: dict[int, Quantities]
 
-    def same_bits(self, other: Recording) -> bool:
+    def same_bits(self, other: TrialRecord) -> bool:
         """Whether all numbers of two recordings of one trial are equal to the last bit."""
         return all(a.tobytes() == b.tobytes() for a, b in zip(self._arrays(), other._arrays(), strict=True))
 
     def _arrays(self) -> list[HostArray]:
         weights = [leaf for layers in self.parameters.values() for layer in layers for leaf in layer]
-        quantities = [array for one in self.snapshots.values() for array in one.values()]
+        quantities = [array for one in self.quantities.values() for array in one.values()]
         return [self.loss, *weights, *quantities]
 
 
@@ -64,10 +66,10 @@ class Seen(NamedTuple):
     activations: list[Array]
     logits: Array
     deltas: list[Array]
-    gradients: list[DenseParameters]
+    gradients: Any
 
 
-def record(trainable: ConfigTrainable, trial: Trial) -> Recording:
+def record(trainable: ConfigTrainable, trial: Trial) -> TrialRecord:
     """Train as `xpmlp.train` does, and look at the steps that are shown before they are done.
 
     Parameters
@@ -77,11 +79,11 @@ def record(trainable: ConfigTrainable, trial: Trial) -> Recording:
     trial : Trial
     """
     backend = trainable.backend
-    losses, parameters, snapshots = [], {}, {}
+    losses, parameters, quantities = [], {}, {}
     with backend.session(trial.batch_size):
-        fresh: Parameters = backend.parameters(as_stack([DenseParameters(*layer) for layer in trial.start]))
+        fresh: Parameters = backend.parameters(as_stack(trial.start))
         state = TrainingState(fresh, trainable.optimizer.init(fresh))
-        watching = _watching_fold(trainable)
+        watching = _watching_fold(trainable, trial.is_plain)
         for done, after in pairwise([0, *trial.points]):
             steps = range(done, after)
             if after in trial.shown:
@@ -89,12 +91,18 @@ def record(trainable: ConfigTrainable, trial: Trial) -> Recording:
                 seen = to_host(backend, one_of(_fold(trainable, trial, watching, before, steps)[0].optimizer))
             state, loss = _fold(trainable, trial, trainable.training_fold, state, steps)
             losses.append(backend.to_numpy(loss))
-            parameters[after] = to_host(backend, one_of(state.parameters))
+            parameters[after] = by_layer(to_host(backend, one_of(state.parameters)))
             if after in trial.shown:
-                snapshots[after] = snapshot(
-                    seen.activations, seen.logits, losses[-1][0], seen.deltas, seen.gradients, parameters[after]
+                quantities[after] = quantities_of(
+                    seen.activations,
+                    seen.logits,
+                    losses[-1][0],
+                    seen.deltas,
+                    by_layer(seen.gradients),
+                    parameters[after],
+                    trial.names,
                 )
-    return Recording(np.concatenate(losses), parameters, snapshots)
+    return TrialRecord(np.concatenate(losses), parameters, quantities)
 
 
 def _fold(
@@ -110,22 +118,23 @@ def _fold(
     )
     divisor = rows.shape[-1] * trainable.network.root.repeats
     rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
-    sent = device_rates(backend, fold, rates)
+    sent = device_rates(backend, fold, trainable.optimizer, rates)
     batches = (rows, sent) if seeds is None else (rows, sent, numbers)
     state, (loss, _) = fold_steps(backend, fold, trainable.network, state, batches, Constants(examples, seeds))
     return state, loss[:, 0, ...]
 
 
-def _watching_fold(trainable: ConfigTrainable) -> Fold:
+def _watching_fold(trainable: ConfigTrainable, is_plain: bool) -> Fold:
     """The training's fold, with a step that keeps what its passes give instead of using it."""
     network, ops = trainable.network, trainable.backend.ops
     fold = training_fold(network, trainable.optimizer, ops, trainable.backend.dtype)
+    passes = training_passes(network, ops)
 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        logits, factors = passes(network, ops, state.parameters, batch)
-        inputs, deltas = map(list, zip(*factors, strict=True))
+        logits, factors = passes(state.parameters, batch)
+        inputs, deltas = map(list, zip(*factors, strict=True)) if is_plain else ([], [])
         slopes = network.root.gradients(ops, factors, logits.shape[-2])
         return TrainingState(state.parameters, Seen(inputs[1:], logits, deltas, slopes)), (logits,)
 
@@ -134,28 +143,31 @@ def _watching_fold(trainable: ConfigTrainable) -> Fold:
 
 def _nothing_seen(trainable: ConfigTrainable, trial: Trial) -> Seen:
     """What the fold begins with: arrays of the shapes that it ends with."""
-    outputs = [np.zeros((trial.batch_size, biases.size)) for _, biases in trial.start]
-    slopes = [DenseParameters(np.zeros_like(weights), np.zeros_like(biases)) for weights, biases in trial.start]
-    nothing: Seen = trainable.backend.parameters(as_stack(Seen(outputs[:-1], outputs[-1], outputs, slopes)))
+    widths = trainable.network.sizes[1:] if trial.is_plain else []
+    outputs = [np.zeros((trial.batch_size, width)) for width in widths]
+    logits = np.zeros((trial.batch_size * trainable.network.root.repeats, trainable.network.root.width))
+    slopes = map_leaves(np.zeros_like, trial.start)
+    nothing: Seen = trainable.backend.parameters(as_stack(Seen(outputs[:-1], logits, outputs, slopes)))
     return nothing
 
 
-def record_reference(trial: Trial) -> Recording:
+def record_reference(trial: Trial) -> TrialRecord:
     """Do a trial by `xpmlp.verify.reference`."""
-    training = ReferenceTraining(trial.reference_network, trial.config.train, trial.start)
-    losses, parameters, snapshots = [], {}, {}
+    training = ReferenceTraining(trial.reference_network, trial.config.train, by_layer(trial.start))
+    losses, parameters, quantities = [], {}, {}
     for step in range(1, trial.steps + 1):
         result = training.step(trial.reference_batch(step))
         losses.append(result.loss)
         if step in trial.points:
             parameters[step] = training.parameters
         if step in trial.shown:
-            snapshots[step] = snapshot(
+            quantities[step] = quantities_of(
                 result.activations,
                 result.preactivations[-1],
                 result.loss,
                 result.deltas,
                 result.gradients,
                 training.parameters,
+                trial.names,
             )
-    return Recording(np.stack(losses), parameters, snapshots)
+    return TrialRecord(np.stack(losses), parameters, quantities)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,8 @@ from xpmlp.config import TrainConfig
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-ReferenceLayer: TypeAlias = tuple[Floats, Floats]
-"""Weights (n_in, n_out) and biases (1, n_out), or the derivatives by them."""
+ReferenceLayer: TypeAlias = tuple[Floats, ...]
+"""Weights (n_in, n_out) and biases (1, n_out), or what another layer has; or the derivatives by them."""
 
 
 class Activation(NamedTuple):
@@ -78,6 +78,9 @@ ACTIVATIONS = {
         lambda z: 1.7159 * np.tanh(2 * z / 3), lambda z: 1.7159 * 2 / 3 * (1 - np.tanh(2 * z / 3) ** 2)
     ),
 }
+
+UNDECAYED = ("biases", "scales", "state")
+"""The kinds of parameters that do not decay."""
 
 KINKED = ("relu", "leaky_relu", "selu")
 """The activations whose derivative jumps at 0."""
@@ -159,13 +162,15 @@ class Batch(NamedTuple):
     weights : (batch,), optional
         How much each example counts.
     masks : sequence of (batch, width), optional
-        What dropout multiplies each hidden layer's output by.
+        What dropout multiplies each hidden layer's output by; or the noise of a network of other layers.
+    codes : (batch, columns), optional
     """
 
     x: Floats
     targets: npt.NDArray[Any]
     weights: Floats | None = None
-    masks: Sequence[Floats] = ()
+    masks: Any = ()
+    codes: npt.NDArray[np.int32] | None = None
 
 
 class Pass(NamedTuple):
@@ -199,6 +204,46 @@ class ReferenceNetwork(NamedTuple):
     loss: str
     settings: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def kinds(self) -> list[tuple[str, ...]]:
+        """What the arrays of each layer are."""
+        return [("weights", "biases")] * (len(self.hidden) + 1)
+
+    @property
+    def is_kinked(self) -> bool:
+        """Whether the derivative of an activation jumps."""
+        return any(name in KINKED for name in self.hidden)
+
+    def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
+        """See `forward_backward`."""
+        return forward_backward(self, parameters, batch)
+
+
+class ReferenceModel(Protocol):
+    """A network that the reference trains: `ReferenceNetwork`, or one of other layers."""
+
+    @property
+    def kinds(self) -> list[tuple[str, ...]]:
+        """What the arrays of each layer are: weights, biases and so on."""
+
+    @property
+    def is_kinked(self) -> bool:
+        """Whether the derivative of an activation jumps, or may."""
+
+    def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
+        """One batch through the network and back; of "state", a gradient is the new value."""
+
+
+def loss_and_delta(
+    name: str, settings: tuple[tuple[str, Any], ...], logits: Floats, targets: npt.NDArray[Any], weights: Floats | None
+) -> tuple[Floats, Floats]:
+    """The loss of each example, and its derivative by the logits, times its weight over the mean weight."""
+    loss, delta = LOSSES[name](logits, targets, **dict(settings))
+    if weights is None:
+        return loss, delta
+    relative = weights / weights.mean()
+    return loss * relative, delta * relative[:, None]
+
 
 def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
     """One batch through the network, whose ``parameters`` go from input to output, and back."""
@@ -210,17 +255,14 @@ def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer]
         preactivations.append(inputs[-1] @ weights + biases)
         if function is not None:
             inputs.append(function.function(preactivations[-1]) * mask)
-    loss, delta = LOSSES[network.loss](preactivations[-1], batch.targets, **dict(network.settings))
-    if batch.weights is not None:
-        relative = batch.weights / batch.weights.mean()
-        loss, delta = loss * relative, delta * relative[:, None]
+    loss, delta = loss_and_delta(network.loss, network.settings, preactivations[-1], batch.targets, batch.weights)
     deltas = [delta]
     for index in range(len(functions) - 1, -1, -1):
-        weights, _ = parameters[index + 1]
+        weights = parameters[index + 1][0]
         slope = functions[index].derivative(preactivations[index])
         deltas.insert(0, deltas[0] @ weights.T * masks[index] * slope)
     size = len(batch.x)
-    gradients = [
+    gradients: list[ReferenceLayer] = [
         (np.einsum("bi,bo->io", a, d, optimize=True) / size, d.sum(axis=0, keepdims=True) / size)
         for a, d in zip(inputs, deltas, strict=True)
     ]
@@ -232,52 +274,59 @@ class ReferenceTraining:
 
     Attributes
     ----------
-    parameters : list of (weights, biases)
-        Replaced, never overwritten, by each step.
+    parameters : list of tuple of arrays
+        Of each layer; replaced, never overwritten, by each step.
     """
 
-    def __init__(self, network: ReferenceNetwork, train: TrainConfig, parameters: list[ReferenceLayer]) -> None:
+    def __init__(self, network: ReferenceModel, train: TrainConfig, parameters: list[ReferenceLayer]) -> None:
         self.network, self.train = network, train
         self.parameters = parameters
         self._steps = 0
-        self._first = [np.zeros_like(leaf) for layer in parameters for leaf in layer]
-        self._second = [np.zeros_like(leaf) for layer in parameters for leaf in layer]
+        self._first = [[np.zeros_like(leaf) for leaf in layer] for layer in parameters]
+        self._second = [[np.zeros_like(leaf) for leaf in layer] for layer in parameters]
 
     def step(self, batch: Batch) -> Pass:
         """Train on one batch, and return what it gave before the update."""
-        result = forward_backward(self.network, self.parameters, batch)
+        result = self.network.passes(self.parameters, batch)
         self._steps += 1
-        updated = []
-        for index, (layer, slopes) in enumerate(zip(self.parameters, self._clipped(result.gradients), strict=True)):
-            (weights, biases), (by_weights, by_biases) = layer, slopes
-            if self.train.optimizer == "adamw":
-                weights = weights * (1 - self._rate("weights") * self.train.weight_decay)
-            else:
-                by_weights = by_weights + self.train.weight_decay * weights
-            moved = self._moved(2 * index, "weights", weights, by_weights)
-            updated.append((moved, self._moved(2 * index + 1, "biases", biases, by_biases)))
-        self.parameters = updated
+        layers = zip(self.network.kinds, self.parameters, self._clipped(result.gradients), strict=True)
+        self.parameters = [
+            tuple(self._updated((place, part), *leaf) for part, leaf in enumerate(zip(*layer, strict=True)))
+            for place, layer in enumerate(layers)
+        ]
         return result
+
+    def _updated(self, place: tuple[int, int], kind: str, value: Floats, gradient: Floats) -> Floats:
+        """A parameter array after the step, with its decay; the n-th of the m-th layer is at ``place`` (m, n)."""
+        if kind == "state":
+            return gradient
+        if kind not in UNDECAYED and self.train.optimizer == "adamw":
+            value = value * (1 - self._rate(kind) * self.train.weight_decay)
+        elif kind not in UNDECAYED:
+            gradient = gradient + self.train.weight_decay * value
+        return self._moved(place, kind, value, gradient)
 
     def _clipped(self, gradients: list[ReferenceLayer]) -> list[ReferenceLayer]:
         """The gradients, scaled to the largest norm that is allowed if theirs is larger (Pascanu et al. 2013)."""
-        norm = math.sqrt(sum(float((leaf**2).sum()) for layer in gradients for leaf in layer))
+        pairs = [list(zip(*layer, strict=True)) for layer in zip(self.network.kinds, gradients, strict=True)]
+        norm = math.sqrt(sum(float((leaf**2).sum()) for layer in pairs for kind, leaf in layer if kind != "state"))
         if self.train.clip_norm is None or not norm > self.train.clip_norm:
             return gradients
         factor = self.train.clip_norm / norm
-        return [(by_weights * factor, by_biases * factor) for by_weights, by_biases in gradients]
+        return [tuple(leaf if kind == "state" else leaf * factor for kind, leaf in layer) for layer in pairs]
 
     def _rate(self, kind: str) -> float:
         return self.train.learning_rate * (self.train.rates or {}).get(kind, 1.0)
 
-    def _moved(self, leaf: int, kind: str, value: Floats, gradient: Floats) -> Floats:
-        """A parameter array after the optimiser's step; ``leaf`` is the place of what it remembers of it.
+    def _moved(self, place: tuple[int, int], kind: str, value: Floats, gradient: Floats) -> Floats:
+        """A parameter array after the optimiser's step.
 
         Momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013) in scikit-learn's form; Adam (Kingma and Ba
         2015) in the form at the end of their section 2, and in that of their algorithm 1 with decoupled decay
         (Loshchilov and Hutter 2019).
         """
-        train, first, second = self.train, self._first, self._second
+        (layer, leaf), train = place, self.train
+        first, second = self._first[layer], self._second[layer]
         rate, mass = self._rate(kind), train.momentum
         match train.optimizer:
             case "sgd":
@@ -303,18 +352,17 @@ class ReferenceTraining:
 
 
 def finite_difference_errors(
-    network: ReferenceNetwork,
+    network: ReferenceModel,
     parameters: list[ReferenceLayer],
     batch: Batch,
     *,
     entries: int = 30,
     step: float = 1e-5,
     seed: int = 0,
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, ...]]:
     """How far the reference's gradients are from central differences of its mean loss.
 
-    A place where a unit passes a kink, as relu's, between the two losses is left out: there is no derivative to
-    compare with.
+    A place beside a kink of the loss, as relu's, is left out: there is no derivative to compare with.
 
     Parameters
     ----------
@@ -325,34 +373,33 @@ def finite_difference_errors(
 
     Returns
     -------
-    errors : list of (weights, biases)
-        For each layer, ``max|difference - gradient| / max|gradient|`` over the places.
+    errors : list of tuple of float
+        For each array of each layer, ``max|difference - gradient| / max|gradient|`` over the places; 0 of "state".
     """
     rng = np.random.default_rng(seed)
-    gradients = forward_backward(network, parameters, batch).gradients
+    at_rest = network.passes(parameters, batch)
+    loss = float(at_rest.loss.mean())
 
-    def shifted(layer: int, part: int, place: int, by: float) -> Pass:
+    def shifted(layer: int, part: int, place: int, by: float) -> float:
         changed = [[leaf.copy() for leaf in one] for one in parameters]
         changed[layer][part].flat[place] += by
-        return forward_backward(network, [(weights, biases) for weights, biases in changed], batch)
+        return float(network.passes([tuple(one) for one in changed], batch).loss.mean())
 
     def error(layer: int, part: int) -> float:
-        gradient = gradients[layer][part].ravel()
+        gradient = at_rest.gradients[layer][part].ravel()
         largest = int(np.argmax(np.abs(gradient)))
-        worst = 0.0
+        scale, worst = float(abs(gradient[largest])), 0.0
         for place in {largest, *rng.choice(gradient.size, min(entries, gradient.size), replace=False).tolist()}:
-            above, below = (shifted(layer, part, place, by) for by in (step, -step))
-            if not _kink_between(network, above, below):
-                slope = (above.loss.mean() - below.loss.mean()) / (2 * step)
-                worst = max(worst, float(abs(slope - gradient[place])))
-        return worst / (float(abs(gradient[largest])) or 1.0)
+            (above, below), (nearer, farther) = (
+                [shifted(layer, part, place, by) for by in (h, -h)] for h in (step, step / 2)
+            )
+            # the difference between the slopes to the two sides halves with the step where there is no kink
+            bend, half_bend = (above - 2 * loss + below) / step, (nearer - 2 * loss + farther) / (step / 2)
+            if abs(bend - 2 * half_bend) <= 1e-6 * scale + 1e-9 * max(1.0, abs(loss)):
+                worst = max(worst, abs((above - below) / (2 * step) - float(gradient[place])))
+        return worst / (scale or 1.0)
 
-    return [(error(layer, 0), error(layer, 1)) for layer in range(len(parameters))]
-
-
-def _kink_between(network: ReferenceNetwork, above: Pass, below: Pass) -> bool:
-    """Whether a unit with a kink is on different sides of zero, or an output on different sides of its target."""
-    layers = zip(network.hidden, above.preactivations, below.preactivations, strict=False)
-    if network.loss in ("absolute", "quantile") and (above.deltas[-1] != below.deltas[-1]).any():
-        return True
-    return any(name in KINKED and bool(((a > 0) != (b > 0)).any()) for name, a, b in layers)
+    return [
+        tuple(0.0 if kind == "state" else error(layer, part) for part, kind in enumerate(kinds))
+        for layer, kinds in enumerate(network.kinds)
+    ]

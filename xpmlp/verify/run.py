@@ -14,8 +14,9 @@ from xpmlp.errors import BackendError, ConfigError, DivergenceError
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data
 from xpmlp.verify.comparison import REFERENCE, Difference, compare, first_failure
+from xpmlp.verify.layered import by_layer
 from xpmlp.verify.quantities import relative_difference
-from xpmlp.verify.recording import Recording, record, record_reference
+from xpmlp.verify.recording import TrialRecord, record, record_reference
 from xpmlp.verify.reference import finite_difference_errors
 from xpmlp.verify.targets import Target
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, PRODUCTS
@@ -88,8 +89,8 @@ class Verification:
     Attributes
     ----------
     trial : Trial
-    finite_differences : list of (weights, biases)
-        The error of the reference's gradients for each layer.
+    finite_differences : list of tuple of float
+        The error of the reference's gradients by each array of each layer.
     participants : list of Participant
     unsupported : list of (label, dtype, reason)
         Dtypes that a backend or its device does not have.
@@ -98,7 +99,7 @@ class Verification:
     """
 
     trial: Trial
-    finite_differences: list[tuple[float, float]]
+    finite_differences: list[tuple[float, ...]]
     participants: list[Participant] = field(default_factory=list)
     unsupported: list[tuple[str, DTypeName, str]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
@@ -107,11 +108,11 @@ class Verification:
     @property
     def failure(self) -> str | None:
         """A sentence on the first thing that is wrong, or ``None``."""
-        for layer, (weights, biases) in enumerate(self.finite_differences, start=1):
-            error = max(weights, biases)
+        for name, errors in zip(self.trial.names, self.finite_differences, strict=False):
+            error = float(np.max(errors))
             if not error <= FINITE_DIFFERENCES:
                 return (
-                    f"the reference's gradients of layer {layer} differ from finite differences of its loss by "
+                    f"the reference's gradients of layer {name.label} differ from finite differences of its loss by "
                     f"{error:.1e} where {FINITE_DIFFERENCES:.1e} is allowed: the reference itself is wrong."
                 )
         return first_failure(self.differences)
@@ -176,9 +177,9 @@ def verify(
     trial = make_trial(ConfigTrainable(config, dataset, next(iter(backends.values()))), steps)
     tell(f"the reference, {steps} steps")
     expected = _reference(trial)
-    errors = finite_difference_errors(trial.reference_network, trial.start, trial.reference_batch(1))
+    errors = finite_difference_errors(trial.reference_network, by_layer(trial.start), trial.reference_batch(1))
     result = Verification(trial, errors, unsupported=unsupported)
-    bases: dict[DTypeName, tuple[str, Recording]] = {}
+    bases: dict[DTypeName, tuple[str, TrialRecord]] = {}
     if reference or len(targets) == 1:
         bases = dict.fromkeys(DTYPES, (REFERENCE, expected))
     for (target, kind), backend in backends.items():
@@ -194,10 +195,9 @@ def verify(
 
 
 def _check_reference(config: Config) -> None:
-    if config.model.layers:
-        raise ConfigError("the reference of verify is a multilayer perceptron: give it a config without model.layers.")
+    known = ("loss", "optimizer") if config.model.layers else ("activation", "loss", "optimizer")
     for key, table, name in outside_names(config):
-        if table.kind in ("activation", "loss", "optimizer"):
+        if table.kind in known:
             raise ConfigError(f'{key} = "{name}" is not in the reference, so that there is nothing to compare it with.')
 
 
@@ -223,7 +223,7 @@ def _resolve(
     return dict(ordered), unsupported
 
 
-def _reference(trial: Trial) -> Recording:
+def _reference(trial: Trial) -> TrialRecord:
     with np.errstate(over="ignore", invalid="ignore"):
         recording = record_reference(trial)
     if not np.isfinite(recording.loss).all():
@@ -235,7 +235,7 @@ def _reference(trial: Trial) -> Recording:
     return recording
 
 
-def _take_part(result: Verification, dataset: Dataset, target: Target, backend: Backend) -> Recording:
+def _take_part(result: Verification, dataset: Dataset, target: Target, backend: Backend) -> TrialRecord:
     """Do the trial twice, and note what is not a difference."""
     trainable = ConfigTrainable(result.trial.config, dataset, backend)
     recording = record(trainable, result.trial)
@@ -263,7 +263,7 @@ def _product_error(backend: Backend) -> float:
         return relative_difference(backend.to_numpy(product), left @ right)
 
 
-def _curve(label: str, dtype: DTypeName, recording: Recording, base: str, other: Recording) -> Curve:
+def _curve(label: str, dtype: DTypeName, recording: TrialRecord, base: str, other: TrialRecord) -> Curve:
     weights = {
         step: max(
             relative_difference(leaf, expected)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._tree import map_leaves
 from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset
@@ -16,8 +18,8 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.objective import class_weights
 from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import seeds_of
-from xpmlp.verify.quantities import HostLayer
-from xpmlp.verify.reference import Batch, ReferenceNetwork
+from xpmlp.verify.layered import LayeredNetwork, LayerName, layer_names
+from xpmlp.verify.reference import Batch, ReferenceModel, ReferenceNetwork
 
 BIAS = 0.1
 """Standard deviation of the first biases: a bias that is forgotten must not hide behind a zero."""
@@ -32,8 +34,8 @@ class Trial:
     config : Config
     dataset : Dataset
     network : Network
-    start : list of (weights, biases)
-        float64, but exact in float32, so that both dtypes begin with the same numbers.
+    start : tree of arrays
+        The first parameters: float64, but exact in float32, so that both dtypes begin with the same numbers.
     rows : (steps, batch)
         Which training examples each step takes.
     weights : (n,), optional
@@ -43,7 +45,7 @@ class Trial:
     config: Config
     dataset: Dataset
     network: Network
-    start: list[HostLayer]
+    start: Any
     rows: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float64] | None
 
@@ -70,8 +72,20 @@ class Trial:
         return sorted(curve | {*self.shown} | {step - 1 for step in self.shown if step > 1})
 
     @property
-    def reference_network(self) -> ReferenceNetwork:
+    def is_plain(self) -> bool:
+        """Whether the network is a multilayer perceptron, whose textbook is `xpmlp.verify.reference`."""
+        return not self.config.model.layers
+
+    @property
+    def names(self) -> list[LayerName]:
+        """The layers that have parameters, and what these are called."""
+        return layer_names(self.network.root.kinds)
+
+    @cached_property
+    def reference_network(self) -> ReferenceModel:
         """The network for `xpmlp.verify.reference`."""
+        if not self.is_plain:
+            return LayeredNetwork(self.network)
         return ReferenceNetwork(self.network.hidden, self.network.loss.name, self.network.loss.settings)
 
     def reference_batch(self, step: int) -> Batch:
@@ -85,16 +99,21 @@ class Trial:
         if not self.network.loss.of_classes:
             targets = targets.reshape(self.batch_size, -1).astype(np.float64)
         weights = None if self.weights is None else self.weights[rows].astype(np.float64)
-        return Batch(x, targets, weights, self._masks(step - 1) if any(self.network.dropout) else [])
+        noise = self._noise(step - 1) if self.network.root.streams else ()
+        masks = self._masks(noise) if noise and self.is_plain else noise
+        return Batch(x, targets, weights, masks, None if part.codes is None else part.codes[rows])
 
-    def _masks(self, number: int) -> list[npt.NDArray[np.float64]]:
+    def _noise(self, number: int) -> Any:
+        """The random numbers of a step, counted from 0."""
         host = resolve("numpy", None, "float64").backend
         seeds = seeds_of(self.network, host, [self.config.train.seed])
         draw = Draw(seeds, np.asarray([[[number]]], dtype=np.int32), self.batch_size, np.float64)
-        drawn = self.network.root.draw(host.ops, draw, 0)
+        return map_leaves(lambda leaf: leaf[0, 0, ...], self.network.root.draw(host.ops, draw, 0))
+
+    def _masks(self, drawn: Any) -> list[npt.NDArray[np.float64]]:
         kinds = [member.kind for member in self.network.layers.members]
         masks = [one for kind, one in zip(kinds, drawn, strict=True) if kind == "dropout"]
-        return [np.ones(()) if isinstance(mask, tuple) else mask[0, 0, ...] for mask in masks]
+        return [np.ones(()) if isinstance(mask, tuple) else mask for mask in masks]
 
 
 def make_trial(trainable: ConfigTrainable, steps: int) -> Trial:
@@ -106,12 +125,13 @@ def make_trial(trainable: ConfigTrainable, steps: int) -> Trial:
         On any backend.
     steps : int
     """
-    seed = trainable.config.train.seed
+    seed, root = trainable.config.train.seed, trainable.network.root
     rng = np.random.default_rng(seed)
-    start = [
-        (_exact_in_float32(weights), _exact_in_float32(BIAS * rng.standard_normal(biases.shape)))
-        for weights, biases in trainable.initial_parameters(seed)
-    ]
+
+    def first(values: npt.NDArray[np.float64], kind: str) -> npt.NDArray[np.float64]:
+        return _exact_in_float32(BIAS * rng.standard_normal(values.shape) if kind == "biases" else values)
+
+    start = map_leaves(first, trainable.initial_parameters(seed), root.kinds)
     weights = class_weights(trainable.config, trainable.dataset)
     return Trial(trainable.config, trainable.dataset, trainable.network, start, _batches(trainable, steps), weights)
 

@@ -232,7 +232,7 @@ def _parallel(
 
 def _joined(name: str, members: _Members, described: Sequence[Layer], width: int, forward: Any, backward: Any) -> Layer:
     in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
-    rows_before = itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)
+    rows_before = [*itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)]
     return Layer(
         name,
         {"layers": [{"kind": layer.name, **layer.settings} for layer in described]},
@@ -248,4 +248,7 @@ def _joined(name: str, members: _Members, described: Sequence[Layer], width: int
         sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
         math.prod(repeats) if in_turn else max(repeats, default=1),
         partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
+        within=sum(
+            (layer.within + layer.width) * rows for layer, rows in zip(members.layers, rows_before, strict=True)
+        ),
     )

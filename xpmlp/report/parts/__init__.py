@@ -6,30 +6,12 @@ from xpmlp.errors import ConfigError
 from xpmlp.report.part import Part
 from xpmlp.report.parts import beyond, figure1, figure2, figure3, final, questions, shapes, table1, table4
 
-PARTS = (
-    questions.PART,
-    table1.PART,
-    figure1.PART,
-    shapes.PART,
-    figure2.PART,
-    figure3.PART,
-    table4.PART,
-    final.PART,
-    beyond.PART,
-)
+PARTS = tuple(module.PART for module in (questions, table1, figure1, shapes, figure2, figure3, table4, final, beyond))
 """All parts, in the order of the page."""
 
 # Table 4 has all cores to itself.  After it, Figure 1 keeps one core busy about as long as the rest does another.
-COMPUTING_ORDER = (
-    questions.PART,
-    table1.PART,
-    shapes.PART,
-    table4.PART,
-    figure1.PART,
-    figure2.PART,
-    figure3.PART,
-    final.PART,
-    beyond.PART,
+COMPUTING_ORDER = tuple(
+    module.PART for module in (questions, table1, shapes, table4, figure1, figure2, figure3, final, beyond)
 )
 """All parts, in the order in which they are computed."""
 

@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp import scalar
+from xpmlp import plots, scalar
 from xpmlp.data import load
-from xpmlp.report.document import Block, Gallery, Paragraph, Picture, Table
-from xpmlp.report.numbers import read_csv, write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts import figure1
 from xpmlp.report.parts.training import RUN
-from xpmlp.report.words import counted
 from xpmlp.storage import load_network
 from xpmlp.storage.run_folder import read
 from xpmlp.training import predict
@@ -36,8 +33,8 @@ def _boundary(work: Work) -> dict[str, Any]:
     done = work.needed["figure1"]
     network = figure1.trained(done)
     places = np.linspace(-REACH, REACH, GRID_POINTS).tolist()
-    write_csv(
-        work.folder / "boundary.csv",
+    work.write(
+        "boundary.csv",
         ("x1", "x2", "probability"),
         [(a, b, _probability(network, [a, b])) for b in places for a in places],
     )
@@ -45,7 +42,7 @@ def _boundary(work: Work) -> dict[str, Any]:
     assert held_out is not None
     pairs = list(zip(held_out.features[:POINTS].tolist(), held_out.targets[:POINTS].tolist(), strict=True))
     rows = [(*x, target, int(_probability(network, x) > 0.5)) for x, target in pairs]
-    write_csv(work.folder / "points.csv", ("x1", "x2", "class", "predicted"), rows)
+    work.write("points.csv", ("x1", "x2", "class", "predicted"), rows)
     return {"points": len(rows), "points_wrong": sum(target != found for *_, target, found in rows)}
 
 
@@ -61,8 +58,8 @@ def _units(work: Work) -> dict[str, Any]:
     (W, _), (V, _) = network.parameters
     norms = np.linalg.norm(V, axis=1)
     chosen = np.argsort(-norms, kind="stable")[:UNITS]
-    write_csv(
-        work.folder / "hidden_units.csv",
+    work.write(
+        "hidden_units.csv",
         ("unit", "outgoing_norm", *(f"weight_{pixel}" for pixel in range(len(W)))),
         [(unit, norms[unit], *W[:, unit].tolist()) for unit in chosen.tolist()],
     )
@@ -80,16 +77,16 @@ def _mistakes(work: Work) -> dict[str, Any]:
     labels = [str(label) for label in dataset.classes.tolist()]
     confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
     np.add.at(confusion, (targets, predicted), 1)
-    write_csv(
-        work.folder / "confusion.csv",
+    work.write(
+        "confusion.csv",
         ("class", *(f"predicted_{label}" for label in labels)),
         [(label, *row) for label, row in zip(labels, confusion.tolist(), strict=True)],
     )
     confidence = found.outputs.max(axis=1)
     wrong = np.flatnonzero(predicted != targets)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WRONG]
-    write_csv(
-        work.folder / "wrong.csv",
+    work.write(
+        "wrong.csv",
         ("test_image", "class", "predicted", "probability", *(f"pixel_{i}" for i in range(dataset.n_features))),
         [
             (index, targets[index], predicted[index], confidence[index], *dataset.test.features[index].tolist())
@@ -113,88 +110,25 @@ def _mistakes(work: Work) -> dict[str, Any]:
 def show(done: Done, quick: bool) -> Shown:
     """The pictures."""
     found = done.results
-    true, given, times = found["most_confused"]
     accuracy = 1 - found["wrong"] / found["images"]
     agrees = "the final accuracy again" if abs(accuracy - found["accuracy_of_final"]) < 1e-9 else "another accuracy"
-    recall = [
-        (label, f"{part:.1%}") for label, part in sorted(zip(found["labels"], found["recall"], strict=True), key=_part)
-    ]
-    blocks: list[Block] = [
-        Paragraph(
-            f"Figure 1's network has {found['points_wrong']} of {found['points']:,} points wrong that it was not "
-            "trained on. The classes are the inside and the outside of a tilted ellipse; each hidden unit draws one "
-            "line, and three are just enough to surround it."
-        ),
-        Paragraph(
-            f"The final network has {found['wrong']:,} of {found['images']:,} test images wrong, an accuracy of "
-            f"{accuracy:.4f} ({agrees}). It takes class {true} for {given} most often, {counted(times, 'time')}."
-        ),
-        Gallery(_pictures(done)),
-        Table(
-            ("class", "found"),
-            recall,
-            "The part of each class's test images that is predicted right, the hardest first.",
-            [done.source("confusion.csv")],
-            numeric=frozenset({1}),
-        ),
-    ]
-    return Shown(blocks, [])
-
-
-def _part(pair: tuple[str, float]) -> float:
-    return pair[1]
-
-
-def _pictures(done: Done) -> list[Picture]:
-    from xpmlp import plots
-
-    found, folder = done.results, done.folder
-    plane, points, units, wrong = (
-        read_csv(folder / f"{name}.csv") for name in ("boundary", "points", "hidden_units", "wrong")
-    )
-    confusion = read_csv(folder / "confusion.csv")
-    shape = tuple(found["image_shape"])
+    recall = sorted(zip(found["labels"], found["recall"], strict=True), key=lambda pair: float(pair[1]))
+    names = ("boundary", "points", "hidden_units", "confusion", "wrong")
+    plane, points, units, confusion, wrong = (done.read(f"{name}.csv") for name in names)
     counts = np.stack([column for name, column in confusion.items() if name != "class"], axis=1)
     captions = [
         f"{true:.0f}, not {given:.0f}\n{probability:.2%}"
         for true, given, probability in zip(wrong["class"], wrong["predicted"], wrong["probability"], strict=True)
     ]
+    shape = tuple(found["image_shape"])
     figures = {
         "boundary": lambda: plots.boundary_figure(plane, points),
         "hidden_units": lambda: plots.images_figure(_images(units, "weight", shape), None, signed=True),
         "confusion": lambda: plots.confusion_figure(counts, found["labels"]),
         "wrong": lambda: plots.images_figure(_images(wrong, "pixel", shape), captions, signed=False),
     }
-    texts = {  # above the figure, for those who cannot see it, below it on the page
-        "boundary": (
-            "Where Figure 1's network decides",
-            "Points of two classes in the plane, with the line along which the network decides",
-            "Where Figure 1's network decides, with points that it was not trained on; crosses are wrong.",
-        ),
-        "hidden_units": (
-            "Incoming weights of hidden units",
-            f"Weights of {found['units']} hidden units as images",
-            f"Incoming weights of the {found['units']} of {found['hidden']} hidden units with the largest outgoing "
-            "weights, each on a scale of its own: blue is negative, red positive.",
-        ),
-        "confusion": (
-            "Confusion matrix of the test images",
-            "Confusion matrix of the test images, by class and prediction",
-            "Test images by class and prediction.",
-        ),
-        "wrong": (
-            "The most confidently wrong test images",
-            "The test images that are wrong with the greatest confidence",
-            "The most confidently wrong test images: the class, the prediction and its probability.",
-        ),
-    }
-    for name, make in figures.items():
-        plots.draw(folder / name, make, texts[name][0])
-    sources = {"boundary": ["boundary.csv", "points.csv"]}
-    return [
-        Picture(folder / name, *texts[name][1:], [done.source(file) for file in sources.get(name, [f"{name}.csv"])])
-        for name in figures
-    ]
+    rows = [(label, f"{part:.1%}") for label, part in recall]
+    return Shown(done.blocks({"accuracy": accuracy, "agrees": agrees}, {"recall": rows}, figures), [])
 
 
 def _images(columns: dict[str, Any], prefix: str, shape: tuple[int, ...]) -> Any:
@@ -203,10 +137,4 @@ def _images(columns: dict[str, Any], prefix: str, shape: tuple[int, ...]) -> Any
     return pixels.reshape(-1, *shape)
 
 
-PART = Part(
-    "beyond",
-    "Beyond the coursework",
-    compute,
-    show,
-    needs=("figure1", "final"),
-)
+PART = Part("beyond", "Beyond the coursework", compute, show, needs=("figure1", "final"))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpmlp import scalar
+from xpmlp import plots, scalar
 from xpmlp.report import coursework
-from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_most
+from xpmlp.report.comparison import Comparison, at_most, judged
 from xpmlp.report.demands import IN_PLAIN_PYTHON, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
-from xpmlp.report.document import Block, Paragraph, Picture
-from xpmlp.report.numbers import read_csv, write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts.training import divergence
-from xpmlp.report.words import counted
 from xpmlp.training.trainer import load_data
 
 EARLY, EARLY_LOSS = 20, 0.06
@@ -36,33 +33,27 @@ def compute(work: Work) -> dict[str, Any]:
     )
     if not all(map(math.isfinite, losses)):
         raise divergence(work, "the network of Figure 1")
-    write_csv(work.folder / "epochs.csv", ("epoch", "train_loss"), list(enumerate(losses, start=1)))
-    _write_network(work, network)
-    held_out = dataset.validation
-    assert held_out is not None
-    logits = [scalar.forward(network, x)[1] for x in held_out.features.tolist()]
-    right = sum(o.index(max(o)) == target for o, target in zip(logits, held_out.targets.tolist(), strict=True))
-    write_csv(work.folder / "validation.csv", ("points", "right"), [(len(held_out), right)])
-    return {
-        "points": len(dataset.train),
-        "epochs": train.epochs,
-        "learning_rate": train.learning_rate,
-        "hidden": hidden,
-        "losses": losses,
-        "validation_points": len(held_out),
-        "validation_accuracy": right / len(held_out),
-        "network": [[layer.weights, layer.biases] for layer in network],
-    }
-
-
-def _write_network(work: Work, network: scalar.Network) -> None:
+    work.write("epochs.csv", ("epoch", "train_loss"), list(enumerate(losses, start=1)))
     rows = [
         (layer, row, column, value)
         for layer, (weights, biases) in zip(("W, b", "V, c"), network, strict=True)
         for row, values in enumerate([*weights, biases])
         for column, value in enumerate(values)
     ]
-    write_csv(work.folder / "network.csv", ("layer", "row", "column", "value"), rows)
+    work.write("network.csv", ("layer", "row", "column", "value"), rows)
+    held_out = dataset.validation
+    assert held_out is not None
+    logits = [scalar.forward(network, x)[1] for x in held_out.features.tolist()]
+    right = sum(o.index(max(o)) == target for o, target in zip(logits, held_out.targets.tolist(), strict=True))
+    work.write("validation.csv", ("points", "right"), [(len(held_out), right)])
+    return {
+        "points": len(dataset.train),
+        "hidden": hidden,
+        "losses": losses,
+        "validation_points": len(held_out),
+        "validation_accuracy": right / len(held_out),
+        "network": network,
+    }
 
 
 def trained(done: Done) -> scalar.Network:
@@ -73,43 +64,20 @@ def trained(done: Done) -> scalar.Network:
 
 def show(done: Done, quick: bool) -> Shown:
     """The curve."""
-    from xpmlp import plots
-
-    found = done.results
-    losses: list[float] = found["losses"]
-    columns = read_csv(done.folder / "epochs.csv")
-    stem = done.folder / "figure1"
-    plots.draw(
-        stem,
-        lambda: plots.mean_loss_figure(columns["train_loss"], coursework.FIGURE_1_LAST_LOSS),
-        "Figure 1: mean training loss by epoch",
-    )
-    by_early = min(losses[:EARLY])
-    verdicts = [at_most(by_early, EARLY_LOSS), at_most(losses[-1], coursework.FIGURE_1_LAST_LOSS)]
-    if quick:
-        verdicts = [NOT_COMPARABLE] * 2
+    losses: list[float] = done.results["losses"]
+    printed, last, by_early = coursework.FIGURE_1_LAST_LOSS, losses[-1], min(losses[:EARLY])
     below = next((epoch for epoch, loss in enumerate(losses, start=1) if loss < EARLY_LOSS), None)
     reached = f"falls below {EARLY_LOSS} in epoch {below}" if below else f"stays above {EARLY_LOSS}"
-    blocks: list[Block] = [
-        Paragraph(
-            f"Two inputs, {found['hidden']} sigmoid units, two classes: loops over Python's floats, one of "
-            f"{found['points']:,} points at a time, for {counted(found['epochs'], 'epoch')} with learning rate "
-            f"{found['learning_rate']:g}. The mean training loss {reached} and ends at {losses[-1]:.4f}; of the "
-            f"{found['validation_points']:,} points that were held out, {found['validation_accuracy']:.2%} are right."
-        ),
-        Picture(
-            stem,
-            f"Mean training loss by epoch, from {losses[0]:.3f} down to {losses[-1]:.4f}",
-            "Figure 1. Mean training loss of each epoch, each point's loss taken just before its step.",
-            [done.source(f"{name}.csv") for name in ("epochs", "validation", "network")],
-        ),
-    ]
-    last = f"about {coursework.FIGURE_1_LAST_LOSS}"
+    columns = done.read("epochs.csv")
+    figures = {"figure1": lambda: plots.mean_loss_figure(columns["train_loss"], printed)}
+    early = judged(at_most(by_early, EARLY_LOSS), quick)
     comparisons = [
-        Comparison("Figure 1", f"lowest loss by epoch {EARLY}", f"below {EARLY_LOSS}", f"{by_early:.4f}", verdicts[0]),
-        Comparison("Figure 1", "last training loss", last, f"{losses[-1]:.4f}", verdicts[1]),
+        Comparison("Figure 1", f"lowest loss by epoch {EARLY}", f"below {EARLY_LOSS}", f"{by_early:.4f}", early),
+        Comparison(
+            "Figure 1", "last training loss", f"about {printed}", f"{last:.4f}", judged(at_most(last, printed), quick)
+        ),
     ]
-    return Shown(blocks, comparisons)
+    return Shown(done.blocks({"reached": reached, "last": last}, figures=figures), comparisons)
 
 
 PART = Part(

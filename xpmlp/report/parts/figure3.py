@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from xpmlp import plots
 from xpmlp.report.comparison import spread
 from xpmlp.report.demands import CLASSES, EVERY_EPOCH, SEVERAL_RUNS, VALIDATION
-from xpmlp.report.document import Block, Gallery, Paragraph, Picture, Table
-from xpmlp.report.numbers import by_run, read_csv, write_csv
+from xpmlp.report.numbers import by_run, read_csv
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.report.parts.training import RUN, divergence, train_runs
 from xpmlp.training import Status
 
 CURVES = ("training, during the epoch", "training, after the epoch", "validation, after the epoch")
-FIGURES = ("loss", "accuracy")
+FIGURES, PARTS = ("loss", "accuracy"), ("train", "train", "validation")
 
 
 def compute(work: Work) -> dict[str, Any]:
@@ -24,87 +25,49 @@ def compute(work: Work) -> dict[str, Any]:
         raise divergence(work, "a run of Figures 3a and 3b")
     epochs, after = (read_csv(work.folder / RUN / name) for name in ("epochs.csv", "train_after.csv"))
     tables = {
-        (figure, curve): by_run(columns, f"{prefix}_{figure}")
+        figure: [
+            by_run(columns, f"{part}_{figure}") for columns, part in zip((epochs, after, epochs), PARTS, strict=True)
+        ]
         for figure in FIGURES
-        for curve, columns, prefix in zip(
-            CURVES, (epochs, after, epochs), ("train", "train", "validation"), strict=True
-        )
+    }
+    curves = {
+        figure: {
+            curve: {"mean": table.mean(axis=1).tolist(), "deviation": table.std(axis=1, ddof=1).tolist()}
+            for curve, table in zip(CURVES, tables[figure], strict=True)
+        }
+        for figure in FIGURES
     }
     rows = [
-        (figure, curve, epoch, table[epoch - 1].mean(), table[epoch - 1].std(ddof=1))
-        for (figure, curve), table in tables.items()
-        for epoch in range(1, len(table) + 1)
+        (figure, name, epoch, *numbers)
+        for figure in FIGURES
+        for name, curve in curves[figure].items()
+        for epoch, numbers in enumerate(zip(*curve.values(), strict=True), start=1)
     ]
-    write_csv(work.folder / "curves.csv", ("figure", "curve", "epoch", "mean", "standard_deviation"), rows)
-    return {
-        "runs": work.settings.grid.runs,
-        "epochs": work.settings.train.epochs,
-        "curves": {
-            figure: {
-                curve: {
-                    "mean": tables[figure, curve].mean(axis=1).tolist(),
-                    "deviation": tables[figure, curve].std(axis=1, ddof=1).tolist(),
-                }
-                for curve in CURVES
-            }
-            for figure in FIGURES
-        },
-    }
+    work.write("curves.csv", ("figure", "curve", "epoch", "mean", "standard_deviation"), rows)
+    return {"runs": work.settings.grid.runs, "curves": curves}
 
 
 def show(done: Done, quick: bool) -> Shown:
     """The two figures, and the last epoch in numbers."""
-    from xpmlp import plots
+    curves = done.results["curves"]
 
-    found = done.results
-    runs, epochs, curves = found["runs"], found["epochs"], found["curves"]
-    pictures = []
-    for letter, figure, title in zip("ab", FIGURES, ("mean loss", "accuracy"), strict=True):
-        stem = done.folder / f"figure3{letter}"
-        bands = {
-            name: plots.Band(np.array(curve["mean"]), np.array(curve["deviation"]))
-            for name, curve in curves[figure].items()
-        }
-        heading = f"Figure 3{letter}: {title} by epoch"
-        plots.draw(stem, lambda bands=bands, figure=figure: plots.bands_figure(bands, figure), heading)  # type: ignore[misc]
-        pictures.append(
-            Picture(
-                stem,
-                f"{title.capitalize()} by epoch: training during and after each epoch, and validation",
-                f"Figure 3{letter}. The {title} of {runs} runs, with one standard deviation as a band.",
-                [done.source("curves.csv"), done.source(f"{RUN}/epochs.csv"), done.source(f"{RUN}/train_after.csv")],
-            )
-        )
+    def figure(name: str) -> Any:
+        bands = {curve: plots.Band(*map(np.array, found.values())) for curve, found in curves[name].items()}
+        return plots.bands_figure(bands, name)
+
     during, after, validation = (curves["loss"][curve]["mean"] for curve in CURVES)
     lag = sum(a > v for a, v in zip(during, validation, strict=True))
-    spread_last = max(curves["loss"][curve]["deviation"][-1] for curve in CURVES)
-    rows = [
-        (
-            curve,
-            *(spread(curves[figure][curve]["mean"][-1], curves[figure][curve]["deviation"][-1]) for figure in FIGURES),
-        )
+    widest = max(curves["loss"][curve]["deviation"][-1] for curve in CURVES)
+    last = [
+        (curve, *(spread(*(numbers[-1] for numbers in curves[name][curve].values())) for name in FIGURES))
         for curve in CURVES
     ]
-    blocks: list[Block] = [
-        Paragraph(
-            f"{runs} runs of Figure 2's training with seeds of their own. The training loss that a program gets for "
-            "free is taken during the epoch, from weights that still change, so it lags behind: it is higher than "
-            f"the validation loss in {lag} of {epochs} epochs. That is the coursework's explanation of why "
-            f"validation looks better than training. {_explained(during[-1], after[-1], validation[-1], spread_last)}"
-        ),
-        Gallery(pictures),
-        Table(
-            ("figures", "loss", "accuracy"),
-            rows,
-            f"After {epochs} epochs: mean ± standard deviation of {runs} runs.",
-            [done.source("curves.csv")],
-            numeric=frozenset({1, 2}),
-        ),
-    ]
-    return Shown(blocks, [])
+    explained = _lag_in_words(during[-1], after[-1], validation[-1], widest)
+    figures = {f"figure3{letter}": partial(figure, name) for letter, name in zip("ab", FIGURES, strict=True)}
+    return Shown(done.blocks({"lag": lag, "explained": explained}, {"last": last}, figures), [])
 
 
-def _explained(during: float, after: float, validation: float, deviation: float) -> str:
+def _lag_in_words(during: float, after: float, validation: float, deviation: float) -> str:
     """How much of the gap between training and validation the lag explains, after the last epoch.
 
     A gap of less than two standard deviations of the runs is taken for none.

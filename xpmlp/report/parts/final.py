@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from xpmlp.report import coursework
-from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most
+from xpmlp.report.comparison import Comparison, at_least, at_most, judged
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, TEST
-from xpmlp.report.document import Block, Code, Paragraph, Table
-from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.report.parts.training import RUN, train_run
-from xpmlp.report.words import counted
+from xpmlp.report.parts.training import train_run
 from xpmlp.training.trainer import load_data
 
 
@@ -24,15 +21,13 @@ def compute(work: Work) -> dict[str, Any]:
     assert test is not None
     dataset = load_data(work.settings)
     assert dataset.test is not None
-    write_csv(
-        work.folder / "test.csv",
+    work.write(
+        "test.csv",
         ("figure", "coursework", "this_run"),
         [("loss", coursework.FINAL_LOSS, test.loss), ("accuracy", coursework.FINAL_ACCURACY, test.value)],
     )
     return {
         "learning_rate": rate,
-        "epochs": train.epochs,
-        "batch_size": train.batch_size,
         "trained_on": len(dataset.train),
         "tested_on": len(dataset.test),
         "loss": test.loss,
@@ -42,34 +37,19 @@ def compute(work: Work) -> dict[str, Any]:
 
 def show(done: Done, quick: bool) -> Shown:
     """The score."""
-    found = done.results
-    verdicts = (
-        [NOT_COMPARABLE] * 2
-        if quick
-        else [at_most(found["loss"], coursework.FINAL_LOSS), at_least(found["accuracy"], coursework.FINAL_ACCURACY)]
-    )
-    figures = [
-        ("test loss", f"{coursework.FINAL_LOSS:.3f}", f"{found['loss']:.4f}", verdicts[0]),
-        ("test accuracy", f"{coursework.FINAL_ACCURACY:.3f}", f"{found['accuracy']:.4f}", verdicts[1]),
+    scores = [
+        (
+            f"test {name}",
+            f"{printed:.3f}",
+            f"{done.results[name]:.4f}",
+            judged(judge(done.results[name], printed), quick),
+        )
+        for name, printed, judge in (
+            ("loss", coursework.FINAL_LOSS, at_most),
+            ("accuracy", coursework.FINAL_ACCURACY, at_least),
+        )
     ]
-    blocks: list[Block] = [
-        Paragraph(
-            f"Learning rate {found['learning_rate']:g}, the best of Table 4 by validation; trained on all "
-            f"{found['trained_on']:,} images for {counted(found['epochs'], 'epoch')} with batches of "
-            f"{found['batch_size']}. Only then were the {found['tested_on']:,} test images looked at, once: nothing "
-            "was chosen by them. The network is in ",
-            Code(done.source(RUN)),
-            ".",
-        ),
-        Table(
-            ("figure", "coursework", "this run", "verdict"),
-            figures,
-            "The final network on the test set.",
-            [done.source("test.csv"), done.source(f"{RUN}/epochs.csv")],
-            numeric=frozenset({1, 2}),
-        ),
-    ]
-    return Shown(blocks, [Comparison("Final", *figure) for figure in figures])
+    return Shown(done.blocks({}, {"scores": scores}), [Comparison("Final", *score) for score in scores])
 
 
 PART = Part(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from array_api_compat import device
 
 from xpmlp import nn
 from xpmlp._typing import Array, Parameters
@@ -12,10 +14,9 @@ from xpmlp.backend import Backend
 from xpmlp.nn import Ops
 from xpmlp.nn.layers.dense import per_example_gradients
 from xpmlp.report import coursework
-from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, same, within
+from xpmlp.report.comparison import Comparison, judged, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
-from xpmlp.report.document import Block, Maths, Paragraph, Table
-from xpmlp.report.numbers import write_csv
+from xpmlp.report.document import Maths
 from xpmlp.report.part import Done, Part, Shown, Work
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
@@ -24,55 +25,40 @@ TOLERANCE = 1e-5
 """The largest relative difference, max|a - b| / max|b|, between two ways to the same float32 numbers."""
 
 
-class Value(NamedTuple):
-    """A value or a derivative: its name, how it is computed, and the array."""
-
-    name: str
-    how: str
-    array: Array
+Value = tuple[str, str, Array]
+"""A value or a derivative: its name, how it is computed, and the array."""
 
 
-def values(ops: Ops, parameters: Parameters, x: Array) -> list[Value]:
-    """The forward pass of an image, (n_in,), or of a batch, (batch, n_in)."""
+def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
+    """The forward pass of an image, (n_in,), or of a batch, (batch, n_in), with one-hot targets ``t``; and the local
+    derivatives and their products, back from the loss.
+    """
     (W, b), (V, c) = ((layer.weights, layer.biases[0, :]) for layer in parameters)
     k = x @ W + b
     h = 1 / (1 + ops.xp.exp(-k))
     o = h @ V + c
-    return [
-        Value("k", "xW + b", k),
-        Value("h", "σ(k)", h),
-        Value("o", "hV + c", o),
-        Value("y", "softmax(o)", nn.softmax(ops, o)),
-    ]
-
-
-def derivatives(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
-    """The local derivatives and their products, back from the loss; ``t`` the one-hot targets."""
-    _, h, _, y = (value.array for value in values(ops, parameters, x))
-    V, one = parameters[1].weights, ops.xp.eye(y.shape[-1], dtype=y.dtype, device=_device(y))
-    y_by_o = y[..., :, None] * (one - y[..., None, :])
-    by_y, by_o = -t / y, y - t
-    by_h, h_by_k = by_o @ ops.xp.matrix_transpose(V), h * (1 - h)
+    y = nn.softmax(ops, o)
+    one = ops.xp.eye(y.shape[-1], dtype=y.dtype, device=device(y))
+    by_o, h_by_k = y - t, h * (1 - h)
+    by_h = by_o @ ops.xp.matrix_transpose(V)
     by_k = by_h * h_by_k
     return [
-        Value("∂ℓ/∂y", "−t / y", by_y),
-        Value("∂y/∂o", "y_i ([i = j] − y_j)", y_by_o),
-        Value("∂ℓ/∂o", "y − t", by_o),
-        Value("∂o/∂h", "V, the same for every image", V),
-        Value("∂h/∂k", "h (1 − h), the diagonal", h_by_k),
-        Value("∂ℓ/∂h", "∂ℓ/∂o V^T", by_h),
-        Value("∂ℓ/∂k", "∂ℓ/∂h ⊙ h (1 − h)", by_k),
-        Value("∂ℓ/∂V", "h^T ∂ℓ/∂o", h[..., :, None] * by_o[..., None, :]),
-        Value("∂ℓ/∂c", "∂ℓ/∂o", by_o),
-        Value("∂ℓ/∂W", "x^T ∂ℓ/∂k", x[..., :, None] * by_k[..., None, :]),
-        Value("∂ℓ/∂b", "∂ℓ/∂k", by_k),
+        ("k", "xW + b", k),
+        ("h", "σ(k)", h),
+        ("o", "hV + c", o),
+        ("y", "softmax(o)", y),
+        ("∂ℓ/∂y", "−t / y", -t / y),
+        ("∂y/∂o", "y_i ([i = j] − y_j)", y[..., :, None] * (one - y[..., None, :])),
+        ("∂ℓ/∂o", "y − t", by_o),
+        ("∂o/∂h", "V, the same for every image", V),
+        ("∂h/∂k", "h (1 − h), the diagonal", h_by_k),
+        ("∂ℓ/∂h", "∂ℓ/∂o V^T", by_h),
+        ("∂ℓ/∂k", "∂ℓ/∂h ⊙ h (1 − h)", by_k),
+        ("∂ℓ/∂V", "h^T ∂ℓ/∂o", h[..., :, None] * by_o[..., None, :]),
+        ("∂ℓ/∂c", "∂ℓ/∂o", by_o),
+        ("∂ℓ/∂W", "x^T ∂ℓ/∂k", x[..., :, None] * by_k[..., None, :]),
+        ("∂ℓ/∂b", "∂ℓ/∂k", by_k),
     ]
-
-
-def _device(array: Array) -> Any:
-    from array_api_compat import device
-
-    return device(array)
 
 
 def compute(work: Work) -> dict[str, Any]:
@@ -93,38 +79,34 @@ def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[s
     x = xp.astype(examples.features[:size, :], backend.dtype) * trainable.network.input_scale
     t = nn.one_hot(ops, examples.targets[:size], examples.classes, backend.dtype)
 
-    instance = [*values(ops, parameters, x[0, :]), *derivatives(ops, parameters, x[0, :], t[0, :])]
-    batch = [*values(ops, parameters, x), *derivatives(ops, parameters, x, t)]
+    instance, batch = values(ops, parameters, x[0, :], t[0, :]), values(ops, parameters, x, t)
     shapes = [
-        {"name": one.name, "how": one.how, "instance": list(one.array.shape), "batch": list(all_.array.shape)}
-        for one, all_ in zip(instance, batch, strict=True)
+        {"name": name, "how": how, "instance": list(one.shape), "batch": list(all_.shape)}
+        for (name, how, one), (_, _, all_) in zip(instance, batch, strict=True)
     ]
-    write_csv(
-        work.folder / "shapes.csv",
+    work.write(
+        "shapes.csv",
         ("value", "formula", "instance", f"batch_of_{size}"),
         [(row["name"], row["how"], _shape(row["instance"]), _shape(row["batch"])) for row in shapes],
     )
 
-    by_name = {value.name: value.array for value in batch}
+    by = {name: array for name, _, array in batch}
+    alone = {name: array for name, _, array in instance}
     network = trainable.network.root
     logits, residuals = network.forward(ops, parameters, x, ())
     _, factors = network.backward(ops, parameters, residuals, nn.cross_entropy(ops, logits, t)[1], False)
     each = [per_example_gradients(*pair) for pair in factors]
     mean = network.gradients(ops, factors, size)
-    chained = (by_name["∂ℓ/∂y"][:, None, :] @ by_name["∂y/∂o"])[:, 0, :]
-    pairs = [
-        ("∂ℓ/∂W: the mean over the batch and the batch's gradient", xp.mean(each[0].weights, axis=0), mean[0].weights),
-        ("∂ℓ/∂V: the mean over the batch and the batch's gradient", xp.mean(each[1].weights, axis=0), mean[1].weights),
-        ("∂ℓ/∂W: written out as above and from the program's factors", by_name["∂ℓ/∂W"], each[0].weights),
-        ("∂ℓ/∂W: of the batch's first image and of that image alone", each[0].weights[0, ...], instance[-2].array),
-        ("∂ℓ/∂o: as a product of the local derivatives and as y − t", chained, by_name["∂ℓ/∂o"]),
-    ]
-    checks = [{"check": name, "difference": _difference(backend, a, b)} for name, a, b in pairs]
-    write_csv(
-        work.folder / "checks.csv",
-        ("check", "largest_relative_difference"),
-        [(check["check"], check["difference"]) for check in checks],
-    )
+    chained = (by["∂ℓ/∂y"][:, None, :] @ by["∂y/∂o"])[:, 0, :]
+    pairs = {
+        "∂ℓ/∂W: the mean over the batch and the batch's gradient": (xp.mean(each[0].weights, axis=0), mean[0].weights),
+        "∂ℓ/∂V: the mean over the batch and the batch's gradient": (xp.mean(each[1].weights, axis=0), mean[1].weights),
+        "∂ℓ/∂W: written out as above and from the program's factors": (by["∂ℓ/∂W"], each[0].weights),
+        "∂ℓ/∂W: of the batch's first image and of that image alone": (each[0].weights[0, ...], alone["∂ℓ/∂W"]),
+        "∂ℓ/∂o: as a product of the local derivatives and as y − t": (chained, by["∂ℓ/∂o"]),
+    }
+    checks = [{"check": name, "difference": _difference(backend, *pair)} for name, pair in pairs.items()]
+    work.write("checks.csv", ("check", "largest_relative_difference"), [one.values() for one in checks])
     return {
         "batch": size,
         "data": trainable.dataset.name,
@@ -148,53 +130,28 @@ def _shape(sizes: Sequence[int]) -> str:
 def show(done: Done, quick: bool) -> Shown:
     """The shapes, and what must be equal."""
     found = done.results
-    rows = [
+    shapes = [
         (Maths(row["name"]), Maths(row["how"]), _shape(row["instance"]), _shape(row["batch"]))
         for row in found["shapes"]
     ]
-    caption = "Shapes of the values of the forward pass and of all derivatives, as the arrays have them."
-    checks = [
-        (check["check"], f"{check['difference']:.1e}", within(check["difference"], TOLERANCE))
-        for check in found["checks"]
-    ]
-    blocks: list[Block] = [
-        Paragraph(
-            f"One image of {found['data']}, and a batch of {found['batch']}, through the same array code on "
-            f"{found['backend']}. The gradients of each example by itself are outer products of two factors; their "
-            "mean over the batch is the gradient that a training step uses, and is computed without them."
-        ),
-        Table(
-            ("value", "formula", "one image", f"batch of {found['batch']}"),
-            rows,
-            f"Tables 2 and 3. {caption}",
-            [done.source("shapes.csv")],
-        ),
-        Table(
-            ("check", "difference", "verdict"),
-            checks,
-            f"Two ways to the same numbers: the largest difference, relative to the largest number. It holds up to "
-            f"{TOLERANCE:.0e}.",
-            [done.source("checks.csv")],
-            numeric=frozenset({1}),
-        ),
-    ]
+    differences = [(one["check"], one["difference"]) for one in found["checks"]]
+    checks = [(name, f"{value:.1e}", within(value, TOLERANCE)) for name, value in differences]
     comparisons = [
         Comparison(
             "Table 3",
             f"∂ℓ/∂{name} of each example",
             _shape(printed),
             _shape(shape),
-            NOT_COMPARABLE if quick else same(shape == printed),
+            judged(same(shape == printed), quick),
         )
         for name, printed, shape in zip("WV", coursework.PER_EXAMPLE_GRADIENTS, found["per_example"], strict=True)
     ]
-    mean = found["checks"][0]["difference"]
+    _, mean = differences[0]
+    verdict = within(mean, TOLERANCE)
     comparisons.append(
-        Comparison(
-            "Table 3", "their mean is the batch's gradient", "equal", f"within {mean:.0e}", within(mean, TOLERANCE)
-        )
+        Comparison("Table 3", "their mean is the batch's gradient", "equal", f"within {mean:.0e}", verdict)
     )
-    return Shown(blocks, comparisons)
+    return Shown(done.blocks({"tolerance": TOLERANCE}, {"shapes": shapes, "checks": checks}), comparisons)
 
 
 PART = Part(

@@ -7,8 +7,6 @@ from typing import Any
 from xpmlp import scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, same
-from xpmlp.report.document import Block, Paragraph, Table
-from xpmlp.report.numbers import write_csv
 from xpmlp.report.part import Done, Part, Shown, Work
 
 NETWORK = scalar.Network(
@@ -27,8 +25,8 @@ def compute(work: Work) -> dict[str, Any]:
         "dV": gradient.output.weights,
         "dc": [gradient.output.biases],
     }
-    write_csv(
-        work.folder / "derivatives.csv",
+    work.write(
+        "derivatives.csv",
         ("derivative", "row", "column", "coursework", "this_run"),
         [
             (name, row, column, coursework.TABLE_1[name][row][column], value)
@@ -42,33 +40,13 @@ def compute(work: Work) -> dict[str, Any]:
 
 def show(done: Done, quick: bool) -> Shown:
     """The derivatives beside the printed ones."""
-    derivatives: dict[str, list[list[float]]] = done.results["derivatives"]
-    verdicts = {
-        name: same([[round(value, 4) for value in row] for row in rows] == coursework.TABLE_1[name])
-        for name, rows in derivatives.items()
-    }
-    table = [
-        (name, _shape(rows), _text(coursework.TABLE_1[name]), _text(rows), verdicts[name])
-        for name, rows in derivatives.items()
-    ]
-    blocks: list[Block] = [
-        Paragraph(
-            "One example, x = (1, −1) of class 0, through the network whose weights are all 1 or −1, by loops over "
-            "Python's own numbers. The derivatives of the first layer are zero because both columns of V are equal: "
-            "whatever is wrong behind that point is multiplied by zero, so that this network cannot show it."
-        ),
-        Table(
-            ("derivative", "shape", "coursework", "this run", "verdict"),
-            table,
-            "Table 1. The derivatives of the loss, row by row.",
-            [done.source("derivatives.csv")],
-        ),
-    ]
-    comparisons = [
-        Comparison("Table 1", name, _text(coursework.TABLE_1[name]), _text(rows), verdicts[name])
-        for name, rows in derivatives.items()
-    ]
-    return Shown(blocks, comparisons)
+    rows, comparisons = [], []
+    for name, found in done.results["derivatives"].items():
+        printed = coursework.TABLE_1[name]
+        verdict = same([[round(value, 4) for value in row] for row in found] == printed)
+        rows.append((name, _shape(found), _text(printed), _text(found), verdict))
+        comparisons.append(Comparison("Table 1", name, _text(printed), _text(found), verdict))
+    return Shown(done.blocks({}, {"derivatives": rows}), comparisons)
 
 
 def _shape(rows: list[list[float]]) -> str:

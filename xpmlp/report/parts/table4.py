@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from xpmlp import plots
+from xpmlp._text import counted
 from xpmlp.report import coursework
-from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, spread
+from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, judged, spread
 from xpmlp.report.demands import CLASSES, LEARNING_RATES, VALIDATION
-from xpmlp.report.document import Block, Inline, Paragraph, Picture, Table
-from xpmlp.report.numbers import write_csv
+from xpmlp.report.document import Inline
 from xpmlp.report.part import Done, Part, Shown, Work
-from xpmlp.report.parts.training import RUN, divergence, train_runs
-from xpmlp.report.words import counted, duration
+from xpmlp.report.parts.training import divergence, train_runs
+
+FIGURES = ("loss", "accuracy")
 
 
 def compute(work: Work) -> dict[str, Any]:
@@ -30,37 +32,21 @@ def compute(work: Work) -> dict[str, Any]:
     ]
     if not lines:
         raise divergence(work, "every run of Table 4")
-    write_csv(
-        work.folder / "table4.csv",
+    columns = [
+        f"{who}_{name}_{part}" for who in ("coursework", "this_run") for name in FIGURES for part in ("mean", "std")
+    ]
+    work.write(
+        "table4.csv",
+        ["learning_rate", *columns, "runs"],
         [
-            "learning_rate",
-            *(
-                f"{whose}_{figure}_{part}"
-                for whose in ("coursework", "this_run")
-                for figure in ("loss", "accuracy")
-                for part in ("mean", "std")
-            ),
-            "runs",
-        ],
-        [
-            (
-                line["learning_rate"],
-                *_printed(line["learning_rate"]).loss,
-                *_printed(line["learning_rate"]).accuracy,
-                *line["loss"],
-                *line["accuracy"],
-                line["runs"],
-            )
-            for line in lines
+            (line["learning_rate"], *theirs.loss, *theirs.accuracy, *line["loss"], *line["accuracy"], line["runs"])
+            for line, theirs in ((line, _printed(line["learning_rate"])) for line in lines)
         ],
     )
     best = min(lines, key=lambda line: float(line["loss"][0]))
-    train = work.settings.train
     return {
         "lines": lines,
         "best": best["learning_rate"],
-        "epochs": train.epochs,
-        "batch_size": train.batch_size,
         "runs": len(result.runs),
         "diverged": sum(summary.diverged for summary in result.summaries),
         "steps": sum(run.steps for run in result.runs),
@@ -76,52 +62,20 @@ def _printed(learning_rate: float) -> coursework.Line:
 
 def show(done: Done, quick: bool) -> Shown:
     """The table, and the same as a figure."""
-    from xpmlp import plots
-
-    found = done.results
     rows: list[tuple[Inline, ...]] = []
-    comparisons = []
-    for line in found["lines"]:
-        rate = line["learning_rate"]
-        expected = _printed(rate)
-        for figure, theirs, ours, judge in (
-            ("loss", expected.loss, line["loss"], at_most),
-            ("accuracy", expected.accuracy, line["accuracy"], at_least),
-        ):
-            verdict = NOT_COMPARABLE if quick or theirs.mean is None else judge(ours[0], theirs.mean)
-            texts = spread(*theirs), spread(*ours)
-            rows.append((f"{rate:g}", figure, *texts, verdict))
-            comparisons.append(Comparison("Table 4", f"validation {figure}, rate {rate:g}", *texts, verdict))
-    stem = done.folder / "table4"
-    lines = [(line["learning_rate"], tuple(line["loss"]), tuple(line["accuracy"])) for line in found["lines"]]
-    plots.draw(
-        stem, lambda: plots.learning_rates_figure(lines, coursework.TABLE_4), "Table 4: validation by learning rate"
-    )
-    sources = [done.source("table4.csv"), done.source(f"{RUN}/summary.csv"), done.source(f"{RUN}/epochs.csv")]
-    speed = found["steps"] / done.seconds
-    blocks: list[Block] = [
-        Paragraph(
-            f"{counted(found['runs'], 'run')} of {counted(found['epochs'], 'epoch')} with batches of "
-            f"{found['batch_size']}: {found['steps']:,} steps in {duration(done.seconds)}, {speed:,.0f} a second. The "
-            "best mean "
-            f"validation loss is that of learning rate {found['best']:g}.{_left_out(found['diverged'])}"
-        ),
-        Table(
-            ("learning rate", "validation", "coursework", "this run", "verdict"),
-            rows,
-            "Table 4. Validation loss and accuracy after the last epoch: mean ± standard deviation over the runs (of "
-            "the sample, divided by n − 1).",
-            sources,
-            numeric=frozenset({0, 2, 3}),
-        ),
-        Picture(
-            stem,
-            "Validation loss and accuracy by learning rate, this run's beside the coursework's",
-            "Table 4 as a figure. The bars are one standard deviation each way.",
-            [sources[0]],
-        ),
-    ]
-    return Shown(blocks, comparisons)
+    comparisons, points = [], []
+    for line in done.results["lines"]:
+        rate, theirs = line["learning_rate"], _printed(line["learning_rate"])
+        points.append((rate, tuple(line["loss"]), tuple(line["accuracy"])))
+        for name, printed, judge in zip(FIGURES, theirs[1:], (at_most, at_least), strict=True):
+            verdict = NOT_COMPARABLE if printed.mean is None else judged(judge(line[name][0], printed.mean), quick)
+            texts = spread(*printed), spread(*line[name])
+            rows.append((f"{rate:g}", name, *texts, verdict))
+            comparisons.append(Comparison("Table 4", f"validation {name}, rate {rate:g}", *texts, verdict))
+    speed, left_out = done.results["steps"] / done.seconds, _left_out(done.results["diverged"])
+    values = {"seconds": done.seconds, "speed": speed, "left_out": left_out}
+    figures = {"table4": lambda: plots.learning_rates_figure(points, coursework.TABLE_4)}
+    return Shown(done.blocks(values, {"lines": rows}, figures), comparisons)
 
 
 def _left_out(diverged: int) -> str:

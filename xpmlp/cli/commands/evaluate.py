@@ -1,0 +1,38 @@
+"""``xpmlp evaluate``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from xpmlp.cli.options import AllowCode, BackendName, DeviceName, Overrides, RunDir, RunNumber, overriding
+
+
+def evaluate(
+    run_dir: RunDir,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option("--split", help="Which part of the data [default: the part that training held out]."),
+    ] = None,
+    run: RunNumber = None,
+    backend: BackendName = None,
+    device: DeviceName = None,
+    overrides: Overrides = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Evaluate the network of RUN_DIR on a part of its data set, on any backend.
+
+    Data that have moved are named with `--set data.path=FILE`. Columns are matched by name.
+
+    Example: `xpmlp evaluate runs/mnist --split test`.
+    """
+    from xpmlp.nn import metric_names
+    from xpmlp.training import evaluate
+
+    values = overriding(overrides)
+    result = evaluate(run_dir, split, run=run, backend=backend, device=device, overrides=values, allow_code=allow_code)
+    typer.echo(
+        f"{result.split}: loss {result.score.loss:.6f}, {metric_names[result.metric]} {result.score.value:.4f} "
+        f"({result.examples:,} examples, {result.backend.name} on {result.backend.device_name})"
+    )
