@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import numpy as numpy_namespace
 
-from xpmlp._tree import leaves
+from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.config import Config, ModelConfig, TrainConfig, check_layers
@@ -40,11 +40,14 @@ class ConfigTrainable(Trainable):
     config : Config
     dataset : Dataset
     backend : Backend
+    start : tree of (rows, columns), optional
+        Parameters to begin with, on the host, instead of fresh ones.
     """
 
     config: Config
     dataset: Dataset
     backend: Backend
+    start: Parameters | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -92,6 +95,9 @@ class ConfigTrainable(Trainable):
 
     def initial_parameters(self, seed: int) -> Parameters:
         """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        if self.start is not None:
+            started: Parameters = map_leaves(np.array, self.start)
+            return started
         root, random = self.network.root, generator(seed, Purpose.WEIGHTS)
         parameters = root.init(random)
         if root.fit is None:
@@ -247,7 +253,7 @@ def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] |
     targets, classes = dataset.train.targets, dataset.classes
     by_class = _balanced(targets, len(classes)) if given == "balanced" else _by_label(given, classes)
     weights: npt.NDArray[np.float64] = by_class[targets]
-    return weights
+    return weights if dataset.train.weights is None else weights * dataset.train.weights
 
 
 def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float64]:
