@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,7 +14,10 @@ from tests.helpers import relative_difference, tolerance
 from tests.training.small import small_dataset, train_runs, weights_of
 from tests.training.test_delayed import wide_problem
 from tests.training.test_objectives import DROPOUT, problem_of, values_dataset
+from tests.training.test_three_lines import LAYERS
 from xpmlp.backend import Backend, resolve
+from xpmlp.config import ModelConfig
+from xpmlp.nn import activations
 from xpmlp.training import Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
@@ -68,6 +72,15 @@ def test_every_optimizer_and_activation(optimizer: str, activation: str, pair: t
     for decay in (0.0, 0.1):
         train = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay}
         assert_same(pair, problem_of(pair[0], model=model, **train))
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *activations])
+def test_every_layer_and_activation_is_compiled(name: str, pair: tuple[Backend, Backend]) -> None:
+    model: dict[str, Any] = {"hidden_layer_sizes": [9], "activation": name}
+    if name in LAYERS:
+        model = {key: ModelConfig.model_fields[key].default for key in ("hidden_layer_sizes", "activation")}
+        model |= tomllib.loads(f"layers = [{LAYERS[name]}]")
+    assert_same(pair, problem_of(pair[0], model=model, learning_rate=0.01))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 71, 1000])
