@@ -29,6 +29,21 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "test_fraction": 0.2,
         "seed": 0,
         "standardize": None,
+        "drop": [],
+        "weights": None,
+        "group": None,
+        "time": None,
+        "types": None,
+        "task": "auto",
+        "log_target": False,
+        "test": None,
+        "validation": None,
+        "separator": None,
+        "quote": None,
+        "decimal": None,
+        "encoding": None,
+        "header": None,
+        "comment": None,
     },
     "model": {
         "hidden_layer_sizes": [100],
@@ -68,6 +83,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "shuffle": True,
         "patience": None,
         "min_improvement": 0.0,
+        "best_by": "loss",
         "evaluate_train": False,
         "segment_steps": 500,
     },
@@ -136,6 +152,7 @@ LITERALS = {
     ("train", "schedule"): SCHEDULES,
     ("train", "weight_decay_schedule"): SCHEDULES,
     ("train", "schedule_by"): ["auto", "epoch", "step"],
+    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "rmse", "mae"],
 }
 
 

@@ -241,7 +241,7 @@ class Backend(ABC):
             cut: tuple[Any, ...] = map_leaves(lambda series: series[first:last, ...], batches)
             return cut
 
-        length = min(max(1, STEPS // fold.together), ahead)
+        length = min(max(1, STEPS // fold.steps_per_call), ahead)
         if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):

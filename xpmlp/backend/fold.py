@@ -27,7 +27,7 @@ class Fold(NamedTuple):
     conclude : (batches, outputs, constants) -> results
         Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
         tuples of arrays with the same first axis.
-    together : int
+    steps_per_call : int
         How many steps of a training one of this fold takes: its batches have one more axis, after the first, where
         that is more than one.
     """
@@ -35,7 +35,7 @@ class Fold(NamedTuple):
     prepare: Callable[[tuple[Array, ...], Any], Any]
     step: Step
     conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
-    together: int = 1
+    steps_per_call: int = 1
 
 
 class Prefetch(NamedTuple):
