@@ -22,6 +22,10 @@ Tree = Any
 """Nested NamedTuples, tuples and lists of arrays; ``()`` where there are none."""
 
 
+SentBack = tuple[Array | None, Tree]
+"""What a backward pass gives: the derivative by the input, or ``None``, and the factors of the gradients."""
+
+
 class Inputs(NamedTuple):
     """A batch as the first layers take it.
 
@@ -147,7 +151,7 @@ class Layer(NamedTuple):
     init: Callable[[np.random.Generator], Tree]
     slots: Tree
     forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
-    backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
+    backward: Callable[[Ops, Tree, Tree, Array, bool], SentBack]
     gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
     descend: Callable[[Ops, Tree, Tree, Array], Tree] = lambda ops, parameters, factors, scale: ()
     draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
@@ -167,7 +171,7 @@ class Layer(NamedTuple):
         width: int,
         slots: Tree,
         forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]],
-        backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]],
+        backward: Callable[[Ops, Tree, Tree, Array, bool], SentBack],
         gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: (),
         **others: Any,
     ) -> Layer:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.moments import copied, first_step, one_minus_power
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Piece, Tree
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, Tree
 
 
 class AverageState(NamedTuple):
@@ -41,9 +41,7 @@ def averaged(kinds: Tree, decay: float) -> Piece:
     def init(parameters: Tree) -> AverageState:
         return AverageState(copied(parameters), first_step(parameters))
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: AverageState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, AverageState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         step = state.step + 1
         weight = (1 - decay) / one_minus_power(ops, decay, step)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Piece, Tree, scaled_rates
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, Tree, scaled_rates
 
 UNDECAYED = ("biases", "scales", STATE)
 """The kinds of parameters that do not decay."""
@@ -32,9 +32,7 @@ def l2_penalty(kinds: Tree) -> Piece:
     """
     known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         decay = hyperparameters.weight_decay
 
         def penalized(slope: Array, kind: str, value: Array) -> Array:
@@ -62,9 +60,7 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     """
     known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         rate, decay, left = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.left()
         if left is None:
             return parameters, gradients, state

@@ -10,7 +10,7 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.decay import l2_penalty
 from xpmlp.optim.moments import zeros_like
-from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 
@@ -40,9 +40,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     """
     known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, MomentumState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         mass = hyperparameters.momentum
 
         def move(rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
@@ -68,7 +66,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
 
 MOMENTUM = OptimizerRecord(
     "momentum",
-    "each step goes on with a part of the last one",
+    "gradient descent whose steps keep a part of the last one",
     momentum,
     slots=1,
     hyperparameters={"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)},
@@ -77,7 +75,7 @@ MOMENTUM = OptimizerRecord(
 
 NESTEROV = MOMENTUM._replace(
     name="nesterov",
-    description="the same, looking ahead, in scikit-learn's form",
+    description="momentum that looks ahead, in scikit-learn's form",
     make=partial(momentum, nesterov=True),
     scikit_learn={"solver": "sgd", "nesterovs_momentum": True},
 )

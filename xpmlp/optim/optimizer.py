@@ -13,6 +13,12 @@ from xpmlp.nn import Ops
 Tree: TypeAlias = Any
 """Nested NamedTuples, lists and tuples of arrays; of parameters and gradients each a matrix ([runs,] rows, columns)."""
 
+Updated: TypeAlias = tuple[Tree, Tree]
+"""The parameters and the state after a step."""
+
+Passed: TypeAlias = tuple[Tree, Tree, Tree]
+"""Parameters, gradients and a state, as a piece hands them on."""
+
 STATE = "state"
 """The kind of the parameters that are not trained: their "gradient" is their new value."""
 
@@ -82,9 +88,9 @@ class Optimizer(NamedTuple):
     """
 
     init: Callable[[Tree], Tree]
-    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree]]
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], Updated]
     evaluated: Callable[[Tree, Tree], Tree] = lambda parameters, state: parameters
-    update_from_factors: Callable[..., tuple[Tree, Tree]] | None = None
+    update_from_factors: Callable[..., Updated] | None = None
     reads: tuple[str, ...] = Hyperparameters._fields
 
 
@@ -103,7 +109,7 @@ class Piece(NamedTuple):
         See `Optimizer`.
     """
 
-    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree, Tree]]
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], Passed]
     init: Callable[[Tree], Tree] | None = None
     evaluated: Callable[[Tree], Tree] | None = None
     reads: tuple[str, ...] = Hyperparameters._fields
@@ -131,9 +137,7 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     def init(parameters: Tree) -> Tree:
         return joined([part.init(parameters) for part in keeping if part.init is not None])
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         before, after = iter([state] if len(keeping) == 1 else state), []
         for part in parts:
             own = None if part.init is None else next(before)

@@ -8,7 +8,7 @@ from functools import partial
 from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
 from xpmlp.optim.decay import l2_penalty, map_decaying
-from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import OptimizerRecord
 
 
@@ -26,9 +26,7 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
     """
     known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
         (updated,) = move_leaves(_move, known, rate_of, parameters, gradients)
         return updated, state
