@@ -154,7 +154,11 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    reads = tuple(name for name in Hyperparameters._fields if any(name in part.reads for part in parts))
+    def reads_in_update(part: Piece | Optimizer) -> tuple[str, ...]:
+        by_factors = isinstance(part, Optimizer) and part.update_from_factors is not None
+        return Hyperparameters._fields if by_factors else part.reads  # whose own are those of an update from factors
+
+    reads = tuple(name for name in Hyperparameters._fields if any(name in reads_in_update(part) for part in parts))
     return Optimizer(init, update, evaluated, reads=reads)
 
 
