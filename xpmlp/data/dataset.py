@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp._typing import Array
 from xpmlp.errors import DataError
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.loading import TableModel
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ class Dataset:
         The columns' names where the targets are values; else empty.
     code_counts : tuple of int
         The number of codes of each column of categories, by the training part; others are taken for 0.
+    table : TableModel, optional
+        How its columns became features, codes and targets, where it is a table of any kinds of columns.
+    notes : tuple of str
+        What a person should be told about it.
     """
 
     name: str
@@ -165,6 +172,8 @@ class Dataset:
     hashes: dict[str, str]
     target_names: tuple[str, ...] = ()
     code_counts: tuple[int, ...] = ()
+    table: TableModel | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
