@@ -34,7 +34,7 @@ def add(state: Any, batch: Any, _: Any) -> Any:
 def test_a_step_takes_them(
     kind: str, scale: float, threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_SHARE", 0)
+    monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_WORK", 0)
     monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_STEP", 1)
     features, rows = data(backend, kind, rng), rng.integers(0, 20, size=(4, 2, 13))
     for shape in (rows.shape, (4, 26), (4, 1, 26)):
