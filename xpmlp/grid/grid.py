@@ -23,9 +23,8 @@ from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.configured import ConfigTrainable, notes_on_codes, notes_on_targets
 from xpmlp.training.memory import footprint
-from xpmlp.training.objective import notes_on_codes, notes_on_targets
 from xpmlp.training.record import History, Outcome, files_of, run_facts
 from xpmlp.training.run import Reporter, Run
 from xpmlp.training.trainer import load_data, resolve_configured
@@ -284,7 +283,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
 
 def _width(config: Config, members: list[Member], dataset: Dataset, backend: Backend) -> int:
     """How many runs to stack: as the config says, or all on a GPU and one on a CPU; no more than the memory holds."""
-    free, wanted = backend.free_memory(), config.grid.block_width
+    free, wanted = backend.memory.free(), config.grid.block_width
     if wanted == "auto":
         wanted = len(members) if backend.is_accelerator else 1
     if free is None:
