@@ -105,13 +105,13 @@ def test_dropout_and_weights_of_examples(pair: tuple[Backend, Backend]) -> None:
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 @pytest.mark.parametrize("batch_size", [1, 3, 25])
-def test_updates_that_are_held_back(
+def test_delayed_updates(
     batch_size: int, decay: float, pair: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pair[0], "most_held_back", 25)
+    monkeypatch.setattr(pair[0], "most_delayed", 25)
     problem = wide_problem(pair[0], batch_size=batch_size, weight_decay=decay)
     compiling, plain = (replace(problem, backend=backend) for backend in pair)
-    assert compiling.training_fold.together > 1
+    assert compiling.training_fold.steps_per_call > 1
     (one,), (other,) = train_runs(compiling), train_runs(plain)
     assert any(steps_compiled(pair[0]))  # the steps; what is done for many of them at once is not
     assert relative_difference(one.losses, other.losses) <= tolerance(pair[0], 2e-5, 1e-11)

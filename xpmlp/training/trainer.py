@@ -19,10 +19,9 @@ from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.record import History, Timing, outcome_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
@@ -243,14 +242,7 @@ def train_to_the_end(
 
 def resolve_configured(settings: BackendConfig) -> Choice:
     """The backend that a config's ``[backend]`` names."""
-    return resolve(
-        settings.name,
-        settings.device,
-        settings.dtype,
-        fused=settings.fused,
-        threads=settings.threads,
-        tf32=settings.tf32,
-    )
+    return resolve(**dict(settings))
 
 
 def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
@@ -264,23 +256,14 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
     instead
         Arguments of `xpmlp.data.load` in place of the config's.
     """
-    data = config.data
+    names = ("split", "root", "path", "target", "features", "validation_size", "test_fraction", "seed", "standardize")
     arguments: dict[str, Any] = {
-        "split": data.split,
-        "root": data.root,
-        "path": data.path,
-        "target": data.target,
-        "features": data.features,
-        "validation_size": data.validation_size,
-        "test_fraction": data.test_fraction,
-        "seed": data.seed,
-        "standardize": data.standardize,
+        **{name: getattr(config.data, name) for name in (*names, "missing")},
         "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
-        "missing": data.missing,
         "quiet": quiet,
         "table": table_options(config),
     }
-    return load(data.name, **(arguments | instead))
+    return load(config.data.name, **(arguments | instead))
 
 
 def table_options(config: Config) -> TableOptions:
