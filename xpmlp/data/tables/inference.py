@@ -191,6 +191,8 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         return _Found("truth", "true and false")
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return _of_words(as_texts(cells, missing), told="stored as categories")
+    if dtype == pl.Binary:
+        return _of_texts(as_texts(cells, missing), None)
     if dtype == pl.Time:
         return _Found("clock", "times of day")
     if isinstance(dtype, pl.Duration):
