@@ -134,7 +134,7 @@ def test_patience_counts_epochs_without_a_better_figure() -> None:
 
 
 def test_a_criterion_for_other_targets_is_refused() -> None:
-    with pytest.raises(ConfigError, match="train.best_by = rmse is for flags or values, and the targets are classes"):
+    with pytest.raises(ConfigError, match=r"train\.best_by = rmse is for flags or values, and the targets are classes"):
         train_runs(problem_with(best_by="rmse"))
 
 

@@ -37,7 +37,7 @@ def test_better_than_chance_whatever_the_columns(recipe: str, targets: Any, chan
 
 
 def test_a_rate_for_no_layer_is_refused() -> None:
-    with pytest.raises(xpmlp.XpmlpError, match="train.rates has a factor for 'adapters'"):
+    with pytest.raises(xpmlp.XpmlpError, match=r"train\.rates has a factor for 'adapters'"):
         trained("table", NUMBERS, CLASSES, None, **{"train.rates": {"adapters": 2.0}})
 
 

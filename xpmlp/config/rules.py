@@ -11,7 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from xpmlp._records import is_outside
 from xpmlp.config.layers import RULE
 from xpmlp.config.names import tables
-from xpmlp.config.sections import GRID_AXES, INSTEAD_OF_LAYERS, DataConfig, ModelConfig
+from xpmlp.config.sections import GRID_AXES, INSTEAD_OF_LAYERS, DataConfig, ModelConfig, TrainConfig
 from xpmlp.config.show import show
 from xpmlp.nn import losses
 from xpmlp.optim import users_of
@@ -112,9 +112,19 @@ RULES = (
         'needs a validation part to watch, and data.split = "test" holds none out: use data.split = "three-way" '
         'or "validation", or leave train.patience out.',
     ),
+    *(
+        Rule(
+            (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)),
+            lambda value, runs, *axes, default=TrainConfig.model_fields[key].default: (
+                value != default and (runs > 1 or any(axes))
+            ),
+            "is for a single vote, and the config has a [grid] of several runs: leave it out, or the grid.",
+        )
+        for key in ("members", "folds")
+    ),
     Rule(
-        ("train.best_by", "data.split"),
-        lambda best_by, split: best_by != "loss" and split == "test",
+        ("train.best_by", "data.split", "train.folds"),
+        lambda best_by, split, folds: best_by != "loss" and split == "test" and folds is None,
         'needs a validation part, and data.split = "test" holds none out: use data.split = "three-way" or '
         '"validation", or leave train.best_by out.',
     ),

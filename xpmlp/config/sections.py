@@ -20,12 +20,14 @@ from xpmlp.config.value_types import (
     Count,
     CriterionName,
     DropoutRate,
+    Folds,
     FormatName,
     Fraction,
     InitializerName,
     Interval,
     Layers,
     LossName,
+    Members,
     Names,
     NonNegative,
     OptimizerName,
@@ -318,6 +320,16 @@ class TrainConfig(Section):
         description="What the best epoch is judged by, on the validation part, with or without patience: "
         + "; ".join(f"`{one.name}`, {one.sentence}" for one in criteria.values())
         + ". Of equal epochs the last is the best. `loss`: the loss, with patience alone, and the first.",
+    )
+    members: Members = Field(
+        1,
+        description="Networks that are trained side by side, with the seeds from `seed` on, and vote: the mean of "
+        "their predictions is what is saved, tested, and with `best_by` or patience judged.",
+    )
+    folds: OrNone[Folds] = Field(
+        None,
+        description="Parts of the training examples, with equal shares of each class, that members of a vote leave out "
+        'in turn and are judged by: `members` for each part. "none": all members take all examples.',
     )
     evaluate_train: bool = Field(
         False,

@@ -170,6 +170,8 @@ Units: TypeAlias = Annotated[int, Field(ge=1, lt=2**31)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
 Positive: TypeAlias = Annotated[float, Field(gt=0)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Members: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
+Folds: TypeAlias = Annotated[int, Field(ge=2, le=100)]
 Interval: TypeAlias = Annotated[
     str,
     Field(pattern=r"^(auto|[1-9][0-9]{0,11} (epoch|second|step)s?)$"),
