@@ -68,6 +68,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "shuffle": True,
         "patience": None,
         "min_improvement": 0.0,
+        "best_by": "loss",
+        "members": 1,
+        "folds": None,
         "evaluate_train": False,
         "segment_steps": 500,
     },
@@ -136,6 +139,7 @@ LITERALS = {
     ("train", "schedule"): SCHEDULES,
     ("train", "weight_decay_schedule"): SCHEDULES,
     ("train", "schedule_by"): ["auto", "epoch", "step"],
+    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc"],
 }
 
 

@@ -185,6 +185,11 @@ RULES = (
         "needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed.",
     ),
     Rule(
+        ("train.members", "train.folds", "train.seed"),
+        lambda members, folds, seed: (members > 1 or folds is not None) and seed + members * (folds or 1) > 2**32,
+        "needs seeds beyond the largest, 2**32 - 1: give fewer members or a lower train.seed.",
+    ),
+    Rule(
         ("grid.momentum", "train.optimizer", "grid.optimizer"),
         lambda momenta, optimizer, optimizers: (
             bool(momenta)
