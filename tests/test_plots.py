@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from tests.helpers import huge_npy
 from xpmlp.errors import RunFolderError
 from xpmlp.plots import draw_run
-from xpmlp.plots.epochs import epochs_figure
+from xpmlp.plots.epochs import epochs_figure, ranked
 from xpmlp.plots.loss import MAX_POINTS, MAX_VERTICES, loss_figure, smoothed
 from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
 
@@ -343,3 +343,73 @@ def test_any_name_heads_a_figure(make, name):
     """Warnings are errors here: a glyph that the font lacks gives none."""
     assert draw_run(make(falling(4), TWO_EPOCHS, name=name))
     ET.parse(make(falling(4), TWO_EPOCHS, name=name) / "loss.svg")
+
+
+def grid_of(make, rates, runs=2, losses=None):
+    """The folder of a grid over learning rates, in which a run's loss after two epochs is its rate."""
+    count = len(rates) * runs
+    records = [
+        {"run": number, "learning_rate": rates[number // runs], "seed": number % runs} for number in range(count)
+    ]
+    rows = [
+        f"{number},{epoch},9,0.1,{(one['learning_rate'] + one['seed']) / epoch},0.5,0.1\n"
+        for number, one in enumerate(records)
+        for epoch in (1, 2)
+    ]
+    return make(falling(300, runs=count) if losses is None else losses, "".join(rows), name="grid", runs=records)
+
+
+def test_combinations_of_a_grid_have_a_line_and_a_band_each_the_best_first(make):
+    folder = grid_of(make, [4.0, 2.0, 8.0])
+    epochs, facts = read_epochs(folder), read_facts(folder)
+    assert [(one.label, one.runs) for one in facts.combinations] == [
+        ("learning rate 4", [0, 1]),
+        ("learning rate 2", [2, 3]),
+        ("learning rate 8", [4, 5]),
+    ]
+    figure = epochs_figure(epochs, facts)
+    drawn = lines(figure)
+    # by hand: the last losses of rate 2 are 2 / 2 and 3 / 2
+    assert list(drawn) == [
+        "learning rate 2, last 1.25 ± 0.250",
+        "learning rate 4, last 2.25 ± 0.250",
+        "learning rate 8, last 4.25 ± 0.250",
+    ]
+    np.testing.assert_allclose(drawn["learning rate 2, last 1.25 ± 0.250"][1], [2.5, 1.25])
+    assert len(figure.axes[0].collections) == 3
+    assert [axes.get_title() for axes in figure.axes] == [
+        "grid: validation loss by epoch",
+        "grid: validation accuracy by epoch",
+    ]
+    curves = loss_figure(read_losses(folder), facts._replace(combinations=tuple(ranked(epochs, facts.combinations))))
+    assert list(lines(curves)) == ["learning rate 2", "learning rate 4", "learning rate 8"]
+    assert not points(curves)
+    assert len(draw_run(folder)) == 3
+
+
+def test_of_many_combinations_the_best_are_drawn_and_the_others_named(make):
+    rates = [float(rate) for rate in range(40, 0, -1)]
+    folder = grid_of(make, rates, runs=1)
+    figure = epochs_figure(read_epochs(folder), read_facts(folder))
+    *drawn, note = legend(figure)
+    assert [label.partition(",")[0] for label in drawn] == [f"learning rate {rate}" for rate in range(1, 11)]
+    named = " ".join(note.split())
+    assert named.startswith("not drawn: learning rate 11; learning rate 12; ")
+    assert named.endswith("; learning rate 30 and 10 more")
+    assert legend(figure, 1)[-1].startswith("learning rate 10, last ")
+
+
+def test_a_combination_without_a_finite_loss_comes_last(make):
+    folder = grid_of(make, [2.0, float("nan"), 1.0], runs=1)
+    epochs = read_epochs(folder)
+    assert [one.label for one in ranked(epochs, read_facts(folder).combinations)] == [
+        "learning rate 1",
+        "learning rate 2",
+        "learning rate nan",
+    ]
+
+
+def test_runs_that_differ_in_their_seeds_alone_are_one_curve(make):
+    folder = grid_of(make, [2.0], runs=3)
+    assert read_facts(folder).combinations == ()
+    assert len(lines(epochs_figure(read_epochs(folder), read_facts(folder)))) == 2

@@ -37,13 +37,42 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return function(tree, *others)
 
 
-def unzip_leaves(function: Callable[..., tuple[Any, ...]], tree: Any, *others: Any) -> list[Any]:
-    """As `map_leaves`, of a function that returns several arrays: a tree for each of them."""
-    if isinstance(tree, (list, tuple)):
-        parts = [unzip_leaves(function, *group) for group in zip(tree, *others, strict=True)]
-        make = getattr(tree, "_make", type(tree))
-        return [make(column) for column in zip(*parts, strict=True)]
-    return list(function(tree, *others))
+def flattener(tree: Any) -> Callable[[Any], list[Any]]:
+    """Make a function that gives the arrays of trees of one structure, in the order of `leaves`.
+
+    It is made once: to find out what a tree is made of takes longer than to update a small array.
+    """
+    if not isinstance(tree, (list, tuple)):
+        return lambda leaf: [leaf]
+    inner = [flattener(item) if isinstance(item, (list, tuple)) else None for item in tree]
+    if not any(inner):
+        return list
+    if all(one is list for one in inner):
+        return lambda tree: list(itertools.chain.from_iterable(tree))
+    return lambda tree: [
+        leaf for one, item in zip(inner, tree, strict=True) for leaf in (one(item) if one else (item,))
+    ]
+
+
+def values(tree: Any) -> list[Any]:
+    """The arrays of a tree, in the order of `leaves`."""
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
+    for item in tree if isinstance(tree, (list, tuple)) else (tree,):
+        if isinstance(item, (list, tuple)):
+            _collect(item, found)
+        elif item is not None:
+            found.append(item)
+
+
+def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
+    """A tree of the same structure with other arrays, in the order of `leaves`."""
+    found = iter(arrays)
+    return map_leaves(lambda _: next(found), tree)
 
 
 def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:

@@ -44,21 +44,12 @@ class Initializer(NamedTuple):
 
 def _uniform(bound: Callable[[int, int], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
     """Uniform on ``+- bound(n_in, n_out)``."""
-
-    def draw(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Floats:
-        limit = bound(n_in, n_out)
-        return rng.uniform(-limit, limit, (n_in, n_out))
-
-    return draw
+    return lambda rng, n_in, n_out, scale: rng.uniform(-bound(n_in, n_out), bound(n_in, n_out), (n_in, n_out))
 
 
 def _normal(deviation: Callable[[int, int, float], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
     """Normal with the standard deviation ``deviation(n_in, n_out, scale)``."""
-
-    def draw(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Floats:
-        return deviation(n_in, n_out, scale) * rng.standard_normal((n_in, n_out))
-
-    return draw
+    return lambda rng, n_in, n_out, scale: deviation(n_in, n_out, scale) * rng.standard_normal((n_in, n_out))
 
 
 BIAS_PLACES = 5
@@ -111,7 +102,7 @@ _RECORDS = (
     Initializer(
         "glorot_normal",
         _normal(lambda n_in, n_out, scale: math.sqrt(2 / (n_in + n_out))),
-        "normal, of the same variance (equation 12)",
+        "normal, of variance 2 / (inputs + outputs) (equation 12)",
     ),
     Initializer(
         "he_uniform",
@@ -121,7 +112,7 @@ _RECORDS = (
     Initializer(
         "he_normal",
         _normal(lambda n_in, n_out, scale: math.sqrt(2 / n_in)),
-        "normal, of the same variance (equation 10)",
+        "normal, of variance 2 / inputs, for relu (equation 10)",
     ),
     Initializer(
         "lecun_uniform",
@@ -129,7 +120,9 @@ _RECORDS = (
         "uniform, of variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
     ),
     Initializer(
-        "lecun_normal", _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)), "normal, of the same variance"
+        "lecun_normal",
+        _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)),
+        "normal, of variance 1 / inputs, for tanh and selu",
     ),
     Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
     Initializer(

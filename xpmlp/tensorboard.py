@@ -15,7 +15,7 @@ from xpmlp.errors import RunFolderError
 TENSORBOARDX = Library("tensorboardX", "tensorboardX", "'xpmlp[tensorboard]'")
 
 FOLDER = "tensorboard"
-"""Where in a run folder the event files are; `tensorboard --logdir` takes it, or a folder of run folders."""
+"""The folder of the event files within a run folder; `tensorboard --logdir` takes it, or a folder of run folders."""
 
 LONGEST = 1000
 """Points of the batch losses: each the mean of as many steps as it takes to stay below this."""

@@ -30,6 +30,9 @@ BROKEN = {
     '[data]\nname = "digits"\nsplit = "test"\n[train]\npatience = 3': (
         'train.patience = 3 needs a validation part to watch, and data.split = "test" holds none out'
     ),
+    '[data]\nname = "digits"\nsplit = "test"\n[train]\nbest_by = "error"': (
+        'train.best_by = "error" needs a validation part, and data.split = "test" holds none out'
+    ),
     '[data]\nname = "mnist"\n[model]\nloss = "squared"': 'model.loss = "squared" predicts values, and only',
     '[data]\nname = "csv"\npath = "/x"\n[model]\nloss = "poisson"\n[train]\nclass_weight = "balanced"': (
         'train.class_weight = "balanced" is for classes, and model.loss predicts values: leave it out.'
@@ -70,9 +73,6 @@ BROKEN = {
     '[data]\nname = "digits"\n[train]\nseed = 4294967295\n[grid]\nruns = 2': (
         "grid.runs = 2 needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed."
     ),
-    '[data]\nname = "digits"\nsplit = "test"\n[train]\nbest_by = "error"': (
-        'train.best_by = "error" needs a validation part, and data.split = "test" holds none out'
-    ),
     '[data]\nname = "digits"\n[train]\nseed = 4294967295\nmembers = 2': (
         "train.members = 2 needs seeds beyond the largest, 2**32 - 1: give fewer members or a lower train.seed."
     ),
@@ -88,6 +88,8 @@ BROKEN = {
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]': "grid.momentum = [0.5] varies what train.optimizer has no use",
 }
 FINE = [
+    '[data]\nname = "arrays"\n[model]\nloss = "squared"',
+    '[data]\nname = "arrays"\n[model]\nloss = "poisson"',
     '[data]\nname = "digits"\n[model]\nlabel_smoothing = 0.1',
     '[data]\nname = "csv"\npath = "/x.csv"\nmissing = ["-999", "unknown"]',
     '[data]\nname = "csv"\npath = "/x.csv"\ntarget = ["a", "b"]\n[model]\nloss = "squared"',

@@ -173,3 +173,11 @@ def test_as_int32() -> None:
 def test_a_rate_just_below_one_drops_all(backend: Backend) -> None:
     (made,) = factors(backend, (1 - 1e-12,), [0], [0], 50, (50,))
     assert np.count_nonzero(made) == 0
+
+
+def test_a_network_says_how_many_numbers_its_masks_take() -> None:
+    """By which the memory of prepared batches is estimated."""
+    spec = nn.mlp([20, 30, 2], ["relu", "relu"], [0.5, 0.0])
+    assert nn.Network(spec, nn.Widths(4), nn.losses["cross_entropy"]).root.drawn == 20
+    table = {"kind": "chain", "layers": [{"kind": "repeat", "members": 3}, {"kind": "dropout", "rate": 0.1}]}
+    assert nn.Network(nn.LayerSpec.of(table), nn.Widths(4), nn.losses["squared"]).root.drawn == 12

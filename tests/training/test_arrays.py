@@ -147,7 +147,7 @@ def test_any_labels(labels: list[Any]) -> None:
 def test_values_to_predict(backend: Backend) -> None:
     x, y = (backend.asarray(array, backend.dtype) for array in (X, X @ np.eye(4, 2)))
     config = config_on(backend, epochs=40, learning_rate=0.05)
-    config = config.model_copy(update={"model": ModelConfig(hidden_layer_sizes=[], loss="squared")})
+    config = Config(**{**dict(config), "model": ModelConfig(hidden_layer_sizes=[], loss="squared")})
     result = xpmlp.train(config, data=xpmlp.from_arrays(x, y, values=True, validation=(x, y)))
     assert result.run.epochs[-1].validation_loss < 1e-3 * result.run.epochs[0].validation_loss
     ((weights, _),) = result.parameters

@@ -16,7 +16,7 @@ from tests.helpers import CASES, Case
 from tests.training.small import small_dataset, small_problem
 from xpmlp.backend import Backend, resolve
 from xpmlp.backend.numpy import NumpyBackend
-from xpmlp.config import Config, DataConfig, OutputConfig, TrainConfig
+from xpmlp.config import Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import BackendError
 from xpmlp.training import Reporter
@@ -56,6 +56,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "large layers": {"hidden": [800, 400], "batch_size": 32},
     "large batches": {"hidden": [100], "batch_size": 1500},
     "many steps": {"hidden": [20], "batch_size": 4, "learning_rate": 0.01},
+    "waves": {"layers": [{"kind": "periodic", "waves": 16, "width": 3}], "batch_size": 500},
+    "bins": {"layers": [{"kind": "piecewise_linear", "bins": 24, "width": 4}], "batch_size": 500},
 }
 
 
@@ -68,7 +70,11 @@ def test_the_estimate_is_enough_and_not_far_too_much(shape: dict[str, Any], opti
     settings = {"learning_rate": 1e-4, "epochs": 1, "optimizer": optimizer, "patience": 1, **shape}
     if optimizer == "averaged":
         settings |= {"optimizer": "momentum", "averaging": 0.9, "clip_norm": 1.0}
+    layers = settings.pop("layers", [])
     problem = small_problem(backend, large_dataset(), **settings)
+    if layers:
+        model = ModelConfig(layers=layers)
+        problem = replace(problem, config=problem.config.model_copy(update={"model": model}))
     measured, estimated = peak(problem, runs), footprint(problem).of(runs)
     # most too much where evaluation counts a batch of inputs for each run: some libraries copy it, NumPy does not
     assert measured <= estimated <= 4 * measured

@@ -14,13 +14,14 @@ from xpmlp.nn import activations
 from xpmlp.nn.layers import layers
 
 HIDDEN = '{ kind = "dense", units = 64 }, { kind = "activation", name = "relu" }'
+CHAIN = f'{{ kind = "chain", layers = [{HIDDEN}] }}'
 
 LAYERS = {
     "activation": HIDDEN,
     "adapters": '{ kind = "repeat", members = 4 }, { kind = "adapters", units = 64, members = 4, random = true }, '
     '{ kind = "activation", name = "relu" }',
     "beside": f'{{ kind = "beside", layers = [{{ kind = "scaling" }}, {{ kind = "dense", units = 8 }}] }}, {HIDDEN}',
-    "chain": f'{{ kind = "chain", layers = [{HIDDEN}] }}',
+    "chain": CHAIN,
     "dense": HIDDEN,
     "dropout": HIDDEN + ', { kind = "dropout", rate = 0.1 }',
     "normalisation": '{ kind = "normalisation" }, ' + HIDDEN,
@@ -31,6 +32,7 @@ LAYERS = {
     "prelu": '{ kind = "dense", units = 64 }, { kind = "prelu" }',
     "repeat": '{ kind = "repeat", members = 2 }, ' + HIDDEN,
     "scaling": '{ kind = "scaling" }, ' + HIDDEN,
+    "vote": f'{{ kind = "vote", layers = [{CHAIN}, {CHAIN}] }}',
 }
 """All kinds but those for codes, which digits have none of."""
 

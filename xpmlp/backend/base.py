@@ -266,6 +266,8 @@ class Backend(ABC):
         concluded, pending, steps, begin = [], [], batches[0].shape[0], 0
 
         def part(first: int, last: int) -> tuple[Any, ...]:
+            if (first, last) == (0, steps):
+                return batches
             cut: tuple[Any, ...] = map_leaves(lambda series: series[first:last, ...], batches)
             return cut
 
@@ -282,10 +284,13 @@ class Backend(ABC):
             del prepared  # before the next ones are
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
-                joined = tuple(self.xp.concat(series) for series in zip(*pending, strict=True))
-                concluded.append(fold.conclude(part(begin, last), joined, constants))
+                concluded.append(fold.conclude(part(begin, last), self._joined(pending), constants))
                 pending, begin = [], last
-        return state, tuple(self.xp.concat(series) for series in zip(*concluded, strict=True))
+        return state, self._joined(concluded)
+
+    def _joined(self, parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
+        """The outputs of one stretch of steps after another as those of all of them."""
+        return parts[0] if len(parts) == 1 else tuple(self.xp.concat(one) for one in zip(*parts, strict=True))
 
     def free_memory(self) -> int | None:
         """Free bytes where the arrays live: on an accelerator, or the host's; ``None`` where nothing can tell."""

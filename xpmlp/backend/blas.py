@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,18 +97,20 @@ def with_blas(ops: Ops, dtype_name: str) -> Ops:
 def _add_product(blas: Blas, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
-        for layer, one, other, own_scale in zip(weights, activation, delta, _by_run(scale, len(weights)), strict=True):
-            _add_product(blas, layer, one, other, own_scale)
-    elif not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
-        weights += scale * (activation.T @ delta)
+        for layer, one, other, own in zip(weights, activation, delta, _by_run(scale, len(weights)), strict=True):
+            _add_product(blas, layer, one, other, own)
+        return weights
+    factor = scale.item()
+    if not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
+        weights += factor * (activation.T @ delta)
     elif weights.size * len(delta) <= SMALL or len(delta) == 1:
         # BLAS is column-major: to it a row-major array is the transpose of itself
-        blas.gemm(scale.item(), delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
+        blas.gemm(factor, delta.T, activation.T, beta=1.0, c=weights.T, trans_b=1, overwrite_c=1)
     elif blas.product is not None:
-        add_product(blas.product, weights, activation, delta, scale.item())
+        add_product(blas.product, weights, activation, delta, factor)
     else:
         product = activation.T @ delta
-        product *= scale
+        product *= factor
         weights += product
     return weights
 
@@ -119,18 +121,23 @@ def _add_sum(blas: Blas, biases: Array, delta: Array, scale: Array) -> Array:
     if batch == 1:
         biases += scale * delta
     elif biases.ndim > 2:
-        for layer, other, own_scale in zip(biases, delta, _by_run(scale, len(biases)), strict=True):
-            _add_sum(blas, layer, other, own_scale)
+        for layer, other, own in zip(biases, delta, _by_run(scale, len(biases)), strict=True):
+            _add_sum(blas, layer, other, own)
     elif biases.flags.c_contiguous and biases.dtype == blas.dtype:
-        blas.gemv(scale.item(), delta.T, np.ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
+        blas.gemv(scale.item(), delta.T, _ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
     else:  # BLAS would update a copy
-        biases += scale * np.add.reduce(delta, axis=-2, keepdims=True)
+        biases += scale.item() * np.add.reduce(delta, axis=-2, keepdims=True)
     return biases
 
 
-def _by_run(scale: Array, runs: int) -> Array:
-    """The scale of each run, (runs,)."""
-    return scale.reshape(-1).repeat(runs // scale.size)
+def _by_run(scale: Array, runs: int) -> Iterable[Array]:
+    """The scale of each run, an array of one number."""
+    return scale if scale.ndim > 2 and len(scale) == runs else [scale] * runs
+
+
+@functools.lru_cache(maxsize=8)
+def _ones(length: int, dtype: Any) -> Array:
+    return np.ones(length, dtype)
 
 
 @functools.cache

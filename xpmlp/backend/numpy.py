@@ -86,6 +86,10 @@ class NumpyBackend(Backend):
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
+    def copy(self, tree: Any) -> Any:
+        """A copy of every array of a tree, as it lies."""
+        return map_leaves(np.array, tree)
+
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
         if self._scans is None:

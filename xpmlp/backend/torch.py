@@ -146,6 +146,7 @@ class TorchBackend(Backend):
         ops = pure._replace(
             gather=_gather,
             affine=_affine(torch),
+            multiply_transposed=partial(_multiply_transposed, torch),
             sigmoid=torch.sigmoid_,
             sigmoid_backward=torch.ops.aten.sigmoid_backward,
             softmax=partial(torch.softmax, dim=-1),
@@ -160,7 +161,7 @@ class TorchBackend(Backend):
         return ops._replace(
             softmax=_across(ops.softmax, partial(torch.softmax, dim=-2)),
             log_softmax=_across(ops.log_softmax, partial(torch.log_softmax, dim=-2)),
-            product_of_factors=_product_of_factors,
+            product_of_factors=partial(_product_of_factors, torch),
             add_rows=partial(_add_rows, self.xp),
         )
 
@@ -283,9 +284,14 @@ def _affine(torch: Any) -> Any:
     return affine
 
 
-def _product_of_factors(activation: Array, delta: Array) -> Array:
+def _multiply_transposed(torch: Any, delta: Array, weights: Array) -> Array:
+    """By the function for stacked matrices: PyTorch's operator takes as long to find it as a small product takes."""
+    return torch.bmm(delta, weights.mT) if delta.ndim == weights.ndim == 3 else delta @ weights.mT
+
+
+def _product_of_factors(torch: Any, activation: Array, delta: Array) -> Array:
     """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
-    return (delta.mT @ activation).mT
+    return _multiply_transposed(torch, delta.mT, activation.mT).mT
 
 
 def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:

@@ -16,7 +16,7 @@
 ==================  ==========================================================================
 """
 
-from xpmlp.config.layers import check_layers
+from xpmlp.config.layers import check_layers, settings_of
 from xpmlp.config.load import load_config, parse_override
 from xpmlp.config.model import Config
 from xpmlp.config.names import admit_code, outside_names, refuse_unimportable
@@ -50,5 +50,6 @@ __all__ = [
     "outside_names",
     "parse_override",
     "refuse_unimportable",
+    "settings_of",
     "unused_settings",
 ]

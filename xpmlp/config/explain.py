@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import ErrorDetails
 
@@ -13,18 +14,6 @@ from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sectio
 from xpmlp.config.show import show, show_key
 
 MAX_MISTAKES = 30
-
-
-class _Mistake(NamedTuple):
-    """One of pydantic's errors, its location taken apart: ``section``, ``key`` and the place within the value."""
-
-    kind: str
-    section: str
-    key: str | None
-    rest: list[str]
-    given: Any
-    message: str
-    schema: Schema | None
 
 
 def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], str]) -> str:
@@ -40,36 +29,34 @@ def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], 
     schemas = sections(json_schema())
     lines = []
     for error in errors[:MAX_MISTAKES]:
-        section, *rest = map(str, error["loc"])
-        key = rest.pop(0) if rest else None
-        schema = error.get("ctx", {}).get("schema")
-        mistake = _Mistake(error["type"], section, key, rest, error["input"], error["msg"], schema)
-        prefix = origin((section,) if key is None else (section, key))
-        lines.append(prefix + _sentence(mistake, schemas))
+        section, *place = map(str, error["loc"])
+        lines.append(origin((section, *place[:1])) + _sentence(error, section, place, schemas))
     if len(errors) > MAX_MISTAKES:
         lines.append(f"... and {len(errors) - MAX_MISTAKES} more.")
     return "\n".join(lines)
 
 
-def _sentence(mistake: _Mistake, schemas: dict[str, Schema]) -> str:
-    section, key = mistake.section, mistake.key
+def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict[str, Schema]) -> str:
+    """``place`` is the key in the section, and where within its value."""
+    given = error["input"]
     if section not in schemas:
-        return _unknown_section(section, mistake.given, schemas)
+        return _unknown_section(section, given, schemas)
     properties = schemas[section]["properties"]
-    if mistake.kind == "missing":
+    if error["type"] == "missing":
         return f"data.name is missing: give {allowed(schemas['data']['properties']['name'])}."
-    if key is None:
-        return f"{section} = {show(mistake.given)} is not allowed: [{section}] is a table of keys with values."
+    if not place:
+        return f"{section} = {show(given)} is not allowed: [{section}] is a table of keys with values."
+    key, *within = place
     if key not in properties:
-        return _unknown_key(section, key, mistake.given, schemas)
-    place = "".join(f"[{part}]" if part.isdecimal() else f".{show_key(part)}" for part in mistake.rest)
-    subject = f"{section}.{key}{place} = {show(mistake.given)}"
-    if mistake.kind == RULE:
-        return f"{subject} {mistake.message}"
-    schema = mistake.schema or properties[key]
-    for _ in mistake.rest if mistake.schema is None else ():
-        schema = schema["items"]
-    return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(mistake.given, schema)}"
+        return _unknown_key(section, key, given, schemas)
+    where = "".join(f"[{part}]" if part.isdecimal() else f".{show_key(part)}" for part in within)
+    subject = f"{section}.{key}{where} = {show(given)}"
+    if error["type"] == RULE:
+        return f"{subject} {error['msg']}"
+    schema = error.get("ctx", {}).get("schema")
+    if schema is None:
+        schema = functools.reduce(lambda outer, _: outer["items"], within, properties[key])
+    return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(given, schema)}"
 
 
 def _unknown_section(name: str, given: Any, schemas: dict[str, Schema]) -> str:

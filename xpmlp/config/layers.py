@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,9 +47,9 @@ class LayersOf(NameOf):
         """The kinds, and the names among the settings."""
         for number, layer in enumerate(value):
             yield f"[{number}].kind", self.table, layer["kind"]
-            for key, kind in _names_in(self.table.find(layer["kind"])):
-                if key in layer:
-                    yield f"[{number}].{key}", tables()[kind], layer[key]
+            for key, one in _settings(self.table.find(layer["kind"])).items():
+                if key in layer and (setting := _bounds(one.annotation)) and setting.names:
+                    yield f"[{number}].{key}", tables()[setting.names], layer[key]
             for place, table, name in self.names(layer.get("layers", ())):
                 yield f"[{number}].layers{place}", table, name
 
@@ -86,7 +87,7 @@ class LayersOf(NameOf):
         maker = self.table.find(kind)
         checked: dict[str, Any] = {"kind": kind}
         for key, value in given.items():
-            if key == "layers" and (maker is None or _joins(maker)):
+            if key == "layers" and (maker is None or _joined(maker)):
                 checked["layers"] = self._layers(value, (*place, key), mistakes)
             elif key != "kind":
                 checked[key] = value if maker is None else _setting(kind, maker, key, value, (*place, key), mistakes)
@@ -126,47 +127,43 @@ def _joined(maker: Any) -> list[inspect.Parameter]:
     return [one for one in _signature(maker).values() if one.annotation == LayerMaker]
 
 
-def _joins(maker: Any) -> bool:
-    return bool(_joined(maker))
-
-
 def _settings(maker: Any) -> dict[str, inspect.Parameter]:
-    return {name: one for name, one in _signature(maker).items() if one.annotation != LayerMaker}
+    """The other parameters; none of a maker that is not imported."""
+    return {name: one for name, one in _signature(maker).items() if one.annotation != LayerMaker} if maker else {}
 
 
-def _names_in(maker: Any) -> Iterator[tuple[str, str]]:
-    """The settings that name records, with the kinds of these."""
-    for key, one in {} if maker is None else _settings(maker).items():
-        for setting in get_args(one.annotation)[1:]:
-            if isinstance(setting, Setting) and setting.names is not None:
-                yield key, setting.names
+def _bounds(annotation: Any) -> Setting | None:
+    return next((one for one in get_args(annotation) if isinstance(one, Setting)), None)
 
 
-def _type_of(annotation: Any) -> Any:
-    """The type of a setting for pydantic, with its bounds, or as a name."""
-    base, *metadata = get_args(annotation) or (annotation,)
-    setting = next((one for one in metadata if isinstance(one, Setting)), None)
-    if setting is None:
-        return annotation
-    if setting.names is not None:
-        return Annotated[base, NameOf(setting.names)]
-    return Annotated[base, Field(ge=setting.minimum, gt=setting.above, lt=setting.below)]
+@functools.cache
+def settings_of(maker: Any) -> dict[str, TypeAdapter[Any]]:
+    """The settings of a layer's maker, with what each may be: a type with its bounds, or a name."""
+    return {name: _adapter(one.annotation) for name, one in _settings(maker).items()}
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    setting = _bounds(annotation)
+    if setting is not None:
+        bounds = Field(ge=setting.minimum, gt=setting.above, lt=setting.below)
+        annotation = Annotated[get_args(annotation)[0], NameOf(setting.names) if setting.names else bounds]
+    any_type = Any if annotation is inspect.Parameter.empty else annotation
+    return TypeAdapter(any_type, config={"strict": True, "allow_inf_nan": False, "arbitrary_types_allowed": True})
 
 
 def _setting(kind: str, maker: Any, key: str, value: Any, place: Place, mistakes: list[InitErrorDetails]) -> Any:
     from xpmlp.data.messages import did_you_mean  # which comes with NumPy
 
-    known = _settings(maker)
+    known = settings_of(maker)
     if key not in known:
         hint = did_you_mean(key, list(known)) if known else "; it has none"
         end = "" if hint.endswith("?") else "."
         mistakes.append(_mistake(f'is no setting of a layer of kind "{kind}"{hint}{end}', place, value))
         return value
-    adapter = TypeAdapter(_type_of(known[key].annotation), config={"strict": True, "allow_inf_nan": False})
     try:
-        return adapter.dump_python(adapter.validate_python(value), mode="json")
+        return known[key].dump_python(known[key].validate_python(value), mode="json")
     except ValidationError:
-        mistakes.append(_not_allowed(adapter.json_schema(), place, value))
+        mistakes.append(_not_allowed(known[key].json_schema(), place, value))
         return value
 
 

@@ -31,18 +31,8 @@ def tables() -> dict[str, RecordTable[Any]]:
     from xpmlp.nn import activations, criteria, layers, losses
     from xpmlp.optim import optimizers, schedules
 
-    every: list[RecordTable[Any]] = [
-        activations,
-        losses,
-        initializers,
-        layers,
-        optimizers,
-        schedules,
-        criteria,
-        formats,
-        backends,
-    ]
-    return {table.kind: table for table in every}
+    described: tuple[Any, ...] = activations, losses, initializers, layers, optimizers, schedules, criteria
+    return {table.kind: table for table in (*described, formats, backends)}
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from xpmlp._records import OUTSIDE
 from xpmlp.config.model import Config
+from xpmlp.config.names import names_in
 
 Schema = dict[str, Any]
 
@@ -27,6 +30,9 @@ def json_schema() -> Schema:
     is otherwise required.
     """
     schema = _without_null(Config.model_json_schema())
+    for name, section in sections(schema).items():
+        for key, field in fields_of(name).items():
+            section["properties"][key]["description"] = description(field, with_names=name != "grid")
     required = schema.pop("required")
     required_data = schema["$defs"]["DataConfig"].pop("required")
     schema["properties"]["extends"] = {
@@ -38,6 +44,20 @@ def json_schema() -> Schema:
     schema["if"] = {"not": {"required": ["extends"]}}
     schema["then"] = {"required": required, "properties": {"data": {"required": required_data}}}
     return {"$schema": _DIALECT, **schema, "title": "xpmlp config"}
+
+
+def fields_of(section: str) -> dict[str, FieldInfo]:
+    """The fields of a section of the config."""
+    fields: dict[str, FieldInfo] = getattr(Config.model_fields[section].annotation, "model_fields", {})
+    return fields
+
+
+def description(field: FieldInfo, *, with_names: bool) -> str:
+    """What a key means, in one line, perhaps with what each record that it may name is."""
+    said = [" ".join((field.description or "").split())]
+    for found in names_in(field) if with_names else ():
+        said += [f"`{name}`: {found.sentence(name).rstrip('.')}." for name in found.listed()]
+    return " ".join(said)
 
 
 def sections(schema: Schema) -> dict[str, Schema]:

@@ -4,70 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 from xpmlp._records import is_outside
 from xpmlp.config.model import Config
 from xpmlp.config.names import tables
-from xpmlp.config.sections import BackendConfig, DataConfig, GridConfig, ModelConfig, Section, TrainConfig
+from xpmlp.config.sections import GridConfig
 from xpmlp.config.show import show
 from xpmlp.optim import optimizers, schedules, users_of
 
-_SECTIONS: dict[str, type[Section]] = {
-    "backend": BackendConfig,
-    "data": DataConfig,
-    "model": ModelConfig,
-    "train": TrainConfig,
-}
 
+def _uses() -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """A key, the key of the choice by which it is used, and the choices that use it; a grid may choose, too."""
 
-class _Use(NamedTuple):
-    """By which choices of another key a setting is used; a grid may make that choice, too.
+    def having(kind: str, key: str) -> tuple[str, ...]:
+        return tuple(name for name, record in tables()[kind].items() if key in record.keys)
 
-    Attributes
-    ----------
-    key, choice : str
-    users : tuple of str
-        Values of ``choice``.
-    kind : str, optional
-        Of the table whose records with ``key`` among their ``keys`` are users, too.
-    """
-
-    key: str
-    choice: str
-    users: tuple[str, ...] = ()
-    kind: str | None = None
-
-    def every_user(self) -> list[str]:
-        """All values of ``choice`` that use the key."""
-        records = {} if self.kind is None else tables()[self.kind]
-        return [*(name for name in records if self.key.partition(".")[2] in records[name].keys), *self.users]
-
-
-_USES = (
-    _Use("backend.threads", "backend.name", ("auto",), "backend"),
-    _Use("backend.tf32", "backend.name", ("auto",), "backend"),
-    _Use("data.seed", "data.name", kind="data set"),
-    _Use("data.validation_size", "data.name", kind="data set"),
-    _Use("data.validation_size", "data.split", ("validation", "three-way")),
-    *(
-        _Use(f"train.{name}", "train.optimizer", users_of(name))
-        for name in dict.fromkeys(name for one in optimizers.values() for name in one.hyperparameters)
-    ),
-    *(
-        _Use(f"train.{key}", "train.schedule", kind="schedule")
-        for key in dict.fromkeys(key for one in schedules.values() for key in one.keys)
-    ),
-    _Use("model.init_scale", "model.init", ("normal",)),
-)
+    for key in ("threads", "tf32"):
+        yield f"backend.{key}", "backend.name", (*having("backend", key), "auto")
+    for key in ("seed", "validation_size"):
+        yield f"data.{key}", "data.name", having("data set", key)
+    yield "data.validation_size", "data.split", ("validation", "three-way")
+    for key in dict.fromkeys(key for one in optimizers.values() for key in one.hyperparameters):
+        yield f"train.{key}", "train.optimizer", users_of(key)
+    for key in dict.fromkeys(key for one in schedules.values() for key in one.keys):
+        yield f"train.{key}", "train.schedule", having("schedule", key)
+    yield "model.init_scale", "model.init", ("normal",)
 
 
 def unused_settings(config: Config) -> Iterator[str]:
     """A sentence for each setting that has another value than its default to no effect."""
-    for use in _USES:
-        key, choice, users = use.key, use.choice, use.every_user()
+    for key, choice, users in _uses():
         section, name = key.split(".")
-        fields = _SECTIONS[section].model_fields
+        fields = type(getattr(config, section)).model_fields
         value, chosen = _value(config, key), _value(config, choice)
         varied = list(getattr(config.grid, choice.partition(".")[2], []))
         if choice == "train.schedule":

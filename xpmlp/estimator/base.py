@@ -1,4 +1,4 @@
-"""What the classifier and the regressor have in common: parameters, fitting, predicting."""
+"""The common base of the classifier and the regressor: parameters, fitting, predicting."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     @property
     def _parameter_constraints(self) -> dict[str, list[Any]]:
-        """What scikit-learn allows for each parameter."""
+        """The values that scikit-learn's checks allow for each parameter."""
         return {one.name: list(one.metadata["allowed"]) for one in fields(self)}
 
     @abstractmethod
@@ -120,7 +120,7 @@ class BaseMLP(BaseEstimator, ABC):
         """The score of predictions (n, n_outputs), all on the host."""
 
     def _weights_of(self, given: Samples) -> npt.NDArray[Any] | None:
-        """How much each example counts; the targets are encoded by then."""
+        """The weight of each example; the targets are encoded by then."""
         return given.weights
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -201,7 +201,7 @@ class BaseMLP(BaseEstimator, ABC):
         self._random_state = random
 
     def _validation(self, engine: Backend, X: Any, y: Any, sample_weight: Any = None) -> Samples:
-        """What was given to validate with, checked as what was given to train on."""
+        """The examples to validate with, checked as those to train on."""
         given = check_training_input(self, X, y, sample_weight, reset=False, y_numeric=self._y_numeric)
         return replace(given, features=to_engine(given.features, engine), targets=self._encode_more(given.targets))
 

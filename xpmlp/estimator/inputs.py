@@ -1,4 +1,4 @@
-"""What is given to an estimator, checked: features that stay where they are, targets and weights on the host.
+"""Checks of the input of an estimator: features stay where they are, targets and weights come to the host.
 
 NumPy arrays, lists, data frames and sparse matrices go through scikit-learn's own checks.  Arrays of other libraries
 would be turned into NumPy arrays by those, or refused, unless scikit-learn's dispatch is on; they are checked here,
@@ -157,6 +157,6 @@ def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:
 
 
 def _dtype_on(X: Array) -> DTypeName:
-    """float32 for float32 and where there is no float64, as on JAX outside its 64-bit mode; else float64."""
+    """float32 for float32 and without a float64, as on JAX outside its 64-bit mode; else float64."""
     here = array_namespace(X).__array_namespace_info__().dtypes(device=device(X))
     return "float32" if str(X.dtype).endswith("float32") or "float64" not in here else "float64"

@@ -43,7 +43,7 @@ def to_host(array: Any) -> Any:
 
 
 def residence_of_backend(backend: Backend) -> Residence:
-    """Where a backend's arrays live."""
+    """The residence of a backend's arrays."""
     return residence_of(backend.asarray(np.zeros(1, dtype=backend.dtype_name)))
 
 

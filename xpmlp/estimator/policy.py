@@ -21,12 +21,12 @@ from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import TrainingState, as_stack, one_of
 
 SMALLEST_RATE = 1e-6
-"""Where the schedule "adaptive" gives up."""
+"""The learning rate at which the schedule "adaptive" gives up."""
 
 
 @dataclass
 class Memory:
-    """What a training leaves for the next one, beside the fitted attributes, so that the two are as one.
+    """The memory of a training for the next one, beside the fitted attributes, so that the two are as one.
 
     Attributes
     ----------

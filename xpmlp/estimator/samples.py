@@ -19,7 +19,7 @@ from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.step import Examples
 
 STRETCH_BYTES = 2**25
-"""How much memory the rows of a sparse matrix may take that are dense at one time, if more than one batch is."""
+"""The memory for the rows of a sparse matrix that are dense at one time, if more than one batch is."""
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ def _choice(saved: list[Any] | None) -> OptimizerChoice | None:
 
 
 def _optimizer_state(estimator: Any, choice: OptimizerChoice | None, tensors: Tensors) -> Any:
-    """What the optimiser remembered, in the structure that it begins with."""
+    """The state of the optimiser, in the structure that it begins with."""
     if choice is None or not any(name.startswith("optimizer.") for name in tensors):
         return None
     parameters = [

@@ -92,7 +92,7 @@ class Labels:
         return np.searchsorted(self.classes, y)
 
     def weights(self, class_weight: Any, y: Any) -> npt.NDArray[np.float64]:
-        """How much each example counts by its class, (n,); of several labels at once, the product over the labels.
+        """The weight of each example by its class, (n,); of several labels at once, the product over the labels.
 
         The classes are those that are known, whether ``y`` has all of them or not.
 

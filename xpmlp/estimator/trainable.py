@@ -54,7 +54,7 @@ def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, 
 
 @dataclass(frozen=True)
 class EstimatorTrainable(Trainable):
-    """What an estimator's parameters describe, over samples that it was given.
+    """The trainable of an estimator, over samples that it was given.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class EstimatorTrainable(Trainable):
 
     @property
     def share(self) -> float:
-        """What part of the loss scikit-learn reports: the mean over the outputs of the squared error, not the sum."""
+        """The part of the loss that scikit-learn reports: of squared errors the mean over the outputs, not the sum."""
         return 1 / self.network.root.width if self.network.loss.scikit_learn == "squared_error" else 1.0
 
     @property

@@ -22,6 +22,10 @@ Tree = Any
 """Nested NamedTuples, tuples and lists of arrays; ``()`` where there are none."""
 
 
+SentBack = tuple[Array | None, Tree]
+"""What a backward pass gives: the derivative by the input, or ``None``, and the factors of the gradients."""
+
+
 class Inputs(NamedTuple):
     """A batch as the first layers take it.
 
@@ -137,6 +141,8 @@ class Layer(NamedTuple):
     fresh : bool
         Whether ``y`` is memory of its own, which is no part of ``x`` nor of the residuals: the next layer may write
         over it without a copy.
+    within : int
+        How many numbers it computes for an example beside its output, for the estimate of memory.
     """
 
     name: str
@@ -145,7 +151,7 @@ class Layer(NamedTuple):
     init: Callable[[np.random.Generator], Tree]
     slots: Tree
     forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]]
-    backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]]
+    backward: Callable[[Ops, Tree, Tree, Array, bool], SentBack]
     gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: ()
     descend: Callable[[Ops, Tree, Tree, Array], Tree] = lambda ops, parameters, factors, scale: ()
     draw: Callable[[Ops, Draw, int], Tree] = lambda ops, draw, stream: ()
@@ -155,6 +161,7 @@ class Layer(NamedTuple):
     fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
     overwrites: bool = False
     fresh: bool = False
+    within: int = 0
 
     @classmethod
     def of(
@@ -164,7 +171,7 @@ class Layer(NamedTuple):
         width: int,
         slots: Tree,
         forward: Callable[[Ops, Tree, Any, Tree], tuple[Array, Tree]],
-        backward: Callable[[Ops, Tree, Tree, Array, bool], tuple[Array | None, Tree]],
+        backward: Callable[[Ops, Tree, Tree, Array, bool], SentBack],
         gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: (),
         **others: Any,
     ) -> Layer:

@@ -142,7 +142,7 @@ class Network(NamedTuple):
 
     @property
     def n_outputs_within(self) -> int:
-        """How many numbers its layers with parameters give for an example, all together."""
+        """How many numbers its layers with parameters compute for an example, all together."""
         return _outputs_within(self.layers, self.widths, 1)
 
     @property
@@ -183,7 +183,7 @@ def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
     """`Network.n_outputs_within` of a layer, for so many rows of each example."""
     if not spec.members:
         layer = _built(spec, widths)
-        return layer.width * layer.repeats * rows if layer.slots != () else 0
+        return (layer.width * layer.repeats + layer.within) * rows if layer.slots != () else 0
     total = 0
     for member in spec.members:
         total += _outputs_within(member, widths, rows)

@@ -66,20 +66,7 @@ class Ops(NamedTuple):
 
 def pure_ops(xp: Namespace) -> Ops:
     """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``."""
-    return Ops(
-        xp=xp,
-        gather=partial(gather, xp),
-        affine=affine,
-        sigmoid=partial(sigmoid, xp),
-        sigmoid_backward=sigmoid_backward,
-        softmax=partial(softmax, xp),
-        log_softmax=partial(log_softmax, xp),
-        multiply_transposed=partial(multiply_transposed, xp),
-        product_of_factors=partial(product_of_factors, xp),
-        add_product=partial(add_product, xp),
-        add_sum=partial(add_sum, xp),
-        add_rows=partial(add_rows, xp),
-    )
+    return Ops(xp, *(partial(definition, xp) for definition in _DEFINITIONS))
 
 
 def gather(xp: Namespace, features: Array, rows: Array, dtype: object, scale: float) -> Array:
@@ -90,7 +77,7 @@ def gather(xp: Namespace, features: Array, rows: Array, dtype: object, scale: fl
     return x
 
 
-def affine(x: Array, weights: Array, biases: Array) -> Array:
+def affine(xp: Namespace, x: Array, weights: Array, biases: Array) -> Array:
     """``x @ weights + biases``, a fresh array ([runs,] batch, n_out)."""
     logits = x @ weights
     logits += biases
@@ -109,7 +96,7 @@ def sigmoid(xp: Namespace, x: Array) -> Array:
     return result
 
 
-def sigmoid_backward(upstream: Array, activation: Array) -> Array:
+def sigmoid_backward(xp: Namespace, upstream: Array, activation: Array) -> Array:
     """``upstream`` times the sigmoid's derivative, in terms of its value: ``a (1 - a)``."""
     slope = 1 - activation
     slope *= activation
@@ -162,6 +149,13 @@ def add_sum(xp: Namespace, biases: Array, delta: Array, scale: Array) -> Array:
 def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     """The sum of the rows of each code, ([runs,] n, width): a product with the one-hot batch, ``one_hot.T @ rows``."""
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
+
+
+_DEFINITIONS: tuple[Callable[..., Array], ...] = (
+    *(gather, affine, sigmoid, sigmoid_backward, softmax, log_softmax),
+    *(multiply_transposed, product_of_factors, add_product, add_sum, add_rows),
+)
+"""In the order of the fields of `Ops`."""
 
 
 def one_hot_codes(xp: Namespace, table: Array, codes: Array) -> Array:

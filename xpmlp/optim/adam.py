@@ -9,7 +9,7 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.decay import decoupled_decay, l2_penalty
 from xpmlp.optim.moments import first_step, one_minus_power, zeros_like
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 HYPERPARAMETERS = {
@@ -110,13 +110,12 @@ def adam_rule(
     corrected : bool
         Whether epsilon is added to the root of the bias-corrected second moment, or to that of the running mean.
     """
+    known = Kinds(kinds)
 
     def init(parameters: Tree) -> AdamState:
         return AdamState(zeros_like(parameters), zeros_like(parameters), first_step(parameters))
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: AdamState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, AdamState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         step = state.step + 1
         root = ops.xp.sqrt(one_minus_power(ops, beta_2, step))
         correction = root / one_minus_power(ops, beta_1, step)
@@ -135,10 +134,10 @@ def adam_rule(
             return value, first, second
 
         rate_of = scaled_rates(hyperparameters.learning_rate * correction, rates)
-        updated, first, second = move_leaves(move, kinds, rate_of, parameters, gradients, state.first, state.second)
+        updated, first, second = move_leaves(move, known, rate_of, parameters, gradients, state.first, state.second)
         return updated, AdamState(first, second, step)
 
-    return Optimizer(init, update)
+    return Optimizer(init, update, reads=("learning_rate",))
 
 
 ADAM = OptimizerRecord(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.moments import copied, first_step, one_minus_power
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, Tree
 
 
 class AverageState(NamedTuple):
@@ -37,24 +36,24 @@ def averaged(kinds: Tree, decay: float) -> Piece:
     Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; the correction is that of Kingma
     and Ba, Adam, ICLR 2015, section 3.
     """
+    known = Kinds(kinds)
 
     def init(parameters: Tree) -> AverageState:
         return AverageState(copied(parameters), first_step(parameters))
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: AverageState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, AverageState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         step = state.step + 1
         weight = (1 - decay) / one_minus_power(ops, decay, step)
 
-        def moved(average: Array, kind: str, value: Array) -> Array:
+        def moved(kind: str, average: Array, value: Array) -> tuple[Array]:
             if kind == STATE:
-                return 1.0 * value  # memory of its own
+                return (1.0 * value,)  # memory of its own
             difference = value - average
             difference *= weight
             average += difference
-            return average
+            return (average,)
 
-        return parameters, gradients, AverageState(map_leaves(moved, state.average, kinds, parameters), step)
+        (average,) = known.unzip(moved, (state.average,), parameters)
+        return parameters, gradients, AverageState(average, step)
 
-    return Piece(update, init, lambda state: state.average)
+    return Piece(update, init, lambda state: state.average, reads=())

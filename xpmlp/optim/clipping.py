@@ -8,7 +8,7 @@ import operator
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Passed, Piece, Tree
 
 
 def clip_by_global_norm(kinds: Tree, largest: float) -> Piece:
@@ -28,9 +28,7 @@ def clip_by_global_norm(kinds: Tree, largest: float) -> Piece:
     Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013, algorithm 1.
     """
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         xp = ops.xp
         trained = [
             xp.reshape(slope, (*slope.shape[:-2], -1))
@@ -48,4 +46,4 @@ def clip_by_global_norm(kinds: Tree, largest: float) -> Piece:
 
         return parameters, map_leaves(scaled, gradients, kinds), state
 
-    return Piece(update)
+    return Piece(update, reads=())

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
-from xpmlp.optim.optimizer import STATE, Hyperparameters, Piece, Tree, scaled_rates
+from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, Tree, scaled_rates
 
 UNDECAYED = ("biases", "scales", STATE)
 """The kinds of parameters that do not decay."""
 
 
-def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Tree, *others: Tree) -> Tree:
+def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Kinds, *others: Tree) -> Tree:
     """As `map_leaves`, of a function (leaf, kind, *others), for the parameters that decay; the others stay."""
 
-    def changed(leaf: Array, kind: str, *rest: Array) -> Array:
-        return leaf if kind in UNDECAYED else function(leaf, kind, *rest)
+    def changed(kind: str, leaf: Array, *rest: Array) -> tuple[Array]:
+        return (leaf if kind in UNDECAYED else function(leaf, kind, *rest),)
 
-    return map_leaves(changed, tree, kinds, *others)
+    (result,) = kinds.unzip(changed, (tree,), *others)
+    return result
 
 
 def l2_penalty(kinds: Tree) -> Piece:
@@ -30,19 +30,18 @@ def l2_penalty(kinds: Tree) -> Piece:
     kinds : tree of str
         Those in `UNDECAYED` have no penalty.
     """
+    known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         decay = hyperparameters.weight_decay
 
         def penalized(slope: Array, kind: str, value: Array) -> Array:
             slope += decay * value
             return slope
 
-        return parameters, gradients if decay is None else map_decaying(penalized, gradients, kinds, parameters), state
+        return parameters, gradients if decay is None else map_decaying(penalized, gradients, known, parameters), state
 
-    return Piece(update)
+    return Piece(update, reads=("weight_decay",))
 
 
 def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Piece:
@@ -59,12 +58,11 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     ----------
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in PyTorch's form: by the learning rate.
     """
+    known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         rate, decay, left = hyperparameters.learning_rate, hyperparameters.weight_decay, hyperparameters.left()
-        if decay is None:
+        if left is None:
             return parameters, gradients, state
         rate_of = scaled_rates(rate, rates)
 
@@ -72,6 +70,6 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
             value *= left if rate_of(kind) is rate else 1 - rate_of(kind) * decay
             return value
 
-        return map_decaying(shrunk, parameters, kinds), gradients, state
+        return map_decaying(shrunk, parameters, known), gradients, state
 
-    return Piece(update)
+    return Piece(update, reads=("learning_rate", "weight_decay", "kept") if rates else ("kept",))

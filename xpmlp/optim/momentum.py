@@ -10,7 +10,7 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.decay import l2_penalty
 from xpmlp.optim.moments import zeros_like
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import Hyperparameter, OptimizerRecord
 
 
@@ -38,10 +38,9 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     Polyak 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
     learning, ICML 2013.
     """
+    known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: MomentumState, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, MomentumState]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         mass = hyperparameters.momentum
 
         def move(rate: Array, value: Array, slope: Array, velocity: Array) -> tuple[Array, Array]:
@@ -56,15 +55,18 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
             return value, velocity
 
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
-        updated, velocity = move_leaves(move, kinds, rate_of, parameters, gradients, state.velocity)
+        updated, velocity = move_leaves(move, known, rate_of, parameters, gradients, state.velocity)
         return updated, MomentumState(velocity)
 
-    return compose(l2_penalty(kinds), Optimizer(lambda parameters: MomentumState(zeros_like(parameters)), update))
+    def init(parameters: Tree) -> MomentumState:
+        return MomentumState(zeros_like(parameters))
+
+    return compose(l2_penalty(kinds), Optimizer(init, update, reads=("learning_rate", "momentum")))
 
 
 MOMENTUM = OptimizerRecord(
     "momentum",
-    "each step goes on with a part of the last one",
+    "gradient descent whose steps keep a part of the last one",
     momentum,
     slots=1,
     hyperparameters={"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)},
@@ -73,7 +75,7 @@ MOMENTUM = OptimizerRecord(
 
 NESTEROV = MOMENTUM._replace(
     name="nesterov",
-    description="the same, looking ahead, in scikit-learn's form",
+    description="momentum that looks ahead, in scikit-learn's form",
     make=partial(momentum, nesterov=True),
     scikit_learn={"solver": "sgd", "nesterovs_momentum": True},
 )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from xpmlp._tree import unzip_leaves
+from xpmlp._tree import flattener, with_leaves
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 
 Tree: TypeAlias = Any
 """Nested NamedTuples, lists and tuples of arrays; of parameters and gradients each a matrix ([runs,] rows, columns)."""
+
+Updated: TypeAlias = tuple[Tree, Tree]
+"""The parameters and the state after a step."""
+
+Passed: TypeAlias = tuple[Tree, Tree, Tree]
+"""Parameters, gradients and a state, as a piece hands them on."""
 
 STATE = "state"
 """The kind of the parameters that are not trained: their "gradient" is their new value."""
@@ -38,9 +45,9 @@ class Hyperparameters(NamedTuple):
         ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
     """
 
-    learning_rate: Array
+    learning_rate: Array | None
     weight_decay: Array | None = None
-    momentum: Array = 0.9
+    momentum: Array | None = 0.9
     descent: Array | None = None
     kept: Array | None = None
     kept_per_call: Array | None = None
@@ -75,12 +82,16 @@ class Optimizer(NamedTuple):
     update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
         ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
         need not form the gradients; ``None`` for all others.
+    reads : tuple of str
+        The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: the
+        others need not be on the device.
     """
 
     init: Callable[[Tree], Tree]
-    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree]]
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], Updated]
     evaluated: Callable[[Tree, Tree], Tree] = lambda parameters, state: parameters
-    update_from_factors: Callable[..., tuple[Tree, Tree]] | None = None
+    update_from_factors: Callable[..., Updated] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 class Piece(NamedTuple):
@@ -94,11 +105,14 @@ class Piece(NamedTuple):
         ``None`` for a piece that remembers nothing: its state is ``None``.
     evaluated : (state) -> parameters, optional
         See `Optimizer`, of a piece that averages.
+    reads : tuple of str
+        See `Optimizer`.
     """
 
-    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], tuple[Tree, Tree, Tree]]
+    update: Callable[[Ops, Tree, Tree, Tree, Hyperparameters], Passed]
     init: Callable[[Tree], Tree] | None = None
     evaluated: Callable[[Tree], Tree] | None = None
+    reads: tuple[str, ...] = Hyperparameters._fields
 
 
 def compose(*parts: Piece | Optimizer) -> Optimizer:
@@ -123,9 +137,7 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     def init(parameters: Tree) -> Tree:
         return joined([part.init(parameters) for part in keeping if part.init is not None])
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         before, after = iter([state] if len(keeping) == 1 else state), []
         for part in parts:
             own = None if part.init is None else next(before)
@@ -142,7 +154,8 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    return Optimizer(init, update, evaluated)
+    reads = tuple(name for name in Hyperparameters._fields if any(name in part.reads for part in parts))
+    return Optimizer(init, update, evaluated, reads=reads)
 
 
 def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:
@@ -151,9 +164,35 @@ def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Cal
     return lambda kind: scaled.get(kind, learning_rate)
 
 
+class Kinds:
+    """The kinds of the parameters, leaf by leaf.
+
+    Parameters
+    ----------
+    tree : tree of str
+        In the structure of all trees that are gone through.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._leaves = flattener(tree)
+        self._names = self._leaves(tree)
+
+    def unzip(self, function: Callable[..., tuple[Array, ...]], trees: Sequence[Tree], *others: Tree) -> list[Tree]:
+        """Apply (kind, *leaves of trees, *leaves of others) -> (new leaf of each of the trees).
+
+        What is written over in place leaves a tree as it is.
+        """
+        if not self._names:
+            return list(trees)
+        flat = [self._leaves(tree) for tree in (*trees, *others)]
+        changed = [function(*group) for group in zip(self._names, *flat, strict=True)]
+        columns = zip(trees, flat, zip(*changed, strict=True), strict=False)
+        return [tree if all(map(operator.is_, old, new)) else with_leaves(tree, new) for tree, old, new in columns]
+
+
 def move_leaves(
     move: Callable[..., tuple[Array, ...]],
-    kinds: Tree,
+    kinds: Kinds | Tree,
     rate_of: Callable[[str], Array],
     parameters: Tree,
     gradients: Tree,
@@ -165,8 +204,9 @@ def move_leaves(
     ----------
     move : (rate, value, slope, *memories) -> (value, *memories)
         The rule for one parameter, its gradient and what is remembered of it.
-    kinds : tree of str
-        Parameters of the kind "state" take their gradient as their new value.
+    kinds : Kinds or tree of str
+        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their
+        gradient as their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 
@@ -176,7 +216,9 @@ def move_leaves(
         The new parameters and memories.
     """
 
-    def leaf(value: Array, kind: str, slope: Array, *memory: Array) -> tuple[Array, ...]:
+    def leaf(kind: str, value: Array, *rest: Array) -> tuple[Array, ...]:
+        *memory, slope = rest
         return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
 
-    return unzip_leaves(leaf, parameters, kinds, gradients, *memories)
+    known = kinds if isinstance(kinds, Kinds) else Kinds(kinds)
+    return known.unzip(leaf, (parameters, *memories), gradients)

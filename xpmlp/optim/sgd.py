@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
 from xpmlp.optim.decay import l2_penalty, map_decaying
-from xpmlp.optim.optimizer import Hyperparameters, Optimizer, Tree, compose, move_leaves, scaled_rates
+from xpmlp.optim.optimizer import Hyperparameters, Kinds, Optimizer, Tree, Updated, compose, move_leaves, scaled_rates
 from xpmlp.optim.record import OptimizerRecord
 
 
@@ -23,16 +24,17 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
     rates : mapping, optional
         Factors on the learning rate by kind.
     """
+    known = Kinds(kinds)
 
-    def update(
-        ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters
-    ) -> tuple[Tree, Tree]:
+    def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
         rate_of = scaled_rates(hyperparameters.learning_rate, rates)
-        (updated,) = move_leaves(_move, kinds, rate_of, parameters, gradients)
+        (updated,) = move_leaves(_move, known, rate_of, parameters, gradients)
         return updated, state
 
-    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update))
-    return optimizer if rates else optimizer._replace(update_from_factors=_update_from_factors)
+    optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update, reads=("learning_rate",)))
+    if rates:
+        return optimizer
+    return optimizer._replace(update_from_factors=partial(_update_from_factors, known), reads=("descent", "kept"))
 
 
 def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:
@@ -42,6 +44,7 @@ def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:
 
 
 def _update_from_factors(
+    kinds: Kinds,
     ops: Ops,
     layer: Layer,
     parameters: Tree,
@@ -55,7 +58,7 @@ def _update_from_factors(
         value *= left
         return value
 
-    parameters = parameters if left is None else map_decaying(shrunk, parameters, layer.kinds)
+    parameters = parameters if left is None else map_decaying(shrunk, parameters, kinds)
     return layer.descend(ops, parameters, factors, hyperparameters.descent), state
 
 

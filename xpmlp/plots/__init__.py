@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xpmlp.plots.curves import NARROW, Band, bands_figure, learning_rates_figure, mean_loss_figure
-from xpmlp.plots.epochs import epochs_figure
+from xpmlp.plots.epochs import epochs_figure, ranked
 from xpmlp.plots.loss import loss_figure
 from xpmlp.plots.parity import ParityCurve, parity_figure
 from xpmlp.plots.pictures import boundary_figure, confusion_figure, images_figure
@@ -85,6 +85,7 @@ def draw_run(folder: Path) -> list[Path]:
         If the folder cannot be written to, or the disk is full.
     """
     facts, epochs, losses = read_facts(folder), read_epochs(folder), read_losses(folder)
+    facts = facts._replace(combinations=tuple(ranked(epochs, facts.combinations)))
     with own_style():
         written = save(loss_figure(losses, facts), folder / "loss.png", folder / "loss.svg")
         return written + save(epochs_figure(epochs, facts), folder / "epochs.png")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from xpmlp.plots.saved import FloatArray
-from xpmlp.plots.style import BLUE, GREEN, GREY, VERMILION, new_figure
+from xpmlp.plots.style import BLUE, GREEN, GREY, VERMILION, by_epoch, new_figure
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NARROW = (5.2, 3.6)
@@ -43,7 +42,7 @@ def mean_loss_figure(losses: FloatArray, reference: float) -> Figure:
     axes.plot(epochs, losses, color=BLUE, linewidth=2, label=f"this run, last {losses[-1]:.4f}")
     axes.axhline(reference, color=VERMILION, linestyle="--", linewidth=1.4, label=f"coursework, last about {reference}")
     axes.set(xlabel="epoch", ylabel=LOSS, ylim=(0, None))
-    _finish(axes)
+    by_epoch(axes)
     axes.legend()
     return figure
 
@@ -61,7 +60,7 @@ def bands_figure(bands: Mapping[str, Band], figure_name: str) -> Figure:
         axes.plot(epochs, mean, line, color=colour, linewidth=2, marker=marker, markeredgecolor="white", label=name)
         axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.25, linewidth=0)
     axes.set(xlabel="epoch", ylabel=ACCURACY if scale == 100 else LOSS)
-    _finish(axes)
+    by_epoch(axes)
     axes.legend()
     return figure
 
@@ -92,11 +91,3 @@ def learning_rates_figure(here: Sequence[Point], coursework: Sequence[Point]) ->
     panels[1].set_xlabel("learning rate")
     panels[0].legend()
     return figure
-
-
-def _finish(axes: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color="#EEEEEE")
-    axes.set_axisbelow(True)

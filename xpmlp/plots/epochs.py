@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from xpmlp.nn import Metric, metric_names
-from xpmlp.plots.saved import Epochs, Facts, FloatArray
-from xpmlp.plots.style import BLUE, VERMILION, new_figure, say, title
+from xpmlp.plots.saved import Combination, Epochs, Facts, FloatArray
+from xpmlp.plots.style import BLUE, COLOURS, VERMILION, by_epoch, legend_below, new_figure, say, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,60 +22,117 @@ METRICS: dict[Metric, tuple[str, float, str, float]] = {
     "r2": ("R², part of the variance that is predicted", 1.0, "{:.3f}", 1.005),
 }
 """The metric's axis: its label, the factor on values, how they are written, and the top of the axis."""
+MOST = 2 * len(COLOURS)
+"""Combinations that are drawn; of more, the best."""
+NAMED = 20
+"""Combinations that are named where they are not drawn."""
+MARKERS = "os"
+LINES: tuple[Literal["-", "--"], ...] = ("-", "--")
 PARTS = {"train": (BLUE, "o"), "validation": (VERMILION, "s")}
+
+
+class Curve(NamedTuple):
+    """Values (epochs, runs), drawn as their mean in a band of one standard deviation."""
+
+    label: str
+    values: FloatArray
+    colour: str
+    marker: str
+    line: Literal["-", "--"] = "-"
 
 
 def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
     """Loss and metric by epoch, of the training part and, where there is one, of the validation part.
 
     Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
-    several runs the mean and the standard deviation of each run's own last.
+    several runs the mean and the standard deviation of each run's own last.  Of a grid each combination of values has
+    a line, of the validation part alone where there is one, and the legends begin with the lowest loss.
     """
-    figure = new_figure(10, 4.2)
-    loss, value = figure.subplots(1, 2)
-    title(loss, f"{facts.name}: loss by epoch")
-    title(value, f"{facts.name}: {metric_names[epochs.metric]} by epoch")
-    loss.set(xlabel="epoch", ylabel=facts.loss_title)
+    combinations = ranked(epochs, facts.combinations)
+    shown = combinations[:MOST]
+    figure = new_figure(11.5 if shown else 10, 4.2 + 0.24 * len(shown) + (0.9 if combinations[MOST:] else 0))
+    part = "validation" if np.isfinite(epochs.validation_loss).any() else "train"
+    of = ("training " if part == "train" else "validation ") if combinations else ""
     label, scale, form, most = METRICS[epochs.metric]
-    value.set(xlabel="epoch", ylabel=label)
-    if not len(epochs.train_loss):
-        say(loss, "No epoch was finished.")
-        say(value, "No epoch was finished.")
-        return figure
-    _panel(loss, epochs.train_loss, epochs.validation_loss, "{:#.3g}")
-    _panel(value, epochs.train_value * scale, epochs.validation_value * scale, form)
-    value.set_ylim(top=min(value.get_ylim()[1], most))
+    panels = figure.subplots(1, 2)
+    for axes, name, heading, y_label, factor, form_ in (
+        (panels[0], "loss", "loss", facts.loss_title, 1.0, "{:#.3g}"),
+        (panels[1], "value", metric_names[epochs.metric], label, scale, form),
+    ):
+        title(axes, f"{facts.name}: {of}{heading} by epoch")
+        axes.set(xlabel="epoch", ylabel=y_label)
+        if not len(epochs.train_loss):
+            say(axes, "No epoch was finished.")
+            continue
+        values = {part: getattr(epochs, f"{part}_{name}") * factor for part in PARTS}
+        if combinations:
+            curves = [
+                Curve(
+                    one.label,
+                    values[part][:, one.runs],
+                    COLOURS[n % len(COLOURS)],
+                    MARKERS[n // len(COLOURS)],
+                    LINES[n // len(COLOURS)],
+                )
+                for n, one in enumerate(shown)
+            ]
+        else:
+            curves = [Curve(part, values[part], *PARTS[part]) for part in PARTS]
+        _panel(axes, curves, form_, combinations if name == "loss" else shown)
+    if len(epochs.train_loss):
+        panels[1].set_ylim(top=min(panels[1].get_ylim()[1], most))
     return figure
 
 
-def _panel(axes: Axes, train: FloatArray, validation: FloatArray, form: str) -> None:
-    """One curve for each part that has figures, each (epochs, runs)."""
-    from matplotlib.ticker import MaxNLocator
+def ranked(epochs: Epochs, combinations: Sequence[Combination]) -> list[Combination]:
+    """Combinations by the mean of their runs' last losses of the validation part, or of training, the lowest first."""
+    losses = epochs.validation_loss if np.isfinite(epochs.validation_loss).any() else epochs.train_loss
+    if not len(losses):
+        return list(combinations)
 
-    epochs, runs = np.arange(1, len(train) + 1), train.shape[1]
-    for (part, (colour, marker)), values in zip(PARTS.items(), (train, validation), strict=True):
+    def loss(one: Combination) -> float:
+        mean = float(mean_and_deviation(_last(losses[:, one.runs]))[0])
+        return mean if np.isfinite(mean) else np.inf
+
+    return sorted(combinations, key=loss)
+
+
+def left_out(combinations: Sequence[Combination]) -> str:
+    """The combinations that are not drawn, by name as far as they can be read."""
+    rest = [one.label for one in combinations[MOST:]]
+    more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
+    return textwrap.fill(f"not drawn: {'; '.join(rest[:NAMED])}{more}", 60) if rest else ""
+
+
+def _panel(axes: Axes, curves: Sequence[Curve], form: str, combinations: Sequence[Combination]) -> None:
+    """One line for each curve that has figures."""
+    epochs = np.arange(1, len(curves[0].values) + 1)
+    runs = max(curve.values.shape[1] for curve in curves)
+    for label, values, colour, marker, style in curves:
         if not np.isfinite(values).any():
             continue
-        mean, deviation = _mean_and_deviation(values)
-        last = [form.format(figure) for figure in _mean_and_deviation(_last(values))]
-        (line,) = axes.plot(epochs, mean, color=colour, linewidth=2, label=f"{part}, last {' ± '.join(last[:runs])}")
+        mean, deviation = mean_and_deviation(values)
+        last = " ± ".join([form.format(figure) for figure in mean_and_deviation(_last(values))][: values.shape[1]])
+        (line,) = axes.plot(epochs, mean, style, color=colour, linewidth=2, label=f"{label}, last {last}")
         if len(epochs) <= MAX_MARKED_EPOCHS:
             line.set(marker=marker, markersize=6, markeredgecolor="white")
-        if runs > 1:
-            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.2, linewidth=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        if values.shape[1] > 1:
+            alpha = 0.12 if combinations else 0.2
+            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=alpha, linewidth=0)
     axes.margins(x=0.04, y=0.08)
-    axes.grid(axis="y", color="#EEEEEE")
-    axes.set_axisbelow(True)
-    if axes.get_legend_handles_labels()[0]:
-        legend = axes.legend(loc="best" if len(epochs) > 1 else "center right")  # beside one epoch's markers
-        if runs > 1:
-            legend.set_title(f"mean ± standard deviation of {runs} runs")
-    else:
+    by_epoch(axes)
+    if not axes.get_legend_handles_labels()[0]:
         say(axes, "No epoch has a finite figure.")
+        return
+    if combinations:
+        legend = legend_below(axes, left_out(combinations))
+    else:
+        legend = axes.legend(loc="best" if len(epochs) > 1 else "center right")  # beside one epoch's markers
+    if runs > 1:
+        legend.set_title(f"mean ± standard deviation of {runs} runs{' each' * bool(combinations)}")
 
 
-def _mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Over the runs, the last axis, those that are finite; NaN where none is: two of (...)."""
     finite = np.isfinite(values)
     count = np.where(finite.any(axis=-1), finite.sum(axis=-1), np.nan)

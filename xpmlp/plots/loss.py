@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.plots.epochs import LINES, MOST, left_out, mean_and_deviation
 from xpmlp.plots.saved import Facts, FloatArray
-from xpmlp.plots.style import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, new_figure, say, title
+from xpmlp.plots.style import BLUE, COLOURS, FAINT, GREY, INK, VERMILION, legend_below, new_figure, say, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,14 +20,15 @@ MAX_POINTS = 8_000  # more are only a blot
 MAX_VERTICES = 1_000  # of a smoothed line: about one for each pixel
 WINDOWS = 50  # of the smoothing, end to end, cover all steps
 MAX_EPOCH_LINES = 20
-RUN_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)  # more runs than these are drawn as one
 
 
 def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8.5, 4.6)) -> Figure:
     """The loss of each batch against the step, as points, with a smoothed line on top.
 
     Of many steps only every n-th is a point, as the legend says; the line is made from all of them.  A few runs have
-    a colour each; of many, the line is the mean.  The scale is logarithmic if a line spans more than a factor of ten.
+    a colour each; of many, the line is the mean.  Of a grid each combination of values has a line, and a band of one
+    standard deviation over its runs, without points.  The scale is logarithmic if a line spans more than a factor of
+    ten.
 
     Parameters
     ----------
@@ -36,7 +38,8 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
     size : (width, height)
         In inches.
     """
-    figure = new_figure(*size)
+    combinations = facts.combinations
+    figure = new_figure(size[0], size[1] + 0.24 * min(len(combinations), MOST) + (0.9 if combinations[MOST:] else 0))
     axes = figure.add_subplot()
     title(axes, f"{facts.name}: loss of each batch")
     axes.set_xlabel("step" if facts.batch_size is None else f"step (batches of {facts.batch_size:,})")
@@ -48,21 +51,32 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
     steps, runs = losses.shape
     half_width = max(steps // (2 * WINDOWS), 1)
     window = f"mean of {2 * half_width + 1:,} batches"
-    if 1 < runs <= len(RUN_COLOURS):
-        parts = [(losses[:, [run]], RUN_COLOURS[run], RUN_COLOURS[run], f"run {run}, {window}") for run in range(runs)]
+    if 1 < runs <= len(COLOURS):
+        parts = [(losses[:, [run]], COLOURS[run], COLOURS[run], f"run {run}, {window}") for run in range(runs)]
     else:
         parts = [(losses, BLUE, VERMILION, window if runs == 1 else f"{window} of each of {runs} runs")]
     lines = []
-    for values, point_colour, line_colour, label in parts:
+    for values, point_colour, line_colour, label in () if combinations else parts:
         _draw_points(axes, values, math.ceil(losses.size / MAX_POINTS), point_colour)
         at, line = smoothed(values, half_width)
         axes.plot(at + 1, line, color="white", linewidth=4, alpha=0.85)  # lifts the line off its points
-        drawn = np.isfinite(line).sum() > 1  # of a single step there is only the point
-        axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label if drawn else None)
+        seen = np.isfinite(line).sum() > 1  # of a single step there is only the point
+        axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label if seen else None)
         lines.append(line)
+    for number, one in enumerate(combinations[:MOST]):
+        smooth = np.stack([smoothed(losses[:, [column]], half_width)[1] for column in one.columns], axis=1)
+        at, (mean, deviation) = smoothed(losses[:, one.columns], half_width)[0] + 1, mean_and_deviation(smooth)
+        colour, style = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS)]
+        axes.plot(at, mean, style, color=colour, linewidth=2, label=one.label)
+        axes.fill_between(at, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)
+        lines.append(mean)
     _fit_horizontal_scale(axes, steps)
-    hidden = _fit_vertical_scale(axes, losses, np.concatenate(lines))
+    drawn = np.concatenate(lines)
+    hidden = _fit_vertical_scale(axes, drawn if combinations else losses, drawn)
     _mark_epochs(axes, steps, facts.steps_per_epoch)
+    if combinations:
+        legend_below(axes, left_out(combinations)).set_title(f"{window} of each run, mean ± standard deviation")
+        return figure
     _mark_end(axes, losses)
     _add_legend(axes, losses, hidden)
     return figure
@@ -175,7 +189,7 @@ def _add_legend(axes: Axes, losses: FloatArray, hidden: float) -> None:
     label = "batches" if every == 1 else f"one batch in {every:,}"
     if hidden:
         label += f" ({max(hidden, 0.001):.1%} of all lie outside)"
-    colour = GREY if 1 < losses.shape[1] <= len(RUN_COLOURS) else BLUE
+    colour = GREY if 1 < losses.shape[1] <= len(COLOURS) else BLUE
     points = Line2D([], [], linestyle="none", marker="o", markersize=4, color=colour, alpha=0.7, label=label)
     lines, _ = axes.get_legend_handles_labels()
     half = len(losses) // 2

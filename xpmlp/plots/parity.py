@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from xpmlp.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, VERMILION, head, new_figure
+from xpmlp.plots.style import COLOURS, GREY, INK, head, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 MARKERS = "o^sDv"
 LINES: dict[str, Literal["--", "-"]] = {"float64": "--", "float32": "-"}
 INSIDE: dict[str, Literal["none", "full"]] = {"float64": "none", "float32": "full"}

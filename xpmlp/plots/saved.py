@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp.config import GRID_AXES
 from xpmlp.data.numpy_file import read_npy
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import Metric, losses
@@ -19,13 +21,41 @@ FloatArray = npt.NDArray[np.float64]
 LARGEST = 1e60  # a larger figure is drawn as this one, so that sums and squares of figures are finite
 
 
+class Combination(NamedTuple):
+    """Runs of a grid that differ in nothing but their seeds.
+
+    Attributes
+    ----------
+    label : str
+        Their values of what the grid varies.
+    runs : list of int
+        Their numbers, as ``epochs.csv`` has them.
+    columns : list of int
+        Those of ``batch_losses.npy``.
+    """
+
+    label: str
+    runs: list[int]
+    columns: list[int]
+
+
 class Facts(NamedTuple):
-    """What ``run.json`` adds to the numbers, as far as it is known."""
+    """What ``run.json`` adds to the numbers, as far as it is known.
+
+    Attributes
+    ----------
+    name : str
+    steps_per_epoch, batch_size : int, optional
+    loss : str
+    combinations : tuple of Combination
+        Of a grid that has several.
+    """
 
     name: str
     steps_per_epoch: int | None = None
     batch_size: int | None = None
     loss: str = "cross_entropy"
+    combinations: tuple[Combination, ...] = ()
 
     @property
     def loss_title(self) -> str:
@@ -64,9 +94,28 @@ def read_facts(folder: Path) -> Facts:
             record.get("steps_per_epoch"),
             record.get("batch_size"),
             str(record.get("loss", "cross_entropy")),
+            _combinations(record.get("runs", ())),
         )
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError, RecursionError, TypeError, KeyError) as error:
         raise _damaged(path, error) from error
+
+
+def _combinations(runs: Sequence[Mapping[str, Any]]) -> tuple[Combination, ...]:
+    """The combinations of a grid's values, or none where all runs have the same."""
+    axes = [axis for axis in GRID_AXES if len({repr(run.get(axis)) for run in runs}) > 1]
+    found: dict[str, Combination] = {}
+    for column, run in enumerate(runs):
+        label = ", ".join(f"{axis.replace('_', ' ')} {_short(run[axis])}" for axis in axes)
+        runs_of, columns = found.setdefault(label, Combination(label, [], []))[1:]
+        runs_of.append(int(run["run"]))
+        columns.append(column)
+    return tuple(found.values()) if axes else ()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(map(_short, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def read_epochs(folder: Path) -> Epochs:

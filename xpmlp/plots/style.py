@@ -17,9 +17,11 @@ from xpmlp.errors import PlotError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 # Okabe and Ito (2008), "Color Universal Design": told apart with any colour vision.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 INK, GREY, FAINT = "#333333", "#767676", "#DDDDDD"
 
 STYLE = {
@@ -101,6 +103,34 @@ def title(axes: Axes, text: str) -> None:
 def head(figure: Figure, text: str) -> None:
     """Head a whole ``figure``, of one panel or of several, with ``text`` as it is."""
     figure.suptitle(printable(text), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+
+
+def by_epoch(axes: Axes) -> None:
+    """Number the epochs along ``axes``, and rule them across."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color="#EEEEEE")
+    axes.set_axisbelow(True)
+
+
+def legend_below(axes: Axes, note: str = "") -> Legend:
+    """A legend under ``axes``, which long labels do not cover, with a ``note`` as its last line."""
+    from matplotlib.lines import Line2D
+
+    handles = [*axes.get_legend_handles_labels()[0], *([Line2D([], [], linestyle="none", label=note)] if note else [])]
+    legend = axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(-0.1, -0.16),
+        borderaxespad=0,
+        fontsize=9.5,
+        title_fontsize=9.5,
+        alignment="left",
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return legend
 
 
 def say(axes: Axes, sentence: str) -> None:

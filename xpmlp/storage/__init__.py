@@ -1,4 +1,4 @@
-"""What is kept of a training: safetensors files with JSON in their metadata, and run folders.  Nothing is pickled.
+"""Files of trainings: networks, checkpoints and run folders, arrays in safetensors with JSON.  Nothing is pickled.
 
 ===============  ====================================================================
 ``sealed``       named arrays with a description in one file, under one checksum

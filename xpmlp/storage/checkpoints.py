@@ -25,7 +25,7 @@ _TYPE = np.dtype("<f8")
 
 
 class Checkpoint(NamedTuple):
-    """What was read from a checkpoint.
+    """The content of a checkpoint.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class Journal:
 
     @property
     def seal(self) -> list[Any]:
-        """How many numbers there are, and their checksum: what `reopen` needs to find and to check them."""
+        """The number of losses and their checksum, by which `reopen` finds and checks them."""
         return [self._values, self._digest.hexdigest()]
 
     def extend(self, pieces: Sequence[npt.NDArray[Any]]) -> None:

@@ -5,10 +5,9 @@ Nothing is pickled.  Any backend can read what any other has written.
 
 from __future__ import annotations
 
-import functools
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import pydantic
 from xpmlp._records import is_outside
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
+from xpmlp.config import settings_of
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, layers, losses, mlp
@@ -25,7 +25,7 @@ from xpmlp.storage.sealed import UNREADABLE, count_arrays, opened, write_arrays
 FORMAT = "xpmlp weights 2"
 
 OLD_FORMAT = "xpmlp weights 1"
-"""That of multilayer perceptrons alone, which is still read."""
+"""The format of multilayer perceptrons alone, which is still read."""
 
 MAX_CLASS_CHARACTERS = 2**24
 """The number of classes times the longest label's length."""
@@ -190,19 +190,14 @@ def _check_settings(kind: str, settings: dict[str, Any]) -> None:
         return
     if kind not in layers:
         raise ValueError(f"there is no layer {kind!r}")
-    types = _types_of_settings(kind)
+    known = settings_of(layers[kind])
     for name, value in settings.items():
         if isinstance(value, int) and abs(value) > MAX_SIZE:
             raise ValueError(f"a layer {kind!r} has {name} above {MAX_SIZE:,}")
         try:
-            types[name].validate_python(value, strict=True)
+            known[name].validate_python(value)
         except (KeyError, pydantic.ValidationError) as error:
             raise ValueError(f"a layer {kind!r} has no setting {name} = {str(value)[:50]}") from error
-
-
-@functools.cache
-def _types_of_settings(kind: str) -> dict[str, pydantic.TypeAdapter[Any]]:
-    return {name: pydantic.TypeAdapter(hint) for name, hint in get_type_hints(layers[kind]).items()}
 
 
 def _parameters(file: Any, slots: Any) -> Parameters:

@@ -1,4 +1,4 @@
-"""What a training's bits depend on besides its state, and whether it may go on where that has changed."""
+"""The provenance of a training: all that its bits depend on besides its state; what may change before it goes on."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from xpmlp.optim import schedules
 from xpmlp.storage.checkpoints import Checkpoint, newest_checkpoint
 
 HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.scheduler")
-"""What may change, besides ``[output]``.  The data's hashes tell whether those at another place are the same."""
+"""The keys that may change, besides ``[output]``.  The data's hashes tell whether those elsewhere are the same."""
 
 COMPUTING = ("backend.name", "backend.device", "backend.fused", "backend.threads", "backend.tf32")
-"""What may change, too, and is reported: the results will agree to rounding only."""
+"""The keys that may change, too, which is reported: the results will agree to rounding only."""
 
 Provenance = dict[str, Any]
 
@@ -95,7 +95,7 @@ def checked(provenance: Provenance) -> Provenance:
 
 
 def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Provenance:
-    """What a training's bits depend on, besides its state; of JSON's types.
+    """Gather all that a training's bits depend on, besides its state; of JSON's types.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
 
 
 def _fingerprints(dataset: Dataset) -> dict[str, str]:
-    """What tells data from other data: their files' hashes, or those of arrays that were given in the host's memory."""
+    """Fingerprints of data: their files' hashes, or those of arrays that were given in the host's memory."""
     part = dataset.train
     arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets, "codes": part.codes}
     return {

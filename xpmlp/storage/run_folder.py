@@ -30,17 +30,17 @@ FILES = (
     "loss.svg",
     "epochs.png",
 )
-"""What a run folder holds."""
+"""The files of a run folder."""
 
 RUNS = "runs"
-"""Where the folder of a grid holds a run folder for each of its runs, named by its number."""
+"""The folder within a grid's that holds a run folder for each of its runs, named by its number."""
 
 SUMMARY = "summary.csv"
-"""What the folder of a grid holds besides."""
+"""A further file of a grid's folder."""
 
 
 CHECKPOINTS = "checkpoints"
-"""Where it holds what a training can go on from."""
+"""The folder within that holds the checkpoints from which a training goes on."""
 
 LOCK = ".lock"
 """The lock of the process that trains into a folder.  The file stays; the lock goes with the process."""
@@ -294,7 +294,7 @@ def _member(folder: Path, run: str | None) -> Path:
 
 
 def _deciding_loss(folder: Path) -> float:
-    """What a run's weights are judged by; infinity if they have no such figure."""
+    """The loss that a run's weights are judged by; infinity if they have no such figure."""
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         last = None if facts["status"] == "diverged" else facts["final"]  # older than the weights that were kept

@@ -28,8 +28,8 @@ _ONCE_AN_ARRAY = b'"data_offsets"'
 """In a text quotes have a backslash before them, so that nothing in the metadata is counted."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-"""What safetensors and json raise for damaged files beside SafetensorError; AttributeError for a type of numbers that
-NumPy lacks, such as float8."""
+"""The errors of safetensors and json for damaged files beside SafetensorError; AttributeError for a type of numbers
+that NumPy lacks, such as float8."""
 
 
 class Damaged(Exception):  # noqa: N818  (no mistake of the reader's: there may be an older file)
@@ -37,7 +37,7 @@ class Damaged(Exception):  # noqa: N818  (no mistake of the reader's: there may 
 
 
 class Sealed(NamedTuple):
-    """What such a file holds.
+    """The content of such a file.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def count_arrays(path: Path) -> int:
-    """How many arrays a header has, in much less time than it takes to read what it says about them.
+    """Count the arrays of a header, in much less time than it takes to read what it says about them.
 
     Raises
     ------

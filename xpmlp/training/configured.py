@@ -27,7 +27,7 @@ from xpmlp.training.trainable import LoopSettings, Trainable
 
 @dataclass(frozen=True)
 class ConfigTrainable(Trainable):
-    """What a config and its data describe, on a backend.
+    """The trainable of a config and its data, on a backend.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class ConfigTrainable(Trainable):
 
     @property
     def policy(self) -> ConfigPolicy:
-        """That of ``[train]``, and of ``model.dropout_schedule``."""
+        """The policy of ``[train]``, and of ``model.dropout_schedule``."""
         return ConfigPolicy(self, self.config.train, self.config.model.dropout_schedule)
 
     @cached_property

@@ -29,7 +29,7 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.nn import Network
 from xpmlp.nn.layer import Tree
 from xpmlp.optim import Hyperparameters, Optimizer
-from xpmlp.training.step import Constants, PreparedBatch, TrainingState, delta_of, descent
+from xpmlp.training.step import Constants, PreparedBatch, TrainingState, derivative, descent
 
 ROWS = 50
 """Examples whose updates are made together."""
@@ -89,14 +89,14 @@ def delay_updates(
     """
     ops, xp, others = backend.ops, backend.ops.xp, network.after_first
     assert others is not None
-    descend = descent(network, optimizer, ops)
+    delta_of, descend = derivative(network, ops), descent(network, optimizer, ops)
 
     def step(state: TrainingState, batch: _Delayed, constants: Constants) -> tuple[TrainingState, tuple[Array, ...]]:
         first, *parameters = state.parameters
         preactivation = xp.take(first.weights, batch.positions, axis=-2)
         preactivation += first.biases
         logits, residuals = others.forward(ops, parameters, preactivation, batch.noise[1:])
-        delta = delta_of(network, ops, logits, batch.targets, batch.weights)
+        delta = delta_of(logits, batch.targets, batch.weights)
         delta, factors = others.backward(ops, parameters, residuals, delta, True)
         factors = [(batch.similarities, delta), *factors]
         return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits, delta)
@@ -151,7 +151,7 @@ def _after(xp: Any, left: Array) -> Array:
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:
-    """How many steps come after the one of each row: (rows, 1), in the dtype of ``deltas``."""
+    """The number of steps after the one of each row: (rows, 1), in the dtype of ``deltas``."""
     count, batch = positions.shape
     flat = xp.astype(xp.reshape(positions, (math.prod(positions.shape), 1)), deltas.dtype)
     return count - 1 - xp.floor(flat / batch)

@@ -27,7 +27,7 @@ _HOST = pure_ops(numpy_namespace)
 
 
 class Score(NamedTuple):
-    """How well a network does on a part of a data set.
+    """The score of a network on a part of a data set.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Inference:
     def predict(
         self, parameters: Parameters, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """What one run predicts for preprocessed features.
+        """Predict by one run for preprocessed features.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Inference:
         return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
     def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
-        """What one run predicts for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
+        """Predict by one run for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
         return self._predictions(as_stack(parameters), Examples(features, none, none, none, codes=codes))[0, ...]
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves, values
 from xpmlp._typing import Array, Parameters
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.policy import RunPolicy
@@ -157,7 +157,7 @@ class _Block:
                 active.order = order
 
     def _segments(self, done: int) -> list[Segment]:
-        """The segments of an epoch that are left when so many of its examples are done."""
+        """The segments of an epoch that are left after this many of its examples."""
         return segments(self.trainable.n_examples, self.settings.batch_size, self.settings.segment_steps, done=done)
 
     def _save_if_due(self, *, epoch_ended: bool) -> None:
@@ -185,7 +185,7 @@ class _Block:
         series = Hyperparameters.series(
             _stacked(rates, steps), _stacked(decays, steps) if decaying else None, _stacked(momenta, steps), divisor
         )
-        sent = device_rates(self.backend, self.trainable.training_fold, series)
+        sent = device_rates(self.backend, self.trainable.training_fold, self.trainable.optimizer, series)
         self._sent = {} if len(self._sent) > 8 else self._sent
         if key is not None:
             self._sent[key] = sent
@@ -243,7 +243,7 @@ class _Block:
     def _finite_weights(self) -> Array:
         """Whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
-        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for _, leaf in leaves(self.state.parameters)]
+        flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for leaf in values(self.state.parameters)]
         return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:

@@ -1,4 +1,4 @@
-"""How much memory a block of runs takes, and what to say when there is not so much."""
+"""The memory that a block of runs takes, and the sentence for when it is not there."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Footprint(NamedTuple):
     batches: int = 0
 
     def of(self, runs: int) -> int:
-        """Of a block of so many runs."""
+        """The bytes of a block of this many runs."""
         return self.data + runs * self.run + min(self.ahead, runs * self.batches)
 
     def widest(self, free: int) -> int:
-        """How many runs can be stacked in so many free bytes; at least one, which can but try."""
+        """The largest number of runs that fit this many free bytes; at least one, which can but try."""
         room = int(SHARE * free) - self.data
         return max(1, (room - self.ahead) // self.run, room // (self.run + self.batches))
 
@@ -126,7 +126,7 @@ def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
 
 
 def _bytes(features: Array, size: int) -> int:
-    """What features still have to take on the device: integers in their storage type, others in the network's."""
+    """The bytes that features will take on the device: integers in their storage type, others in the network's."""
     if not isinstance(features, np.ndarray):
         return 0  # they are there
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)

@@ -1,4 +1,4 @@
-"""What a config and its data make the objective: the loss, and the weights of the examples."""
+"""The objective that a config and its data describe: the loss, and the weights of the examples."""
 
 from __future__ import annotations
 

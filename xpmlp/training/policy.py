@@ -48,7 +48,7 @@ class EarlyStopping:
         return figure <= best - self.least if self.inclusive else figure < best - self.least
 
     def is_exhausted(self, stalled: int) -> bool:
-        """Whether to stop after so many epochs in a row without an improvement."""
+        """Whether to stop after this many epochs in a row without an improvement."""
         return stalled >= self.patience
 
 
@@ -225,7 +225,7 @@ def sets_by_step(train: TrainConfig, name: str) -> bool:
 
 @functools.lru_cache(maxsize=8)
 def _values(name: str, settings: ScheduleSettings, done: range) -> npt.NDArray[np.float64]:
-    """The values of a schedule after so many epochs or steps, once for all runs of a stack; not to be changed."""
+    """The values of a schedule after epochs or steps, once for all runs of a stack; not to be changed."""
     return np.asarray([schedules[name].value(settings, one, ()) for one in done])
 
 

@@ -31,12 +31,12 @@ _UNREADABLE = (
     *(OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
     *(csv.Error, DataError),
 )
-"""What json, csv and the reader of arrays raise for damaged files, and looking for what is not in them."""
+"""The errors of json, csv and the reader of arrays for damaged files, and of looking up keys that they lack."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What happened in each epoch and batch.
+    """The figures of each epoch and batch.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def _finite(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """What ``run.json`` says of a run: how it ended, its settings and its final figures."""
+    """The part of ``run.json`` that is about a run: how it ended, its settings and its final figures."""
     last = run.epochs[-1] if run.epochs else None
     facts: dict[str, Any] = {
         "status": str(run.status),
@@ -144,7 +144,7 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Timing:
-    """Where a training's time went, in seconds.
+    """The time that a training took, in seconds.
 
     Attributes
     ----------
@@ -287,7 +287,7 @@ def _row(cells: list[str]) -> EpochRow:
 
 
 def _train_scores(path: Path) -> list[Score]:
-    """The figures of ``train_after.csv``, where there is one."""
+    """The figures of ``train_after.csv``; none if the file is missing."""
     if not path.exists():
         return []
     _, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())

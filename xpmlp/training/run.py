@@ -20,7 +20,7 @@ from xpmlp.training.segments import Segment
 
 
 class RunSettings(NamedTuple):
-    """What may differ between the stacked runs of one block."""
+    """The settings that may differ between the stacked runs of one block."""
 
     seed: int
     learning_rate: float
@@ -66,7 +66,7 @@ class EpochRow(NamedTuple):
 
 
 class Status(StrEnum):
-    """How a run stands, or how it ended."""
+    """The state of a run, or the reason for its end."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -158,7 +158,7 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """How many batches it has trained on."""
+        """The number of batches that it has trained on."""
         return sum(map(len, self.batch_losses))
 
     def end(self, status: Status, parameters: Parameters) -> None:
@@ -174,7 +174,7 @@ class Run:
 
 
 class Progress(NamedTuple):
-    """Where a training is, after a segment.
+    """The place of a training after a segment.
 
     Attributes
     ----------

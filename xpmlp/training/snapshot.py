@@ -165,7 +165,7 @@ def to_device(backend: Backend, tree: Any) -> Any:
 
 
 def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
-    """What a checkpoint holds of a snapshot, but for the losses of its batches.
+    """Describe a snapshot as a checkpoint holds it, but for the losses of its batches.
 
     Returns
     -------

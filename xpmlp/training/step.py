@@ -112,7 +112,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
         (steps, runs, 1) as `xpmlp.nn.layer.Draw` takes them.  ``loss`` and ``score``, shaped as ``rows``, are those of
         each example before the update, times its weight relative to its batch.
     """
-    descend = descent(network, optimizer, ops)
+    passes, descend = training_passes(network, ops), descent(network, optimizer, ops)
 
     def prepare(batches: tuple[Any, ...], constants: Constants) -> PreparedBatch:
         rows, hyperparameters, *numbers = batches
@@ -127,7 +127,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        logits, factors = passes(network, ops, state.parameters, batch)
+        logits, factors = passes(state.parameters, batch)
         return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits,)
 
     def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
@@ -137,36 +137,55 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     return Fold(prepare, step, conclude)
 
 
-def passes(network: Network, ops: Ops, parameters: Parameters, batch: PreparedBatch) -> tuple[Array, Tree]:
-    """The forward and the backward pass: the logits (runs, batch, n_out), and the factors of the gradients."""
-    logits, residuals = network.root.forward(ops, parameters, batch.inputs, batch.noise)
-    delta = delta_of(network, ops, logits, batch.targets, batch.weights)
-    _, factors = network.root.backward(ops, parameters, residuals, delta, False)
-    return logits, factors
+def training_passes(network: Network, ops: Ops) -> Callable[[Parameters, PreparedBatch], tuple[Array, Tree]]:
+    """The forward and the backward pass of a training step.
+
+    Returns
+    -------
+    passes : (parameters, batch) -> (logits, factors)
+        The logits (runs, batch, n_out), and the factors of the gradients.
+    """
+    root, delta_of = network.root, derivative(network, ops)
+
+    def passes(parameters: Parameters, batch: PreparedBatch) -> tuple[Array, Tree]:
+        inputs, targets, weights, noise, _ = batch
+        logits, residuals = root.forward(ops, parameters, inputs, noise)
+        return logits, root.backward(ops, parameters, residuals, delta_of(logits, targets, weights), False)[1]
+
+    return passes
 
 
-def delta_of(network: Network, ops: Ops, logits: Array, targets: Array, weights: Array | None) -> Array:
-    """The derivative of each example's weighted loss by its logits, (runs, rows, n_out); rows as the logits have."""
-    if network.root.repeats > 1:
-        targets = repeat_rows(ops, targets, network.root.repeats)
-    delta = network.loss.delta(ops, logits, targets)
-    if weights is not None:
-        weights = weights[..., None]
-        delta *= weights if network.root.repeats == 1 else repeat_rows(ops, weights, network.root.repeats)
-    return delta
+def derivative(network: Network, ops: Ops) -> Callable[[Array, Array, Array | None], Array]:
+    """The derivative of the loss in a training step.
+
+    Returns
+    -------
+    delta_of : (logits, targets, weights) -> delta
+        Of each example's weighted loss by its logits, (runs, rows, n_out); rows as the logits have.
+    """
+    delta, repeats = network.loss.delta, network.root.repeats
+
+    def delta_of(logits: Array, targets: Array, weights: Array | None) -> Array:
+        if repeats > 1:
+            targets = repeat_rows(ops, targets, repeats)
+        result = delta(ops, logits, targets)
+        if weights is not None:
+            weights = weights[..., None]
+            result *= weights if repeats == 1 else repeat_rows(ops, weights, repeats)
+        return result
+
+    return delta_of
 
 
 def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., TrainingState]:
     """The end of a training step: (state, factors, batch size, hyperparameters) -> state."""
-    root = network.root
+    root, update, update_from_factors = network.root, optimizer.update, optimizer.update_from_factors
 
     def descend(state: TrainingState, factors: Tree, size: int, hyperparameters: Hyperparameters) -> TrainingState:
         parameters, memory = state
-        if optimizer.update_from_factors is not None:
-            step = optimizer.update_from_factors
-            return TrainingState(*step(ops, root, parameters, memory, factors, hyperparameters))
-        slopes = root.gradients(ops, factors, size)
-        return TrainingState(*optimizer.update(ops, parameters, slopes, memory, hyperparameters))
+        if update_from_factors is not None:
+            return TrainingState(*update_from_factors(ops, root, parameters, memory, factors, hyperparameters))
+        return TrainingState(*update(ops, parameters, root.gradients(ops, factors, size), memory, hyperparameters))
 
     return descend
 
@@ -201,9 +220,11 @@ def fold_steps(
         Loss and score of each example.
     """
     xp, (steps, *_, size) = backend.xp, batches[0].shape
-    if fold.together > 1:
-        positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
-        constants = constants._replace(positions=backend.asarray(positions))
+    if fold.together == 1:
+        ahead = steps_ahead(backend, network, math.prod(batches[0].shape[1:]))
+        return backend.fold(fold, state, batches, constants, ahead)
+    positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
+    constants = constants._replace(positions=backend.asarray(positions))
     whole, parts = steps - steps % fold.together, []
     for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
         if first == last:
@@ -211,7 +232,7 @@ def fold_steps(
 
         def cut(series: Array, first: int = first, last: int = last, together: int = together) -> Array:
             series = series[first:last, ...]
-            return xp.reshape(series, (-1, together, *series.shape[1:])) if fold.together > 1 else series
+            return xp.reshape(series, (-1, together, *series.shape[1:]))
 
         part = map_leaves(cut, batches)
         ahead = steps_ahead(backend, network, together * math.prod(batches[0].shape[1:]))
@@ -220,8 +241,12 @@ def fold_steps(
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
 
 
-def device_rates(backend: Backend, fold: Fold, rates: Hyperparameters) -> Hyperparameters:
-    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them."""
+def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hyperparameters) -> Hyperparameters:
+    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them.
+
+    Only those that the optimiser reads are sent: each costs every step a little.
+    """
+    rates = rates._replace(**dict.fromkeys(set(rates._fields) - set(optimizer.reads)))
     if fold.together > 1 and rates.kept is not None:
         rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
     sent: Hyperparameters = map_leaves(lambda series: backend.asarray(series.astype(backend.dtype_name)), rates)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class LoopSettings(NamedTuple):
-    """How long a training is, and in which steps.
+    """The length of a training, and its steps.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Trainable(ABC):
     @property
     @abstractmethod
     def settings(self) -> LoopSettings:
-        """How long it is trained, and in which steps."""
+        """The length of the training, and its steps."""
 
     @property
     @abstractmethod
@@ -111,7 +111,7 @@ class Trainable(ABC):
 
     @property
     def rows_at_once(self) -> int:
-        """How many examples the largest products of a step take, by which a backend chooses its number of threads."""
+        """The rows of the largest products of a step, by which a backend chooses its number of threads."""
         return self.steps_per_call * self.settings.batch_size
 
     @cached_property

@@ -34,7 +34,7 @@ from xpmlp.training.vote import VoteTrainable, joined, settings_of, voters_note
 
 @dataclass(frozen=True)
 class Result:
-    """What a training gave.
+    """The result of a training.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def train(
     overwrite : bool
         Replace what a run has left in that folder.
     resume : bool
-        Go on with the training in that folder from its newest checkpoint that is intact, or begin where there is none.
+        Go on with the training in that folder from its newest checkpoint that is intact, or begin if it has none.
     force : bool
         Resume even if what has changed in the config or the data makes another training of it.
     allow_code : bool
@@ -291,7 +291,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
 
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:
-    """What needs less memory."""
+    """Advice on what needs less memory."""
     batch = f"lower train.batch_size (it is {trainable.config.train.batch_size})"
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 

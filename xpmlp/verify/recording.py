@@ -22,9 +22,9 @@ from xpmlp.training.step import (
     device_rates,
     fold_steps,
     one_of,
-    passes,
     seeds_of,
     training_fold,
+    training_passes,
 )
 from xpmlp.verify.layered import by_layer
 from xpmlp.verify.quantities import HostArray, HostLayer, Quantities, quantities_of
@@ -118,7 +118,7 @@ def _fold(
     )
     divisor = rows.shape[-1] * trainable.network.root.repeats
     rates = Hyperparameters.series(rate, decay if train.weight_decay else None, momentum, divisor)
-    sent = device_rates(backend, fold, rates)
+    sent = device_rates(backend, fold, trainable.optimizer, rates)
     batches = (rows, sent) if seeds is None else (rows, sent, numbers)
     state, (loss, _) = fold_steps(backend, fold, trainable.network, state, batches, Constants(examples, seeds))
     return state, loss[:, 0, ...]
@@ -128,11 +128,12 @@ def _watching_fold(trainable: ConfigTrainable, is_plain: bool) -> Fold:
     """The training's fold, with a step that keeps what its passes give instead of using it."""
     network, ops = trainable.network, trainable.backend.ops
     fold = training_fold(network, trainable.optimizer, ops, trainable.backend.dtype)
+    passes = training_passes(network, ops)
 
     def step(
         state: TrainingState, batch: PreparedBatch, constants: Constants
     ) -> tuple[TrainingState, tuple[Array, ...]]:
-        logits, factors = passes(network, ops, state.parameters, batch)
+        logits, factors = passes(state.parameters, batch)
         inputs, deltas = map(list, zip(*factors, strict=True)) if is_plain else ([], [])
         slopes = network.root.gradients(ops, factors, logits.shape[-2])
         return TrainingState(state.parameters, Seen(inputs[1:], logits, deltas, slopes)), (logits,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from xpmlp._notices import notice_once
 from xpmlp._processes import lock_over_forks
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves, values
 from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
@@ -22,7 +23,7 @@ from xpmlp.backend.compiled.loop import FAULTY
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
-from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, trace
+from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, is_argument, trace
 
 Step = Callable[..., Any]
 
@@ -31,6 +32,14 @@ _LOCK = lock_over_forks()
 
 MOST = 100
 """Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
+
+
+class Arguments(NamedTuple):
+    """What a step is given for many steps."""
+
+    state: Any
+    batches: Any
+    constants: Any
 
 
 class _Ready(NamedTuple):
@@ -89,35 +98,38 @@ class Scans:
 
         How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
         """
-        named = list(leaves(state))
-        if any(isinstance(leaf, Symbol) for _, leaf in (*named, *leaves(batches))):
+        arrays: list[Any] = []
+        series: list[Any] = []
+        kind = _described(state, arrays, _kind_of_array), _described(batches, series, _kind_of_series)
+        if any(isinstance(leaf, Symbol) for leaf in (*arrays, *series)):
             raise NestedScanError("a fold within a step")
-        lengths = {series.shape[0] for _, series in leaves(batches)}
-        if len(lengths) != 1 or 0 in lengths or not all(_is_usable(array) for _, array in named):
+        lengths = {one.shape[0] for one in series}
+        if len(lengths) != 1 or 0 in lengths or not all(map(_is_usable, arrays)):
             return None
         (steps,) = lengths
-        batches = map_leaves(_row_by_row, batches)
-        taken = batch_arguments(batches)
-        arrays = [*(array for _, array in named), *taken]
         fixed = constant_arguments(constants, self._dtype)
         if threads > TEAM.size:
             threads = TEAM.ready(threads)
-        ready = self._ready(step, state, batches, constants, named, fixed, threads)
+        arguments = Arguments(state, map_leaves(_row_by_row, batches), constants)
+        taken = batch_arguments(arguments.batches)
+        key = threads, *kind, _described(constants, [], partial(_kind_of_constant, self._dtype))
+        ready = self._ready(step, arguments, key, len(arrays) + len(taken) + len(fixed))
         if ready is None:
             return None
         outputs = tuple(np.empty((steps, *shape), self._dtype) for shape in ready.shapes)
         memory = np.empty(ready.program.memory + ALIGNMENT, np.uint8)
         start = address(memory)
         addresses = [
-            *map(address, (*arrays, *fixed.values(), *ready.captured, *outputs)),
+            *map(address, (*arrays, *taken, *fixed, *ready.captured, *outputs)),
             start + -start % ALIGNMENT,
             address(ready.program.pool),
         ]
-        series = (array.strides[0] if len(array) > 1 else 0 for array in taken)
+        goes_on = (array.strides[0] if len(array) > 1 else 0 for array in taken)
         alike = [0] * (len(fixed) + len(ready.captured))
-        strides = [*[0] * len(named), *series, *alike, *(array.strides[0] for array in outputs), 0, 0]
-        places, kept = np.asarray((addresses, strides), np.int64), (arrays, fixed, outputs, memory, ready)
+        strides = [*[0] * len(arrays), *goes_on, *alike, *(array.strides[0] for array in outputs), 0, 0]
+        places, kept = np.asarray((addresses, strides), np.int64), (arrays, taken, fixed, outputs, memory, ready)
         self._carry_out(ready, places[0], places[1], steps, kept)
+        arrays += taken
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
     def _carry_out(self, ready: _Ready, addresses: Any, strides: Any, steps: int, kept: Any) -> None:
@@ -171,53 +183,33 @@ class Scans:
                 if instructions_seconds:
                     self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
 
-    def _ready(
-        self,
-        step: Step,
-        state: Any,
-        batches: Any,
-        constants: Any,
-        named: list[tuple[str, Array]],
-        fixed: dict[str, Array],
-        threads: int,
-    ) -> _Ready | None:
-        """The step's program for these arguments and threads, traced where it is new."""
-        key = (
-            threads,
-            _kinds(state),
-            _kinds(constants),
-            tuple((array.shape, array.dtype) for _, array in named),
-            _kinds(batches),
-            tuple(_kind_of_series(series) for _, series in leaves(batches)),
-            tuple((name, array.shape, array.dtype) for name, array in fixed.items()),
-        )
+    def _ready(self, step: Step, arguments: Arguments, key: Any, count: int) -> _Ready | None:
+        """The step's program for arguments that ``key`` describes, so many arrays, traced where it is new."""
         with _LOCK:
             known = self._programs.setdefault(step, {})
             if key in known:
                 return known[key]
-        arguments = len(named) + len(batch_arguments(batches)) + len(fixed)
-        ready = self._made(step, state, batches, constants, arguments, threads)
+        ready = self._made(step, arguments, count, threads=key[0])
         with _LOCK:
             if len(known) >= MOST:
                 known.clear()
             known[key] = ready
         return ready
 
-    def _made(
-        self, step: Step, state: Any, batches: Any, constants: Any, arguments: int, threads: int
-    ) -> _Ready | None:
+    def _made(self, step: Step, arguments: Arguments, count: int, threads: int) -> _Ready | None:
+        state, batches, constants = arguments
         first = map_leaves(lambda series: series.first() if isinstance(series, Gathered) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
         except NestedScanError:  # whose own steps are compiled
             return None
         except NotTraceableError as error:
-            if any(series.shape[0] > 1 for _, series in leaves(batches)):  # a single one would not take less
+            if any(series.shape[0] > 1 for series in values(batches)):  # a single one would not take less
                 notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
             return None  # there is nothing to compute, and kernels begin with a first number
-        program = assemble(traced, arguments + len(traced.captured), self._dtype, threads)
+        program = assemble(traced, count + len(traced.captured), self._dtype, threads)
         name = hash(program.code.tobytes())  # the same for alike steps of another training
         with _LOCK:
             if len(self._contention) >= MOST:
@@ -236,6 +228,23 @@ def _row_by_row(series: Any) -> Any:
     return series if isinstance(series, Gathered) or series.flags.carray else np.array(series, order="C")
 
 
+def _described(tree: Any, arrays: list[Any], kind_of: Callable[[Any], Any]) -> Any:
+    """A tree with the types of its containers, its numbers as they are, and the kinds of its arrays, which are listed.
+
+    Folds are as short as an epoch of a small data set: each tree is gone through once.
+    """
+    if isinstance(tree, (list, tuple)):
+        return type(tree), *[_described(item, arrays, kind_of) for item in tree]
+    if tree is None or isinstance(tree, (int, float)):
+        return type(tree), repr(tree)
+    arrays.append(tree)
+    return kind_of(tree)
+
+
+def _kind_of_array(array: Any) -> Any:
+    return array.shape, array.dtype
+
+
 def _kind_of_series(series: Any) -> Any:
     """What the program depends on."""
     if isinstance(series, Gathered):
@@ -243,8 +252,5 @@ def _kind_of_series(series: Any) -> Any:
     return series.shape[1:], series.dtype
 
 
-def _kinds(tree: Any) -> Any:
-    """A tree with the types of its containers, its numbers as they are, and nothing of its arrays."""
-    if isinstance(tree, (list, tuple)):
-        return type(tree), *map(_kinds, tree)
-    return (type(tree), repr(tree)) if isinstance(tree, (int, float)) else type(tree)
+def _kind_of_constant(dtype: Any, leaf: Any) -> Any:
+    return _kind_of_array(leaf) if is_argument(leaf, dtype) else type(leaf)

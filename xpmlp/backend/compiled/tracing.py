@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import leaves, map_leaves, values
 from xpmlp.backend.compiled.functions import copied
 from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import Buffer, NotTraceableError, Operand, Trace
 from xpmlp.backend.compiled.symbols import LARGEST_CONSTANT, Recorder, Symbol
+
+_INTEGERS = frozenset((np.dtype(np.int32), np.dtype(np.int64)))
 
 
 def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtype: Any) -> Trace:
@@ -43,7 +45,7 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     def constant(leaf: Any) -> Any:
         if isinstance(leaf, (int, float)):
             return leaf
-        return argument(leaf) if _is_argument(leaf, dtype) else _Hidden()
+        return argument(leaf) if is_argument(leaf, dtype) else _Hidden()
 
     state, batch, constants = map_leaves(argument, state), map_leaves(argument, batch), map_leaves(constant, constants)
     names, own = [name for name, _ in leaves(state)], [symbol for _, symbol in leaves(state)]
@@ -83,7 +85,7 @@ class _Hidden(NDArrayOperatorsMixin):
 def batch_arguments(batch: Any) -> list[Any]:
     """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
     arguments = []
-    for _, series in leaves(batch):
+    for series in values(batch):
         if isinstance(series, Gathered):
             arguments += [series.features[None], series.rows.reshape(series.shape[0], -1)]
         else:
@@ -91,13 +93,14 @@ def batch_arguments(batch: Any) -> list[Any]:
     return arguments
 
 
-def constant_arguments(constants: Any, dtype: Any) -> dict[str, Any]:
-    """The arrays among the constants that are arguments of a trace, by name."""
-    return {name: leaf for name, leaf in leaves(constants) if _is_argument(leaf, dtype)}
+def constant_arguments(constants: Any, dtype: Any) -> list[Any]:
+    """The arrays among the constants that are arguments of a trace."""
+    return [leaf for leaf in values(constants) if is_argument(leaf, dtype)]
 
 
-def _is_argument(leaf: Any, dtype: Any) -> bool:
-    known = isinstance(leaf, np.ndarray) and leaf.dtype in (dtype, np.int32, np.int64)
+def is_argument(leaf: Any, dtype: Any) -> bool:
+    """Whether a leaf of the constants is one of the arguments of a trace, in arithmetic of ``dtype``."""
+    known = isinstance(leaf, np.ndarray) and (leaf.dtype == dtype or leaf.dtype in _INTEGERS)
     return known and leaf.nbytes <= LARGEST_CONSTANT and leaf.flags.carray
 
 

@@ -18,29 +18,13 @@ from xpmlp.nn.layers.piecewise_linear import piecewise_linear
 from xpmlp.nn.layers.repeat import repeat
 from xpmlp.nn.layers.scaling import scaling
 
+_MAKERS: tuple[Callable[..., LayerMaker], ...] = (
+    *(activation, adapters, beside, categories, chain, dense, dropout, embedding, normalisation, one_hot, parametric),
+    *(periodic, piecewise_linear, plus, prelu, repeat, scaling, vote),
+)
+
 layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
-    "layer",
-    Callable,
-    {
-        "activation": activation,
-        "adapters": adapters,
-        "beside": beside,
-        "categories": categories,
-        "chain": chain,
-        "dense": dense,
-        "dropout": dropout,
-        "embedding": embedding,
-        "normalisation": normalisation,
-        "one_hot": one_hot,
-        "parametric": parametric,
-        "periodic": periodic,
-        "piecewise_linear": piecewise_linear,
-        "plus": plus,
-        "prelu": prelu,
-        "repeat": repeat,
-        "scaling": scaling,
-        "vote": vote,
-    },
+    "layer", Callable, {maker.__name__: maker for maker in _MAKERS}
 )
 """The makers of layers by the name that a config gives them: those that are joined first, settings by their names."""
 

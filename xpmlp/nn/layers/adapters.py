@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -52,7 +52,7 @@ class AdapterFactors(NamedTuple):
 
 
 def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
-    """``((x * inputs) @ weights) * outputs + biases`` of each member's rows, after a layer `repeat`.
+    """A dense layer after `repeat`, with scales of each member's own: ``((x * inputs) @ weights) * outputs + biases``.
 
     Weights begin uniform on ``+- 1 / sqrt(n_in)``, biases, which the members share at first, too, adapters at 1.
 
@@ -103,9 +103,7 @@ def forward(ops: Ops, parameters: AdapterParameters, x: Any, noise: Any) -> tupl
     return _joined(ops, y, product), (x, adapted, product)
 
 
-def backward(
-    ops: Ops, parameters: AdapterParameters, residuals: tuple[Array, Array, Array], upstream: Array, wanted: bool
-) -> tuple[Array | None, AdapterFactors]:
+def backward(ops: Ops, parameters: AdapterParameters, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
     """Through the outputs' adapters, the shared weights and the inputs' adapters."""
     (x, adapted, product), (weights, inputs, outputs, _) = residuals, parameters
     product_delta = _joined(ops, _apart(ops, upstream, inputs) * _rows(ops, outputs), upstream)

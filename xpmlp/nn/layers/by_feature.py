@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Tree, numbers_of, sum_over_batch
+from xpmlp.nn.layer import SentBack, Tree, numbers_of, sum_over_batch
 from xpmlp.nn.ops import Ops
 
 
@@ -71,9 +71,7 @@ def embedding_of(functions: Functions) -> tuple[Callable[..., Any], Callable[...
         y = affine(ops, value, parameters.weights, parameters.biases)
         return features_last(ops, y, x.shape[:-2]), (numbers, argument, value)
 
-    def backward(
-        ops: Ops, parameters: Any, residuals: tuple[Array, Array, Array], upstream: Array, wanted: bool
-    ) -> tuple[Array | None, EmbeddingFactors]:
+    def backward(ops: Ops, parameters: Any, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
         (x, argument, value), weights, back, inner = residuals, parameters.weights, None, None
         delta = features_first(ops, upstream, weights.shape[-1])
         if wanted or functions.gradients:

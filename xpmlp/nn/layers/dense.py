@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.initializers import initializers
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Widths, numbers_of, width_of
 from xpmlp.nn.layers.settings import Count, InitializerName, Positive
 from xpmlp.nn.ops import Ops
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Positive = 0.01) -> LayerMaker:
-    """A dense layer whose biases begin at zero.
+    """A dense layer, ``x @ weights + biases``, whose biases begin at zero.
 
     Parameters
     ----------
@@ -62,9 +62,7 @@ def forward(scale: float, ops: Ops, parameters: DenseParameters, x: Any, noise: 
     return ops.affine(x, *parameters), x
 
 
-def backward(
-    scale: float, ops: Ops, parameters: DenseParameters, x: Array, upstream: Array, wanted: bool
-) -> tuple[Array | None, tuple[Array, Array]]:
+def backward(scale: float, ops: Ops, parameters: DenseParameters, x: Array, upstream: Array, wanted: bool) -> SentBack:
     """``scale * upstream @ weights.T``; the factors are ``x``, as `forward` kept it, and ``upstream``."""
     back = ops.multiply_transposed(upstream, parameters.weights) if wanted else None
     if back is not None and scale != 1:

@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.dropout import mask_factors
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, SentBack, Tree, Widths, numbers_of, width_of
 from xpmlp.nn.layers.settings import Rate
 from xpmlp.nn.ops import Ops
 
@@ -26,7 +26,8 @@ def dropout(rate: Rate) -> LayerMaker:
         def draw(ops: Ops, draw: Draw, stream: int) -> Tree:
             return mask_factors(ops, rate, draw, stream, width) if rate else ()
 
-        return Layer.of("dropout", {"rate": rate}, width, (), forward, backward, draw=draw, streams=1)
+        drawn = width if rate else 0
+        return Layer.of("dropout", {"rate": rate}, width, (), forward, backward, draw=draw, streams=1, drawn=drawn)
 
     return make
 
@@ -37,7 +38,7 @@ def forward(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tre
     return (x if isinstance(noise, tuple) else x * noise), noise
 
 
-def backward(ops: Ops, parameters: Tree, factors: Tree, upstream: Array, wanted: bool) -> tuple[Array, Tree]:
+def backward(ops: Ops, parameters: Tree, factors: Tree, upstream: Array, wanted: bool) -> SentBack:
     """The same factors, of the derivative."""
     if not isinstance(factors, tuple):
         upstream *= factors

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Draw, Layer, LayerMaker, Tree, Widths, copied, numbers_of, sparing, width_of
+from xpmlp.nn.layer import Draw, Layer, LayerMaker, SentBack, Tree, Widths, copied, numbers_of, sparing, width_of
 from xpmlp.nn.ops import Ops
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _chained(members: _Members, n_in: int) -> Layer:
             residuals.append(kept)
         return numbers_of(x), residuals
 
-    def backward(
-        ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Any, wanted: bool
-    ) -> tuple[Array | None, list[Tree]]:
+    def backward(ops: Ops, parameters: Sequence[Tree], residuals: Tree, upstream: Any, wanted: bool) -> SentBack:
         first, own, factors = 0 if wanted else first_trained, reversed(parameters), []
         for number in range(len(flagged) - 1, first - 1, -1):
             layer, is_trained = flagged[number]
@@ -193,9 +191,7 @@ def _skipped(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tr
     return numbers_of(x), ()
 
 
-def _skipped_backward(
-    ops: Ops, parameters: Tree, residuals: Tree, upstream: Array, wanted: bool
-) -> tuple[Array | None, Tree]:
+def _skipped_backward(ops: Ops, parameters: Tree, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
     return upstream if wanted else None, ()
 
 
@@ -219,9 +215,7 @@ def _parallel(
         passes = [layer.forward(ops, own, x, drawn) for layer, own, drawn in every]
         return join(ops, [y for y, _ in passes]), [kept for _, kept in passes]
 
-    def backward(
-        ops: Ops, parameters: Sequence[Tree], residuals: Sequence[Tree], upstream: Array, wanted: bool
-    ) -> tuple[Array | None, list[Tree]]:
+    def backward(ops: Ops, parameters: Sequence[Tree], residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
         every = zip(members.layers, members.spread(parameters), residuals, parts(upstream), strict=True)
         passes = [layer.backward(ops, own, kept, part, wanted) for layer, own, kept, part in every]
         sent = [back for back, _ in passes if back is not None]
@@ -232,7 +226,7 @@ def _parallel(
 
 def _joined(name: str, members: _Members, described: Sequence[Layer], width: int, forward: Any, backward: Any) -> Layer:
     in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
-    rows_before = itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)
+    rows_before = [*itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)]
     return Layer(
         name,
         {"layers": [{"kind": layer.name, **layer.settings} for layer in described]},
@@ -248,4 +242,7 @@ def _joined(name: str, members: _Members, described: Sequence[Layer], width: int
         sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
         math.prod(repeats) if in_turn else max(repeats, default=1),
         partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
+        within=sum(
+            (layer.within + layer.width) * rows for layer, rows in zip(members.layers, rows_before, strict=True)
+        ),
     )

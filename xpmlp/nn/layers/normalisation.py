@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Positive
 from xpmlp.nn.ops import Ops
 
@@ -18,7 +18,7 @@ class NormalisationParameters(NamedTuple):
 
 
 def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
-    """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, mean and variance of each example's numbers.
+    """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, with each example's own mean and variance.
 
     Parameters
     ----------
@@ -45,9 +45,7 @@ def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
     return make
 
 
-def backward(
-    ops: Ops, parameters: NormalisationParameters, residuals: tuple[Array, Array], upstream: Array, wanted: bool
-) -> tuple[Array | None, tuple[Array, Array]]:
+def backward(ops: Ops, parameters: NormalisationParameters, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
     """With ``n`` the normal numbers and ``g = upstream * scales``: ``(g - mean(g) - n * mean(g * n)) * inverse``."""
     xp, (normal, inverse), back = ops.xp, residuals, None
     if wanted:

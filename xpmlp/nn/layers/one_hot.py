@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths
 from xpmlp.nn.layers.embedding import chosen_columns, embedding
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.layers.settings import Count
@@ -35,7 +35,7 @@ class OneHotParameters(NamedTuple):
 
 
 def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
-    """A number for missing and for each category of a column: 1 for the code's own, 0 elsewhere and for one never seen.
+    """Make a number for each category of a column, and for missing: 1 for its own; all are 0 for one never seen.
 
     Two categories share a number, -1 and 1.  Nothing is trained.
 
@@ -99,9 +99,7 @@ def forward(ops: Ops, parameters: OneHotParameters, x: Any, noise: Any) -> tuple
     return xp.astype(codes == plus, spread.dtype) - xp.astype(codes == minus, spread.dtype), None
 
 
-def backward(
-    ops: Ops, parameters: OneHotParameters, residuals: None, upstream: Array, wanted: bool
-) -> tuple[None, OneHotParameters]:
+def backward(ops: Ops, parameters: OneHotParameters, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
     """Codes have no derivative."""
     return None, parameters
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, copied, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, copied, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
@@ -36,9 +36,7 @@ def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
         change = change - x
         return x + alpha * change, (change, kept)
 
-    def backward(
-        ops: Ops, alpha: Array, residuals: tuple[Array, Kept], upstream: Array, wanted: bool
-    ) -> tuple[Array | None, Array]:
+    def backward(ops: Ops, alpha: Array, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
         """The factor of the gradient is ``upstream * (f(x) - x)``; ``upstream (1 + alpha (f'(x) - 1))`` goes back."""
         change, kept = residuals
         factor = upstream * change

@@ -65,7 +65,8 @@ def periodic(waves: Count = 16, width: Count = 3, deviation: Positive = 0.1, joi
             uniform("embedding_biases", features, width, waves**-0.5),
         )
         settings = {"waves": waves, "width": width, "deviation": deviation, "joined": False}
-        return Layer.of("periodic", settings, features * width, slots, *embedding_of(COSINES), fresh=True)
+        passes, within = embedding_of(COSINES), features * waves
+        return Layer.of("periodic", settings, features * width, slots, *passes, fresh=True, within=within)
 
     return beside(activation("identity"), make) if joined else make
 

@@ -113,7 +113,10 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
         )
         settings = {"bins": bins if isinstance(bins, int) else given, "width": width}
         passes, fitted = embedding_of(FILLED), fit if isinstance(bins, int) else None
-        return Layer.of("piecewise_linear", settings, features * width, slots, *passes, fit=fitted, fresh=True)
+        layer = Layer.of("piecewise_linear", settings, features * width, slots, *passes, fresh=True)
+        return layer._replace(
+            fit=fitted, within=4 * features * count
+        )  # a compiled step keeps what each operation gives
 
     return make
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Tree, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Tree, numbers_of, width_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
 
 def repeat(members: Count) -> LayerMaker:
-    """Repeat the batch, once for each member.
+    """Repeat the batch, once for each member of a batch ensemble.
 
     References
     ----------
@@ -28,7 +28,7 @@ def repeat(members: Count) -> LayerMaker:
     def forward(ops: Ops, parameters: Tree, x: Any, noise: Any) -> tuple[Array, None]:
         return repeat_rows(ops, numbers_of(x), members), None
 
-    def backward(ops: Ops, parameters: Tree, residuals: None, upstream: Array, wanted: bool) -> tuple[Any, Tree]:
+    def backward(ops: Ops, parameters: Tree, residuals: None, upstream: Array, wanted: bool) -> SentBack:
         return _over_members(ops, ops.xp.sum, upstream, members) if wanted else None, ()
 
     return lambda widths: Layer.of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
 
 
@@ -16,7 +16,7 @@ class ScalingParameters(NamedTuple):
 
 
 def scaling() -> LayerMaker:
-    """``x * scales``, which begin at one: training finds which inputs matter.
+    """Multiply each number by a scale of its own, at first 1: training finds which inputs matter.
 
     References
     ----------
@@ -38,9 +38,7 @@ def forward(ops: Ops, parameters: ScalingParameters, x: Any, noise: Any) -> tupl
     return x * parameters.scales, x
 
 
-def backward(
-    ops: Ops, parameters: ScalingParameters, x: Array, upstream: Array, wanted: bool
-) -> tuple[Array | None, tuple[Array, Array]]:
+def backward(ops: Ops, parameters: ScalingParameters, x: Array, upstream: Array, wanted: bool) -> SentBack:
     """``upstream * scales``; the factors are ``x`` and ``upstream``."""
     return upstream * parameters.scales if wanted else None, (x, upstream)
 

@@ -61,7 +61,7 @@ LOGISTIC = Loss(
     score=_all_right,
     metric="accuracy",
     title="cross-entropy (nats)",
-    sentence="sigmoid, for two classes with one output, or for several columns of 0 and 1",
+    sentence="sigmoid with cross-entropy, for two classes with one output, or for several columns of 0 and 1",
     out_activation="logistic",
     n_outputs=lambda n_targets, n_classes: n_targets or int(n_classes == 2),
     refusal=_refusal,

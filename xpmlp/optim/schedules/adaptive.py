@@ -24,7 +24,7 @@ def _value(settings: ScheduleSettings, done: int, losses: Sequence[float]) -> fl
 
 adaptive = Schedule(
     "adaptive",
-    "a fifth whenever the training loss stalls",
+    "divided by 5 whenever the training loss stalls",
     _value,
     by="epoch",
     keys=("tol", "n_iter_no_change"),
