@@ -41,9 +41,9 @@ class GpuFloor(Contestant):
         self.cupy = cupy
         sizes, batch = self.work.sizes, self.work.batch
         weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-        together = ours.problem.training_fold.together
+        per_call = ours.problem.training_fold.steps_per_call
         # the weights are read for the outputs, and read and written by the update; the batch is read as it is stored
-        self.bytes = 3 * 4 * weights / together + batch * sizes[0]
+        self.bytes = 3 * 4 * weights / per_call + batch * sizes[0]
 
     def stretch(self) -> Stretch:
         """Time a kernel and a byte."""
@@ -85,4 +85,4 @@ def _launches(ours: OnCupy) -> float:
     status = ctypes.CDLL("libcuda.so.1").cuGraphGetNodes(ctypes.c_void_p(graph.graph), None, ctypes.byref(nodes))
     if status:
         raise ContestantError(f"cuGraphGetNodes gave status {status}")
-    return nodes.value / (recording.steps * ours.problem.training_fold.together)
+    return nodes.value / (recording.steps * ours.problem.training_fold.steps_per_call)

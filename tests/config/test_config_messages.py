@@ -14,9 +14,13 @@ ACTIVATIONS = (
     '"scaled_tanh"'
 )
 
+NAME_MISSING = (
+    'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "table" or "arrays".'
+)
+
 MESSAGES = {
-    "": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
-    "[data]": 'data.name is missing: give "mnist", "fashion-mnist", "synth", "digits", "csv", "npz" or "arrays".',
+    "": NAME_MISSING,
+    "[data]": NAME_MISSING,
     "[model]\nhidden_layer_size = [3]": (
         "model.hidden_layer_size = [3]: there is no such key in [model]; did you mean 'hidden_layer_sizes'?"
     ),
@@ -111,7 +115,7 @@ def test_long_values_are_cut_short(mistakes: Mistakes) -> None:
     text = f'{DIGITS}split = "{"x" * 1000}"\nseed = -{"9" * 4000}\n"{"k" * 1000}" = [{"1," * 1000}]'
     lines = mistakes(text)
     assert len(lines) == 3
-    assert all(len(line) < 300 for line in lines)
+    assert all(len(line) < 600 for line in lines)
     assert "data.seed = a huge integer is not allowed" in lines[1]
 
 

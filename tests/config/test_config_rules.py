@@ -8,25 +8,26 @@ import pytest
 from pydantic import ValidationError
 
 from xpmlp.config import Config, load_config
-from xpmlp.config.rules import RULES
+from xpmlp.config.rules import RULES, TABLE_KEYS
+from xpmlp.data import table_format
 
 BROKEN = {
     '[data]\nname = "csv"': 'data.name = "csv" needs data.path: the file to read.',
     '[data]\nname = "npz"': 'data.name = "npz" needs data.path: the file to read.',
     '[data]\nname = "digits"\npath = "/x.csv"': (
-        'data.path = "/x.csv" is for data.name = "csv" or "npz" only: leave it out, or name one of these.'
+        'data.path = "/x.csv" is for data.name = "csv", "npz" or "table" only: leave it out, or name one of these.'
     ),
     '[data]\nname = "synth"\nroot = "/x"': 'data.root = "/x" is for data.name = "mnist" or "fashion-mnist" only',
-    '[data]\nname = "mnist"\ntarget = "y"': 'data.target = "y" is for data.name = "csv" or "npz" only: leave it out.',
-    '[data]\nname = "csv"\npath = "/x.csv"\nfeatures = "x"': 'data.features = "x" is for data.name = "npz" only',
-    '[data]\nname = "npz"\npath = "/x.npz"\nmissing = []': 'data.missing = [] is for data.name = "csv" only: leave it',
+    '[data]\nname = "mnist"\ntarget = "y"': 'data.target = "y" is for data.name = "csv", "npz" or "table" only: leave',
+    '[data]\nname = "csv"\npath = "/x.csv"\nfeatures = "x"': 'data.features = "x" is for data.name = "npz" or "table"',
+    '[data]\nname = "npz"\npath = "/x.npz"\nmissing = []': 'data.missing = [] is for data.name = "csv" or "table" only',
     '[data]\nname = "digits"\nstandardize = true': 'data.standardize = true is for data.name = "csv" or "npz" only',
     '[data]\nname = "synth"\nsplit = "test"': (
         'data.split = "test" needs a test set, and data.name = "synth" has none: use "validation".'
     ),
     '[data]\nname = "synth"\nsplit = "three-way"': 'data.split = "three-way" needs a test set',
     '[data]\nname = "digits"\ntest_fraction = 0\nsplit = "test"': "data.test_fraction = 0.0 leaves no test set",
-    '[data]\nname = "mnist"\ntest_fraction = 0.1': 'data.test_fraction = 0.1 is for data.name = "digits", "csv" or',
+    '[data]\nname = "mnist"\ntest_fraction = 0.1': 'data.test_fraction = 0.1 is for data.name = "digits", "csv",',
     '[data]\nname = "digits"\nsplit = "test"\n[train]\npatience = 3': (
         'train.patience = 3 needs a validation part to watch, and data.split = "test" holds none out'
     ),
@@ -114,8 +115,26 @@ def test_what_does_not_go_together(text: str, mistakes: Mistakes) -> None:
 
 def test_every_rule_is_tested() -> None:
     broken = [line.split(" = ")[0] for line in BROKEN.values()]
-    assert {rule.keys[0] for rule in RULES} <= set(broken)
-    assert len(RULES) <= len(BROKEN)
+    of_tables = {f"data.{key}" for key in TABLE_KEYS}  # tested below
+    assert {rule.keys[0] for rule in RULES} <= set(broken) | of_tables
+    assert len(RULES) <= len(BROKEN) + len(TABLE_KEYS)
+
+
+@pytest.mark.parametrize("key", TABLE_KEYS)
+def test_keys_of_tables_are_for_tables(key: str, mistakes: Mistakes) -> None:
+    values = {"drop": '["x"]', "types": '{ x = "text" }', "task": '"values"', "log_target": "true", "header": "true"}
+    value = values.get(key, '"."' if key == "decimal" else '"x"')
+    (line,) = mistakes(f'[data]\nname = "digits"\n{key} = {value}')
+    assert line.startswith(f"net.toml: data.{key} = ")
+    assert line.endswith('is for data.name = "table" only: leave it out.')
+
+
+def test_which_keys_are_for_tables_alone() -> None:
+    assert set(TABLE_KEYS) == set(table_format.TABLE_KEYS)
+
+
+def test_a_path_alone_is_a_table(write: Callable[[str], str]) -> None:
+    assert load_config(write('[data]\npath = "/x.csv"')).data.name == "table"
 
 
 @pytest.mark.parametrize("text", FINE)

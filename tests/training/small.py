@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.helpers import assert_lives_on
+from xpmlp._tree import leaves
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import Config, DataConfig, ModelConfig, TrainConfig
 from xpmlp.data import Dataset, Part, Preprocessing
@@ -72,8 +73,8 @@ def train_runs(problem: ConfigTrainable, *settings: RunSettings, reporter: Repor
 def weights_of(problem: ConfigTrainable, run: Run) -> list[npt.NDArray[Any]]:
     """The run's weights and biases on the host, layer after layer; they have to come from the backend's device."""
     __tracebackhide__ = True
-    leaves = [leaf for layer in run.parameters or [] for leaf in layer]
-    for leaf in leaves:
+    arrays = [leaf for _, leaf in leaves(run.parameters)]
+    for leaf in arrays:
         assert_lives_on(leaf, problem.backend)
         assert leaf.dtype == problem.backend.dtype
-    return [problem.backend.to_numpy(leaf) for leaf in leaves]
+    return [problem.backend.to_numpy(leaf) for leaf in arrays]

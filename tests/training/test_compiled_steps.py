@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,7 +14,10 @@ from tests.helpers import relative_difference, tolerance
 from tests.training.small import small_dataset, train_runs, weights_of
 from tests.training.test_delayed import wide_problem
 from tests.training.test_objectives import DROPOUT, problem_of, values_dataset
+from tests.training.test_three_lines import LAYERS
 from xpmlp.backend import Backend, resolve
+from xpmlp.config import ModelConfig
+from xpmlp.nn import activations
 from xpmlp.training import Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
@@ -70,6 +74,15 @@ def test_every_optimizer_and_activation(optimizer: str, activation: str, pair: t
         assert_same(pair, problem_of(pair[0], model=model, **train))
 
 
+@pytest.mark.parametrize("name", [*LAYERS, *activations])
+def test_every_layer_and_activation_is_compiled(name: str, pair: tuple[Backend, Backend]) -> None:
+    model: dict[str, Any] = {"hidden_layer_sizes": [9], "activation": name}
+    if name in LAYERS:
+        model = {key: ModelConfig.model_fields[key].default for key in ("hidden_layer_sizes", "activation")}
+        model |= tomllib.loads(f"layers = [{LAYERS[name]}]")
+    assert_same(pair, problem_of(pair[0], model=model, learning_rate=0.01))
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 71, 1000])
 @pytest.mark.parametrize("loss", ["squared", "poisson", "logistic"])
 def test_every_loss_and_size_of_batches(loss: str, batch_size: int, pair: tuple[Backend, Backend]) -> None:
@@ -92,13 +105,13 @@ def test_dropout_and_weights_of_examples(pair: tuple[Backend, Backend]) -> None:
 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 @pytest.mark.parametrize("batch_size", [1, 3, 25])
-def test_updates_that_are_held_back(
+def test_delayed_updates(
     batch_size: int, decay: float, pair: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pair[0], "most_held_back", 25)
+    monkeypatch.setattr(pair[0], "most_delayed", 25)
     problem = wide_problem(pair[0], batch_size=batch_size, weight_decay=decay)
     compiling, plain = (replace(problem, backend=backend) for backend in pair)
-    assert compiling.training_fold.together > 1
+    assert compiling.training_fold.steps_per_call > 1
     (one,), (other,) = train_runs(compiling), train_runs(plain)
     assert any(steps_compiled(pair[0]))  # the steps; what is done for many of them at once is not
     assert relative_difference(one.losses, other.losses) <= tolerance(pair[0], 2e-5, 1e-11)

@@ -1,4 +1,4 @@
-"""Updates that are held back give the training that one step after another gives, to rounding."""
+"""Delayed updates give the training that one step after another gives, to rounding."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def wide_problem(backend: Backend | None, *, weights: bool = False, model: Any =
 def both_ways(
     monkeypatch: pytest.MonkeyPatch, backend: Backend | None, settings: Sequence[RunSettings] = (), **more: Any
 ) -> tuple[ConfigTrainable, list[Run], list[Run]]:
-    """Runs trained with updates held back, and the same one step after another."""
+    """Runs trained with delayed updates, and the same one step after another."""
     problem, plain = wide_problem(backend, **more), wide_problem(backend, **more)
-    monkeypatch.setattr(problem.backend, "most_held_back", 25)  # compiled steps take it only for the smallest batches
-    assert problem.training_fold.together > 1
+    monkeypatch.setattr(problem.backend, "most_delayed", 25)  # compiled steps take it only for the smallest batches
+    assert problem.training_fold.steps_per_call > 1
     runs = train_runs(problem, *settings)
     monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)
-    assert plain.training_fold.together == 1
+    assert plain.training_fold.steps_per_call == 1
     return problem, runs, train_runs(plain, *settings)
 
 
@@ -72,7 +72,7 @@ def test_it_is_the_same_training(batch: int, backend: Backend, monkeypatch: pyte
 
 @pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 @pytest.mark.parametrize("decays", [(0.5,), (0.5, 2.0), (0.0, 2.0)], ids=["one", "two", "one of two"])
-def test_weight_decay_shrinks_what_was_held_back(
+def test_weight_decay_shrinks_delayed_updates(
     decays: Sequence[float], backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [one._replace(weight_decay=decay) for one, decay in zip((ONE, OTHER), decays, strict=False)]
@@ -112,9 +112,9 @@ def test_only_small_batches_of_many_inputs_under_plain_sgd() -> None:
     assert delayed.steps_per_call(1, 127, 25) == 1
     backend = resolve("numpy", None, "float64").backend
     for optimizer in optimizers:
-        assert (wide_problem(backend, optimizer=optimizer).training_fold.together > 1) == (optimizer == "sgd")
+        assert (wide_problem(backend, optimizer=optimizer).training_fold.steps_per_call > 1) == (optimizer == "sgd")
     for changes in ({"clip_norm": 1.0}, {"averaging": 0.9}, {"rates": {"biases": 0.5}}):
-        assert wide_problem(backend, **changes).training_fold.together == 1
+        assert wide_problem(backend, **changes).training_fold.steps_per_call == 1
 
 
 def test_a_default_segment_is_whole_blocks_of_single_examples() -> None:

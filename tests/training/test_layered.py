@@ -165,8 +165,8 @@ def test_updates_of_a_first_dense_layer_are_delayed(
     others: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, plain = (layered_wide([{"kind": "dense", "units": 6}, *others]) for _ in range(2))
-    monkeypatch.setattr(problem.backend, "most_held_back", 25)
-    assert problem.training_fold.together > 1
+    monkeypatch.setattr(problem.backend, "most_delayed", 25)
+    assert problem.training_fold.steps_per_call > 1
     (run,) = train_runs(problem)
     monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)
     (other,) = train_runs(plain)
@@ -177,7 +177,7 @@ def test_updates_of_a_first_dense_layer_are_delayed(
 def test_those_of_any_other_first_layer_are_not(first: dict[str, Any]) -> None:
     problem = layered_wide([first, RELU])
     assert problem.network.after_first is None
-    assert problem.training_fold.together == 1
+    assert problem.training_fold.steps_per_call == 1
     assert problem.rows_at_once == 1
 
 

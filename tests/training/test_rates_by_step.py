@@ -114,7 +114,7 @@ def test_resumed_anywhere_it_goes_on_with_the_same_rates(settings: list[RunSetti
 @pytest.mark.parametrize("backend", cases("numpy", "torch", "jax", dtype="float64"), indirect=True)
 @pytest.mark.parametrize("decays", [(0.0,), (0.5,), (0.0, 2.0)], ids=["none", "one", "one of two"])
 @pytest.mark.parametrize("batch", [1, 3])
-def test_updates_held_back_have_the_rates_of_their_steps(
+def test_delayed_updates_have_the_rates_of_their_steps(
     batch: int, decays: tuple[float, ...], backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [one._replace(weight_decay=decay) for one, decay in zip((ONE, OTHER), decays, strict=False)]

@@ -59,9 +59,9 @@ def test_folds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result.out_of_fold, whole.out_of_fold)
 
 
-def test_updates_that_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delayed_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delayed, "LEAST_INPUTS", 1)
-    monkeypatch.setattr("xpmlp.backend.numpy.MOST_HELD_BACK", 8)
+    monkeypatch.setattr("xpmlp.backend.numpy.MOST_DELAYED", 8)
     sgd = {**KINDS["sgd"], "train.batch_size": 8, "train.segment_steps": 20, "output.checkpoint_every": "20 steps"}
     config = digits_config(sgd)
     xpmlp.train(config, tmp_path / "whole")

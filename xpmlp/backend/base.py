@@ -49,7 +49,7 @@ class Fold(NamedTuple):
     conclude : (batches, outputs, constants) -> results
         Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
         tuples of arrays with the same first axis.
-    together : int
+    steps_per_call : int
         How many steps of a training one of this fold takes: its batches have one more axis, after the first, where
         that is more than one.
     """
@@ -57,7 +57,7 @@ class Fold(NamedTuple):
     prepare: Callable[[tuple[Array, ...], Any], Any]
     step: Step
     conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
-    together: int = 1
+    steps_per_call: int = 1
 
 
 class Backend(ABC):
@@ -88,8 +88,8 @@ class Backend(ABC):
         beside the weights.
     takes_rows_in_step : bool
         Whether a step takes its rows from the data itself, so that its features are not prepared ahead of it.
-    most_held_back : int
-        Up to which batch size it pays to hold the first layer's updates back; see `xpmlp.training.delayed`.
+    most_delayed : int
+        Up to which batch size it pays to delay the first layer's updates; see `xpmlp.training.delayed`.
     recordings : Recordings or None
         Of steps, where the library can record and replay them.
     tf32 : bool
@@ -106,7 +106,7 @@ class Backend(ABC):
     is_accelerator: bool = False
     ahead_bytes: int = 400_000
     takes_rows_in_step: bool = False
-    most_held_back: int = 25
+    most_delayed: int = 25
     index_dtype_name: Literal["int32", "int64"] = "int64"
     recordings: Recordings | None = None
 
@@ -271,7 +271,7 @@ class Backend(ABC):
             cut: tuple[Any, ...] = map_leaves(lambda series: series[first:last, ...], batches)
             return cut
 
-        length = min(max(1, STEPS // fold.together), ahead)
+        length = min(max(1, STEPS // fold.steps_per_call), ahead)
         if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):

@@ -82,7 +82,7 @@ class NumpyBackend(Backend):
             notice_once("numba", f"steps run as they are written, which takes longer: {error}")
             return ops
         self._scans, self.takes_rows_in_step = scans, True
-        self.ahead_bytes, self.most_held_back = COMPILED_AHEAD_BYTES, MOST_HELD_BACK
+        self.ahead_bytes, self.most_delayed = COMPILED_AHEAD_BYTES, MOST_DELAYED
         self.version += f"+numba{numba.__version__}"
         return traced_ops(ops._replace(gather=gathering(ops.gather)))
 
@@ -128,7 +128,7 @@ class NumpyBackend(Backend):
 COMPILED_AHEAD_BYTES = 16_000_000
 """What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
 
-MOST_HELD_BACK = 3
+MOST_DELAYED = 3
 """Compiled steps with larger batches take less time one by one: their weights stay in the cores' caches."""
 
 BLOCK = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import AbstractContextManager
 
-from xpmlp.training.interrupt import Stop, stop_on_interrupt
+from xpmlp._interrupt import Stop, stop_on_interrupt
 
 
 def stop_on_signals(quiet: bool) -> AbstractContextManager[Stop]:

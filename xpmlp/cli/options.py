@@ -54,6 +54,23 @@ RunNumber = Annotated[
     str | None, typer.Option("--run", metavar="K", help="Which run of a grid: its number, or `best`.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Resume even with another config or other data than before.")]
+
+
+def _of_tables(name: str, metavar: str, text: str) -> Any:
+    return typer.Option(name, metavar=metavar, help=f"{text} (tables).")
+
+
+Target = Annotated[str | None, _of_tables("--target", "NAME", "The column to predict, or several with commas between")]
+Types = Annotated[str | None, _of_tables("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
+Separator = Annotated[str | None, _of_tables("--separator", "C", "What is between fields of a CSV file")]
+Decimal = Annotated[str | None, _of_tables("--decimal", "C", "The sign before a fraction, . or ,")]
+Encoding = Annotated[str | None, _of_tables("--encoding", "NAME", "The encoding of a CSV file, as cp1250")]
+Quote = Annotated[str | None, _of_tables("--quote", "C", "What is around fields of a CSV file")]
+Comment = Annotated[str | None, _of_tables("--comment", "C", "How lines of a CSV file begin that are comments")]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether a CSV file begins with the columns' names (tables)."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
@@ -68,12 +85,16 @@ def load(config: Path, overrides: list[str] | None, backend: str | None = None, 
     """The config of a command, with its overrides; another backend does not inherit the config's device."""
     from xpmlp.config import load_config
 
-    values = overriding(overrides)
+    return load_config(config, placed(overriding(overrides), backend, device))
+
+
+def placed(values: dict[str, Any], backend: str | None, device: str | None) -> dict[str, Any]:
+    """Values by dotted key, with the place where to compute; another backend does not inherit the config's device."""
     if backend is not None:
         values |= {"backend.name": backend, "backend.device": "none"}
     if device is not None:
         values["backend.device"] = device
-    return load_config(config, values)
+    return values
 
 
 def names_in(text: str | None) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any, Self
 
@@ -19,8 +20,11 @@ from xpmlp.data.messages import quoted
 from xpmlp.nn import Metric, Network, metric_names
 from xpmlp.training import EpochRow, Progress, Reporter
 
-_OF_THE_USER = ("csv", "npz", "arrays")
+_OF_THE_USER = ("table", "csv", "npz", "arrays")
 """The data whose classes are found, not known from the beginning."""
+
+MAX_SHOWN = 101
+"""Lines of a table's schema that are shown, its head among them."""
 
 _MANY = 10
 """Classes that are listed one by one."""
@@ -75,12 +79,15 @@ class Shown(Reporter):
 class ShownTraining(Shown):
     """A training, of one run or of many: what is trained, and notes on it."""
 
+    dataset: Dataset | None = None
+
     def note(self, text: str) -> None:
         """Print a sentence."""
         self.line(text)
 
     def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
         """Say what is about to be trained, and where."""
+        self.dataset = dataset
         for line in describe(choice, dataset, network):
             self.line(line)
 
@@ -130,6 +137,9 @@ def describe(choice: Choice, dataset: Dataset, network: Network) -> Iterator[str
     if choice.reason is not None:
         yield choice.reason
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
+    if dataset.table is not None:
+        yield from str(dataset.table.encoding.table_schema).splitlines()[:MAX_SHOWN]
+        yield from _more_columns(dataset)
     counts = ", ".join(f"{len(part):,} {name}" for name, part in parts if part is not None)
     classes = f"; {_classes(dataset)}" if dataset.n_classes and dataset.name in _OF_THE_USER else ""
     yield f"{dataset.name}: {counts} examples{classes}"
@@ -138,6 +148,15 @@ def describe(choice: Choice, dataset: Dataset, network: Network) -> Iterator[str
     yield f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
     if backend.compiles_first():
         yield "compiling the training steps for this machine, which takes some ten seconds"
+
+
+def _more_columns(dataset: Dataset) -> Iterator[str]:
+    assert dataset.table is not None
+    columns = dataset.table.encoding.table_schema.columns
+    if len(columns) >= MAX_SHOWN:
+        kinds = Counter(column.kind for column in columns[MAX_SHOWN - 1 :])
+        counts = ", ".join(f"{times:,} {kind}" for kind, times in kinds.most_common())
+        yield f"and {sum(kinds.values()):,} more: {counts}"
 
 
 def _classes(dataset: Dataset) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,23 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:
             result = train(config, folder, **how, **told)
-            lines = summary(result, config.output)
+            lines = chain(summary(result, config.output), _beside(result, reporter))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     return status
+
+
+def _beside(result: Result, reporter: Reporter) -> Iterator[str]:
+    """Set the score for a table beside two that cost nothing."""
+    dataset = getattr(reporter, "dataset", None)
+    if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
+        return
+    from xpmlp.cli.table import free_scores
+
+    run = result.run
+    score = run.test.value if run.test is not None else run.epochs[run.best_epoch - 1].validation_value
+    if score is not None:
+        yield from free_scores(dataset, score)
 
 
 def summary(result: Result, output: OutputConfig) -> Iterator[str]:

@@ -24,7 +24,7 @@ from xpmlp.errors import ConfigError
 MAX_EXTENDS = 10
 """Files in a chain of ``extends``."""
 
-_PATHS = ("root", "path")
+_PATHS = ("root", "path", "test", "validation")
 """The keys of ``[data]`` that are relative to the file in which they stand."""
 
 

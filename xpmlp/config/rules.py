@@ -19,6 +19,12 @@ from xpmlp.optim import users_of
 if TYPE_CHECKING:
     from xpmlp.data.format import Format
 
+TABLE_KEYS = (
+    *("drop", "weights", "group", "time", "types", "task", "log_target", "test", "validation"),
+    *("separator", "quote", "decimal", "encoding", "header", "comment"),
+)
+"""The keys of ``[data]`` for tables alone."""
+
 VALUES = [name for name, loss in losses.items() if loss.targets == "values"]
 """The losses of values."""
 
@@ -31,6 +37,7 @@ _INSTEAD = {
     "root": " (csv and npz take data.path)",
     "target": "",
     "features": " (a csv file's features are all columns but the target)",
+    **dict.fromkeys(TABLE_KEYS, ""),
     "missing": " (arrays are taken as they are)",
     "standardize": " (the other sets bring their own scale)",
     "test_fraction": " (the test sets of the others are fixed)",

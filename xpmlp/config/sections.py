@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xpmlp.config.layers import LayersOf
 from xpmlp.config.names import NameOf
@@ -17,6 +17,7 @@ from xpmlp.config.value_types import (
     AnyPath,
     AutoOrCount,
     ClassWeight,
+    ColumnTypes,
     Count,
     Fraction,
     FractionOrList,
@@ -87,9 +88,17 @@ class DataConfig(Section):
     part and evaluates the test set once, at the end.
     """
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_a_table(cls, given: Any) -> Any:
+        """A path alone is that of a table."""
+        named = isinstance(given, dict) and "path" in given and given["path"] not in (None, "none")
+        return {"name": "table", **given} if named else given
+
     name: Annotated[str, NameOf("data set")]
-    """The data set. `digits` is scikit-learn's and needs no download, `synth` is generated, `csv` and `npz` read a file
-    of your own, `arrays` are given in Python: `xpmlp.train(config, data=...)`.
+    """The data set. `table` reads a table of your own, with columns of any kind; `digits` is scikit-learn's and needs no
+    download, `synth` is generated, `csv` and `npz` read a file of your own, `arrays` are given in Python:
+    `xpmlp.train(config, data=...)`. A path without a name is a table's.
     """
 
     root: OrNone[AbsolutePath] = None
@@ -99,7 +108,9 @@ class DataConfig(Section):
     """
 
     path: OrNone[AbsolutePath] = None
-    """The file to read: required for csv and npz, refused for the others. Relative to the config file."""
+    """The file to read: required for table, csv and npz, refused for the others. Of a table it may be a folder of
+    Parquet files. Relative to the config file.
+    """
 
     target: Names = "target"
     """The column (csv) or array (npz) with the targets: labels of any type, or values to predict, as `model.loss` says.
@@ -107,13 +118,64 @@ class DataConfig(Section):
     classes.
     """
 
-    features: Text = "features"
-    """The array with the features, one row per example (npz). A csv file's features are all columns but the target."""
+    features: Names = "features"
+    """The array with the features, one row per example (npz); or a list of columns (table). The features of csv, and of
+    a table where none are listed, are all columns but the target.
+    """
+
+    drop: list[Text] = []
+    """Columns that are no features (table)."""
+
+    weights: OrNone[Text] = None
+    """The column that says how much each row counts, in training and in scores (table)."""
+
+    group: OrNone[Text] = None
+    """The column of groups, as persons or cars: the rows of one are never on both sides of a split (table)."""
+
+    time: OrNone[Text] = None
+    """The column by which the newest rows are the test part, and of the others validate (table)."""
+
+    types: ColumnTypes = None
+    """Kinds of columns that overrule what is inferred, as `{ zip = "category", size = "small<medium<large" }`; kinds are
+    number, category, truth, date, clock, text, id and constant (table).
+    """
+
+    task: Literal["auto", "classes", "values"] = "auto"
+    """What the target of a table is; `auto`: values if it has fractions or over 20 distinct numbers, else classes."""
+
+    log_target: bool = False
+    """Learn the logarithm of values, all of them above 0; predictions are values again (table)."""
+
+    test: OrNone[AbsolutePath] = None
+    """A file with the test part, which is then not drawn (table)."""
+
+    validation: OrNone[AbsolutePath] = None
+    """A file with the validation part, which is then not drawn (table)."""
+
+    separator: OrNone[Text] = None
+    """What is between the fields of a table in a CSV file: a character, or "blanks". "none", here and below: found out,
+    and said.
+    """
+
+    quote: OrNone[Annotated[str, Field(max_length=1)]] = None
+    """What is around fields of a CSV file (table); "": nothing."""
+
+    decimal: OrNone[Literal[".", ","]] = None
+    """The sign before a fraction in a CSV file (table)."""
+
+    encoding: OrNone[Text] = None
+    """The encoding of a CSV file, as "cp1250" (table)."""
+
+    header: OrNone[bool] = None
+    """Whether a CSV file's first line names the columns (table)."""
+
+    comment: OrNone[str] = None
+    """How lines of a CSV file begin that are comments (table); "": there are none."""
 
     missing: list[Text] = ["?", "NA", "N/A", "null", "NaN", "-"]
-    """The texts of a csv file that mean a gap, besides an empty field: as they are, in capitals or in small letters. A
-    gap is refused, in the target and in the features; `[]`: in the target they are classes. `-` is no gap in a target
-    that has `+`, too.
+    """The texts of a table or csv file that mean a gap, besides an empty field: as they are, in capitals or in small
+    letters. csv refuses a gap, in the target and in the features; `[]`: in the target they are classes. `-` is no gap in
+    a target that has `+`, too.
     """
 
     split: Literal["validation", "test", "three-way"] = "validation"

@@ -108,6 +108,7 @@ ClassWeight: TypeAlias = Annotated[
     BeforeValidator(_by_label),
     _AS_ONE,
 ]
+ColumnTypes: TypeAlias = Annotated[dict[str, str] | None, BeforeValidator(_by_label), _AS_ONE]
 RateFactors: TypeAlias = Annotated[dict[str, NonNegative] | None, BeforeValidator(_by_label), _AS_ONE]
 Interval: TypeAlias = Annotated[
     Literal["auto"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xpmlp._typing import Array
 from xpmlp.errors import DataError
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.loading import TableModel
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,10 @@ class Dataset:
         The number of codes of each column of categories, by the training part; others are taken for 0.
     folds : (n_train,) int64, optional
         The fold of each training example, from 0, where it is not drawn: of groups that are to stay together, say.
+    table : TableModel, optional
+        How its columns became features, codes and targets, where it is a table of any kinds of columns.
+    notes : tuple of str
+        What a person should be told about it.
     """
 
     name: str
@@ -168,6 +175,8 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     code_counts: tuple[int, ...] = ()
     folds: NDArray[np.int64] | None = None
+    table: TableModel | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:

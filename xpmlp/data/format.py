@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -12,6 +12,10 @@ from xpmlp.data.dataset import Dataset
 from xpmlp.data.labels import MISSING
 from xpmlp.data.splits import Split
 from xpmlp.data.table import Table, TargetKind
+from xpmlp.data.table_options import TableOptions
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.loading import TableModel
 
 
 class Request(NamedTuple):
@@ -31,6 +35,13 @@ class Request(NamedTuple):
     root : str, Path or None
     validation_size : int or None
     quiet : bool
+    test_fraction : float
+    seed : int
+        With them a format draws the parts that it makes by itself.
+    table : TableOptions
+        What is said of a table's columns.
+    table_model : TableModel, optional
+        That of the network which a table is read for.
     """
 
     path: Path = Path()
@@ -43,6 +54,10 @@ class Request(NamedTuple):
     root: str | Path | None = None
     validation_size: int | None = None
     quiet: bool = True
+    test_fraction: float = 0.2
+    seed: int = 0
+    table: TableOptions = TableOptions()
+    table_model: TableModel | None = None
 
 
 class Format(NamedTuple):
@@ -57,7 +72,8 @@ class Format(NamedTuple):
         `xpmlp.errors.DataError`.
     keys : tuple of str
         The keys of ``[data]`` that it has a use for, of ``path`` (which it needs, then), ``root``, ``target``,
-        ``features``, ``missing``, ``standardize``, ``validation_size``, ``test_fraction`` and ``seed``.
+        ``features``, ``missing``, ``standardize``, ``validation_size``, ``test_fraction``, ``seed``, and those that say
+        more about a table.
     extensions : tuple of str
         How its files' names end, in small letters: ``(".csv",)``.
     read_features : (request) -> features (n, ...), optional
@@ -69,6 +85,8 @@ class Format(NamedTuple):
         Whether its targets may be values, or flags in several columns, and not classes alone.
     where : str
         Where it is to be found.
+    folders : bool
+        Whether ``path`` may be a folder of files.
     """
 
     sentence: str
@@ -79,6 +97,7 @@ class Format(NamedTuple):
     has_test: bool = True
     has_values: bool = False
     where: str = ""
+    folders: bool = False
 
 
 DRAWN_PARTS = ("validation_size", "test_fraction", "seed")

@@ -13,6 +13,7 @@ from xpmlp.data.image_sets import IMAGE_SETS
 from xpmlp.data.mnist import load_image_set
 from xpmlp.data.numpy_file import NPZ
 from xpmlp.data.synth import SYNTH
+from xpmlp.data.table_format import TABLE
 from xpmlp.errors import DataError
 
 
@@ -35,6 +36,7 @@ formats = RecordTable(
         "digits": DIGITS,
         "csv": CSV,
         "npz": NPZ,
+        "table": TABLE,
         "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given, has_values=True),
     },
 )

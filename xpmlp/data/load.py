@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from xpmlp._paths import given_path
 from xpmlp._records import is_outside
@@ -16,7 +16,14 @@ from xpmlp.data.messages import did_you_mean
 from xpmlp.data.source import check_source
 from xpmlp.data.splits import Split
 from xpmlp.data.table import TargetKind, split_table, standardized
+from xpmlp.data.table_options import TableOptions
 from xpmlp.errors import DataError
+
+if TYPE_CHECKING:
+    from xpmlp.data.tables.loading import TableModel
+
+FEATURES = "features"
+"""The array of an npz file with the features where no other is named; of a table, all columns."""
 
 
 def load(
@@ -26,7 +33,7 @@ def load(
     root: str | Path | None = None,
     path: str | Path | None = None,
     target: str | Sequence[str] = "target",
-    features: str = "features",
+    features: str | Sequence[str] = "features",
     validation_size: int | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -36,6 +43,8 @@ def load(
     missing: Sequence[str] = MISSING,
     known_labels: Sequence[str] | None = None,
     quiet: bool = True,
+    table: TableOptions | None = None,
+    table_model: TableModel | None = None,
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
 
@@ -77,6 +86,10 @@ def load(
         The labels of a network that csv and npz are read for: one of them alone will do, and none of them means a gap.
     quiet : bool
         Whether a download draws no progress bars.
+    table : TableOptions, optional
+        For tables: what is said about their columns.
+    table_model : TableModel, optional
+        Of the network that a table is read for.
 
     Returns
     -------
@@ -93,7 +106,7 @@ def load(
     request = Request(
         path=_checked_path(name, record, path, root),
         target=target,
-        features=features,
+        features=_array_name(name, features),
         feature_names=feature_names,
         missing=[text for text in missing if text not in (known_labels or ())],
         targets=targets,
@@ -101,6 +114,10 @@ def load(
         root=root,
         validation_size=validation_size,
         quiet=quiet,
+        test_fraction=test_fraction,
+        seed=seed,
+        table=_options(table, features),
+        table_model=table_model,
     )
     if not record.has_test and split != "validation":
         raise DataError(f'data.split = "{split}" needs a test part, and {name} has none: use data.split = "validation"')
@@ -137,8 +154,26 @@ def _checked_path(name: str, record: Format, path: str | Path | None, root: str 
     if path is None:
         raise DataError(f'{name} needs a file: set data.path = "..." to yours')
     path = given_path(path)
+    if record.folders and path.is_dir():
+        return path
     check_source(path, pipes=True, advice="say where it is with data.path, as --set data.path=FILE")
     return path
+
+
+def _array_name(name: str, features: str | Sequence[str]) -> str:
+    if isinstance(features, str):
+        return features
+    if name != "table":
+        raise DataError(f"data.features = {list(features)} is a list of columns, which is for tables: name one array")
+    return FEATURES
+
+
+def _options(table: TableOptions | None, features: str | Sequence[str]) -> TableOptions:
+    """The options of a table, with the columns that are features if they are told."""
+    options = table or TableOptions()
+    if features == FEATURES:
+        return options
+    return options._replace(features=(features,) if isinstance(features, str) else tuple(features))
 
 
 def _known_split(split: str) -> Split:

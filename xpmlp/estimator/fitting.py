@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
+from xpmlp._interrupt import stop_on_interrupt
 from xpmlp._streams import SafeStream
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
@@ -25,7 +26,6 @@ from xpmlp.estimator.places import moved
 from xpmlp.estimator.policy import EstimatorPolicy, Memory
 from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.trainable import EstimatorTrainable
-from xpmlp.training.interrupt import stop_on_interrupt
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import EpochRow, Progress, Reporter, RunSettings, Status
 

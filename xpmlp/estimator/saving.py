@@ -67,10 +67,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
         "residence": residence_of(estimator.coefs_[0]),
         "memory": {
             "choice": memory.choice and [memory.choice.name, *dict(memory.choice.constants).values()],
-            "stalled": memory.stalled,
-            "cuts": memory.cuts,
-            "epochs": memory.epochs,
-            "seed": memory.seed,
+            **{name: getattr(memory, name) for name in ("stalled", "cuts", "epochs", "seed")},
         },
     }
     if memory.order is not None:
@@ -127,9 +124,8 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     estimator.intercepts_ = [tensors[f"intercepts.{index}"] for index in range(layers)]
     saved = dict(description["memory"])
     choice = _choice(saved.pop("choice"))
-    memory = Memory(choice, _optimizer_state(estimator, choice, tensors), **saved)
-    memory.order = tensors.get("order")
-    estimator._memory = memory
+    state = _optimizer_state(estimator, choice, tensors)
+    estimator._memory = Memory(choice, state, tensors.get("order"), **saved)
     if "random" in description:
         name, *rest = description["random"]
         estimator._random_state = np.random.RandomState()

@@ -23,9 +23,8 @@ from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.configured import ConfigTrainable, notes_on_codes, notes_on_targets
 from xpmlp.training.memory import footprint
-from xpmlp.training.objective import notes_on_codes, notes_on_targets
 from xpmlp.training.record import History, Outcome, files_of, run_facts
 from xpmlp.training.run import Reporter, Run
 from xpmlp.training.trainer import load_data, resolve_configured

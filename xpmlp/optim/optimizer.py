@@ -154,7 +154,10 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    reads = tuple(name for name in Hyperparameters._fields if any(name in part.reads for part in parts))
+    # without factors a rule reads what its update does, which it does not say
+    formed = [part for part in parts if isinstance(part, Optimizer) and part.update_from_factors is not None]
+    read = {name for part in parts for name in part.reads} | set(Hyperparameters._fields if formed else ())
+    reads = tuple(name for name in Hyperparameters._fields if name in read)
     return Optimizer(init, update, evaluated, reads=reads)
 
 

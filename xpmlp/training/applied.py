@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -29,6 +29,7 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH, Inference, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
+from xpmlp.training.table_prediction import TablePrediction, predict_table, predictor, table_model
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of
 
@@ -105,6 +106,7 @@ def evaluate(
         targets="values" if network.target_names else "classes",
         feature_names=network.feature_names,
         known_labels=[str(label) for label in network.classes.tolist()],
+        table_model=table_model(network),
     )
     known = network.network.widths.codes
     if len(given.code_counts) != len(known):
@@ -181,6 +183,7 @@ def predict(
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_code: bool = False,
+    allow_missing: bool = False,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -201,6 +204,8 @@ def predict(
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
     allow_code : bool
         Import the records from outside of the package that the run's config names as ``module:object``.
+    allow_missing : bool
+        Of a network that was trained on a table: take columns that are missing for gaps.
 
     Returns
     -------
@@ -216,6 +221,11 @@ def predict(
     """
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    if (model := table_model(saved)) is not None:
+        from xpmlp.data.tables import as_frame  # with polars, so imported late
+
+        with predictor(resolve_configured(config.backend).backend, saved, model) as predict_rows:
+            return _prediction(saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0])
     given = None if codes is None else host_array(codes, "codes")
     return _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
@@ -248,7 +258,9 @@ def predict_file(
     device: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_code: bool = False,
-) -> Prediction:
+    keep: Sequence[str] = (),
+    allow_missing: bool = False,
+) -> Prediction | TablePrediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
     Parameters
@@ -267,6 +279,14 @@ def predict_file(
     overrides : dict, optional
     allow_code : bool
         See `predict`.
+    keep : sequence of str
+        Of a network that was trained on a table: columns of the source that are written before the predictions.
+    allow_missing : bool
+        Of such a network: take columns that are missing for gaps.
+
+    Returns
+    -------
+    prediction : Prediction, or TablePrediction of a network that was trained on a table
 
     Raises
     ------
@@ -288,12 +308,27 @@ def predict_file(
     unwritable = f"the output {target} cannot be written"
     with os_errors_as(DataError, unwritable):
         check_writable(target)
+    if table_model(saved) is not None:
+        with os_errors_as(DataError, unwritable):
+            return predict_table(
+                config,
+                saved,
+                resolve_configured(config.backend).backend,
+                source,
+                target,
+                keep=keep,
+                allow_missing=allow_missing,
+                columns_of=lambda outputs: _columns(_prediction(saved, outputs)),
+                array_of=lambda outputs: _npy(_prediction(saved, np.concatenate(outputs))),
+            )
+    if keep or allow_missing:
+        raise DataError("--keep and --allow-missing are for networks that were trained on a table.")
     features = read_features(
         source,
         n_features=saved.network.widths.numbers,
         data_format=config.data.name,
         feature_names=saved.feature_names,
-        features=config.data.features,
+        features=str(config.data.features),
         target=config.data.target,
         missing=config.data.missing,
     )
@@ -357,6 +392,10 @@ def _write_csv(path: Path, prediction: Prediction) -> None:
 
 
 def _write_npy(path: Path, prediction: Prediction) -> None:
+    write_bytes(path, _npy(prediction))
+
+
+def _npy(prediction: Prediction) -> bytes:
     decided, outputs, _ = prediction
     table = outputs
     if decided is not outputs:
@@ -368,4 +407,4 @@ def _write_npy(path: Path, prediction: Prediction) -> None:
         table["class"], table["probabilities"] = decided, outputs
     content = io.BytesIO()
     np.save(content, table, allow_pickle=False)
-    write_bytes(path, content.getvalue())
+    return content.getvalue()

@@ -32,7 +32,7 @@ from xpmlp.optim import Hyperparameters, Optimizer
 from xpmlp.training.step import Constants, PreparedBatch, TrainingState, derivative, descent
 
 ROWS = 50
-"""Examples whose updates are made together."""
+"""Examples whose updates are made with one call."""
 
 LEAST_INPUTS = 128
 """With fewer inputs than this the weights are hardly more than what is kept in their place."""

@@ -79,14 +79,11 @@ class ActiveRun:
         Its place among all.
     order : (n_examples,)
         That of its examples in this epoch.
-    learning_rate : float
-        Of its last step.
     """
 
     run: Run
     number: int
     order: npt.NDArray[np.int64]
-    learning_rate: float
 
 
 class _Block:
@@ -115,7 +112,7 @@ class _Block:
             for run, one in zip(self.runs, settings, strict=True):
                 run.settings = one
         self.active = [
-            ActiveRun(run, number, np.empty(0, np.int64), run.settings.learning_rate)
+            ActiveRun(run, number, np.empty(0, np.int64))
             for number, run in enumerate(self.runs)
             if run.status is Status.RUNNING
         ]
@@ -172,8 +169,6 @@ class _Block:
         """The active runs' hyperparameters in each step of a segment; the same arrays as long as they stay."""
         runs, policy, steps = [active.run for active in self.active], self.policy, self._steps_of(segment)
         rates = [policy.learning_rates(run, self.epoch, steps) for run in runs]
-        for active, own in zip(self.active, rates, strict=True):
-            active.learning_rate = own if isinstance(own, float) else float(own[-1])
         decays = [policy.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
         momenta = [run.settings.momentum for run in runs]
         values = (*rates, *decays, *momenta)
@@ -248,7 +243,7 @@ class _Block:
 
     def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
-        epoch = self.epoch
+        epoch, last = self.epoch, range(self.epoch * self.steps - 1, self.epoch * self.steps)
         examples, evaluate = self.trainable.validation_examples, self.trainable.inference.evaluate
         scores = [None] * len(self.active) if examples is None else evaluate(self._evaluated, examples)
         if self.settings.evaluate_train:
@@ -259,7 +254,8 @@ class _Block:
         for column, (active, score) in enumerate(zip(self.active, scores, strict=True)):
             loss, metric = (None, None) if score is None else score
             trained, active.run.progress = active.run.progress, EpochProgress()
-            row = EpochRow(epoch, trained.loss, trained.metric, loss, metric, active.learning_rate)
+            (rate,) = np.atleast_1d(self.policy.learning_rates(active.run, epoch, last))
+            row = EpochRow(epoch, trained.loss, trained.metric, loss, metric, float(rate))
             active.run.epochs.append(row)
             self.reporter.epoch(active.number, row)
             if self.policy.epoch_ended(active.run, column, self.state):

@@ -119,7 +119,7 @@ def _evaluated(trainable: ConfigTrainable, *, at_once: bool = True) -> int:
 
 
 def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
-    if not trainable.backend.takes_rows_in_step or trainable.training_fold.together > 1:
+    if not trainable.backend.takes_rows_in_step or trainable.training_fold.steps_per_call > 1:
         return False
     features = trainable.dataset.train.features
     return not isinstance(features, np.ndarray) or features.dtype == np.uint8 or features.dtype.kind == "f"

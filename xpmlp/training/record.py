@@ -203,6 +203,7 @@ def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing) -> Outcome:
             trainable.dataset.preprocessing,
             trainable.dataset.feature_names,
             trainable.dataset.target_names,
+            None if trainable.dataset.table is None else {"table": trainable.dataset.table.model_dump(mode="json")},
         ),
         _facts(trainable, run, timing),
     )

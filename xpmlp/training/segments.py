@@ -1,4 +1,4 @@
-"""How an epoch is cut into segments of steps."""
+"""Segments of steps, into which an epoch is cut."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Segment(NamedTuple):
 
     @property
     def examples(self) -> int:
-        """How many examples it visits."""
+        """The number of examples that it visits."""
         return self.steps * self.batch
 
     @property

@@ -1,4 +1,4 @@
-"""What a backend folds over batches to train, to evaluate and to predict.  Array-API code, written once.
+"""The steps that a backend folds over batches to train, to evaluate and to predict.  Array-API code, written once.
 
 A batch is taken from the data, converted and scaled ahead of its step, for many steps at once, or where its backend
 leaves that to the step; losses and scores are formed of the logits of many steps at once.  What is written in the step
@@ -77,15 +77,15 @@ class PreparedBatch(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """What every training step of an epoch shares.
+    """The constants of all training steps of an epoch.
 
     Attributes
     ----------
     examples : Examples
     seeds : (runs, 1), int32, optional
         Of the runs' random numbers, for networks that draw some.
-    positions : (together, batch), optional
-        ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps together.
+    positions : (steps per call, batch), optional
+        ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps with a call.
     """
 
     examples: Examples
@@ -94,14 +94,14 @@ class Constants(NamedTuple):
 
 
 class TrainingState(NamedTuple):
-    """What a training step changes: the parameters and what the optimiser remembers."""
+    """The state that a training step changes: the parameters and the memory of the optimiser."""
 
     parameters: Parameters
     optimizer: Any
 
 
 def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) -> Fold:
-    """What trains on batches, in arrays of ``dtype``.
+    """Build the fold that trains on batches, in arrays of ``dtype``.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def fold_steps(
     batches: tuple[Any, ...],
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
-    """Train for some steps: as many together as the fold takes, then the rest of them.
+    """Train for some steps: as many with a call as the fold takes, then the rest of them.
 
     Parameters
     ----------
@@ -220,22 +220,22 @@ def fold_steps(
         Loss and score of each example.
     """
     xp, (steps, *_, size) = backend.xp, batches[0].shape
-    if fold.together == 1:
+    if fold.steps_per_call == 1:
         ahead = steps_ahead(backend, network, math.prod(batches[0].shape[1:]))
         return backend.fold(fold, state, batches, constants, ahead)
-    positions = np.arange(fold.together * size, dtype=backend.index_dtype_name).reshape(fold.together, size)
+    positions = np.arange(fold.steps_per_call * size, dtype=backend.index_dtype_name).reshape(fold.steps_per_call, size)
     constants = constants._replace(positions=backend.asarray(positions))
-    whole, parts = steps - steps % fold.together, []
-    for first, last, together in ((0, whole, fold.together), (whole, steps, steps - whole)):
+    whole, parts = steps - steps % fold.steps_per_call, []
+    for first, last, per_call in ((0, whole, fold.steps_per_call), (whole, steps, steps - whole)):
         if first == last:
             continue
 
-        def cut(series: Array, first: int = first, last: int = last, together: int = together) -> Array:
+        def cut(series: Array, first: int = first, last: int = last, per_call: int = per_call) -> Array:
             series = series[first:last, ...]
-            return xp.reshape(series, (-1, together, *series.shape[1:]))
+            return xp.reshape(series, (-1, per_call, *series.shape[1:]))
 
         part = map_leaves(cut, batches)
-        ahead = steps_ahead(backend, network, together * math.prod(batches[0].shape[1:]))
+        ahead = steps_ahead(backend, network, per_call * math.prod(batches[0].shape[1:]))
         state, results = backend.fold(fold, state, part, constants, ahead)
         parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
     return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
@@ -247,35 +247,35 @@ def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hype
     Only those that the optimiser reads are sent: each costs every step a little.
     """
     rates = rates._replace(**dict.fromkeys(set(rates._fields) - set(optimizer.reads)))
-    if fold.together > 1 and rates.kept is not None:
-        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.together))
+    if fold.steps_per_call > 1 and rates.kept is not None:
+        rates = rates._replace(kept_per_call=kept_per_call(rates.kept, fold.steps_per_call))
     sent: Hyperparameters = map_leaves(lambda series: backend.asarray(series.astype(backend.dtype_name)), rates)
     return sent
 
 
-def kept_per_call(kept: npt.NDArray[np.float64], together: int) -> npt.NDArray[np.float64]:
+def kept_per_call(kept: npt.NDArray[np.float64], per_call: int) -> npt.NDArray[np.float64]:
     """The part of the weights that the steps from each to the last of its call leave: (steps, runs, 1, 1), as ``kept``.
 
     Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
     """
     result = np.empty_like(kept)
-    for first in range(0, len(kept), together):
-        call = kept[first : first + together]
+    for first in range(0, len(kept), per_call):
+        call = kept[first : first + per_call]
         left = np.cumprod(call[::-1], axis=0)[::-1]
         power = np.frompyfunc(pow, 2, 1)(call[0], len(call)).astype(np.float64)
-        result[first : first + together] = left
+        result[first : first + per_call] = left
         result[first] = np.where((call == call[0]).all(axis=0), power, left[0])
     return result
 
 
 def steps_ahead(backend: Backend, network: Network, rows: int) -> int:
-    """For how many steps batches of so many rows, of all runs, may be prepared at once: at least one."""
+    """The number of steps whose batches, of ``rows`` of all runs, may be prepared at once: at least one."""
     width = network.n_inputs + network.root.drawn
     return max(1, backend.ahead_bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
 
 
 def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
-    """What evaluates batches, the same for every stacked run.
+    """Build the fold that evaluates batches, the same for every stacked run.
 
     Returns
     -------
@@ -295,7 +295,12 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
 
 
 def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
-    """What predicts: (parameters, (rows,), examples) -> (parameters, (prediction (steps, runs, batch, n_out),))."""
+    """Build the fold that predicts.
+
+    Returns
+    -------
+    fold : (parameters, (rows,), examples) -> (parameters, (prediction (steps, runs, batch, n_out),))
+    """
 
     def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
         return _inputs(network, ops, dtype, examples, *batches)

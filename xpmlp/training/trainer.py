@@ -17,19 +17,20 @@ from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
+from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import Network, losses
-from xpmlp.storage import run_folder
+from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.objective import large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.record import History, Timing, outcome_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
-from xpmlp.training.vote import VoteTrainable, joined, settings_of, voters_note
+from xpmlp.training.table_prediction import going_on, table_model
+from xpmlp.training.vote import VoteTrainable, joined, parameters_to_start, settings_of, voters_note
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def train(
     allow_code: bool = False,
     reporter: Reporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    start: SavedNetwork | None = None,
 ) -> Result:
     """Train the network that a config describes.
 
@@ -108,6 +110,8 @@ def train(
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
         Asked before each segment of steps; where it says so, the training ends with what there is.
+    start : SavedNetwork, optional
+        A network that was trained on a table, to go on with on the rows of another one, encoded as its own were.
 
     Returns
     -------
@@ -145,7 +149,12 @@ def train(
             config.backend if resumed is None else as_before(config.backend, resumed.provenance)
         )
         started = time.perf_counter()
-        dataset = load_data(config, quiet=reporter.quiet) if data is None else data
+        known: dict[str, Any] = {}
+        if start is not None:
+            known = {"table_model": table_model(start), "known_labels": [str(one) for one in start.classes.tolist()]}
+        dataset = load_data(config, quiet=reporter.quiet, **known) if data is None else data
+        if start is not None:
+            dataset = going_on(dataset, start)
         loading = time.perf_counter() - started
         if resumed is not None:
             check_data(resumed.provenance, dataset, force=force)
@@ -156,9 +165,11 @@ def train(
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
         settings = settings_of(config)
         kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
-        trainable: ConfigTrainable = kind(config, dataset, choice.backend)
+        trainable: ConfigTrainable = kind(
+            config, dataset, choice.backend, None if start is None else parameters_to_start(start, len(settings))
+        )
         reporter.prepared(choice, dataset, trainable.network)
-        for note in (*notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
+        for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
@@ -251,14 +262,7 @@ def train_to_the_end(
 
 def resolve_configured(settings: BackendConfig) -> Choice:
     """The backend that a config's ``[backend]`` names."""
-    return resolve(
-        settings.name,
-        settings.device,
-        settings.dtype,
-        fused=settings.fused,
-        threads=settings.threads,
-        tf32=settings.tf32,
-    )
+    return resolve(**dict(settings))
 
 
 def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
@@ -272,22 +276,38 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
     instead
         Arguments of `xpmlp.data.load` in place of the config's.
     """
-    data = config.data
+    names = ("split", "root", "path", "target", "features", "validation_size", "test_fraction", "seed", "standardize")
     arguments: dict[str, Any] = {
-        "split": data.split,
-        "root": data.root,
-        "path": data.path,
-        "target": data.target,
-        "features": data.features,
-        "validation_size": data.validation_size,
-        "test_fraction": data.test_fraction,
-        "seed": data.seed,
-        "standardize": data.standardize,
+        **{name: getattr(config.data, name) for name in (*names, "missing")},
         "targets": losses[config.model.loss].targets if config.model.loss in losses else "auto",
-        "missing": data.missing,
         "quiet": quiet,
+        "table": table_options(config),
     }
-    return load(data.name, **(arguments | instead))
+    return load(config.data.name, **(arguments | instead))
+
+
+def table_options(config: Config) -> TableOptions:
+    """What a config says of the columns of a table."""
+    data = config.data
+    return TableOptions(
+        drop=tuple(data.drop),
+        weights=data.weights,
+        group=data.group,
+        time=data.time,
+        types=data.types,
+        task=data.task if config.model.loss not in losses else _task_of(config),
+        test=data.test,
+        validation=data.validation,
+        log_target=data.log_target,
+        scale_target=config.model.loss != "poisson",
+        given=Given(data.separator, data.quote, data.decimal, data.encoding, data.header, data.comment),
+    )
+
+
+def _task_of(config: Config) -> Task:
+    """The task that a loss is for, where it is for one alone."""
+    wanted = losses[config.model.loss].targets
+    return "values" if wanted == "values" else config.data.task if wanted == "flags" else "classes"
 
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:

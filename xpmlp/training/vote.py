@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Parameters
 from xpmlp.config import Config
 from xpmlp.data import Part
 from xpmlp.data.folds import fold_numbers
-from xpmlp.errors import DataError
+from xpmlp.errors import ConfigError, DataError
 from xpmlp.init import batch_order
 from xpmlp.nn import LayerSpec, Network, criteria
+from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
@@ -45,6 +48,24 @@ def voting(network: Network, members: int) -> Network:
 def member_of(network: Network) -> Network:
     """One of the networks of a vote; any other network itself."""
     return network._replace(layers=network.layers.members[0]) if network.layers.kind == "vote" else network
+
+
+def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
+    """The parameters of a saved network, or of each member of a vote, to go on from.
+
+    Raises
+    ------
+    ConfigError
+        If it has another number of members.
+    """
+    layers = saved.network.layers
+    before = len(layers.members) if layers.kind == "vote" else 1
+    if before != members:
+        raise ConfigError(
+            f"the network to go on from has {before} members, and train.members and train.folds ask for {members}: "
+            "make them as many."
+        )
+    return saved.parameters
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,13 @@ class VoteTrainable(ConfigTrainable):
         """The length of an epoch, the same for all members: with folds, what the largest fold leaves."""
         n = len(self.dataset.train)
         return n if self.folds is None else n - int(np.bincount(self.folds).max())
+
+    def initial_parameters(self, seed: int) -> Parameters:
+        """Those that the member with this seed begins with."""
+        if self.start is None:
+            return super().initial_parameters(seed)
+        started: Parameters = map_leaves(np.array, self.start[seed - self.config.train.seed])
+        return started
 
     def fold_of(self, seed: int) -> int:
         """The fold that the member with this seed leaves out."""
@@ -114,14 +142,14 @@ class VoteTrainable(ConfigTrainable):
 
     def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
         """The same data and config with the network of the vote."""
-        return _Voting(self.config, self.dataset, self.backend, max(1, len(_voters(runs))))
+        return _Voting(self.config, self.dataset, self.backend, voters=max(1, len(_voters(runs))))
 
 
 @dataclass(frozen=True)
 class _Voting(ConfigTrainable):
     """A vote that is trained."""
 
-    voters: int
+    voters: int = 1
 
     @cached_property
     def network(self) -> Network:

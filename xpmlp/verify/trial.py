@@ -14,8 +14,7 @@ from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset
 from xpmlp.nn import Draw, Network
-from xpmlp.training.configured import ConfigTrainable
-from xpmlp.training.objective import class_weights
+from xpmlp.training.configured import ConfigTrainable, class_weights
 from xpmlp.training.run import Run, RunSettings
 from xpmlp.training.step import seeds_of
 from xpmlp.verify.layered import LayeredNetwork, LayerName, layer_names

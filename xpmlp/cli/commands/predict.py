@@ -9,7 +9,17 @@ import typer
 
 from xpmlp._paths import given_path
 from xpmlp._text import printable
-from xpmlp.cli.options import AllowCode, BackendName, DeviceName, Overrides, RunDir, RunNumber, file_option, overriding
+from xpmlp.cli.options import (
+    AllowCode,
+    BackendName,
+    DeviceName,
+    Overrides,
+    RunDir,
+    RunNumber,
+    file_option,
+    names_in,
+    overriding,
+)
 
 
 def predict(
@@ -17,7 +27,9 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            parser=given_path, metavar="INPUT", help="Examples: a .npy, .npz, .csv or IDX file (.gz or not)."
+            parser=given_path,
+            metavar="INPUT",
+            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); for a network of a table, any table.",
         ),
     ],
     output: Annotated[Path, file_option("--output", "FILE", "Where to write: a .csv or .npy file.", "-o")],
@@ -26,6 +38,12 @@ def predict(
     device: DeviceName = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="NAMES", help="Columns that are carried over (tables).")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Take columns that are missing for gaps (tables).")
+    ] = False,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
@@ -35,9 +53,22 @@ def predict(
     Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
     """
     from xpmlp.training import predict_file
+    from xpmlp.training.table_prediction import TablePrediction
 
     values = overriding(overrides)
     prediction = predict_file(
-        run_dir, source, output, run=run, backend=backend, device=device, overrides=values, allow_code=allow_code
+        run_dir,
+        source,
+        output,
+        run=run,
+        backend=backend,
+        device=device,
+        overrides=values,
+        allow_code=allow_code,
+        keep=names_in(keep) or (),
+        allow_missing=allow_missing,
     )
-    typer.echo(printable(f"{len(prediction.decided):,} predictions in {output}"))
+    rows = prediction.rows if isinstance(prediction, TablePrediction) else len(prediction.decided)
+    for note in prediction.notes if isinstance(prediction, TablePrediction) else ():
+        typer.echo(printable(note))
+    typer.echo(printable(f"{rows:,} predictions in {output}"))

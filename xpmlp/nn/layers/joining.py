@@ -207,7 +207,7 @@ def _parallel(
     join: Callable[[Ops, Sequence[Array]], Array],
     parts: Callable[[Array], list[Array]],
 ) -> Layer:
-    """Layers that all take the input: ``join`` makes one output of theirs, ``parts`` derivatives by each of it."""
+    """Layers that all take the input: ``join`` makes one output of theirs, ``parts`` gives the derivative by each."""
     members = _Members([sparing(layer) for layer in layers])
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:

@@ -1,0 +1,199 @@
+"""Tables as other programs write them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from xpmlp.data.tables import infer_schema, read_batches, read_table, reading
+from xpmlp.errors import DataError
+
+ROWS = [f"{i % 7},{i * 3 % 5},{'cat' if i % 2 else 'dog'}" for i in range(60)]
+LINES = ["a,b,kind", *ROWS]
+GOOD = "\n".join(LINES) + "\n"
+
+
+def with_line(number: int, line: str) -> str:
+    return "\n".join([*LINES[: number - 1], line, *LINES[number:]]) + "\n"
+
+
+def zipped(*names: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name in names:
+            archive.writestr(name, GOOD)
+    return content.getvalue()
+
+
+READ: dict[str, tuple[str | bytes, str]] = {
+    "plain": (GOOD, ""),
+    "UTF-8 with a mark": (GOOD.encode("utf-8-sig"), ""),
+    "UTF-16 with a mark": (GOOD.encode("utf-16"), "encoding UTF-16"),
+    "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "UTF-16-LE, without a mark"),
+    "carriage returns alone": (GOOD.replace("\n", "\r"), ""),
+    "both at the end of lines": (GOOD.replace("\n", "\r\n"), ""),
+    "Excel's hint": ("sep=,\n" + GOOD, ""),
+    "blank lines first": ("\n\n" + GOOD, ""),
+    "a comment first": ("# measured on Monday\n" + GOOD, "comments"),
+    "a header that begins as a comment does": ("#" + GOOD, ""),
+    "a title line first": ("Report, all of 2020\n" + GOOD, "1 lines before the header"),
+    "semicolons": (GOOD.replace(",", ";"), "semicolons"),
+    "tabs": (GOOD.replace(",", "\t"), "tabs"),
+    "bars": (GOOD.replace(",", "|"), "bars"),
+    "blanks": (GOOD.replace(",", " "), "blanks"),
+    "columns apart by blanks": (GOOD.replace(",", "    "), "blanks"),
+    "a separator at the end of lines": (GOOD.replace("\n", ",\n"), ""),
+    "a separator at the end of rows": ("a,b,kind\n" + ",\n".join(ROWS) + ",\n", ""),
+    "an index without a name": (
+        ",a,b,kind\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS)),
+        "counts the rows",
+    ),
+    "a blank line": ("\n".join([*LINES[:30], "", *LINES[30:]]), ""),
+    "the header again": ("\n".join([*LINES[:30], LINES[0], *LINES[30:]]), "1 rows that repeat the header"),
+    "quotes around all": ("\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in LINES), ""),
+    "single quotes": ("\n".join(line.replace("cat", "'cat'") for line in LINES), "single quotes"),
+    "gzip": (gzip.compress(GOOD.encode()), "packed with gzip"),
+    "bz2": (bz2.compress(GOOD.encode()), "packed with bz2"),
+    "xz": (lzma.compress(GOOD.encode()), "packed with xz"),
+    "zip": (zipped("d.csv"), "packed with zip"),
+}
+
+
+def written(folder: Path, content: str | bytes) -> Path:
+    path = folder / "d.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize("what", READ)
+def test_read(what: str, tmp_path: Path) -> None:
+    content, note = READ[what]
+    table = read_table(written(tmp_path, content))
+    assert table.data.columns == ["a", "b", "kind"]
+    assert table.data.rows() == [tuple(row.split(",")) for row in ROWS]
+    assert note in "; ".join(table.notes)
+
+
+def test_zstd(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv.zst"
+    frame = pl.DataFrame({"line": LINES})
+    frame.lazy().sink_csv(path, include_header=False, compression="zstd", quote_style="never")
+    assert read_table(path).data.rows() == [tuple(row.split(",")) for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "shown"),
+    [
+        ('"1,000",2,cat', "number", "0 to 1000"),
+        ('"1,5",2,cat', "number", "0 to 6"),
+        ("50%,2,cat", "number", "0 to 6"),
+        ("2024-01-31,2,cat", "number", "0 to 6"),
+        ("?,2,cat", "number", "0 to 6"),
+        ("0x1F,2,cat", "number", "0 to 6"),
+    ],
+)
+def test_an_odd_cell(line: str, kind: str, shown: str, tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, with_line(5, line)))
+    column = infer_schema(table.data, decimal=table.decimal)["a"]
+    assert (column.kind, column.shown) == (kind, shown)
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    text = "a;b\n" + "".join(f"{n},{n % 3};1,000\n" for n in range(30))
+    table = read_table(written(tmp_path, text))
+    assert table.decimal == ","
+    schema = infer_schema(table.data, decimal=table.decimal)
+    assert (schema["a"].shown, schema["b"].kind) == ("0 to 29.2", "constant")
+
+
+def test_other_code_pages(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD.replace("cat", "caf\xe9").encode("latin-1"))
+    table = read_table(path)
+    assert "café" in table.data["kind"].to_list()
+    assert "Windows-1252" in "; ".join(table.notes)
+    assert "cafķ" in read_table(path, encoding="cp775").data["kind"].to_list() or read_table(path, encoding="cp1257")
+
+
+def test_another_code_page_beyond_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK", 200)
+    assert "café" in read_table(written(tmp_path, (GOOD + "1,1,caf\xe9\n").encode("latin-1"))).data["kind"].to_list()
+
+
+def test_without_a_header(tmp_path: Path) -> None:
+    path = written(tmp_path, "\n".join(ROWS))
+    table = read_table(path)
+    assert table.data.shape == (60, 3)
+    assert table.data.columns == ["column 1", "column 2", "column 3"]
+    assert read_table(written(tmp_path, "1,2,x\n" + "\n".join(ROWS)), header=True).data.shape == (60, 3)
+
+
+def test_a_header_without_the_row_names_of_r(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "a,b,kind\n" + "".join(f"r{n},{row}\n" for n, row in enumerate(ROWS))))
+    assert table.data.columns == ["row name", "a", "b", "kind"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is empty"),
+        ("a,b,kind\n", "a header but no rows"),
+        (with_line(1, "a,a,kind"), "names 'a' more than once"),
+        (with_line(9, "1,2,cat,4,5"), "row 8 has 5 fields, and the header 3"),
+        (with_line(9, '1,2,"cat'), "is a quote left open"),
+        ('[{"a": 1}]', "is JSON"),
+        (b"SQLite format 3\x00 and more", "SQLite"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\x00\x01\x02" * 100, "is it text"),
+        (zipped("a.csv", "b.csv"), "has 2 files packed"),
+        (gzip.compress(GOOD.encode())[:-20], "cannot be read"),
+        (b"PAR1 and nothing", "cannot be read|is damaged"),
+        (b"ARROW1 and nothing", "cannot be read|is damaged"),
+    ],
+)
+def test_refused(content: str | bytes, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        read_table(written(tmp_path, content))
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 10**6)
+    path = written(tmp_path, gzip.compress(GOOD.encode() + b"1,2,cat\n" * 10**6))
+    with pytest.raises(DataError, match="more than 1,000,000 bytes"):
+        read_table(path)
+
+
+def test_binary_tables(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": [1, 2, None], "b": ["x", None, "z"]})
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_ipc(tmp_path / "t.feather")
+    (tmp_path / "parts").mkdir()
+    frame[:2].write_parquet(tmp_path / "parts" / "1.parquet")
+    frame[2:].write_parquet(tmp_path / "parts" / "2.parquet")
+    for name in ("t.parquet", "t.feather", "parts"):
+        assert read_table(tmp_path / name).data.equals(frame)
+        _, batches = read_batches(tmp_path / name, rows=2)
+        assert pl.concat(batches).equals(frame)
+
+
+def test_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BATCH_BYTES", 100)
+    text = with_line(9, '1,2,"two\nlines, ""quoted"""')
+    _, batches = read_batches(written(tmp_path, text))
+    frames = list(batches)
+    assert len(frames) == 1  # of one piece that was read; smaller pieces are not cut
+    assert pl.concat(frames).equals(read_table(tmp_path / "d.csv").data)
+
+
+def test_excel_needs_its_extra(tmp_path: Path) -> None:
+    path = tmp_path / "t.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(Exception, match=r"pip install 'xpmlp\[excel\]'|cannot be read|fastexcel"):
+        read_table(path)

@@ -1,0 +1,107 @@
+"""``xpmlp train TABLE``: options become a config, and the score is set beside two that cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xpmlp.config import Config, load_config
+from xpmlp.config.load import parse_override
+from xpmlp.config.table import stem_of, table_config
+from xpmlp.data import Dataset
+from xpmlp.data.labels import MISSING
+from xpmlp.data.messages import listed
+from xpmlp.data.table_options import Given
+from xpmlp.errors import ConfigError
+
+FROM_RATE = 0.1
+"""The learning rate of a network that goes on with new rows, as a part of that in its config."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether an argument of ``xpmlp train`` is a table, and no config."""
+    return path.suffix.lower() != ".toml" and not str(path).startswith("xpmlp:")
+
+
+def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[str, Any]:
+    """The options of the command as values by dotted key, and those of ``--set``, which come last."""
+    values: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in ("features", "drop"):
+            values[f"data.{name}"] = [part.strip() for part in value.split(",") if part.strip()]
+        elif name == "types":
+            from xpmlp.data.tables.columns import type_pairs
+
+            values["data.types"] = type_pairs(value)
+        elif name == "target":
+            names = [part.strip() for part in value.split(",")]
+            values["data.target"] = value if len(names) == 1 else names
+        elif name == "test":
+            values |= {"data.test_fraction": 0.0} if value == "0" else {"data.test": value}
+        elif name == "class_weight":
+            values["train.class_weight"] = value
+        else:
+            values[f"data.{name}"] = str(value) if isinstance(value, Path) else value
+    return values | dict(map(parse_override, overrides or []))
+
+
+def config_of(path: Path, values: dict[str, Any]) -> Config:
+    """The config that trains on a table, by the recipe for the task that its target has.
+
+    Raises
+    ------
+    ConfigError
+        If no target is named, or a value is not allowed.
+    DataError
+        If the table cannot be read, or has no such target.
+    """
+    from xpmlp.data.tables import read_table
+    from xpmlp.data.tables.targets import find_targets, read_targets
+
+    if "data.target" not in values:
+        raise ConfigError(
+            f"{path}: which column is to be predicted? Say it with --target, of {listed(_names(path, values))}."
+        )
+    task = values.get("data.task", "auto")
+    if task == "auto":
+        table = read_table(path, _given(values))
+        targets = find_targets(table.data.columns, values["data.target"], str(path))
+        missing = values.get("data.missing", MISSING)
+        task = read_targets(table.data, targets, "auto", missing, table.decimal, str(path)).task
+    return table_config(path, task, values)
+
+
+def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[Config, str]:
+    """The config of a run for new rows, with a lower learning rate, and a sentence that says so."""
+    config = load_config(run_dir / "config.toml")
+    rate = config.train.learning_rate * FROM_RATE
+    given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
+    config = load_config(run_dir / "config.toml", given).named(stem_of(path))
+    said = f"going on from {run_dir} with the learning rate {config.train.learning_rate:g}"
+    return config, f"{said}, a tenth of its own" if "train.learning_rate" not in values else said
+
+
+def free_scores(dataset: Dataset, score: float) -> Iterator[str]:
+    """Say what the score on the part that was held out is worth beside two that cost nothing."""
+    from xpmlp.data.tables.baselines import baselines
+
+    part, name = (dataset.test, "test") if dataset.test is not None else (dataset.validation, "validation")
+    if part is None:
+        return
+    constant, linear = baselines(dataset, part)
+    metric, what = ("accuracy", "the commonest class") if dataset.n_classes else ("R\u00b2", "the mean")
+    yield f"{name} {metric} beside: {score:.4f} this network, {linear:.4f} a linear model, {constant:.4f} {what} always"
+
+
+def _names(path: Path, values: dict[str, Any]) -> list[str]:
+    from xpmlp.data.tables import read_batches
+
+    _, batches = read_batches(path, _given(values))
+    return next(batches).columns
+
+
+def _given(values: Mapping[str, Any]) -> Given:
+    return Given(**{name: values.get(f"data.{name}") for name in Given._fields})

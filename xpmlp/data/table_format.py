@@ -1,0 +1,38 @@
+"""A table as people have it, as a format of ``[data]``."""
+
+from __future__ import annotations
+
+from xpmlp.data.dataset import Dataset
+from xpmlp.data.format import DRAWN_PARTS, Format, Request
+from xpmlp.data.table_options import Given, TableOptions
+
+TABLE_KEYS = tuple(
+    name for name in (*TableOptions._fields, *Given._fields) if name not in ("features", "scale_target", "given")
+)
+"""The keys of ``[data]`` for tables alone."""
+
+
+def _read(request: Request) -> Dataset:
+    from xpmlp.data.tables import load_table  # heavy, so imported late
+
+    return load_table(
+        request.path,
+        request.target,
+        request.table,
+        split=request.split,
+        test_fraction=request.test_fraction,
+        validation_size=request.validation_size,
+        seed=request.seed,
+        missing=request.missing,
+        known=request.table_model,
+    )
+
+
+TABLE = Format(
+    "your own table: CSV in any dialect, Parquet, Arrow or Excel, with columns of any kind",
+    _read,
+    ("path", "target", "features", "missing", *DRAWN_PARTS, *TABLE_KEYS),
+    has_values=True,
+    where='set data.path = "FILE"',
+    folders=True,
+)

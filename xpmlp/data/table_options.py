@@ -1,0 +1,69 @@
+"""What a person says of a table: its columns, its parts, and the dialect of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Task = Literal["auto", "classes", "values"]
+
+
+class Given(NamedTuple):
+    """What a person says of a file's dialect; None to have it found out.
+
+    Attributes
+    ----------
+    separator : str, optional
+        One character, or "blanks".
+    quote : str, optional
+        One character; "" for none.
+    decimal : "." or ",", optional
+    encoding : str, optional
+    header : bool, optional
+    comment : str, optional
+        How lines begin that are comments; "" for none.
+    """
+
+    separator: str | None = None
+    quote: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    comment: str | None = None
+
+
+class TableOptions(NamedTuple):
+    """What is said of a table, as the keys of ``[data]``.
+
+    Attributes
+    ----------
+    features : tuple of str, optional
+        The columns to take; all but the others that are named here.
+    drop : tuple of str
+    weights, group, time : str, optional
+        Columns: how much each row counts; whose rows are never on both sides of a split; by which the newest are held
+        out.
+    types : mapping, optional
+        Kinds by column.
+    task : "auto", "classes" or "values"
+    test, validation : Path, optional
+        Files of those parts.
+    log_target : bool
+    scale_target : bool
+    given : Given
+        Of a CSV file's dialect.
+    """
+
+    features: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    weights: str | None = None
+    group: str | None = None
+    time: str | None = None
+    types: Mapping[str, str] | None = None
+    task: Task = "auto"
+    test: Path | None = None
+    validation: Path | None = None
+    log_target: bool = False
+    scale_target: bool = True
+    given: Given = Given()

@@ -1,0 +1,71 @@
+"""Two scores that cost nothing, to see whether a network has learned anything: the constant and a linear model."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.data.dataset import Dataset, Part
+from xpmlp.data.tables.encoding import FIRST
+
+MAX_ROWS = 20_000
+"""Training rows of the linear model."""
+
+
+class Baselines(NamedTuple):
+    """The share of right classes, or R², on a part that was held out.
+
+    Attributes
+    ----------
+    constant, linear : float
+        Of the commonest class or the mean; of a linear model of the numbers and the one-hot categories.
+    """
+
+    constant: float
+    linear: float
+
+
+def baselines(dataset: Dataset, part: Part) -> Baselines:
+    """Score the constant and a linear model, fitted on at most 20,000 training rows, on a part."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    train = dataset.train
+    if len(train) > MAX_ROWS:
+        train = train[np.sort(np.random.default_rng(0).permutation(len(train))[:MAX_ROWS])]
+    x, z = _one_hot(train, dataset.code_counts), _one_hot(part, dataset.code_counts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if dataset.n_classes:
+            common = np.bincount(dataset.train.targets, minlength=dataset.n_classes).argmax()
+            constant = float(np.average(part.targets == common, weights=part.weights))
+            if len(np.unique(train.targets)) < 2:
+                return Baselines(constant, constant)
+            model = LogisticRegression(max_iter=60, tol=1e-2).fit(x, train.targets, sample_weight=train.weights)
+            return Baselines(constant, float(np.average(model.predict(z) == part.targets, weights=part.weights)))
+        mean = np.average(dataset.train.targets, axis=0, weights=dataset.train.weights)
+        constant = _r2(np.broadcast_to(mean, part.targets.shape), part)
+        fitted = Ridge(solver="lsqr").fit(x, train.targets, sample_weight=train.weights)
+        return Baselines(constant, _r2(fitted.predict(z).reshape(part.targets.shape), part))
+
+
+def _r2(predicted: npt.NDArray[Any], part: Part) -> float:
+    mean = np.average(part.targets, axis=0, weights=part.weights)
+    residual = np.average((part.targets - predicted) ** 2, axis=0, weights=part.weights)
+    variance = np.average((part.targets - mean) ** 2, axis=0, weights=part.weights)
+    return float(np.mean(1 - residual / np.where(variance > 0, variance, 1.0)))
+
+
+def _one_hot(part: Part, counts: tuple[int, ...]) -> Any:
+    """The numbers, and a column for each code but that of categories never seen, as a sparse matrix."""
+    from scipy import sparse
+
+    blocks = [sparse.csr_matrix(np.asarray(part.features, dtype=np.float64))]
+    for column, count in enumerate(counts):
+        codes = np.asarray(part.codes)[:, column]
+        rows = np.flatnonzero(codes >= FIRST - 1)
+        ones = np.ones(len(rows))
+        blocks.append(sparse.csr_matrix((ones, (rows, codes[rows] - 1)), shape=(len(codes), count - 1)))
+    return sparse.hstack(blocks, format="csr")

@@ -1,0 +1,291 @@
+"""A data set of a table as people have it: read, split, its kinds inferred and encoded by the training part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import ValidationError
+
+from xpmlp.data.dataset import Dataset, Part, Preprocessing
+from xpmlp.data.labels import MISSING
+from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.table_options import TableOptions, Task
+from xpmlp.data.tables.cells import as_numbers, as_texts
+from xpmlp.data.tables.columns import Frozen, first_mistake
+from xpmlp.data.tables.encoding import TableEncoding, fit_encoding
+from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
+from xpmlp.data.tables.reading import TableFile, read_table
+from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes
+from xpmlp.data.tables.targets import Target, Targets, class_places, find_targets, fit_target, read_targets
+from xpmlp.errors import DataError
+
+VALIDATION = (0.1, 100, 0.2)
+"""The share of the training rows that validate; but at least so many rows, and at most this share."""
+
+
+class TableModel(Frozen):
+    """How a table becomes inputs and targets: what is saved beside a network's weights.
+
+    Attributes
+    ----------
+    encoding : TableEncoding
+    target : Target
+    """
+
+    encoding: TableEncoding
+    target: Target
+
+    @classmethod
+    def from_saved(cls, saved: Any) -> TableModel:
+        """Read what ``model_dump(mode="json")`` has given.
+
+        Raises
+        ------
+        DataError
+            If it is something else.
+        """
+        try:
+            return cls.model_validate(saved, strict=False)
+        except ValidationError as error:
+            raise DataError(f"not a table's encoding that xpmlp has saved ({first_mistake(error)})") from None
+
+
+def load_table(
+    path: Path,
+    target: str | Sequence[str],
+    options: TableOptions,
+    *,
+    split: str = "validation",
+    test_fraction: float = 0.2,
+    validation_size: int | None = None,
+    seed: int = 0,
+    missing: Sequence[str] = MISSING,
+    known: TableModel | None = None,
+) -> Dataset:
+    """Read a table's file and make a data set of it; see `table_dataset`."""
+    table = read_table(path, options.given)
+    held_out = {
+        name: read_table(file, options.given)
+        for name, file in (("test", options.test), ("validation", options.validation))
+        if file is not None
+    }
+    return table_dataset(
+        table,
+        target,
+        options,
+        source=str(path),
+        held_out=held_out,
+        split=split,
+        test_fraction=test_fraction,
+        validation_size=validation_size,
+        seed=seed,
+        missing=missing,
+        known=known,
+    )
+
+
+def table_dataset(
+    table: TableFile,
+    target: str | Sequence[str],
+    options: TableOptions,
+    *,
+    source: str = "the table",
+    held_out: Mapping[str, TableFile] | None = None,
+    split: str = "three-way",
+    test_fraction: float = 0.2,
+    validation_size: int | None = None,
+    seed: int = 0,
+    missing: Sequence[str] = MISSING,
+    known: TableModel | None = None,
+) -> Dataset:
+    """Make a data set of a table.
+
+    Parameters
+    ----------
+    table : TableFile
+    target : str or sequence of str
+    options : TableOptions
+    source : str
+        How messages call the table.
+    held_out : mapping, optional
+        Tables of the parts "test" and "validation", which are then not drawn.
+    split, test_fraction, validation_size, seed
+        As of `xpmlp.data.load`.
+    missing : sequence of str
+        The texts that mean a gap.
+    known : TableModel, optional
+        Of a network that the table is read for, instead of one that is fitted.
+
+    Raises
+    ------
+    DataError
+        If columns are missing, the target is of no use, or the rows cannot be split.
+    """
+    data, notes, held_out = table.data, list(table.notes), held_out or {}
+    names = find_targets(data.columns, known.target.names if known else target, source)
+    others = _other_columns(data.columns, names, options, source)
+    task: Task = known.target.task if known is not None else options.task
+    targets = read_targets(data, names, task, missing, table.decimal, source)
+    if not targets.kept.all():
+        lost = int((~targets.kept).sum())
+        notes.append(f"{lost:,} rows without a target are left out")
+        data = data.filter(pl.Series(targets.kept))
+    notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
+    classes, indices = _indices(targets, source)
+    parts, more = _split(data, indices, options, split, test_fraction, validation_size, seed, held_out, missing)
+    notes += more
+    if indices is not None and (rare := [one for one in rare_classes(indices) if test_fraction or not held_out]):
+        labels = [str(classes[one]) for one in rare]
+        notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
+    train = data[parts["train"]]
+    if known is None:
+        leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
+            options.time
+        }
+        features = train.select([name for name in others if name not in leave_out])
+        schema = infer_schema(features, types=options.types, missing=missing, decimal=table.decimal)
+        if not schema.used:
+            raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
+        encoding = fit_encoding(features, schema)
+        known = TableModel(
+            encoding=encoding,
+            target=fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target),
+        )
+        if targets.task == "classes" and len(classes) < 2:
+            raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
+    weights = _weights(data, options.weights, missing, source)
+
+    def part(frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
+        encoded = known.encoding.encode(frame, what=source)
+        wanted = known.target.scaled(of.labels) if places is None else places
+        return Part(_numbers(encoded.numbers), wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
+
+    made: dict[str, Part] = {}
+    for name, rows in parts.items():
+        some = Targets(targets.task, "", targets.labels[rows], targets.kept)
+        places = None if indices is None else indices[rows]
+        made[name] = part(data[rows], some, places, None if weights is None else weights[rows])
+    for name, one in held_out.items():
+        of = read_targets(
+            one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
+        )
+        places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
+        made[name] = part(
+            one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
+        )
+    return Dataset(
+        name="table",
+        train=made["train"],
+        validation=made.get("validation"),
+        test=made.get("test"),
+        classes=classes,
+        preprocessing=Preprocessing(),
+        image_shape=None,
+        feature_names=known.encoding.number_names or ("none",),
+        hashes=table.hashes | {name: next(iter(one.hashes.values())) for name, one in held_out.items()},
+        target_names=names if targets.task == "values" else (),
+        code_counts=known.encoding.code_counts,
+        table=known,
+        notes=tuple(notes),
+    )
+
+
+def _numbers(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The numbers of a table, or a column of zeros where it has categories alone."""
+    return numbers if numbers.shape[1] else np.zeros((len(numbers), 1), dtype=np.float32)
+
+
+def _indices(targets: Targets, source: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
+    if targets.task == "values":
+        return np.empty(0, dtype=np.int64), None
+    classes, indices = np.unique(targets.labels, return_inverse=True)
+    return classes, indices.astype(np.int64)
+
+
+def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableOptions, source: str) -> list[str]:
+    """The features: those that are wanted, without those to drop."""
+    told = [*options.drop, *(options.features or ()), *filter(None, (options.weights, options.group, options.time))]
+    for name in told:
+        if name not in columns:
+            raise DataError(f"{source}: has no column {quoted(name)}{did_you_mean(name, list(columns))}")
+    wanted = options.features if options.features is not None else columns
+    return [name for name in wanted if name not in (*names, *options.drop)]
+
+
+def _split(
+    data: pl.DataFrame,
+    indices: npt.NDArray[np.int64] | None,
+    options: TableOptions,
+    split: str,
+    test_fraction: float,
+    validation_size: int | None,
+    seed: int,
+    held_out: Mapping[str, TableFile],
+    missing: Sequence[str],
+) -> tuple[dict[str, Rows], list[str]]:
+    """The rows of each part that is drawn."""
+    groups = None if options.group is None else _codes_of(data[options.group], missing)
+    times = None if options.time is None else _times(data[options.time], missing)
+    how: dict[str, Any] = {"seed": seed, "classes": indices, "groups": groups, "times": times}
+    rows, parts, notes = np.arange(data.height), {}, []
+    if test_fraction > 0 and "test" not in held_out:
+        rows, parts["test"] = hold_out(rows, test_fraction, **how)
+    if split != "test" and "validation" not in held_out:
+        share, least, most = VALIDATION
+        size = validation_size or min(max(share * len(rows), least), most * len(rows))
+        if not 0 < size < len(rows):
+            raise DataError(f"data.validation_size = {validation_size} leaves nothing to train on")
+        rows, parts["validation"] = hold_out(rows, size / len(rows), **how)
+    parts["train"] = rows
+    if times is None and groups is None and "test" in parts and data.height <= 10**6:
+        twins = _twins(data, parts)
+        if twins:
+            notes.append(f"{twins:,} rows of the test part are the same as rows to learn from")
+    return parts, notes
+
+
+def _twins(data: pl.DataFrame, parts: Mapping[str, Rows]) -> int:
+    """The number of test rows of which the whole is among the others, too."""
+    hashed = data.hash_rows(seed=0).to_numpy()
+    others = np.concatenate([rows for name, rows in parts.items() if name != "test"])
+    return int(np.isin(hashed[parts["test"]], hashed[others]).sum())
+
+
+def _codes_of(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A number for each group; a row without one is a group by itself."""
+    texts = as_texts(column, missing)
+    codes = texts.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy().copy()
+    alone = codes < 0
+    codes[alone] = codes.max(initial=0) + 1 + np.arange(alone.sum())
+    return codes
+
+
+def _times(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.float64]:
+    found = infer_column(column, None, missing)
+    if found.kind not in ("date", "number", "clock", "truth", "id"):
+        raise DataError(f"data.time: column {quoted(column.name)} has neither dates nor numbers, but is {found.kind}")
+    kind = found if found.kind != "id" else found.model_copy(update={"kind": "number"})
+    values, _ = read_cells(column, kind, missing)
+    if found.kind == "date":
+        values = values.to_physical()
+    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+
+
+def _weights(
+    data: pl.DataFrame, name: str | None, missing: Sequence[str], source: str
+) -> npt.NDArray[np.float64] | None:
+    if name is None:
+        return None
+    if name not in data.columns:
+        raise DataError(f"{source}: has no column {quoted(name)} for the weights{did_you_mean(name, data.columns)}")
+    column = infer_column(data[name], None, missing)
+    values = as_numbers(data[name], column.style, missing).values
+    weights: npt.NDArray[np.float64] = values.fill_null(np.nan).to_numpy()
+    if not (weights >= 0).all() or not weights.any():
+        raise DataError(f"{source}: the weights, column {quoted(name)}, have to be numbers of at least 0, none missing")
+    return weights

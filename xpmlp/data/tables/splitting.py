@@ -1,0 +1,115 @@
+"""Which rows of a table train, validate and test: by class, by group or by time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.errors import DataError
+
+MIN_OF_CLASS = 4
+"""A class with fewer rows than this stays in the training part."""
+
+Rows = npt.NDArray[np.intp]
+
+
+def hold_out(
+    rows: Rows,
+    fraction: float,
+    *,
+    seed: int,
+    classes: npt.NDArray[Any] | None = None,
+    groups: npt.NDArray[Any] | None = None,
+    times: npt.NDArray[np.float64] | None = None,
+) -> tuple[Rows, Rows]:
+    """Hold a part of some rows out.
+
+    Rows of a group stay together.  With times the newest are held out, and rows of one time stay together; without,
+    they are drawn, of each class the same share.
+
+    Parameters
+    ----------
+    rows : (n,)
+        Numbers of rows.
+    fraction : float
+    seed : int
+    classes, groups : (all rows,), optional
+        Whole numbers from 0.
+    times : (all rows,), optional
+        NaN for a gap, which is taken for the oldest.
+
+    Returns
+    -------
+    kept, held_out : (n_kept,), (n_held_out,)
+        In the order of the table.
+
+    Raises
+    ------
+    DataError
+        If nothing would be left on one of the sides.
+    """
+    size = math.ceil(fraction * len(rows))
+    if times is not None:
+        held = _newest(np.nan_to_num(times[rows], nan=-np.inf), None if groups is None else groups[rows], size)
+    elif groups is not None:
+        held = _some_groups(groups[rows], size, np.random.default_rng(seed))
+    elif classes is not None:
+        held = _of_each_class(classes[rows], fraction, np.random.default_rng(seed))
+    else:
+        held = np.zeros(len(rows), dtype=bool)
+        held[np.random.default_rng(seed).permutation(len(rows))[:size]] = True
+    if not held.any() or held.all():
+        raise DataError(
+            f"{len(rows):,} rows cannot be split into a part to train on and one of {fraction:.0%} to hold out"
+            + (
+                ": they are of one group"
+                if groups is not None
+                else ": they are of one time"
+                if times is not None
+                else ""
+            )
+        )
+    return rows[~held], rows[held]
+
+
+def rare_classes(targets: npt.NDArray[np.int64]) -> list[int]:
+    """The classes that stay in the training part."""
+    counts = np.bincount(targets)
+    return np.flatnonzero((counts > 0) & (counts < MIN_OF_CLASS)).tolist()
+
+
+def _of_each_class(classes: npt.NDArray[Any], fraction: float, random: np.random.Generator) -> npt.NDArray[np.bool_]:
+    held = np.zeros(len(classes), dtype=bool)
+    for one in np.unique(classes):
+        members = np.flatnonzero(classes == one)
+        if len(members) >= MIN_OF_CLASS:
+            held[random.permutation(members)[: max(round(fraction * len(members)), 1)]] = True
+    return held
+
+
+def _some_groups(groups: npt.NDArray[Any], size: int, random: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Groups in random order, until they have as many rows as wanted, but never all."""
+    distinct, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = random.permutation(len(distinct))
+    return _taken(order, counts, size)[place]
+
+
+def _newest(times: npt.NDArray[np.float64], groups: npt.NDArray[Any] | None, size: int) -> npt.NDArray[np.bool_]:
+    """The rows, or the groups by their newest rows, of the latest times."""
+    if groups is None:
+        distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
+        return _taken(np.arange(len(distinct))[::-1], counts, size)[place]
+    distinct, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    newest = np.full(len(distinct), -np.inf)
+    np.maximum.at(newest, place, times)
+    return _taken(np.argsort(newest, kind="stable")[::-1], counts, size)[place]
+
+
+def _taken(order: npt.NDArray[np.intp], counts: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.bool_]:
+    before = np.cumsum(counts[order]) - counts[order]
+    taken = np.zeros(len(counts), dtype=bool)
+    taken[order[before < size][: len(counts) - 1]] = True
+    return taken

@@ -1,0 +1,197 @@
+"""Networks that were trained on a table, on other rows: encoded as their own were, to predict or to go on training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._csv import csv_text
+from xpmlp._files import replacing, write_bytes
+from xpmlp.backend import Backend
+from xpmlp.config import Config
+from xpmlp.data import Dataset, Part
+from xpmlp.data.labels import label_places
+from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.table_options import Given
+from xpmlp.errors import DataError
+from xpmlp.storage import SavedNetwork
+from xpmlp.training.inference import BATCH, Inference
+from xpmlp.training.memory import memory_explained
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from xpmlp.data.tables import TableModel
+
+Outputs = npt.NDArray[Any]
+
+
+class TablePrediction(NamedTuple):
+    """What was written for a table.
+
+    Attributes
+    ----------
+    rows : int
+    notes : tuple of str
+        What was found out about the file, and how its rows differ from those of training.
+    """
+
+    rows: int
+    notes: tuple[str, ...]
+
+
+def table_model(saved: SavedNetwork) -> TableModel | None:
+    """The encoding that a network was trained with, if it was trained on a table."""
+    found = (saved.sections or {}).get("table")
+    if found is None:
+        return None
+    from xpmlp.data.tables import TableModel  # with polars, so imported late
+
+    return TableModel.from_saved(found)
+
+
+def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
+    """Tell the classes of new rows as a trained network does.
+
+    Raises
+    ------
+    DataError
+        If the network was not trained on a table, or a class is new.
+    """
+    if table_model(start) is None or dataset.table is None:
+        raise DataError("the network to go on with was not trained on a table: train anew.")
+    if not start.classes.size:
+        return dataset
+    labels = [str(label) for label in dataset.classes.tolist()]
+    places = label_places(labels, start.classes)
+    new = [label for label, place in zip(labels, places, strict=True) if place is None]
+    if new:
+        raise DataError(
+            f"the rows have {listed(new)}, which the network to go on with does not know: its classes are "
+            f"{listed([str(one) for one in start.classes.tolist()])}; train anew."
+        )
+    indices = np.asarray(places, dtype=np.int64)
+
+    def told(part: Part | None) -> Part | None:
+        return None if part is None else replace(part, targets=indices[part.targets])
+
+    train = replace(dataset.train, targets=indices[dataset.train.targets])
+    validation, test = told(dataset.validation), told(dataset.test)
+    return replace(dataset, train=train, validation=validation, test=test, classes=start.classes)
+
+
+@contextmanager
+def predictor(
+    backend: Backend, saved: SavedNetwork, model: TableModel
+) -> Iterator[Callable[[pl.DataFrame, bool], Any]]:
+    """Yield a function that encodes a frame and predicts it: ``(frame, allow_missing) -> (outputs, encoded)``."""
+    inference, parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
+    with backend.session(BATCH), memory_explained(backend, 0, "predict fewer rows at a time"):
+
+        def predict(frame: pl.DataFrame, allow_missing: bool) -> Any:
+            encoded = model.encoding.encode(frame, allow_missing=allow_missing)
+            numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
+            codes = encoded.codes if encoded.codes.shape[1] else None
+            outputs = inference.predict(parameters, numbers, codes)
+            return (model.target.unscaled(outputs) if model.target.task == "values" else outputs), encoded
+
+        yield predict
+
+
+def predict_table(
+    config: Config,
+    saved: SavedNetwork,
+    backend: Backend,
+    source: Path,
+    target: Path,
+    *,
+    keep: Sequence[str],
+    allow_missing: bool,
+    columns_of: Callable[[Outputs], dict[str, npt.NDArray[Any]]],
+    array_of: Callable[[Sequence[Outputs]], bytes],
+) -> TablePrediction:
+    """Predict the rows of a file, in bounded memory, and write a CSV or an npy file, whole or not at all.
+
+    Parameters
+    ----------
+    config, saved, backend
+    source, target : Path
+    keep : sequence of str
+        Columns of the source that are written before the predictions.
+    allow_missing : bool
+        Take columns that are missing for gaps.
+    columns_of : (outputs) -> dict
+        The columns of a CSV file.
+    array_of : (list of outputs) -> bytes
+        The content of an npy file.
+    """
+    import polars as pl
+
+    from xpmlp.data.tables import read_batches
+
+    model = table_model(saved)
+    assert model is not None
+    data = config.data
+    given = Given(data.separator, data.quote, None, data.encoding, data.header, data.comment)
+    notes, batches = read_batches(source, given if str(source) == str(data.path) else Given())
+    rows, unseen, unreadable, moments = 0, Counter[str](), Counter[str](), None
+    outputs: list[Outputs] = []
+    with predictor(backend, saved, model) as predict, replacing(target) as temporary:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            for frame in batches:
+                _check_kept(frame, keep, source)
+                predicted, encoded = predict(frame, allow_missing)
+                unseen.update(encoded.unseen)
+                unreadable.update(encoded.unreadable)
+                moments = encoded.moments if moments is None else moments + encoded.moments
+                if target.suffix == ".csv":
+                    kept = {name: frame[name].cast(pl.String, strict=False).to_list() for name in keep}
+                    columns = {**kept, **columns_of(predicted)}
+                    if len(columns) < len(kept) + len(columns_of(predicted[:1])):
+                        raise DataError(
+                            f"--keep names {listed(keep)}, of which one is called as a column of predictions is"
+                        )
+                    body = zip(*columns.values(), strict=True)
+                    file.write(csv_text(body if rows else [list(columns), *body]))
+                else:
+                    outputs.append(predicted)
+                rows += frame.height
+        if target.suffix != ".csv":
+            write_bytes(temporary, array_of(outputs))
+    if moments is not None:
+        notes = [*notes, *_differences(model, rows, unseen, unreadable, moments)]
+    return TablePrediction(rows, tuple(notes))
+
+
+def _check_kept(frame: pl.DataFrame, keep: Sequence[str], source: Path) -> None:
+    for name in keep:
+        if name not in frame.columns:
+            raise DataError(f"{source}: has no column {quoted(name)} to keep{did_you_mean(name, frame.columns)}")
+
+
+def _differences(
+    model: TableModel,
+    rows: int,
+    unseen: Counter[str],
+    unreadable: Counter[str],
+    moments: npt.NDArray[np.float64],
+) -> Iterator[str]:
+    """One line on how the rows differ from those of training."""
+    parts = []
+    if unseen:
+        some = [f"{quoted(name)} {count:,}" for name, count in unseen.most_common(3)]
+        parts.append(f"categories never seen in training: {', '.join(some)}")
+    if unreadable:
+        some = [f"{quoted(name)} {count:,}" for name, count in unreadable.most_common(3)]
+        parts.append(f"values that are no numbers or dates, taken for gaps: {', '.join(some)}")
+    if moved := model.encoding.moved(moments):
+        parts.append(f"columns that have moved since training: {listed(moved, 3)}")
+    if parts:
+        yield f"of {rows:,} rows: {'; '.join(parts)}"
