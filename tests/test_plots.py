@@ -409,6 +409,14 @@ def test_a_combination_without_a_finite_loss_comes_last(make):
     ]
 
 
+def test_a_run_that_ended_in_its_first_epoch_has_a_place_without_figures(make):
+    folder = grid_of(make, [2.0, 4.0], runs=1)
+    (folder / "epochs.csv").write_text(HEADER + "0,1,9,0.1,2.0,0.5,0.1\n")
+    assert list(lines(epochs_figure(read_epochs(folder), read_facts(folder)))) == ["learning rate 2, last 2.00"]
+    np.save(folder / "batch_losses.npy", np.ones((5, 1), dtype=np.float32))
+    assert len(draw_run(folder)) == 3
+
+
 def test_runs_that_differ_in_their_seeds_alone_are_one_curve(make):
     folder = grid_of(make, [2.0], runs=3)
     assert read_facts(folder).combinations == ()

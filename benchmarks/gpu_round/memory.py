@@ -66,14 +66,14 @@ def _freed(names: list[str], findings: Findings, surroundings: Surroundings) -> 
     """Train, and compare the free memory with that after a first training, which loads the libraries."""
     for name in names:
         backend = resolve(name, GPU[name]).backend
-        if backend.free_memory() is None:
+        if backend.memory.free() is None:
             findings.miss(f"{name}: it does not tell how much memory is free.")
             continue
         free = []
         for _ in range(1 + TRAININGS):
             _train(name, 256 if surroundings.stand_in else 2048)
             gc.collect()
-            free.append(backend.free_memory() or 0)
+            free.append(backend.memory.free() or 0)
         lost = free[0] - free[-1]
         findings.keep(name, free)
         findings.judge(
@@ -107,8 +107,8 @@ def _filled(backend: Backend, rest: int) -> Iterator[None]:
 
     filler, size = [], max(rest // 2, 1)
     with backend.session(1):
-        while (backend.free_memory() or 0) > rest:
-            take = max(((backend.free_memory() or 0) - rest) // 2, size)
+        while (backend.memory.free() or 0) > rest:
+            take = max(((backend.memory.free() or 0) - rest) // 2, size)
             try:
                 filler.append(cupy.empty(take, "uint8"))
             except MemoryError:

@@ -125,7 +125,7 @@ def _over_itself(x: Any) -> Any:
 
 def results(backend: Any, function: Callable[..., Any], arrays: list[Any], monkeypatch: Any) -> list[Any]:
     """By one, two and three threads, with all divided between them."""
-    monkeypatch.setattr(division, "LEAST_SHARE", 0)
+    monkeypatch.setattr(division, "LEAST_WORK", 0)
     monkeypatch.setattr(division, "LEAST_STEP", 1)
     monkeypatch.setattr(division, "LEAST_INSTRUCTION", 0)
     return [

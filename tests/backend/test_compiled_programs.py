@@ -87,7 +87,7 @@ def test_any_program_is_what_its_step_says(
         )
     )
     with pytest.MonkeyPatch.context() as patch:  # so that all is divided
-        patch.setattr(division, "LEAST_SHARE", 0)
+        patch.setattr(division, "LEAST_WORK", 0)
         patch.setattr(division, "LEAST_STEP", 1)
         patch.setattr(division, "LEAST_TERMS", 1)
         actual = compiled(backend, step, state, batches, threads=threads)

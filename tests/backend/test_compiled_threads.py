@@ -157,7 +157,7 @@ def test_every_number_is_the_share_of_one_thread(
     out = Operand(Buffer(math.prod(shape)), math.prod(shape[1:]), 0 if name == "sum" else shape[2], 1)
     instruction = Instruction(name, sizes, out, (operand, operand), inner=3, added=added)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(division, "LEAST_SHARE", 0)
+        patch.setattr(division, "LEAST_WORK", 0)
         shares = division.divided(instruction, threads)
     assert len(shares) == threads
     times = np.zeros(math.prod(shape), int)

@@ -41,7 +41,7 @@ def fused(cuda: CudaOnCpu) -> Ops:
 @pytest.mark.slow
 @both
 def test_fused_operations_are_their_definitions(fused: Ops, dtype: str) -> None:
-    check(fused, OPS, TOLERANCE[dtype], dtype)
+    check(fused, OPS, TOLERANCE[dtype], dtype, (np.asarray, np.asarray))
 
 
 @both
@@ -158,7 +158,13 @@ def test_wrong_arithmetic_would_be_found(
     changed = inputs, outputs, operation.replace(*wrong), name
     monkeypatch.setattr(cupy_ops, "GATHER" if source is GATHER else "RANK_ONE", changed)
     with pytest.raises(BackendError, match="is not what its definition gives"):
-        check(with_fused(OPS, cuda, Cublas(cuda, tf32=False)), OPS, TOLERANCE["float32"], "float32")
+        check(
+            with_fused(OPS, cuda, Cublas(cuda, tf32=False)),
+            OPS,
+            TOLERANCE["float32"],
+            "float32",
+            (np.asarray, np.asarray),
+        )
 
 
 def test_sources_are_compiled_as_they_are(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def use_everything(backend: Backend) -> None:
         layers.passes(
             backend.ops, case.layer, backend.parameters(parameters), on_gpu, backend.asarray(case.upstream(2))
         )
-    backend.free_memory()
+    backend.memory.free()
     backend.synchronize()
 
 

@@ -70,7 +70,7 @@ def test_stand_in_gives_its_memory_back(recording: Recording) -> None:
 
 
 def test_stand_in_counts_what_cupy_holds_in_reserve_as_free(recording: Recording) -> None:
-    assert resolve("cupy").backend.free_memory() == 100 + 10
+    assert resolve("cupy").backend.memory.free() == 100 + 10
 
 
 def test_a_fused_operation_that_differs_on_this_gpu_is_refused(

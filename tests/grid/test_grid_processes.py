@@ -141,7 +141,11 @@ def test_a_pool_that_breaks_between_two_blocks_loses_none(data: Path) -> None:
 
     ended: list[int] = []
     failures: dict[int, str] = {}
-    lost = schedule._drain(pool, blocks, 2, None, lambda: False, lambda block, _: ended.append(block.number), failures)
+
+    def done(block: Block, _: object) -> None:
+        ended.append(block.number)
+
+    lost = schedule._BlockPool(pool, None, lambda: False, done, failures=failures).drain(blocks, 2)
     assert (lost, failures) == ([], {})
     assert ended == [0, 1, 2, 3]
     assert len(pools) == 4
@@ -171,7 +175,7 @@ def test_blocks_that_are_called_off_are_not_waited_for(data: Path) -> None:
         assert len(looks) < 10
         return looks[-1]
 
-    lost = schedule._drain(Unheard, blocks, 4, None, should_stop, lambda block, _: ended.append(block.number), {})
+    lost = schedule._BlockPool(Unheard, None, should_stop, lambda block, _: ended.append(block.number)).drain(blocks, 4)
     assert (lost, ended) == ([], [0])
 
 
@@ -186,7 +190,7 @@ def test_processes_start_undisturbed_by_ctrl_c(data: Path) -> None:
             return super().submit(function, *arguments, **keywords)
 
     (block,) = blocks_of(members_of(grid_config(data)), width=1)
-    schedule._drain(Masked, [block], 1, None, lambda: False, lambda *_: None, {})
+    schedule._BlockPool(Masked, None, lambda: False, lambda *_: None).drain([block], 1)
     assert [signal.SIGINT in mask for mask in masks] == [True]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 

@@ -92,7 +92,7 @@ def test_on_an_accelerator(
     config = grid_config(data, runs=4, block_width=width, workers="auto", train={"epochs": 1})
     monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
     free = None if room is None else memory_for(config, room + 1) - 1
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
+    monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self: free)
     assert labels(config) == expected
 
 
@@ -100,14 +100,14 @@ def test_the_largest_runs_of_a_grid_decide(data: Path, monkeypatch: pytest.Monke
     config = grid_config(data, runs=2, hidden_layer_sizes=[[5], [50]], train={"epochs": 1})
     monkeypatch.setattr(NumpyBackend, "is_accelerator", True)
     free = memory_for(config, 2)
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
+    monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self: free)
     assert sorted(labels(config)) == ["run 0", "run 1", "run 2", "run 3"]
 
 
 def test_on_a_cpu_a_stack_is_split_too_where_it_does_not_fit(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = grid_config(data, runs=4, block_width=4, train={"epochs": 1})
     free = memory_for(config, 2)
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: free)
+    monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self: free)
     assert labels(config) == ["runs 0, 1", "runs 2, 3"]
 
 
@@ -115,5 +115,5 @@ def test_processes_share_the_memory(data: Path, monkeypatch: pytest.MonkeyPatch)
     config = grid_config(data, runs=4, block_width=4, workers=2)
     dataset, backend = load_data(config), resolve_configured(config.backend).backend
     for free, expected in ((2 * memory_for(config, 3), 3), (2 * memory_for(config, 3) - 2, 2)):
-        monkeypatch.setattr(NumpyBackend, "free_memory", lambda self, free=free: free)
+        monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self, free=free: free)
         assert _width(config, members_of(config), dataset, backend) == expected

@@ -108,7 +108,7 @@ def test_dropout_and_weights_of_examples(pair: tuple[Backend, Backend]) -> None:
 def test_delayed_updates(
     batch_size: int, decay: float, pair: tuple[Backend, Backend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pair[0], "most_delayed", 25)
+    monkeypatch.setattr(pair[0], "prefetch", pair[0].prefetch._replace(most_delayed=25))
     problem = wide_problem(pair[0], batch_size=batch_size, weight_decay=decay)
     compiling, plain = (replace(problem, backend=backend) for backend in pair)
     assert compiling.training_fold.steps_per_call > 1

@@ -49,7 +49,9 @@ def both_ways(
 ) -> tuple[ConfigTrainable, list[Run], list[Run]]:
     """Runs trained with delayed updates, and the same one step after another."""
     problem, plain = wide_problem(backend, **more), wide_problem(backend, **more)
-    monkeypatch.setattr(problem.backend, "most_delayed", 25)  # compiled steps take it only for the smallest batches
+    monkeypatch.setattr(
+        problem.backend, "prefetch", problem.backend.prefetch._replace(most_delayed=25)
+    )  # compiled steps take it only for the smallest batches
     assert problem.training_fold.steps_per_call > 1
     runs = train_runs(problem, *settings)
     monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)

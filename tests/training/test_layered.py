@@ -165,7 +165,7 @@ def test_updates_of_a_first_dense_layer_are_delayed(
     others: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem, plain = (layered_wide([{"kind": "dense", "units": 6}, *others]) for _ in range(2))
-    monkeypatch.setattr(problem.backend, "most_delayed", 25)
+    monkeypatch.setattr(problem.backend, "prefetch", problem.backend.prefetch._replace(most_delayed=25))
     assert problem.training_fold.steps_per_call > 1
     (run,) = train_runs(problem)
     monkeypatch.setattr(delayed, "LEAST_INPUTS", FEATURES + 1)

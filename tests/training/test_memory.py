@@ -95,11 +95,11 @@ def test_how_many_fit() -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_an_error_of_the_library_is_recognised(case: Case, get_backend: Callable[..., Backend]) -> None:
     backend = get_backend(*case)
-    assert backend.is_out_of_memory(MemoryError())
-    assert not backend.is_out_of_memory(RuntimeError("something else"))
+    assert backend.memory.is_exhausted(MemoryError())
+    assert not backend.memory.is_exhausted(RuntimeError("something else"))
     with pytest.raises((MemoryError, RuntimeError)) as caught, backend.session(1):
         backend.to_numpy(backend.xp.zeros((2**23, 2**23), dtype=backend.dtype, device=backend.device))
-    assert backend.is_out_of_memory(caught.value), caught.value
+    assert backend.memory.is_exhausted(caught.value), caught.value
 
 
 def exhausted(*_: Any, **__: Any) -> NoReturn:
@@ -110,7 +110,7 @@ def test_it_is_one_sentence_with_the_size_and_what_to_lower(monkeypatch: pytest.
     problem = small_problem()
     settings = [RunSettings.of(problem.config.train)] * 3
     monkeypatch.setattr(NumpyBackend, "fold", exhausted)
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: 2_000_000)
+    monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self: 2_000_000)
     size = rf"{footprint(problem).of(3) / 1e3:.1f} kB, 2.0 MB were free"
     with pytest.raises(BackendError) as caught:
         train_to_the_end(problem, settings, Reporter(), lambda: False)
@@ -138,7 +138,7 @@ def test_other_errors_pass(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_nothing_tells_how_much_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NumpyBackend, "free_memory", lambda self: None)
+    monkeypatch.setattr(type(NumpyBackend.memory), "free", lambda self: None)
     with (
         pytest.raises(BackendError, match=r"takes about 3.1 GB; buy some\.$"),
         memory_explained(resolve("numpy").backend, 3_141_592_653, "buy some"),

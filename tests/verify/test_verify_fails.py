@@ -11,6 +11,7 @@ import pytest
 from tests.verify.small import verify_digits
 from xpmlp import nn
 from xpmlp.backend.numpy import NumpyBackend
+from xpmlp.nn import ops
 from xpmlp.nn.activations import activations
 from xpmlp.verify import reference
 
@@ -29,6 +30,11 @@ def failure(**changes: Any) -> str:
     return sentence
 
 
+def define(monkeypatch: pytest.MonkeyPatch, right: Any, wrong: Any) -> None:
+    """Put a wrong definition of an operation in the place of the right one."""
+    monkeypatch.setattr(ops, "_DEFINITIONS", tuple(wrong if one is right else one for one in ops._DEFINITIONS))
+
+
 def test_a_wrong_sign_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     right = activations["tanh"]
     wrong = right._replace(backward=lambda ops, upstream, activation: -right.backward(ops, upstream, activation))
@@ -37,12 +43,12 @@ def test_a_wrong_sign_in_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_forgotten_bias(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.nn.ops.affine", lambda x, weights, biases: x @ weights)
+    define(monkeypatch, ops.affine, lambda xp, x, weights, biases: x @ weights)
     assert failure(backend__fused=False).startswith(BY_ALL + "activations of layer 1 at step 1")
 
 
 def test_a_forgotten_gradient_of_the_biases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xpmlp.nn.ops.add_sum", lambda xp, biases, *_: biases)
+    define(monkeypatch, ops.add_sum, lambda xp, biases, *_: biases)
     sentence = failure(backend__fused=False, train__optimizer="sgd")
     assert sentence.startswith(BY_ALL + "biases of layer 1 at step 1")
 
@@ -61,8 +67,9 @@ def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     right = SGD._update_from_factors
 
-    def update(ops: Any, layer: Any, parameters: Any, state: Any, factors: Any, hyper: Any) -> Any:
-        return right(ops, layer, parameters, state, factors, hyper._replace(descent=-hyper.learning_rate))
+    def update(*arguments: Any) -> Any:
+        *others, hyper = arguments
+        return right(*others, hyper._replace(descent=16 * hyper.descent))
 
     monkeypatch.setattr(SGD, "_update_from_factors", update)
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")

@@ -10,7 +10,8 @@
 ======================== ==================================================================
 """
 
-from xpmlp.backend.base import Backend, DTypeName, Fold, Step
+from xpmlp.backend.base import Backend, DTypeName
+from xpmlp.backend.fold import Fold, Prefetch, Step
 from xpmlp.backend.registry import LISTED, NAMES, BackendRecord, Choice, Report, backends, check_name, probe, resolve
 from xpmlp.backend.residence import HOST, Residence, residence_of
 from xpmlp.backend.threads import blas_threads_at_most
@@ -24,6 +25,7 @@ __all__ = [
     "Choice",
     "DTypeName",
     "Fold",
+    "Prefetch",
     "Report",
     "Residence",
     "Step",

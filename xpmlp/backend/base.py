@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ from array_api_compat import array_namespace, device
 
 from xpmlp._tree import iterate, map_leaves
 from xpmlp._typing import Array, Device, Namespace
-from xpmlp.backend.host_memory import free_host_memory
+from xpmlp.backend.fold import Fold, Prefetch, Step
+from xpmlp.backend.host_memory import Memory
 from xpmlp.backend.replay import STEPS, Recordings
 from xpmlp.backend.residence import residence_of
 from xpmlp.errors import BackendError
@@ -25,39 +27,8 @@ from xpmlp.nn import Ops, pure_ops
 
 DTypeName = Literal["float32", "float64"]
 
-Step = Callable[[Any, Any, Any], tuple[Any, tuple[Array, ...]]]
-"""(state, batch, constants) -> (state, outputs): one step of a fold."""
-
-
-GPU_AHEAD_BYTES = 128_000_000
-"""What batches that are prepared ahead take on a GPU: enough that preparing them costs next to no launches."""
-
 OUTPUTS = 1_000_000
 """How many numbers the outputs of a fold's steps may be before they are concluded."""
-
-
-class Fold(NamedTuple):
-    """A step with what can be done for many steps at once, before and after it.
-
-    Attributes
-    ----------
-    prepare : (batches, constants) -> prepared
-        From a tuple to a tree of arrays with a common first axis, one entry a step; does to each step what it would do
-        to it alone.
-    step : Step
-        Gets one step of what is prepared.
-    conclude : (batches, outputs, constants) -> results
-        Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
-        tuples of arrays with the same first axis.
-    steps_per_call : int
-        How many steps of a training one of this fold takes: its batches have one more axis, after the first, where
-        that is more than one.
-    """
-
-    prepare: Callable[[tuple[Array, ...], Any], Any]
-    step: Step
-    conclude: Callable[[tuple[Array, ...], tuple[Array, ...], Any], tuple[Array, ...]]
-    steps_per_call: int = 1
 
 
 class Backend(ABC):
@@ -83,15 +54,14 @@ class Backend(ABC):
         The library's version.
     is_accelerator : bool
         Whether arrays live outside the host's memory.
-    ahead_bytes : int
-        How much memory batches that are prepared ahead of their steps should take: on a CPU what its cache holds
-        beside the weights.
-    takes_rows_in_step : bool
-        Whether a step takes its rows from the data itself, so that its features are not prepared ahead of it.
-    most_delayed : int
-        Up to which batch size it pays to delay the first layer's updates; see `xpmlp.training.delayed`.
+    prefetch : Prefetch
+        How batches are prepared ahead of their steps.
+    memory : Memory
+        Where its arrays live.
     recordings : Recordings or None
         Of steps, where the library can record and replay them.
+    recipe : (callable, arguments)
+        For pickle: what makes the same backend.
     tf32 : bool
         Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
     """
@@ -104,17 +74,17 @@ class Backend(ABC):
     ops: Ops
     version: str
     is_accelerator: bool = False
-    ahead_bytes: int = 400_000
-    takes_rows_in_step: bool = False
-    most_delayed: int = 25
+    prefetch: Prefetch = Prefetch()
+    memory: Memory = Memory()
     index_dtype_name: Literal["int32", "int64"] = "int64"
     recordings: Recordings | None = None
+    recipe: tuple[Any, ...]
 
     def __init__(self, device: str | None, dtype: DTypeName, *, fused: bool, threads: int | None, tf32: bool) -> None:
         self.dtype_name = dtype
         self.threads = threads
         self.tf32 = tf32
-        self._recipe = {"device": device, "dtype": dtype, "fused": fused, "threads": threads, "tf32": tf32}
+        self.recipe = partial(type(self), device, dtype, fused=fused, threads=threads, tf32=tf32), ()
         self._start(device)
         self.ops = self._fused_ops() if fused else pure_ops(self.xp)
 
@@ -292,14 +262,6 @@ class Backend(ABC):
         """The outputs of one stretch of steps after another as those of all of them."""
         return parts[0] if len(parts) == 1 else tuple(self.xp.concat(one) for one in zip(*parts, strict=True))
 
-    def free_memory(self) -> int | None:
-        """Free bytes where the arrays live: on an accelerator, or the host's; ``None`` where nothing can tell."""
-        return free_host_memory()
-
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """Whether an error says that memory could not be had, on the device or on the host."""
-        return isinstance(error, MemoryError)
-
     def threads_in_use(self) -> int | None:
         """How many CPU threads compute within a session: with another number the bits may differ."""
         return self.threads
@@ -310,9 +272,7 @@ class Backend(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the same backend is found again where it is read."""
-        from xpmlp.backend.registry import found_again
-
-        return found_again, (self.name, self._recipe)
+        return self.recipe
 
     def __copy__(self) -> Backend:
         """Itself: what it is never changes."""

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._tree import leaves
-from xpmlp._typing import Array
-from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend, Step
+from xpmlp._typing import Array, Device
+from xpmlp.backend.base import Backend
+from xpmlp.backend.fold import GPU_AHEAD_BYTES, Prefetch, Step
+from xpmlp.backend.host_memory import Memory
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
@@ -32,7 +34,7 @@ class CupyBackend(Backend):
 
     name = "cupy"
     is_accelerator = True
-    ahead_bytes = GPU_AHEAD_BYTES
+    prefetch = Prefetch(GPU_AHEAD_BYTES)
 
     def _start(self, device: str | None) -> None:
         import cupy
@@ -50,6 +52,7 @@ class CupyBackend(Backend):
                 "with `--gpus all`), or choose another backend, for example `--backend numpy`."
             )
         self.device = cupy.cuda.Device(int(wanted.partition(":")[2]))
+        self.memory = CupyMemory(cupy, self.device)
         properties = cupy.cuda.runtime.getDeviceProperties(self.device.id)
         self.device_name = properties["name"].decode()
 
@@ -68,7 +71,8 @@ class CupyBackend(Backend):
         with self.device:
             self._cublas = Cublas(self._cupy, tf32=self._can_tf32())
             fused = with_fused(pure, self._cupy, self._cublas)
-            check(fused, pure, TF32_TOLERANCE if self._can_tf32() else TOLERANCE[self.dtype_name], self.dtype_name)
+            tolerance = TF32_TOLERANCE if self._can_tf32() else TOLERANCE[self.dtype_name]
+            check(fused, pure, tolerance, self.dtype_name, (self.asarray, self.to_numpy))
             self._cublas.release()
         self.recordings = Recordings(self, self._record)
         return fused
@@ -157,19 +161,26 @@ class CupyBackend(Backend):
         """Copy an array to the host."""
         return np.array(self._cupy.asnumpy(array))
 
-    def free_memory(self) -> int | None:
-        """Free bytes on the GPU, those included that CuPy holds in reserve."""
-        with self.device:
-            return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
-
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """CuPy says it by a MemoryError of its own; CUDA, where a recording finds none, by a number."""
-        failed = isinstance(error, self._cupy.cuda.runtime.CUDARuntimeError)
-        return (failed and getattr(error, "status", None) == OUT_OF_MEMORY) or super().is_out_of_memory(error)
-
     def synchronize(self) -> None:
         """Wait for the GPU."""
         self.device.synchronize()
+
+
+class CupyMemory(Memory):
+    """The GPU's memory."""
+
+    def __init__(self, cupy: Any, device: Device) -> None:
+        self._cupy, self._device = cupy, device
+
+    def free(self) -> int | None:
+        """Those bytes included that CuPy holds in reserve."""
+        with self._device:
+            return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
+
+    def is_exhausted(self, error: BaseException) -> bool:
+        """CuPy says it by a MemoryError of its own; CUDA, where a recording finds none, by a number."""
+        failed = isinstance(error, self._cupy.cuda.runtime.CUDARuntimeError)
+        return (failed and getattr(error, "status", None) == OUT_OF_MEMORY) or super().is_exhausted(error)
 
 
 class CudaGraph(NamedTuple):

@@ -6,6 +6,8 @@ A small step on a GPU is bound by the number of kernels.  The sigmoid's two are 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
@@ -171,7 +173,11 @@ def _add_sum(cublas: Cublas, rank_one: Any, ones: Ones, biases: Array, delta: Ar
     return biases
 
 
-def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None:
+Moves = tuple[Callable[..., Array], Callable[[Array], Any]]
+"""(from the host to the GPU, and back)."""
+
+
+def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, moves: Moves) -> None:
     """Hold every fused operation against its definition on the GPU that is there: compilers and drivers differ.
 
     Parameters
@@ -179,29 +185,40 @@ def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str) -> None
     ops, definitions : Ops
     tolerance : float
     dtype_name : "float32" or "float64"
+    moves : Moves
 
     Raises
     ------
     BackendError
         If one differs, with the way to train without them.
     """
-    for stack in ((), (2,)):
-        for batch in (4, 1):
-            _check(ops, definitions, tolerance, dtype_name, stack, batch)
+    asarray, to_numpy = moves
+    for stack, batch in itertools.product(((), (2,)), (4, 1)):
+        for name, operands in _examples(ops.xp, dtype_name, asarray, stack, batch).items():
+            found, defined = (
+                getattr(which, name)(*(one.copy() if isinstance(one, type(operands[0])) else one for one in operands))
+                for which in (ops, definitions)
+            )
+            if found.dtype != defined.dtype or to_numpy(ops.xp.max(ops.xp.abs(found - defined))) > tolerance:
+                raise BackendError(
+                    f"CuPy's fused {name} is not what its definition gives on this GPU: set backend.fused = false."
+                )
 
 
-def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack: tuple[int, ...], batch: int) -> None:
-    xp, rng = ops.xp, np.random.default_rng(0)
-    dtype = getattr(xp, dtype_name)
+def _examples(
+    xp: Any, dtype_name: str, asarray: Callable[..., Array], stack: tuple[int, ...], batch: int
+) -> dict[str, tuple[Any, ...]]:
+    """Arguments of each fused operation."""
+    rng, dtype = np.random.default_rng(0), getattr(xp, dtype_name)
 
     def array(*shape: int) -> Array:
-        return xp.asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype=dtype)
+        return asarray(rng.uniform(-1.0, 1.0, (*stack, *shape)), dtype)
 
     weights, biases, x, delta = array(5, 3), array(1, 3), array(batch, 5), array(batch, 3)
     scale = array(1, 1)
-    codes = xp.asarray(rng.integers(0, 5, (*stack, batch)), dtype=xp.int32)
-    features, rows = xp.asarray(rng.integers(0, 256, (6, 5)), dtype=xp.uint8), xp.asarray(rng.integers(0, 6, batch))
-    arguments: dict[str, tuple[Any, ...]] = {
+    codes = asarray(rng.integers(0, 5, (*stack, batch)), xp.int32)
+    features, rows = asarray(rng.integers(0, 256, (6, 5)), xp.uint8), asarray(rng.integers(0, 6, batch))
+    return {
         "gather": (features, rows, dtype, 0.5),
         "affine": (x, weights, biases),
         "sigmoid": (delta,),
@@ -213,12 +230,3 @@ def _check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, stack:
         "add_sum": (biases, delta, scale),
         "add_rows": (weights, codes, delta),
     }
-    for name, operands in arguments.items():
-        found, defined = (
-            getattr(which, name)(*(xp.asarray(one, copy=True) if isinstance(one, type(x)) else one for one in operands))
-            for which in (ops, definitions)
-        )
-        if found.dtype != defined.dtype or float(xp.max(xp.abs(found - defined))) > tolerance:
-            raise BackendError(
-                f"CuPy's fused {name} is not what its definition gives on this GPU: set backend.fused = false."
-            )

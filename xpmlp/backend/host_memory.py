@@ -1,4 +1,4 @@
-"""The host's free memory, as far as this process may have it."""
+"""The memory where arrays live: by default the host's, as far as this process may have it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ CGROUPS = (
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
 """Where a container finds its limit and what it uses of it, in version 2 and in version 1."""
+
+
+class Memory:
+    """The memory where a backend's arrays live; a backend whose arrays live elsewhere has a subclass."""
+
+    def free(self) -> int | None:
+        """Free bytes; ``None`` where nothing can tell."""
+        return free_host_memory()
+
+    def is_exhausted(self, error: BaseException) -> bool:
+        """Whether an error says that memory could not be had, on the device or on the host."""
+        return isinstance(error, MemoryError)
 
 
 def free_host_memory() -> int | None:

@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Namespace
-from xpmlp.backend.base import Backend, Fold, Step
+from xpmlp.backend.base import Backend
+from xpmlp.backend.fold import Fold, Step
+from xpmlp.backend.host_memory import Memory
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
@@ -54,6 +56,7 @@ class JaxBackend(Backend):
         self.device = self._find_device(device)
         self.is_accelerator = self.device.platform != "cpu"
         self.device_name = self.device.device_kind if self.is_accelerator else "cpu"
+        self.memory = JaxMemory(jax, self.device)
         self._no_mesh = jax.sharding.Mesh(np.empty((), dtype=object), ())
         self._copied = jax.jit(partial(map_leaves, jnp.copy))
         self._compiled: dict[Step, Any] = {}
@@ -184,26 +187,33 @@ class JaxBackend(Backend):
             self._compiled[step] = jax.jit(fold, donate_argnums=0)
         return self._compiled[step]
 
-    def free_memory(self) -> int | None:
-        """Free bytes of the part of an accelerator's memory that JAX has taken for itself; or the host's."""
-        if not self.is_accelerator:
-            return super().free_memory()
-        statistics = self.device.memory_stats()
-        return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
-
     def threads_in_use(self) -> int | None:
         """One for each core of the machine, which JAX does not let one choose."""
         return os.cpu_count()
-
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """JAX says it by a status code in the text of its one error."""
-        said = isinstance(error, self._jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
-        return said or super().is_out_of_memory(error)
 
     def synchronize(self) -> None:
         """Wait until the last fold is done."""
         # its outputs, since its state may have been donated to another fold by now
         self._jax.block_until_ready(self._outputs)
+
+
+class JaxMemory(Memory):
+    """The part of an accelerator's memory that JAX has taken for itself; or the host's."""
+
+    def __init__(self, jax: Any, device: Any) -> None:
+        self._jax, self._device = jax, device
+
+    def free(self) -> int | None:
+        """Of an accelerator what JAX's statistics say."""
+        if self._device.platform == "cpu":
+            return super().free()
+        statistics = self._device.memory_stats()
+        return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
+
+    def is_exhausted(self, error: BaseException) -> bool:
+        """JAX says it by a status code in the text of its one error."""
+        said = isinstance(error, self._jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+        return said or super().is_exhausted(error)
 
 
 NARROW = 32

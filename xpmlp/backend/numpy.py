@@ -14,13 +14,14 @@ from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array
-from xpmlp.backend.base import Backend, Step
+from xpmlp.backend.base import Backend
+from xpmlp.backend.fold import Prefetch, Step
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 if TYPE_CHECKING:
-    from xpmlp.backend.compiled import Scans
+    from xpmlp.backend.compiled import CompiledSteps
 
 NUMBA = Library("numba", "Numba", "'xpmlp[numba]'")
 
@@ -29,7 +30,7 @@ class NumpyBackend(Backend):
     """NumPy on the CPU."""
 
     name = "numpy"
-    _scans: Scans | None = None
+    _scans: CompiledSteps | None = None
 
     def _start(self, device: str | None) -> None:
         if device not in (None, "cpu"):
@@ -71,20 +72,19 @@ class NumpyBackend(Backend):
             with NUMBA.needed_by("compiling them"):
                 import numba
 
-                from xpmlp.backend.compiled import Scans, gathering, traced_ops
+                from xpmlp.backend.compiled import CompiledSteps
 
                 if numba.config.DISABLE_JIT:
                     return ops
-                scans = Scans(self.dtype_name, product)
+                scans = CompiledSteps(self.dtype_name, product)
         except NotInstalledError:
             return ops
         except BackendError as error:
             notice_once("numba", f"steps run as they are written, which takes longer: {error}")
             return ops
-        self._scans, self.takes_rows_in_step = scans, True
-        self.ahead_bytes, self.most_delayed = COMPILED_AHEAD_BYTES, MOST_DELAYED
+        self._scans, self.prefetch = scans, COMPILED
         self.version += f"+numba{numba.__version__}"
-        return traced_ops(ops._replace(gather=gathering(ops.gather)))
+        return scans.traced(ops)
 
     def copy(self, tree: Any) -> Any:
         """A copy of every array of a tree, as it lies."""
@@ -95,11 +95,7 @@ class NumpyBackend(Backend):
         if self._scans is None:
             return super().scan(step, state, batches, constants)
         done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
-        if done is not None:
-            return done
-        from xpmlp.backend.compiled import formed
-
-        return super().scan(step, state, map_leaves(formed, batches), constants)
+        return done or super().scan(step, state, self._scans.materialized(batches), constants)
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""
@@ -125,11 +121,9 @@ class NumpyBackend(Backend):
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
 
-COMPILED_AHEAD_BYTES = 16_000_000
-"""What batches that are prepared ahead of compiled steps take: more than the cache holds, but few calls."""
-
-MOST_DELAYED = 3
-"""Compiled steps with larger batches take less time one by one: their weights stay in the cores' caches."""
+COMPILED = Prefetch(bytes=16_000_000, rows_in_step=True, most_delayed=3)
+"""Before compiled steps: more than the cache holds, but few calls; with larger batches than of three examples they take
+less time one by one, since their weights stay in the cores' caches."""
 
 BLOCK = 128
 """Rows that several elementwise passes run over while they are in the core's cache."""

@@ -148,7 +148,9 @@ def resolve(
         return _choose(device, dtype, fused=fused, threads=threads, tf32=tf32)
     check_name(name, "auto")
     with _library_of(name):
-        backend = backends[name].load()(device, dtype, fused=fused, threads=threads, tf32=tf32)
+        options: dict[str, Any] = {"fused": fused, "threads": threads, "tf32": tf32}
+        backend = backends[name].load()(device, dtype, **options)
+        backend.recipe = found_again, (name, {"device": device, "dtype": dtype, **options})
         if is_outside(name):
             backend.name = name  # so that it is found again
         backend.to_numpy(backend.asarray([0.0], backend.dtype))  # fails in a library that was built for another NumPy

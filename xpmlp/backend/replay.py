@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import Array
-
-if TYPE_CHECKING:
-    from xpmlp.backend.base import Backend, Step
+from xpmlp._tree import leaves, map_leaves, values
+from xpmlp._typing import Array, Namespace
+from xpmlp.backend.fold import Step
 
 STEPS = 20
 """Steps in a recording: enough that launching it and copying batches into it costs next to nothing."""
@@ -31,12 +29,24 @@ Record = Callable[[Callable[[], None]], Callable[[], None]]
 """(body) -> launch: record what a function asks of the GPU, without doing it; ``launch`` does it."""
 
 
+class Scanning(Protocol):
+    """As much of a backend as recordings need; see `xpmlp.backend.base.Backend`."""
+
+    xp: Namespace
+
+    def copy(self, tree: Any) -> Any:
+        """A copy of every array of a tree, on the same device."""
+
+    def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Fold a step over batches."""
+
+
 class Recording:
     """Some steps of a fold, over arrays of its own.
 
     Parameters
     ----------
-    backend : Backend
+    backend : Scanning
     record : Record
     step : Step
     state : tree of arrays
@@ -56,7 +66,7 @@ class Recording:
 
     def __init__(
         self,
-        backend: Backend,
+        backend: Scanning,
         record: Record,
         step: Step,
         state: Any,
@@ -106,11 +116,7 @@ class Recording:
 
 def _steps(batches: Any) -> int:
     """The length of their first axis."""
-    return int(next(leaves(batches))[1].shape[0])
-
-
-def _values(tree: Any) -> list[Any]:
-    return [leaf for _, leaf in leaves(tree)]
+    return int(values(batches)[0].shape[0])
 
 
 def _is_array(leaf: Any) -> bool:
@@ -139,8 +145,8 @@ def _replaceable(own: Any, other: Any) -> bool:
     return bool(own == other)
 
 
-def _write(targets: Any, values: Any) -> None:
-    for target, value in zip(_values(targets), _values(values), strict=True):
+def _write(targets: Any, sources: Any) -> None:
+    for target, value in zip(values(targets), values(sources), strict=True):
         if target is not value and _is_array(target):
             target[...] = value
 
@@ -152,11 +158,11 @@ class Recordings:
 
     Parameters
     ----------
-    backend : Backend
+    backend : Scanning
     record : Record
     """
 
-    def __init__(self, backend: Backend, record: Record) -> None:
+    def __init__(self, backend: Scanning, record: Record) -> None:
         self._backend, self._record = backend, record
         self._thread = threading.local()
 

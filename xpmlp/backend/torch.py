@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Device, Namespace
-from xpmlp.backend.base import GPU_AHEAD_BYTES, Backend
+from xpmlp.backend.base import Backend
+from xpmlp.backend.fold import GPU_AHEAD_BYTES, Prefetch
+from xpmlp.backend.host_memory import Memory
 from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
@@ -115,7 +117,8 @@ class TorchBackend(Backend):
             raise BackendError("device 'mps' has no float64: set backend.dtype to \"float32\".")
         self.is_accelerator = self.device.type != "cpu"
         if self.is_accelerator:
-            self.ahead_bytes = GPU_AHEAD_BYTES
+            self.prefetch = Prefetch(GPU_AHEAD_BYTES)
+        self.memory = TorchMemory(torch, self.device)
         cuda = self.device.type == "cuda"
         self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
 
@@ -228,14 +231,6 @@ class TorchBackend(Backend):
         """Copy an array to the host."""
         return np.array(array.numpy(force=True), order="C")
 
-    def free_memory(self) -> int | None:
-        """Free bytes on a CUDA GPU, those included that PyTorch holds in reserve; else the host's, which mps shares."""
-        if self.device.type != "cuda":
-            return super().free_memory()
-        cuda = self._torch.cuda
-        reserve = cuda.memory_reserved(self.device) - cuda.memory_allocated(self.device)
-        return int(cuda.mem_get_info(self.device)[0] + reserve)
-
     def threads_in_use(self) -> int:
         """As configured, or as many as PyTorch takes by itself."""
         return self._threads_asked_for() or int(self._torch.get_num_threads())
@@ -243,17 +238,32 @@ class TorchBackend(Backend):
     def _threads_asked_for(self) -> int | None:
         return 1 if os.getpid() != PROCESS and self.device.type == "cpu" else self.threads
 
-    def is_out_of_memory(self, error: BaseException) -> bool:
-        """CUDA has an error of its own for it; the CPU and Metal say it in words."""
-        said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
-        return said or isinstance(error, self._torch.OutOfMemoryError) or super().is_out_of_memory(error)
-
     def synchronize(self) -> None:
         """Wait for the GPU."""
         if self.device.type == "cuda":
             self._torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             self._torch.mps.synchronize()
+
+
+class TorchMemory(Memory):
+    """A CUDA GPU's memory; that of the host, which mps shares, for other devices."""
+
+    def __init__(self, torch: Any, device: Device) -> None:
+        self._torch, self._device = torch, device
+
+    def free(self) -> int | None:
+        """Those bytes included that PyTorch holds in reserve."""
+        if self._device.type != "cuda":
+            return super().free()
+        cuda = self._torch.cuda
+        reserve = cuda.memory_reserved(self._device) - cuda.memory_allocated(self._device)
+        return int(cuda.mem_get_info(self._device)[0] + reserve)
+
+    def is_exhausted(self, error: BaseException) -> bool:
+        """CUDA has an error of its own for it; the CPU and Metal say it in words."""
+        said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+        return said or isinstance(error, self._torch.OutOfMemoryError) or super().is_exhausted(error)
 
 
 def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -34,18 +35,19 @@ FOOTNOTE = (
 )
 
 
-def run(
-    config: Config,
-    out: Path,
-    *,
-    backends: str,
-    steps: int,
-    dtype: DTypeName | None,
-    reference: bool,
-    allow_code: bool,
-    quiet: bool,
-) -> int:
+def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) -> int:
     """Verify, print the tables, and write the files.
+
+    Parameters
+    ----------
+    config : Config
+    out : Path
+        The folder of the files.
+    backends : str
+        As `xpmlp.verify.parse_targets` takes them.
+    quiet : bool
+    **how
+        As `xpmlp.verify.verify` takes it.
 
     Returns
     -------
@@ -64,9 +66,7 @@ def run(
     check_folder(out)
     console = console_on(sys.stdout, quiet=quiet, width=120)
     with console.status("") as status:
-        result = verify(
-            config, targets, steps=steps, dtype=dtype, reference=reference, allow_code=allow_code, tell=status.update
-        )
+        result = verify(config, targets, tell=status.update, **how)
     for part in report(result):
         console.print(part)
     for path in write_files(result, out, lambda text: console.print(text, markup=False, soft_wrap=True)):

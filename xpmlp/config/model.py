@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -76,5 +75,5 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_rules(self) -> Config:
-        check_rules(lambda key: reduce(getattr, key.split("."), self))
+        check_rules(self)
         return self

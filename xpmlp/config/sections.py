@@ -96,8 +96,8 @@ class DataConfig(Section):
         return {"name": "table", **given} if named else given
 
     name: Annotated[str, NameOf("data set")]
-    """The data set. `table` reads a table of your own, with columns of any kind; `digits` is scikit-learn's and needs no
-    download, `synth` is generated, `csv` and `npz` read a file of your own, `arrays` are given in Python:
+    """The data set. `table` reads a table of your own, with columns of any kind; `digits` is scikit-learn's and needs
+    no download, `synth` is generated, `csv` and `npz` read a file of your own, `arrays` are given in Python:
     `xpmlp.train(config, data=...)`. A path without a name is a table's.
     """
 
@@ -136,8 +136,8 @@ class DataConfig(Section):
     """The column by which the newest rows are the test part, and of the others validate (table)."""
 
     types: ColumnTypes = None
-    """Kinds of columns that overrule what is inferred, as `{ zip = "category", size = "small<medium<large" }`; kinds are
-    number, category, truth, date, clock, text, id and constant (table).
+    """Kinds of columns that overrule what is inferred, as `{ zip = "category", size = "small<medium<large" }`; kinds
+    are number, category, truth, date, clock, text, id and constant (table).
     """
 
     task: Literal["auto", "classes", "values"] = "auto"
@@ -174,8 +174,8 @@ class DataConfig(Section):
 
     missing: list[Text] = ["?", "NA", "N/A", "null", "NaN", "-"]
     """The texts of a table or csv file that mean a gap, besides an empty field: as they are, in capitals or in small
-    letters. csv refuses a gap, in the target and in the features; `[]`: in the target they are classes. `-` is no gap in
-    a target that has `+`, too.
+    letters. csv refuses a gap, in the target and in the features; `[]`: in the target they are classes. `-` is no gap
+    in a target that has `+`, too.
     """
 
     split: Literal["validation", "test", "three-way"] = "validation"

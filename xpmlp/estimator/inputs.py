@@ -150,8 +150,8 @@ def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:
     dtype = getattr(xp, estimator.dtype or _dtype_on(X))
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     X = xp.astype(X, dtype, copy=False)
-    if not bool(xp.all(xp.isfinite(X))):
-        what = "NaN" if bool(xp.any(xp.isnan(X))) else f"infinity or a value too large for {dtype}"
+    if not to_host(xp.all(xp.isfinite(X))):
+        what = "NaN" if to_host(xp.any(xp.isnan(X))) else f"infinity or a value too large for {dtype}"
         raise ValueError(f"Input X contains {what}.")
     return X
 

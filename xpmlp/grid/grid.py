@@ -283,7 +283,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
 
 def _width(config: Config, members: list[Member], dataset: Dataset, backend: Backend) -> int:
     """How many runs to stack: as the config says, or all on a GPU and one on a CPU; no more than the memory holds."""
-    free, wanted = backend.free_memory(), config.grid.block_width
+    free, wanted = backend.memory.free(), config.grid.block_width
     if wanted == "auto":
         wanted = len(members) if backend.is_accelerator else 1
     if free is None:

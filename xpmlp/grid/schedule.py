@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
@@ -101,18 +102,10 @@ def run_in_processes(
             stop.set()  # blocks under way end as interrupted, and give what they have
         return stop.is_set()
 
-    failures: dict[int, str] = {}
-    lost = _drain(pool, blocks, workers, threads, poll, done, failures)
-    for block in lost:
-        if poll():
-            break
-        # one at a time, so that a block whose process dies again takes no other with it
-        for _ in range(RETRIES):
-            if not _drain(pool, [block], 1, threads, poll, done, failures):
-                break
-        else:
-            failures[block.number] = f"its process died {RETRIES + 1} times (out of memory?)"
-    return failures
+    trained = _BlockPool(pool, threads, poll, done)
+    # one at a time, so that a block whose process dies again takes no other with it
+    trained.again(trained.drain(blocks, workers), RETRIES, f"its process died {RETRIES + 1} times (out of memory?)")
+    return trained.failures
 
 
 def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: Done) -> dict[int, str]:
@@ -146,9 +139,7 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
             raise BackendError(
                 f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}."
             ) from error
-    queue = list(blocks)
-    failures: dict[int, str] = {}
-    looked = time.monotonic()
+    queue, looked = list(blocks), time.monotonic()
 
     def pool() -> Executor:
         executor: Executor = client.get_executor(pure=False)
@@ -167,68 +158,87 @@ def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[
                     )
         return should_stop()
 
+    trained = _BlockPool(pool, 1, poll, done, KilledWorker)
     with client:
-        lost = _drain(pool, queue, len(queue), 1, poll, done, failures, KilledWorker)
-        for block in lost:
-            if poll():
-                break
-            # Dask blames all blocks that a worker held when it died: alone, only the one whose fault it is dies again
-            if _drain(pool, [block], 1, 1, poll, done, failures, KilledWorker):
-                failures[block.number] = "its worker died each time (out of memory?)"
-    return failures
+        # Dask blames all blocks that a worker held when it died: alone, only the one whose fault it is dies again
+        trained.again(trained.drain(queue, len(queue)), 1, "its worker died each time (out of memory?)")
+    return trained.failures
 
 
-def _drain(
-    pool: Callable[[], Executor],
-    blocks: Iterable[Block],
-    window: int,
-    threads: int | None,
-    should_stop: Callable[[], bool],
-    done: Done,
-    failures: dict[int, str],
-    given_up: type[Exception] = BrokenExecutor,
-) -> list[Block]:
-    """Train blocks on an executor, at most ``window`` at a time, a fresh one whenever it breaks.
+@dataclass
+class _BlockPool:
+    """Blocks that are trained on an executor.
 
-    Returns those lost with it, and those that the executor has ``given_up`` because their worker died.
+    Attributes
+    ----------
+    pool : () -> Executor
+        A fresh one whenever the last one broke.
+    threads : int or None
+    should_stop, done
+        As in `run_here`.
+    given_up : type of Exception
+        By which an executor says that a block's worker died.
+    failures : dict
+        The error of each block, by number, that raised one.
     """
-    queue, lost = deque(blocks), []
-    while queue:
-        running: dict[Future[list[Outcome]], Block] = {}
-        broken = False
-        with pool() as executor:
-            while (queue or running) and not broken:
-                while queue and len(running) < window:
-                    try:
-                        with starting_processes():
-                            running[executor.submit(_work, queue[0], threads)] = queue[0]
-                    except BrokenExecutor:  # a process has died since the last look: its block is among the running
-                        broken = True
-                        break
-                    queue.popleft()
-                finished, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    block = running.pop(future)
-                    try:
-                        outcomes = future.result()
-                    except BrokenExecutor:
-                        broken = True
-                        lost.append(block)
-                    except given_up:
-                        lost.append(block)
-                    except CancelledError:
-                        if not should_stop():
-                            failures[block.number] = "it was given up by the cluster: its scheduler has gone"
-                    except Exception as error:  # whatever it is, the other blocks go on
-                        failures[block.number] = _words(error)
-                    else:
-                        done(block, outcomes)
-                if should_stop():
-                    queue.clear()
-                    # not waited for: one of Dask's that is done at this moment stays cancelled and never says so
-                    running = {future: block for future, block in running.items() if not future.cancel()}
-        lost.extend(running.values())
-    return lost
+
+    pool: Callable[[], Executor]
+    threads: int | None
+    should_stop: Callable[[], bool]
+    done: Done
+    given_up: type[Exception] = BrokenExecutor
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def again(self, lost: Iterable[Block], times: int, failure: str) -> None:
+        """Train each of these blocks alone, this many times if it is lost again, or note that it has failed."""
+        for block in lost:
+            if self.should_stop():
+                break
+            if all(self.drain([block], 1) for _ in range(times)):
+                self.failures[block.number] = failure
+
+    def drain(self, blocks: Iterable[Block], window: int) -> list[Block]:
+        """Train blocks, at most ``window`` at a time.
+
+        Returns those lost with an executor, and those that it has given up because their worker died.
+        """
+        queue, lost = deque(blocks), []
+        while queue:
+            running: dict[Future[list[Outcome]], Block] = {}
+            broken = False
+            with self.pool() as executor:
+                while (queue or running) and not broken:
+                    while queue and len(running) < window:
+                        try:
+                            with starting_processes():
+                                running[executor.submit(_work, queue[0], self.threads)] = queue[0]
+                        except BrokenExecutor:  # a process has died since the last look: its block is among the running
+                            broken = True
+                            break
+                        queue.popleft()
+                    finished, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        block = running.pop(future)
+                        try:
+                            outcomes = future.result()
+                        except BrokenExecutor:
+                            broken = True
+                            lost.append(block)
+                        except self.given_up:
+                            lost.append(block)
+                        except CancelledError:
+                            if not self.should_stop():
+                                self.failures[block.number] = "it was given up by the cluster: its scheduler has gone"
+                        except Exception as error:  # whatever it is, the other blocks go on
+                            self.failures[block.number] = _words(error)
+                        else:
+                            self.done(block, outcomes)
+                    if self.should_stop():
+                        queue.clear()
+                        # not waited for: one of Dask's that is done at this moment stays cancelled and never says so
+                        running = {future: block for future, block in running.items() if not future.cancel()}
+            lost.extend(running.values())
+        return lost
 
 
 def _words(error: BaseException) -> str:

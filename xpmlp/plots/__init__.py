@@ -6,7 +6,7 @@ stays in memory.  The same numbers give the same bytes, whatever style the user 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,24 +30,24 @@ __all__ = [
     "boundary_figure",
     "confusion_figure",
     "draw",
-    "draw_parity",
     "draw_run",
     "images_figure",
     "import_matplotlib",
     "learning_rates_figure",
     "loss_figure",
     "mean_loss_figure",
+    "parity_figure",
 ]
 
 
-def draw(stem: Path, make: Callable[[], Figure], title: str | None = None) -> list[Path]:
-    """Make a figure in this project's style and write it as PNG and SVG.
+def draw(make: Callable[[], Figure], *paths: Path, title: str | None = None) -> list[Path]:
+    """Make a figure in this project's style and write it.
 
     Parameters
     ----------
-    stem : Path
-        Without an ending.
     make : () -> Figure
+    *paths : Path
+        That end in ``.png`` or ``.svg``.
     title : str, optional
         Above the figure, if it has none of its own: a file may be looked at without the page that it is on.
 
@@ -55,12 +55,17 @@ def draw(stem: Path, make: Callable[[], Figure], title: str | None = None) -> li
     -------
     list of Path
         The files written, each whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
     """
     with own_style():
         figure = make()
         if title is not None:
             head(figure, title)
-        return save(figure, stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg"))
+        return save(figure, *paths)
 
 
 def draw_run(folder: Path) -> list[Path]:
@@ -86,25 +91,5 @@ def draw_run(folder: Path) -> list[Path]:
     """
     facts, epochs, losses = read_facts(folder), read_epochs(folder), read_losses(folder)
     facts = facts._replace(combinations=tuple(ranked(epochs, facts.combinations)))
-    with own_style():
-        written = save(loss_figure(losses, facts), folder / "loss.png", folder / "loss.svg")
-        return written + save(epochs_figure(epochs, facts), folder / "epochs.png")
-
-
-def draw_parity(
-    path: Path,
-    panels: Mapping[str, Sequence[ParityCurve]],
-    limits: Mapping[str, Sequence[ParityCurve]],
-    heading: str,
-    base: str,
-) -> Path:
-    """Draw the differences between backends by step; see `xpmlp.plots.parity.parity_figure`.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    with own_style():
-        save(parity_figure(panels, limits, heading, base), path)
-    return path
+    loss = draw(lambda: loss_figure(losses, facts), folder / "loss.png", folder / "loss.svg")
+    return loss + draw(lambda: epochs_figure(epochs, facts), folder / "epochs.png")

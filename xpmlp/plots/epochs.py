@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from xpmlp.nn import Metric, metric_names
-from xpmlp.plots.saved import Combination, Epochs, Facts, FloatArray
+from xpmlp.plots.saved import Combination, Epochs, Facts, FloatArray, of_runs
 from xpmlp.plots.style import BLUE, COLOURS, VERMILION, by_epoch, legend_below, new_figure, say, title
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
             curves = [
                 Curve(
                     one.label,
-                    values[part][:, one.runs],
+                    of_runs(values[part], one.runs),
                     COLOURS[n % len(COLOURS)],
                     MARKERS[n // len(COLOURS)],
                     LINES[n // len(COLOURS)],
@@ -91,7 +91,7 @@ def ranked(epochs: Epochs, combinations: Sequence[Combination]) -> list[Combinat
         return list(combinations)
 
     def loss(one: Combination) -> float:
-        mean = float(mean_and_deviation(_last(losses[:, one.runs]))[0])
+        mean = float(mean_and_deviation(_last(of_runs(losses, one.runs)))[0])
         return mean if np.isfinite(mean) else np.inf
 
     return sorted(combinations, key=loss)

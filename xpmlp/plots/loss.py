@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.plots.epochs import LINES, MOST, left_out, mean_and_deviation
-from xpmlp.plots.saved import Facts, FloatArray
+from xpmlp.plots.saved import Facts, FloatArray, of_runs
 from xpmlp.plots.style import BLUE, COLOURS, FAINT, GREY, INK, VERMILION, legend_below, new_figure, say, title
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
         axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label if seen else None)
         lines.append(line)
     for number, one in enumerate(combinations[:MOST]):
-        smooth = np.stack([smoothed(losses[:, [column]], half_width)[1] for column in one.columns], axis=1)
-        at, (mean, deviation) = smoothed(losses[:, one.columns], half_width)[0] + 1, mean_and_deviation(smooth)
+        each = [smoothed(of_runs(losses, [column]), half_width) for column in one.columns]
+        at, (mean, deviation) = each[0][0] + 1, mean_and_deviation(np.stack([means for _, means in each], axis=1))
         colour, style = COLOURS[number % len(COLOURS)], LINES[number // len(COLOURS)]
         axes.plot(at, mean, style, color=colour, linewidth=2, label=one.label)
         axes.fill_between(at, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)

@@ -39,6 +39,12 @@ class Combination(NamedTuple):
     columns: list[int]
 
 
+def of_runs(values: FloatArray, runs: Sequence[int]) -> FloatArray:
+    """The columns of some runs, (..., runs); NaN for those that the file has none of, as one that ended in epoch 1."""
+    missing = max(runs) + 1 - values.shape[1]
+    return np.pad(values, ((0, 0), (0, max(missing, 0))), constant_values=np.nan)[:, runs]
+
+
 class Facts(NamedTuple):
     """What ``run.json`` adds to the numbers, as far as it is known.
 

@@ -92,7 +92,7 @@ def blocks(
             right = frozenset(place for place, column in enumerate(columns) if column.startswith(">"))
             names = [column.removeprefix(">") for column in columns]
             return Table(names, rows[stem], caption, sources, right) if rows[stem] else None
-        plots.draw(folder / stem, figures[stem], rest)
+        plots.draw(figures[stem], folder / f"{stem}.png", folder / f"{stem}.svg", title=rest)
         return Picture(folder / stem, filled(noted["alt"]), caption, sources)
 
     text = files("xpmlp.report").joinpath(f"{name}.txt").read_text(encoding="utf-8")

@@ -103,7 +103,7 @@ class Inference:
         """The score of each stacked run."""
         xp = self.backend.xp
         weights = examples.weights
-        total = examples.targets.shape[0] if weights is None else float(xp.sum(weights))
+        total = examples.targets.shape[0] if weights is None else float(self.backend.to_numpy(xp.sum(weights)))
         sums = np.zeros((2, runs_of(parameters)))
         for outputs in self._fold(self._evaluation, parameters, examples):
             segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))) for output in outputs]

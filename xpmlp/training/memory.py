@@ -77,7 +77,7 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     features = 0 if _takes_rows_in_step(trainable) else n_inputs
     prepared = size * max(segment, _evaluated(trainable, at_once=False)) * (features + n_outputs + network.root.drawn)
     data = sum(_bytes(part.features, size) + 4 * _count(part.codes) for part in parts if part is not None)
-    return Footprint(data, run, trainable.backend.ahead_bytes, prepared)
+    return Footprint(data, run, trainable.backend.prefetch.bytes, prepared)
 
 
 @contextlib.contextmanager
@@ -97,11 +97,11 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
     BackendError
         Where the backend's library says that it is out of memory.
     """
-    free = backend.free_memory()
+    free = backend.memory.free()
     try:
         yield
     except Exception as error:
-        if not backend.is_out_of_memory(error):
+        if not backend.memory.is_exhausted(error):
             raise
         had = "" if free is None else f", {byte_size(free)} were free"
         raise BackendError(
@@ -119,7 +119,7 @@ def _evaluated(trainable: ConfigTrainable, *, at_once: bool = True) -> int:
 
 
 def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
-    if not trainable.backend.takes_rows_in_step or trainable.training_fold.steps_per_call > 1:
+    if not trainable.backend.prefetch.rows_in_step or trainable.training_fold.steps_per_call > 1:
         return False
     features = trainable.dataset.train.features
     return not isinstance(features, np.ndarray) or features.dtype == np.uint8 or features.dtype.kind == "f"

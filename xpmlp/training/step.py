@@ -271,7 +271,7 @@ def kept_per_call(kept: npt.NDArray[np.float64], per_call: int) -> npt.NDArray[n
 def steps_ahead(backend: Backend, network: Network, rows: int) -> int:
     """The number of steps whose batches, of ``rows`` of all runs, may be prepared at once: at least one."""
     width = network.n_inputs + network.root.drawn
-    return max(1, backend.ahead_bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
+    return max(1, backend.prefetch.bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
 
 
 def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:

@@ -107,7 +107,7 @@ class Trainable(ABC):
         """The steps that one call of the fold takes: more than one where updates of the first layer are delayed."""
         if self.network.after_first is None or self.optimizer.update_from_factors is None:
             return 1
-        return steps_per_call(self.settings.batch_size, self.network.widths.numbers, self.backend.most_delayed)
+        return steps_per_call(self.settings.batch_size, self.network.widths.numbers, self.backend.prefetch.most_delayed)
 
     @property
     def rows_at_once(self) -> int:

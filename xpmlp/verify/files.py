@@ -18,7 +18,7 @@ from xpmlp._files import check_writable, write_text
 from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.errors import PlotError, RunFolderError
-from xpmlp.plots import ParityCurve, draw_parity
+from xpmlp.plots import ParityCurve, draw, parity_figure
 from xpmlp.storage.run_folder import explained
 from xpmlp.verify.comparison import REFERENCE
 from xpmlp.verify.quantities import Quantity
@@ -138,7 +138,9 @@ def _draw(result: Verification, path: Path) -> Path:
     sizes = "-".join(map(str, trial.network.sizes))
     heading = f"{trial.config.name}: {sizes}, {trial.config.train.optimizer}, batches of {trial.batch_size}"
     base = result.curves[0].base
-    return draw_parity(path, panels, limits, heading, "the reference" if base == REFERENCE else base)
+    base = "the reference" if base == REFERENCE else base
+    draw(lambda: parity_figure(panels, limits, heading, base), path)
+    return path
 
 
 def _limit(trial: Trial, dtype: DTypeName, panel: str) -> ParityCurve:

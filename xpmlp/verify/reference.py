@@ -331,22 +331,17 @@ class ReferenceTraining:
         match train.optimizer:
             case "sgd":
                 return value - rate * gradient
-            case "momentum":
+            case "momentum" | "nesterov":
                 first[leaf] = mass * first[leaf] - rate * gradient
-                return value + first[leaf]
-            case "nesterov":
-                first[leaf] = mass * first[leaf] - rate * gradient
-                return value + mass * first[leaf] - rate * gradient
-            case "adam":
-                first[leaf] = train.beta_1 * first[leaf] + (1 - train.beta_1) * gradient
-                second[leaf] = train.beta_2 * second[leaf] + (1 - train.beta_2) * gradient**2
-                correction = math.sqrt(1 - train.beta_2**self._steps) / (1 - train.beta_1**self._steps)
-                return value - rate * correction * first[leaf] / (np.sqrt(second[leaf]) + train.epsilon)
-            case "adamw":
+                return value + (first[leaf] if train.optimizer == "momentum" else mass * first[leaf] - rate * gradient)
+            case "adam" | "adamw":
                 first[leaf] = train.beta_1 * first[leaf] + (1 - train.beta_1) * gradient
                 second[leaf] = train.beta_2 * second[leaf] + (1 - train.beta_2) * gradient**2
                 mean = first[leaf] / (1 - train.beta_1**self._steps)
-                return value - rate * mean / (np.sqrt(second[leaf] / (1 - train.beta_2**self._steps)) + train.epsilon)
+                correction = 1 - train.beta_2**self._steps
+                if train.optimizer == "adam":
+                    return value - rate * math.sqrt(correction) * mean / (np.sqrt(second[leaf]) + train.epsilon)
+                return value - rate * mean / (np.sqrt(second[leaf] / correction) + train.epsilon)
             case other:
                 raise ValueError(f"the reference does not know the optimiser {other!r}")
 

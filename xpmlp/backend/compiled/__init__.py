@@ -6,10 +6,10 @@ instructions (`program`), cut into parts (`division`), and carried out by a loop
 `compilation`), on several threads (`team`, `barrier`) if these pay at present (`contention`).  That calls kernels
 (`rows`, `elementwise`) and, for products, NumPy's BLAS (`products`).  A step that cannot be traced runs as it is
 written, and a notice names the operation that stood in the way.
+
+`CompiledSteps` is the entry; docs/compiled.md says how it works.
 """
 
-from xpmlp.backend.compiled.gathered import formed, gathering
-from xpmlp.backend.compiled.ops import traced_ops
-from xpmlp.backend.compiled.scan import Scans
+from xpmlp.backend.compiled.scan import CompiledSteps
 
-__all__ = ["Scans", "formed", "gathering", "traced_ops"]
+__all__ = ["CompiledSteps"]

@@ -16,7 +16,7 @@ from numba import njit
 from xpmlp._processes import lock_over_forks
 from xpmlp.backend.blas import address
 from xpmlp.backend.compiled.barrier import NUMBERS
-from xpmlp.backend.compiled.layout import WIDTH
+from xpmlp.backend.compiled.layout import WIDTH, Gemm, Slots
 from xpmlp.backend.compiled.loop import FIGURES, execute
 
 _one_at_a_time = lock_over_forks()
@@ -30,10 +30,11 @@ def compiled(integer: type, real: type) -> Any:
 
 @functools.cache
 def _compiled(integer: type, real: type) -> Any:
-    nothing: tuple[Any, ...] = np.empty((1, 0, WIDTH), np.int64), *np.empty((2, 0), np.int64)
-    shared, pace, spent = np.zeros(NUMBERS, np.int64), np.zeros(FIGURES, np.int64), np.empty(0, np.int64)
-    arguments = (*nothing, 0, 0, 0, 0, integer(0), 0, real(0), 0, 0, address(shared), 0, pace, spent)
-    kept, alone = _ways(_name(real))
+    code, nothing = np.empty((1, 0, WIDTH), np.int64), np.empty(0, np.int64)
+    shared, pace = np.zeros(NUMBERS, np.int64), np.zeros(FIGURES, np.int64)
+    slots, gemm = tuple(Slots(0, 0, 0, real(0))), tuple(Gemm(0, 0, integer(0)))
+    arguments = (code, slots, gemm, 0, 0, 0, 0, address(shared), 0, pace, nothing)
+    kept, alone = _compilers(_name(real))
     with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
         found = kept()
         found(*arguments)
@@ -56,8 +57,8 @@ def _name(real: type) -> str:
     return f"execute_{real.__name__}_{_digest()}"
 
 
-def _ways(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """To compile `execute`: kept on disk, or in this process alone.
+def _compilers(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Two functions that compile `execute`: kept on disk, or in this process alone.
 
     It has a name for each type: Numba numbers the files of one function, and two processes that begin to keep it for
     different types at once would give both the same number.

@@ -14,19 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.backend.compiled.loop import (
-    ACCOUNT,
-    ALLOWANCE,
-    ALONE_STEPS,
-    ALONE_TICKS,
-    BEGIN,
-    END,
-    FIGURES,
-    LIMIT,
-    LOSING,
-    NEVER,
-    WAIT,
-)
+from xpmlp.backend.compiled import loop
 
 LIMIT_SECONDS = 0.002
 """The cost at which helpers are dismissed: less than a turn that the system gives to another program."""
@@ -112,7 +100,7 @@ class Contention:
 
     def next_span(self, step: int, steps: int) -> Span:
         """The next span from ``step`` on, of ``steps`` in all."""
-        pace, now, rate = np.zeros(FIGURES, np.int64), time.perf_counter(), CLOCK.ticks_per_second
+        pace, now, rate = np.zeros(loop.FIGURES, np.int64), time.perf_counter(), CLOCK.ticks_per_second
         if self._helpers == 0 or rate == 0.0:  # nobody to call, or no clock to judge them by
             return Span(step, steps, 0, pace, now)
         if rate is None or not self._alone or now - self._alone_at > FRESH_SECONDS:
@@ -124,26 +112,26 @@ class Contention:
             return Span(step, steps, 0, pace, now)
         if now < self._retry_at:
             return Span(step, min(step + math.ceil((self._retry_at - now) * rate / self._alone), steps), 0, pace, now)
-        pace[ALLOWANCE] = self._alone
-        pace[WAIT] = min(WAIT_SECONDS * rate, WAIT_STEPS * self._alone)
-        pace[LIMIT] = max(LIMIT_SECONDS * rate, 2 * self._alone)
-        pace[ACCOUNT], pace[LOSING] = min(self._account, pace[LIMIT]), self._losing
+        pace[loop.ALLOWANCE] = self._alone
+        pace[loop.WAIT] = min(WAIT_SECONDS * rate, WAIT_STEPS * self._alone)
+        pace[loop.LIMIT] = max(LIMIT_SECONDS * rate, 2 * self._alone)
+        pace[loop.ACCOUNT], pace[loop.LOSING] = min(self._account, pace[loop.LIMIT]), self._losing
         return Span(step, steps, self._helpers, pace, now)
 
     def learn(self, span: Span, reached: int) -> None:
         """Learn from a span that was carried out, until the step ``reached``."""
         now, pace = time.perf_counter(), span.pace
-        CLOCK.compare(now, int(pace[END]))
+        CLOCK.compare(now, int(pace[loop.END]))
         rate = CLOCK.ticks_per_second
-        if pace[ALONE_STEPS]:
-            self._keep(int(pace[ALONE_STEPS]), int(pace[ALONE_TICKS]), now)
+        if pace[loop.ALONE_STEPS]:
+            self._keep(int(pace[loop.ALONE_STEPS]), int(pace[loop.ALONE_TICKS]), now)
         if not span.helpers or not rate:
             return
-        passed = pace[END] - pace[BEGIN]
+        passed = pace[loop.END] - pace[loop.BEGIN]
         called = max(0.0, (now - span.begin - CALL_SECONDS) * rate - passed)
-        steps = reached - span.first - pace[ALONE_STEPS]
-        self._gained += steps * self._alone - (passed - pace[ALONE_TICKS]) - called
-        self._account, self._losing = pace[ACCOUNT] - called, pace[LOSING] + called
+        steps = reached - span.first - pace[loop.ALONE_STEPS]
+        self._gained += steps * self._alone - (passed - pace[loop.ALONE_TICKS]) - called
+        self._account, self._losing = pace[loop.ACCOUNT] - called, pace[loop.LOSING] + called
         if reached < span.last or self._account < 0:
             self._patience = 1 if self._gained > 0 else min(2 * self._patience, MOST_PATIENCE)
             self._retry_at = now + self._patience * self._losing / rate
@@ -164,8 +152,8 @@ class Always(Contention):
 
     def next_span(self, step: int, steps: int) -> Span:
         """All that is left, with all helpers."""
-        pace = np.zeros(FIGURES, np.int64)
-        pace[ALLOWANCE] = pace[WAIT] = NEVER
+        pace = np.zeros(loop.FIGURES, np.int64)
+        pace[loop.ALLOWANCE] = pace[loop.WAIT] = loop.NEVER
         return Span(step, steps, self._helpers, pace, time.perf_counter())
 
     def learn(self, span: Span, reached: int) -> None:

@@ -21,7 +21,7 @@ UNIT = 8
 ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
 """About as many multiply-adds of a product take as long as one number of another instruction."""
 
-LEAST_SHARE = 40_000
+LEAST_WORK = 40_000
 """Multiply-adds, about a microsecond: what is less than this for each thread is left to the first one."""
 
 LEAST_STEP, LEAST_INSTRUCTION = 250_000, 8_000
@@ -63,7 +63,7 @@ def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
     is_product = instruction.name == "product" and runs == 1 and not instruction.added
     if threads == 1 or not is_product or inner < LEAST_TERMS * max(rows, threads):
         return [instruction]
-    if any(operand.transposed for operand in instruction.operands) or _work(instruction) < threads * LEAST_SHARE:
+    if any(operand.transposed for operand in instruction.operands) or _work(instruction) < threads * LEAST_WORK:
         return [instruction]
     parts, size = Buffer(threads * rows * columns), rows * columns
     product = instruction._replace(out=Operand(parts, 0, columns, 1), terms=True)
@@ -72,7 +72,7 @@ def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
 
 
 def divided(instruction: Instruction, threads: int) -> list[Instruction]:
-    """The share of each thread.
+    """The part of each worker.
 
     Instructions that take numbers one by one and have the same sizes are divided in the same way.
 
@@ -82,13 +82,13 @@ def divided(instruction: Instruction, threads: int) -> list[Instruction]:
     threads : int
     """
     if instruction.terms:
-        return [_share_of_terms(instruction, number, threads) for number in range(threads)]
-    if threads == 1 or _work(instruction) < threads * LEAST_SHARE:
+        return [_terms_of_worker(instruction, number, threads) for number in range(threads)]
+    if threads == 1 or _work(instruction) < threads * LEAST_WORK:
         return [instruction, *[_nothing(instruction)] * (threads - 1)]
-    return [_share(instruction, *parts) for parts in _parts(instruction, threads)]
+    return [_part_of(instruction, *parts) for parts in _parts(instruction, threads)]
 
 
-class _Ways(NamedTuple):
+class _Split(NamedTuple):
     """Into how many parts each axis is divided."""
 
     runs: int = 1
@@ -110,7 +110,7 @@ def _nothing(instruction: Instruction) -> Instruction:
     return instruction._replace(sizes=NOTHING)
 
 
-def _ways(instruction: Instruction, threads: int) -> _Ways:
+def _split(instruction: Instruction, threads: int) -> _Split:
     """How an instruction is divided: by runs where they come out even; or else by rows, which lie together in memory.
 
     A product is divided by columns, too, where that has its factors read by fewer threads, and is worth that threads
@@ -118,26 +118,26 @@ def _ways(instruction: Instruction, threads: int) -> _Ways:
     """
     runs, rows, columns = instruction.sizes
     if runs % threads == 0:
-        return _Ways(runs=threads)
+        return _Split(runs=threads)
     if instruction.name in DOWN_ROWS or (rows == 1 and instruction.name not in ALONG_ROWS):
-        return _Ways(columns=threads)
+        return _Split(columns=threads)
     if instruction.name != "product":
-        return _Ways(rows=threads)
+        return _Split(rows=threads)
 
     def cost(across: int) -> float:
         read = instruction.inner * (rows * across / threads + columns / across)
         return read + (SHARED_LINES * rows * across / threads if across > 1 else 0)
 
     across = min((number for number in range(1, threads + 1) if threads % number == 0), key=cost)
-    return _Ways(rows=threads // across, columns=across)
+    return _Split(rows=threads // across, columns=across)
 
 
 def _parts(instruction: Instruction, threads: int) -> list[tuple[Part, Part, Part]]:
     """Of each thread: its runs, rows and columns."""
-    ways = _ways(instruction, threads)
+    split = _split(instruction, threads)
     runs, rows, columns = (
         [(_bound(size, part, number, unit), _bound(size, part + 1, number, unit)) for part in range(number)]
-        for size, number, unit in zip(instruction.sizes, ways, (1, 1, UNIT), strict=True)
+        for size, number, unit in zip(instruction.sizes, split, (1, 1, UNIT), strict=True)
     )
     parts = [(run, row, column) for run in runs for row in rows for column in columns]
     return parts + [((0, 0), (0, 1), (0, 1))] * (threads - len(parts))
@@ -148,7 +148,7 @@ def _bound(size: int, part: int, parts: int, unit: int) -> int:
     return size if part == parts else min(size, -(-size * part // (parts * unit)) * unit)
 
 
-def _share_of_terms(instruction: Instruction, number: int, threads: int) -> Instruction:
+def _terms_of_worker(instruction: Instruction, number: int, threads: int) -> Instruction:
     """Some terms of a product, into a matrix of the thread's own."""
     begin, end = (_bound(instruction.inner, part, threads, 1) for part in (number, number + 1))
     first, second = instruction.operands
@@ -160,7 +160,7 @@ def _share_of_terms(instruction: Instruction, number: int, threads: int) -> Inst
     )
 
 
-def _share(instruction: Instruction, runs: Part, rows: Part, columns: Part) -> Instruction:
+def _part_of(instruction: Instruction, runs: Part, rows: Part, columns: Part) -> Instruction:
     """The instruction for these runs, rows and columns alone."""
     run, row, column = runs[0], rows[0], columns[0]
     first, second = (instruction.operands * 2)[:2]

@@ -10,38 +10,18 @@ from numba import njit
 
 from xpmlp.backend.compiled.elementary import FAR, exp, expm1, log_from, sigmoid, tanh, wave
 from xpmlp.backend.compiled.intrinsics import to
-from xpmlp.backend.compiled.layout import (
-    ABSOLUTE,
-    ADD,
-    COPY,
-    COS,
-    DIVIDE,
-    EQUAL,
-    EXP,
-    EXPM1,
-    GREATER,
-    LOG,
-    LOG1P,
-    MAXIMUM,
-    MULTIPLY,
-    NEGATIVE,
-    SELECT,
-    SIGMOID,
-    SIGMOID_BACKWARD,
-    SIGN,
-    SIN,
-    SPREAD,
-    SQRT,
-    SUBTRACT,
-    TANH,
-)
+from xpmlp.backend.compiled.layout import NUMBERS
 
 
 def _of_one(function: Callable[..., Any]) -> Any:
-    """A kernel (length, x, y, in_place): ``y = function(x)``, number by number."""
+    """A kernel ``y = function(x)``, number by number.
+
+    All kernels are called as (length, x, x_column, z, z_column, y, in_place): ``in_place`` says that ``x`` is ``y``,
+    and a column stride of 0 repeats a number, of those of two operands.
+    """
 
     @njit(error_model="numpy")
-    def kernel(length: int, x: Any, y: Any, in_place: bool) -> None:
+    def kernel(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
         if in_place:  # a loop over two arrays is only compiled to vectors for those that share no memory
             for j in range(length):
                 y[j] = function(y[j])
@@ -53,13 +33,10 @@ def _of_one(function: Callable[..., Any]) -> Any:
 
 
 def _of_two(function: Callable[..., Any]) -> Any:
-    """A kernel (length, x, z, y, in_place, x_column, z_column): ``y = function(x, z)``.
-
-    ``in_place`` says that ``x`` is ``y``; a column stride of 0 repeats a number.
-    """
+    """A kernel ``y = function(x, z)``."""
 
     @njit(error_model="numpy")
-    def kernel(length: int, x: Any, z: Any, y: Any, in_place: bool, x_column: int, z_column: int) -> None:
+    def kernel(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
         if not z_column:
             number = z[0]
             if in_place:
@@ -82,21 +59,17 @@ def _of_two(function: Callable[..., Any]) -> Any:
     return kernel
 
 
-_inlined = njit(inline="always")
-copy = _of_one(_inlined(lambda x: x))
-_negative = _of_one(_inlined(lambda x: -x))
-exponentials = _of_one(exp)
-_expm1s = _of_one(expm1)
-_sqrt = _of_one(_inlined(lambda x: math.sqrt(x)))
-_tanhs = _of_one(tanh)
-_sigmoids = _of_one(sigmoid)
-_add = _of_two(_inlined(lambda x, z: x + z))
-_subtract = _of_two(_inlined(lambda x, z: x - z))
-multiply = _of_two(_inlined(lambda x, z: x * z))
-_divide = _of_two(_inlined(lambda x, z: x / z))
-_maximum = _of_two(_inlined(lambda x, z: x if x > z or x != x else z))
-_greater = _of_two(_inlined(lambda x, z: to(1.0, x) if x > z else to(0.0, x)))
-_sigmoid_backward = _of_two(_inlined(lambda upstream, a: upstream * (a * (to(1.0, a) - a))))
+def _over_copy(function: Callable[..., None], *arguments: float) -> Any:
+    """A kernel that copies its operand and has ``function(length, y, *arguments)`` write over it: a rarer one."""
+    (argument,) = arguments or (0.0,)
+
+    @njit
+    def kernel(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+        if not in_place:
+            copy(length, x, x_column, z, z_column, y, False)
+        function(length, y, to(argument, y[0]))
+
+    return kernel
 
 
 @njit(error_model="numpy")
@@ -121,14 +94,28 @@ def _waves(length: int, y: Any, quarters: Any) -> None:
 
 
 @njit
-def _spread(length: int, x: Any, x_column: int, y: Any) -> None:
+def _signs(length: int, y: Any, _: Any) -> None:
+    """``y <- -1``, 0, 1 or NaN."""
+    for j in range(length):
+        y[j] = to(1.0, y[j]) if y[j] > 0 else (to(-1.0, y[j]) if y[j] < 0 else y[j])
+
+
+@njit
+def _sizes(length: int, y: Any, _: Any) -> None:
+    """``y <- abs(y)``."""
+    for j in range(length):
+        y[j] = abs(y[j])
+
+
+@njit
+def _spread(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
     """``y = x``, of numbers that are repeated or lie apart."""
     for j in range(length):
         y[j] = x[j * x_column]
 
 
 @njit
-def _equal(length: int, x: Any, z: Any, y: Any, x_column: int, z_column: int) -> None:
+def _equal(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
     """``y = 1`` where ``x`` is ``z``, else 0; one of them may be repeated."""
     if not x_column:
         x, z, z_column = z, x, 0
@@ -141,11 +128,11 @@ def _equal(length: int, x: Any, z: Any, y: Any, x_column: int, z_column: int) ->
 
 
 @njit
-def _select(length: int, x: Any, z: Any, y: Any, x_column: int, z_column: int) -> None:
+def _select(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
     """``y = z`` where ``x`` is not 0."""
     if not x_column:
         if x[0] != 0:
-            _spread(length, z, z_column, y)
+            _spread(length, z, z_column, z, z_column, y, False)
     elif z_column:
         for j in range(length):
             y[j] = z[j] if x[j] != 0 else y[j]
@@ -154,68 +141,60 @@ def _select(length: int, x: Any, z: Any, y: Any, x_column: int, z_column: int) -
             y[j] = z[0] if x[j] != 0 else y[j]
 
 
-@njit
-def _signs(length: int, y: Any) -> None:
-    """``y <- -1``, 0, 1 or NaN."""
-    for j in range(length):
-        y[j] = to(1.0, y[j]) if y[j] > 0 else (to(-1.0, y[j]) if y[j] < 0 else y[j])
+_inlined = njit(inline="always")
+copy = _of_one(_inlined(lambda x: x))
+exponentials = _of_one(exp)
+multiply = _of_two(_inlined(lambda x, z: x * z))
+_KERNELS = {
+    "copy": copy,
+    "negative": _of_one(_inlined(lambda x: -x)),
+    "exp": exponentials,
+    "expm1": _of_one(expm1),
+    "sqrt": _of_one(_inlined(lambda x: math.sqrt(x))),
+    "tanh": _of_one(tanh),
+    "sigmoid": _of_one(sigmoid),
+    "add": _of_two(_inlined(lambda x, z: x + z)),
+    "subtract": _of_two(_inlined(lambda x, z: x - z)),
+    "multiply": multiply,
+    "divide": _of_two(_inlined(lambda x, z: x / z)),
+    "maximum": _of_two(_inlined(lambda x, z: x if x > z or x != x else z)),
+    "greater": _of_two(_inlined(lambda x, z: to(1.0, x) if x > z else to(0.0, x))),
+    "sigmoid_backward": _of_two(_inlined(lambda upstream, a: upstream * (a * (to(1.0, a) - a)))),
+    "spread": _spread,
+    "equal": _equal,
+    "select": _select,
+    "log": _over_copy(_logarithms, 0.0),
+    "log1p": _over_copy(_logarithms, 1.0),
+    "sin": _over_copy(_waves, 0.0),
+    "cos": _over_copy(_waves, 1.0),
+    "sign": _over_copy(_signs),
+}
 
 
-@njit(inline="always")
-def _rarer(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any) -> None:
-    """The kernels that are compiled in one way only: those of one operand take it from ``y``."""
-    if kernel == SPREAD:
-        _spread(length, x, x_column, y)
-    elif kernel == EQUAL:
-        _equal(length, x, z, y, x_column, z_column)
-    elif kernel == SELECT:
-        _select(length, x, z, y, x_column, z_column)
-    elif kernel in (LOG, LOG1P):
-        _logarithms(length, y, to(kernel == LOG1P, y[0]))
-    elif kernel in (SIN, COS):
-        _waves(length, y, to(kernel == COS, y[0]))
-    elif kernel == SIGN:
-        _signs(length, y)
-    else:
-        for j in range(length):
-            y[j] = abs(y[j])
-
-
-@njit(inline="always")
-def one_by_one(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-    """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each.
+def _chosen(number: int, kernel: Any, otherwise: Any) -> Any:
+    """(number, ...) -> the kernel of this number, or else of another one.
 
     A chain of comparisons, since Numba knows no table of functions, and compiles each call that it sees into its loop.
     """
-    if kernel == COPY:
-        copy(length, x, y, in_place)
-    elif kernel == NEGATIVE:
-        _negative(length, x, y, in_place)
-    elif kernel == EXP:
-        exponentials(length, x, y, in_place)
-    elif kernel == EXPM1:
-        _expm1s(length, x, y, in_place)
-    elif kernel == SQRT:
-        _sqrt(length, x, y, in_place)
-    elif kernel == TANH:
-        _tanhs(length, x, y, in_place)
-    elif kernel == SIGMOID:
-        _sigmoids(length, x, y, in_place)
-    elif kernel == ADD:
-        _add(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == SUBTRACT:
-        _subtract(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == MULTIPLY:
-        multiply(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == DIVIDE:
-        _divide(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == MAXIMUM:
-        _maximum(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == GREATER:
-        _greater(length, x, z, y, in_place, x_column, z_column)
-    elif kernel == SIGMOID_BACKWARD:
-        _sigmoid_backward(length, x, z, y, in_place, x_column, z_column)
-    else:
-        if ABSOLUTE <= kernel < EQUAL and not in_place:
-            copy(length, x, y, False)
-        _rarer(kernel, length, x, x_column, z, z_column, y)
+
+    @njit(inline="always")
+    def choose(chosen: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+        if chosen == number:
+            kernel(length, x, x_column, z, z_column, y, in_place)
+        else:
+            otherwise(chosen, length, x, x_column, z, z_column, y, in_place)
+
+    return choose
+
+
+_absolute = _over_copy(_sizes)
+
+
+@njit(inline="always")
+def one_by_one(chosen: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+    """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each."""
+    _absolute(length, x, x_column, z, z_column, y, in_place)
+
+
+for _name in reversed(_KERNELS):
+    one_by_one = _chosen(NUMBERS[_name], _KERNELS[_name], one_by_one)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.backend.compiled.layout import ONE_BY_ONE
+
 Shape = tuple[int, ...]
 Sizes = tuple[int, int, int]
 
@@ -27,10 +32,15 @@ class Buffer:
         Which of the step's arguments lives in it; ``None`` for what the step makes itself.
     dtype : dtype, optional
         Of its numbers, if not that of the step.
+    layout : (size,) of int8
+        Memory that is never touched, a byte for each number: NumPy's views of it say where theirs lie.
     """
 
-    def __init__(self, size: int, argument: int | None = None, dtype: Any = None) -> None:
+    def __init__(
+        self, size: int, argument: int | None = None, dtype: Any = None, layout: npt.NDArray[np.int8] | None = None
+    ) -> None:
         self.size, self.argument, self.dtype = size, argument, dtype
+        self.layout = np.empty(size, np.int8) if layout is None else layout
 
 
 class Operand(NamedTuple):
@@ -113,8 +123,5 @@ class Trace(NamedTuple):
     captured: list[Any]
 
 
-IN_PLACE = {
-    *("add", "subtract", "multiply", "divide", "maximum", "greater", "equal", "select", "sigmoid_backward"),
-    *("copy", "negative", "absolute", "sign", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"),
-}
+IN_PLACE = set(ONE_BY_ONE) - {"spread"}
 """The kernels that take numbers one by one, and so may write over an operand."""

@@ -10,6 +10,9 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from xpmlp.backend.compiled import layout
+from xpmlp.backend.compiled.layout import Slots
+
 
 @intrinsic
 def pointer(context: Any, address: Any, like: Any) -> Any:
@@ -38,6 +41,24 @@ def call(context: Any, function: Any, arguments: Any) -> Any:
 def row_of(address: int, length: int, like: Any) -> Any:
     """The numbers from an address on, as an array."""
     return carray(pointer(address, like), length)
+
+
+@njit
+def operand_address(line: Any, at: int, step: int, run: int, slots: Slots) -> Any:
+    """The address of an instruction's result, operand or factor: where its slot begins in this step, and its matrix.
+
+    Parameters
+    ----------
+    line : (WIDTH,) of int64
+        The instruction, as `layout` has it.
+    at : int
+        Which of its operands: ``OUT``, ``A``, ``B`` or ``FACTOR``.
+    step, run : int
+    slots : Slots
+    """
+    slot = line[at + layout.SLOT]
+    begin, stride = row_of(slots.addresses + 8 * slot, 1, slot)[0], row_of(slots.strides + 8 * slot, 1, slot)[0]
+    return begin + step * stride + line[at + layout.OFFSET] + run * line[at + layout.RUN] * slots.size
 
 
 @intrinsic

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from xpmlp.backend.compiled import layout
 from xpmlp.backend.compiled.barrier import (
     NOT_NEEDED,
     are_dismissed,
@@ -23,23 +24,8 @@ from xpmlp.backend.compiled.barrier import (
     report_fault,
 )
 from xpmlp.backend.compiled.elementwise import one_by_one
-from xpmlp.backend.compiled.intrinsics import row_of, ticks
-from xpmlp.backend.compiled.layout import (
-    BLOCK,
-    COLUMN,
-    COLUMNS,
-    INNER,
-    KERNEL,
-    OUT,
-    PRODUCT,
-    ROW,
-    ROWS,
-    RUNS,
-    SPREAD,
-    A,
-    B,
-)
-from xpmlp.backend.compiled.places import place_of
+from xpmlp.backend.compiled.intrinsics import operand_address, row_of, ticks
+from xpmlp.backend.compiled.layout import BLOCK, Gemm, Slots
 from xpmlp.backend.compiled.products import product
 from xpmlp.backend.compiled.rows import row_by_row
 
@@ -54,64 +40,56 @@ FAULTY = -1
 
 
 @njit(inline="always")
-def _elements(
-    line: Any, step: int, run: int, first: int, length: int, addresses: Any, strides: Any, size: int, like: Any
-) -> None:
+def _elements(line: Any, step: int, run: int, first: int, length: int, slots: Slots) -> None:
     """An elementwise instruction, or of each row the numbers from the first on."""
-    out = place_of(line, OUT, step, run, addresses, strides, size) + first * size
-    a = place_of(line, A, step, run, addresses, strides, size) + first * line[A + COLUMN] * size
-    b = place_of(line, B, step, run, addresses, strides, size) + first * line[B + COLUMN] * size
-    for i in range(line[ROWS]):
-        x = row_of(a + i * line[A + ROW] * size, length, like)
-        z = row_of(b + i * line[B + ROW] * size, length, like)
-        y = row_of(out + i * line[OUT + ROW] * size, length, like)
-        one_by_one(line[KERNEL], length, x, line[A + COLUMN], z, line[B + COLUMN], y, a == out)
+    size, like = slots.size, slots.like
+    out = operand_address(line, layout.OUT, step, run, slots) + first * size
+    a = operand_address(line, layout.A, step, run, slots) + first * line[layout.A_COLUMN] * size
+    b = operand_address(line, layout.B, step, run, slots) + first * line[layout.B_COLUMN] * size
+    for i in range(line[layout.ROWS]):
+        x = row_of(a + i * line[layout.A_ROW] * size, length, like)
+        z = row_of(b + i * line[layout.B_ROW] * size, length, like)
+        y = row_of(out + i * line[layout.OUT_ROW] * size, length, like)
+        one_by_one(
+            line[layout.KERNEL],
+            length,
+            x,
+            line[layout.A_COLUMN],
+            z,
+            line[layout.B_COLUMN],
+            y,
+            a == out,
+        )
 
 
 @njit(inline="always")
-def _carry_out(
-    lines: Any,
-    index: int,
-    step: int,
-    addresses: Any,
-    strides: Any,
-    gemm: int,
-    unpacked: int,
-    integer: Any,
-    size: int,
-    like: Any,
-) -> bool:
+def _carry_out(lines: Any, index: int, step: int, slots: Slots, gemm: Gemm) -> bool:
     """One part of an instruction, or of several elementwise ones that go on together; false for a row out of range."""
     line, in_range = lines[index], True
-    if line[KERNEL] >= SPREAD:
-        together, length = max(line[INNER], 1), line[COLUMNS]
+    if line[layout.KERNEL] >= layout.SPREAD:
+        together, length = max(line[layout.INNER], 1), line[layout.COLUMNS]
         if together > 1:
             length = BLOCK
-        for first in range(0, line[COLUMNS] if line[RUNS] else 0, length):
-            count = min(length, line[COLUMNS] - first)
+        for first in range(0, line[layout.COLUMNS] if line[layout.RUNS] else 0, length):
+            count = min(length, line[layout.COLUMNS] - first)
             for member in range(index, index + together):
-                for run in range(line[RUNS]):
-                    _elements(lines[member], step, run, first, count, addresses, strides, size, like)
+                for run in range(line[layout.RUNS]):
+                    _elements(lines[member], step, run, first, count, slots)
     else:
-        for run in range(line[RUNS]):
-            if line[KERNEL] == PRODUCT:
-                product(line, step, run, addresses, strides, gemm, unpacked, integer, size, like)
-            elif not row_by_row(line, step, run, addresses, strides, size, like):
+        for run in range(line[layout.RUNS]):
+            if line[layout.KERNEL] == layout.PRODUCT:
+                product(line, step, run, slots, gemm)
+            elif not row_by_row(line, step, run, slots):
                 in_range = False
     return in_range
 
 
 def execute(
     code: Any,
-    addresses: Any,
-    strides: Any,
+    slots: Any,
+    gemm: Any,
     first: int,
     last: int,
-    gemm: int,
-    unpacked: int,
-    integer: Any,
-    size: int,
-    like: Any,
     worker: int,
     helpers: int,
     barrier: int,
@@ -131,18 +109,10 @@ def execute(
     Parameters
     ----------
     code : (parts, instructions, WIDTH) of int64
-    addresses, strides : (slots,) of int64
-        Where the arguments, the outputs, the memory and the pool begin, and by how many bytes each goes on in a step.
+    slots, gemm : tuple
+        The fields of `Slots` and of `Gemm`: Numba takes plain tuples from Python in less time.
     first, last : int
         The steps: from the first, up to but not including the last.
-    gemm : int
-        The address of BLAS's product of row-major matrices.
-    unpacked : int
-        See `xpmlp.backend.blas.Product`.
-    integer, like : numbers
-        Of the types of its sizes and of its matrices.
-    size : int
-        Bytes of a number.
     worker : int
         0 for the leader.
     helpers : int
@@ -165,6 +135,7 @@ def execute(
         The first one that was not carried out: the last one, or the step after which the leader dismissed its helpers;
         `FAULTY` if the results are of no use.
     """
+    arrays, blas = Slots(slots[0], slots[1], slots[2], slots[3]), Gemm(gemm[0], gemm[1], gemm[2])
     parts, instructions, _ = code.shape
     workers, arrivals = helpers + 1, 0
     together, step = worker > 0, first
@@ -185,9 +156,9 @@ def execute(
         while index < instructions:
             line, start = code[0, index], ticks() if len(spent) else 0
             for part in range(worker if together else 0, parts, workers if together else 1):
-                if not _carry_out(code[part], index, step, addresses, strides, gemm, unpacked, integer, size, like):
+                if not _carry_out(code[part], index, step, arrays, blas):
                     report_fault(barrier)
-            following = index + (max(line[INNER], 1) if line[KERNEL] >= SPREAD else 1)
+            following = index + (max(line[layout.INNER], 1) if line[layout.KERNEL] >= layout.SPREAD else 1)
             if worker == 0 and following == instructions:  # before the others can go on to the next step
                 now = ticks()
                 if together:

@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from xpmlp.backend.compiled.functions import add_rows, product, reshape, row_wise
+from xpmlp.backend.compiled import arithmetic  # noqa: F401  # enters its functions
+from xpmlp.backend.compiled.indexing import add_rows
 from xpmlp.backend.compiled.instructions import Operand
+from xpmlp.backend.compiled.matrix_products import product
+from xpmlp.backend.compiled.reductions import row_wise
+from xpmlp.backend.compiled.shapes import reshape
 from xpmlp.backend.compiled.symbols import Recorder, Symbol
 from xpmlp.nn import Ops, pure_ops
 
@@ -41,25 +45,9 @@ def _affine(recorder: Recorder, x: Symbol, weights: Symbol, biases: Symbol) -> S
     return recorder.elementwise("add", out, out, biases)
 
 
-def _sigmoid(recorder: Recorder, x: Symbol) -> Symbol:
-    return recorder.elementwise("sigmoid", x, x)
-
-
-def _sigmoid_backward(recorder: Recorder, upstream: Symbol, activation: Symbol) -> Symbol:
-    return recorder.elementwise("sigmoid_backward", upstream, upstream, activation)
-
-
 def _softmax(recorder: Recorder, logits: Symbol) -> Symbol:
     rows = row_wise(logits)
     return reshape(recorder.add("softmax", recorder.fresh(rows.shape), rows.as_matrix()), logits.shape)
-
-
-def _multiply_transposed(recorder: Recorder, delta: Symbol, weights: Symbol) -> Symbol:
-    return product(recorder, delta, weights.mT)
-
-
-def _product_of_factors(recorder: Recorder, activation: Symbol, delta: Symbol) -> Symbol:
-    return product(recorder, activation.mT, delta)
 
 
 def _add_product(recorder: Recorder, weights: Symbol, activation: Symbol, delta: Symbol, scale: Symbol) -> Symbol:
@@ -86,11 +74,11 @@ def _number(scale: Symbol, array: Symbol) -> Operand | None:
 
 _OPS: dict[str, Callable[..., Symbol]] = {
     "affine": _affine,
-    "sigmoid": _sigmoid,
-    "sigmoid_backward": _sigmoid_backward,
+    "sigmoid": lambda recorder, x: recorder.elementwise("sigmoid", x, x),
+    "sigmoid_backward": lambda recorder, upstream, y: recorder.elementwise("sigmoid_backward", upstream, upstream, y),
     "softmax": _softmax,
-    "multiply_transposed": _multiply_transposed,
-    "product_of_factors": _product_of_factors,
+    "multiply_transposed": lambda recorder, delta, weights: product(recorder, delta, weights.mT),
+    "product_of_factors": lambda recorder, x, delta: product(recorder, x.mT, delta),
     "add_product": _add_product,
     "add_sum": _add_sum,
     "add_rows": add_rows,

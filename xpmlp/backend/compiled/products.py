@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from xpmlp.backend.compiled import layout
 from xpmlp.backend.compiled.elementwise import multiply
-from xpmlp.backend.compiled.intrinsics import call, row_of, to
-from xpmlp.backend.compiled.layout import ADDED, COLUMN, COLUMNS, FACTOR, INNER, OUT, ROW, ROWS, A, B
-from xpmlp.backend.compiled.places import place_of
+from xpmlp.backend.compiled.intrinsics import call, operand_address, row_of, to
+from xpmlp.backend.compiled.layout import Gemm, Slots
 
 PIECE_ROWS, PIECE_TERMS, PIECE_COLUMNS = 32, 256, 64
 """Of a product that is carried out piece by piece: what one takes stays in the core's caches.  Rows are a multiple."""
@@ -26,101 +26,66 @@ def _add_multiple(length: int, factor: Any, number: Any, x: Any, y: Any) -> None
 
 
 @njit
-def _gemm(
-    line: Any,
-    rows: int,
-    columns: int,
-    inner: int,
-    factor: Any,
-    a: int,
-    b: int,
-    out: int,
-    added: int,
-    gemm: int,
-    integer: Any,
-    like: Any,
+def _multiplied(
+    line: Any, rows: int, columns: int, inner: int, factor: Any, a: int, b: int, out: int, added: Any, gemm: Gemm
 ) -> None:
     """A product by BLAS, or a piece of it; a column stride of 0 says that a matrix lies transposed."""
+    a_order = _NO if line[layout.A_COLUMN] else _TRANSPOSED
+    b_order = _NO if line[layout.B_COLUMN] else _TRANSPOSED
+    sizes = to(rows, gemm.integer), to(columns, gemm.integer), to(inner, gemm.integer)
+    a_row, b_row, out_row = (
+        to(line[layout.A_ROW], gemm.integer),
+        to(line[layout.B_ROW], gemm.integer),
+        to(line[layout.OUT_ROW], gemm.integer),
+    )
     call(
-        gemm,
-        (
-            _ROW_MAJOR,
-            _NO if line[A + COLUMN] else _TRANSPOSED,
-            _NO if line[B + COLUMN] else _TRANSPOSED,
-            to(rows, integer),
-            to(columns, integer),
-            to(inner, integer),
-            factor,
-            a,
-            to(line[A + ROW], integer),
-            b,
-            to(line[B + ROW], integer),
-            to(added, like),
-            out,
-            to(line[OUT + ROW], integer),
-        ),
+        gemm.address,
+        (_ROW_MAJOR, a_order, b_order, *sizes, factor, a, a_row, b, b_row, to(added, factor), out, out_row),
     )
 
 
 @njit
-def product(
-    line: Any,
-    step: int,
-    run: int,
-    addresses: Any,
-    strides: Any,
-    gemm: int,
-    unpacked: int,
-    integer: Any,
-    size: int,
-    like: Any,
-) -> None:
+def product(line: Any, step: int, run: int, slots: Slots, gemm: Gemm) -> None:
     """A product by BLAS, in pieces where it has kernels for small ones; that of two vectors row by row.
 
     Parameters
     ----------
-    line, step, run, addresses, strides, size, like
+    line, step, run, slots
         As of `xpmlp.backend.compiled.rows.row_by_row`.
-    gemm, unpacked : int
-        See `xpmlp.backend.compiled.loop.execute`.
-    integer : number
-        Of the type of BLAS's sizes.
+    gemm : Gemm
     """
-    rows, columns, inner = line[ROWS], line[COLUMNS], line[INNER]
-    out = place_of(line, OUT, step, run, addresses, strides, size)
-    a = place_of(line, A, step, run, addresses, strides, size)
-    b = place_of(line, B, step, run, addresses, strides, size)
-    factor = row_of(place_of(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
+    size, like = slots.size, slots.like
+    rows, columns, inner = line[layout.ROWS], line[layout.COLUMNS], line[layout.INNER]
+    out = operand_address(line, layout.OUT, step, run, slots)
+    a = operand_address(line, layout.A, step, run, slots)
+    b = operand_address(line, layout.B, step, run, slots)
+    factor = row_of(operand_address(line, layout.FACTOR, step, run, slots), 1, like)[0]
     if inner == 1:
-        z, stride = row_of(b, columns, like), line[A + ROW] if line[A + COLUMN] else 1
+        z, stride = row_of(b, columns, like), line[layout.A_ROW] if line[layout.A_COLUMN] else 1
         for i in range(rows):
             x = row_of(a + i * stride * size, 1, like)
-            y = row_of(out + i * line[OUT + ROW] * size, columns, like)
-            if line[ADDED]:
+            y = row_of(out + i * line[layout.OUT_ROW] * size, columns, like)
+            if line[layout.ADDED]:
                 _add_multiple(columns, factor, x[0], z, y)
             else:
-                multiply(columns, z, x, y, False, 1, 0)
+                multiply(columns, z, 1, x, 0, y, False)
         return
-    if not unpacked or rows * columns * inner <= unpacked or not line[B + COLUMN]:
-        _gemm(line, rows, columns, inner, factor, a, b, out, line[ADDED], gemm, integer, like)
+    if not gemm.unpacked or rows * columns * inner <= gemm.unpacked or not line[layout.B_COLUMN]:
+        _multiplied(line, rows, columns, inner, factor, a, b, out, line[layout.ADDED], gemm)
         return
-    a_row, a_column = (line[A + ROW], 1) if line[A + COLUMN] else (1, line[A + ROW])
+    a_row, a_column = (line[layout.A_ROW], 1) if line[layout.A_COLUMN] else (1, line[layout.A_ROW])
     terms = min(inner, PIECE_TERMS)
-    height = max(PIECE_ROWS, unpacked // (terms * PIECE_COLUMNS) // PIECE_ROWS * PIECE_ROWS)
+    height = max(PIECE_ROWS, gemm.unpacked // (terms * PIECE_COLUMNS) // PIECE_ROWS * PIECE_ROWS)
     for i in range(0, rows, height):
         for k in range(0, inner, terms):
             for j in range(0, columns, PIECE_COLUMNS):
-                _gemm(
-                    line,
-                    min(height, rows - i),
-                    min(PIECE_COLUMNS, columns - j),
-                    min(terms, inner - k),
-                    factor,
+                a_piece, b_piece = (
                     a + (i * a_row + k * a_column) * size,
-                    b + (k * line[B + ROW] + j) * size,
-                    out + (i * line[OUT + ROW] + j) * size,
-                    line[ADDED] if k == 0 else 1,
-                    gemm,
-                    integer,
-                    like,
+                    b + (k * line[layout.B_ROW] + j) * size,
                 )
+                out_piece, added = (
+                    out + (i * line[layout.OUT_ROW] + j) * size,
+                    line[layout.ADDED] if k == 0 else 1,
+                )
+                count, width, depth = min(height, rows - i), min(PIECE_COLUMNS, columns - j), min(terms, inner - k)
+                _multiplied(line, count, width, depth, factor, a_piece, b_piece, out_piece, added, gemm)

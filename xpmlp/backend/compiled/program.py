@@ -26,7 +26,7 @@ class Program(NamedTuple):
     Attributes
     ----------
     code : (threads, instructions, WIDTH) of int64
-        The share of each thread.
+        The part of each worker.
     pool : (numbers,)
         What does not change between steps, in the program's dtype.
     memory : int
@@ -59,7 +59,7 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     itemsize = np.dtype(dtype).itemsize
     threads = threads_for(trace.instructions, threads)
     instructions = [part for one in trace.instructions for part in by_terms(one, threads)]
-    places, memory = _places(instructions, trace.outputs, np.dtype(dtype))
+    offsets, memory = _offsets(instructions, trace.outputs, np.dtype(dtype))
     slots = {id(buffer): arguments + index for index, buffer in enumerate(trace.outputs)}
     inside, constant = arguments + len(trace.outputs), arguments + len(trace.outputs) + 1
 
@@ -69,7 +69,7 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
         size: int = np.dtype(own or dtype).itemsize // itemsize
         return max(1, size)
 
-    def place(operand: Operand) -> tuple[int, int]:
+    def slot_and_offset(operand: Operand) -> tuple[int, int]:
         """The slot and byte offset of an operand."""
         if operand.buffer is None:
             pool.append(operand.value)
@@ -79,20 +79,20 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
             return operand.buffer.argument, begin
         if id(operand.buffer) in slots:
             return slots[id(operand.buffer)], begin
-        return inside, places[id(operand.buffer)] + begin
+        return inside, offsets[id(operand.buffer)] + begin
 
     def line_of(instruction: Instruction) -> list[int]:
         out, factor = instruction.out, instruction.factor
         line = [NUMBERS[instruction.name], *instruction.sizes, instruction.inner, instruction.added]
-        line += [*place(out), out.run * width(out), out.row]
+        line += [*slot_and_offset(out), out.run * width(out), out.row]
         for operand in (instruction.operands * 2)[:2]:
             column = 0 if operand.transposed else operand.column
-            line += [*place(operand), operand.run * width(operand), operand.row, column]
-        return [*line, *place(factor), factor.run]
+            line += [*slot_and_offset(operand), operand.run * width(operand), operand.row, column]
+        return [*line, *slot_and_offset(factor), factor.run]
 
     instructions = _in_blocks([_as_matrix(one) for one in instructions])
-    shares = zip(*(divided(one, threads) for one in instructions), strict=True)
-    lines = [[line_of(_flattened(one)) for one in share] for share in shares]
+    parts = zip(*(divided(one, threads) for one in instructions), strict=True)
+    lines = [[line_of(_flattened(one)) for one in part] for part in parts]
     code = np.asarray(lines, np.int64).reshape(threads, -1, WIDTH)
     with np.errstate(over="ignore"):  # infinite in the end, as it would be without this program
         return Program(code, np.asarray(pool or [0.0], dtype), memory, [_name(one) for one in instructions])
@@ -106,7 +106,7 @@ def _name(instruction: Instruction) -> str:
     return f"{instruction.name}{more}, {'x'.join(map(str, sizes if runs == 1 else (runs, *sizes)))}"
 
 
-def _places(
+def _offsets(
     instructions: Sequence[Instruction], outputs: Sequence[Buffer], dtype: np.dtype[Any]
 ) -> tuple[dict[int, int], int]:
     """Byte offsets of what the step makes and does not put out, by the buffer's id, and the bytes in all.
@@ -120,21 +120,21 @@ def _places(
     put_out = {id(buffer) for buffer in outputs}
     own = [[one for one in _buffers(line) if one.argument is None and id(one) not in put_out] for line in instructions]
     last = {id(buffer): index for index, buffers in enumerate(own) for buffer in buffers}
-    places: dict[int, int] = {}
+    offsets: dict[int, int] = {}
     free: dict[int, list[int]] = {}
     total = 0
     for index, buffers in enumerate(own):
         for buffer in buffers:
-            if id(buffer) not in places:
+            if id(buffer) not in offsets:
                 size = size_of(buffer)
                 if free.get(size):
-                    places[id(buffer)] = free[size].pop()
+                    offsets[id(buffer)] = free[size].pop()
                 else:
-                    places[id(buffer)], total = total, total + size
+                    offsets[id(buffer)], total = total, total + size
         for buffer in set(buffers):
             if last[id(buffer)] == index:
-                free.setdefault(size_of(buffer), []).append(places[id(buffer)])
-    return places, total
+                free.setdefault(size_of(buffer), []).append(offsets[id(buffer)])
+    return offsets, total
 
 
 def _aligned(size: int) -> int:

@@ -7,33 +7,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from xpmlp.backend.compiled import layout
 from xpmlp.backend.compiled.elementwise import copy, exponentials, multiply
-from xpmlp.backend.compiled.intrinsics import prefetch, row_of, to
-from xpmlp.backend.compiled.layout import (
-    ADD_ROWS,
-    ADDED,
-    COLUMN,
-    COLUMNS,
-    DOT,
-    FACTOR,
-    INDEX_ADD,
-    INDEX_EQUAL,
-    INDEX_REAL,
-    INDEX_WIDEN,
-    INNER,
-    KERNEL,
-    LARGEST,
-    OUT,
-    ROW,
-    ROWS,
-    SOFTMAX,
-    SUM,
-    TAKE,
-    TOTAL,
-    A,
-    B,
-)
-from xpmlp.backend.compiled.places import place_of
+from xpmlp.backend.compiled.intrinsics import operand_address, prefetch, row_of, to
+from xpmlp.backend.compiled.layout import Slots
 
 AHEAD, CACHE_LINE = 4, 64
 """How many rows of the data are fetched before they are read, since they lie anywhere; bytes of a line of the cache."""
@@ -106,14 +83,14 @@ def _whole_numbers(kernel: int, length: int, x: Any, x_column: int, z: Any, z_co
     y, n = row_of(out, length, like), row_of(out, length, length)
     for j in range(length):
         prefetch(out)  # so that this is compiled to no vectors: it is rare
-        if kernel == INDEX_ADD:
+        if kernel == layout.INDEX_ADD:
             n[j] = x[j * x_column] + z[j * z_column]
         else:
-            y[j] = to(x[j * x_column] if kernel == INDEX_REAL else int(x[j * x_column] == z[j * z_column]), like)
+            y[j] = to(x[j * x_column] if kernel == layout.INDEX_REAL else int(x[j * x_column] == z[j * z_column]), like)
 
 
 @njit(error_model="numpy")
-def row_by_row(line: Any, step: int, run: int, addresses: Any, strides: Any, size: int, like: Any) -> bool:
+def row_by_row(line: Any, step: int, run: int, slots: Slots) -> bool:
     """An instruction that goes through a matrix row by row, or one on whole numbers.
 
     Parameters
@@ -121,83 +98,81 @@ def row_by_row(line: Any, step: int, run: int, addresses: Any, strides: Any, siz
     line : (WIDTH,) of int64
         The instruction, as `layout` has it.
     step, run : int
-    addresses, strides : (slots,) of int64
-        See `xpmlp.backend.compiled.loop.execute`, as all that follows.
-    size : int
-    like : number
+    slots : Slots
 
     Returns
     -------
     done : bool
         False if a row index is out of range; nothing is written outside the result all the same.
     """
-    kernel, rows, columns = line[KERNEL], line[ROWS], line[COLUMNS]
-    out = place_of(line, OUT, step, run, addresses, strides, size)
-    a = place_of(line, A, step, run, addresses, strides, size)
-    b = place_of(line, B, step, run, addresses, strides, size)
-    if kernel == SUM:
-        factor = row_of(place_of(line, FACTOR, step, run, addresses, strides, size), 1, like)
+    size, like = slots.size, slots.like
+    kernel, rows, columns = line[layout.KERNEL], line[layout.ROWS], line[layout.COLUMNS]
+    out = operand_address(line, layout.OUT, step, run, slots)
+    a = operand_address(line, layout.A, step, run, slots)
+    b = operand_address(line, layout.B, step, run, slots)
+    if kernel == layout.SUM:
+        factor = row_of(operand_address(line, layout.FACTOR, step, run, slots), 1, like)
         y, begin = row_of(out, columns, like), 0
-        if not line[ADDED]:
-            multiply(columns, row_of(a, columns, like), factor, y, False, 1, 0)
+        if not line[layout.ADDED]:
+            multiply(columns, row_of(a, columns, like), 1, factor, 0, y, False)
             begin = 1
         for i in range(begin, rows):
-            _add_row(columns, factor[0], row_of(a + i * line[A + ROW] * size, columns, like), y)
-    elif kernel in (DOT, TOTAL, LARGEST):
+            _add_row(columns, factor[0], row_of(a + i * line[layout.A_ROW] * size, columns, like), y)
+    elif kernel in (layout.DOT, layout.TOTAL, layout.LARGEST):
         for i in range(rows):
-            x = row_of(a + i * line[A + ROW] * size, columns, like)
-            y = row_of(out + i * line[OUT + ROW] * size, 1, like)
-            if kernel == DOT:
-                y[0] = _dot(columns, x, row_of(b + i * line[B + ROW] * size, columns, like))
-            elif kernel == TOTAL:
+            x = row_of(a + i * line[layout.A_ROW] * size, columns, like)
+            y = row_of(out + i * line[layout.OUT_ROW] * size, 1, like)
+            if kernel == layout.DOT:
+                y[0] = _dot(columns, x, row_of(b + i * line[layout.B_ROW] * size, columns, like))
+            elif kernel == layout.TOTAL:
                 y[0] = _total(columns, x)
             else:
                 y[0] = _largest(columns, x)
-    elif kernel == SOFTMAX:
+    elif kernel == layout.SOFTMAX:
         y = row_of(out, rows * columns, like)
         for i in range(rows):
-            x = row_of(a + i * line[A + ROW] * size, columns, like)
+            x = row_of(a + i * line[layout.A_ROW] * size, columns, like)
             _subtract_largest(columns, x, row_of(out + i * columns * size, columns, like))
-        exponentials(rows * columns, y, y, True)  # of all rows at once: those of a network are short
+        exponentials(rows * columns, y, 1, y, 1, y, True)  # of all rows at once: those of a network are short
         for i in range(rows):
             _divide_by_sum(columns, row_of(out + i * columns * size, columns, like))
-    elif kernel == INDEX_WIDEN:
+    elif kernel == layout.INDEX_WIDEN:
         n, narrow = row_of(out, columns, columns), row_of(a, columns, np.int32(0))
         for j in range(columns):
             n[j] = narrow[j]
-    elif kernel >= INDEX_ADD:
-        each = size if kernel >= INDEX_EQUAL else 8
+    elif kernel >= layout.INDEX_ADD:
+        each = size if kernel >= layout.INDEX_EQUAL else 8
         for i in range(rows):
             x, z = (
-                row_of(a + i * line[A + ROW] * 8, columns, columns),
-                row_of(b + i * line[B + ROW] * 8, columns, columns),
+                row_of(a + i * line[layout.A_ROW] * 8, columns, columns),
+                row_of(b + i * line[layout.B_ROW] * 8, columns, columns),
             )
-            at = out + i * line[OUT + ROW] * each
-            _whole_numbers(kernel, columns, x, line[A + COLUMN], z, line[B + COLUMN], at, like)
-    elif kernel == ADD_ROWS:
+            at = out + i * line[layout.OUT_ROW] * each
+            _whole_numbers(kernel, columns, x, line[layout.A_COLUMN], z, line[layout.B_COLUMN], at, like)
+    elif kernel == layout.ADD_ROWS:
         numbers, one = row_of(b, rows, rows), to(1.0, like)
-        for i in range(line[INNER]):
-            row_of(out + i * line[OUT + ROW] * size, columns, like)[:] = to(0.0, like)
+        for i in range(line[layout.INNER]):
+            row_of(out + i * line[layout.OUT_ROW] * size, columns, like)[:] = to(0.0, like)
         for i in range(rows):
-            number = numbers[i * line[B + COLUMN]]
-            if not 0 <= number < line[INNER]:
+            number = numbers[i * line[layout.B_COLUMN]]
+            if not 0 <= number < line[layout.INNER]:
                 return False
-            y = row_of(out + number * line[OUT + ROW] * size, columns, like)
-            _add_row(columns, one, row_of(a + i * line[A + ROW] * size, columns, like), y)
+            y = row_of(out + number * line[layout.OUT_ROW] * size, columns, like)
+            _add_row(columns, one, row_of(a + i * line[layout.A_ROW] * size, columns, like), y)
     else:
-        numbers, width, apart = row_of(b, rows, rows), line[A + ROW], line[B + COLUMN]
-        each = size if kernel == TAKE else 1
-        scale = row_of(place_of(line, FACTOR, step, run, addresses, strides, size), 1, like)[0]
+        numbers, width, apart = row_of(b, rows, rows), line[layout.A_ROW], line[layout.B_COLUMN]
+        each = size if kernel == layout.TAKE else 1
+        scale = row_of(operand_address(line, layout.FACTOR, step, run, slots), 1, like)[0]
         for i in range(rows):
             number = numbers[i * apart]
-            if not 0 <= number < line[INNER]:
+            if not 0 <= number < line[layout.INNER]:
                 return False
             if i + AHEAD < rows:
                 for place in range(0, width * each, CACHE_LINE):
                     prefetch(a + numbers[(i + AHEAD) * apart] * width * each + place)
-            y = row_of(out + i * line[OUT + ROW] * size, columns, like)
-            if kernel == TAKE:
-                copy(columns, row_of(a + number * width * size, columns, like), y, False)
+            y = row_of(out + i * line[layout.OUT_ROW] * size, columns, like)
+            if kernel == layout.TAKE:
+                copy(columns, row_of(a + number * width * size, columns, like), 1, y, 1, y, False)
             else:
                 _scale(columns, scale, row_of(a + number * width, columns, np.uint8(0)), y)
     return True

@@ -17,18 +17,21 @@ from xpmlp._typing import Array
 from xpmlp.backend.blas import THREADS, Product, address
 from xpmlp.backend.compiled import compilation
 from xpmlp.backend.compiled.contention import Always, Contention, Span
-from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import NestedScanError, NotTraceableError, Shape
+from xpmlp.backend.compiled.layout import Gemm, Slots
+from xpmlp.backend.compiled.lazy_gather import LazyGather, lazily, materialized
 from xpmlp.backend.compiled.loop import FAULTY
+from xpmlp.backend.compiled.ops import traced_ops
 from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, is_argument, trace
+from xpmlp.nn import Ops
 
 Step = Callable[..., Any]
 
 _LOCK = lock_over_forks()
-"""Of the programs of all `Scans`."""
+"""Of the programs of all `CompiledSteps`."""
 
 MOST = 100
 """Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
@@ -52,8 +55,8 @@ class _Ready(NamedTuple):
     contention: Contention
 
 
-class Scans:
-    """The programs of a backend, by step and by the shapes and numbers that it is given.
+class CompiledSteps:
+    """The compiled steps of a backend: their programs, by step and by the shapes and numbers that it is given.
 
     Parameters
     ----------
@@ -75,6 +78,14 @@ class Scans:
         self._contention: dict[int, Contention] = {}
         self.always = False
         self.spent: dict[str, float] | None = None
+
+    def traced(self, ops: Ops) -> Ops:
+        """Operations for steps that are compiled; elsewhere they do what ``ops`` do."""
+        return traced_ops(ops._replace(gather=lazily(ops.gather)))
+
+    def materialized(self, batches: Any) -> Any:
+        """Batches for a step that runs as it is written: rows that were left to the step, taken."""
+        return map_leaves(materialized, batches)
 
     def is_kept(self) -> bool:
         """Whether the loop was compiled before on this machine, and what came of it is kept."""
@@ -127,12 +138,13 @@ class Scans:
         goes_on = (array.strides[0] if len(array) > 1 else 0 for array in taken)
         alike = [0] * (len(fixed) + len(ready.captured))
         strides = [*[0] * len(arrays), *goes_on, *alike, *(array.strides[0] for array in outputs), 0, 0]
-        places, kept = np.asarray((addresses, strides), np.int64), (arrays, taken, fixed, outputs, memory, ready)
-        self._carry_out(ready, places[0], places[1], steps, kept)
+        places = np.asarray((addresses, strides), np.int64)
+        slots = Slots(address(places), address(places[1]), self._dtype.itemsize, self._dtype.type(0))
+        self._carry_out(ready, slots, steps, kept=(arrays, taken, fixed, outputs, memory, places, ready))
         arrays += taken
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
-    def _carry_out(self, ready: _Ready, addresses: Any, strides: Any, steps: int, kept: Any) -> None:
+    def _carry_out(self, ready: _Ready, slots: Slots, steps: int, kept: Any) -> None:
         """Carry a program out, by as many workers as pay at present.
 
         What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
@@ -143,7 +155,8 @@ class Scans:
             If a row index was out of range.
         """
         execute = compilation.compiled(self._product.integer, self._dtype.type)
-        program = ready.program
+        program, product = ready.program, self._product
+        gemm = Gemm(product.address, product.unpacked, product.integer(0))
         spent = np.zeros(0 if self.spent is None else program.code.shape[1], np.int64)
         contention = Always(len(program.code) - 1) if self.always else ready.contention
         step, begin = 0, time.perf_counter()
@@ -151,25 +164,9 @@ class Scans:
             span = contention.next_span(step, steps)
 
             def work(worker: int, helpers: int, barrier: int, span: Span = span, _: Any = kept) -> int:
-                reached = execute(
-                    program.code,
-                    addresses,
-                    strides,
-                    span.first,
-                    span.last,
-                    self._product.address,
-                    self._product.unpacked,
-                    self._product.integer(0),
-                    self._dtype.itemsize,
-                    self._dtype.type(0),
-                    worker,
-                    helpers,
-                    barrier,
-                    yield_address(),
-                    span.pace,
-                    spent[:0] if worker else spent,
-                )
-                return int(reached)
+                stretch, ticks = (span.first, span.last), spent[:0] if worker else spent
+                company = worker, helpers, barrier, yield_address()
+                return int(execute(program.code, tuple(slots), tuple(gemm), *stretch, *company, span.pace, ticks))
 
             with THREADS.held_to_one():
                 reached = TEAM.carry_out(work, span.helpers)
@@ -198,7 +195,7 @@ class Scans:
 
     def _made(self, step: Step, arguments: Arguments, count: int, threads: int) -> _Ready | None:
         state, batches, constants = arguments
-        first = map_leaves(lambda series: series.first() if isinstance(series, Gathered) else series[0, ...], batches)
+        first = map_leaves(lambda series: series.first() if isinstance(series, LazyGather) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
         except NestedScanError:  # whose own steps are compiled
@@ -225,7 +222,7 @@ def _is_usable(array: Any) -> bool:
 
 def _row_by_row(series: Any) -> Any:
     """A series of a batch as a program can read it."""
-    return series if isinstance(series, Gathered) or series.flags.carray else np.array(series, order="C")
+    return series if isinstance(series, LazyGather) or series.flags.carray else np.array(series, order="C")
 
 
 def _described(tree: Any, arrays: list[Any], kind_of: Callable[[Any], Any]) -> Any:
@@ -247,7 +244,7 @@ def _kind_of_array(array: Any) -> Any:
 
 def _kind_of_series(series: Any) -> Any:
     """What the program depends on."""
-    if isinstance(series, Gathered):
+    if isinstance(series, LazyGather):
         return series.shape[1:], series.features.shape, series.features.dtype, repr(series.scale)
     return series.shape[1:], series.dtype
 

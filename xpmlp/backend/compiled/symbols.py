@@ -6,20 +6,22 @@ What they do not know they refuse with a `NotTraceableError`: a step is traced a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from xpmlp.backend.compiled.axes import matrices
-from xpmlp.backend.compiled.instructions import Buffer, Instruction, NotTraceableError, Operand, Shape
+from xpmlp.backend.compiled.instructions import Buffer, Instruction, NotTraceableError, Operand, Shape, Sizes
 
 LARGEST_CONSTANT = 1_000_000
 """Bytes of an array, neither of the state nor of the batch, that a step may compute with; the data are larger."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""NumPy's functions for symbols, ufuncs as (recorder, *inputs) and others as they are; see `functions`."""
+"""NumPy's functions for symbols, ufuncs as (recorder, *inputs) and others as they are: the modules that define them
+enter them here."""
 
 
 class Recorder:
@@ -41,7 +43,15 @@ class Recorder:
 
     def fresh(self, shape: Shape, kind: str = "real") -> Symbol:
         """A new array."""
-        return Symbol(self, Buffer(math.prod(shape), dtype=np.int64 if kind == "index" else None), shape, kind=kind)
+        return self.whole(Buffer(math.prod(shape), dtype=np.int64 if kind == "index" else None), shape, kind)
+
+    def whole(self, buffer: Buffer, shape: Shape, kind: str = "real") -> Symbol:
+        """All that a buffer holds, row by row."""
+        return Symbol(self, buffer, buffer.layout.reshape(shape), kind)
+
+    def number(self, value: float, shape: Shape = ()) -> Symbol:
+        """An array of one number, which takes no memory."""
+        return Symbol(self, None, np.broadcast_to(np.int8(0), shape), value=value)
 
     def add(self, name: str, out: Symbol, *operands: Operand, sizes: Shape | None = None, **more: Any) -> Symbol:
         """Write an instruction down that is not elementwise; returns ``out``.
@@ -67,7 +77,7 @@ class Recorder:
         """Write an elementwise computation down, with inputs broadcast to ``out``, which it returns."""
         if out.buffer is None or out.kind == "index" or not out.is_writable():
             raise NotTraceableError("writing to an array that repeats numbers")
-        arrays = out.view(kind="real"), *inputs
+        arrays = out.seen_as("real"), *inputs
         parts = list(matrices(out.shape, [one.operand_in(out.shape) for one in arrays]))
         (*_, columns), (target, *operands) = parts[0]
         if columns > 1 and target.column != 1:
@@ -80,8 +90,7 @@ class Recorder:
             if overlaps or (name != "spread" and columns > 1 and (repeats or operand.column not in (0, 1))):
                 copied = self.elementwise("copy", self.fresh(out.shape), inputs[index])
                 return self.elementwise(name, out, *inputs[:index], copied, *inputs[index + 1 :])
-        for sizes, (target, *operands) in parts:
-            self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
+        self._add_parts(name, parts)
         return out
 
     def of_indices(self, name: str, *inputs: Symbol, out: Symbol | None = None) -> Symbol:
@@ -90,17 +99,22 @@ class Recorder:
         if out is None:
             kind = {"index_real": "real", "index_equal": "truth"}.get(name, "index")
             out = self.fresh(np.broadcast_shapes(*(one.shape for one in inputs)), kind)
-        pairs = [(Operand(one.buffer, offset=one.offset), one.strides_of(out.shape)) for one in (out, *inputs)]
-        for sizes, (target, *operands) in matrices(out.shape, pairs):
-            self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
+        pairs = [
+            (Operand(one.buffer, offset=one.offset), one.broadcast_to(out.shape).strides) for one in (out, *inputs)
+        ]
+        self._add_parts(name, matrices(out.shape, pairs))
         return out
+
+    def _add_parts(self, name: str, parts: Iterable[tuple[Sizes, list[Operand]]]) -> None:
+        for sizes, (target, *operands) in parts:
+            self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
 
     def symbol(self, value: Any) -> Symbol:
         """A symbol of a symbol, a number or a small array; what a step finds outside its arguments it keeps."""
         if isinstance(value, Symbol):
             return value
         if isinstance(value, (int, float, np.floating, np.integer)):
-            return Symbol(self, None, (), value=float(value))
+            return self.number(float(value))
         if not isinstance(value, np.ndarray) or value.nbytes > LARGEST_CONSTANT:
             raise NotTraceableError(f"arithmetic with {type(value).__name__} that is no argument")
         kind = {"f": "real", "i": "index", "b": "truth"}.get(value.dtype.kind)
@@ -108,35 +122,33 @@ class Recorder:
             raise NotTraceableError(f"arithmetic with an array of {value.dtype}")
         kept = np.array(value, np.int64 if kind == "index" else self.dtype, order="C", ndmin=1)
         self.captured.append(kept)
-        return Symbol(self, Buffer(kept.size, next(self._numbers), kept.dtype), value.shape, kind=kind)
+        return self.whole(Buffer(kept.size, next(self._numbers), kept.dtype), value.shape, kind)
 
     def real_of(self, truth: Symbol) -> Symbol:
         """Truths as reals that may be written over: on the same memory the first time, and then as copies."""
-        if truth.buffer is None:
-            return truth.view(kind="real")
         if truth.buffer in self._converted:
             return self.elementwise("copy", self.fresh(truth.shape), self.numbers_of(truth))
-        self._converted[truth.buffer] = len(self.instructions)
-        return truth.view(kind="real")
+        if truth.buffer is not None:
+            self._converted[truth.buffer] = len(self.instructions)
+        return truth.seen_as("real")
 
     def numbers_of(self, truth: Symbol) -> Symbol:
         """Truths as numbers that are only read."""
         since = self._converted.get(truth.buffer, len(self.instructions)) if truth.buffer else 0
         if truth.buffer and any(line.out.buffer is truth.buffer for line in self.instructions[since:]):
             raise NotTraceableError("a truth that was written over")
-        return truth.view(kind="real")
+        return truth.seen_as("real")
 
     def wide(self, indices: Symbol) -> Symbol:
         """Whole numbers as kernels read them, in int64; an argument is converted once."""
         given = indices.buffer
         if given is None:
-            return self.symbol(np.full((), indices.value, np.int64)).view(indices.shape, indices.strides)
+            return self.symbol(np.full((), indices.value, np.int64)).broadcast_to(indices.shape)
         if given.dtype != np.int64 and given not in self._wide:
-            self._wide[given] = Buffer(given.size, dtype=np.int64)
-            narrow, wide = (Symbol(self, one, (given.size,), kind="index") for one in (given, self._wide[given]))
+            self._wide[given] = Buffer(given.size, dtype=np.int64, layout=given.layout)
+            narrow, wide = (self.whole(one, (given.size,), "index") for one in (given, self._wide[given]))
             self.add("index_widen", wide, narrow.as_matrix())
-        buffer = self._wide.get(given, given)
-        return Symbol(self, buffer, indices.shape, indices.strides, "index", indices.offset)
+        return Symbol(self, self._wide.get(given, given), indices.layout, "index")
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -147,13 +159,10 @@ class Symbol(NDArrayOperatorsMixin):
     recorder : Recorder
     buffer : Buffer or None
         ``None`` for an array of one number, which takes no memory.
-    shape : tuple of int
-    strides : tuple of int, optional
-        In numbers; row-major if not given.
+    layout : array of int8
+        A view of the buffer's ``layout``, by which NumPy says where each number will lie, a byte for each.
     kind : "real", "index" or "truth"
         Whole numbers are added, multiplied, compared and taken by; truths are kept as 0.0 and 1.0.
-    offset : int
-        Of the first number in the buffer.
     value : float
         The number, where there is no buffer.
     """
@@ -164,37 +173,25 @@ class Symbol(NDArrayOperatorsMixin):
         self,
         recorder: Recorder,
         buffer: Buffer | None,
-        shape: Shape,
-        strides: Shape | None = None,
+        layout: npt.NDArray[np.int8],
         kind: str = "real",
-        offset: int = 0,
         value: float = 0.0,
     ) -> None:
-        self.recorder, self.buffer, self.shape, self.kind = recorder, buffer, tuple(shape), kind
-        self.offset, self.value = offset, value
-        self.strides = (row_major(self.shape) if buffer else (0,) * len(shape)) if strides is None else tuple(strides)
+        self.recorder, self.buffer, self.layout, self.kind, self.value = recorder, buffer, layout, kind, value
+        self.shape, self.strides, self.ndim, self.size = layout.shape, layout.strides, layout.ndim, layout.size
 
-    def view(
-        self,
-        shape: Shape | None = None,
-        strides: Shape | None = None,
-        offset: int | None = None,
-        kind: str | None = None,
-    ) -> Symbol:
-        """Another array on the same memory; its strides are row-major if only a shape is given."""
-        strides = self.strides if shape is None else strides
-        shape, offset = self.shape if shape is None else shape, self.offset if offset is None else offset
-        return Symbol(self.recorder, self.buffer, shape, strides, kind or self.kind, offset, self.value)
+    def seen(self, layout: npt.NDArray[np.int8]) -> Symbol:
+        """Another array on the same memory."""
+        return Symbol(self.recorder, self.buffer, layout, self.kind, self.value)
+
+    def seen_as(self, kind: str) -> Symbol:
+        """The same memory as numbers of another kind."""
+        return Symbol(self.recorder, self.buffer, self.layout, kind, self.value)
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of numbers."""
-        return math.prod(self.shape)
+    def offset(self) -> int:
+        """Of the first number in the buffer."""
+        return 0 if self.buffer is None else self.layout.ctypes.data - self.buffer.layout.ctypes.data
 
     @property
     def dtype(self) -> Any:
@@ -206,48 +203,21 @@ class Symbol(NDArrayOperatorsMixin):
     @property
     def mT(self) -> Symbol:  # noqa: N802
         """The transposed matrices, on the same memory."""
-        if self.ndim < 2:
-            raise ValueError("matrix transpose with ndim < 2 is undefined")
-        return self.permuted((*range(self.ndim - 2), self.ndim - 1, self.ndim - 2))
+        return self.seen(self.layout.mT)
 
     @property
     def T(self) -> Symbol:  # noqa: N802
         """With the axes in reverse order, on the same memory."""
-        return self.permuted(tuple(reversed(range(self.ndim))))
-
-    def permuted(self, axes: Shape) -> Symbol:
-        """With its axes in another order, on the same memory."""
-        return self.view(tuple(self.shape[axis] for axis in axes), tuple(self.strides[axis] for axis in axes))
+        return self.seen(self.layout.T)
 
     def __getitem__(self, key: Any) -> Symbol:
-        key = key if isinstance(key, tuple) else (key,)
-        if not all(one is None or one is Ellipsis or isinstance(one, (int, slice)) for one in key):
+        parts = key if isinstance(key, tuple) else (key,)
+        if not all(one is None or one is Ellipsis or type(one) in (int, slice) for one in parts):
             raise NotTraceableError("an index that is neither a number nor a slice")
-        given = sum(one is not None and one is not Ellipsis for one in key)
-        if given > self.ndim or key.count(Ellipsis) > 1:
-            raise IndexError(f"too many indices for an array of {self.ndim} axes")
-        begin = key.index(Ellipsis) if Ellipsis in key else len(key)
-        key = key[:begin] + (slice(None),) * (self.ndim - given) + key[begin + 1 :]
-        shape, strides, offset, axis = [], [], self.offset, 0
-        for one in key:
-            if one is None:
-                shape.append(1)
-                strides.append(0)
-                continue
-            size, stride = self.shape[axis], self.strides[axis]
-            axis += 1
-            if isinstance(one, slice):
-                first, last, step = one.indices(size)
-                if step < 0:
-                    raise NotTraceableError("a slice that goes backwards")
-                shape.append(len(range(first, last, step)))
-                strides.append(stride * step)
-                offset += first * stride if shape[-1] else 0
-            elif -size <= one < size:
-                offset += one % size * stride
-            else:
-                raise IndexError(f"index {one} is out of bounds for axis {axis - 1} with size {size}")
-        return self.view(tuple(shape), tuple(strides), offset)
+        layout = self.layout[parts if Ellipsis in parts else (*parts, ...)]
+        if min(layout.strides, default=0) < 0:
+            raise NotTraceableError("a slice that goes backwards")
+        return self.seen(layout)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
         """In another type: truths and whole numbers as reals."""
@@ -271,25 +241,24 @@ class Symbol(NDArrayOperatorsMixin):
             raise AttributeError(name)
         raise NotTraceableError(f"the attribute {name} of an array")
 
-    def strides_of(self, shape: Shape) -> Shape:
-        """Its strides when it is broadcast to a shape.
+    def broadcast_to(self, shape: Shape) -> Symbol:
+        """Broadcast to a shape, on the same memory.
 
         Raises
         ------
         ValueError
-            If it is not.
+            If it cannot be.
         """
-        missing = len(shape) - self.ndim
-        pairs = list(zip(self.shape, shape[max(missing, 0) :], self.strides, strict=False))
-        if missing < 0 or any(own not in (1, wanted) for own, wanted, _ in pairs):
-            raise ValueError(f"an array of shape {self.shape} cannot be broadcast to shape {tuple(shape)}")
-        return (0,) * missing + tuple(0 if own != wanted else stride for own, wanted, stride in pairs)
+        try:
+            return self.seen(np.broadcast_to(self.layout, shape))
+        except ValueError:
+            raise ValueError(f"an array of shape {self.shape} cannot be broadcast to shape {tuple(shape)}") from None
 
     def operand_in(self, shape: Shape) -> tuple[Operand, Shape]:
         """It among others that are broadcast to a shape, for `matrices`."""
         if self.kind != "real":
             raise NotTraceableError(f"arithmetic with an array of {self.dtype}")
-        return Operand(self.buffer, value=self.value, offset=self.offset), self.strides_of(shape)
+        return Operand(self.buffer, value=self.value, offset=self.offset), self.broadcast_to(shape).strides
 
     def as_matrix(self) -> Operand:
         """It as matrices of runs, of three axes at most."""
@@ -300,10 +269,7 @@ class Symbol(NDArrayOperatorsMixin):
 
     def is_contiguous(self) -> bool:
         """Whether it lies row by row, without gaps."""
-        own, wanted = self.strides, row_major(self.shape)
-        return self.buffer is not None and all(
-            size == 1 or one == other for size, one, other in zip(self.shape, own, wanted, strict=True)
-        )
+        return self.buffer is not None and self.layout.flags.c_contiguous
 
     def is_whole(self) -> bool:
         """Whether it is all that its buffer holds, row by row."""
@@ -323,8 +289,3 @@ class Symbol(NDArrayOperatorsMixin):
         if function not in FUNCTIONS:
             raise NotTraceableError(function.__name__)
         return FUNCTIONS[function](*args, **kwargs)
-
-
-def row_major(shape: Shape) -> Shape:
-    """Strides of an array without gaps."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from xpmlp._tree import leaves, map_leaves, values
-from xpmlp.backend.compiled.functions import copied
-from xpmlp.backend.compiled.gathered import Gathered
 from xpmlp.backend.compiled.instructions import Buffer, NotTraceableError, Operand, Trace
+from xpmlp.backend.compiled.lazy_gather import LazyGather
+from xpmlp.backend.compiled.shapes import copied, reshape
 from xpmlp.backend.compiled.symbols import LARGEST_CONSTANT, Recorder, Symbol
 
 _INTEGERS = frozenset((np.dtype(np.int32), np.dtype(np.int64)))
@@ -38,7 +38,7 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     recorder = Recorder(dtype, count)
 
     def argument(array: Any) -> Symbol:
-        if isinstance(array, Gathered):
+        if isinstance(array, LazyGather):
             return _gathered(recorder, count, array)
         return _argument(recorder, next(count), array)
 
@@ -86,7 +86,7 @@ def batch_arguments(batch: Any) -> list[Any]:
     """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
     arguments = []
     for series in values(batch):
-        if isinstance(series, Gathered):
+        if isinstance(series, LazyGather):
             arguments += [series.features[None], series.rows.reshape(series.shape[0], -1)]
         else:
             arguments.append(series)
@@ -110,10 +110,10 @@ def _argument(recorder: Recorder, index: int, array: Any) -> Symbol:
     kinds = {recorder.dtype: "real", np.dtype(np.int32): "index", np.dtype(np.int64): "index"}
     if array.dtype not in kinds:
         raise NotTraceableError(f"an argument of {array.dtype}")
-    return Symbol(recorder, Buffer(array.size, index, array.dtype), array.shape, kind=kinds[array.dtype])
+    return recorder.whole(Buffer(array.size, index, array.dtype), array.shape, kinds[array.dtype])
 
 
-def _gathered(recorder: Recorder, count: Iterator[int], array: Gathered) -> Symbol:
+def _gathered(recorder: Recorder, count: Iterator[int], array: LazyGather) -> Symbol:
     """The rows of the data that a batch consists of, taken in the step."""
     features, width = array.features, array.shape[-1]
     data = Buffer(features.size, next(count), features.dtype)
@@ -124,7 +124,7 @@ def _gathered(recorder: Recorder, count: Iterator[int], array: Gathered) -> Symb
     recorder.add(name, taken, Operand(data, 0, width, 1), numbers, inner=len(features), factor=factor)
     if scale != array.scale:
         recorder.elementwise("multiply", taken, taken, recorder.symbol(array.scale))
-    return Symbol(recorder, taken.buffer, array.shape)
+    return reshape(taken, array.shape)
 
 
 def _new_value(recorder: Recorder, leaf: Any, place: Symbol) -> Symbol | None:

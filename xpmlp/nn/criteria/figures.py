@@ -25,15 +25,20 @@ def _auc(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
     Of a class and the others: ``sum_{i in class, j not} w_i w_j (p_i > p_j, or half if p_i = p_j)`` over
     ``sum w_i sum w_j``.  Of two classes both give the same.  Classes that no example has, or all, do not count.
     """
-    xp, total, counted = ops.xp, 0.0, 0
+    xp = ops.xp
+    total = counted = xp.zeros_like(prediction[..., 0, 0])
     for column in range(targets.shape[-1]):
         own = weights * targets[..., column]
         others = weights - own
-        pairs = float(xp.sum(own)) * float(xp.sum(others))
-        if pairs > 0:
-            total = total + _pairs_in_order(ops, prediction[..., column], own, others) / pairs
-            counted += 1
-    return 1 - total / max(counted, 1) + xp.zeros_like(prediction[..., 0, 0])
+        pairs = xp.sum(own) * xp.sum(others)
+        total = total + _pairs_in_order(ops, prediction[..., column], own, others) / _at_least_one(ops, pairs)
+        counted = counted + xp.astype(pairs > 0, total.dtype)
+    return 1 - total / _at_least_one(ops, counted)
+
+
+def _at_least_one(ops: Ops, number: Array) -> Array:
+    """A divisor of a sum of as many terms, which is 0 where there are none."""
+    return ops.xp.where(number > 0, number, ops.xp.ones_like(number))
 
 
 def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array:

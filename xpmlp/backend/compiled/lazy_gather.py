@@ -13,16 +13,16 @@ from xpmlp._typing import Array
 Gather = Callable[[Array, Array, Any, float], Array]
 
 
-class Gathered:
-    """What `Ops.gather` would give, not formed yet.
+class LazyGather:
+    """What `Ops.gather` would give, not materialized yet.
 
     Formed ahead for many steps it would go through memory twice, and on one thread.  To be reshaped to (..., n_in)
-    leaves it so; every other function of NumPy's forms it.
+    leaves it so; every other function of NumPy's materializes it.
 
     Parameters
     ----------
     gather : callable
-        The operation that would form it.
+        The operation that would materialize it.
     features : (n, n_in)
         Row-major, of bytes or of ``dtype``.
     rows : (m,) of int64
@@ -44,29 +44,29 @@ class Gathered:
         """Number of axes."""
         return len(self.shape)
 
-    def formed(self) -> Array:
+    def materialize(self) -> Array:
         """The array, fresh."""
         return self.gather(self.features, self.rows, self.dtype, self.scale).reshape(self.shape)
 
-    def first(self) -> Gathered:
+    def first(self) -> LazyGather:
         """What is at the index 0 of the first axis."""
         shape = self.shape[1:]
         rows = self.rows[: len(self.rows) // self.shape[0]]
-        return Gathered(self.gather, self.features, rows, self.dtype, self.scale, shape)
+        return LazyGather(self.gather, self.features, rows, self.dtype, self.scale, shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy is False:
             raise ValueError("it is not formed yet")
-        return np.asarray(self.formed(), dtype)
+        return np.asarray(self.materialize(), dtype)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.reshape and len(args) == 2 and args[0] is self and not kwargs:
             reshaped = self._reshaped(args[1])
             if reshaped is not None:
                 return reshaped
-        return function(*_formed_within(args), **_formed_within(kwargs))
+        return function(*_materialized_within(args), **_materialized_within(kwargs))
 
-    def _reshaped(self, shape: Any) -> Gathered | None:
+    def _reshaped(self, shape: Any) -> LazyGather | None:
         """It in another shape (..., n_in); ``None`` for any other."""
         if not isinstance(shape, tuple) or len(shape) < 2 or shape.count(-1) > 1:
             return None
@@ -75,34 +75,34 @@ class Gathered:
         outer = [len(self.rows) // (known or 1) if size == -1 else size for size in outer]
         if width not in (-1, self.shape[-1]) or math.prod(outer) != len(self.rows):
             return None
-        return Gathered(self.gather, self.features, self.rows, self.dtype, self.scale, (*outer, self.shape[-1]))
+        return LazyGather(self.gather, self.features, self.rows, self.dtype, self.scale, (*outer, self.shape[-1]))
 
 
-def _formed_within(tree: Any) -> Any:
-    """Arguments of a function of NumPy's, with what was left to the step formed."""
+def _materialized_within(tree: Any) -> Any:
+    """Arguments of a function of NumPy's, with what was left to the step materialized."""
     if isinstance(tree, dict):
-        return {name: _formed_within(one) for name, one in tree.items()}
+        return {name: _materialized_within(one) for name, one in tree.items()}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(map(_formed_within, tree))
-    return formed(tree)
+        return type(tree)(map(_materialized_within, tree))
+    return materialized(tree)
 
 
 def _row_by_row(array: Array) -> bool:
     return bool(array.flags.c_contiguous and array.flags.aligned)
 
 
-def gathering(gather: Gather) -> Gather:
+def lazily(gather: Gather) -> Gather:
     """``gather`` that leaves it to the step, where a compiled one can do it."""
 
     def gather_later(features: Array, rows: Array, dtype: Any, scale: float) -> Any:
         known = features.dtype in (np.uint8, dtype) and rows.dtype == np.int64
         if not (known and _row_by_row(features) and _row_by_row(rows) and features.size and rows.size):
             return gather(features, rows, dtype, scale)
-        return Gathered(gather, features, rows, dtype, scale)
+        return LazyGather(gather, features, rows, dtype, scale)
 
     return gather_later
 
 
-def formed(series: Any) -> Array:
+def materialized(series: Any) -> Array:
     """An array as it is, or what was left to the step."""
-    return series.formed() if isinstance(series, Gathered) else series
+    return series.materialize() if isinstance(series, LazyGather) else series

@@ -14,8 +14,7 @@ from xpmlp.nn.ops import gather
 
 pytest.importorskip("numba", reason=needs_numba)
 
-from xpmlp.backend.compiled import formed
-from xpmlp.backend.compiled.gathered import Gathered
+from xpmlp.backend.compiled.lazy_gather import LazyGather, materialized
 
 KINDS = ["uint8", "backend's"]
 
@@ -35,20 +34,20 @@ def add(state: Any, batch: Any, _: Any) -> Any:
 def test_a_step_takes_them(
     kind: str, scale: float, threads: int, backend: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_SHARE", 0)
+    monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_WORK", 0)
     monkeypatch.setattr("xpmlp.backend.compiled.division.LEAST_STEP", 1)
     features, rows = data(backend, kind, rng), rng.integers(0, 20, size=(4, 2, 13))
     for shape in (rows.shape, (4, 26), (4, 1, 26)):
         later = backend.ops.gather(features, rows.reshape(-1), backend.dtype, scale)
-        assert isinstance(later, Gathered)
+        assert isinstance(later, LazyGather)
         x = np.reshape(later, (*shape, -1))
-        assert isinstance(x, Gathered)
+        assert isinstance(x, LazyGather)
         assert (x.shape, x.ndim) == ((*shape, 37), len(shape) + 1)
         expected = np.reshape(gather(backend.xp, features, rows.reshape(-1), backend.dtype, scale), x.shape)
         start = np.zeros(x.shape[1:], backend.dtype)
         _, (taken,) = compiled(backend, add, (start,), (x,), threads=threads)
         np.testing.assert_array_equal(taken, expected)
-        np.testing.assert_array_equal(formed(x), expected)
+        np.testing.assert_array_equal(materialized(x), expected)
         np.testing.assert_array_equal(np.asarray(x), expected)
 
 
