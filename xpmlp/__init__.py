@@ -14,7 +14,7 @@ from xpmlp._version import __version__
 if TYPE_CHECKING:
     from xpmlp.config import Config, load_config
     from xpmlp.errors import XpmlpError
-    from xpmlp.estimator import MLPClassifier, MLPRegressor, TableEncoder
+    from xpmlp.estimator import MLPClassifier, MLPRegressor, TableEncoder, TabularClassifier, TabularRegressor
     from xpmlp.grid import GridResult, train_grid
     from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, train
 
@@ -27,6 +27,8 @@ __all__ = [
     "Reporter",
     "Result",
     "TableEncoder",
+    "TabularClassifier",
+    "TabularRegressor",
     "XpmlpError",
     "__version__",
     "evaluate",
@@ -45,6 +47,8 @@ _HOMES = {
     "Reporter": "xpmlp.training",
     "Result": "xpmlp.training",
     "TableEncoder": "xpmlp.estimator",
+    "TabularClassifier": "xpmlp.estimator",
+    "TabularRegressor": "xpmlp.estimator",
     "XpmlpError": "xpmlp.errors",
     "evaluate": "xpmlp.training",
     "from_arrays": "xpmlp.training",

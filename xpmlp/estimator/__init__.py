@@ -8,5 +8,6 @@ loop what to train and how scikit-learn would go about it.
 from xpmlp.estimator.classifier import MLPClassifier
 from xpmlp.estimator.regressor import MLPRegressor
 from xpmlp.estimator.table_encoder import TableEncoder
+from xpmlp.estimator.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TableEncoder"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TableEncoder", "TabularClassifier", "TabularRegressor"]

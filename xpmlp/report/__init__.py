@@ -2,7 +2,8 @@
 
 ================  =============================================================================
 ``coursework``    the figures that the coursework prints
-``parts``         a module for each table or figure: what it computes and how it is shown
+``parts``         a module for each table or figure: what it computes; beside it, what is said of that
+``text``          filling in these texts, with their tables and figures
 ``part``          what a part is, and the record of a finished one
 ``fingerprint``   what a finished part depends on
 ``schedule``      computing the parts that are missing

@@ -196,16 +196,22 @@ def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing) -> Outcome:
     return Outcome(
         run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
-        SavedNetwork(
-            map_leaves(trainable.backend.to_numpy, run.parameters),
-            trainable.network,
-            trainable.dataset.classes,
-            trainable.dataset.preprocessing,
-            trainable.dataset.feature_names,
-            trainable.dataset.target_names,
-            None if trainable.dataset.table is None else {"table": trainable.dataset.table.model_dump(mode="json")},
-        ),
+        saved_network(trainable, run),
         _facts(trainable, run, timing),
+    )
+
+
+def saved_network(trainable: ConfigTrainable, run: Run) -> SavedNetwork:
+    """Bring the network of an ended run to the host, with all that it needs to predict."""
+    dataset = trainable.dataset
+    return SavedNetwork(
+        map_leaves(trainable.backend.to_numpy, run.parameters),
+        trainable.network,
+        dataset.classes,
+        dataset.preprocessing,
+        dataset.feature_names,
+        dataset.target_names,
+        None if dataset.table is None else {"table": dataset.table.model_dump(mode="json")},
     )
 
 

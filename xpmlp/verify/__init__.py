@@ -3,6 +3,7 @@
 ==================== =============================================================================
 `verify`             does it, and gives a `Verification`; ``xpmlp verify`` prints it
 ``reference``        the textbook: an independent training in float64, and its finite differences
+``layered``          networks of any layers, by the layers' own functions and these finite differences
 ``trial``            what all are made to do: first weights, batches, steps to look at
 ``recording``        doing it, on a backend with the training's own code, or by the reference
 ``comparison``       relative differences, and the first quantity that is not what it should be

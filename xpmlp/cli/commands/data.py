@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from xpmlp._paths import given_path
 from xpmlp._text import printable
+from xpmlp.cli.options import Comment, Decimal, Encoding, Header, Quote, Separator, Target, Types
 
-app = typer.Typer(name="data", help="See which data sets are here, and fetch them.", no_args_is_help=True)
+app = typer.Typer(
+    name="data", help="See which data sets are here, fetch them, and describe tables.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -29,3 +35,34 @@ def fetch(
     from xpmlp.data import fetch
 
     typer.echo(printable(str(fetch(name, quiet=quiet))))
+
+
+@app.command("describe")
+def describe(
+    table: Annotated[
+        Path,
+        typer.Argument(parser=given_path, metavar="TABLE", help="CSV, packed or not, Parquet, Arrow or Excel."),
+    ],
+    target: Target = None,
+    types: Types = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    quote: Quote = None,
+    comment: Comment = None,
+    header: Header = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Say what each column of TABLE is taken for and why, and what looks wrong; nothing is changed.
+
+    Example: `xpmlp data describe titanic.csv --target survived`.
+    """
+    from xpmlp.cli.describe import described, lines_of
+    from xpmlp.data.table_options import Given
+
+    given = Given(separator, quote, decimal, encoding, header, comment)
+    found = described(table, target, types, given)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(printable("\n".join(lines_of(found))))

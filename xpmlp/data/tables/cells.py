@@ -61,6 +61,9 @@ def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
     dtype = cells.dtype
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         return _without_gaps(cells.cast(pl.String), missing)
+    if dtype == pl.Binary:
+        texts = [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells.to_list()]
+        return _without_gaps(pl.Series(cells.name, texts, dtype=pl.String), missing)
     if dtype.is_float():
         finite = cells.set(cells.is_nan(), None) if cells.is_nan().any() else cells
         whole = finite.cast(pl.Int64, strict=False)

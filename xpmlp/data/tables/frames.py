@@ -86,7 +86,7 @@ def names_of(source: Any) -> tuple[str, ...] | None:
     """The names of a table's columns; None of what has none, such as a plain array."""
     if isinstance(source, np.ndarray):
         return None if source.dtype.names is None else tuple(source.dtype.names)
-    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+    if isinstance(source, Sequence) and not (source and isinstance(source[0], Mapping)):
         return None
     return tuple(as_frame(source).data.columns)
 

@@ -40,6 +40,9 @@ ODD_SHARE = 0.05
 MAX_ODD = 10
 """Distinct ones among them."""
 
+COMMON = 0.95
+"""A word in more of the rows than this tells nothing, as the letter in r1, r2, r3."""
+
 RECURRING = 0.2
 """The share of a column's rows with a recurring word from which it is text; with fewer it is an id."""
 
@@ -188,6 +191,8 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         return _Found("truth", "true and false")
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return _of_words(as_texts(cells, missing), told="stored as categories")
+    if dtype == pl.Binary:
+        return _of_texts(as_texts(cells, missing), None)
     if dtype == pl.Time:
         return _Found("clock", "times of day")
     if isinstance(dtype, pl.Duration):
@@ -290,7 +295,7 @@ def _of_words(texts: pl.Series, told: str = "") -> _Found:
         return _Found("category", told or "words that recur")
     words = pl.DataFrame({"row": pl.arange(len(values), eager=True), "word": words_of(values)}).explode("word")
     words = words.drop_nulls().unique()
-    recurring = words.filter(pl.len().over("word") >= RARE)
+    recurring = words.filter(pl.len().over("word").is_between(RARE, COMMON * len(values)))
     share = recurring["row"].n_unique() / len(values)
     seldom = f"{rare / len(values):.0%} of the rows have a value seen under {RARE} times"
     if share >= RECURRING:

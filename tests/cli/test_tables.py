@@ -1,0 +1,127 @@
+"""From a table to predictions by the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.cli.conftest import Run
+from xpmlp import load_config
+
+FEW = [
+    "--set",
+    "train.epochs=12",
+    "--set",
+    "train.batch_size=32",
+    "--set",
+    "output.plots=false",
+    "--set",
+    "backend.fused=false",
+]
+
+
+def table(n: int = 400) -> pl.DataFrame:
+    random = np.random.default_rng(0)
+    size, town = random.normal(size=n).round(3), random.choice(["Ulm", "Bonn", "Kiel"], n)
+    kind = np.where((size > 0) ^ (town == "Ulm"), "cat", "dog")
+    return pl.DataFrame(
+        {
+            "id": [f"r{row * 7919 % 10007}" for row in range(n)],
+            "size": [None if row % 9 == 0 else str(value).replace(".", ",") for row, value in enumerate(size)],
+            "town": town,
+            "seen": [f"{row % 12 + 1}/{row % 28 + 1}/2020" for row in range(n)],
+            "price": (1000 * (size + 5)).round(2),
+            "kind": kind,
+        }
+    )
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    table().write_csv("pets.csv", separator=";")
+    return tmp_path
+
+
+def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
+    done = xpmlp("train", "pets.csv", "--target", "kind", "--drop", "price", *FEW)
+    assert done.status == 0, done.err
+    said = done.out
+    for part in ("without words", "numbers with decimal commas", "dates as text", "fields separated by semicolons"):
+        assert part in said
+    assert "test accuracy beside:" in said
+    config = load_config("runs/pets/config.toml")
+    assert (config.data.name, config.data.split, config.data.drop) == ("table", "three-way", ["price"])
+    evaluated = xpmlp("evaluate", "runs/pets", "--split", "test")
+    assert evaluated.status == 0, evaluated.err
+    assert xpmlp("train", "runs/pets/config.toml", "--out", "again").status == 0
+    assert xpmlp("evaluate", "again", "--split", "test") == evaluated
+
+    rows = table().drop("kind").select("seen", "town", "size", "id")
+    rows[:1].with_columns(town=pl.lit("Oslo")).extend(rows[1:]).write_csv("new.csv")
+    predicted = xpmlp("predict", "runs/pets", "new.csv", "-o", "p.csv", "--keep", "id")
+    assert "categories never seen in training: 'town' 1" in predicted.out, predicted
+    with Path("p.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["id"] for row in written] == rows["id"].to_list()
+    assert list(written[0]) == ["id", "class", "probability of cat", "probability of dog"]
+    right = np.mean([row["class"] == kind for row, kind in zip(written, table()["kind"], strict=True)])
+    assert right > 0.7
+
+    rows.drop("town").write_parquet("less.parquet")
+    refused = xpmlp("predict", "runs/pets", "less.parquet", "-o", "p.csv")
+    refused.assert_refused("lacks 'town', which the model was trained on")
+    assert xpmlp("predict", "runs/pets", "less.parquet", "-o", "p.csv", "--allow-missing").status == 0
+
+    more = xpmlp("train", "pets.csv", "--from", "runs/pets", "--out", "more", *FEW)
+    assert "going on from runs/pets with the learning rate" in more.out, more
+    table().with_columns(kind=pl.lit("cow")).write_csv("cows.csv", separator=";")
+    other = xpmlp("train", "cows.csv", "--from", "runs/pets", "--out", "other", *FEW)
+    assert other.status == 2
+    assert "its classes are 'cat', 'dog'" in other.err
+
+
+def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
+    assert "R² beside" in xpmlp("train", "pets.csv", "--target", "price", "--drop", "kind", *FEW).out
+    assert xpmlp("predict", "runs/pets", "pets.csv", "-o", "p.csv").status == 0
+    predicted = pl.read_csv("p.csv")["price"]
+    assert 2000 < predicted.mean() < 8000  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pets.csv"], "which column is to be predicted"),
+        (["pets.csv", "--target", "kin"], "did you mean 'kind'"),
+        (["pets.csv", "--target", "id"], "is it the right column"),
+        (["pets.csv", "--target", "kind", "--types", "town=place"], "'town' cannot be 'place'"),
+        (["pets.csv", "--target", "kind", "--group", "towns"], "did you mean 'town'"),
+        (["none.csv", "--target", "kind"], "no such file"),
+    ],
+)
+def test_mistakes(there: Path, arguments: list[str], message: str, xpmlp: Run) -> None:
+    xpmlp("train", *arguments, *FEW).assert_refused(message)
+
+
+def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
+    table()[:100].write_csv("test.csv")
+    for option in (["--group", "town"], ["--time", "seen"], ["--test", "test.csv"], ["--test", "0"]):
+        done = xpmlp("train", "pets.csv", "--target", "kind", "--overwrite", *option, *FEW)
+        assert done.status == 0, done.err
+
+
+def test_described(there: Path, xpmlp: Run) -> None:
+    frame = table().with_columns(twin=pl.col("town").str.to_uppercase(), told=pl.col("kind"), flat=pl.lit(1))
+    frame.write_csv("odd.csv")
+    about = json.loads(xpmlp("data", "describe", "odd.csv", "--target", "kind", "--json").out)
+    assert about["target"]["task"] == "classes"
+    told = "\n".join(about["suggestions"])
+    assert "'twin' says the same as 'town'" in told
+    assert "'told' alone tells the target" in told
+    assert "'flat'" in told
+    assert "what looks wrong" in xpmlp("data", "describe", "odd.csv", "--target", "kind").out

@@ -1,0 +1,44 @@
+"""Which rows train and which are held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xpmlp.data.tables.splitting import hold_out
+from xpmlp.errors import DataError
+
+ROWS = np.arange(1000)
+
+
+def test_classes_keep_their_shares_and_rare_ones_are_trained_on() -> None:
+    classes = np.repeat([0, 1, 2], [700, 297, 3])
+    kept, held = hold_out(ROWS, 0.2, seed=0, classes=classes)
+    assert np.bincount(classes[held]).tolist() == [140, 59]
+    assert sorted([*kept, *held]) == ROWS.tolist()
+    assert (hold_out(ROWS, 0.2, seed=0, classes=classes)[1] == held).all()
+    assert (hold_out(ROWS, 0.2, seed=1, classes=classes)[1] != held).any()
+
+
+def test_groups_stay_together() -> None:
+    groups = np.random.default_rng(0).integers(0, 60, 1000)
+    kept, held = hold_out(ROWS, 0.2, seed=0, groups=groups)
+    assert not set(groups[kept]) & set(groups[held])
+    assert 180 < len(held) < 240
+
+
+def test_the_newest_are_held_out_and_times_stay_together() -> None:
+    times = np.random.default_rng(0).integers(0, 50, 1000).astype(float)
+    times[:10] = np.nan
+    kept, held = hold_out(ROWS, 0.2, seed=0, times=times)
+    assert np.nanmax(times[kept]) < times[held].min()
+    groups = np.random.default_rng(1).integers(0, 300, 1000)
+    kept, held = hold_out(ROWS, 0.2, seed=0, times=times, groups=groups)
+    assert not set(groups[kept]) & set(groups[held])
+
+
+def test_what_cannot_be_split() -> None:
+    with pytest.raises(DataError, match="one group"):
+        hold_out(ROWS, 0.2, seed=0, groups=np.zeros(1000, dtype=int))
+    with pytest.raises(DataError, match="one time"):
+        hold_out(ROWS, 0.2, seed=0, times=np.zeros(1000))

@@ -1,0 +1,142 @@
+"""`TabularClassifier` and `TabularRegressor`, as a person with a data frame uses them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from xpmlp import TabularClassifier, TabularRegressor
+from xpmlp.errors import DataError
+
+SHORT = {"train.epochs": 20, "backend.threads": 1, "backend.fused": False}
+
+WEIGHTS = "a part of the rows is held out, so that weights and repeated rows differ"
+
+
+def _expected(estimator: Any) -> dict[str, str]:
+    return {
+        "check_sample_weight_equivalence_on_dense_data": WEIGHTS,
+        "check_sample_weight_equivalence_on_sparse_data": WEIGHTS,
+    }
+
+
+@pytest.mark.slow  # some hundred trainings
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [TabularClassifier(settings=SHORT), TabularRegressor(settings=SHORT | {"train.epochs": 60})],
+    expected_failed_checks=_expected,
+)
+def test_conforms(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def table(n: int = 300) -> tuple[pd.DataFrame, Any, Any]:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "a": random.normal(size=n),
+            "c": random.choice(["u", "v", "w"], n),
+            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(random.integers(0, 500, n), unit="D"),
+        },
+        index=random.permutation(n),
+    )
+    values = 1e6 * (frame["a"] + (frame["c"] == "u"))
+    frame.iloc[::20, 0] = np.nan
+    return frame, np.where(values > 3e5, "yes", "no"), values
+
+
+@pytest.fixture(scope="module")
+def fitted() -> TabularClassifier:
+    frame, labels, _ = table()
+    return TabularClassifier(random_state=0, settings=SHORT).fit(frame, labels)
+
+
+def test_learns_and_predicts_each_row_by_itself(fitted: TabularClassifier) -> None:
+    frame, labels, _ = table()
+    assert fitted.score(frame, labels) > 0.9
+    assert fitted.classes_.tolist() == ["no", "yes"]
+    assert fitted.feature_names_in_.tolist() == ["a", "c", "when"]
+    assert [column.kind for column in fitted.encoder_.schema_.columns] == ["number", "category", "date"]
+    whole = fitted.predict_proba(frame)
+    np.testing.assert_allclose(whole.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(fitted.predict_proba(frame[:1]), whole[:1], rtol=1e-7)
+    turned = pl.from_pandas(frame[["when", "c", "a"]].reset_index(drop=True))
+    np.testing.assert_allclose(fitted.predict_proba(turned), whole, rtol=1e-7)
+
+
+def test_saved_without_pickle_and_with(fitted: TabularClassifier, tmp_path: Path) -> None:
+    frame, _, _ = table()
+    fitted.save(tmp_path / "model")
+    for again in (TabularClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(fitted))):
+        np.testing.assert_array_equal(again.predict_proba(frame), fitted.predict_proba(frame))
+        assert again.get_params() == fitted.get_params()
+    with pytest.raises(DataError, match="holds a TabularClassifier"):
+        TabularRegressor.load(tmp_path / "model")
+    with pytest.raises(DataError, match="no estimator"):
+        TabularClassifier.load(tmp_path)
+
+
+def test_the_same_seed_gives_the_same(fitted: TabularClassifier) -> None:
+    frame, labels, _ = table()
+    again = clone(fitted).fit(frame, labels)
+    np.testing.assert_array_equal(again.predict_proba(frame), fitted.predict_proba(frame))
+
+
+def test_values_have_their_scale_again() -> None:
+    frame, _, values = table()
+    model = TabularRegressor(random_state=0, settings=SHORT, metric="rmse").fit(frame, values)
+    assert model.score(frame, values) > 0.8
+    two = TabularRegressor(random_state=0, settings=SHORT).fit(frame, np.stack([values, -values], axis=1))
+    assert two.predict(frame).shape == (300, 2)
+
+
+def test_votes_folds_and_rows_to_judge_by() -> None:
+    frame, labels, _ = table()
+    folds = TabularClassifier(random_state=0, folds=2, settings=SHORT).fit(frame, labels)
+    assert len(folds.networks_) == 2
+    assert folds.oof_prediction_.shape == (300, 2)
+    assert ((folds.oof_prediction_[:, 1] > 0.5) == (labels == "yes")).mean() > 0.8
+    members = TabularClassifier(random_state=0, members=2, settings=SHORT)
+    members.fit(frame[50:], labels[50:], np.ones(250), eval_set=[(frame[:50], labels[:50])], categorical_features=["c"])
+    assert len(members.networks_) == 2
+    with pytest.raises(ValueError, match="a label that the training rows have not"):
+        members.fit(frame[50:], labels[50:], eval_set=(frame[:50], np.repeat("maybe", 50)))
+
+
+def test_time_ends_a_training() -> None:
+    frame, labels, _ = table()
+    settings = SHORT | {"train.epochs": 100_000, "train.segment_steps": 1}
+    assert TabularClassifier(random_state=0, max_seconds=1.0, settings=settings).fit(frame, labels).predict(frame).size
+
+
+def test_in_scikit_learns_tools() -> None:
+    frame, labels, _ = table(120)
+    model = TabularClassifier(random_state=0, settings=SHORT | {"train.epochs": 3})
+    assert len(cross_val_score(make_pipeline(FunctionTransformer(), model), frame, labels, cv=2)) == 2
+    search = GridSearchCV(model, {"members": [1, 2]}, cv=2).fit(frame, labels)
+    assert search.best_params_["members"] in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.repeat("yes", 300), "only one class"),
+        ([None] * 300, "contains NaN|missing"),
+        (np.zeros(10), "inconsistent numbers of samples"),
+        (np.linspace(0, 1, 300), "Unknown label type"),
+    ],
+)
+def test_targets_that_are_of_no_use(y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TabularClassifier(settings=SHORT).fit(table()[0], y)

@@ -1,0 +1,192 @@
+"""What looks wrong in a table: suggestions, which nobody applies unasked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from xpmlp.data.messages import listed, quoted
+from xpmlp.data.tables.cells import as_texts
+from xpmlp.data.tables.columns import Column, Schema
+from xpmlp.data.tables.inference import FEW, read_cells
+from xpmlp.data.tables.splitting import MIN_OF_CLASS
+from xpmlp.data.tables.targets import Targets
+
+MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
+"""Numbers that often stand for a gap."""
+
+ALONE = 0.99
+"""The share of right classes, or of explained variance, by which one column gives the target away."""
+
+MAX_COMPARED = 400
+"""Columns that are compared with one another."""
+
+_WORDS = re.compile(
+    r"^(\?+|\*+|-+|\.+|x+|unknown|unk|none|missing|not available|n\.a\.|#n/a|undefined)$", re.IGNORECASE
+)
+_CODE_NAME = re.compile(r"zip|postal|postcode|plz|code|class|type|category|precinct|ward|district|region|group$", re.I)
+_ID_NAME = re.compile(r"(^|[_. -])(id|case|person|customer|patient|user|subject)|[a-z]Id$|(id|ID)$")
+
+
+def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, names: Sequence[str]) -> list[str]:
+    """What a person may want to change before training, in a sentence each.
+
+    Parameters
+    ----------
+    data : pl.DataFrame
+        The rows that the schema was made of, with a target.
+    schema : Schema
+    targets : Targets, optional
+    names : sequence of str
+        The columns of the target.
+    """
+    found = [*_left_out(schema), *_twins(data, schema), *_repeated_rows(data)]
+    for column in schema.columns:
+        values, _ = read_cells(data[column.name], column, schema.missing)
+        found += _of_column(column, values)
+    if targets is not None:
+        found += _of_target(targets, names)
+        found += _give_away(data, schema, targets)
+    return found
+
+
+def _left_out(schema: Schema) -> Iterator[str]:
+    for kind, what in (("constant", "have one value or none"), ("id", "only name their rows")):
+        some = [column.name for column in schema.columns if column.kind == kind]
+        if some:
+            yield f"left out, since they {what}: {listed(some, 5)}"
+
+
+def _twins(data: pl.DataFrame, schema: Schema) -> Iterator[str]:
+    """Columns that say the same, by the same values or by others one to one."""
+    seen: dict[bytes, str] = {}
+    for column in schema.used[:MAX_COMPARED]:
+        if column.distinct < 2 or column.kind == "text":
+            continue
+        texts = as_texts(data[column.name], schema.missing)
+        first = texts.to_frame("t").with_row_index("r").select(pl.col("r").min().over("t")).to_series()
+        key = first.to_numpy().astype(np.uint32).tobytes()  # the row in which each value comes first
+        if key in seen:
+            yield f"{quoted(column.name)} says the same as {quoted(seen[key])}: drop one of them"
+        else:
+            seen[key] = column.name
+
+
+def _repeated_rows(data: pl.DataFrame) -> Iterator[str]:
+    repeated = data.height - data.hash_rows(seed=0).n_unique()
+    if repeated:
+        yield (
+            f"{repeated:,} rows are there more than once: some will be on both sides of a split, and make the score "
+            "too good; drop them, or name their --group"
+        )
+
+
+def _of_column(column: Column, values: pl.Series) -> Iterator[str]:
+    name, present = column.name, values.drop_nulls()
+    if column.note:
+        yield f"{quoted(name)}: {column.note}"
+    if present.is_empty():
+        return
+    if column.kind == "number":
+        yield from _of_numbers(column, present.to_numpy())
+    elif column.kind == "category" and not column.order:
+        strange = [value for value in present.unique().to_list() if _WORDS.match(value)]
+        if strange:
+            yield f"{quoted(name)} has {listed(sorted(strange), 3)}: if that means a gap, add it to data.missing"
+        if _ID_NAME.search(name) and column.distinct > FEW:
+            yield f"{quoted(name)} may tell whose rows belong together: then give --group {quoted(name)}"
+
+
+def _of_numbers(column: Column, values: npt.NDArray[Any]) -> Iterator[str]:
+    name = column.name
+    distinct, counts = np.unique(values, return_counts=True)
+    for end, neighbour in ((0, 1), (-1, -2)) if len(distinct) > 2 else ():
+        rest = np.delete(distinct, end)
+        spread = float(np.quantile(rest, 0.9) - np.quantile(rest, 0.1))
+        if (
+            distinct[end] in MARKERS
+            and counts[end] > 1
+            and abs(distinct[end] - distinct[neighbour]) > max(spread, 1e-9)
+        ):
+            yield f"{quoted(name)} has {distinct[end]:g} in {counts[end]:,} rows: if that means a gap, replace it"
+    if not (values == np.trunc(values)).all():
+        return
+    low, high = float(distinct[0]), float(distinct[-1])
+    if low >= 0 and 1300 < high <= 2400 and (values % 100 < 60).all() and len(distinct) > 24:
+        yield f"{quoted(name)} looks like times of day: if it is, give --types {quoted(name + '=clock')}"
+    elif low >= 19000101 and high <= 21001231 and (values // 100 % 100 <= 12).all() and (values % 100 <= 31).all():
+        yield f"{quoted(name)} looks like dates as whole numbers: write them as 2024-01-31"
+    elif 2 < len(distinct) <= 10 * FEW and (_CODE_NAME.search(name) or _has_holes(distinct)):
+        yield (
+            f"{quoted(name)} has {len(distinct)} whole numbers, which may be names: if they are, give "
+            f"--types {quoted(name + '=category')}"
+        )
+
+
+def _has_holes(distinct: npt.NDArray[Any]) -> bool:
+    """Whether few whole numbers leave most of their range out."""
+    return len(distinct) <= FEW and float(distinct[-1] - distinct[0]) > 3 * len(distinct)
+
+
+def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:
+    if targets.task == "classes":
+        classes, counts = np.unique(targets.labels, return_counts=True)
+        rare = [str(one) for one in classes[counts < MIN_OF_CLASS].tolist()]
+        if rare:
+            yield f"classes with under {MIN_OF_CLASS} rows stay in the training part: {listed(rare, 4)}"
+        if counts.max() > 0.9 * counts.sum():
+            common = str(classes[counts.argmax()])
+            share = counts.max() / counts.sum()
+            yield f"{quoted(common)} is {share:.0%} of the target: consider --class-weight balanced"
+        return
+    for name, values in zip(names, targets.labels.T, strict=True):
+        deviation = values.std()
+        skewness = float(np.mean(((values - values.mean()) / deviation) ** 3)) if deviation > 0 else 0.0
+        if skewness > 3 and values.min() > 0:
+            yield f"the target {quoted(name)} has a long tail: consider --set data.log_target=true"
+
+
+def _give_away(data: pl.DataFrame, schema: Schema, targets: Targets) -> Iterator[str]:
+    """Columns of which one alone tells the target."""
+    labels = targets.labels
+    if targets.task == "classes":
+        _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        if counts.max() > ALONE * len(labels):
+            return
+    for column in schema.used:
+        values, _ = read_cells(data[column.name], column, schema.missing)
+        if column.kind in ("number", "truth", "clock"):
+            numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+            order = np.argsort(numbers, kind="stable")
+            bins = np.empty(len(order), dtype=np.int64)
+            bins[order] = np.arange(len(order)) * min(200, max(len(order) // 20, 1)) // len(order)
+            if column.distinct <= 200:
+                bins = np.unique(np.nan_to_num(numbers, nan=np.inf), return_inverse=True)[1]
+        elif column.kind == "category" and column.distinct < len(labels) / 10:
+            bins = values.fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
+        else:
+            continue
+        if targets.task == "classes":
+            table = np.zeros((int(bins.max()) + 1, len(counts)))
+            np.add.at(table, (bins, places), 1)
+            told = table.max(axis=1).sum() / len(labels)
+        else:
+            told = _explained(bins, labels[:, 0])
+        if told > ALONE:
+            yield (
+                f"{quoted(column.name)} alone tells the target ({told:.1%}): is it known when a prediction is wanted? "
+                f"If not, --drop {quoted(column.name)}"
+            )
+
+
+def _explained(bins: npt.NDArray[Any], values: npt.NDArray[Any]) -> float:
+    """The part of the variance of values that is between bins."""
+    counts = np.bincount(bins)
+    means = np.bincount(bins, weights=values) / np.maximum(counts, 1)
+    variance = float(values.var())
+    return 1.0 - float(np.mean((values - means[bins]) ** 2)) / variance if variance > 0 else 0.0

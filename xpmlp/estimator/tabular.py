@@ -1,0 +1,538 @@
+"""Estimators for tables as people have them: `TabularClassifier` and `TabularRegressor`."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+
+from xpmlp._paths import given_path
+from xpmlp.backend import NAMES
+from xpmlp.config import Config, load_config
+from xpmlp.config.table import recipe_config
+from xpmlp.data import Dataset, Part, Preprocessing
+from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
+from xpmlp.data.tables.splitting import hold_out
+from xpmlp.data.tables.targets import Target
+from xpmlp.errors import DataError
+from xpmlp.estimator.table_encoder import TableEncoder, told_types
+from xpmlp.estimator.tables import as_value_errors, given_frame
+from xpmlp.storage import SavedNetwork, load_network, save_network
+from xpmlp.training import Result, train
+from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.record import saved_network
+from xpmlp.training.table_prediction import predictor, table_model
+from xpmlp.training.trainer import resolve_configured
+
+VALIDATION = (0.1, 100, 0.2)
+"""The share of the rows that decide when a network is best; but at least so many, and at most this share."""
+
+_PARAMETERS = "estimator.json"
+
+Examples = tuple[Any, Any]
+
+
+class _Tabular(BaseEstimator):
+    """What the classifier and the regressor have in common."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "recipe": [str, None],
+        "members": [Interval(Integral, 1, None, closed="left")],
+        "folds": [Interval(Integral, 2, None, closed="left"), None],
+        "metric": [str, None],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "random_state": ["random_state"],
+        "backend": [StrOptions({*NAMES, "auto"}), None],
+        "device": [str, None],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+        "settings": [dict, None],
+    }
+
+    _task: ClassVar[str]
+    encoder_: TableEncoder
+    networks_: list[SavedNetwork]
+
+    def __init__(
+        self,
+        *,
+        recipe: str | None = None,
+        members: int = 1,
+        folds: int | None = None,
+        metric: str | None = None,
+        max_seconds: float | None = None,
+        random_state: Any = None,
+        backend: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.recipe = recipe
+        self.members = members
+        self.folds = folds
+        self.metric = metric
+        self.max_seconds = max_seconds
+        self.random_state = random_state
+        self.backend = backend
+        self.device = device
+        self.dtype = dtype
+        self.settings = settings
+
+    @abstractmethod
+    def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        """Targets as the network learns them: class indices (n,), or values (n, n_targets) that are not yet scaled."""
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        eval_set: Examples | Sequence[Examples] | None = None,
+        categorical_features: Sequence[str | int] | None = None,
+    ) -> Self:
+        """Find out the kinds of the columns, encode them, and train.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+            Columns of any kind, with missing values; of pandas, polars, pyarrow or whatever narwhals knows.
+        y : (n,), or (n, n_targets) for values
+        sample_weight : (n,), optional
+        eval_set : (X, y) or a list of one, optional
+            The rows that decide when the network is best; by default a part of the others, which is held out.
+        categorical_features : sequence of str or int, optional
+            Columns that are categories whatever they look like.
+
+        Raises
+        ------
+        ValueError
+            If ``X`` is no table, ``y`` is of no use, or their lengths differ.
+        """
+        self._validate_params()
+        frame = given_frame(self, X, reset=True)
+        with as_value_errors():
+            targets = self._targets(y, frame)
+            weights = None if sample_weight is None else _check_sample_weight(sample_weight, targets)
+            if weights is not None and not weights.any():
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+            seed = _seed(self.random_state)
+            given = None if eval_set is None else self._given(eval_set)
+            config = self._config(seed)
+            types = told_types(None, categorical_features, frame.data.columns)
+            ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
+            self.networks_, votes = [], np.zeros(len(targets))
+            oof: npt.NDArray[Any] | None = None
+            for number, (kept, held) in enumerate(self._parts(targets, seed, given is not None)):
+                dataset = self._dataset(frame, targets, weights, kept, held, given, types)
+                one = config.model_copy(
+                    update={"train": config.train.model_copy(update={"seed": (seed + number) % 2**32})}
+                )
+                self.networks_.append(_trained(one, dataset, ends))
+                if self.folds is not None:
+                    predicted = self._outputs(self.networks_[-1:], Frame(frame.data[held], frame.orders), False)
+                    oof = np.zeros((len(targets), predicted.shape[1])) if oof is None else oof
+                    oof[held] += predicted
+                    votes[held] += 1
+            if oof is not None:
+                self.oof_prediction_ = oof / np.maximum(votes, 1)[:, None]
+            self.encoder_ = self._encoder(frame)
+        return self
+
+    def _parts(
+        self, targets: npt.NDArray[Any], seed: int, given: bool
+    ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+        """For each network the rows that train it, and those that decide when it is best."""
+        rows = np.arange(len(targets))
+        classes = targets if targets.ndim == 1 else None
+        if self.folds is not None:
+            order = np.random.default_rng(seed).permutation(len(rows))
+            if classes is not None:
+                order = order[np.argsort(classes[order], kind="stable")]
+            place = np.empty(len(rows), dtype=np.intp)
+            place[order] = np.arange(len(rows)) % self.folds
+            folds = [(rows[place != fold], rows[place == fold]) for fold in range(self.folds)]
+            return [fold for fold in folds for _ in range(self.members)]
+        if given:
+            return [(rows, rows[:0])] * self.members
+        share, least, most = VALIDATION
+        size = min(max(share * len(rows), least), most * len(rows))
+        try:
+            return [hold_out(rows, size / max(len(rows), 1), seed=seed, classes=classes)] * self.members
+        except DataError:
+            return [(rows, rows[:0])] * self.members
+
+    def _dataset(
+        self,
+        frame: Frame,
+        targets: npt.NDArray[Any],
+        weights: npt.NDArray[Any] | None,
+        kept: npt.NDArray[np.intp],
+        held: npt.NDArray[np.intp],
+        given: tuple[Frame, npt.NDArray[Any]] | None,
+        types: Mapping[str, str],
+    ) -> Dataset:
+        train_frame = Frame(frame.data[kept], frame.orders)
+        schema = infer_schema(train_frame, types=types)
+        encoding = fit_encoding(train_frame, schema)
+        target, shaped = Target(names=("y",), task="classes"), targets
+        names: tuple[str, ...] = ()
+        if targets.ndim == 2:
+            names = tuple(f"y{place + 1}" for place in range(targets.shape[1]))
+            values = targets[kept]
+            deviations = values.std(axis=0)
+            target = Target(
+                names=names,
+                task="values",
+                centers=tuple(values.mean(axis=0).tolist()),
+                scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
+            )
+            shaped = target.scaled(targets)
+        model = TableModel(encoding=encoding, target=target)
+
+        def part(some: Frame, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
+            encoded = encoding.encode(some, what="X")
+            numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(wanted), 1), np.float32)
+            return Part(numbers, wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
+
+        validation = None
+        if given is not None:
+            validation = part(given[0], target.scaled(given[1]) if names else given[1], None)
+        elif len(held):
+            rest = Frame(frame.data[held], frame.orders)
+            validation = part(rest, shaped[held], None if weights is None else weights[held])
+            if weights is not None and not weights[held].any():
+                validation = None
+        return Dataset(
+            name="arrays",
+            train=part(train_frame, shaped[kept], None if weights is None else weights[kept]),
+            validation=validation,
+            test=None,
+            classes=np.arange(self._n_classes),
+            preprocessing=Preprocessing(),
+            image_shape=None,
+            feature_names=encoding.number_names or ("none",),
+            hashes={},
+            target_names=names,
+            code_counts=encoding.code_counts,
+            table=model,
+        )
+
+    @property
+    def _n_classes(self) -> int:
+        return 0
+
+    def _given(self, eval_set: Examples | Sequence[Examples]) -> tuple[Frame, npt.NDArray[Any]]:
+        """The rows of ``eval_set``, of which LightGBM has a list."""
+        pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
+        if isinstance(eval_set, list) and len(eval_set) != 1:
+            raise ValueError(f"eval_set has {len(eval_set)} pairs (X, y); one decides when the network is best")
+        frame = given_frame(self, pair[0], reset=False)
+        return frame, self._known_targets(pair[1], frame)
+
+    @abstractmethod
+    def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        """Targets of rows to judge by, as `_targets` has them."""
+
+    def _config(self, seed: int) -> Config:
+        settings = dict(self.settings or {})
+        place = {"name": self.backend, "device": self.device, "dtype": self.dtype}
+        settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
+        if self.metric is not None:
+            settings["train.best_by"] = self.metric
+        given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
+        if self.recipe is not None:
+            return load_config(self.recipe, given)
+        return recipe_config(self._task, given)
+
+    def _outputs(self, networks: Sequence[SavedNetwork], frame: Frame, allow_missing: bool) -> npt.NDArray[np.float64]:
+        """The mean of what networks say: probabilities, or values."""
+        place = self._config(0).backend
+        if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
+            place = place.model_copy(update={"dtype": "float64"})
+        backend = resolve_configured(place).backend
+        total: Any = 0.0
+        for saved in networks:
+            model = table_model(saved)
+            assert model is not None
+            with predictor(backend, saved, model) as predict:
+                outputs, _ = predict(frame.data, allow_missing)
+            total = total + outputs.astype(np.float64)
+        mean: npt.NDArray[np.float64] = total / len(networks)
+        if not np.isfinite(mean).all():
+            raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
+        return mean
+
+    def _encoder(self, frame: Frame) -> TableEncoder:
+        """The encoder of the first network, as a transformer."""
+        model = table_model(self.networks_[0])
+        assert model is not None
+        encoder = TableEncoder()
+        encoder.encoding_, encoder.schema_ = model.encoding, model.encoding.table_schema
+        encoder.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            encoder.feature_names_in_ = self.feature_names_in_
+        return encoder
+
+    def save(self, path: str | Path) -> None:
+        """Save the fitted estimator in a folder: JSON and safetensors, nothing pickled.
+
+        Raises
+        ------
+        ValueError
+            If a parameter cannot be written as JSON.
+        """
+        import json
+
+        check_is_fitted(self, "networks_")
+        folder = given_path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            text = json.dumps({"class": type(self).__name__, "parameters": self.get_params(), **self._facts()})
+        except TypeError as error:
+            raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
+        for number, saved in enumerate(self.networks_):
+            save_network(folder / f"network-{number}.safetensors", saved)
+        (folder / _PARAMETERS).write_text(text, encoding="utf-8")
+
+    def _facts(self) -> dict[str, Any]:
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "networks": len(self.networks_),
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": None if names is None else [str(name) for name in names],
+        }
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Load an estimator that `save` has written.
+
+        Raises
+        ------
+        DataError
+            If there is none of this class.
+        """
+        import json
+
+        folder = given_path(path)
+        try:
+            facts = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
+            if facts["class"] != cls.__name__:
+                raise DataError(f"{folder} holds a {facts['class']}, and no {cls.__name__}")
+            estimator = cls(**facts["parameters"])
+            estimator.networks_ = [load_network(folder / f"network-{n}.safetensors") for n in range(facts["networks"])]
+            estimator.n_features_in_ = int(facts["n_features_in"])
+            if facts["feature_names_in"] is not None:
+                estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
+            estimator._restore(facts)
+            estimator.encoder_ = estimator._encoder(Frame(as_frame({}).data, {}))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
+        return estimator
+
+    def _restore(self, facts: Mapping[str, Any]) -> None:
+        """Take what `_facts` has saved besides."""
+
+    def _predicted(self, X: Any) -> npt.NDArray[np.float64]:
+        check_is_fitted(self, "networks_")
+        frame = given_frame(self, X, reset=False)
+        with as_value_errors():
+            return self._outputs(self.networks_, frame, False)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):
+    """Classify the rows of a table with columns of any kind, by the recipe for tables.
+
+    Parameters
+    ----------
+    recipe : str, optional
+        A config file, instead of ``xpmlp:table.toml``.
+    members : int
+        Networks that are trained with different seeds, and vote.
+    folds : int, optional
+        Networks of which each is trained without one of so many parts of the rows; all vote, and
+        ``oof_prediction_`` has for each row what those say that have not learned from it.
+    metric : str, optional
+        By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
+    max_seconds : float, optional
+        Time after which training ends with what there is.
+    random_state : int, RandomState instance or None
+    backend, device, dtype : str, optional
+        Where to compute, and how precisely; by default the recipe's.
+    settings : dict, optional
+        Keys of a config with other values than the recipe's, ``{"train.epochs": 100}``.
+
+    Attributes
+    ----------
+    classes_ : (n_classes,)
+    encoder_ : TableEncoder
+        How the columns were taken, ``print(classifier.encoder_.schema_)``.
+    networks_ : list of SavedNetwork
+    oof_prediction_ : (n, n_classes)
+    n_features_in_, feature_names_in_
+    """
+
+    _task = "classes"
+    classes_: npt.NDArray[Any]
+
+    def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        labels = _labels(y, frame.data.height)
+        self.classes_, indices = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Classifier can't train when only one class is present: all targets are {self.classes_[0]!r}"
+            )
+        return indices.astype(np.int64)
+
+    def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        labels = _labels(y, frame.data.height)
+        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+        if (self.classes_[places] != labels).any():
+            raise ValueError("eval_set has a label that the training rows have not")
+        return places.astype(np.int64)
+
+    @property
+    def _n_classes(self) -> int:
+        return len(self.classes_)
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Probabilities of the classes, (n, n_classes)."""
+        outputs = self._predicted(X)
+        return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Logarithms of the probabilities of the classes, (n, n_classes)."""
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The most probable class of each row, (n,)."""
+        places = self.predict_proba(X).argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[places]
+        return chosen
+
+    def _facts(self) -> dict[str, Any]:
+        return {**super()._facts(), "classes": self.classes_.tolist()}
+
+    def _restore(self, facts: Mapping[str, Any]) -> None:
+        self.classes_ = np.asarray(facts["classes"])
+
+
+class TabularRegressor(RegressorMixin, _Tabular):
+    """Predict values for the rows of a table with columns of any kind, by the recipe for tables.
+
+    The parameters are those of `TabularClassifier`; the recipe is ``xpmlp:table-values.toml``.  Targets are scaled, and
+    predictions have the scale of the targets again.
+
+    Attributes
+    ----------
+    encoder_, networks_, n_features_in_, feature_names_in_
+        As of `TabularClassifier`.
+    oof_prediction_ : (n, n_targets)
+    """
+
+    _task = "values"
+    _flat: bool
+
+    def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        values = _values(y, frame.data.height)
+        self._flat = values.ndim == 1
+        return values.reshape(len(values), -1)
+
+    def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
+        return _values(y, frame.data.height).reshape(frame.data.height, -1)
+
+    def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """The values of each row, (n,) or (n, n_targets)."""
+        outputs = self._predicted(X)
+        return outputs[:, 0] if self._flat else outputs
+
+    def _facts(self) -> dict[str, Any]:
+        return {**super()._facts(), "flat": self._flat}
+
+    def _restore(self, facts: Mapping[str, Any]) -> None:
+        self._flat = bool(facts["flat"])
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _trained(config: Config, dataset: Dataset, ends: float | None) -> SavedNetwork:
+    """Train a network, and bring it to the host."""
+    if dataset.validation is None:
+        loose = {"patience": None, "best_by": "loss"}
+        config = config.model_copy(update={"train": config.train.model_copy(update=loose)})
+    result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
+    return saved_network(ConfigTrainable(config, dataset, result.backend), result.run)
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, int | np.integer):
+        return int(random_state) % 2**32
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
+    """Labels (n,), none of them missing."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if not isinstance(y, np.ndarray):
+        series = as_series(y, "y") if not isinstance(y, list | tuple) else None
+        if series is not None:
+            if series.null_count() or (series.dtype.is_float() and series.is_nan().any()):
+                raise ValueError("Input y contains NaN.")
+            y = np.asarray(series.to_list()) if not series.dtype.is_numeric() else series.to_numpy()
+    labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+    if labels.dtype.kind == "O":
+        if any(label is None or label != label for label in labels):
+            raise ValueError("Input y contains NaN.")
+        labels = labels.astype(str) if all(isinstance(label, str) for label in labels) else labels
+    _check_length(labels, rows)
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("Input y contains infinity or NaN.")
+    check_classification_targets(labels)
+    return labels
+
+
+def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
+    """Values (n,) or (n, n_targets), finite."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if hasattr(y, "columns"):
+        y = np.stack([column.cast(float).to_numpy() for column in as_frame(y).data.get_columns()], axis=1)
+    values = np.asarray(y)
+    if values.dtype.kind == "c":
+        raise ValueError("Complex data not supported.")
+    try:
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("y has values that are no numbers; for labels there is TabularClassifier") from None
+    if values.ndim not in (1, 2):
+        raise ValueError(f"y has the shape {values.shape}; (n,) or (n, n_targets) is needed")
+    _check_length(values, rows)
+    if not np.isfinite(values).all():
+        raise ValueError("Input y contains NaN or infinity.")
+    return values
+
+
+def _check_length(targets: npt.NDArray[Any], rows: int) -> None:
+    if len(targets) != rows:
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[rows, len(targets)]}")
