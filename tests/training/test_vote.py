@@ -16,6 +16,7 @@ from tests.training.small import small_dataset, small_problem, train_runs
 from xpmlp.backend import Backend
 from xpmlp.config import Config
 from xpmlp.data.folds import fold_numbers
+from xpmlp.errors import ConfigError
 from xpmlp.training import Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
@@ -182,5 +183,5 @@ def test_calibrated_members_have_the_lowest_log_loss_of_all_temperatures(folds: 
 def test_calibration_is_for_classes() -> None:
     x = np.linspace(-1, 1, 40)[:, None]
     config = xpmlp.Config(data={"name": "arrays"}, train={"calibrate": True})
-    with pytest.raises(xpmlp.ConfigError, match="is for classes, and not for the loss squared"):
+    with pytest.raises(ConfigError, match="is for classes, and not for the loss squared"):
         xpmlp.train(config, data=xpmlp.from_arrays(x, x**2, validation=(x, x**2), values=True))
