@@ -84,6 +84,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "patience": None,
         "min_improvement": 0.0,
         "best_by": "loss",
+        "members": 1,
+        "folds": None,
         "evaluate_train": False,
         "segment_steps": 500,
     },

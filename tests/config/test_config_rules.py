@@ -79,6 +79,15 @@ BROKEN = {
     '[data]\nname = "digits"\n[train]\nseed = 4294967295\n[grid]\nruns = 2': (
         "grid.runs = 2 needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed."
     ),
+    '[data]\nname = "digits"\n[train]\nseed = 4294967295\nmembers = 2': (
+        "train.members = 2 needs seeds beyond the largest, 2**32 - 1: give fewer members or a lower train.seed."
+    ),
+    '[data]\nname = "digits"\n[train]\nmembers = 2\n[grid]\nruns = 2': (
+        "train.members = 2 is for a single vote, and the config has a [grid] of several runs: leave it out"
+    ),
+    '[data]\nname = "digits"\n[train]\nfolds = 2\n[grid]\nlearning_rate = [0.1]': (
+        "train.folds = 2 is for a single vote, and the config has a [grid]"
+    ),
     '[data]\nname = "digits"\n[train]\noptimizer = "momentum"\n[grid]\nmomentum = [0.5, 0.5]': (
         "grid.momentum = [0.5, 0.5] has a value twice"
     ),
@@ -97,6 +106,7 @@ FINE = [
     '[data]\nname = "fashion-mnist"\nroot = "/x"\nstandardize = false\nsplit = "three-way"',
     '[data]\nname = "digits"\nsplit = "three-way"\ntest_fraction = 0.3\n[train]\npatience = 3',
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]\noptimizer = ["sgd", "nesterov"]',
+    '[data]\nname = "digits"\nsplit = "test"\n[train]\nbest_by = "error"\nfolds = 5\nmembers = 3',
 ]
 
 Mistakes = Callable[..., list[str]]

@@ -11,8 +11,10 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +164,20 @@ def test_what_is_no_text_or_no_file_is_refused(tmp_path: Path) -> None:
         load("csv", path=tmp_path, target="kind")
     with pytest.raises(DataError, match="/dev/null: is a device, and a file is needed"):
         load("csv", path="/dev/null", target="kind")
+
+
+def test_a_file_is_read_once(write_csv: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = write_csv(GOOD), []
+    open_path, read = Path.open, pl.read_csv
+
+    def opening(self: Path, *arguments: Any, **options: Any) -> Any:
+        opened.append(self)
+        return open_path(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", opening)
+    monkeypatch.setattr("polars.read_csv", lambda source, **options: read(io.BytesIO(source), **options))
+    load("csv", path=path, target="kind")
+    assert opened == [path]
 
 
 @pytest.mark.parametrize("text", [GOOD, "x^2" + GOOD])

@@ -26,6 +26,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "dropout": {"model.dropout": 0.3},
     "early stopping": {"train.patience": 1, "train.min_improvement": 0.3, "train.epochs": 8},
     "no shuffling": {"train.shuffle": False},
+    "criterion": {"train.best_by": "error", "train.epochs": 8},
+    "vote": {"train.members": 2, "train.best_by": "log_loss", "model.dropout": 0.3},
     "torch": {"backend.name": "torch"},
     "jax": {"backend.name": "jax"},
     "float64": {"backend.dtype": "float64", "backend.fused": False},
@@ -44,6 +46,17 @@ def test_killed_twice_and_ended_bitwise_the_same(
     _, (where,) = resumed(config, tmp_path / "run")
     assert where == f"resuming after 62 steps, in epoch 2 of {config.train.epochs}, with 21 of its 41 steps done"
     assert files(tmp_path / "run") == files(tmp_path / "whole")
+
+
+def test_folds(tmp_path: Path) -> None:
+    folds = {"train.folds": 3, "train.best_by": "refined_log_loss", "train.epochs": 4}
+    config = digits_config({**FREQUENT, **folds})
+    whole = xpmlp.train(config, tmp_path / "whole")
+    dies(config, tmp_path / "run", 20)
+    result, (where,) = resumed(config, tmp_path / "run")
+    assert where.startswith("resuming after ")
+    assert files(tmp_path / "run") == files(tmp_path / "whole")
+    np.testing.assert_array_equal(result.out_of_fold, whole.out_of_fold)
 
 
 def test_delayed_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,11 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if train.patience is not None and data.split == "test":
         message = f"needs a validation part to watch, and {none_held_out} train.patience out."
         yield ("train.patience", "data.split"), message
-    if train.best_by != "loss" and data.split == "test":
+    for key, left_out in (("members", 1), ("folds", None)):
+        if getattr(train, key) != left_out and grid.is_grid:
+            message = "is for a single vote, and the config has a [grid] of several runs: leave it out, or the grid."
+            yield (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)), message
+    if train.best_by != "loss" and data.split == "test" and train.folds is None:
         yield ("train.best_by", "data.split"), f"needs a validation part, and {none_held_out} train.best_by out."
     if record and not record.has_values and model.loss in VALUES:
         users = _users(lambda one: one.has_values)
@@ -112,6 +116,9 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if train.seed + grid.runs > 2**32:
         message = "needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed."
         yield ("grid.runs", "train.seed"), message
+    if train.members * (train.folds or 1) > 1 and train.seed + train.members * (train.folds or 1) > 2**32:
+        message = "needs seeds beyond the largest, 2**32 - 1: give fewer members or a lower train.seed."
+        yield ("train.members", "train.folds", "train.seed"), message
     optimizers, with_momentum = [train.optimizer, *grid.optimizer], users_of("momentum")
     if grid.momentum and not {*with_momentum, *filter(is_outside, optimizers)} & {*optimizers}:
         choices = " or ".join(map(show, with_momentum))

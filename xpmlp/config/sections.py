@@ -370,6 +370,16 @@ class TrainConfig(Section):
     the best. `loss`: the loss, with patience alone, and the first.
     """
 
+    members: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Networks that are trained side by side, with the seeds from `seed` on, and vote: the mean of their predictions is
+    what is saved, tested, and with `best_by` or patience judged.
+    """
+
+    folds: OrNone[Annotated[int, Field(ge=2, le=100)]] = None
+    """Parts of the training examples, with equal shares of each class, that members of a vote leave out in turn and are
+    judged by: `members` for each part. "none": all members take all examples.
+    """
+
     evaluate_train: bool = False
     """Evaluate the training examples after each epoch, too, into `train_after.csv`: the training figures of
     `epochs.csv` are taken while the weights still change, so they lag.

@@ -155,6 +155,8 @@ class Dataset:
         The columns' names where the targets are values; else empty.
     code_counts : tuple of int
         The number of codes of each column of categories, by the training part; others are taken for 0.
+    folds : (n_train,) int64, optional
+        The fold of each training example, from 0, where it is not drawn: of groups that are to stay together, say.
     table : TableModel, optional
         How its columns became features, codes and targets, where it is a table of any kinds of columns.
     notes : tuple of str
@@ -172,6 +174,7 @@ class Dataset:
     hashes: dict[str, str]
     target_names: tuple[str, ...] = ()
     code_counts: tuple[int, ...] = ()
+    folds: NDArray[np.int64] | None = None
     table: TableModel | None = None
     notes: tuple[str, ...] = ()
 

@@ -31,6 +31,7 @@ from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import TablePrediction, predict_table, predictor, table_model
 from xpmlp.training.trainer import load_data, resolve_configured
+from xpmlp.training.vote import member_of
 
 Split = Literal["train", "validation", "test"]
 
@@ -121,14 +122,15 @@ def evaluate(
         here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
     trainable = ConfigTrainable(config, dataset, chosen)
-    if network.network.root.slots != trainable.network.root.slots:
+    if member_of(network.network).root.slots != trainable.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
     part = replace(part, features=network.preprocessing.apply(part.features), targets=targets)
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
-        examples = trainable.inference.to_device(part)
-        (score,) = trainable.inference.evaluate(as_stack(chosen.parameters(network.parameters)), examples)
+        inference = Inference(trainable.network._replace(layers=network.network.layers), chosen)
+        examples = inference.to_device(part)
+        (score,) = inference.evaluate(as_stack(chosen.parameters(network.parameters)), examples)
     return Evaluation(score, trainable.network.loss.metric, split, len(part), chosen)
 
 

@@ -93,6 +93,10 @@ class ConfigTrainable(Trainable):
         """The data's validation part."""
         return self.dataset.validation
 
+    def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
+        """The training examples of the run with this seed, rising."""
+        return np.arange(len(self.dataset.train))
+
     def initial_parameters(self, seed: int) -> Parameters:
         """The parameters that a run with this seed begins with, on the host, without a runs axis."""
         if self.start is not None:
@@ -102,7 +106,8 @@ class ConfigTrainable(Trainable):
         parameters = root.init(random)
         if root.fit is None:
             return parameters
-        part, rows = self.dataset.train, data_rows(seed, self.n_examples)
+        part, own = self.dataset.train, self.rows_of(seed)
+        rows = own[data_rows(seed, len(own))]
         chosen = part.features[rows, ...]
         host = chosen if isinstance(chosen, np.ndarray) else self.backend.to_numpy(chosen)
         x = np.asarray(host, np.float64) * self.network.input_scale

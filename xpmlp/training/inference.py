@@ -135,10 +135,13 @@ class Inference:
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
         return self._predictions(as_stack(parameters), Examples(features, none, none, none, codes=codes))[0, ...]
 
-    def figures(self, criterion: Criterion, parameters: Parameters, examples: Examples) -> list[float]:
-        """The figure of each stacked run by a criterion, formed on the host in float64."""
+    def figures(
+        self, criterion: Criterion, parameters: Parameters, examples: Examples, *, voting: bool = False
+    ) -> list[float]:
+        """The figure of each stacked run by a criterion, or of their mean prediction; in float64, on the host."""
         host, loss = self.backend.to_numpy, self.network.loss.evaluated_as or self.network.loss
         prediction = host(self._predictions(parameters, examples)).astype(np.float64)
+        prediction = prediction.mean(axis=0, keepdims=True) if voting else prediction
         targets = loss.encode(_HOST, host(examples.targets), host(examples.classes), np.float64)
         weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
         figures = criterion.value(_HOST, prediction, targets, weights / weights.sum())

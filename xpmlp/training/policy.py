@@ -186,16 +186,22 @@ class ConfigPolicy(RunPolicy):
 
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """Stop by the validation loss, or by the criterion, and keep the best weights."""
-        row, examples = run.epochs[-1], self.trainable.validation_examples
-        if self.stopping is None or row.validation_loss is None or examples is None:
+        epoch, figure = len(run.epochs), None if self.stopping is None else self.figure(run, column, state)
+        if self.stopping is None or figure is None:
             return False
-        figure, parameters = row.validation_loss, one_of(self.trainable.optimizer.evaluated(*state), column)
-        if self.criterion is not None:
-            (figure,) = self.trainable.inference.figures(self.criterion, as_stack(parameters), examples)
         if self.stopping.improves(figure, run.best_loss):
-            run.best_loss, run.best_epoch = figure, row.epoch
-            run.best_parameters = self.backend.copy(parameters)
-        return self.stopping.is_exhausted(row.epoch - run.best_epoch)
+            run.best_loss, run.best_epoch = figure, epoch
+            run.best_parameters = self.backend.copy(one_of(self.trainable.optimizer.evaluated(*state), column))
+        return self.stopping.is_exhausted(epoch - run.best_epoch)
+
+    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+        """The figure by which an epoch that has ended is compared with others; ``None`` where nothing is held out."""
+        examples = self.trainable.validation_examples
+        if self.criterion is None or examples is None:
+            return run.epochs[-1].validation_loss
+        parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
+        (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)
+        return figure
 
     def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:
         """The values of a schedule in some steps of an epoch."""

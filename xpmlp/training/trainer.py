@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from xpmlp._paths import given_path
 from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, Choice, resolve
@@ -16,7 +19,7 @@ from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
 from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
-from xpmlp.nn import losses
+from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
@@ -27,6 +30,7 @@ from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
+from xpmlp.training.vote import VoteTrainable, joined, parameters_to_start, settings_of, voters_note
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class Result:
     run : Run
         The record: how it ended, early stopping, the score on the test set.
     backend : Backend
+    network : Network
+        The function of the parameters.
+    out_of_fold : (n, n_out), optional
+        With folds: what members predict for the training examples that they have left out.
     """
 
     parameters: Any
@@ -51,6 +59,8 @@ class Result:
     run_dir: Path | None
     run: Run
     backend: Backend
+    network: Network
+    out_of_fold: npt.NDArray[np.float64] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies, with the trained network on the host."""
@@ -153,23 +163,34 @@ def train(
             if not resume:
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
-        trainable = ConfigTrainable(config, dataset, choice.backend, None if start is None else start.parameters)
+        settings = settings_of(config)
+        kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
+        trainable: ConfigTrainable = kind(
+            config, dataset, choice.backend, None if start is None else parameters_to_start(start, len(settings))
+        )
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
-        settings = [RunSettings.of(config.train)]
         with choice.backend.session(trainable.rows_at_once):
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
-            (run,), training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
+            runs, training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
+            run, out_of_fold = runs[0], None
+            if isinstance(trainable, VoteTrainable):
+                run, out_of_fold = joined(runs, RunSettings.of(config.train)), trainable.out_of_fold(runs)
+                trainable = trainable.voting(runs)
+                evaluate_test(trainable, run)
+                if (warning := voters_note(runs)) is not None:
+                    reporter.note(warning)
             if folder is not None:
                 outcome_of(trainable, run, Timing(loading, training)).write(folder)
+            network = trainable.network
             del trainable  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
         if folder is not None:
             run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    return Result(run.parameters, History.of([run]), folder, run, choice.backend)
+    return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold)
 
 
 def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
@@ -233,10 +254,9 @@ def train_to_the_end(
         runs = train_block(trainable, settings, reporter, should_stop, start=start, saver=saver)
         trainable.backend.synchronize()
         seconds = time.perf_counter() - started + (0.0 if start is None else start.seconds)
-        if trainable.config.data.split != "validation":
+        if not isinstance(trainable, VoteTrainable):
             for run in runs:
-                if run.status in (Status.FINISHED, Status.STOPPED_EARLY):
-                    _evaluate_test(trainable, run)
+                evaluate_test(trainable, run)
     return runs, seconds
 
 
@@ -296,9 +316,10 @@ def _thrift(trainable: ConfigTrainable, runs: int) -> str:
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 
-def _evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
-    """Open the test set, once, at the end."""
-    if trainable.dataset.test is not None and run.parameters is not None:
+def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
+    """Open the test set, once, at the end, where the config says so and the training came to its end."""
+    wanted = trainable.config.data.split != "validation" and run.status in (Status.FINISHED, Status.STOPPED_EARLY)
+    if wanted and trainable.dataset.test is not None and run.parameters is not None:
         examples = trainable.inference.to_device(trainable.dataset.test)
         (run.test,) = trainable.inference.evaluate(as_stack(run.parameters), examples)
 

@@ -1,0 +1,157 @@
+"""Votes: each member is what it would be alone, and what is judged, saved and predicted is the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xpmlp
+from tests.digits import digits_config
+from tests.training.small import small_dataset, small_problem, train_runs
+from xpmlp.backend import Backend
+from xpmlp.config import Config
+from xpmlp.data.folds import fold_numbers
+from xpmlp.training import Run, Status
+from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.run import RunSettings
+from xpmlp.training.vote import VoteTrainable, joined, settings_of, voters_note
+
+EPOCHS = 6
+
+
+def vote_problem(**train: Any) -> VoteTrainable:
+    alone = small_problem(dataset=small_dataset(noise=0.6), **{"epochs": EPOCHS, **train})
+    return VoteTrainable(alone.config, alone.dataset, alone.backend)
+
+
+def members_of(problem: ConfigTrainable) -> list[Run]:
+    return train_runs(problem, *settings_of(problem.config))
+
+
+def predicted(problem: ConfigTrainable, parameters: Any, features: Any) -> np.ndarray:
+    return problem.inference.predict(parameters, features)
+
+
+def test_a_member_is_what_it_is_alone() -> None:
+    runs = members_of(vote_problem(members=3, seed=5))
+    for member, run in enumerate(runs):
+        (alone,) = train_runs(small_problem(dataset=small_dataset(noise=0.6), epochs=EPOCHS, seed=5 + member))
+        np.testing.assert_array_equal(run.losses, alone.losses)
+
+
+def test_a_vote_is_the_mean_of_its_members() -> None:
+    problem = vote_problem(members=3)
+    runs = members_of(problem)
+    vote = problem.voting(runs)
+    assert problem.dataset.validation is not None
+    features = problem.dataset.validation.features
+    expected = np.mean([predicted(problem, run.parameters, features) for run in runs], axis=0)
+    run = joined(runs, RunSettings.of(problem.config.train))
+    np.testing.assert_allclose(predicted(vote, run.parameters, features), expected, rtol=1e-14)
+    assert run.epochs[-1].train_loss == pytest.approx(np.mean([one.epochs[-1].train_loss for one in runs]))
+
+
+def test_members_are_judged_together_by_their_mean_prediction() -> None:
+    problem = vote_problem(members=3, best_by="log_loss")
+    runs = members_of(problem)
+    part = problem.dataset.validation
+    assert part is not None
+    figures = []
+    for epoch in range(1, EPOCHS + 1):
+        shorter = vote_problem(members=3, epochs=epoch)
+        outputs = [predicted(shorter, run.parameters, part.features) for run in members_of(shorter)]
+        figures.append(-np.log(np.mean(outputs, axis=0)[np.arange(len(part)), part.targets]).mean())
+    assert [run.best_epoch for run in runs] == [1 + int(np.argmin(figures))] * 3
+    np.testing.assert_allclose([run.best_loss for run in runs], min(figures), rtol=1e-12)
+
+
+def test_folds_are_left_out_in_turn() -> None:
+    problem = vote_problem(folds=3, members=2, best_by="error", seed=7)
+    settings = settings_of(problem.config)
+    assert [one.seed for one in settings] == list(range(7, 13))
+    assert problem.folds is not None
+    n = len(problem.folds)
+    assert problem.n_examples == n - -(-n // 3)
+    for one in settings:
+        held_out = np.flatnonzero(problem.folds == (one.seed - 7) % 3)
+        order = problem.policy.order(Run(one), 1)
+        assert len(order) == len(np.unique(order)) == problem.n_examples
+        assert not set(order) & set(held_out)
+    runs = members_of(problem)
+    out_of_fold = problem.out_of_fold(runs)
+    expected = np.zeros((n, 3))
+    for run in runs:
+        fold = problem.folds == (run.settings.seed - 7) % 3
+        outputs = predicted(problem, run.parameters, problem.dataset.train.features[fold])
+        expected[fold] += outputs / 2
+        wrong = outputs.argmax(axis=1) != problem.dataset.train.targets[fold]
+        assert run.best_loss == pytest.approx(wrong.mean())
+    np.testing.assert_allclose(out_of_fold, expected, rtol=1e-12)
+
+
+def test_a_fold_is_not_learned_from() -> None:
+    """Other targets in a fold change nothing in the member that leaves it out, until it is judged."""
+    problem = vote_problem(folds=3)
+    first = members_of(problem)[0]
+    assert problem.folds is not None
+    dataset = problem.dataset
+    dataset.train.targets[problem.folds == 0] = 0
+    other = VoteTrainable(problem.config, dataset, problem.backend)
+    object.__setattr__(dataset, "folds", problem.folds)
+    np.testing.assert_array_equal(members_of(other)[0].losses, first.losses)
+
+
+def test_folds_have_equal_shares_of_each_class() -> None:
+    targets = np.repeat([0, 1, 2], [50, 23, 4])
+    numbers = fold_numbers(targets, 5, seed=1)
+    for members in (targets >= 0, *(targets == one for one in range(3))):
+        counts = np.bincount(numbers[members], minlength=5)
+        assert counts.max() - counts.min() <= 1
+    assert np.bincount(fold_numbers(np.zeros((12, 1)), 5, seed=1)).tolist() == [3, 3, 2, 2, 2]
+
+
+def test_a_member_that_diverges_leaves_the_vote() -> None:
+    problem = vote_problem(members=3)
+    settings = settings_of(problem.config)
+    runs = train_runs(problem, settings[0], settings[1]._replace(learning_rate=np.inf), settings[2])
+    assert [run.status for run in runs] == [Status.FINISHED, Status.DIVERGED, Status.FINISHED]
+    assert "1 of 3 members diverged and leave the vote (seed 1)" in (voters_note(runs) or "")
+    vote = joined(runs, settings[0])
+    assert vote.status is Status.FINISHED
+    assert vote.parameters is not None
+    assert len(vote.parameters) == 2
+    assert problem.voting(runs).network.root.repeats == 2
+
+
+@pytest.mark.parametrize("keys", [{"train.members": 3}, {"train.folds": 3, "train.best_by": "refined_log_loss"}])
+def test_saved_predicted_and_evaluated(
+    keys: dict[str, Any], tmp_path: Path, backend: Backend, get_backend: Callable[..., Backend]
+) -> None:
+    place = {"backend.name": backend.name, "backend.device": backend.device_name, "backend.dtype": backend.dtype_name}
+    if backend.device_name not in ("cpu", "cpu:0"):
+        pytest.skip("not on this machine: one device of each library will do")
+    config = digits_config({"train.epochs": 2, "data.split": "three-way", **keys, **place})
+    result = xpmlp.train(config, tmp_path / "run")
+    assert len(result.parameters) == result.network.root.repeats == 3
+    evaluation = xpmlp.evaluate(tmp_path / "run", "test")
+    assert result.run.test is not None
+    assert evaluation.score.loss == pytest.approx(result.run.test.loss, rel=1e-5)
+    data = xpmlp.training.trainer.load_data(config)
+    assert data.test is not None
+    outputs = xpmlp.predict(tmp_path / "run", data.test.features).outputs
+    loss = -np.log(outputs[np.arange(len(outputs)), data.test.targets]).mean()
+    assert evaluation.score.value == np.mean(outputs.argmax(1) == data.test.targets)
+    # the loss of a vote that evaluation reports is the mean of its members'; that of the mean prediction is lower
+    assert loss <= evaluation.score.loss
+    assert (result.out_of_fold is not None) == ("train.folds" in keys)
+    other = xpmlp.predict(tmp_path / "run", data.test.features, backend="numpy", device="cpu").outputs
+    np.testing.assert_allclose(other, outputs, atol=1e-5)
+
+
+def test_a_vote_in_a_grid_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"is for a single vote"):
+        Config(data={"name": "digits"}, train={"members": 2}, grid={"runs": 2})

@@ -1,0 +1,256 @@
+"""Votes: networks trained side by side, as runs of one stack, whose predictions are averaged.
+
+Each member descends its own loss exactly as it would alone.  The members differ by their seeds, and with folds by the
+examples that each leaves out and is judged by.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import map_leaves
+from xpmlp._typing import Parameters
+from xpmlp.config import Config
+from xpmlp.data import Part
+from xpmlp.data.folds import fold_numbers
+from xpmlp.errors import ConfigError, DataError
+from xpmlp.init import batch_order
+from xpmlp.nn import LayerSpec, Network, criteria
+from xpmlp.storage import SavedNetwork
+from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.policy import ConfigPolicy
+from xpmlp.training.run import EpochRow, Run, RunSettings, Status
+from xpmlp.training.step import Examples, TrainingState, as_stack, one_of
+
+OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
+"""The criterion by which a vote is judged where the config names none, by what targets are."""
+
+
+def settings_of(config: Config) -> list[RunSettings]:
+    """The runs of a config without a grid: one, or the members of a vote, with the seeds from its own on."""
+    one = RunSettings.of(config.train)
+    return [one._replace(seed=one.seed + member) for member in range(config.train.members * (config.train.folds or 1))]
+
+
+def voting(network: Network, members: int) -> Network:
+    """The network whose predictions are the means of so many networks', each with weights of its own."""
+    return network._replace(layers=LayerSpec("vote", (), (network.layers,) * members)) if members > 1 else network
+
+
+def member_of(network: Network) -> Network:
+    """One of the networks of a vote; any other network itself."""
+    return network._replace(layers=network.layers.members[0]) if network.layers.kind == "vote" else network
+
+
+def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
+    """The parameters of a saved network, or of each member of a vote, to go on from.
+
+    Raises
+    ------
+    ConfigError
+        If it has another number of members.
+    """
+    layers = saved.network.layers
+    before = len(layers.members) if layers.kind == "vote" else 1
+    if before != members:
+        raise ConfigError(
+            f"the network to go on from has {before} members, and train.members and train.folds ask for {members}: "
+            "make them as many."
+        )
+    return saved.parameters
+
+
+@dataclass(frozen=True)
+class VoteTrainable(ConfigTrainable):
+    """The members of a vote, with the folds that they leave out."""
+
+    @property
+    def policy(self) -> ConfigPolicy:
+        """That of the config, by members."""
+        policy = FoldPolicy if self.config.train.folds else VotePolicy
+        return policy(self, self.config.train, self.config.model.dropout_schedule)
+
+    @cached_property
+    def folds(self) -> npt.NDArray[np.int64] | None:
+        """The fold of each training example, (n,), or ``None`` without folds."""
+        count, part = self.config.train.folds, self.dataset.train
+        if count is None:
+            return None
+        given = self.dataset.folds
+        folds = fold_numbers(part.targets, count, self.config.data.seed) if given is None else given
+        if len(folds) != len(part) or set(np.unique(folds).tolist()) != set(range(count)):
+            raise DataError(f"train.folds = {count} needs examples in each of {count} folds: lower it.")
+        return folds
+
+    @property
+    def n_examples(self) -> int:
+        """The length of an epoch, the same for all members: with folds, what the largest fold leaves."""
+        n = len(self.dataset.train)
+        return n if self.folds is None else n - int(np.bincount(self.folds).max())
+
+    def initial_parameters(self, seed: int) -> Parameters:
+        """Those that the member with this seed begins with."""
+        if self.start is None:
+            return super().initial_parameters(seed)
+        started: Parameters = map_leaves(np.array, self.start[seed - self.config.train.seed])
+        return started
+
+    def fold_of(self, seed: int) -> int:
+        """The fold that the member with this seed leaves out."""
+        return (seed - self.config.train.seed) % (self.config.train.folds or 1)
+
+    def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
+        """The training examples of the member with this seed, rising."""
+        if self.folds is None:
+            return super().rows_of(seed)
+        return np.flatnonzero(self.folds != self.fold_of(seed))
+
+    def left_out(self, fold: int) -> Part:
+        """The examples of a fold."""
+        return self.train_part[np.flatnonzero(self.folds == fold)]
+
+    @cached_property
+    def examples_left_out(self) -> Callable[[int], Examples]:
+        """The examples of a fold on the device, moved there once."""
+        return functools.cache(lambda fold: self.inference.to_device(self.left_out(fold)))
+
+    def out_of_fold(self, runs: Sequence[Run]) -> npt.NDArray[np.float64] | None:
+        """What members predict for the examples that they have not seen, (n, n_out), the mean where they are several.
+
+        NaN for examples of whose fold no member is left; ``None`` without folds.
+        """
+        if self.folds is None:
+            return None
+        count, width = self.config.train.folds or 1, self.network.root.width
+        sums, members = np.zeros((len(self.folds), width)), np.zeros(count)
+        for run in _voters(runs):
+            fold = self.fold_of(run.settings.seed)
+            examples = self.examples_left_out(fold)
+            outputs = self.inference.outputs(run.parameters or [], examples.features, examples.codes)
+            sums[self.folds == fold] += self.backend.to_numpy(outputs)
+            members[fold] += 1
+        with np.errstate(invalid="ignore"):
+            return sums / members[self.folds][:, None]
+
+    def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
+        """The same data and config with the network of the vote."""
+        return _Voting(self.config, self.dataset, self.backend, voters=max(1, len(_voters(runs))))
+
+
+@dataclass(frozen=True)
+class _Voting(ConfigTrainable):
+    """A vote that is trained."""
+
+    voters: int = 1
+
+    @cached_property
+    def network(self) -> Network:
+        """The network of so many voters."""
+        return voting(super().network, self.voters)
+
+
+class VotePolicy(ConfigPolicy):
+    """The policy of members that are judged together: by the mean of their predictions for the validation part."""
+
+    _judged: tuple[int, float] = (0, 0.0)
+
+    def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
+        super().__init__(trainable, *arguments)
+        self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
+
+    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+        """That of the vote after this epoch, the same for all members."""
+        epoch, examples = len(run.epochs), self.trainable.validation_examples
+        if examples is None or self.criterion is None:
+            return None
+        if self._judged[0] != epoch:
+            parameters = self.trainable.optimizer.evaluated(*state)
+            (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples, voting=True)
+            self._judged = epoch, figure
+        return self._judged[1]
+
+
+class FoldPolicy(ConfigPolicy):
+    """The policy of members that each leave out a fold, are judged by it, and keep their best epoch."""
+
+    trainable: VoteTrainable
+
+    def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
+        super().__init__(trainable, *arguments)
+        self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
+
+    def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
+        """Those of the member's own examples, as many as an epoch has."""
+        rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
+        order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
+        return rows[order][: self.trainable.n_examples]
+
+    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+        """Of the predictions for the fold that the member has left out."""
+        if self.criterion is None:
+            return None
+        parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
+        examples = self.trainable.examples_left_out(self.trainable.fold_of(run.settings.seed))
+        (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)
+        return figure
+
+
+def voters_note(runs: Sequence[Run]) -> str | None:
+    """Say which members have left a vote, if any have."""
+    lost = [str(run.settings.seed) for run in runs if run.status is Status.DIVERGED]
+    if not lost or len(lost) == len(runs):
+        return None
+    return (
+        f"{len(lost)} of {len(runs)} members diverged and leave the vote (seed {', '.join(lost)}): a lower "
+        "train.learning_rate may keep them"
+    )
+
+
+def joined(runs: Sequence[Run], settings: RunSettings) -> Run:
+    """The record of a vote: its members' parameters, and the means of their figures.
+
+    Members that diverged have left it; where all have, it is the first of them.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Ended, at least one.
+    settings : RunSettings
+        Of the vote.
+    """
+    voters = _voters(runs)
+    if len(runs) == 1 or not voters:
+        return runs[0]
+    statuses = {run.status for run in voters}
+    status = next((one for one in (Status.INTERRUPTED, Status.STOPPED_EARLY) if one in statuses), Status.FINISHED)
+    best = {run.best_epoch for run in voters}
+    steps = min(run.steps for run in voters)
+    return Run(
+        settings,
+        voters[0].metric,
+        status,
+        epochs=[_mean_row(rows) for rows in zip(*(run.epochs for run in voters), strict=False)],
+        batch_losses=[np.mean([run.losses[:steps] for run in voters], axis=0)],
+        parameters=[run.parameters for run in voters],
+        best_loss=fmean(run.best_loss for run in voters),
+        best_epoch=best.pop() if len(best) == 1 else 0,
+    )
+
+
+def _voters(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.status is not Status.DIVERGED]
+
+
+def _mean_row(rows: Sequence[EpochRow]) -> EpochRow:
+    """The means of the members' figures of an epoch."""
+    columns = zip(*(row[1:] for row in rows), strict=True)
+    figures: list[Any] = [None if None in column else fmean(column) for column in columns]
+    return EpochRow(rows[0].epoch, *figures)
