@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from xpmlp import TabularClassifier, TabularRegressor
 from xpmlp.errors import DataError
 
-SHORT = {"train.epochs": 20, "backend.threads": 1, "backend.fused": False}
+SHORT = {"train.epochs": 20, "train.batch_size": 32, "backend.threads": 1, "backend.fused": False}
 
 WEIGHTS = "a part of the rows is held out, so that weights and repeated rows differ"
 

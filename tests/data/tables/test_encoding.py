@@ -211,3 +211,16 @@ def test_no_rows_of_a_leak_are_used() -> None:
     )
     assert fitted(poisoned[:400]) == encoding
     assert "secret" not in encoding.to_json()
+
+
+def test_a_dash_is_a_category_beside_a_plus_in_training() -> None:
+    encoding = fitted({"c": ["+", "-", "o"] * 20})
+    assert (
+        encoding.encode({"c": ["-"]}).codes.tolist() == encoding.encode({"c": ["-", "+"]}).codes[:1].tolist() != [[1]]
+    )
+
+
+def test_many_texts_are_cleaned_as_few_are() -> None:
+    values = [" a", "a", "?", "", "b "] * 4_000
+    encoding = fitted({"c": values})
+    assert encoding.encode({"c": values}).codes[:5, 0].tolist() == [2, 2, 1, 1, 3]

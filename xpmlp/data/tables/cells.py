@@ -22,6 +22,9 @@ FALSE = ("false", "f", "no", "n", "off", "0", "0.0")
 
 SECONDS_PER_DAY = 86_400
 
+MANY = 10_000
+"""Texts from which on those that come again and again are cleaned once."""
+
 _SPACES = "\\s\u00a0\u202f\ufeff"
 _EDGES = rf"^[{_SPACES}]+|[{_SPACES}]+$"
 
@@ -279,6 +282,17 @@ def looks_true_or_false(words: Iterable[str]) -> bool:
 
 def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     """Texts without the blanks around them, null for empty ones and the markers."""
+    if len(texts) < MANY:
+        return _cleaned(texts, missing)
+    distinct = texts.drop_nulls().unique()
+    if len(distinct) > len(texts) / 10:
+        return _cleaned(texts, missing)
+    clean = _cleaned(distinct, missing)
+    same = (clean == distinct).fill_null(False)
+    return texts if same.all() else texts.replace(distinct.filter(~same), clean.filter(~same))
+
+
+def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     if texts.str.contains(_EDGES).any():
         texts = texts.str.replace_all(_EDGES, "")
     markers = {form for text in missing for form in (text, text.upper(), text.lower())} | {""}

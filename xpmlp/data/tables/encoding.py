@@ -437,6 +437,8 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
     """Read a column's cells as raw numbers, or codes."""
     column, kind = one.column, one.column.kind
     if one.has_codes:
+        if "+" in (*one.levels, *one.rare):  # beside it a dash is a category
+            missing = tuple(text for text in missing if text != "-")
         texts = as_texts(cells, missing)
         codes = _codes(one, texts)
         return RawColumn([], codes, texts.is_null().to_numpy(), 0)
