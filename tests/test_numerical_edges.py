@@ -16,7 +16,7 @@ from xpmlp.backend import Backend
 from xpmlp.config import BackendConfig, Config, DataConfig, ModelConfig, OutputConfig, TrainConfig, load_config
 from xpmlp.data import Part
 from xpmlp.errors import BackendError, ConfigError, DataError, DivergenceError
-from xpmlp.nn import losses
+from xpmlp.nn import Widths, losses, mlp
 from xpmlp.training import Status
 from xpmlp.training.inference import Inference
 from xpmlp.training.step import Network
@@ -175,6 +175,6 @@ def test_more_examples_than_an_index_can_count(backend: Backend) -> None:
     examples = 2**31
     features = np.broadcast_to(np.zeros((1, 1), np.uint8), (examples, 1))
     part = Part(features, np.broadcast_to(np.zeros(1, np.int64), (examples,)))
-    inference = Inference(Network((), next(iter(losses.values())), 1.0), backend)
+    inference = Inference(Network(mlp((2,), ()), Widths(1), losses["cross_entropy"]), backend)
     with pytest.raises(BackendError, match=r"counts examples with int32, so up to 2,147,483,647.*2,147,483,648"):
-        inference.to_device(part, 2)
+        inference.to_device(part)

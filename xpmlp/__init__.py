@@ -14,7 +14,9 @@ from xpmlp._version import __version__
 if TYPE_CHECKING:
     from xpmlp.config import Config, load_config
     from xpmlp.errors import XpmlpError
-    from xpmlp.estimator import MLPClassifier, MLPRegressor, TableEncoder, TabularClassifier, TabularRegressor
+    from xpmlp.estimator import MLPClassifier, MLPRegressor
+    from xpmlp.estimator.table_encoder import TableEncoder
+    from xpmlp.estimator.tabular import TabularClassifier, TabularRegressor
     from xpmlp.grid import GridResult, train_grid
     from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, train
 
@@ -46,9 +48,9 @@ _HOMES = {
     "MLPRegressor": "xpmlp.estimator",
     "Reporter": "xpmlp.training",
     "Result": "xpmlp.training",
-    "TableEncoder": "xpmlp.estimator",
-    "TabularClassifier": "xpmlp.estimator",
-    "TabularRegressor": "xpmlp.estimator",
+    "TableEncoder": "xpmlp.estimator.table_encoder",
+    "TabularClassifier": "xpmlp.estimator.tabular",
+    "TabularRegressor": "xpmlp.estimator.tabular",
     "XpmlpError": "xpmlp.errors",
     "evaluate": "xpmlp.training",
     "from_arrays": "xpmlp.training",

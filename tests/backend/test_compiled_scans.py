@@ -140,7 +140,7 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
         return True
 
     asked: list[str] = []
-    monkeypatch.setattr(compilation, "_ways", lambda name: asked.append(name) or (fails, lambda: works))
+    monkeypatch.setattr(compilation, "_compilers", lambda name: asked.append(name) or (fails, lambda: works))
     assert compilation._compiled.__wrapped__(np.int64, np.float64) is works
     assert compilation._compiled.__wrapped__(np.int64, np.float32) is works
     assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own

@@ -11,7 +11,7 @@ from tests.backend.compiled_steps import needs_numba
 
 pytest.importorskip("numba", reason=needs_numba)
 
-from xpmlp.backend.compiled import contention
+from xpmlp.backend.compiled import contention, loop
 from xpmlp.backend.compiled.contention import Clock, Contention, Span
 
 RATE = 1e9
@@ -55,25 +55,23 @@ class Machine:
     def carry_out(self, span: Span, stall: Stall) -> int:
         pace, before = span.pace, self.now
         self.now += self.call_seconds
-        pace[contention.BEGIN] = self.now * self.rate
+        pace[loop.BEGIN] = self.now * self.rate
         reached = span.last
         for step in range(span.first, span.last):
             seconds = TOGETHER + stall(self.now) if span.helpers else ALONE
             self.now += seconds
             if span.helpers:
                 ticks = int(seconds * self.rate)
-                pace[contention.ACCOUNT] = min(
-                    pace[contention.ACCOUNT] + pace[contention.ALLOWANCE] - ticks, pace[contention.LIMIT]
-                )
-                is_full = pace[contention.ACCOUNT] == pace[contention.LIMIT]
-                pace[contention.LOSING] = 0 if is_full else pace[contention.LOSING] + ticks
-                if pace[contention.ACCOUNT] < 0:
+                pace[loop.ACCOUNT] = min(pace[loop.ACCOUNT] + pace[loop.ALLOWANCE] - ticks, pace[loop.LIMIT])
+                is_full = pace[loop.ACCOUNT] == pace[loop.LIMIT]
+                pace[loop.LOSING] = 0 if is_full else pace[loop.LOSING] + ticks
+                if pace[loop.ACCOUNT] < 0:
                     reached = step + 1
                     break
             else:
-                pace[contention.ALONE_STEPS] += 1
-                pace[contention.ALONE_TICKS] += int(seconds * self.rate)
-        pace[contention.END] = self.now * self.rate
+                pace[loop.ALONE_STEPS] += 1
+                pace[loop.ALONE_TICKS] += int(seconds * self.rate)
+        pace[loop.END] = self.now * self.rate
         self.steps += reached - span.first
         if span.helpers:
             self.helped += self.now - before
@@ -182,5 +180,5 @@ def test_the_clock_learns_its_pace() -> None:
 def test_always_calls_all_helpers() -> None:
     span = contention.Always(2).next_span(3, 50)
     assert span[:3] == (3, 50, 2)
-    assert span.pace[contention.ALLOWANCE] == span.pace[contention.WAIT] == contention.NEVER
+    assert span.pace[loop.ALLOWANCE] == span.pace[loop.WAIT] == loop.NEVER
     assert np.count_nonzero(span.pace) == 2

@@ -87,7 +87,7 @@ def test_data_list(xpmlp: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (outcome.status, outcome.err) == (0, "")
     header, *rows = outcome.out.splitlines()
     assert header.split()[:2] == ["data", "set"]
-    assert [row.split()[0] for row in rows] == ["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"]
+    assert [row.split()[0] for row in rows] == ["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "table"]
     assert list(tmp_path.iterdir()) == []
 
 

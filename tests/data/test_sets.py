@@ -124,7 +124,7 @@ def test_each_bad_argument_gets_its_sentence(name: str, options: dict[str, objec
 
 
 def test_the_list_has_every_set() -> None:
-    assert [row.name for row in list_sets()] == ["mnist", "fashion-mnist", "synth", "digits", "csv", "npz"]
+    assert [row.name for row in list_sets()] == ["mnist", "fashion-mnist", "synth", "digits", "csv", "npz", "table"]
 
 
 def test_importing_loads_nothing_heavy() -> None:

@@ -12,7 +12,7 @@ import pytest
 import xpmlp
 from tests.digits import STEPS, digits_config
 from tests.training.interrupted import FREQUENT, copied, dies, files, resumed
-from xpmlp.backend import Backend
+from xpmlp.backend import Backend, numpy
 from xpmlp.storage import read_sealed
 from xpmlp.training import delayed
 
@@ -61,7 +61,7 @@ def test_folds(tmp_path: Path) -> None:
 
 def test_delayed_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delayed, "LEAST_INPUTS", 1)
-    monkeypatch.setattr("xpmlp.backend.numpy.MOST_DELAYED", 8)
+    monkeypatch.setattr(numpy, "COMPILED", numpy.COMPILED._replace(most_delayed=8))
     sgd = {**KINDS["sgd"], "train.batch_size": 8, "train.segment_steps": 20, "output.checkpoint_every": "20 steps"}
     config = digits_config(sgd)
     xpmlp.train(config, tmp_path / "whole")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import xpmlp
 from tests.digits import digits_config
@@ -15,6 +16,7 @@ from tests.training.small import small_dataset, small_problem, train_runs
 from xpmlp.backend import Backend
 from xpmlp.config import Config
 from xpmlp.data.folds import fold_numbers
+from xpmlp.errors import ConfigError
 from xpmlp.training import Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
@@ -155,3 +157,31 @@ def test_saved_predicted_and_evaluated(
 def test_a_vote_in_a_grid_is_refused() -> None:
     with pytest.raises(ValueError, match=r"is for a single vote"):
         Config(data={"name": "digits"}, train={"members": 2}, grid={"runs": 2})
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_calibrated_members_have_the_lowest_log_loss_of_all_temperatures(folds: int | None) -> None:
+    """A factor on the last layer's weights is one on the logits: by SciPy none would do better."""
+    plain, calibrated = (vote_problem(folds=folds, members=2, calibrate=one) for one in (False, True))
+    runs, warmer = members_of(plain), members_of(calibrated)
+    calibrated.calibrate(warmer)
+    for run, other in zip(runs, warmer, strict=True):
+        part = plain.left_out(plain.fold_of(run.settings.seed)) if folds else plain.dataset.validation
+        assert part is not None
+        before, after = (predicted(plain, one.parameters, part.features) for one in (run, other))
+
+        def log_loss(log: float, before: Any = before, part: Any = part) -> float:
+            powers = before ** np.exp(log)
+            powers /= powers.sum(axis=1, keepdims=True)
+            return float(-np.log(powers[np.arange(len(part)), part.targets]).mean())
+
+        best = scipy.optimize.minimize_scalar(log_loss, bounds=(-4, 4), method="bounded")
+        assert -np.log(after[np.arange(len(part)), part.targets]).mean() == pytest.approx(best.fun, rel=1e-7)
+        assert (after.argmax(axis=1) == before.argmax(axis=1)).all()
+
+
+def test_calibration_is_for_classes() -> None:
+    x = np.linspace(-1, 1, 40)[:, None]
+    config = xpmlp.Config(data={"name": "arrays"}, train={"calibrate": True})
+    with pytest.raises(ConfigError, match="is for classes, and not for the loss squared"):
+        xpmlp.train(config, data=xpmlp.from_arrays(x, x**2, validation=(x, x**2), values=True))

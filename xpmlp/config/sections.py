@@ -370,6 +370,11 @@ class TrainConfig(Section):
     the best. `loss`: the loss, with patience alone, and the first.
     """
 
+    calibrate: bool = False
+    """Divide the logits of each trained network by the temperature that gives the lowest log-loss on the validation
+    part, or on the fold that it has left out; with `best_by = "refined_log_loss"` (classes).
+    """
+
     members: Annotated[int, Field(ge=1, le=1000)] = 1
     """Networks that are trained side by side, with the seeds from `seed` on, and vote: the mean of their predictions is
     what is saved, tested, and with `best_by` or patience judged.

@@ -3,11 +3,12 @@
 A thin layer over the same core and training loop as the rest of the program.  Inside: ``base`` and the two classes
 are what a user sees, ``inputs`` and ``targets`` check what is given, ``trainable`` and ``policy`` tell the training
 loop what to train and how scikit-learn would go about it.
+
+The estimators for tables, of ``tabular`` and ``table_encoder``, are imported from `xpmlp` itself: they bring a library
+of data frames, which starts threads.
 """
 
 from xpmlp.estimator.classifier import MLPClassifier
 from xpmlp.estimator.regressor import MLPRegressor
-from xpmlp.estimator.table_encoder import TableEncoder
-from xpmlp.estimator.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TableEncoder", "TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor"]

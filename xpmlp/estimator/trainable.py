@@ -90,8 +90,9 @@ class EstimatorTrainable(Trainable):
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The rule that turns gradients into steps."""
-        return self.choice.make(self.network.root.kinds)
+        """The rule that turns gradients into steps; what the penalty reads is sent with what it reads."""
+        made = self.choice.make(self.network.root.kinds)
+        return made._replace(reads=(*made.reads, "learning_rate", "weight_decay"))
 
     @property
     def settings(self) -> LoopSettings:

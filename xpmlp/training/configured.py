@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,6 +22,8 @@ from xpmlp.init import Purpose, data_rows, generator
 from xpmlp.nn import Inputs, LayerSpec, Loss, Network, Widths, losses, mlp, pure_ops
 from xpmlp.optim import Optimizer, averaged, clip_by_global_norm, compose, optimizers
 from xpmlp.training.policy import ConfigPolicy
+from xpmlp.training.run import Run, Status
+from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
 MANY_CLASSES = 20
@@ -92,6 +94,31 @@ class ConfigTrainable(Trainable):
     def validation_part(self) -> Part | None:
         """The data's validation part."""
         return self.dataset.validation
+
+    def judging(self, run: Run) -> Examples | None:
+        """The examples by which a run is judged and calibrated."""
+        return self.validation_examples
+
+    def check_calibration(self) -> None:
+        """Refuse to calibrate what has no temperature.
+
+        Raises
+        ------
+        ConfigError
+        """
+        loss, repeats = self.network.loss, self.network.root.repeats
+        if self.config.train.calibrate and (loss.targets != "classes" or repeats > 1):
+            what = "the members of a batch ensemble" if repeats > 1 else f"the loss {loss.name}"
+            raise ConfigError(f"train.calibrate is for classes, and not for {what}: leave it out.")
+
+    def calibrate(self, runs: Iterable[Run]) -> None:
+        """Calibrate the runs that have ended well, where ``train.calibrate`` asks for it."""
+        if not self.config.train.calibrate:
+            return
+        for run in runs:
+            examples = self.judging(run)
+            if run.status is not Status.DIVERGED and run.parameters is not None and examples is not None:
+                run.parameters = self.inference.calibrated(run.parameters, examples)
 
     def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
         """The training examples of the run with this seed, rising."""

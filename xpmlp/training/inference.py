@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import numpy as numpy_namespace
 
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
-from xpmlp.nn import Criterion, Network, pure_ops
+from xpmlp.nn import Criterion, Network, inverse_temperature, one_hot, pure_ops
 from xpmlp.training.segments import segments
 from xpmlp.training.step import Examples, as_stack, evaluation_fold, prediction_fold, runs_of
 
@@ -146,6 +147,19 @@ class Inference:
         weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
         figures = criterion.value(_HOST, prediction, targets, weights / weights.sum())
         return [float(figure) for figure in figures]
+
+    def calibrated(self, parameters: Parameters, examples: Examples) -> Parameters:
+        """A run's parameters with logits divided by the best temperature for some examples.
+
+        Those are a chain's whose last layer is dense, which takes the factor: nothing else has to know of it.
+        """
+        host = self.backend.to_numpy
+        prediction = host(self._predictions(as_stack(parameters), examples)).astype(np.float64)
+        targets = one_hot(_HOST, host(examples.targets), host(examples.classes), np.float64)
+        weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
+        logits = np.log(np.maximum(prediction, np.finfo(np.float64).tiny))
+        factor = float(inverse_temperature(_HOST, logits, targets, weights / weights.sum())[0])
+        return [*parameters[:-1], map_leaves(lambda leaf: leaf * factor, parameters[-1])]
 
     def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
         """What stacked runs predict, (runs, n, n_out), on the device."""

@@ -240,6 +240,7 @@ def train_to_the_end(
         If a checkpoint cannot be written, or the one to go on from does not fit.
     """
     start, saver = None, None
+    trainable.check_calibration()
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:
@@ -252,6 +253,7 @@ def train_to_the_end(
     with memory_explained(trainable.backend, footprint(trainable).of(len(settings)), _thrift(trainable, len(settings))):
         started = time.perf_counter()
         runs = train_block(trainable, settings, reporter, should_stop, start=start, saver=saver)
+        trainable.calibrate(runs)
         trainable.backend.synchronize()
         seconds = time.perf_counter() - started + (0.0 if start is None else start.seconds)
         if not isinstance(trainable, VoteTrainable):

@@ -122,6 +122,10 @@ class VoteTrainable(ConfigTrainable):
         """The examples of a fold on the device, moved there once."""
         return functools.cache(lambda fold: self.inference.to_device(self.left_out(fold)))
 
+    def judging(self, run: Run) -> Examples | None:
+        """With folds, the one that the member has left out."""
+        return super().judging(run) if self.folds is None else self.examples_left_out(self.fold_of(run.settings.seed))
+
     def out_of_fold(self, runs: Sequence[Run]) -> npt.NDArray[np.float64] | None:
         """What members predict for the examples that they have not seen, (n, n_out), the mean where they are several.
 

@@ -31,6 +31,6 @@ def bench(
     """
     from xpmlp.cli.bench import run
 
-    raise typer.Exit(
-        run(load(config, overrides), backends=names_in(backends), seconds=seconds, allow_code=allow_code, out=out)
-    )
+    names = [""] if (named := names_in(backends)) == [] else named  # a name that is none is refused as one
+    loaded = load(config, overrides)
+    raise typer.Exit(run(loaded, backends=names, seconds=seconds, allow_code=allow_code, out=out))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import importlib
 import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -158,15 +157,19 @@ def _unpacked(stream: BinaryIO, packed: str, path: Path) -> Iterator[BinaryIO]:
 
 def _zstd(stream: BinaryIO, path: Path) -> Any:
     """A stream of the unpacked bytes of zstd, by Python's own module, by zstandard, or line by line by polars."""
-    for name, opener in (("compression.zstd", "ZstdFile"), ("backports.zstd", "ZstdFile")):
-        try:
-            return getattr(importlib.import_module(name), opener)(stream)
-        except ImportError:
-            continue
+    with suppress(ImportError):
+        from compression.zstd import ZstdFile
+
+        return ZstdFile(stream)
+    with suppress(ImportError):
+        from backports.zstd import ZstdFile
+
+        return ZstdFile(stream)
     try:
-        reader = importlib.import_module("zstandard").ZstdDecompressor()
+        from zstandard import ZstdDecompressor
     except ImportError:
         return _PolarsLines(path)
+    reader = ZstdDecompressor()
     return _Restarted(lambda: (stream.seek(0), reader.stream_reader(stream))[1])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -224,9 +224,15 @@ def _parallel(
     return _joined(name, members, described, width, forward, backward)._replace(fresh=True)
 
 
+def _product(rows: int, repeats: int) -> int:
+    """Rows repeated once more, as many as can be told: a file from a stranger may repeat them without end."""
+    return min(rows * repeats, sys.maxsize)
+
+
 def _joined(name: str, members: _Members, described: Sequence[Layer], width: int, forward: Any, backward: Any) -> Layer:
-    in_turn, repeats = name == "chain", [layer.repeats for layer in members.layers]
-    rows_before = [*itertools.accumulate([1, *repeats[:-1]] if repeats else [], operator.mul if in_turn else max)]
+    in_turn = name == "chain"
+    counts = itertools.accumulate([1, *(layer.repeats for layer in members.layers)], _product if in_turn else max)
+    *rows_before, repeats = counts
     return Layer(
         name,
         {"layers": [{"kind": layer.name, **layer.settings} for layer in described]},
@@ -240,7 +246,7 @@ def _joined(name: str, members: _Members, described: Sequence[Layer], width: int
         partial(members.draw, in_turn=in_turn),
         sum(layer.streams for layer in members.layers),
         sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
-        math.prod(repeats) if in_turn else max(repeats, default=1),
+        repeats,
         partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
         within=sum(
             (layer.within + layer.width) * rows for layer, rows in zip(members.layers, rows_before, strict=True)

@@ -1,0 +1,172 @@
+"""The recipe for tables, ingredient by ingredient, on tables' training parts: ``python -m benchmarks.tables --ablate``.
+
+Of the rows that are for training by the first split a quarter is set aside and judges; the test part is never opened.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+import xpmlp
+from xpmlp._files import write_text
+from xpmlp.data.folds import fold_numbers
+from xpmlp.data.tables import fit_encoding, infer_schema
+from xpmlp.training.inference import Inference
+
+MOST_ROWS = 9_000
+"""Of the tables that decide."""
+
+ONE_HELD_OUT = {"train.folds": "none"}
+
+ROWS: dict[str, dict[str, Any]] = {
+    "the recipe": {},
+    "one network, a fifth held out": ONE_HELD_OUT,
+    "one network, by the error, no temperature (RealMLP-TD)": {
+        **ONE_HELD_OUT,
+        "train.best_by": "error",
+        "train.calibrate": False,
+    },
+    "the last epoch": {"train.best_by": "loss"},
+    "no temperature": {"train.calibrate": False},
+    "by the log-loss, no temperature": {"train.best_by": "log_loss", "train.calibrate": False},
+    "by the log-loss, no temperature, no label smoothing": {
+        "train.best_by": "log_loss",
+        "train.calibrate": False,
+        "model.label_smoothing": 0.0,
+    },
+    "by the error": {"train.best_by": "error"},
+    "no label smoothing": {"model.label_smoothing": 0.0},
+    "64 epochs": {"train.epochs": 64},
+    "three folds": {"train.folds": 3},
+    "no weight decay": {"train.weight_decay": 0.0},
+    "one rate for all": {"train.rates": "none"},
+}
+"""What each row changes, by keys of a config; those for classes alone are left out for values."""
+
+FOR_CLASSES = ("model.label_smoothing", "train.best_by", "train.calibrate")
+
+
+class Inner(NamedTuple):
+    """A table's training part, encoded, and cut once more.
+
+    Attributes
+    ----------
+    numbers, codes : (n, columns)
+    targets : (n,)
+        Indices of classes, or values scaled to mean 0 and deviation 1.
+    test : (n,) bool
+    """
+
+    numbers: npt.NDArray[Any]
+    codes: npt.NDArray[Any]
+    targets: npt.NDArray[Any]
+    test: npt.NDArray[np.bool_]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train each row on each table, and write a table of their figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ablate", action="store_true", required=True, help="the ablation")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("XPMLP_DATA_DIR", "data")) / "tables")
+    parser.add_argument("--only", help="tables, joined by commas")
+    parser.add_argument("--rows", help="rows of the ablation by their numbers, from 0, joined by commas")
+    parser.add_argument("--out", type=Path, help="where to write it, as Markdown")
+    given = parser.parse_args(arguments)
+    about = json.loads((given.data / "tables.json").read_text(encoding="utf-8"))
+    small = [name for name, one in about.items() if one["rows"] < MOST_ROWS]
+    names = given.only.split(",") if given.only else sorted(small, key=lambda name: about[name]["rows"])
+    rows = list(ROWS) if given.rows is None else [list(ROWS)[int(number)] for number in given.rows.split(",")]
+    figures: dict[str, dict[str, dict[str, float]]] = {row: {} for row in rows}
+    for name in names:
+        inner = inner_of(given.data, name, about[name])
+        for row in rows:
+            figures[row][name] = scores(inner, ROWS[row])
+            print(f"{name}: {row}: {figures[row][name]}", file=sys.stderr)
+    text = as_markdown(figures)
+    print(text)
+    if given.out is not None:
+        write_text(given.out, text)
+    return 0
+
+
+def inner_of(folder: Path, name: str, about: dict[str, Any]) -> Inner:
+    """Read a table's training part, and encode it by the rows that are not set aside."""
+    frame = pl.read_parquet(folder / f"{name}.parquet")
+    with np.load(folder / "splits.npz") as splits:
+        rows = np.setdiff1d(np.arange(len(frame)), splits[f"{name}.1"])
+    frame, target = frame[rows], about["target"]
+    if about["task"] == "regression":
+        targets = frame[target].cast(pl.Float64).to_numpy()
+        test = fold_numbers(targets[:, None], 4, seed=0) == 0
+        targets = (targets - targets[~test].mean()) / targets[~test].std()
+    else:
+        _, targets = np.unique(frame[target].cast(pl.String).to_numpy().astype(str), return_inverse=True)
+        test = fold_numbers(targets, 4, seed=0) == 0
+    kept = frame.filter(~test)
+    encoded = fit_encoding(kept, infer_schema(kept, target)).encode(frame)
+    numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(frame), 1), np.float32)
+    return Inner(numbers, encoded.codes, targets, test)
+
+
+def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
+    """Train the recipe with some changes, and judge it by the rows set aside: error and log-loss, or nRMSE."""
+    values, kept = inner.targets.dtype.kind == "f", np.flatnonzero(~inner.test)
+    train = {"train.epochs": 256, "train.batch_size": 256, **changes}
+    if values:
+        train = {key: value for key, value in train.items() if key not in FOR_CLASSES}
+    validation = None
+    if train.get("train.folds") == "none":
+        held_out = fold_numbers(inner.targets[kept] if not values else inner.targets[kept, None], 5, seed=1) == 0
+        validation = examples(inner, kept[held_out])
+        kept = kept[~held_out]
+    folds = train.get("train.folds", 5)
+    learned = len(kept) if folds == "none" else len(kept) - -(-len(kept) // folds)
+    train["train.batch_size"] = -(-learned // -(-learned // train["train.batch_size"]))
+    x, y, *codes = examples(inner, kept)
+    data = xpmlp.from_arrays(x, y, codes=codes[0] if codes else None, validation=validation, values=values)
+    config = xpmlp.load_config(f"xpmlp:table{'-values' if values else ''}.toml", train)
+    started = time.perf_counter()
+    result = xpmlp.train(config, data=data)
+    seconds = time.perf_counter() - started
+    x, y, *codes = examples(inner, np.flatnonzero(inner.test))
+    with result.backend.session(1000):
+        outputs = Inference(result.network, result.backend).predict(result.parameters, x, *codes)
+    if values:
+        return {"nrmse": float(np.sqrt(np.mean((outputs[:, 0] - y) ** 2)) / y.std()), "seconds": seconds}
+    chosen = np.clip(outputs[np.arange(len(y)), y].astype(np.float64), 1e-15, 1)
+    wrong = outputs.argmax(axis=1) != y
+    return {"error": float(wrong.mean()), "log_loss": float(-np.log(chosen).mean()), "seconds": seconds}
+
+
+def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
+    """Numbers, targets, and codes if there are any, of some rows."""
+    codes = (inner.codes[rows],) if inner.codes.shape[1] else ()
+    return (inner.numbers[rows], inner.targets[rows], *codes)
+
+
+def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Geometric means of (x + 0.01) over the tables, a line for each row."""
+    lines = ["| | error | log-loss | nRMSE | seconds |", "|---|---:|---:|---:|---:|"]
+    for row, tables in figures.items():
+        cells = []
+        for key in ("error", "log_loss", "nrmse"):
+            found = [one[key] for one in tables.values() if key in one]
+            cells.append(f"{math.exp(np.mean(np.log(np.add(found, 0.01)))):.4f}" if found else "")
+        lines.append(f"| {row} | {' | '.join(cells)} | {sum(one['seconds'] for one in tables.values()):.0f} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
