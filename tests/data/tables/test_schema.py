@@ -137,3 +137,7 @@ def test_objects_are_refused(values: list[Any]) -> None:
 
     with pytest.raises(DataError, match="column 'x' holds values of type"):
         infer_schema(pd.DataFrame({"x": values}))
+
+
+def test_years_beyond_python_s_dates() -> None:
+    assert infer_schema({"x": ["0000-01-01", "2020-01-02"] * 30})["x"].kind in ("date", "category")

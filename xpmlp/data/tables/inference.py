@@ -319,19 +319,15 @@ def _shown(values: pl.Series, column: Column) -> str:
     values = values.drop_nulls()
     if values.is_empty():
         return ""
+    if column.kind == "date":
+        ends = values.to_physical().sort()[[0, -1]].cast(pl.Datetime("us"))  # which Python's dates may not reach
+        return " to ".join(text.removesuffix(" 00:00") for text in ends.dt.strftime("%Y-%m-%d %H:%M").to_list())
     low: Any = values.min()
     high: Any = values.max()
     if column.kind in ("number", "clock"):
         return f"{low:.6g} to {high:.6g}"
-    if column.kind == "date":
-        return f"{_date(low)} to {_date(high)}"
     if column.kind == "truth":
         return f"true {values.sum() / len(values):.0%}"
     counts = values.value_counts(sort=True).head(3) if column.kind != "text" else values.value_counts(sort=True).head(1)
     shown = [f"{str(value)[:40]} {count / len(values):.0%}" for value, count in counts.iter_rows()]
     return ", ".join(shown)
-
-
-def _date(moment: Any) -> str:
-    text: str = moment.strftime("%Y-%m-%d %H:%M")
-    return text.removesuffix(" 00:00")
