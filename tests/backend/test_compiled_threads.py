@@ -23,7 +23,7 @@ from xpmlp.backend.base import Backend as Plain
 pytest.importorskip("numba", reason=needs_numba)
 
 
-from xpmlp.backend.compiled import contention, division
+from xpmlp.backend.compiled import contention, division, loop
 from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
 from xpmlp.backend.compiled.loop import FIGURES
 
@@ -74,9 +74,9 @@ class Mixed(contention.Contention):
         pace = np.zeros(FIGURES, np.int64)
         kind = self.rng.integers(4)
         if kind == 0:  # waits for the helpers, then dismisses them after a step
-            pace[contention.ALLOWANCE], pace[contention.WAIT] = -(10**15), contention.NEVER
+            pace[loop.ALLOWANCE], pace[loop.WAIT] = -(10**15), loop.NEVER
         elif kind == 1:
-            pace[contention.ALLOWANCE] = contention.NEVER
+            pace[loop.ALLOWANCE] = loop.NEVER
         last = min(steps, step + 1 + int(self.rng.integers(9)))
         return contention.Span(step, last, self._helpers if kind < 3 else 0, pace, 0.0)
 

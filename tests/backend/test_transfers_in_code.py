@@ -60,7 +60,8 @@ def moves(call: ast.Call) -> bool:
     """Whether a call moves an array between host and device, or reads numbers of one on the host."""
     function = call.func
     if isinstance(function, ast.Attribute):
-        if function.attr in MOVING and getattr(function.value, "attr", "") != "inference":  # whose to_device is ours
+        owner = getattr(function.value, "attr", getattr(function.value, "id", ""))
+        if function.attr in MOVING and owner != "inference":  # whose to_device is ours
             return True
         copied = any(keyword.arg == "copy" for keyword in call.keywords)  # from an array that is there
         return function.attr in ("asarray", "array") and is_namespace(function.value) and not copied

@@ -65,7 +65,7 @@ Types = Annotated[str | None, _of_tables("--types", "KINDS", "Kinds, as `zip=cat
 Separator = Annotated[str | None, _of_tables("--separator", "C", "What is between fields of a CSV file")]
 Decimal = Annotated[str | None, _of_tables("--decimal", "C", "The sign before a fraction, . or ,")]
 Encoding = Annotated[str | None, _of_tables("--encoding", "NAME", "The encoding of a CSV file, as cp1250")]
-Quote = Annotated[str | None, _of_tables("--quote", "C", "What is around fields of a CSV file")]
+Quote = Annotated[str | None, _of_tables("--quote", "C", "The character around fields of a CSV file")]
 Comment = Annotated[str | None, _of_tables("--comment", "C", "How lines of a CSV file begin that are comments")]
 Header = Annotated[
     bool | None,
