@@ -269,9 +269,13 @@ def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int
 def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
     """The number of fields of each row that is no comment, as far as they can be told."""
     lines = io.StringIO(piece.decode("utf-8-sig", "replace"), newline="\n")
-    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
     try:
-        for row in csv.reader(lines, delimiter=_separator(dialect), quotechar=dialect.quote or None, quoting=quoting):
+        for row in csv.reader(
+            lines,
+            delimiter=_separator(dialect),
+            quotechar=dialect.quote or None,
+            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        ):
             if not (dialect.comment and row and row[0].startswith(dialect.comment)):
                 yield len(row)
     except csv.Error:
