@@ -47,7 +47,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "jax": {"backend.name": "jax"},
     "grid of stacked runs": {"train.optimizer": "momentum", "grid.runs": 3, "grid.block_width": 2, "grid.workers": 1},
 }
-"""What is trained, by turns."""
+"""The trainings, which take turns."""
 
 MOST_ATTEMPTS = 20
 """At hitting one moment: the writing may be over, or the training, before the process dies."""
@@ -168,7 +168,7 @@ def _options(changes: Mapping[str, object]) -> list[str]:
 
 
 def _succeed(process: subprocess.Popen[str]) -> str:
-    """What a process prints that must end well."""
+    """Return the output of a process that must end well."""
     out, err = process.communicate()
     if process.returncode:
         raise RuntimeError(f"exit status {process.returncode}: {err}")

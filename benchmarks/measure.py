@@ -37,7 +37,7 @@ class Spread(NamedTuple):
 
 @dataclass
 class Row:
-    """What a contestant did in a work.
+    """Results of a contestant in a work.
 
     Attributes
     ----------

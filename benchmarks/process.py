@@ -1,4 +1,4 @@
-"""What ``xpmlp train`` takes beside its training loop, and its memory: ``python -m benchmarks.process``.
+"""Time that ``xpmlp train`` takes beside its training loop, and its memory: ``python -m benchmarks.process``.
 
 The whole process is compared with the time of its training loop plus the time of its imports.
 """

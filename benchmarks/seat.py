@@ -50,7 +50,7 @@ class Seat:
             self._pipe.send((method, arguments))
 
     def answer(self) -> Any:
-        """What the contestant was last told to give.
+        """Receive the contestant's answer to the last request.
 
         Raises
         ------

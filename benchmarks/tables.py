@@ -53,7 +53,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no weight decay": {"train.weight_decay": 0.0},
     "one rate for all": {"train.rates": "none"},
 }
-"""What each row changes, by keys of a config; those for classes alone are left out for values."""
+"""The changes of each row, by keys of a config; those for classes alone are left out for values."""
 
 FOR_CLASSES = ("model.label_smoothing", "train.best_by", "train.calibrate")
 

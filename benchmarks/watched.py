@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 STEPS, WRITING, WRITTEN, MICROSECONDS = range(4)
-"""What is at which place: steps trained, 1 within the writing of a checkpoint, checkpoints written, what that took."""
+"""Places on the board: steps trained, 1 within the writing of a checkpoint, checkpoints written, the time that took."""
 
 
 def board(path: Path) -> Any:

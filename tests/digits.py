@@ -12,7 +12,7 @@ from xpmlp.config import Config
 QUICKSTART = Path(__file__).parents[1] / "configs" / "quickstart.toml"
 
 QUICK = {"train.epochs": 2, "model.hidden_layer_sizes": [16], "output.plots": False}
-"""What makes quickstart.toml quicker still."""
+"""Settings that make quickstart.toml quicker still."""
 
 STEPS = 41
 """In an epoch: 1,293 digits in batches of 32, the last of 13."""

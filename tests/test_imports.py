@@ -1,4 +1,4 @@
-"""What is imported, and what is not until it is needed: proved in processes of their own."""
+"""Modules that are imported, and those that are not until they are needed: proved in processes of their own."""
 
 from __future__ import annotations
 

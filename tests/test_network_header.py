@@ -1,4 +1,4 @@
-"""What the header of a safetensors file says is looked at before the arrays are read."""
+"""The header of a safetensors file, which is checked before the arrays are read."""
 
 from __future__ import annotations
 

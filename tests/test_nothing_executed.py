@@ -32,7 +32,7 @@ UNPACKING = {"extract", "extractall"}
 
 
 def offences(source: str) -> Iterator[str]:
-    """What there is in a file that could run what it reads."""
+    """Find all that could run what a file of code reads."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names):

@@ -1,4 +1,4 @@
-"""What README.md tells people to type and to read is there and works."""
+"""README.md: all that it tells people to type and to read is there and works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong for the person who runs the program, each with the exit status that the shell sees.
+"""Errors for the person who runs the program, each with the exit status that the shell sees.
 
 Every message is one clear sentence (or a list of them) that says what was given, what is allowed and what to do.
 The command line prints it without a traceback; a library user catches ``XpmlpError``.

@@ -17,7 +17,7 @@ from xpmlp.initializers import initializers
 
 
 class Purpose(IntEnum):
-    """What random numbers are drawn for: each purpose has a stream of its own."""
+    """Purposes that random numbers are drawn for: each purpose has a stream of its own."""
 
     WEIGHTS = 0
     BATCH_ORDER = 1

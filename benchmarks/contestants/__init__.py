@@ -50,14 +50,14 @@ class Entry(NamedTuple):
 
 
 REFERENCE = Entry("xpmlp-numpy", "xpmlp on NumPy", "ours:OnNumpy", "cpu")
-"""What the others are compared to."""
+"""The entry that the others are compared to."""
 
 FLOOR = Entry("floor", "floor", "floor:Floor", "cpu")
 
 GPU_FLOOR = Entry("floor-gpu", "floor, GPU", "gpu_floor:GpuFloor", "gpu")
 
 FLOORS = {floor.device: floor for floor in (FLOOR, GPU_FLOOR)}
-"""What nobody is quicker than, by device."""
+"""The entries that nobody is quicker than, by device."""
 
 GRIDS = [
     Entry("xpmlp-grid", "xpmlp on NumPy, grid over processes", "ours:GridOnNumpy", "cpu"),

@@ -1,4 +1,4 @@
-"""What a contestant does: train a work's first steps, or train until it predicts well enough."""
+"""Contestants, which train a work's first steps, or train until they predict well enough."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def put_in_place(cupy: Any, xp: Any, patch: pytest.MonkeyPatch) -> None:
 
 
 class Recording(NamedTuple):
-    """What has been asked of ``cupy`` and of ``array_api_compat.cupy``."""
+    """Record of everything asked of ``cupy`` and of ``array_api_compat.cupy``."""
 
     names: set[str]
     uses: set[Use]

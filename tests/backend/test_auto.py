@@ -1,4 +1,4 @@
-"""What ``backend = "auto"`` chooses, on machines that are made up."""
+"""Choices of ``backend = "auto"``, on machines that are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not compiled is left to Python, with nothing done."""
+"""Steps that are not compiled are left to Python, with nothing done."""
 
 from __future__ import annotations
 

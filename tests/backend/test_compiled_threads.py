@@ -32,7 +32,7 @@ FEATURES, UNITS = 300, 200
 
 
 def layer_step(state: Any, batch: Any, _: Any) -> Any:
-    """What most steps consist of: products either way, an update, a sum, rows that are taken, elementwise functions."""
+    """Do as most steps do: products either way, an update, a sum, rows that are taken, elementwise functions."""
     weights, biases = state
     x, rows, table = batch
     z = np.tanh(x @ weights + biases)

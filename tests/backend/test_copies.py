@@ -1,4 +1,4 @@
-"""What shares memory and what must not, and which values survive a transfer."""
+"""Arrays that share memory, those that must not, and values that survive a transfer."""
 
 from __future__ import annotations
 

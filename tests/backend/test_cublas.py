@@ -1,4 +1,4 @@
-"""What cuBLAS is told of arrays of any layout, on a stand-in that does what its documentation says."""
+"""Calls of cuBLAS for arrays of any layout, on a stand-in that does what its documentation says."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def use_everything(backend: Backend) -> None:
 
 @pytest.fixture
 def used(recording: Recording) -> Recording:
-    """What the whole program asks of CuPy."""
+    """Record everything that the whole program asks of CuPy."""
     use_everything(resolve("cupy", "cuda:1", "float64").backend)
     return recording
 
@@ -79,7 +79,7 @@ def cupy() -> Any:
 
 
 def real(cupy: Any, path: str) -> Any:
-    """What a recorded name stands for."""
+    """Find the object that a recorded name stands for."""
     for name in path.split("."):
         cupy = getattr(cupy, name)
     return cupy

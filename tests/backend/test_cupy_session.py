@@ -1,4 +1,4 @@
-"""What a session on CuPy sets and puts back, on a stand-in: there need be no GPU."""
+"""Settings that a session on CuPy makes and puts back, on a stand-in: no GPU is needed."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def on(backend: Backend, host: list[Any]) -> list[Any]:
 
 
 def defined(name: str, host: list[npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
-    """What the definition gives in float64."""
+    """Compute an operation by its definition, in float64."""
     return as_tuple(getattr(DEFINITIONS, name)(*map(np.copy, host)))
 
 

@@ -1,4 +1,4 @@
-"""What is JAX's own: compilations that do not grow with the training, donated buffers, float64 as a mode."""
+"""Features of JAX alone: compilations that do not grow with the training, donated buffers, float64 as a mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a config's name, device and dtype become: a backend, or one sentence that says why not."""
+"""Resolution of a config's name, device and dtype: a backend, or one sentence that says why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session sets while steps run, and puts back afterwards, whatever happens in it."""
+"""Settings that a session makes while steps run, and puts back afterwards, whatever happens in it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MOVING = {
 """Methods and functions of array libraries that move an array, or share its memory with another library."""
 
 NAMESPACES = {"xp", "cupy", "jnp", "torch", "jax"}
-"""What modules call a namespace whose arrays may live on a device."""
+"""Names by which modules call a namespace whose arrays may live on a device."""
 
 READERS = {"float", "int", "bool"}
 """Functions of Python's that read a number of an array."""

@@ -31,7 +31,7 @@ def missing(name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a tiny benchmark on the digits has written."""
+    """Run a tiny benchmark on the digits, and return the folder that it has written."""
     folder = tmp_path_factory.mktemp("benchmarks")
     works = "digits,digits-grid,digits-accuracy"
     contestants = ",".join(sorted(ON_CPU))  # the machine may have a GPU

@@ -19,7 +19,7 @@ from xpmlp.cli import main
 
 
 class Outcome(NamedTuple):
-    """What a command did: its exit status and what it printed."""
+    """Result of a command: its exit status and what it printed."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""What is written from the models, the files in configs/, and what an import costs."""
+"""Documents written from the models, the files in configs/, and the cost of an import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person reads who mistyped something."""
+"""Messages to a person who mistyped something."""
 
 from __future__ import annotations
 

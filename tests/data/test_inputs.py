@@ -1,4 +1,4 @@
-"""What ``xpmlp predict`` reads, in every format."""
+"""Inputs of ``xpmlp predict``, in every format."""
 
 from __future__ import annotations
 

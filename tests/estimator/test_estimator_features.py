@@ -1,4 +1,4 @@
-"""What our estimators have beyond scikit-learn's, and what they say where something does not go."""
+"""Features of our estimators beyond scikit-learn's, and their messages where something does not go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/scikit-learn.md shows runs, and what it names is there."""
+"""Examples in docs/scikit-learn.md run, and the names in it exist."""
 
 from __future__ import annotations
 

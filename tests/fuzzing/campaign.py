@@ -29,7 +29,7 @@ class Hang(BaseException):
 
 
 class Record:
-    """What has come of a target's inputs."""
+    """The results of a target's inputs."""
 
     def __init__(self, target: str) -> None:
         self.target, self.inputs, self.past_header, self.read = target, 0, 0, 0

@@ -17,7 +17,7 @@ from tests.fuzzing.network import VALID, independent, taken_apart, with_a_change
 from xpmlp.errors import RunFolderError
 
 LOSSES = np.arange(5.0)
-"""What the journal beside every checkpoint holds."""
+"""The losses in the journal beside every checkpoint."""
 
 
 def make(random: Random) -> bytes:

@@ -1,4 +1,4 @@
-"""What is fuzzed: for each reader the files that it gets, how they are read, and by what its reading is judged."""
+"""Targets of fuzzing: for each reader the files that it gets, how they are read, and by what its reading is judged."""
 
 from __future__ import annotations
 

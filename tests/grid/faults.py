@@ -61,7 +61,7 @@ def _go_on() -> bool:
 
 
 def _killer() -> Callable[[], bool]:
-    """What is asked before each segment of steps, and kills the process the third time."""
+    """Make a callback that is asked before each segment of steps, and kills the process the third time."""
     calls = count(1)
 
     def kill() -> bool:
@@ -73,7 +73,7 @@ def _killer() -> Callable[[], bool]:
 
 
 def _counter(block: Block) -> Callable[[], bool]:
-    """What is asked before each segment of steps, and leaves a mark of it."""
+    """Make a callback that is asked before each segment of steps, and leaves a mark of it."""
     assert block.config.data.path is not None
     marks = block.config.data.path.parent / "asked"
 

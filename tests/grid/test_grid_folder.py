@@ -1,4 +1,4 @@
-"""What a grid leaves behind: a folder for each run, whole, and files about all of them."""
+"""Files that a grid leaves behind: a folder for each run, whole, and files about all of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPLODING, IDLE = 1e308, 0.0
 
 
 def names(folder: Path) -> set[str]:
-    """What is in a folder, but for the lock and the checkpoints."""
+    """List the entries of a folder, but for the lock and the checkpoints."""
     return {path.name for path in folder.iterdir()} - {".lock", "checkpoints"}
 
 

@@ -1,4 +1,4 @@
-"""What is Adam's own: its three constants, and the bias corrections' digits in float32."""
+"""Features of Adam alone: its three constants, and the bias corrections' digits in float32."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ STEPS, BATCH, WIDTHS = 20, 4, (3, 5, 2)
 
 
 class Factors(NamedTuple):
-    """What a backward pass would give: random here, since an optimiser need not know where gradients come from."""
+    """Factors as of a backward pass: random here, since an optimiser need not know where gradients come from."""
 
     activations: list[Floats]
     deltas: list[Floats]

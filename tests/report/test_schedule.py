@@ -1,4 +1,4 @@
-"""What is computed, and what is kept: after an interruption, after a change, beside another part."""
+"""Parts that are computed, and those that are kept: after an interruption, after a change, beside another part."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from xpmlp.storage.run_folder import locked
 
 
 class Heard(ReportReporter):
-    """What happened, in order."""
+    """The events, in order."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

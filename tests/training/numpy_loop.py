@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass
 class Trace:
-    """What a training did.
+    """Record of a training.
 
     Attributes
     ----------

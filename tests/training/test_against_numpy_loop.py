@@ -20,7 +20,7 @@ every_library = pytest.mark.parametrize("backend", cases(dtype="float64"), indir
 
 
 def expected(problem: ConfigTrainable, rates: list[float], **more: Any) -> numpy_loop.Trace:
-    """What the plain loop makes of a problem, given each epoch's learning rate."""
+    """Train the plain loop on a problem, given each epoch's learning rate."""
     plan, train = problem.config.train, problem.dataset.train
     orders = [
         batch_order(plan.seed, epoch, len(train)) if plan.shuffle else np.arange(len(train))

@@ -1,4 +1,4 @@
-"""What a training has moved to the device is gone when its session ends, so that the memory can be given back."""
+"""Arrays that a training has moved to the device are gone when its session ends, so that memory can be given back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder must hold to be resumed, and what is cleared out of it."""
+"""Files that a folder must hold to be resumed, and those that are cleared out of it."""
 
 from __future__ import annotations
 

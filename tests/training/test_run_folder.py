@@ -1,4 +1,4 @@
-"""What a training leaves behind: every file, exactly; and what it returns."""
+"""Files that a training leaves behind: every one, exactly; and its return value."""
 
 from __future__ import annotations
 

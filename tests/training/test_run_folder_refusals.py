@@ -104,7 +104,7 @@ TIMED = {WRITES[2], "run.json"}
 def test_a_full_disk_at_each_write_and_then_room_again(
     full_at: int, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there is whole, nothing is lost that was written, and the training can go on."""
+    """All files are whole, nothing that was written is lost, and the training can go on."""
     writes = 0
 
     def full(descriptor: int) -> None:

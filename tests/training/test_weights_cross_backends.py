@@ -32,7 +32,7 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def folders() -> dict[Case, Trained]:
-    """What was trained already, so that each backend trains once."""
+    """Keep what was trained already, so that each backend trains once."""
     return {}
 
 

@@ -23,7 +23,7 @@ BY_ALL = "numpy and strict in float64 differ from the independent reference, fir
 
 
 def failure(**changes: Any) -> str:
-    """What is said of a trial on numpy and strict."""
+    """Verify the digits on numpy and strict, and return the sentence about the failure."""
     dotted = {key.replace("__", "."): value for key, value in changes.items()}
     sentence = verify_digits("numpy,strict", dotted).failure
     assert sentence is not None

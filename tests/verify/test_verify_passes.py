@@ -1,4 +1,4 @@
-"""What `verify` finds where nothing is wrong: on every backend, for everything that a config can say."""
+"""Findings of `verify` where nothing is wrong: on every backend, for everything that a config can say."""
 
 from __future__ import annotations
 

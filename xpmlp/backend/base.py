@@ -1,4 +1,4 @@
-"""What a backend is: where arrays live, how a training step is folded over batches, and which operations are fused.
+"""Backends: where arrays live, how a training step is folded over batches, and which operations are fused.
 
 Everything else in the program is written once, in the array API.
 """

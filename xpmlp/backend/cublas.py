@@ -15,7 +15,7 @@ from xpmlp._typing import Array
 from xpmlp.errors import BackendError
 
 WORKSPACE_BYTES = 32 * 2**20
-"""What cuBLAS asks for on Hopper, and more than it does elsewhere.  Without an array of ours it would allocate."""
+"""The workspace that cuBLAS asks for on Hopper, more than elsewhere.  Without an array of ours it would allocate."""
 
 _NO, _TRANSPOSED = 0, 1
 _TYPES = {"float32": (ctypes.c_float, 0), "float64": (ctypes.c_double, 1)}  # CUDA_R_32F, CUDA_R_64F

@@ -184,7 +184,7 @@ class CupyMemory(Memory):
 
 
 class CudaGraph(NamedTuple):
-    """What a stream has recorded.
+    """A graph recorded from a stream.
 
     Attributes
     ----------

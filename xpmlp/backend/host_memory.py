@@ -33,7 +33,7 @@ def free_host_memory() -> int | None:
 
 
 def _free_of_machine() -> int | None:
-    """What Linux says is available, caches included; elsewhere the unused pages, where there is a count of them."""
+    """Read the memory that Linux calls available, caches included; elsewhere the unused pages, if they are counted."""
     try:
         lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].removesuffix("kB")) * 1024

@@ -110,7 +110,7 @@ class Recording:
         return outputs
 
     def end(self) -> Any:
-        """What the state has become, fresh arrays."""
+        """Return the final state, in fresh arrays."""
         return self._backend.copy(self._state)
 
 

@@ -25,7 +25,7 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""What PyTorch's errors say on Linux, on Windows and on Metal."""
+"""Phrases of PyTorch's out-of-memory errors on Linux, on Windows and on Metal."""
 
 
 def _torch() -> Any:

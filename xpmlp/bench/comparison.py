@@ -145,7 +145,7 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
 
 
 def report_json(config: Config, seconds: float, measured: Sequence[Measured]) -> dict[str, Any]:
-    """What was measured, and what to use, in JSON's types."""
+    """Put the measurements and the recommendation into JSON's types."""
     recommendation, model = recommend(measured), config.model
     return {
         "xpmlp": __version__,
@@ -208,7 +208,7 @@ def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
 
 
 def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``function(*arguments)`` gives in a fresh process, or in words why it gave nothing."""
+    """Return the result of ``function(*arguments)`` in a fresh process, or in words why there is none."""
     try:
         with contextlib.closing(RemoteCall(function, *arguments)) as call:
             return call.result()

@@ -78,7 +78,7 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
 
 
 def report(result: Verification) -> Iterator[Table | Text]:
-    """What is printed: the trial, a table for each dtype, and what does not fit into one."""
+    """Lay out the result for printing: the trial, a table for each dtype, and what does not fit into one."""
     trial = result.trial
     sizes, kinds = "-".join(map(str, trial.network.sizes)), dict.fromkeys(trial.network.hidden)
     yield Text(

@@ -1,4 +1,4 @@
-"""What no field can check alone: values that do not go together."""
+"""Rules across several fields, which none can check alone: values that do not go together."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def fields_of(section: str) -> dict[str, FieldInfo]:
 
 
 def description(field: FieldInfo, *, with_names: bool) -> str:
-    """What a key means, in one line, perhaps with what each record that it may name is."""
+    """Describe a key in one line, perhaps with each record that it may name."""
     said = [" ".join((field.description or "").split())]
     for found in names_in(field) if with_names else ():
         said += [f"`{name}`: {found.sentence(name).rstrip('.')}." for name in found.listed()]
@@ -70,7 +70,7 @@ def sections(schema: Schema) -> dict[str, Schema]:
 
 
 def allowed(schema: Schema) -> str:
-    """What the schema of one key allows, in words: 'an integer of at least 1, or "none"'."""
+    """Put into words what the schema of one key allows: 'an integer of at least 1, or "none"'."""
     if "anyOf" in schema:
         return ", or ".join(allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice))
     choices = choices_of(schema)

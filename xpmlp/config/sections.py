@@ -141,7 +141,7 @@ class DataConfig(Section):
     """
 
     task: Literal["auto", "classes", "values"] = "auto"
-    """What the target of a table is; `auto`: values if it has fractions or over 20 distinct numbers, else classes."""
+    """The kind of a table's target; `auto`: values if it has fractions or over 20 distinct numbers, else classes."""
 
     log_target: bool = False
     """Learn the logarithm of values, all of them above 0; predictions are values again (table)."""
@@ -153,12 +153,12 @@ class DataConfig(Section):
     """A file with the validation part, which is then not drawn (table)."""
 
     separator: OrNone[Text] = None
-    """What is between the fields of a table in a CSV file: a character, or "blanks". "none", here and below: found out,
-    and said.
+    """The separator of the fields of a table in a CSV file: a character, or "blanks". "none", here and below: found
+    out, and reported.
     """
 
     quote: OrNone[Annotated[str, Field(max_length=1)]] = None
-    """What is around fields of a CSV file (table); "": nothing."""
+    """The character around fields of a CSV file (table); "": none."""
 
     decimal: OrNone[Literal[".", ","]] = None
     """The sign before a fraction in a CSV file (table)."""
@@ -179,7 +179,7 @@ class DataConfig(Section):
     """
 
     split: Literal["validation", "test", "three-way"] = "validation"
-    """What is held out, and what is evaluated when: see above."""
+    """The parts that are held out, and when each is evaluated: see above."""
 
     validation_size: OrNone[Count] = None
     """Examples held out for validation. "none": the data set's own: the last 5,000 of the training set for mnist and
@@ -218,7 +218,7 @@ class ModelConfig(Section):
     """
 
     loss: Annotated[str, NameOf("loss", ("auto",))] = "auto"
-    """What is minimised, with its output function. `auto`: `cross_entropy` for labels, `squared` for columns with
+    """The loss to minimise, with its output function. `auto`: `cross_entropy` for labels, `squared` for columns with
     fractions and for several columns, unless each row has a single 1 among zeros.
     """
 
@@ -366,8 +366,8 @@ class TrainConfig(Section):
     """The fall of the validation loss that counts as better (with patience)."""
 
     best_by: Annotated[str, NameOf("criterion", ("loss",))] = "loss"
-    """What the best epoch is judged by, on the validation part, with or without patience. Of equal epochs the last is
-    the best. `loss`: the loss, with patience alone, and the first.
+    """The figure by which the best epoch is judged, on the validation part, with or without patience. Of equal epochs
+    the last is the best. `loss`: the loss, with patience alone, and the first.
     """
 
     calibrate: bool = False
@@ -452,11 +452,11 @@ GRID_AXES = {
     for key, field in GridConfig.model_fields.items()
     if field.default == []
 }
-"""What a grid can vary, and the section that it varies."""
+"""The keys that a grid can vary, each with its section."""
 
 
 class OutputConfig(Section):
-    """What a run leaves behind."""
+    """The files that a run leaves behind."""
 
     folder: AnyPath = Path("runs")
     """Run folders are `<folder>/<name of the config file>`. Relative to the working directory."""

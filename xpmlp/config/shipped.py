@@ -10,7 +10,7 @@ from xpmlp._paths import with_home
 from xpmlp.errors import ConfigError
 
 PREFIX = "xpmlp:"
-"""What the name of a shipped config begins with, where a path may stand, too."""
+"""The prefix of a shipped config's name, where a path may stand, too."""
 
 _PACKAGE = Path(__file__).parents[1]
 

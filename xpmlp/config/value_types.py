@@ -1,4 +1,4 @@
-"""What a value of a config may be: types with bounds, read from TOML, and what they are in the JSON schema."""
+"""Types of the values in a config: with bounds, read from TOML, each with its form in the JSON schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a data set is once it is loaded: its parts, its classes, and how raw features become network input."""
+"""A data set once it is loaded: its parts, its classes, and how raw features become network input."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _CONNECT_TIMEOUT = 3.0
 _READ_TIMEOUT = 20.0
 
 _GZIP_OVERHEAD = 1 << 16
-"""What gzip may add to a content that it cannot make smaller, and then some."""
+"""Bytes that gzip may add to a content that it cannot make smaller, and then some."""
 
 _NO_DOWNLOAD_NEEDED = "or train configs/quickstart.toml, which needs no download"
 

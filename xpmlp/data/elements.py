@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEFAULT_MAX_BYTES = 2**30
-"""What is larger once decompressed is refused."""
+"""The limit in decompressed bytes; anything larger is refused."""
 
 MAX_DEFLATE_RATIO = 1032
 """Deflate spends at least two bits on a copy of at most 258 bytes, so it cannot compress beyond 1032 to 1."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """What is to be read, as a config's ``[data]`` and the loss say; see `xpmlp.data.load`.
+    """A request to read data, as a config's ``[data]`` and the loss say; see `xpmlp.data.load`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What ``xpmlp predict`` reads: features without targets, shaped as the model's training data were."""
+"""Inputs of ``xpmlp predict``: features without targets, shaped as the model's training data were."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def cache_folder(name: str) -> Path:
 
 
 def by_hand(image_set: ImageSet) -> str:
-    """What a person without a network can do, as the end of a sentence."""
+    """Say what a person without a network can do, as the end of a sentence."""
     return (
         f"put {image_set.file_names} into a folder named {image_set.name} and set XPMLP_DATA_DIR to the folder "
         "that holds it"

@@ -1,4 +1,4 @@
-"""What a person says of a table: its columns, its parts, and the dialect of its file."""
+"""Options that a person gives for a table: its columns, its parts, and the dialect of its file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Task = Literal["auto", "classes", "values"]
 
 
 class Given(NamedTuple):
-    """What a person says of a file's dialect; None to have it found out.
+    """The dialect of a file as a person gives it; None to have it found out.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Given(NamedTuple):
 
 
 class TableOptions(NamedTuple):
-    """What is said of a table, as the keys of ``[data]``.
+    """Options for a table, as the keys of ``[data]``.
 
     Attributes
     ----------

@@ -44,7 +44,7 @@ Examples = tuple[Any, Any]
 
 
 class _Tabular(BaseEstimator):
-    """What the classifier and the regressor have in common."""
+    """Common base of the classifier and the regressor."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "recipe": [str, None],

@@ -80,7 +80,7 @@ def _train(
 
 
 def _common(config: Config, threads: int | None) -> Config:
-    """What the blocks of equal shapes share, so that a process prepares it once: data, backend, compiled steps."""
+    """Make one config for blocks of equal shapes, so that a process prepares once: data, backend, compiled steps."""
     train = config.train.model_copy(update={"seed": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0})
     backend = config.backend
     if backend.threads is None and threads is not None and backend.name != "numpy":

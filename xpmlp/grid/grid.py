@@ -45,7 +45,7 @@ class GridReporter(Reporter):
 
 @dataclass(frozen=True)
 class GridResult:
-    """What a grid gave.
+    """Result of a grid.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a grid consists of: its runs, and the blocks in which those of equal shapes are trained."""
+"""The plan of a grid: its runs, and the blocks in which those of equal shapes are trained."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Block(NamedTuple):
 
     @property
     def settings(self) -> list[RunSettings]:
-        """What tells its runs apart."""
+        """The settings by which its runs differ."""
         return [RunSettings.of(member.config.train) for member in self.members]
 
     @property
@@ -113,5 +113,5 @@ def _alone(config: Config, point: dict[str, Any], seed: int) -> Config:
 
 
 def _shape(member: Member) -> str:
-    """What runs of one block must have in common, as text that sorts."""
+    """Write, as text that sorts, the values that the runs of one block must share."""
     return repr([(name, value) for name, value in member.point.items() if name not in STACKING])

@@ -20,7 +20,7 @@ _FILE = "plan.json"
 
 
 class GridSetup(NamedTuple):
-    """What a grid's bits depend on, besides its config: the same again when it is resumed.
+    """The setup that a grid's bits depend on, besides its config: the same again when it is resumed.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ def read_setup(folder: Path) -> GridSetup | None:
 
 
 def ended_runs(folder: Path, members: Iterable[Member], tell: Callable[[str], None]) -> dict[int, Outcome]:
-    """What the runs gave that need no more training, by number.
+    """Read the outcomes of the runs that need no more training, by number.
 
     Parameters
     ----------

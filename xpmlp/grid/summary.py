@@ -1,4 +1,4 @@
-"""What a grid has shown: means and standard deviations over the seeds, for each combination of its values."""
+"""Results of a grid: means and standard deviations over the seeds, for each combination of its values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpmlp.nn import metric_names
 from xpmlp.training.run import Run, Status
 
 FIGURES = tuple(f"{part}_{figure}" for part in ("train", "validation", "test") for figure in ("loss", *metric_names))
-"""What is summarised, as far as there is any."""
+"""The figures that are summarised, as far as they exist."""
 
 
 class Statistic(NamedTuple):

@@ -23,7 +23,7 @@ Tree = Any
 
 
 SentBack = tuple[Array | None, Tree]
-"""What a backward pass gives: the derivative by the input, or ``None``, and the factors of the gradients."""
+"""Result of a backward pass: the derivative by the input, or ``None``, and the factors of the gradients."""
 
 
 class Inputs(NamedTuple):

@@ -46,7 +46,7 @@ def of_runs(values: FloatArray, runs: Sequence[int]) -> FloatArray:
 
 
 class Facts(NamedTuple):
-    """What ``run.json`` adds to the numbers, as far as it is known.
+    """Facts that ``run.json`` adds to the numbers, as far as they are known.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Facts(NamedTuple):
 
     @property
     def loss_title(self) -> str:
-        """What the axis of losses says."""
+        """The title of the axis of losses."""
         return losses[self.loss].title if self.loss in losses else "loss"
 
 
@@ -83,7 +83,7 @@ class Epochs(NamedTuple):
 
 
 def read_facts(folder: Path) -> Facts:
-    """What ``run.json`` says; without that file, only the folder's name.
+    """Read the facts in ``run.json``; without that file, only the folder's name.
 
     Raises
     ------

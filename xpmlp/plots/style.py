@@ -1,4 +1,4 @@
-"""What all figures have in common: colours, fonts, and how they are written."""
+"""The style that all figures share: colours, fonts, and how they are written."""
 
 from __future__ import annotations
 

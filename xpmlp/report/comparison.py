@@ -53,7 +53,7 @@ def within(value: float, tolerance: float) -> Verdict:
 
 
 def same(holds: bool) -> Verdict:
-    """Whether what was printed has come out again."""
+    """Judge whether the printed result has come out again."""
     return Verdict("the same", True) if holds else Verdict("different", False)
 
 

@@ -1,4 +1,4 @@
-"""What a part needs of its config.  A person may change the files, and what cannot work is said before it is tried."""
+"""Demands of parts on their configs.  A person may change the files; what cannot work is said before it is tried."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xpmlp.config import GRID_AXES, Config
 
 
 class Demand(NamedTuple):
-    """What a config has to be.
+    """A requirement on a config.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a page consists of, apart from how it is written: `html` and `markdown` each write the same blocks.
+"""Content of a page, apart from how it is written: `html` and `markdown` each write the same blocks.
 
 Texts are plain: whatever they hold is shown as it is.
 """
@@ -31,7 +31,7 @@ class Maths(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What a comparison gave.
+    """Result of a comparison.
 
     Attributes
     ----------

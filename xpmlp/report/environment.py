@@ -15,7 +15,7 @@ from xpmlp._version import __version__
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
-    """What figures and times may depend on, apart from the backend: a name and a text for each."""
+    """Collect what figures and times may depend on, apart from the backend: a name and a text for each."""
     return {
         "processor": _processor(),
         "cores": str(available_cores()),

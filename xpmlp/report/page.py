@@ -79,7 +79,7 @@ def _facts(part: Part, done: Done) -> list[Inline]:
 
 
 def _machine(finished: Sequence[tuple[Part, Done]], folder: Path, backend: str, quick: bool) -> Section:
-    """What it was computed with, and how long each part took."""
+    """Make the section on what the report was computed with, and on how long each part took."""
     machine: list[tuple[str, str]] = list({**environment(), "backend": backend}.items())
     write_csv(folder / "environment.csv", ("what", "value"), machine)
     times = [(part.name, one.seconds, one.finished) for part, one in finished]

@@ -65,7 +65,7 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Work:
-    """What a part is given to compute with.
+    """Inputs of a part's computation.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Work:
 
 
 class Shown(NamedTuple):
-    """What a part has to show.
+    """The blocks and comparisons that a part shows.
 
     Attributes
     ----------

@@ -64,7 +64,7 @@ class Schedule:
 
     @property
     def backend_in_words(self) -> str:
-        """What computes the parts that arrays compute."""
+        """The backend, device and dtype of the parts that arrays compute."""
         settings = next(
             config.backend for name, config in self.configs.items() if config and not self.parts[name].beside
         )
@@ -169,7 +169,7 @@ def compute(part: Part, work: Work, fingerprint: str) -> Done:
 
 
 def _settings(config: Config | None) -> dict[str, Any]:
-    """What the texts say of a config."""
+    """Take the settings that the texts quote from a config."""
     names = ("epochs", "batch_size", "learning_rate")
     return {} if config is None else {name: getattr(config.train, name) for name in names}
 

@@ -26,7 +26,7 @@ MARK = "report.json"
 
 
 class Report(NamedTuple):
-    """What was written.
+    """A report that was written.
 
     Attributes
     ----------

@@ -162,7 +162,7 @@ class Inference:
         return [*parameters[:-1], map_leaves(lambda leaf: leaf * factor, parameters[-1])]
 
     def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
-        """What stacked runs predict, (runs, n, n_out), on the device."""
+        """Predict with stacked runs, (runs, n, n_out), on the device."""
         xp, runs = self.backend.xp, runs_of(parameters)
         parts = [
             xp.reshape(xp.moveaxis(part, 1, 0), (runs, -1, self.network.root.width))

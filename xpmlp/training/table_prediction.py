@@ -34,7 +34,7 @@ Outputs = npt.NDArray[Any]
 
 
 class TablePrediction(NamedTuple):
-    """What was written for a table.
+    """Summary of the predictions written for a table.
 
     Attributes
     ----------

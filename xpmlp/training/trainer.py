@@ -289,7 +289,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
 
 
 def table_options(config: Config) -> TableOptions:
-    """What a config says of the columns of a table."""
+    """Take the options for the columns of a table from a config."""
     data = config.data
     return TableOptions(
         drop=tuple(data.drop),

@@ -127,7 +127,7 @@ class VoteTrainable(ConfigTrainable):
         return super().judging(run) if self.folds is None else self.examples_left_out(self.fold_of(run.settings.seed))
 
     def out_of_fold(self, runs: Sequence[Run]) -> npt.NDArray[np.float64] | None:
-        """What members predict for the examples that they have not seen, (n, n_out), the mean where they are several.
+        """Predict each example by the members that have not seen it, (n, n_out); the mean of several.
 
         NaN for examples of whose fold no member is left; ``None`` without folds.
         """

@@ -15,7 +15,7 @@ REFERENCE = "reference"
 """The name of `xpmlp.verify.reference` among those that are compared with."""
 
 FORWARD = ("activations", "logits", "loss")
-"""What is computed before any derivative of an activation is."""
+"""The quantities that are computed before any derivative of an activation."""
 
 
 class Difference(NamedTuple):

@@ -70,7 +70,7 @@ class LayeredNetwork:
 
     @cached_property
     def kinds(self) -> list[tuple[str, ...]]:
-        """What the arrays of each layer are."""
+        """The kinds of each layer's arrays."""
         return by_layer(self.network.root.kinds)
 
     @cached_property

@@ -34,7 +34,7 @@ from xpmlp.verify.trial import Trial
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What a trial gave, on the host.
+    """The results of a trial, on the host.
 
     Attributes
     ----------
@@ -142,7 +142,7 @@ def _watching_fold(trainable: ConfigTrainable, is_plain: bool) -> Fold:
 
 
 def _nothing_seen(trainable: ConfigTrainable, trial: Trial) -> Seen:
-    """What the fold begins with: arrays of the shapes that it ends with."""
+    """Make the initial value of the fold: arrays of the shapes that it ends with."""
     widths = trainable.network.sizes[1:] if trial.is_plain else []
     outputs = [np.zeros((trial.batch_size, width)) for width in widths]
     logits = np.zeros((trial.batch_size * trainable.network.root.repeats, trainable.network.root.width))

@@ -174,7 +174,7 @@ class Batch(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What one batch gives, forward and backward.
+    """The results of one batch, forward and backward.
 
     Attributes
     ----------
@@ -206,7 +206,7 @@ class ReferenceNetwork(NamedTuple):
 
     @property
     def kinds(self) -> list[tuple[str, ...]]:
-        """What the arrays of each layer are."""
+        """The kinds of each layer's arrays."""
         return [("weights", "biases")] * (len(self.hidden) + 1)
 
     @property
@@ -224,7 +224,7 @@ class ReferenceModel(Protocol):
 
     @property
     def kinds(self) -> list[tuple[str, ...]]:
-        """What the arrays of each layer are: weights, biases and so on."""
+        """The kinds of each layer's arrays: weights, biases and so on."""
 
     @property
     def is_kinked(self) -> bool:

@@ -84,7 +84,7 @@ class Curve:
 
 @dataclass
 class Verification:
-    """What was found.
+    """The findings of a verification.
 
     Attributes
     ----------

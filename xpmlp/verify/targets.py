@@ -1,4 +1,4 @@
-"""What ``--backends`` names: array libraries, each perhaps with a device."""
+"""Targets that ``--backends`` names: array libraries, each perhaps with a device."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ PRODUCTS: dict[DTypeName, float] = {"float64": 1e-12, "float32": 1e-5}
 
 
 def tolerance(dtype: DTypeName, optimizer: str, quantity: Quantity, step: int) -> float:
-    """What a quantity may differ by at a step, counted from 1."""
+    """Compute how far a quantity may differ at a step, counted from 1."""
     first, further, adam = TOLERANCES[dtype]
     factor = adam if optimizers[optimizer].normalizes and quantity.kind == "weights" else 1.0
     return factor * (first + further * (step - 1))

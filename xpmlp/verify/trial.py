@@ -1,4 +1,4 @@
-"""What every backend is made to do: the first weights, the batches, and the steps at which it is looked at."""
+"""The trial that every backend goes through: the first weights, the batches, and the steps at which it is looked at."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _compiled(integer: type, real: type) -> Any:
 
 
 def is_kept(real: type) -> bool:
-    """Whether what `compiled` gives for numbers of this type of NumPy's is on disk, compiled before."""
+    """Whether the result of `compiled` for numbers of this NumPy type is on disk, compiled before."""
     name = _name(real)
     with contextlib.suppress(RuntimeError):  # Numba finds no place that it could keep anything in
         folder = njit(cache=True)(_named(name)).stats.cache_path

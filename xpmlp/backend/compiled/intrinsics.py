@@ -1,4 +1,4 @@
-"""What compiled code needs and Numba has not: addresses, C functions, casts of constants, what threads share."""
+"""Operations that compiled code needs and Numba lacks: addresses, C functions, casts of constants, shared numbers."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Gather = Callable[[Array, Array, Any, float], Array]
 
 
 class LazyGather:
-    """What `Ops.gather` would give, not materialized yet.
+    """The result of `Ops.gather`, not materialized yet.
 
     Formed ahead for many steps it would go through memory twice, and on one thread.  To be reshaped to (..., n_in)
     leaves it so; every other function of NumPy's materializes it.
@@ -49,7 +49,7 @@ class LazyGather:
         return self.gather(self.features, self.rows, self.dtype, self.scale).reshape(self.shape)
 
     def first(self) -> LazyGather:
-        """What is at the index 0 of the first axis."""
+        """Take index 0 of the first axis."""
         shape = self.shape[1:]
         rows = self.rows[: len(self.rows) // self.shape[0]]
         return LazyGather(self.gather, self.features, rows, self.dtype, self.scale, shape)

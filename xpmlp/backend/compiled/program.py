@@ -99,7 +99,7 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
 
 
 def _name(instruction: Instruction) -> str:
-    """What it does, to how many numbers."""
+    """Name an instruction by its operation and its sizes."""
     runs, rows, columns = instruction.sizes
     sizes = (rows, instruction.inner, columns) if instruction.name == "product" else (rows, columns)
     more = f" and {instruction.inner - 1} more" if instruction.name in IN_PLACE and instruction.inner > 1 else ""

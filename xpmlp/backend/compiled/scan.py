@@ -38,7 +38,7 @@ MOST = 100
 
 
 class Arguments(NamedTuple):
-    """What a step is given for many steps."""
+    """Arguments of a step, for many steps together."""
 
     state: Any
     batches: Any
@@ -243,7 +243,7 @@ def _kind_of_array(array: Any) -> Any:
 
 
 def _kind_of_series(series: Any) -> Any:
-    """What the program depends on."""
+    """Describe a series as far as the program depends on it."""
     if isinstance(series, LazyGather):
         return series.shape[1:], series.features.shape, series.features.dtype, repr(series.scale)
     return series.shape[1:], series.dtype

@@ -1,4 +1,4 @@
-"""What is known of a table's columns: their kinds, why, and how their cells are read; a schema that a person reads."""
+"""The schema of a table's columns, for a person to read: their kinds, why, and how their cells are read."""
 
 from __future__ import annotations
 

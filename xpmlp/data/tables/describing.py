@@ -1,4 +1,4 @@
-"""What looks wrong in a table: suggestions, which nobody applies unasked."""
+"""Suggestions about a table, where something looks wrong, which nobody applies unasked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ID_NAME = re.compile(r"(^|[_. -])(id|case|person|customer|patient|user|subject)
 
 
 def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, names: Sequence[str]) -> list[str]:
-    """What a person may want to change before training, in a sentence each.
+    """Suggest changes that a person may want before training, in a sentence each.
 
     Parameters
     ----------

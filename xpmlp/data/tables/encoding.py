@@ -88,7 +88,7 @@ class Feature(Frozen):
 
 
 class EncodedColumn(Frozen):
-    """What becomes of one column.
+    """The encoding of one column.
 
     Attributes
     ----------

@@ -52,7 +52,7 @@ _ID_NAME = re.compile(
 
 
 class _Found(NamedTuple):
-    """What a rule has found; see `Column`."""
+    """The finding of a rule; see `Column`."""
 
     kind: Kind
     why: str

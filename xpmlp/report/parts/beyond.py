@@ -1,4 +1,4 @@
-"""What the coursework does not have: a look at what the networks have learned, and at what they get wrong."""
+"""Parts beyond the coursework: a look at what the networks have learned, and at what they get wrong."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compute(work: Work) -> dict[str, Any]:
 
 
 def _boundary(work: Work) -> dict[str, Any]:
-    """What Figure 1's network says of every place of the plane, and of points that it has not seen."""
+    """Evaluate Figure 1's network all over the plane, and at points that it has not seen."""
     done = work.needed["figure1"]
     network = figure1.trained(done)
     places = np.linspace(-REACH, REACH, GRID_POINTS).tolist()
@@ -67,7 +67,7 @@ def _units(work: Work) -> dict[str, Any]:
 
 
 def _mistakes(work: Work) -> dict[str, Any]:
-    """What the final network says of each test image: by class, and those that it gets most confidently wrong."""
+    """Predict each test image with the final network: by class, and those that it gets most confidently wrong."""
     run = work.needed["final"].folder / RUN
     config, _ = read(run)
     dataset = load_data(config)
