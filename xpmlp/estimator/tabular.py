@@ -129,7 +129,8 @@ class _Tabular(BaseEstimator):
             seed = _seed(self.random_state)
             given = None if eval_set is None else self._given(eval_set)
             config = self._config(seed)
-            if self.folds is not None or given is not None:  # instead of the folds of the recipe
+            few = len(targets) < 2 * (config.train.folds or 1)
+            if self.folds is not None or given is not None or few:  # instead of the folds of the recipe
                 config = _with(config, folds=None)
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
@@ -370,7 +371,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     folds : int, optional
         Networks of which each is trained without one of so many parts of the rows; all vote, and
         ``oof_prediction_`` has for each row what those say that have not learned from it.  By default each network is
-        itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set``.
+        itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set`` or very few rows.
     metric : str, optional
         By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
     max_seconds : float, optional
