@@ -114,6 +114,13 @@ def test_votes_folds_and_rows_to_judge_by() -> None:
         members.fit(frame[50:], labels[50:], eval_set=(frame[:50], np.repeat("maybe", 50)))
 
 
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_fewer_rows_than_the_recipe_has_folds_for(n: int) -> None:
+    frame, _, values = table(9)
+    model = TabularRegressor(random_state=0, settings=SHORT | {"train.epochs": 2}).fit(frame[:n], values[:n])
+    assert np.isfinite(model.predict(frame)).all()
+
+
 def test_time_ends_a_training() -> None:
     frame, labels, _ = table()
     settings = SHORT | {"train.epochs": 100_000, "train.segment_steps": 1}

@@ -85,6 +85,8 @@ _CSV_HEADER = (
     *("no feature columns", "cannot be read", "compressed", "lacks", "numbers only", "not UTF-8", "columns; at most"),
 )
 
+_TABLE_HEADER = ("is empty", "more than once", "no name in the header", "is it text", "is encoded", "packed", "no rows")
+
 
 def _same(actual: npt.NDArray[Any], expected: npt.NDArray[Any]) -> None:
     assert actual.dtype.isnative
@@ -119,6 +121,29 @@ def _check_csv(path: Path, content: bytes, read: Any) -> None:
         assert read.labels.tolist() == labels
     else:
         _same(read.labels, np.array([table.numeric(label) for label in labels]))
+
+
+def _read_raw_table(path: Path) -> Any:
+    from xpmlp.data.tables import read_table
+
+    return read_table(path)
+
+
+def _check_raw_table(path: Path, content: bytes, read: Any) -> None:
+    """The same in batches; and where nothing was found out about the file, as the standard library reads it."""
+    import polars as pl
+
+    from xpmlp.data.tables import read_batches
+
+    assert read.data.height
+    assert set(read.data.dtypes) == {pl.String}
+    _, batches = read_batches(path)
+    assert pl.concat(batches).equals(read.data)
+    if not read.notes and b'"' not in content:
+        header, rows = table.independent(content)
+        assert read.data.columns == header
+        cells = [[(cell or "").strip() for cell in row] for row in read.data.rows()]
+        assert [row for row in cells if any(row)] == [row for row in rows if any(row)]
 
 
 def _numbers(rows: list[list[str]], columns: list[int]) -> npt.NDArray[np.float64]:
@@ -250,6 +275,13 @@ def _targets() -> Iterator[Target]:
         _says(*_NUMPY_HEADER),
     )
     yield Target("csv", lambda random: (".csv", table.make(random)), _read_csv, _check_csv, _says(*_CSV_HEADER))
+    yield Target(
+        "table",
+        lambda random: (".csv", table.make(random)),
+        _read_raw_table,
+        _check_raw_table,
+        _says(*_TABLE_HEADER),
+    )
     yield Target(
         "network",
         lambda random: (".safetensors", network.make(random)),

@@ -129,15 +129,17 @@ class _Tabular(BaseEstimator):
             seed = _seed(self.random_state)
             given = None if eval_set is None else self._given(eval_set)
             config = self._config(seed)
+            few = len(targets) < 2 * (config.train.folds or 1)
+            if self.folds is not None or given is not None or few:  # instead of the folds of the recipe
+                config = _with(config, folds=None)
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
             self.networks_, votes = [], np.zeros(len(targets))
             oof: npt.NDArray[Any] | None = None
-            for number, (kept, held) in enumerate(self._parts(targets, seed, given is not None)):
+            for number, (kept, held) in enumerate(self._parts(targets, config, given is not None)):
                 dataset = self._dataset(frame, targets, weights, kept, held, given, types)
-                one = config.model_copy(
-                    update={"train": config.train.model_copy(update={"seed": (seed + number) % 2**32})}
-                )
+                apart = number * config.train.members * (config.train.folds or 1)  # the seeds of those before
+                one = _with(config, seed=(seed + apart) % 2**32)
                 self.networks_.append(_trained(one, dataset, ends))
                 if self.folds is not None:
                     predicted = self._outputs(self.networks_[-1:], Frame(frame.data[held], frame.orders), False)
@@ -150,10 +152,10 @@ class _Tabular(BaseEstimator):
         return self
 
     def _parts(
-        self, targets: npt.NDArray[Any], seed: int, given: bool
+        self, targets: npt.NDArray[Any], config: Config, given: bool
     ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
         """For each network the rows that train it, and those that decide when it is best."""
-        rows = np.arange(len(targets))
+        rows, seed = np.arange(len(targets)), config.train.seed
         classes = targets if targets.ndim == 1 else None
         if self.folds is not None:
             order = np.random.default_rng(seed).permutation(len(rows))
@@ -163,7 +165,7 @@ class _Tabular(BaseEstimator):
             place[order] = np.arange(len(rows)) % self.folds
             folds = [(rows[place != fold], rows[place == fold]) for fold in range(self.folds)]
             return [fold for fold in folds for _ in range(self.members)]
-        if given:
+        if given or config.train.folds:  # of which each network is judged by the one that it leaves out
             return [(rows, rows[:0])] * self.members
         share, least, most = VALIDATION
         size = min(max(share * len(rows), least), most * len(rows))
@@ -368,7 +370,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         Networks that are trained with different seeds, and vote.
     folds : int, optional
         Networks of which each is trained without one of so many parts of the rows; all vote, and
-        ``oof_prediction_`` has for each row what those say that have not learned from it.
+        ``oof_prediction_`` has for each row what those say that have not learned from it.  By default each network is
+        itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set`` or very few rows.
     metric : str, optional
         By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
     max_seconds : float, optional
@@ -477,11 +480,16 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
 def _trained(config: Config, dataset: Dataset, ends: float | None) -> SavedNetwork:
     """Train a network, and bring it to the host."""
-    if dataset.validation is None:
-        loose = {"patience": None, "best_by": "loss"}
-        config = config.model_copy(update={"train": config.train.model_copy(update=loose)})
+    if dataset.validation is None and not config.train.folds:
+        config = _with(config, patience=None, best_by="loss", calibrate=False)
     result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
-    return saved_network(ConfigTrainable(config, dataset, result.backend), result.run)
+    trainable = ConfigTrainable(config, dataset, result.backend)
+    return saved_network(trainable, result.run)._replace(network=result.network)
+
+
+def _with(config: Config, **fields: Any) -> Config:
+    """A config with other values in ``[train]``."""
+    return config.model_copy(update={"train": config.train.model_copy(update=fields)})
 
 
 def _seed(random_state: Any) -> int:

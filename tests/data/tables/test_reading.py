@@ -182,6 +182,31 @@ def test_binary_tables(tmp_path: Path) -> None:
         assert pl.concat(batches).equals(frame)
 
 
+@pytest.mark.parametrize("separator", [",", ";", " "])
+def test_rows_with_fewer_fields(separator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read with gaps, and said once: for the whole file, by the number of the first of them."""
+    lines = [*ROWS[:20], "1,2", *ROWS[20:40], "", "3", *ROWS[40:]]
+    path = written(tmp_path, "\n".join([LINES[0], *lines]).replace(",", separator))
+    monkeypatch.setattr(reading, "BATCH_BYTES", 100)
+    table = read_table(path)
+    assert table.data.rows()[20] == ("1", "2", None)
+    assert table.data.rows()[41] == ("3", None, None)
+    (note,) = [note for note in table.notes if "fewer" in note]
+    assert note.startswith("2 rows have fewer fields than there are columns, the first of them row 21: the fields that")
+
+
+@pytest.mark.parametrize("line", ["1,2,", '1,"a,b",', '"1","2",""', ",,", "", '"1\n,",,cat'])
+def test_empty_fields_are_no_fewer_fields(line: str, tmp_path: Path) -> None:
+    assert "fewer" not in "; ".join(read_table(written(tmp_path, with_line(9, line))).notes)
+
+
+@pytest.mark.parametrize("separator", [",", "\t", " "])
+def test_rows_with_more_fields(separator: str, tmp_path: Path) -> None:
+    path = written(tmp_path, with_line(9, "1,2,cat,4").replace(",", separator))
+    with pytest.raises(DataError, match="row 8 has 4 fields, and the header 3"):
+        read_table(path)
+
+
 def test_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "BATCH_BYTES", 100)
     text = with_line(9, '1,2,"two\nlines, ""quoted"""')

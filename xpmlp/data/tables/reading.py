@@ -135,8 +135,11 @@ def _csv_batches(
 ) -> Iterator[pl.DataFrame]:
     """The rows of a CSV file, a few megabytes at a time."""
     row, empty = 0, True
+    short, first_short = 0, 0
     for piece in _records(stream, dialect, notes, path, bounded):
         frame = _parsed(piece, dialect, path, row)
+        if some := _short_rows(piece, frame, dialect):
+            short, first_short = short + len(some), first_short or row + some[0]
         row += frame.height
         frame = _without_repeated_header(frame, dialect, notes)
         blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series() if frame.width else None
@@ -150,6 +153,11 @@ def _csv_batches(
             yield frame
     if empty:
         raise DataError(f"{path}: has a header but no rows")
+    if short:
+        notes.append(
+            f"{short:,} rows have fewer fields than there are columns, the first of them row {first_short:,}: the "
+            "fields that they lack are taken for gaps"
+        )
 
 
 def _records(stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool) -> Iterator[bytes]:
@@ -219,12 +227,11 @@ def _ready(piece: bytes, dialect: Dialect) -> bytes:
 
 def _parsed(piece: bytes, dialect: Dialect, path: Path, row: int) -> pl.DataFrame:
     names = [name or f"\0{place}" for place, name in enumerate(dialect.names)]
-    separator = "\t" if dialect.separator == BLANKS else dialect.separator
     try:
         return pl.read_csv(
             piece,
             has_header=False,
-            separator=separator,
+            separator=_separator(dialect),
             quote_char=dialect.quote or None,
             comment_prefix=dialect.comment or None,
             schema=dict.fromkeys(names, pl.String),
@@ -241,16 +248,43 @@ def _parsed(piece: bytes, dialect: Dialect, path: Path, row: int) -> pl.DataFram
 
 def _reason(piece: bytes, dialect: Dialect, width: int, row: int, error: Exception) -> str:
     """Say which row is malformed, where it can be found."""
-    if dialect.separator != BLANKS:
-        text = io.StringIO(piece.decode("utf-8", "replace"), newline="")
-        try:
-            for number, fields in enumerate(csv.reader(text, delimiter=dialect.separator), start=row + 1):
-                if len(fields) > width:
-                    return f"row {number} has {len(fields)} fields, and the header {width}"
-        except csv.Error:
-            pass
+    for number, fields in enumerate(_fields(piece, dialect), start=row + 1):
+        if fields > width:
+            return f"row {number} has {fields} fields, and the header {width}"
     first = str(error).strip().splitlines()[0]
     return "a field cannot be parsed; is a quote left open?" if "could not parse" in first else first[:200]
+
+
+def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int]:
+    """The numbers of the rows that have fewer fields than there are columns with a name, from 1; not of blank ones."""
+    width = max((place + 1 for place, name in enumerate(dialect.names) if name), default=0)
+    if width < 2 or not frame.get_columns()[width - 1].null_count():
+        return []
+    separators = piece.count(_separator(dialect).encode())
+    if not (dialect.quote and dialect.quote.encode() in piece) and separators == frame.height * (frame.width - 1):
+        return []
+    return [number for number, fields in enumerate(_fields(piece, dialect), start=1) if 0 < fields < width]
+
+
+def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
+    """The number of fields of each row that is no comment, as far as they can be told."""
+    lines = io.StringIO(piece.decode("utf-8-sig", "replace"), newline="\n")
+    try:
+        for row in csv.reader(
+            lines,
+            delimiter=_separator(dialect),
+            quotechar=dialect.quote or None,
+            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        ):
+            if not (dialect.comment and row and row[0].startswith(dialect.comment)):
+                yield len(row)
+    except csv.Error:
+        return
+
+
+def _separator(dialect: Dialect) -> str:
+    """The separator in pieces that are ready."""
+    return "\t" if dialect.separator == BLANKS else dialect.separator
 
 
 def _without_repeated_header(frame: pl.DataFrame, dialect: Dialect, notes: list[str]) -> pl.DataFrame:

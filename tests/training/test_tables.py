@@ -1,0 +1,94 @@
+"""Trainings on tables: the same predictions on every backend, and the same bits after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import xpmlp
+from tests.training.interrupted import FREQUENT, dies, files, resumed
+from xpmlp import TabularClassifier
+from xpmlp.backend import Backend
+from xpmlp.config import Config
+
+QUICK = {"train.epochs": 3, "train.folds": 2, "train.batch_size": 32, "output.plots": False, "backend.threads": 1}
+
+TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
+
+
+def table(n: int = 120) -> pl.DataFrame:
+    """Numbers with gaps, categories and dates, and what they tell of a kind."""
+    random = np.random.default_rng(0)
+    size, town = random.normal(size=n).round(3), random.choice([*(f"town {number}" for number in range(12))], n)
+    return pl.DataFrame(
+        {
+            "size": [None if row % 9 == 0 else value for row, value in enumerate(size.tolist())],
+            "town": town,
+            "seen": [f"2020-{row % 12 + 1:02}-{row % 28 + 1:02}" for row in range(n)],
+            "kind": np.where((size > 0) ^ (town < "town 5"), "cat", "dog"),
+        }
+    )
+
+
+def table_config(folder: Path, more: Mapping[str, Any] | None = None) -> Config:
+    table().write_csv(folder / "pets.csv")
+    data = {"data.name": "table", "data.path": str(folder / "pets.csv"), "data.target": "kind"}
+    return xpmlp.load_config("xpmlp:table.toml", {**QUICK, **data, **(more or {})})
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("table")
+    xpmlp.train(table_config(folder), folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def fitted() -> TabularClassifier:
+    settings = {key: value for key, value in QUICK.items() if key != "output.plots"}
+    return TabularClassifier(random_state=0, settings=settings).fit(table().drop("kind"), table()["kind"])
+
+
+@pytest.mark.parametrize("name", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_a_run_folder_predicts_the_same_on_every_backend(
+    name: str, dtype: str, run_folder: Path, get_backend: Callable[..., Backend]
+) -> None:
+    get_backend(name, None, dtype)
+    rows, at = table().drop("kind"), {"backend.dtype": dtype}
+    expected = xpmlp.predict(run_folder, rows, backend="numpy", overrides=at).outputs
+    outputs = xpmlp.predict(run_folder, rows, backend=name, overrides=at).outputs
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=TOLERANCES[dtype])
+    assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.parametrize("name", ["torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_an_estimator_predicts_the_same_on_every_backend(
+    name: str, dtype: str, fitted: TabularClassifier, get_backend: Callable[..., Backend]
+) -> None:
+    get_backend(name, None, dtype)
+    rows = table().drop("kind")
+    expected = fitted.set_params(backend="numpy", dtype=dtype).predict_proba(rows)
+    outputs = fitted.set_params(backend=name, dtype=dtype).predict_proba(rows)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=TOLERANCES[dtype])
+    assert np.ptp(expected) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [None, 2])
+def test_killed_and_ended_bitwise_the_same(folds: int | None, tmp_path: Path) -> None:
+    config = table_config(tmp_path, {**FREQUENT, "train.folds": folds, "train.batch_size": 8})
+    xpmlp.train(config, tmp_path / "whole")
+    dies(config, tmp_path / "run", 6)
+    _, notes = resumed(config, tmp_path / "run")
+    assert any(note.startswith("resuming after ") for note in notes)
+    assert files(tmp_path / "run") == files(tmp_path / "whole")
+    rows = table().drop("kind")
+    one, other = (xpmlp.predict(tmp_path / name, rows).outputs for name in ("run", "whole"))
+    np.testing.assert_array_equal(one, other)
