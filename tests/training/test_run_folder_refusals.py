@@ -90,7 +90,7 @@ WRITES = (
     "config.toml",
     "checkpoints/losses-0.f64",
     f"checkpoints/step-{2 * STEPS:012d}.safetensors",
-    *("config.toml", "epochs.csv", "batch_losses.npy", "weights.safetensors", "run.json"),
+    *("config.toml", "weights.safetensors", "epochs.csv", "batch_losses.npy", "run.json"),
     *("loss.png", "loss.svg", "epochs.png"),
 )
 """The files of a short training in the order in which they are written; the config again at the end."""
