@@ -44,6 +44,7 @@ def test_fused_operations_are_their_definitions(fused: Ops, dtype: str) -> None:
     check(fused, OPS, TOLERANCE[dtype], dtype, (np.asarray, np.asarray))
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 10), (3, 10), (4, 10), (5, 31), (9, 32), (2, 33), (3, 100), (2, 3, 10), (0, 10)], ids=str
@@ -167,6 +168,7 @@ def test_wrong_arithmetic_would_be_found(
         )
 
 
+@pytest.mark.slow
 def test_sources_are_compiled_as_they_are(tmp_path: Path) -> None:
     """The softmax is the one that the backend hands to CuPy, not a copy."""
     cuda = CudaOnCpu(tmp_path)

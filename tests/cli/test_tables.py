@@ -108,6 +108,7 @@ def test_mistakes(there: Path, arguments: list[str], message: str, xpmlp: Run) -
     xpmlp("train", *arguments, *FEW).assert_refused(message)
 
 
+@pytest.mark.slow
 def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
     table()[:100].write_csv("test.csv")
     for option in (["--group", "town"], ["--time", "seen"], ["--test", "test.csv"], ["--test", "0"]):

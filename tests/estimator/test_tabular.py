@@ -93,6 +93,7 @@ def test_the_same_seed_gives_the_same(fitted: TabularClassifier) -> None:
     np.testing.assert_array_equal(again.predict_proba(frame), fitted.predict_proba(frame))
 
 
+@pytest.mark.slow
 def test_values_have_their_scale_again() -> None:
     frame, _, values = table()
     model = TabularRegressor(random_state=0, settings=SHORT, metric="rmse").fit(frame, values)
@@ -101,6 +102,7 @@ def test_values_have_their_scale_again() -> None:
     assert two.predict(frame).shape == (300, 2)
 
 
+@pytest.mark.slow
 def test_votes_folds_and_rows_to_judge_by() -> None:
     frame, labels, _ = table()
     folds = TabularClassifier(random_state=0, folds=2, settings=SHORT).fit(frame, labels)
@@ -121,12 +123,14 @@ def test_fewer_rows_than_the_recipe_has_folds_for(n: int) -> None:
     assert np.isfinite(model.predict(frame)).all()
 
 
+@pytest.mark.slow
 def test_time_ends_a_training() -> None:
     frame, labels, _ = table()
     settings = SHORT | {"train.epochs": 100_000, "train.segment_steps": 1}
     assert TabularClassifier(random_state=0, max_seconds=1.0, settings=settings).fit(frame, labels).predict(frame).size
 
 
+@pytest.mark.slow
 def test_in_scikit_learns_tools() -> None:
     frame, labels, _ = table(120)
     model = TabularClassifier(random_state=0, settings=SHORT | {"train.epochs": 3})

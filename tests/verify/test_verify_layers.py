@@ -59,6 +59,7 @@ def test_every_layer(kind: str) -> None:
     assert max(map(max, result.finite_differences)) < 1e-7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
