@@ -70,8 +70,8 @@ def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None
     assert 1 <= epochs < 100_000
     last, where = out.splitlines()[-2:]
     assert last == (
-        f"interrupted after {epochs} whole epochs and {steps:,} steps; what there is is kept: "
-        f"go on with `xpmlp resume {folder}`"
+        f"interrupted after {epochs} whole epochs and {steps:,} steps; progress saved; "
+        f"continue with `xpmlp resume {folder}`"
     )
     assert where == f"run folder: {folder}"
     assert len((folder / "epochs.csv").read_text().splitlines()) == 1 + epochs
@@ -163,7 +163,7 @@ def test_without_checkpoints_it_is_not_said_to_go_on(
     none = ("--set", "output.checkpoint_every=none")
     outcome = xpmlp("train", QUICKSTART, *ENDLESS, *none, "--out", tmp_path / "run")
     assert outcome.status == 130
-    assert 'it cannot go on: output.checkpoint_every = "none"' in outcome.out
+    assert 'it cannot be continued: output.checkpoint_every = "none"' in outcome.out
     assert "xpmlp resume" not in outcome.out
 
 

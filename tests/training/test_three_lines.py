@@ -10,6 +10,7 @@ import pytest
 
 import xpmlp
 from tests.digits import QUICKSTART
+from tests.required import skip
 from xpmlp.nn import activations
 from xpmlp.nn.layers import layers
 
@@ -71,7 +72,7 @@ def importable(name: str) -> bool:
 def test_three_lines_learn_digits(what: str, where: str, tmp_path: Path) -> None:
     changes = BACKENDS[where]
     if not importable(changes["backend.name"]):
-        pytest.skip(f"{where} is not installed")
+        skip(changes["backend.name"], f"{where} is not installed")
     path = tmp_path / "three.toml"
     path.write_text(f'extends = "{QUICKSTART.as_posix()}"\n[model]\n{LINES[what]}\n', encoding="utf-8")
     assert len(path.read_text(encoding="utf-8").splitlines()) == 3

@@ -66,9 +66,9 @@ def summary(result: Result, output: OutputConfig) -> Iterator[str]:
     """The last lines: how it ended, the score on the test set, and where the results are."""
     run = result.run
     if run.status is Status.INTERRUPTED:
-        kept = f"what there is is kept: go on with `xpmlp resume {result.run_dir}`"
+        kept = f"progress saved; continue with `xpmlp resume {result.run_dir}`"
         if output.checkpoint_every is None:
-            kept = 'what there is is kept, but it cannot go on: output.checkpoint_every = "none"'
+            kept = 'progress saved, but it cannot be continued: output.checkpoint_every = "none"'
         yield f"interrupted after {len(run.epochs)} whole epochs and {run.steps:,} steps; {kept}"
     if run.status is Status.STOPPED_EARLY:
         yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
