@@ -136,11 +136,12 @@ class _Tabular(BaseEstimator):
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
             self.networks_, votes = [], np.zeros(len(targets))
             oof: npt.NDArray[Any] | None = None
-            for number, (kept, held) in enumerate(self._parts(targets, config, given is not None)):
+            parts = self._parts(targets, config, given is not None)
+            for number, (kept, held) in enumerate(parts):
                 dataset = self._dataset(frame, targets, weights, kept, held, given, types)
                 apart = number * config.train.members * (config.train.folds or 1)  # the seeds of those before
                 one = _with(config, seed=(seed + apart) % 2**32)
-                self.networks_.append(_trained(one, dataset, ends))
+                self.networks_.append(_trained(one, dataset, ends, len(parts) - number))
                 if self.folds is not None:
                     predicted = self._outputs(self.networks_[-1:], Frame(frame.data[held], frame.orders), False)
                     oof = np.zeros((len(targets), predicted.shape[1])) if oof is None else oof
@@ -478,8 +479,10 @@ class TabularRegressor(RegressorMixin, _Tabular):
         return tags
 
 
-def _trained(config: Config, dataset: Dataset, ends: float | None) -> SavedNetwork:
-    """Train a network, and bring it to the host."""
+def _trained(config: Config, dataset: Dataset, ends: float | None, left: int) -> SavedNetwork:
+    """Train a network, the first of those that are left for the time there is, and bring it to the host."""
+    if ends is not None:
+        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3) / left)
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
     result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
