@@ -83,6 +83,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "shuffle": True,
         "patience": None,
         "min_improvement": 0.0,
+        "metric": None,
         "best_by": "loss",
         "calibrate": False,
         "members": 1,

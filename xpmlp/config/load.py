@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from xpmlp.config.explain import explain
+from xpmlp.config.metrics import meant_by
 from xpmlp.config.model import Config
 from xpmlp.config.read import read_toml
 from xpmlp.config.sections import INSTEAD_OF_LAYERS
@@ -23,6 +24,8 @@ from xpmlp.errors import ConfigError
 
 MAX_EXTENDS = 10
 """Files in a chain of ``extends``."""
+
+METRIC = "train.metric"
 
 _PATHS = ("root", "path", "test", "validation")
 """The keys of ``[data]`` that are relative to the file in which they stand."""
@@ -37,7 +40,12 @@ class _Draft:
         self._origins: dict[tuple[str, ...], str] = {}
 
     def lay(self, tables: Mapping[str, Any], origin: str) -> None:
-        """Lay tables over what is there, key by key.  ``origin`` is the prefix of messages about them."""
+        """Lay tables over what is there, key by key, after what a metric among them means.
+
+        ``origin`` is the prefix of messages about them.
+        """
+        if meant := meant_by(tables):
+            self.lay(meant, origin)
         for section, table in tables.items():
             self._origins[section,] = origin
             if isinstance(table, dict):
@@ -76,7 +84,7 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     chain = _chain(file)
     for source, tables in reversed(chain):
         draft.lay(_anchored(tables, source.parent), f"{source}: ")
-    for key, value in (overrides or {}).items():
+    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] != METRIC):  # others overrule it
         section, _, name = key.partition(".")
         draft.lay({section: {name: value}} if name else {key: value}, "--set ")
     try:

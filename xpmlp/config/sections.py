@@ -365,6 +365,11 @@ class TrainConfig(Section):
     min_improvement: NonNegative = 0.0
     """The fall of the validation loss that counts as better (with patience)."""
 
+    metric: OrNone[Literal["log_loss", "error", "auc", "rmse", "mae"]] = None
+    """The figure that counts, by which `best_by`, `calibrate`, `model.label_smoothing` and `model.loss` are set over
+    what this file extends; keys beside it overrule it. `auc` is without label smoothing, `mae` learns absolute errors.
+    """
+
     best_by: Annotated[str, NameOf("criterion", ("loss",))] = "loss"
     """The figure by which the best epoch is judged, on the validation part, with or without patience. Of equal epochs
     the last is the best. `loss`: the loss, with patience alone, and the first.

@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from xpmlp._paths import given_path
 from xpmlp.backend import NAMES
 from xpmlp.config import Config, load_config
+from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
@@ -43,6 +44,11 @@ _PARAMETERS = "estimator.json"
 Examples = tuple[Any, Any]
 
 
+def _metrics(task: str) -> dict[str, Any]:
+    """The constraint on the parameter ``metric`` of the estimator for a task."""
+    return {"metric": [StrOptions(set(OF_TASK[task])), None]}
+
+
 class _Tabular(BaseEstimator):
     """Common base of the classifier and the regressor."""
 
@@ -50,7 +56,6 @@ class _Tabular(BaseEstimator):
         "recipe": [str, None],
         "members": [Interval(Integral, 1, None, closed="left")],
         "folds": [Interval(Integral, 2, None, closed="left"), None],
-        "metric": [str, None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "backend": [StrOptions({*NAMES, "auto"}), None],
@@ -251,7 +256,7 @@ class _Tabular(BaseEstimator):
         place = {"name": self.backend, "device": self.device, "dtype": self.dtype}
         settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
         if self.metric is not None:
-            settings["train.best_by"] = self.metric
+            settings["train.metric"] = self.metric
         given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
         if self.recipe is not None:
             return load_config(self.recipe, given)
@@ -373,7 +378,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         ``oof_prediction_`` has for each row what those say that have not learned from it.  By default each network is
         itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set`` or very few rows.
     metric : str, optional
-        By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
+        The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
+        "rmse" (by default) or "mae".
     max_seconds : float, optional
         Time after which training ends with what there is.
     random_state : int, RandomState instance or None
@@ -393,6 +399,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     """
 
     _task = "classes"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **_metrics("classes")}
     classes_: npt.NDArray[Any]
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -451,6 +458,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
     """
 
     _task = "values"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **_metrics("values")}
     _flat: bool
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
