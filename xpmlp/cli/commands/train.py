@@ -28,8 +28,8 @@ from xpmlp.cli.options import (
     placed,
 )
 
-FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric", "types",
-              "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
+FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric",
+              "types", "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
 """The options that say something of a table."""
 
 
