@@ -53,6 +53,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "huber_delta": 1.0,
         "quantiles": [0.1, 0.5, 0.9],
         "label_smoothing": 0.0,
+        "threshold": None,
         "dropout": 0.0,
         "dropout_schedule": "constant",
         "init": "glorot_uniform",

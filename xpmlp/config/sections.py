@@ -30,6 +30,7 @@ from xpmlp.config.value_types import (
     RateFactors,
     Seed,
     Text,
+    Threshold,
     Units,
 )
 from xpmlp.nn import losses
@@ -239,6 +240,13 @@ class ModelConfig(Section):
     label_smoothing: Fraction = 0.0
     """The part of each target that is spread evenly over all classes, in training. The losses of validation and test,
     and the accuracy, are without it (with `loss = "cross_entropy"`).
+    """
+
+    threshold: Threshold = None
+    """How predictions choose a class. "none": the most probable one. A number, of two classes: the second one, or yes,
+    if its probability is above that. `balanced`: by probabilities over the classes' parts of the training examples. A
+    table: what a mistake costs with examples of a class, `{ ill = 20 }`, or as what it is taken, `{ ill = { well = 20
+    } }`, 1 if not given; the class of the least expected cost is chosen. Scores are those of the most probable class.
     """
 
     init: Annotated[str, NameOf("initializer")] = "glorot_uniform"
