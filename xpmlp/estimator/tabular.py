@@ -475,8 +475,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The class of each row, (n,): the most probable one, or what ``threshold`` makes of the probabilities."""
-        decision = saved_decision(self.network_) or Decision()
-        chosen: npt.NDArray[Any] = self.classes_[decision.choose(self.predict_proba(X))]
+        probabilities = self.predict_proba(X)
+        chosen: npt.NDArray[Any] = self.classes_[(saved_decision(self.network_) or Decision()).choose(probabilities)]
         return chosen
 
     def _facts(self) -> dict[str, Any]:
