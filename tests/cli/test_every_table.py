@@ -1,4 +1,4 @@
-"""Twenty real tables, from Parquet and from CSV, by the command line: trained with nothing but the target, predicted."""
+"""Twenty real tables, from Parquet and from CSV, by the command line: trained by the target alone, and predicted."""
 
 from __future__ import annotations
 

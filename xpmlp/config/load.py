@@ -50,8 +50,8 @@ class _Draft:
             self._origins[section,] = origin
             if isinstance(table, dict):
                 under = self.tables.get(section)
-                if section == "model" and isinstance(under, dict):
-                    under = _besides_layers(under, table)
+                if isinstance(under, dict):
+                    under = _replaced_in[section](under, table) if section in _replaced_in else under
                 self.tables[section] = {**under, **table} if isinstance(under, dict) else table
                 self._origins.update({(section, key): origin for key in table})
             else:
@@ -166,6 +166,16 @@ def _besides_layers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, An
     """``[model]`` without the layers, or what describes them, where that which is laid over it describes them anew."""
     gone = INSTEAD_OF_LAYERS if over.get("layers") else ("layers",) if {*INSTEAD_OF_LAYERS} & {*over} else ()
     return {key: value for key, value in under.items() if key not in gone}
+
+
+def _besides_arrays(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``[data]`` without its name, if that stands for arrays from Python and a path is laid over it."""
+    is_path_given = over.get("path") not in (None, "none") and under.get("name") == "arrays"
+    return {key: value for key, value in under.items() if not (is_path_given and key == "name")}
+
+
+_replaced_in = {"model": _besides_layers, "data": _besides_arrays}
+"""By section: what is left of it when a table is laid over it."""
 
 
 def _may_never_end(path: Path) -> bool:
