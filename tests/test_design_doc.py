@@ -1,4 +1,4 @@
-"""docs/design.md: whatever its walks name is there."""
+"""docs/design.md and CONTRIBUTING.md: whatever they name is there."""
 
 import importlib
 import re
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-TEXT = (Path(__file__).parents[1] / "docs" / "design.md").read_text()
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "design.md").read_text()
 WALKS = TEXT[TEXT.index("## Five walks") : TEXT.index("## Adding to it")]
 NAMES = sorted(set(re.findall(r"`([a-z_]+(?:\.\w+)+)`", WALKS)))
 
@@ -32,3 +33,10 @@ def test_each_function_of_a_walk_is_there(name: str) -> None:
 def test_the_walks_are_five() -> None:
     assert len(re.findall(r"^\*\*.+\*\*", WALKS, re.MULTILINE)) == 5
     assert len(NAMES) > 30
+
+
+def test_each_file_that_contributors_are_sent_to_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"(?:tests|xpmlp|docs|examples)/[\w/.]*\w", text))
+    assert len(named) > 25
+    assert {name for name in named if not (ROOT / name).exists()} == set()
