@@ -148,7 +148,6 @@ def test_extends_that_cannot_be_followed(write: Write, mistakes: Mistakes) -> No
     assert line.startswith("net.toml extends broken.toml, line 1, column 6: not valid TOML")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_extends_a_config_of_the_package(write: Write, mistakes: Mistakes) -> None:
     shipped = load_config("xpmlp:quickstart.toml")
     config = load_config(write('extends = "xpmlp:quickstart.toml"\n[train]\nseed = 6\n', "own.toml"))
@@ -161,6 +160,15 @@ def test_extends_a_config_of_the_package(write: Write, mistakes: Mistakes) -> No
         assert "xpmlp:quickstart.toml" in line
 
 
+def test_a_path_takes_the_place_of_arrays(write: Write, mistakes: Mistakes) -> None:
+    table = '[data]\npath = "a.csv"\ntarget = "kind"\n'
+    assert load_config(write(f'extends = "xpmlp:table.toml"\n{table}')).data.name == "table"
+    assert load_config("xpmlp:table.toml").data.name == "arrays"
+    (line, *_) = mistakes(f'extends = "xpmlp:mnist.toml"\n{table}')
+    assert 'is for data.name = "csv", "npz" or "table" only' in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_extends_does_not_wait_for_a_pipe(mistakes: Mistakes, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     assert mistakes('extends = "pipe.toml"') == ['net.toml: extends = "pipe.toml" is not allowed: it is no file.']

@@ -30,6 +30,7 @@ from xpmlp.config.value_types import (
     RateFactors,
     Seed,
     Text,
+    Threshold,
     Units,
 )
 from xpmlp.nn import losses
@@ -241,6 +242,13 @@ class ModelConfig(Section):
     and the accuracy, are without it (with `loss = "cross_entropy"`).
     """
 
+    threshold: Threshold = None
+    """How predictions choose a class. "none": the most probable one. A number, of two classes: the second one, or yes,
+    if its probability is above that. `balanced`: by probabilities over the classes' parts of the training examples. A
+    table: what a mistake costs with examples of a class, `{ ill = 20 }`, or as what it is taken, `{ ill = { well = 20
+    } }`, 1 if not given; the class of the least expected cost is chosen. Scores are those of the most probable class.
+    """
+
     init: Annotated[str, NameOf("initializer")] = "glorot_uniform"
     """How the first weights are drawn, with biases of zero."""
 
@@ -364,6 +372,11 @@ class TrainConfig(Section):
 
     min_improvement: NonNegative = 0.0
     """The fall of the validation loss that counts as better (with patience)."""
+
+    metric: OrNone[Literal["log_loss", "error", "auc", "rmse", "mae"]] = None
+    """The figure that counts, by which `best_by`, `calibrate`, `model.label_smoothing` and `model.loss` are set over
+    what this file extends; keys beside it overrule it. `auc` is without label smoothing, `mae` learns absolute errors.
+    """
 
     best_by: Annotated[str, NameOf("criterion", ("loss",))] = "loss"
     """The figure by which the best epoch is judged, on the validation part, with or without patience. Of equal epochs

@@ -26,6 +26,7 @@ from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.arrays import host_array, host_features
 from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.decision import Decision, decided_by, saved_decision
 from xpmlp.training.inference import BATCH, Inference, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
@@ -193,6 +194,7 @@ def predict(
     overrides: Mapping[str, Any] | None = None,
     allow_code: bool = False,
     allow_missing: bool = False,
+    threshold: float | Mapping[str, Any] | None = None,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -215,6 +217,8 @@ def predict(
         Import the records from outside of the package that the run's config names as ``module:object``.
     allow_missing : bool
         Of a network that was trained on a table: take columns that are missing for gaps.
+    threshold : float or dict, optional
+        How a class is chosen, a number or costs as ``model.threshold`` has them, instead of the network's own.
 
     Returns
     -------
@@ -240,6 +244,7 @@ def predict(
     """
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
+    saved = decided_by(saved, threshold)
     if (model := table_model(saved)) is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
@@ -279,6 +284,7 @@ def predict_file(
     allow_code: bool = False,
     keep: Sequence[str] = (),
     allow_missing: bool = False,
+    threshold: float | Mapping[str, Any] | None = None,
 ) -> Prediction | TablePrediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -302,6 +308,8 @@ def predict_file(
         Of a network that was trained on a table: columns of the source that are written before the predictions.
     allow_missing : bool
         Of such a network: take columns that are missing for gaps.
+    threshold : float or dict, optional
+        See `predict`.
 
     Returns
     -------
@@ -321,6 +329,7 @@ def predict_file(
     folder = given_path(run_dir)
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(folder, run, overrides, **place, allow_code=allow_code)
+    saved = decided_by(saved, threshold)
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
@@ -386,12 +395,14 @@ def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.
 
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
     """The prediction that finite outputs of a network (n, n_outputs) mean."""
+    decision = saved_decision(saved)
     if not saved.target_names:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
-        return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
+        chosen = outputs.argmax(axis=1) if decision is None else decision.choose(outputs)
+        return Prediction(saved.classes[chosen], outputs, saved.classes)
     loss = saved.network.loss
-    decided = (outputs > 0.5).astype(np.int64) if loss.targets == "flags" else outputs
+    decided = (decision or Decision(thresholds=(0.5,))).choose(outputs) if loss.targets == "flags" else outputs
     return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 

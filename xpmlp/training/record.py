@@ -191,17 +191,28 @@ class Outcome:
         run_folder.write(folder, self.config, files, self.network)
 
 
-def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing) -> Outcome:
-    """Bring an ended run to the host."""
+def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: dict[str, Any] | None = None) -> Outcome:
+    """Bring an ended run to the host, with what is saved beside its network, by default as of `sections_of`."""
     return Outcome(
         run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
-        saved_network(trainable, run),
+        saved_network(trainable, run, sections_of(trainable) if sections is None else sections),
         _facts(trainable, run, timing),
     )
 
 
-def saved_network(trainable: ConfigTrainable, run: Run) -> SavedNetwork:
+def sections_of(trainable: ConfigTrainable) -> dict[str, Any]:
+    """The sections that are saved beside the network of a trainable, of JSON's types."""
+    table, decision = trainable.dataset.table, trainable.decision
+    found = {"table": table, "decision": decision}
+    return {
+        name: one.model_dump(mode="json", exclude_defaults=name != "table")
+        for name, one in found.items()
+        if one is not None
+    }
+
+
+def saved_network(trainable: ConfigTrainable, run: Run, sections: dict[str, Any] | None = None) -> SavedNetwork:
     """Bring the network of an ended run to the host, with all that it needs to predict."""
     dataset = trainable.dataset
     return SavedNetwork(
@@ -211,7 +222,7 @@ def saved_network(trainable: ConfigTrainable, run: Run) -> SavedNetwork:
         dataset.preprocessing,
         dataset.feature_names,
         dataset.target_names,
-        None if dataset.table is None else {"table": dataset.table.model_dump(mode="json")},
+        sections or None,
     )
 
 

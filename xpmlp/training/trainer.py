@@ -25,7 +25,7 @@ from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check
 from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.record import History, Timing, outcome_of
+from xpmlp.training.record import History, Timing, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
@@ -52,6 +52,8 @@ class Result:
         The function of the parameters.
     out_of_fold : (n, n_out), optional
         With folds: what members predict for the training examples that they have left out.
+    sections : dict
+        What is saved beside the network, of JSON's types: a table's encoding, a decision, intervals.
     """
 
     parameters: Any
@@ -61,6 +63,7 @@ class Result:
     backend: Backend
     network: Network
     out_of_fold: npt.NDArray[np.float64] | None = None
+    sections: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies, with the trained network on the host."""
@@ -196,8 +199,9 @@ def train(
                 evaluate_test(trainable, run)
                 if (warning := voters_note(runs)) is not None:
                     reporter.note(warning)
+            sections = sections_of(trainable)
             if folder is not None:
-                outcome_of(trainable, run, Timing(loading, training)).write(folder)
+                outcome_of(trainable, run, Timing(loading, training), sections).write(folder)
             network = trainable.network
             del trainable  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
@@ -205,7 +209,7 @@ def train(
             run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold)
+    return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold, sections)
 
 
 def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
@@ -256,6 +260,7 @@ def train_to_the_end(
     """
     start, saver = None, None
     trainable.check_calibration()
+    _ = trainable.decision  # refused before the training, if it does not fit
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:

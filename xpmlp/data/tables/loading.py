@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.saved import Frozen, first_mistake
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
-from xpmlp.data.tables.columns import Frozen, first_mistake
 from xpmlp.data.tables.encoding import TableEncoding, fit_encoding
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table

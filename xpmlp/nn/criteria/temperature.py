@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpmlp._typing import Array
 from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
+from xpmlp.nn.losses.loss import logarithm
 from xpmlp.nn.ops import Ops
 
 LARGEST = 4.0
@@ -11,12 +12,6 @@ LARGEST = 4.0
 
 HALVINGS = 30
 """They leave 8 / 2**30 of the interval, less than a rounding of float32."""
-
-
-def logarithms(ops: Ops, prediction: Array) -> Array:
-    """Logarithms of probabilities (..., n_out), of 0 as of the smallest number that has all its digits."""
-    smallest = float(ops.xp.finfo(prediction.dtype).smallest_normal)
-    return ops.xp.log(ops.xp.maximum(prediction, smallest))
 
 
 def log_loss(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
@@ -79,11 +74,11 @@ def at_temperature(ops: Ops, prediction: Array, temperature: float | Array) -> A
     >>> at_temperature(pure_ops(xp), xp.asarray([[0.9, 0.1]]), 2.0).round(4).tolist()
     [[0.75, 0.25]]
     """
-    return ops.softmax(logarithms(ops, prediction) / temperature)
+    return ops.softmax(logarithm(ops, prediction) / temperature)
 
 
 def _refined(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
-    logits = logarithms(ops, prediction)
+    logits = logarithm(ops, prediction)
     factor = inverse_temperature(ops, logits, targets, weights)
     return log_loss(ops, ops.log_softmax(factor[..., None, None] * logits), targets, weights)
 

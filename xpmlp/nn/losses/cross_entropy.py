@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, check_number, prediction_minus_target, weighted
+from xpmlp.nn.losses.loss import Loss, check_number, logarithm, prediction_minus_target, weighted
 from xpmlp.nn.ops import Ops
 
 
@@ -95,6 +95,7 @@ CROSS_ENTROPY = Loss(
     value=_value,
     delta=_delta,
     transform=softmax,
+    link=logarithm,
     decide=_most_probable_class,
     score=_right,
     metric="accuracy",
