@@ -116,6 +116,14 @@ def train_grid(
         As `xpmlp.train`.
     GridError
         If a block raised an error; what the others gave is written first.
+
+    Examples
+    --------
+    >>> from xpmlp import load_config
+    >>> settings = {"grid.runs": 2, "grid.workers": 1, "train.epochs": 1, "backend.fused": False}
+    >>> result = train_grid(load_config("xpmlp:quickstart.toml", settings))
+    >>> len(result.runs)
+    2
     """
     admit_code(config, allow_code=allow_code)
     reporter, folder, members = reporter or GridReporter(), None if out is None else given_path(out), members_of(config)

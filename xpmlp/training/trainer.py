@@ -134,6 +134,21 @@ def train(
         If the folder is in the way, in use, or cannot be written, or does not hold what is to be resumed.
     DivergenceError
         If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
+
+    Examples
+    --------
+    >>> from xpmlp import Config, from_arrays
+    >>> config = Config.model_validate(
+    ...     {
+    ...         "data": {"name": "arrays"},
+    ...         "model": {"hidden_layer_sizes": [8]},
+    ...         "train": {"epochs": 3, "batch_size": 4},
+    ...         "backend": {"name": "numpy", "fused": False},
+    ...     }
+    ... )
+    >>> result = train(config, data=from_arrays([[0.0], [1.0]] * 8, ["no", "yes"] * 8))
+    >>> len(result.history.train_loss), str(result.run.status)
+    (3, 'finished')
     """
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
