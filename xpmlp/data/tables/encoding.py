@@ -329,32 +329,36 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
         From `infer_schema`, of the same rows.
     """
     data = as_frame(frame).data
-    columns, gaps = [], {}
+    columns, gaps, known = [], {}, set[str]()
     for column in schema.used:
         cells = data[column.name]
         one = _fit_column(cells, column, schema.missing)
         read = read_raw(one, cells, schema.missing)
         scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
     return TableEncoding(
         format="xpmlp table 1",
         table_schema=schema,
         columns=tuple(columns),
-        indicators=tuple(_indicators(gaps)),
+        indicators=tuple(_indicators(gaps, known)),
     )
 
 
-def _indicators(gaps: dict[str, npt.NDArray[np.bool_]]) -> Iterator[Indicator]:
-    """One indicator for all columns whose gaps are in the same rows."""
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
     together: dict[bytes, list[str]] = {}
     for name, gap in gaps.items():
         together.setdefault(np.packbits(gap).tobytes(), []).append(name)
     for names in together.values():
         share = float(gaps[names[0]].mean())
         std = math.sqrt(share * (1 - share))
-        feature = Feature(name=f"{names[0]} missing", part="missing", mean=share, std=std)
+        name = f"{names[0]} missing"
+        while name in known:
+            name += "?"
+        feature = Feature(name=name, part="missing", mean=share, std=std)
         yield Indicator(feature=feature, columns=tuple(names))
 
 
