@@ -34,7 +34,7 @@ from xpmlp.training.table_prediction import TablePrediction, predict_table, pred
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of
 
-Split = Literal["train", "validation", "test"]
+PartName = Literal["train", "validation", "test"]
 
 
 class Evaluation(NamedTuple):
@@ -59,7 +59,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     run_dir: str | Path,
-    split: Split | None = None,
+    split: PartName | None = None,
     *,
     run: str | int | None = None,
     backend: str | None = None,
