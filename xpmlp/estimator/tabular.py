@@ -34,7 +34,7 @@ from xpmlp.training import Result, train
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import predictor, table_model
+from xpmlp.training.table_prediction import interval_ends, predictor, table_model
 from xpmlp.training.trainer import resolve_configured
 
 VALIDATION = (0.1, 100, 0.2)
@@ -515,6 +515,32 @@ class TabularRegressor(RegressorMixin, _Tabular):
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """The values of each row, (n,) or (n, n_targets)."""
         return self._predicted(X)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.float64]:
+        """Intervals that cover a part of the values, by the residuals of rows that members have not learned from.
+
+        Conformal intervals (see `xpmlp.training.intervals`), as wide as predictions of their size deserve.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        ends : (n, 2) or (n, n_targets, 2)
+            The lower and the upper end of each interval.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` had too few rows for this coverage.
+        """
+        values = self._predicted(X)
+        with as_value_errors():
+            ends = interval_ends(self.network_, values.reshape(len(values), -1), coverage)
+        return np.stack([end.reshape(values.shape) for end in ends], axis=-1)
 
     def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return outputs[:, 0] if self._flat else outputs
