@@ -78,6 +78,12 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     ------
     ConfigError
         If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
+
+    Examples
+    --------
+    >>> config = load_config("xpmlp:quickstart.toml", {"train.epochs": 2})
+    >>> config.data.name, config.train.epochs
+    ('digits', 2)
     """
     file = located(path)  # a name that no file can have is refused where the file is read
     draft = _Draft(file)

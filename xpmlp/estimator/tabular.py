@@ -398,6 +398,14 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         With folds, those of the recipe included: for each row of ``fit`` the probabilities by the members that have not
         learned from it, so that they are as good as those of new rows.
     n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> from xpmlp import TabularClassifier
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularClassifier(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, ["light", "heavy", "light", "heavy"] * 5).predict_proba(table).shape
+    (20, 2)
     """
 
     _task = "classes"
@@ -498,6 +506,14 @@ class TabularRegressor(RegressorMixin, _Tabular):
         As of `TabularClassifier`.
     oof_prediction_ : (n,) or (n, n_targets)
         As of `TabularClassifier`, of values.
+
+    Examples
+    --------
+    >>> from xpmlp import TabularRegressor
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularRegressor(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, [10.0, 40.0, 20.0, 50.0] * 5).predict(table).shape
+    (20,)
     """
 
     _task = "values"
@@ -561,6 +577,8 @@ def _trained(
     config: Config, dataset: Dataset, ends: float | None
 ) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
     """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
+    if ends is not None:
+        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
     result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)

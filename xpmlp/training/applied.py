@@ -100,6 +100,15 @@ def evaluate(
     BackendError, DataError, ConfigError
         If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
         have another class.
+
+    Examples
+    --------
+    >>> from xpmlp import load_config, train
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> _ = train(load_config("xpmlp:quickstart.toml", settings), "runs/digits")
+    >>> evaluation = evaluate("runs/digits", "test")
+    >>> evaluation.metric, evaluation.examples, evaluation.score.value > 0.5
+    ('accuracy', 360, True)
     """
     place = {"backend": backend, "device": device}
     config, network = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
@@ -225,6 +234,16 @@ def predict(
     DataError
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xpmlp import load_config, train
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> _ = train(load_config("xpmlp:quickstart.toml", settings), "runs/more-digits")
+    >>> prediction = predict("runs/more-digits", np.zeros((2, 64)))
+    >>> prediction.outputs.shape, prediction.names.tolist()
+    ((2, 10), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
     how = {"codes": codes, "run": run, "backend": backend, "device": device, "overrides": overrides}
     saved, outputs = _outputs(run_dir, features, allow_code=allow_code, allow_missing=allow_missing, **how)

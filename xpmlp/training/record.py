@@ -253,7 +253,7 @@ def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, An
             "sha256": dataset.hashes,
         },
         "layer_sizes": trainable.sizes,
-        "batch_size": config.train.batch_size,
+        "batch_size": trainable.settings.batch_size,
         "loss": trainable.network.loss.name,
         "steps_per_epoch": trainable.steps_per_epoch,
         "seconds": {

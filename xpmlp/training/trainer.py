@@ -28,6 +28,7 @@ from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.record import History, Timing, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
+from xpmlp.training.sizes import in_time, sized
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
@@ -134,6 +135,21 @@ def train(
         If the folder is in the way, in use, or cannot be written, or does not hold what is to be resumed.
     DivergenceError
         If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
+
+    Examples
+    --------
+    >>> from xpmlp import Config, from_arrays
+    >>> config = Config.model_validate(
+    ...     {
+    ...         "data": {"name": "arrays"},
+    ...         "model": {"hidden_layer_sizes": [8]},
+    ...         "train": {"epochs": 3, "batch_size": 4},
+    ...         "backend": {"name": "numpy", "fused": False},
+    ...     }
+    ... )
+    >>> result = train(config, data=from_arrays([[0.0], [1.0]] * 8, ["no", "yes"] * 8))
+    >>> len(result.history.train_loss), str(result.run.status)
+    (3, 'finished')
     """
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
@@ -163,19 +179,24 @@ def train(
         if resumed is not None:
             check_data(resumed.provenance, dataset, force=force)
             config = config.named(resumed.provenance["name"])
-        if folder is not None:
-            if not resume:
-                held.enter_context(run_folder.locked(folder))
-            run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
+        if folder is not None and not resume:
+            held.enter_context(run_folder.locked(folder))
         settings = settings_of(config)
         kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
         trainable: ConfigTrainable = kind(
             config, dataset, choice.backend, None if start is None else parameters_to_start(start, len(settings))
         )
+        trainable = sized(trainable)
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):
+            trainable = in_time(trainable, settings)
+            if trainable.config is not config:
+                epochs, batch_size = trainable.length
+                reporter.note(f"{epochs} epochs of batches of {batch_size}, by the size of the data or the time")
+            if folder is not None:
+                run_folder.begin(folder, trainable.config, overwrite=overwrite, resume=resume)
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
             runs, training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
             run, out_of_fold = runs[0], None
@@ -320,7 +341,7 @@ def _task_of(config: Config) -> Task:
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:
     """Advice on what needs less memory."""
-    batch = f"lower train.batch_size (it is {trainable.config.train.batch_size})"
+    batch = f"lower train.batch_size (it is {trainable.settings.batch_size})"
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 

@@ -172,7 +172,15 @@ def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[
 
 
 def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[Array, Array]:
-    """``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) times the examples' weights, if there are any."""
+    """``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) times the examples' weights, if there are any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, delta = weighted(np.asarray([1.0, 2.0]), np.asarray([[0.5], [0.5]]), np.asarray([1.0, 3.0]))
+    >>> loss.tolist(), delta.tolist()
+    ([1.0, 6.0], [[0.5], [1.5]])
+    """
     if sample_weights is None:
         return loss, delta
     return loss * sample_weights, delta * sample_weights[..., None]
