@@ -62,6 +62,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {
         "epochs": 10,
         "batch_size": 32,
+        "max_seconds": None,
         "optimizer": "sgd",
         "learning_rate": 0.01,
         "momentum": 0.9,

@@ -132,7 +132,7 @@ def test_mistakes_are_named_after_the_file_they_are_in(write: Write, mistakes: M
     write(DIGITS + "[train]\nepochs = 0\nseed = -1\n", "base.toml")
     lines = mistakes('extends = "base.toml"\n[train]\nseed = -2\n')
     assert lines == [
-        "base.toml: train.epochs = 0 is not allowed: give an integer of at least 1.",
+        'base.toml: train.epochs = 0 is not allowed: give "auto", or an integer of at least 1.',
         "net.toml: train.seed = -2 is not allowed: give an integer of at least 0 and less than 4294967296.",
     ]
 
@@ -218,7 +218,7 @@ def test_overrides(write: Write) -> None:
     ("key", "value", "line"),
     [
         ("train.epoch", 1, "--set train.epoch = 1: there is no such key in [train]; did you mean 'epochs'?"),
-        ("train.epochs", 1.5, "--set train.epochs = 1.5 is not allowed: give an integer of at least 1."),
+        ("train.epochs", 1.5, '--set train.epochs = 1.5 is not allowed: give "auto", or an integer of at least 1.'),
         ("epochs", 1, "--set epochs = 1: there is no such key at the top level; it belongs in a section: "),
         ("trian.epochs", 1, "--set [trian]: there is no such section; did you mean [train]?"),
         ("train.epochs.x", 1, '--set train."epochs.x" = 1: there is no such key in [train]; did you mean'),

@@ -6,7 +6,7 @@ The same definitions check a file, word the error messages, and fill the JSON sc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -288,14 +288,28 @@ def _of_optimizers(name: str) -> Any:
     return Field(one.default, ge=one.minimum, gt=one.above, lt=one.below, description=description)
 
 
+class Length(NamedTuple):
+    """The numbers of epochs and of examples per step."""
+
+    epochs: int
+    batch_size: int
+
+
 class TrainConfig(Section):
     """The optimisation: how long, in which steps, and when to stop."""
 
-    epochs: Count = 10
-    """Passes over the training examples."""
+    epochs: AutoOrCount = 10
+    """Passes over the training examples. `auto`: by the number of examples and of weights, from 8 to 256; the recipes
+    for tables have it.
+    """
 
-    batch_size: Count = 32
-    """Examples per step. The shorter last batch is trained too."""
+    batch_size: AutoOrCount = 32
+    """Examples per step. The shorter last batch is trained too. `auto`: 256, or more with over 65,536 examples."""
+
+    max_seconds: OrNone[Positive] = None
+    """Time to train: a probe of a second finds out how many of the epochs fit, and `config.toml` then has these in its
+    place. "none": all epochs.
+    """
 
     optimizer: OptimizerName = "sgd"
     """The rule that turns gradients into steps."""
@@ -407,6 +421,13 @@ class TrainConfig(Section):
     """Steps between two readings of results from the device: Ctrl-C, the progress bar and the check for a diverged loss
     act at these points.
     """
+
+    @property
+    def length(self) -> Length:
+        """The epochs and the batch size, once they are numbers."""
+        assert not isinstance(self.epochs, str)
+        assert not isinstance(self.batch_size, str)
+        return Length(self.epochs, self.batch_size)
 
 
 class GridConfig(Section):

@@ -35,7 +35,7 @@ from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import predictor, table_model
+from xpmlp.training.table_prediction import interval_ends, predictor, table_model
 from xpmlp.training.trainer import resolve_configured
 
 LARGEST_SEED = 2**32 - 2**17
@@ -527,6 +527,32 @@ class TabularRegressor(RegressorMixin, _Tabular):
         """The values of each row, (n,) or (n, n_targets)."""
         return self._predicted(X)
 
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.float64]:
+        """Intervals that cover a part of the values, by the residuals of rows that members have not learned from.
+
+        Conformal intervals (see `xpmlp.training.intervals`), as wide as predictions of their size deserve.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        ends : (n, 2) or (n, n_targets, 2)
+            The lower and the upper end of each interval.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` had too few rows for this coverage.
+        """
+        values = self._predicted(X)
+        with as_value_errors():
+            ends = interval_ends(self.network_, values.reshape(len(values), -1), coverage)
+        return np.stack([end.reshape(values.shape) for end in ends], axis=-1)
+
     def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return outputs[:, 0] if self._flat else outputs
 
@@ -546,6 +572,8 @@ def _trained(
     config: Config, dataset: Dataset, ends: float | None
 ) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
     """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
+    if ends is not None:
+        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
     result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)

@@ -219,7 +219,7 @@ def _train(
         if any(member.number not in outcomes for member in block.members)
     ]
     workers = min(_workers(config, backend), max(len(blocks), 1))
-    scheduler, per_run = config.grid.scheduler, examples * config.train.epochs
+    scheduler, per_run = config.grid.scheduler, examples * config.train.length.epochs
     if workers > 1 and scheduler is None and not can_start_processes("one block after another", semaphores=True):
         workers = 1
     runs = sum(len(block.members) for block in blocks)

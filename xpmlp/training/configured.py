@@ -15,6 +15,7 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.config import Config, ModelConfig, TrainConfig, check_layers
+from xpmlp.config.sections import Length
 from xpmlp.data import Dataset, Part
 from xpmlp.errors import ConfigError, DataError
 from xpmlp.init import Purpose, data_rows, generator
@@ -24,6 +25,7 @@ from xpmlp.training.decision import Decision, decision_of
 from xpmlp.training.labelled import by_class
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
+from xpmlp.training.sizes import length_of
 from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
@@ -84,7 +86,12 @@ class ConfigTrainable(Trainable):
     def settings(self) -> LoopSettings:
         """Those of ``[train]``."""
         train = self.config.train
-        return LoopSettings(train.epochs, train.batch_size, train.segment_steps, train.evaluate_train)
+        return LoopSettings(*self.length, train.segment_steps, train.evaluate_train)
+
+    @cached_property
+    def length(self) -> Length:
+        """The epochs and the batch size, also where the config leaves them to the size of the data."""
+        return length_of(self)
 
     @property
     def policy(self) -> ConfigPolicy:
