@@ -24,7 +24,6 @@ from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_va
 from xpmlp.data.tables.targets import Target, Targets, class_places, find_targets, fit_target, read_targets
 from xpmlp.errors import DataError
 
-
 MOMENTS = 20
 """Different times from which on the rows of one stay together in folds."""
 
