@@ -123,7 +123,7 @@ def inner_of(folder: Path, name: str, about: dict[str, Any]) -> Inner:
 def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
     """Train the recipe with some changes, and judge it by the rows set aside: error and log-loss, or nRMSE."""
     values, kept = inner.targets.dtype.kind == "f", np.flatnonzero(~inner.test)
-    train = {"train.epochs": 256, "train.batch_size": 256, **changes}
+    train = dict(changes)
     if values:
         train = {key: value for key, value in train.items() if key not in FOR_CLASSES}
     validation = None
@@ -131,9 +131,6 @@ def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
         held_out = fold_numbers(inner.targets[kept] if not values else inner.targets[kept, None], 5, seed=1) == 0
         validation = examples(inner, kept[held_out])
         kept = kept[~held_out]
-    folds = train.get("train.folds", 5)
-    learned = len(kept) if folds == "none" else len(kept) - -(-len(kept) // folds)
-    train["train.batch_size"] = -(-learned // -(-learned // train["train.batch_size"]))
     x, y, *codes = examples(inner, kept)
     data = xpmlp.from_arrays(x, y, codes=codes[0] if codes else None, validation=validation, values=values)
     config = xpmlp.load_config(f"xpmlp:table{'-values' if values else ''}.toml", train)

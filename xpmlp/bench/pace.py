@@ -73,7 +73,7 @@ def measure_pace(config: Config, seconds: float) -> Pace:
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
     with backend.session(trainable.rows_at_once):
-        one_epoch = trainable.n_examples // config.train.batch_size + 1
+        one_epoch = trainable.n_examples // trainable.settings.batch_size + 1
         run = _train(trainable, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
         watch = Stopwatch(most_seconds=seconds)
         while watch.seconds < seconds:

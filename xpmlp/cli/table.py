@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from xpmlp.config import Config, load_config
-from xpmlp.config.load import parse_override
+from xpmlp.config.load import METRIC, parse_override
+from xpmlp.config.metrics import task_of
 from xpmlp.config.table import stem_of, table_config
 from xpmlp.data import Dataset
 from xpmlp.data.labels import MISSING
@@ -41,8 +42,8 @@ def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[s
             values["data.target"] = value if len(names) == 1 else names
         elif name == "test":
             values |= {"data.test_fraction": 0.0} if value == "0" else {"data.test": value}
-        elif name == "class_weight":
-            values["train.class_weight"] = value
+        elif name in ("class_weight", "metric"):
+            values[f"train.{name}"] = value
         else:
             values[f"data.{name}"] = str(value) if isinstance(value, Path) else value
     return values | dict(map(parse_override, overrides or []))
@@ -66,6 +67,8 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
             f"{path}: which column is to be predicted? Say it with --target, of {listed(_names(path, values))}."
         )
     task = values.get("data.task", "auto")
+    if task == "auto" and (meant := task_of(values.get(METRIC))) != "auto":
+        task = values["data.task"] = meant
     if task == "auto":
         table = read_table(path, _given(values))
         targets = find_targets(table.data.columns, values["data.target"], str(path))

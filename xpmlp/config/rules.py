@@ -82,6 +82,10 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
         if getattr(train, key) != left_out and grid.is_grid:
             message = "is for a single vote, and the config has a [grid] of several runs: leave it out, or the grid."
             yield (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)), message
+    for key, without in (("epochs", "give a number"), ("batch_size", "give a number"), ("max_seconds", "leave it out")):
+        if grid.is_grid and isinstance(getattr(train, key), str | float):
+            message = f"is for a single training, and the config has a [grid] of several runs: {without}."
+            yield (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)), message
     if train.best_by != "loss" and data.split == "test" and train.folds is None:
         yield ("train.best_by", "data.split"), f"needs a validation part, and {none_held_out} train.best_by out."
     if record and not record.has_values and model.loss in VALUES:

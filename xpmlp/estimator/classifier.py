@@ -59,6 +59,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Notes
     -----
     Other fitted attributes are those of `sklearn.neural_network.MLPClassifier`.
+
+    Examples
+    --------
+    >>> from xpmlp import MLPClassifier
+    >>> X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "yes", "yes", "no"]
+    >>> MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y).predict(X).tolist()
+    ['no', 'yes', 'yes', 'no']
     """
 
     _: KW_ONLY

@@ -50,7 +50,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> encoder = TableEncoder().fit({"size": ["S", "L", "S"], "kg": [1.0, 4.0, None]})
+    >>> encoder = TableEncoder().fit({"size": ["S", "L"] * 6, "kg": [1.0, 4.0, None, 5.0] * 3})
     >>> encoder.get_feature_names_out().tolist()
     ['kg', 'kg missing', 'size=L', 'size=S']
     >>> encoded = encoder.encode({"kg": [4.0], "size": ["M"]})

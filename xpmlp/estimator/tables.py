@@ -12,15 +12,15 @@ from sklearn.utils.validation import _check_feature_names
 
 from xpmlp.data.tables import Frame, as_frame
 from xpmlp.data.tables.frames import names_of
-from xpmlp.errors import DataError
+from xpmlp.errors import ConfigError, DataError
 
 
 @contextmanager
 def as_value_errors() -> Iterator[None]:
-    """Turn a data error into the ValueError that scikit-learn's tools expect."""
+    """Turn an error in data or parameters into the ValueError that scikit-learn's tools expect."""
     try:
         yield
-    except DataError as error:
+    except (ConfigError, DataError) as error:
         raise ValueError(str(error)) from error
 
 

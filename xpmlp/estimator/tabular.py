@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 from xpmlp._paths import given_path
 from xpmlp.backend import NAMES
 from xpmlp.config import Config, load_config
+from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
@@ -31,16 +32,25 @@ from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.storage import SavedNetwork, load_network, save_network
 from xpmlp.training import Result, train
 from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import predictor, table_model
+from xpmlp.training.table_prediction import interval_ends, predictor, table_model
 from xpmlp.training.trainer import resolve_configured
 
 VALIDATION = (0.1, 100, 0.2)
 """The share of the rows that decide when a network is best; but at least so many, and at most this share."""
 
-_PARAMETERS = "estimator.json"
+LARGEST_SEED = 2**32 - 2**17
+"""Seeds below it leave room for those of a vote's members, which follow them."""
+
+_PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
 
 Examples = tuple[Any, Any]
+
+
+def _metrics(task: str) -> dict[str, Any]:
+    """The constraint on the parameter ``metric`` of the estimator for a task."""
+    return {"metric": [StrOptions(set(OF_TASK[task])), None]}
 
 
 class _Tabular(BaseEstimator):
@@ -50,7 +60,6 @@ class _Tabular(BaseEstimator):
         "recipe": [str, None],
         "members": [Interval(Integral, 1, None, closed="left")],
         "folds": [Interval(Integral, 2, None, closed="left"), None],
-        "metric": [str, None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "backend": [StrOptions({*NAMES, "auto"}), None],
@@ -61,7 +70,8 @@ class _Tabular(BaseEstimator):
 
     _task: ClassVar[str]
     encoder_: TableEncoder
-    networks_: list[SavedNetwork]
+    network_: SavedNetwork
+    oof_prediction_: npt.NDArray[np.float64]
 
     def __init__(
         self,
@@ -126,53 +136,39 @@ class _Tabular(BaseEstimator):
             weights = None if sample_weight is None else _check_sample_weight(sample_weight, targets)
             if weights is not None and not weights.any():
                 raise ValueError("Sample weights must contain at least one non-zero number.")
-            seed = _seed(self.random_state)
             given = None if eval_set is None else self._given(eval_set)
-            config = self._config(seed)
-            few = len(targets) < 2 * (config.train.folds or 1)
-            if self.folds is not None or given is not None or few:  # instead of the folds of the recipe
+            config = self._config(_seed(self.random_state))
+            few = self.folds is None and len(targets) < 2 * (config.train.folds or 1)
+            if given is not None and self.folds is not None:
+                raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
+            if given is not None or few:  # instead of the folds of the recipe
                 config = _with(config, folds=None)
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
-            self.networks_, votes = [], np.zeros(len(targets))
-            oof: npt.NDArray[Any] | None = None
-            for number, (kept, held) in enumerate(self._parts(targets, config, given is not None)):
-                dataset = self._dataset(frame, targets, weights, kept, held, given, types)
-                apart = number * config.train.members * (config.train.folds or 1)  # the seeds of those before
-                one = _with(config, seed=(seed + apart) % 2**32)
-                self.networks_.append(_trained(one, dataset, ends))
-                if self.folds is not None:
-                    predicted = self._outputs(self.networks_[-1:], Frame(frame.data[held], frame.orders), False)
-                    oof = np.zeros((len(targets), predicted.shape[1])) if oof is None else oof
-                    oof[held] += predicted
-                    votes[held] += 1
-            if oof is not None:
-                self.oof_prediction_ = oof / np.maximum(votes, 1)[:, None]
-            self.encoder_ = self._encoder(frame)
+            kept, held = self._parts(targets, config, given is not None)
+            dataset = self._dataset(frame, targets, weights, kept, held, given, types)
+            self.network_, out_of_fold = _trained(config, dataset, ends)
+            if out_of_fold is not None:
+                assert dataset.table is not None
+                self.oof_prediction_ = self._shaped(dataset.table.target.unscaled(out_of_fold))
+            elif hasattr(self, "oof_prediction_"):
+                del self.oof_prediction_
+            self.encoder_ = self._encoder()
         return self
 
     def _parts(
         self, targets: npt.NDArray[Any], config: Config, given: bool
-    ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-        """For each network the rows that train it, and those that decide when it is best."""
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The rows to train on, and those that decide when the network is best."""
         rows, seed = np.arange(len(targets)), config.train.seed
-        classes = targets if targets.ndim == 1 else None
-        if self.folds is not None:
-            order = np.random.default_rng(seed).permutation(len(rows))
-            if classes is not None:
-                order = order[np.argsort(classes[order], kind="stable")]
-            place = np.empty(len(rows), dtype=np.intp)
-            place[order] = np.arange(len(rows)) % self.folds
-            folds = [(rows[place != fold], rows[place == fold]) for fold in range(self.folds)]
-            return [fold for fold in folds for _ in range(self.members)]
-        if given or config.train.folds:  # of which each network is judged by the one that it leaves out
-            return [(rows, rows[:0])] * self.members
+        if given or config.train.folds:  # of which each member is judged by the one that it leaves out
+            return rows, rows[:0]
         share, least, most = VALIDATION
         size = min(max(share * len(rows), least), most * len(rows))
         try:
-            return [hold_out(rows, size / max(len(rows), 1), seed=seed, classes=classes)] * self.members
+            return hold_out(rows, size / max(len(rows), 1), seed=seed, classes=targets if targets.ndim == 1 else None)
         except DataError:
-            return [(rows, rows[:0])] * self.members
+            return rows, rows[:0]
 
     def _dataset(
         self,
@@ -220,7 +216,7 @@ class _Tabular(BaseEstimator):
             train=part(train_frame, shaped[kept], None if weights is None else weights[kept]),
             validation=validation,
             test=None,
-            classes=np.arange(self._n_classes),
+            classes=self._known_classes,
             preprocessing=Preprocessing(),
             image_shape=None,
             feature_names=encoding.number_names or ("none",),
@@ -231,8 +227,9 @@ class _Tabular(BaseEstimator):
         )
 
     @property
-    def _n_classes(self) -> int:
-        return 0
+    def _known_classes(self) -> npt.NDArray[Any]:
+        """The labels of the classes, as they are saved with the network; none of values."""
+        return np.arange(0)
 
     def _given(self, eval_set: Examples | Sequence[Examples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
@@ -246,38 +243,44 @@ class _Tabular(BaseEstimator):
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         """Targets of rows to judge by, as `_targets` has them."""
 
+    @property
+    def _asked(self) -> dict[str, Any]:
+        """The parameters that are keys of a config; ``None`` for the recipe's value."""
+        members = self.members if self.members > 1 else None
+        return {"train.metric": self.metric, "train.members": members, "train.folds": self.folds}
+
     def _config(self, seed: int) -> Config:
         settings = dict(self.settings or {})
         place = {"name": self.backend, "device": self.device, "dtype": self.dtype}
         settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
-        if self.metric is not None:
-            settings["train.best_by"] = self.metric
+        settings |= {key: value for key, value in self._asked.items() if value is not None}
         given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
         if self.recipe is not None:
             return load_config(self.recipe, given)
         return recipe_config(self._task, given)
 
-    def _outputs(self, networks: Sequence[SavedNetwork], frame: Frame, allow_missing: bool) -> npt.NDArray[np.float64]:
-        """The mean of what networks say: probabilities, or values."""
+    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
+        """What the network says: probabilities, or values."""
         place = self._config(0).backend
         if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
             place = place.model_copy(update={"dtype": "float64"})
         backend = resolve_configured(place).backend
-        total: Any = 0.0
-        for saved in networks:
-            model = table_model(saved)
-            assert model is not None
-            with predictor(backend, saved, model) as predict:
-                outputs, _ = predict(frame.data, allow_missing)
-            total = total + outputs.astype(np.float64)
-        mean: npt.NDArray[np.float64] = total / len(networks)
-        if not np.isfinite(mean).all():
+        model = table_model(self.network_)
+        assert model is not None
+        with predictor(backend, self.network_, model) as predict:
+            outputs, _ = predict(frame.data, False)
+        said: npt.NDArray[np.float64] = outputs.astype(np.float64)
+        if not np.isfinite(said).all():
             raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
-        return mean
+        return self._shaped(said)
 
-    def _encoder(self, frame: Frame) -> TableEncoder:
-        """The encoder of the first network, as a transformer."""
-        model = table_model(self.networks_[0])
+    @abstractmethod
+    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The network's outputs (n, n_out), as predictions are shown."""
+
+    def _encoder(self) -> TableEncoder:
+        """The network's encoding, as a transformer."""
+        model = table_model(self.network_)
         assert model is not None
         encoder = TableEncoder()
         encoder.encoding_, encoder.schema_ = model.encoding, model.encoding.table_schema
@@ -296,21 +299,19 @@ class _Tabular(BaseEstimator):
         """
         import json
 
-        check_is_fitted(self, "networks_")
+        check_is_fitted(self, "network_")
         folder = given_path(path)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             text = json.dumps({"class": type(self).__name__, "parameters": self.get_params(), **self._facts()})
         except TypeError as error:
             raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
-        for number, saved in enumerate(self.networks_):
-            save_network(folder / f"network-{number}.safetensors", saved)
+        save_network(folder / _NETWORK, self.network_)
         (folder / _PARAMETERS).write_text(text, encoding="utf-8")
 
     def _facts(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)
         return {
-            "networks": len(self.networks_),
             "n_features_in": self.n_features_in_,
             "feature_names_in": None if names is None else [str(name) for name in names],
         }
@@ -332,12 +333,12 @@ class _Tabular(BaseEstimator):
             if facts["class"] != cls.__name__:
                 raise DataError(f"{folder} holds a {facts['class']}, and no {cls.__name__}")
             estimator = cls(**facts["parameters"])
-            estimator.networks_ = [load_network(folder / f"network-{n}.safetensors") for n in range(facts["networks"])]
+            estimator.network_ = load_network(folder / _NETWORK)
             estimator.n_features_in_ = int(facts["n_features_in"])
             if facts["feature_names_in"] is not None:
                 estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
             estimator._restore(facts)
-            estimator.encoder_ = estimator._encoder(Frame(as_frame({}).data, {}))
+            estimator.encoder_ = estimator._encoder()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
         return estimator
@@ -346,10 +347,10 @@ class _Tabular(BaseEstimator):
         """Take what `_facts` has saved besides."""
 
     def _predicted(self, X: Any) -> npt.NDArray[np.float64]:
-        check_is_fitted(self, "networks_")
+        check_is_fitted(self, "network_")
         frame = given_frame(self, X, reset=False)
         with as_value_errors():
-            return self._outputs(self.networks_, frame, False)
+            return self._outputs(frame)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -367,13 +368,13 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     recipe : str, optional
         A config file, instead of ``xpmlp:table.toml``.
     members : int
-        Networks that are trained with different seeds, and vote.
+        Networks that are trained with different seeds, and vote; with folds, so many for each of them.
     folds : int, optional
-        Networks of which each is trained without one of so many parts of the rows; all vote, and
-        ``oof_prediction_`` has for each row what those say that have not learned from it.  By default each network is
-        itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set`` or very few rows.
+        Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
+        unless ``fit`` gets an ``eval_set`` or very few rows.
     metric : str, optional
-        By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
+        The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
+        "rmse" (by default) or "mae".
     max_seconds : float, optional
         Time after which training ends with what there is.
     random_state : int, RandomState instance or None
@@ -381,19 +382,72 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         Where to compute, and how precisely; by default the recipe's.
     settings : dict, optional
         Keys of a config with other values than the recipe's, ``{"train.epochs": 100}``.
+    threshold : float, "balanced" or dict, optional
+        How `predict` chooses a class, as ``model.threshold`` of a config: the second of two classes if its probability
+        is above a number; by probabilities over the classes' parts of the rows; by what mistakes cost,
+        ``{"ill": 20}``.  By default the most probable class.
 
     Attributes
     ----------
     classes_ : (n_classes,)
     encoder_ : TableEncoder
         How the columns were taken, ``print(classifier.encoder_.schema_)``.
-    networks_ : list of SavedNetwork
+    network_ : SavedNetwork
+        The network, of several members their vote.
     oof_prediction_ : (n, n_classes)
+        With folds, those of the recipe included: for each row of ``fit`` the probabilities by the members that have not
+        learned from it, so that they are as good as those of new rows.
     n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> from xpmlp import TabularClassifier
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularClassifier(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, ["light", "heavy", "light", "heavy"] * 5).predict_proba(table).shape
+    (20, 2)
     """
 
     _task = "classes"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_Tabular._parameter_constraints,
+        **_metrics("classes"),
+        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"balanced"}), dict, None],
+    }
     classes_: npt.NDArray[Any]
+
+    def __init__(
+        self,
+        *,
+        recipe: str | None = None,
+        members: int = 1,
+        folds: int | None = None,
+        metric: str | None = None,
+        max_seconds: float | None = None,
+        random_state: Any = None,
+        backend: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        threshold: float | str | Mapping[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            recipe=recipe,
+            members=members,
+            folds=folds,
+            metric=metric,
+            max_seconds=max_seconds,
+            random_state=random_state,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            settings=settings,
+        )
+        self.threshold = threshold
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {**super()._asked, "model.threshold": self.threshold}
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         labels = _labels(y, frame.data.height)
@@ -412,22 +466,25 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         return places.astype(np.int64)
 
     @property
-    def _n_classes(self) -> int:
-        return len(self.classes_)
+    def _known_classes(self) -> npt.NDArray[Any]:
+        plain = self.classes_.dtype.kind in "biufU"
+        return self.classes_ if plain else np.asarray([str(label) for label in self.classes_])
+
+    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Probabilities of the classes, (n, n_classes)."""
-        outputs = self._predicted(X)
-        return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+        return self._predicted(X)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Logarithms of the probabilities of the classes, (n, n_classes)."""
         return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The most probable class of each row, (n,)."""
-        places = self.predict_proba(X).argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[places]
+        """The class of each row, (n,): the most probable one, or what ``threshold`` makes of the probabilities."""
+        probabilities = self.predict_proba(X)
+        chosen: npt.NDArray[Any] = self.classes_[(saved_decision(self.network_) or Decision()).choose(probabilities)]
         return chosen
 
     def _facts(self) -> dict[str, Any]:
@@ -445,12 +502,22 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
     Attributes
     ----------
-    encoder_, networks_, n_features_in_, feature_names_in_
+    encoder_, network_, n_features_in_, feature_names_in_
         As of `TabularClassifier`.
-    oof_prediction_ : (n, n_targets)
+    oof_prediction_ : (n,) or (n, n_targets)
+        As of `TabularClassifier`, of values.
+
+    Examples
+    --------
+    >>> from xpmlp import TabularRegressor
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularRegressor(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, [10.0, 40.0, 20.0, 50.0] * 5).predict(table).shape
+    (20,)
     """
 
     _task = "values"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **_metrics("values")}
     _flat: bool
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -463,7 +530,35 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """The values of each row, (n,) or (n, n_targets)."""
-        outputs = self._predicted(X)
+        return self._predicted(X)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.float64]:
+        """Intervals that cover a part of the values, by the residuals of rows that members have not learned from.
+
+        Conformal intervals (see `xpmlp.training.intervals`), as wide as predictions of their size deserve.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        ends : (n, 2) or (n, n_targets, 2)
+            The lower and the upper end of each interval.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` had too few rows for this coverage.
+        """
+        values = self._predicted(X)
+        with as_value_errors():
+            ends = interval_ends(self.network_, values.reshape(len(values), -1), coverage)
+        return np.stack([end.reshape(values.shape) for end in ends], axis=-1)
+
+    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return outputs[:, 0] if self._flat else outputs
 
     def _facts(self) -> dict[str, Any]:
@@ -478,13 +573,18 @@ class TabularRegressor(RegressorMixin, _Tabular):
         return tags
 
 
-def _trained(config: Config, dataset: Dataset, ends: float | None) -> SavedNetwork:
-    """Train a network, and bring it to the host."""
+def _trained(
+    config: Config, dataset: Dataset, ends: float | None
+) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
+    """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
+    if ends is not None:
+        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
     result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
     trainable = ConfigTrainable(config, dataset, result.backend)
-    return saved_network(trainable, result.run)._replace(network=result.network)
+    saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
+    return saved, result.out_of_fold
 
 
 def _with(config: Config, **fields: Any) -> Config:
@@ -494,7 +594,7 @@ def _with(config: Config, **fields: Any) -> Config:
 
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
-        return int(random_state) % 2**32
+        return int(random_state) % LARGEST_SEED
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 

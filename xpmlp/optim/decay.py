@@ -29,6 +29,16 @@ def l2_penalty(kinds: Tree) -> Piece:
     ----------
     kinds : tree of str
         Those in `UNDECAYED` have no penalty.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> piece, hyperparameters = l2_penalty("weights"), Hyperparameters(0.1, weight_decay=0.5)
+    >>> piece.update(pure_ops(xp), weights, gradients, (), hyperparameters)[1].tolist()
+    [[2.5]]
     """
     known = Kinds(kinds)
 
@@ -57,6 +67,16 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     References
     ----------
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in PyTorch's form: by the learning rate.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> piece, hyperparameters = decoupled_decay("weights"), Hyperparameters(0.1, weight_decay=0.5)
+    >>> piece.update(pure_ops(xp), weights, gradients, (), hyperparameters)[0].tolist()
+    [[0.95]]
     """
     known = Kinds(kinds)
 

@@ -128,6 +128,17 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     -------
     optimizer : Optimizer
         Its state is that of its only part with a state, or a list of them.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters, clip_by_global_norm, sgd
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule = compose(clip_by_global_norm("weights", 1.0), sgd("weights"))
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), Hyperparameters(0.1))
+    >>> weights.round(4).tolist()
+    [[0.9]]
     """
     keeping = [part for part in parts if part.init is not None]
     averaging = [(index, part) for index, part in enumerate(keeping) if isinstance(part, Piece) and part.evaluated]

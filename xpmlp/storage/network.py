@@ -45,7 +45,7 @@ MAX_MEMBERS = 10_000
 _FLOATS = ("F16", "F32", "F64")
 """The types of parameters, by safetensors' names."""
 
-SECTIONS = frozenset({"table"})
+SECTIONS = frozenset({"table", "decision", "intervals"})
 """The optional sections of a header that this version knows, such as an encoder's; a network that has another one
 predicts something else without it, so that it is refused."""
 

@@ -71,6 +71,13 @@ def from_arrays(
     DataError
         If the arrays have other shapes, lengths or types than these, a value is not a finite number, a label is
         missing, or a part lacks a column of the training part, or has a label that this has not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dataset = from_arrays(np.eye(3), ["red", "green", "blue"])
+    >>> dataset.train.features.shape, dataset.classes.tolist(), dataset.train.targets.tolist()
+    ((3, 3), ['blue', 'green', 'red'], [2, 1, 0])
     """
     names, target_names = column_names(x, "x"), column_names(y, "y") if values else None
     features, image_shape = _features(x, "x", names)

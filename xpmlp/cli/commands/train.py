@@ -28,8 +28,8 @@ from xpmlp.cli.options import (
     placed,
 )
 
-FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "types",
-              "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
+FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric",
+              "types", "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
 """The options that say something of a table."""
 
 
@@ -65,6 +65,9 @@ def train(
     ] = None,
     class_weight: Annotated[
         str | None, _option("--class-weight", "HOW", "balanced: all classes count the same in total")
+    ] = None,
+    metric: Annotated[
+        str | None, _option("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
     ] = None,
     types: Types = None,
     task: Annotated[str | None, _option("--task", "TASK", "classes or values [default: found out]")] = None,

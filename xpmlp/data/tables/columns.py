@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.saved import Frozen, first_mistake
 from xpmlp.errors import DataError
 
 Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "constant"]
@@ -33,14 +34,7 @@ MAX_LEVELS = 10_000
 """Categories of a column that have a code of their own, at most: the commonest ones."""
 
 Name = Annotated[str, Field(max_length=MAX_NAME)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=0, lt=2**53)]
-
-
-class Frozen(BaseModel):
-    """A record that is saved as JSON: frozen, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class NumberStyle(Frozen):
@@ -234,13 +228,6 @@ def type_pairs(given: str | Mapping[str, str] | None) -> dict[str, str]:
     if not given:
         return {}
     return dict(given) if isinstance(given, Mapping) else dict(map(_pair, _split(given)))
-
-
-def first_mistake(error: ValidationError) -> str:
-    """The first mistake that pydantic has found, on one line."""
-    mistake = error.errors(include_url=False)[0]
-    place = ".".join(map(str, mistake["loc"][:4]))
-    return f"{place}: {mistake['msg']}"[:200]
 
 
 def _split(text: str) -> list[str]:

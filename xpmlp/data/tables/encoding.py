@@ -18,17 +18,9 @@ import polars as pl
 from pydantic import Field, ValidationError
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.saved import Finite, Frozen, first_mistake
 from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
-from xpmlp.data.tables.columns import (
-    MAX_COLUMNS,
-    MAX_LEVELS,
-    Column,
-    Finite,
-    Frozen,
-    Name,
-    Schema,
-    first_mistake,
-)
+from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
 from xpmlp.data.tables.inference import RARE, read_cells
 from xpmlp.errors import DataError

@@ -13,9 +13,10 @@ from pydantic import Field
 from xpmlp.data.labels import finite_number, label_places, typed_labels
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.objects import MAX_LABEL_LENGTH
+from xpmlp.data.saved import Finite, Frozen
 from xpmlp.data.table_options import Task
 from xpmlp.data.tables.cells import as_numbers, as_texts, number_style
-from xpmlp.data.tables.columns import Finite, Frozen, Name
+from xpmlp.data.tables.columns import Name
 from xpmlp.data.tables.inference import FEW
 from xpmlp.errors import DataError
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from xpmlp._typing import Array
 from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
 from xpmlp.nn.criteria.temperature import log_loss as mean_log_loss
-from xpmlp.nn.criteria.temperature import logarithms
+from xpmlp.nn.losses.loss import logarithm
 from xpmlp.nn.ops import Ops
 
 
 def _log_loss(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
-    return mean_log_loss(ops, logarithms(ops, prediction), targets, weights)
+    return mean_log_loss(ops, logarithm(ops, prediction), targets, weights)
 
 
 def _error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:

@@ -27,7 +27,7 @@ def compute(work: Work) -> dict[str, Any]:
         network,
         dataset.train.features,
         dataset.train.targets,
-        epochs=train.epochs,
+        epochs=train.length.epochs,
         learning_rate=train.learning_rate,
         seed=train.seed,
     )

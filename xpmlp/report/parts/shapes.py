@@ -66,12 +66,12 @@ def compute(work: Work) -> dict[str, Any]:
     config = work.settings
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
-    with backend.session(config.train.batch_size):
+    with backend.session(trainable.settings.batch_size):
         return _compute(work, trainable, backend)
 
 
 def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
-    ops, xp, size = backend.ops, backend.xp, trainable.config.train.batch_size
+    ops, xp, size = backend.ops, backend.xp, trainable.settings.batch_size
     parameters = backend.parameters(
         [nn.DenseParameters(*layer) for layer in trainable.initial_parameters(trainable.config.train.seed)]
     )
