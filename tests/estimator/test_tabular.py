@@ -115,6 +115,24 @@ def test_values_have_their_scale_again() -> None:
     assert two.predict(frame).shape == (300, 2)
 
 
+def test_intervals_around_values(tmp_path: Path) -> None:
+    frame, _, values = table()
+    both = np.stack([values, -10 * values], axis=1)
+    settings = SHORT | {"train.epochs": 8, "train.folds": 2}
+    for targets, shape in ((values, (300, 2)), (both, (300, 2, 2))):
+        model = TabularRegressor(random_state=0, settings=settings).fit(frame, targets)
+        ends = model.predict_interval(frame, 0.8)
+        assert ends.shape == shape
+        predicted = model.predict(frame)
+        assert ((ends[..., 0] < predicted) & (predicted < ends[..., 1])).all()
+        assert ((ends[..., 0] <= targets) & (targets <= ends[..., 1])).mean() > 0.75  # of rows that are known
+        model.save(tmp_path / "model")
+        again = TabularRegressor.load(tmp_path / "model")
+        np.testing.assert_array_equal(again.predict_interval(frame, 0.8), ends)
+    with pytest.raises(ValueError, match="to be known by"):
+        model.predict_interval(frame, 0.9999)
+
+
 @pytest.mark.slow
 def test_votes_folds_and_rows_to_judge_by(tmp_path: Path) -> None:
     frame, labels, values = table()

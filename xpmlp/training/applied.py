@@ -30,11 +30,14 @@ from xpmlp.training.decision import Decision, decided_by, saved_decision
 from xpmlp.training.inference import BATCH, Inference, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
-from xpmlp.training.table_prediction import TablePrediction, predict_table, predictor, table_model
+from xpmlp.training.table_prediction import TablePrediction, interval_ends, predict_table, predictor, table_model
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of
 
-Split = Literal["train", "validation", "test"]
+PartName = Literal["train", "validation", "test"]
+
+Ends = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""The lower and the upper ends of intervals, (n, n_targets) each."""
 
 
 class Evaluation(NamedTuple):
@@ -59,7 +62,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     run_dir: str | Path,
-    split: Split | None = None,
+    split: PartName | None = None,
     *,
     run: str | int | None = None,
     backend: str | None = None,
@@ -242,21 +245,80 @@ def predict(
     >>> prediction.outputs.shape, prediction.names.tolist()
     ((2, 10), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
+    how = {"codes": codes, "run": run, "backend": backend, "device": device, "overrides": overrides}
+    saved, outputs = _outputs(run_dir, features, allow_code=allow_code, allow_missing=allow_missing, **how)
+    return _prediction(decided_by(saved, threshold), outputs)
+
+
+def predict_interval(
+    run_dir: str | Path, features: Any, coverage: float = 0.9, **how: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Predict intervals that cover a part of the values, with the network of a run folder.
+
+    Parameters
+    ----------
+    run_dir : path
+    features : (n, n_features)
+        As of `predict`.
+    coverage : float
+        Between 0 and 1.
+    **how
+        As `predict` takes it.
+
+    Returns
+    -------
+    lower, upper : (n, n_targets)
+
+    Raises
+    ------
+    DataError
+        Also if the network has no intervals (see `xpmlp.training.intervals`), or too few examples for this coverage.
+    RunFolderError, BackendError, ConfigError
+        As `predict`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from xpmlp import load_config, train
+    >>> pl.DataFrame({"x": [0.5, 1.5, 2.5, 3.5] * 50, "y": [1.0, 3.0, 5.0, 7.0] * 50}).write_csv("rows.csv")
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> settings |= {"data.path": "rows.csv", "data.target": "y", "data.task": "values"}
+    >>> _ = train(load_config("xpmlp:table-values.toml", settings), "runs/values")
+    >>> lower, upper = predict_interval("runs/values", {"x": [0.5, 2.5]}, coverage=0.8)
+    >>> lower.shape, bool((lower < upper).all())
+    ((2, 1), True)
+    """
+    saved, outputs = _outputs(run_dir, features, **how)
+    return interval_ends(saved, outputs, coverage)
+
+
+def _outputs(
+    run_dir: str | Path,
+    features: Any,
+    *,
+    codes: Any = None,
+    run: str | int | None = None,
+    backend: str | None = None,
+    device: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
+    allow_missing: bool = False,
+) -> tuple[SavedNetwork, npt.NDArray[Any]]:
+    """The network of a run folder, and its outputs (n, n_outputs)."""
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
-    saved = decided_by(saved, threshold)
     if (model := table_model(saved)) is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
         with predictor(resolve_configured(config.backend).backend, saved, model) as predict_rows:
-            return _prediction(saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0])
+            return saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0]
     given = None if codes is None else host_array(codes, "codes")
-    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
+    return saved, _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
 
 def _predicted(
     config: Config, saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None
-) -> Prediction:
+) -> npt.NDArray[Any]:
     chosen = resolve_configured(config.backend).backend
     raw = _checked(features, saved.network.widths.numbers)
     codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
@@ -269,7 +331,7 @@ def _predicted(
             f"the network's outputs for example {example} (of 0 to {len(raw) - 1}) are not finite numbers: its "
             f"features are too large for {chosen.dtype_name}."
         )
-    return _prediction(saved, outputs)
+    return outputs
 
 
 def predict_file(
@@ -285,6 +347,7 @@ def predict_file(
     keep: Sequence[str] = (),
     allow_missing: bool = False,
     threshold: float | Mapping[str, Any] | None = None,
+    interval: float | None = None,
 ) -> Prediction | TablePrediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -297,7 +360,8 @@ def predict_file(
         ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; of values a column for each
         target, by its name.  A name that a spreadsheet would take for a formula gets an apostrophe in front.
         ``.npy``: a structured array with the fields ``class`` and ``probabilities``; of values an array
-        (n, n_targets).  Written whole or not at all.
+        (n, n_targets), or with intervals one with the fields ``value``, ``lower`` and ``upper``.  Written whole or not
+        at all.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
@@ -310,6 +374,9 @@ def predict_file(
         Of such a network: take columns that are missing for gaps.
     threshold : float or dict, optional
         See `predict`.
+    interval : float, optional
+        Write intervals around values, too, that cover this part of the targets, as 0.9: columns ``lower`` and
+        ``upper``, or of several targets two for each.
 
     Returns
     -------
@@ -330,6 +397,14 @@ def predict_file(
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(folder, run, overrides, **place, allow_code=allow_code)
     saved = decided_by(saved, threshold)
+
+    def ends_of(outputs: npt.NDArray[Any]) -> Ends | None:
+        return None if interval is None else interval_ends(saved, outputs, interval)
+
+    def array_of(parts: Sequence[npt.NDArray[Any]]) -> bytes:
+        outputs = np.concatenate(parts)
+        return _npy(_prediction(saved, outputs), ends_of(outputs))
+
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
@@ -346,8 +421,8 @@ def predict_file(
                 target,
                 keep=keep,
                 allow_missing=allow_missing,
-                columns_of=lambda outputs: _columns(_prediction(saved, outputs)),
-                array_of=lambda outputs: _npy(_prediction(saved, np.concatenate(outputs))),
+                columns_of=lambda outputs: _columns(_prediction(saved, outputs), ends_of(outputs)),
+                array_of=array_of,
             )
     if keep or allow_missing:
         raise DataError("--keep and --allow-missing are for networks that were trained on a table.")
@@ -361,9 +436,10 @@ def predict_file(
         missing=config.data.missing,
     )
     codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix == ".npz" else None
-    prediction = _predicted(config, saved, features, codes)
+    outputs = _predicted(config, saved, features, codes)
+    prediction = _prediction(saved, outputs)
     with os_errors_as(DataError, unwritable):
-        writers[target.suffix](target, prediction)
+        writers[target.suffix](target, prediction, ends_of(outputs))
     return prediction
 
 
@@ -406,29 +482,36 @@ def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
     return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 
-def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:
+def _columns(prediction: Prediction, ends: Ends | None = None) -> dict[str, npt.NDArray[Any]]:
     """The columns of a CSV file."""
     decided, outputs, names = prediction
     columns = {"class": decided} if decided.ndim == 1 else dict(zip(names.tolist(), decided.T, strict=True))
     if decided is not outputs:
         columns |= {f"probability of {name}": column for name, column in zip(names.tolist(), outputs.T, strict=True)}
+    for end, values in zip(("lower", "upper"), ends or (), strict=False):
+        called = [end] if len(names) == 1 else [f"{name} {end}" for name in names.tolist()]
+        columns |= dict(zip(called, values.T, strict=True))
     return columns
 
 
-def _write_csv(path: Path, prediction: Prediction) -> None:
-    columns = _columns(prediction)
+def _write_csv(path: Path, prediction: Prediction, ends: Ends | None) -> None:
+    columns = _columns(prediction, ends)
     rows = zip(*columns.values(), strict=True)
     write_text(path, csv_text([list(columns), *rows]))
 
 
-def _write_npy(path: Path, prediction: Prediction) -> None:
-    write_bytes(path, _npy(prediction))
+def _write_npy(path: Path, prediction: Prediction, ends: Ends | None) -> None:
+    write_bytes(path, _npy(prediction, ends))
 
 
-def _npy(prediction: Prediction) -> bytes:
+def _npy(prediction: Prediction, ends: Ends | None) -> bytes:
     decided, outputs, _ = prediction
     table = outputs
-    if decided is not outputs:
+    if ends is not None:
+        kind = (outputs.dtype, outputs.shape[1:])
+        table = np.empty(len(outputs), dtype=[(name, *kind) for name in ("value", "lower", "upper")])
+        table["value"], table["lower"], table["upper"] = outputs, *ends
+    elif decided is not outputs:
         fields = [
             ("class", decided.dtype, decided.shape[1:]),
             ("probabilities", outputs.dtype, outputs.shape[1:]),

@@ -25,6 +25,7 @@ from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, load_network, run_folder
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
+from xpmlp.training.intervals import Intervals
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 
 _UNREADABLE = (
@@ -201,15 +202,14 @@ def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: d
     )
 
 
-def sections_of(trainable: ConfigTrainable) -> dict[str, Any]:
+def sections_of(trainable: ConfigTrainable, intervals: Intervals | None = None) -> dict[str, Any]:
     """The sections that are saved beside the network of a trainable, of JSON's types."""
-    table, decision = trainable.dataset.table, trainable.decision
-    found = {"table": table, "decision": decision}
-    return {
-        name: one.model_dump(mode="json", exclude_defaults=name != "table")
-        for name, one in found.items()
-        if one is not None
-    }
+    table = trainable.dataset.table
+    found: dict[str, Any] = {} if table is None else {"table": table.model_dump(mode="json")}
+    for name, one in (("decision", trainable.decision), ("intervals", intervals)):
+        if one is not None:
+            found[name] = one.model_dump(mode="json", exclude_defaults=True)
+    return found
 
 
 def saved_network(trainable: ConfigTrainable, run: Run, sections: dict[str, Any] | None = None) -> SavedNetwork:

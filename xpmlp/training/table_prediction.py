@@ -23,6 +23,7 @@ from xpmlp.data.table_options import Given
 from xpmlp.errors import DataError
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.inference import BATCH, Inference
+from xpmlp.training.intervals import saved_intervals
 from xpmlp.training.memory import memory_explained
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def table_model(saved: SavedNetwork) -> TableModel | None:
     from xpmlp.data.tables import TableModel  # with polars, so imported late
 
     return TableModel.from_saved(found)
+
+
+def interval_ends(saved: SavedNetwork, values: Outputs, coverage: float) -> tuple[Outputs, Outputs]:
+    """The ends of intervals around the values (n, n_targets) that a network predicts, (n, n_targets) each.
+
+    Raises
+    ------
+    DataError
+        If the network has no intervals, or none with this coverage.
+    """
+    intervals, model = saved_intervals(saved), table_model(saved)
+    if model is None:
+        return intervals.around(values, coverage)
+    lower, upper = intervals.around(model.target.scaled(values.astype(np.float64)), coverage)
+    return model.target.unscaled(lower), model.target.unscaled(upper)
 
 
 def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:

@@ -23,6 +23,7 @@ from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
+from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.record import History, Timing, outcome_of, sections_of
@@ -205,7 +206,7 @@ def train(
                 evaluate_test(trainable, run)
                 if (warning := voters_note(runs)) is not None:
                     reporter.note(warning)
-            sections = sections_of(trainable)
+            sections = sections_of(trainable, intervals_of(trainable, run, out_of_fold))
             if folder is not None:
                 outcome_of(trainable, run, Timing(loading, training), sections).write(folder)
             network = trainable.network
@@ -350,6 +351,23 @@ def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
     if wanted and trainable.dataset.test is not None and run.parameters is not None:
         examples = trainable.inference.to_device(trainable.dataset.test)
         (run.test,) = trainable.inference.evaluate(as_stack(run.parameters), examples)
+
+
+def intervals_of(trainable: ConfigTrainable, run: Run, out_of_fold: npt.NDArray[np.float64] | None) -> Intervals | None:
+    """Intervals around the values that a run predicts, by its residuals out of fold, or for a table's validation part.
+
+    ``None`` for other outputs than a value for each target.
+    """
+    loss, names = trainable.network.loss, trainable.dataset.target_names
+    if loss.targets != "values" or list(loss.output_names(names)) != list(names) or run.parameters is None:
+        return None
+    part = trainable.train_part if out_of_fold is not None else trainable.validation_part
+    if part is None or (out_of_fold is None and trainable.dataset.table is None):
+        return None
+    if out_of_fold is None:
+        outputs = trainable.inference.predict(run.parameters, part.features, part.codes)
+        out_of_fold = outputs.astype(np.float64)
+    return fit_intervals(out_of_fold, part.targets.reshape(len(part), -1), part.weights)
 
 
 def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:

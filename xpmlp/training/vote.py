@@ -85,7 +85,8 @@ class VoteTrainable(ConfigTrainable):
         if count is None:
             return None
         given = self.dataset.folds
-        folds = fold_numbers(part.targets, count, self.config.data.seed) if given is None else given
+        drawn = fold_numbers(part.targets, count, self.config.data.seed, self.dataset.groups)
+        folds = drawn if given is None else given
         if len(folds) != len(part) or set(np.unique(folds).tolist()) != set(range(count)):
             raise DataError(f"train.folds = {count} needs examples in each of {count} folds: lower it.")
         return folds

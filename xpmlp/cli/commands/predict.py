@@ -50,6 +50,12 @@ def predict(
             "--threshold", metavar="HOW", help="Above which probability of the second class, or costs by class."
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval", metavar="COVERAGE", help="Write intervals around values, too, as 0.9: lower, upper."
+        ),
+    ] = None,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
@@ -74,6 +80,7 @@ def predict(
         allow_code=allow_code,
         keep=names_in(keep) or (),
         allow_missing=allow_missing,
+        interval=interval,
         threshold=None if threshold is None else parse_override(f"threshold={threshold}")[1],
     )
     rows = prediction.rows if isinstance(prediction, TablePrediction) else len(prediction.decided)

@@ -20,12 +20,12 @@ from xpmlp.data.tables.cells import as_numbers, as_texts
 from xpmlp.data.tables.encoding import TableEncoding, fit_encoding
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table
-from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes
+from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_validate
 from xpmlp.data.tables.targets import Target, Targets, class_places, find_targets, fit_target, read_targets
 from xpmlp.errors import DataError
 
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the training rows that validate; but at least so many rows, and at most this share."""
+MOMENTS = 20
+"""Different times from which on the rows of one stay together in folds."""
 
 
 class TableModel(Frozen):
@@ -137,7 +137,7 @@ def table_dataset(
         data = data.filter(pl.Series(targets.kept))
     notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
     classes, indices = _indices(targets, source)
-    parts, more = _split(data, indices, options, split, test_fraction, validation_size, seed, held_out, missing)
+    parts, more, groups = _split(data, indices, options, split, test_fraction, validation_size, seed, held_out, missing)
     notes += more
     if indices is not None and (rare := [one for one in rare_classes(indices) if test_fraction or not held_out]):
         labels = [str(classes[one]) for one in rare]
@@ -190,6 +190,7 @@ def table_dataset(
         hashes=table.hashes | {name: next(iter(one.hashes.values())) for name, one in held_out.items()},
         target_names=names if targets.task == "values" else (),
         code_counts=known.encoding.code_counts,
+        groups=None if groups is None else groups[parts["train"]],
         table=known,
         notes=tuple(notes),
     )
@@ -227,8 +228,8 @@ def _split(
     seed: int,
     held_out: Mapping[str, TableFile],
     missing: Sequence[str],
-) -> tuple[dict[str, Rows], list[str]]:
-    """The rows of each part that is drawn."""
+) -> tuple[dict[str, Rows], list[str], npt.NDArray[np.int64] | None]:
+    """The rows of each part that is drawn, and the group of each row, if rows are to stay together."""
     groups = None if options.group is None else _codes_of(data[options.group], missing)
     times = None if options.time is None else _times(data[options.time], missing)
     how: dict[str, Any] = {"seed": seed, "classes": indices, "groups": groups, "times": times}
@@ -236,8 +237,7 @@ def _split(
     if test_fraction > 0 and "test" not in held_out:
         rows, parts["test"] = hold_out(rows, test_fraction, **how)
     if split != "test" and "validation" not in held_out:
-        share, least, most = VALIDATION
-        size = validation_size or min(max(share * len(rows), least), most * len(rows))
+        size = validation_size or rows_to_validate(len(rows))
         if not 0 < size < len(rows):
             raise DataError(f"data.validation_size = {validation_size} leaves nothing to train on")
         rows, parts["validation"] = hold_out(rows, size / len(rows), **how)
@@ -246,7 +246,10 @@ def _split(
         twins = _twins(data, parts)
         if twins:
             notes.append(f"{twins:,} rows of the test part are the same as rows to learn from")
-    return parts, notes
+    if groups is None and times is not None:
+        moments, groups = np.unique(np.nan_to_num(times, nan=-np.inf), return_inverse=True)
+        groups = groups if len(moments) >= MOMENTS else None
+    return parts, notes, groups
 
 
 def _twins(data: pl.DataFrame, parts: Mapping[str, Rows]) -> int:
