@@ -24,13 +24,8 @@ from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
-<<<<<<< HEAD
-from xpmlp.data.tables.splitting import hold_out
-from xpmlp.data.tables.targets import Targets, fit_target
-=======
 from xpmlp.data.tables.splitting import hold_out, rows_to_validate
-from xpmlp.data.tables.targets import Target
->>>>>>> main
+from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder, told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
