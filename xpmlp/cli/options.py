@@ -61,6 +61,17 @@ def _of_tables(name: str, metavar: str, text: str) -> Any:
 
 
 Target = Annotated[str | None, _of_tables("--target", "NAME", "The column to predict, or several with commas between")]
+Features = Annotated[str | None, _of_tables("--features", "NAMES", "The columns to learn from [default: all]")]
+Drop = Annotated[str | None, _of_tables("--drop", "NAMES", "Columns to leave out")]
+Weights = Annotated[str | None, _of_tables("--weights", "NAME", "The column that says how much a row counts")]
+Group = Annotated[
+    str | None, _of_tables("--group", "NAME", "The column of groups that are never on both sides of a split")
+]
+Time = Annotated[str | None, _of_tables("--time", "NAME", "The column by which the newest rows are the test part")]
+MetricName = Annotated[
+    str | None, _of_tables("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
+]
+TaskName = Annotated[str | None, _of_tables("--task", "TASK", "classes or values [default: found out]")]
 Types = Annotated[str | None, _of_tables("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
 Separator = Annotated[str | None, _of_tables("--separator", "C", "What is between fields of a CSV file")]
 Decimal = Annotated[str | None, _of_tables("--decimal", "C", "The sign before a fraction, . or ,")]
