@@ -38,11 +38,11 @@ POLL = 0.2
 ROLL_CALL = 5.0
 """Seconds between two looks at whether a cluster has workers."""
 
-Done = Callable[[Block, list[Outcome]], None]
+OnBlockDone = Callable[[Block, list[Outcome]], None]
 
 
 def run_here(
-    blocks: Iterable[Block], reporter: Reporter, should_stop: Callable[[], bool], done: Done
+    blocks: Iterable[Block], reporter: Reporter, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
     """Train blocks one after another in this process.
 
@@ -74,7 +74,7 @@ def run_here(
 
 
 def run_in_processes(
-    blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: Done
+    blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
     """Train blocks over local processes.  A process that dies is replaced, and its block tried again.
 
@@ -108,7 +108,9 @@ def run_in_processes(
     return trained.failures
 
 
-def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: Done) -> dict[int, str]:
+def run_on_dask(
+    blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: OnBlockDone
+) -> dict[int, str]:
     """Train blocks on the workers of a Dask cluster, which itself retries those whose worker died.
 
     A cluster without workers is waited for, and a notice says so.
@@ -185,7 +187,7 @@ class _BlockPool:
     pool: Callable[[], Executor]
     threads: int | None
     should_stop: Callable[[], bool]
-    done: Done
+    done: OnBlockDone
     given_up: type[Exception] = BrokenExecutor
     failures: dict[int, str] = field(default_factory=dict)
 

@@ -26,22 +26,19 @@ from xpmlp.cli.options import (
     Quiet,
     Quote,
     Separator,
-    Target,
+    TargetColumns,
     TaskName,
     Time,
     Types,
     Weights,
     file_option,
+    of_table,
     placed,
 )
 
 FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric",
               "types", "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
 """The options that say something of a table."""
-
-
-def _option(name: str, metavar: str, text: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=f"{text} (tables).")
 
 
 def train(
@@ -54,20 +51,20 @@ def train(
         ),
     ],
     overrides: Overrides = None,
-    target: Target = None,
+    target: TargetColumns = None,
     features: Features = None,
     drop: Drop = None,
     weights: Weights = None,
     group: Group = None,
     time: Time = None,
     test: Annotated[
-        str | None, _option("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
+        str | None, of_table("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
     ] = None,
     validation: Annotated[
         Path | None, file_option("--validation", "FILE", "A file with the validation part (tables).")
     ] = None,
     class_weight: Annotated[
-        str | None, _option("--class-weight", "HOW", "balanced: all classes count the same in total")
+        str | None, of_table("--class-weight", "HOW", "balanced: all classes count the same in total")
     ] = None,
     metric: MetricName = None,
     types: Types = None,

@@ -16,7 +16,7 @@ from xpmlp.cli.options import (
     MetricName,
     Overrides,
     Quiet,
-    Target,
+    TargetColumns,
     TaskName,
     Time,
     Types,
@@ -38,7 +38,7 @@ def tune(
         float, typer.Option("--minutes", metavar="N", min=0.0, help="How long to try settings and train, in all.")
     ],
     overrides: Overrides = None,
-    target: Target = None,
+    target: TargetColumns = None,
     drop: Drop = None,
     weights: Weights = None,
     group: Group = None,
