@@ -131,7 +131,7 @@ def _add_row(table: Table, name: str, labels: Sequence[str], differences: Sequen
 
 
 def _cell(differences: Sequence[Difference]) -> Text:
-    """The largest difference; red with a mark where one is too large, in parentheses where none is judged."""
+    """The largest difference; red with a mark if one is too large, in parentheses if none is judged."""
     if not differences:
         return Text("-", style="dim")
     value = max((one.value for one in differences), key=lambda value: (math.isnan(value), value))

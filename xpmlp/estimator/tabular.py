@@ -24,28 +24,24 @@ from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
-from xpmlp.data.tables.splitting import hold_out
+from xpmlp.data.tables.splitting import hold_out, rows_to_validate
 from xpmlp.data.tables.targets import Target
 from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder, told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.storage import SavedNetwork, load_network, save_network
 from xpmlp.training import Result, train
+from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
 from xpmlp.training.table_prediction import interval_ends, predictor, table_model
 from xpmlp.training.trainer import resolve_configured
 
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the rows that decide when a network is best; but at least so many, and at most this share."""
-
 LARGEST_SEED = 2**32 - 2**17
 """Seeds below it leave room for those of a vote's members, which follow them."""
 
 _PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
-
-Examples = tuple[Any, Any]
 
 
 def _metrics(task: str) -> dict[str, Any]:
@@ -108,7 +104,7 @@ class _Tabular(BaseEstimator):
         y: Any,
         sample_weight: Any = None,
         *,
-        eval_set: Examples | Sequence[Examples] | None = None,
+        eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
         categorical_features: Sequence[str | int] | None = None,
     ) -> Self:
         """Find out the kinds of the columns, encode them, and train.
@@ -163,8 +159,7 @@ class _Tabular(BaseEstimator):
         rows, seed = np.arange(len(targets)), config.train.seed
         if given or config.train.folds:  # of which each member is judged by the one that it leaves out
             return rows, rows[:0]
-        share, least, most = VALIDATION
-        size = min(max(share * len(rows), least), most * len(rows))
+        size = rows_to_validate(len(rows))
         try:
             return hold_out(rows, size / max(len(rows), 1), seed=seed, classes=targets if targets.ndim == 1 else None)
         except DataError:
@@ -230,7 +225,7 @@ class _Tabular(BaseEstimator):
         """The labels of the classes, as they are saved with the network; none of values."""
         return np.arange(0)
 
-    def _given(self, eval_set: Examples | Sequence[Examples]) -> tuple[Frame, npt.NDArray[Any]]:
+    def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
         pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
         if isinstance(eval_set, list) and len(eval_set) != 1:

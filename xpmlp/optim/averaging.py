@@ -57,7 +57,7 @@ def averaged(kinds: Tree, decay: float) -> Piece:
         step = state.step + 1
         weight = (1 - decay) / one_minus_power(ops, decay, step)
 
-        def moved(kind: str, average: Array, value: Array) -> tuple[Array]:
+        def moved(kind: str, value: Array, average: Array) -> tuple[Array]:
             if kind == STATE:
                 return (1.0 * value,)  # memory of its own
             difference = value - average

@@ -13,10 +13,10 @@ UNDECAYED = ("biases", "scales", STATE)
 
 
 def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Kinds, *others: Tree) -> Tree:
-    """As `map_leaves`, of a function (leaf, kind, *others), for the parameters that decay; the others stay."""
+    """As `map_leaves`, of a function (kind, *others, leaf), for the parameters that decay; the others stay."""
 
-    def changed(kind: str, leaf: Array, *rest: Array) -> tuple[Array]:
-        return (leaf if kind in UNDECAYED else function(leaf, kind, *rest),)
+    def changed(kind: str, *group: Array) -> tuple[Array]:
+        return (group[-1] if kind in UNDECAYED else function(kind, *group),)
 
     (result,) = kinds.unzip(changed, (tree,), *others)
     return result
@@ -45,7 +45,7 @@ def l2_penalty(kinds: Tree) -> Piece:
     def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         decay = hyperparameters.weight_decay
 
-        def penalized(slope: Array, kind: str, value: Array) -> Array:
+        def penalized(kind: str, value: Array, slope: Array) -> Array:
             slope += decay * value
             return slope
 
@@ -86,7 +86,7 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
             return parameters, gradients, state
         rate_of = scaled_rates(rate, rates)
 
-        def shrunk(value: Array, kind: str) -> Array:
+        def shrunk(kind: str, value: Array) -> Array:
             value *= left if rate_of(kind) is rate else 1 - rate_of(kind) * decay
             return value
 

@@ -65,7 +65,7 @@ def _update_from_factors(
 ) -> tuple[Tree, Tree]:
     left = hyperparameters.left()
 
-    def shrunk(value: Array, kind: str) -> Array:
+    def shrunk(kind: str, value: Array) -> Array:
         value *= left
         return value
 

@@ -18,7 +18,7 @@ from xpmlp.verify.layered import by_layer
 from xpmlp.verify.quantities import relative_difference
 from xpmlp.verify.recording import TrialRecord, record, record_reference
 from xpmlp.verify.reference import finite_difference_errors
-from xpmlp.verify.targets import Target
+from xpmlp.verify.targets import Candidate
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, PRODUCTS
 from xpmlp.verify.trial import Trial, make_trial
 
@@ -120,7 +120,7 @@ class Verification:
 
 def verify(
     config: Config,
-    targets: Sequence[Target],
+    targets: Sequence[Candidate],
     *,
     steps: int = 100,
     dtype: DTypeName | None = None,
@@ -134,11 +134,11 @@ def verify(
     ----------
     config : Config
         What to train; its ``[backend]`` gives what ``targets`` do not say.
-    targets : sequence of Target
+    targets : sequence of Candidate
         From `parse_targets`; the others are compared with the first.
     steps : int
     dtype : "float32" or "float64", optional
-        Both where not given.
+        Both if not given.
     reference : bool
         Compare with the reference at every step that is shown, and not with the first backend; so it is, too, where
         there is but one.
@@ -202,10 +202,10 @@ def _check_reference(config: Config) -> None:
 
 
 def _resolve(
-    config: Config, targets: Sequence[Target], dtype: DTypeName | None
-) -> tuple[dict[tuple[Target, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
+    config: Config, targets: Sequence[Candidate], dtype: DTypeName | None
+) -> tuple[dict[tuple[Candidate, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
     """Every backend in every dtype, float64 first, and what a device does not have."""
-    found: dict[tuple[Target, DTypeName], Backend] = {}
+    found: dict[tuple[Candidate, DTypeName], Backend] = {}
     unsupported: list[tuple[str, DTypeName, str]] = []
     for target in targets:
         single = target.resolve(config.backend, "float32")
@@ -235,7 +235,7 @@ def _reference(trial: Trial) -> TrialRecord:
     return recording
 
 
-def _take_part(result: Verification, dataset: Dataset, target: Target, backend: Backend) -> TrialRecord:
+def _take_part(result: Verification, dataset: Dataset, target: Candidate, backend: Backend) -> TrialRecord:
     """Do the trial twice, and note what is not a difference."""
     trainable = ConfigTrainable(result.trial.config, dataset, backend)
     recording = record(trainable, result.trial)

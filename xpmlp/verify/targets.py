@@ -11,7 +11,7 @@ from xpmlp.errors import ConfigError
 from xpmlp.training.trainer import resolve_configured
 
 
-class Target(NamedTuple):
+class Candidate(NamedTuple):
     """A backend to verify.
 
     Attributes
@@ -47,7 +47,7 @@ class Target(NamedTuple):
         return resolve_configured(settings.model_copy(update=changes)).backend
 
 
-def parse_targets(text: str) -> list[Target]:
+def parse_targets(text: str) -> list[Candidate]:
     """Take ``numpy,strict:device1,torch:cuda:0`` apart.
 
     Raises
@@ -63,7 +63,7 @@ def parse_targets(text: str) -> list[Target]:
         if name not in backends and is_outside(outside := ":".join(item.split(":")[:2])):
             name, device = outside, item[len(outside) + 1 :]
         check_name(name, option="--backends: ")
-        target = Target(name, device or None)
+        target = Candidate(name, device or None)
         if target in targets:
             raise ConfigError(f"--backends names {target.label} twice: name each backend and device once.")
         targets.append(target)

@@ -136,7 +136,7 @@ class Encoded(NamedTuple):
     numbers : (n, n_numbers) float32
     codes : (n, n_codes) int32
     unseen : dict
-        For each column of categories how many rows have one that was never seen, where there are any.
+        For each column of categories how many rows have one that was never seen, if there are any.
     unreadable : dict
         For each column how many cells were of no use for its kind and became gaps.
     moments : (3, n_numbers) float64
@@ -562,7 +562,7 @@ def _codes(one: EncodedColumn, texts: pl.Series) -> npt.NDArray[np.int32]:
 
 
 def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
-    """The place of each text among some levels, null where it is none of them.
+    """The place of each text among some levels, null if it is none of them.
 
     One that is written otherwise is the level of the same number or truth value, if there is one alone: 7.0 is 7.
     """

@@ -20,13 +20,9 @@ from xpmlp.data.tables.cells import as_numbers, as_texts
 from xpmlp.data.tables.encoding import TableEncoding, fit_encoded
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table
-from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes
+from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_validate
 from xpmlp.data.tables.targets import Target, Targets, class_places, find_targets, fit_target, read_targets
 from xpmlp.errors import DataError
-
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the training rows that validate; but at least so many rows, and at most this share."""
-
 
 MOMENTS = 20
 """Different times from which on the rows of one stay together in folds."""
@@ -240,8 +236,7 @@ def _split(
     if test_fraction > 0 and "test" not in held_out:
         rows, parts["test"] = hold_out(rows, test_fraction, **how)
     if split != "test" and "validation" not in held_out:
-        share, least, most = VALIDATION
-        size = validation_size or min(max(share * len(rows), least), most * len(rows))
+        size = validation_size or rows_to_validate(len(rows))
         if not 0 < size < len(rows):
             raise DataError(f"data.validation_size = {validation_size} leaves nothing to train on")
         rows, parts["validation"] = hold_out(rows, size / len(rows), **how)
