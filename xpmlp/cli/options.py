@@ -64,6 +64,17 @@ def of_table(name: str, metavar: str, text: str) -> Any:
 TargetColumns = Annotated[
     str | None, of_table("--target", "NAME", "The column to predict, or several with commas between")
 ]
+Features = Annotated[str | None, of_table("--features", "NAMES", "The columns to learn from [default: all]")]
+Drop = Annotated[str | None, of_table("--drop", "NAMES", "Columns to leave out")]
+Weights = Annotated[str | None, of_table("--weights", "NAME", "The column that says how much a row counts")]
+Group = Annotated[
+    str | None, of_table("--group", "NAME", "The column of groups that are never on both sides of a split")
+]
+Time = Annotated[str | None, of_table("--time", "NAME", "The column by which the newest rows are the test part")]
+MetricName = Annotated[
+    str | None, of_table("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
+]
+TaskName = Annotated[str | None, of_table("--task", "TASK", "classes or values [default: found out]")]
 Types = Annotated[str | None, of_table("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
 Separator = Annotated[str | None, of_table("--separator", "C", "What is between fields of a CSV file")]
 Decimal = Annotated[str | None, of_table("--decimal", "C", "The sign before a fraction, . or ,")]

@@ -95,7 +95,7 @@ def run_in_processes(
     stop = context.Event()
 
     def pool() -> Executor:
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(stop,))
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,))
 
     def poll() -> bool:
         if should_stop():
@@ -251,7 +251,7 @@ _stop: Event | None = None
 """In a worker process: set when the user wants to stop."""
 
 
-def _start_worker(stop: Event) -> None:
+def start_worker(stop: Event) -> None:
     """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
     global _stop
     _stop = stop
@@ -260,10 +260,10 @@ def _start_worker(stop: Event) -> None:
 
 
 def _work(block: Block, threads: int | None) -> list[Outcome]:
-    return train_one(block, threads, Reporter(), _should_stop)
+    return train_one(block, threads, Reporter(), stop_requested)
 
 
-def _should_stop() -> bool:
+def stop_requested() -> bool:
     """Whether the user wants to stop.  A process whose parent was killed ends at once: nobody waits for its block."""
     parent = multiprocessing.parent_process()
     if parent is not None and _stop is not None and not parent.is_alive():

@@ -15,15 +15,22 @@ from xpmlp.cli.options import (
     Comment,
     Decimal,
     DeviceName,
+    Drop,
     Encoding,
+    Features,
     Force,
+    Group,
     Header,
+    MetricName,
     Overrides,
     Quiet,
     Quote,
     Separator,
     TargetColumns,
+    TaskName,
+    Time,
     Types,
+    Weights,
     file_option,
     of_table,
     placed,
@@ -45,15 +52,11 @@ def train(
     ],
     overrides: Overrides = None,
     target: TargetColumns = None,
-    features: Annotated[str | None, of_table("--features", "NAMES", "The columns to learn from [default: all]")] = None,
-    drop: Annotated[str | None, of_table("--drop", "NAMES", "Columns to leave out")] = None,
-    weights: Annotated[str | None, of_table("--weights", "NAME", "The column that says how much a row counts")] = None,
-    group: Annotated[
-        str | None, of_table("--group", "NAME", "The column of groups that are never on both sides of a split")
-    ] = None,
-    time: Annotated[
-        str | None, of_table("--time", "NAME", "The column by which the newest rows are the test part")
-    ] = None,
+    features: Features = None,
+    drop: Drop = None,
+    weights: Weights = None,
+    group: Group = None,
+    time: Time = None,
     test: Annotated[
         str | None, of_table("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
     ] = None,
@@ -63,11 +66,9 @@ def train(
     class_weight: Annotated[
         str | None, of_table("--class-weight", "HOW", "balanced: all classes count the same in total")
     ] = None,
-    metric: Annotated[
-        str | None, of_table("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
-    ] = None,
+    metric: MetricName = None,
     types: Types = None,
-    task: Annotated[str | None, of_table("--task", "TASK", "classes or values [default: found out]")] = None,
+    task: TaskName = None,
     start: Annotated[
         Path | None,
         file_option("--from", "RUN_DIR", "Go on with the network of a run, on the rows of another table (tables)."),
