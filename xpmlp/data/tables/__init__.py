@@ -16,7 +16,7 @@ from xpmlp.data.tables.columns import KIND_SENTENCES, Column, Kind, Schema, pars
 from xpmlp.data.tables.encoding import Encoded, TableEncoding, fit_encoded, fit_encoding
 from xpmlp.data.tables.frames import Frame, as_frame, as_series
 from xpmlp.data.tables.inference import infer_schema
-from xpmlp.data.tables.loading import TableModel, load_table, table_dataset
+from xpmlp.data.tables.loading import TableModel, load_table
 from xpmlp.data.tables.reading import TableFile, read_batches, read_table
 from xpmlp.data.tables.targets import Target
 
@@ -43,5 +43,4 @@ __all__ = [
     "parse_types",
     "read_batches",
     "read_table",
-    "table_dataset",
 ]

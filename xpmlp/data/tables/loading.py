@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
-from xpmlp.data.labels import MISSING
+from xpmlp.data.format import Request
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Frozen, first_mistake
 from xpmlp.data.table_options import TableOptions, Task
@@ -55,79 +54,23 @@ class TableModel(Frozen):
             raise DataError(f"not a table's encoding that xpmlp has saved ({first_mistake(error)})") from None
 
 
-def load_table(
-    path: Path,
-    target: str | Sequence[str],
-    options: TableOptions,
-    *,
-    split: str = "validation",
-    test_fraction: float = 0.2,
-    validation_size: int | None = None,
-    seed: int = 0,
-    missing: Sequence[str] = MISSING,
-    known: TableModel | None = None,
-) -> Dataset:
-    """Read a table's file and make a data set of it; see `table_dataset`."""
-    table = read_table(path, options.given)
-    held_out = {
-        name: read_table(file, options.given)
-        for name, file in (("test", options.test), ("validation", options.validation))
-        if file is not None
-    }
-    return table_dataset(
-        table,
-        target,
-        options,
-        source=str(path),
-        held_out=held_out,
-        split=split,
-        test_fraction=test_fraction,
-        validation_size=validation_size,
-        seed=seed,
-        missing=missing,
-        known=known,
-    )
-
-
-def table_dataset(
-    table: TableFile,
-    target: str | Sequence[str],
-    options: TableOptions,
-    *,
-    source: str = "the table",
-    held_out: Mapping[str, TableFile] | None = None,
-    split: str = "three-way",
-    test_fraction: float = 0.2,
-    validation_size: int | None = None,
-    seed: int = 0,
-    missing: Sequence[str] = MISSING,
-    known: TableModel | None = None,
-) -> Dataset:
-    """Make a data set of a table.
-
-    Parameters
-    ----------
-    table : TableFile
-    target : str or sequence of str
-    options : TableOptions
-    source : str
-        How messages call the table.
-    held_out : mapping, optional
-        Tables of the parts "test" and "validation", which are then not drawn.
-    split, test_fraction, validation_size, seed
-        As of `xpmlp.data.load`.
-    missing : sequence of str
-        The texts that mean a gap.
-    known : TableModel, optional
-        Of a network that the table is read for, instead of one that is fitted.
+def load_table(request: Request) -> Dataset:
+    """Read a table's file, and make a data set of it.
 
     Raises
     ------
     DataError
-        If columns are missing, the target is of no use, or the rows cannot be split.
+        If the file cannot be read, columns are missing, the target is of no use, or the rows cannot be split.
     """
-    data, notes, held_out = table.data, list(table.notes), held_out or {}
-    names = find_targets(data.columns, known.target.names if known else target, source)
+    options, missing, known, source = request.table, request.missing, request.table_model, str(request.path)
+    table = read_table(request.path, options.given)
+    held_out = {  # parts that are not drawn
+        name: read_table(file, options.given)
+        for name, file in (("test", options.test), ("validation", options.validation))
+        if file is not None
+    }
+    data, notes = table.data, list(table.notes)
+    names = find_targets(data.columns, known.target.names if known else request.target, source)
     others = _other_columns(data.columns, names, options, source)
     task: Task = known.target.task if known is not None else options.task
     targets = read_targets(data, names, task, missing, table.decimal, source)
@@ -137,9 +80,11 @@ def table_dataset(
         data = data.filter(pl.Series(targets.kept))
     notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
     classes, indices = _indices(targets, source)
-    parts, more, groups = _split(data, indices, options, split, test_fraction, validation_size, seed, held_out, missing)
+    parts, more, groups = _split(data, indices, request, held_out)
     notes += more
-    if indices is not None and (rare := [one for one in rare_classes(indices) if test_fraction or not held_out]):
+    if indices is not None and (
+        rare := [one for one in rare_classes(indices) if request.test_fraction or not held_out]
+    ):
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
     train, encoded = data[parts["train"]], {}
@@ -220,25 +165,21 @@ def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableO
 def _split(
     data: pl.DataFrame,
     indices: npt.NDArray[np.int64] | None,
-    options: TableOptions,
-    split: str,
-    test_fraction: float,
-    validation_size: int | None,
-    seed: int,
+    request: Request,
     held_out: Mapping[str, TableFile],
-    missing: Sequence[str],
 ) -> tuple[dict[str, Rows], list[str], npt.NDArray[np.int64] | None]:
     """The rows of each part that is drawn, and the group of each row, if rows are to stay together."""
+    options, missing = request.table, request.missing
     groups = None if options.group is None else _codes_of(data[options.group], missing)
     times = None if options.time is None else _times(data[options.time], missing)
-    how: dict[str, Any] = {"seed": seed, "classes": indices, "groups": groups, "times": times}
+    how: dict[str, Any] = {"seed": request.seed, "classes": indices, "groups": groups, "times": times}
     rows, parts, notes = np.arange(data.height), {}, []
-    if test_fraction > 0 and "test" not in held_out:
-        rows, parts["test"] = hold_out(rows, test_fraction, **how)
-    if split != "test" and "validation" not in held_out:
-        size = validation_size or rows_to_validate(len(rows))
+    if request.test_fraction > 0 and "test" not in held_out:
+        rows, parts["test"] = hold_out(rows, request.test_fraction, **how)
+    if request.split != "test" and "validation" not in held_out:
+        size = request.validation_size or rows_to_validate(len(rows))
         if not 0 < size < len(rows):
-            raise DataError(f"data.validation_size = {validation_size} leaves nothing to train on")
+            raise DataError(f"data.validation_size = {request.validation_size} leaves nothing to train on")
         rows, parts["validation"] = hold_out(rows, size / len(rows), **how)
     parts["train"] = rows
     if times is None and groups is None and "test" in parts and data.height <= 10**6:
