@@ -22,7 +22,7 @@ import polars as pl
 import xpmlp
 from xpmlp._files import write_text
 from xpmlp.data.folds import fold_numbers
-from xpmlp.data.tables import fit_encoding, infer_schema
+from xpmlp.data.tables import fit_encoded, infer_schema
 from xpmlp.training.inference import Inference
 
 MOST_ROWS = 9_000
@@ -115,7 +115,10 @@ def inner_of(folder: Path, name: str, about: dict[str, Any]) -> Inner:
         _, targets = np.unique(frame[target].cast(pl.String).to_numpy().astype(str), return_inverse=True)
         test = fold_numbers(targets, 4, seed=0) == 0
     kept = frame.filter(~test)
-    encoded = fit_encoding(kept, infer_schema(kept, target)).encode(frame)
+    learned = targets[~test] if about["task"] != "regression" else targets[~test, None]
+    encoding, training = fit_encoded(kept, infer_schema(kept, target), learned)
+    encoded = encoding.encode(frame)
+    encoded.numbers[~test] = training.numbers
     numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(frame), 1), np.float32)
     return Inner(numbers, encoded.codes, targets, test)
 

@@ -23,7 +23,7 @@ from xpmlp.config import Config, load_config
 from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
+from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
 from xpmlp.data.tables.splitting import hold_out, rows_to_validate
 from xpmlp.data.tables.targets import Target
 from xpmlp.errors import DataError
@@ -177,7 +177,6 @@ class _Tabular(BaseEstimator):
     ) -> Dataset:
         train_frame = Frame(frame.data[kept], frame.orders)
         schema = infer_schema(train_frame, types=types)
-        encoding = fit_encoding(train_frame, schema)
         target, shaped = Target(names=("y",), task="classes"), targets
         names: tuple[str, ...] = ()
         if targets.ndim == 2:
@@ -191,24 +190,24 @@ class _Tabular(BaseEstimator):
                 scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
             )
             shaped = target.scaled(targets)
+        encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
         model = TableModel(encoding=encoding, target=target)
 
-        def part(some: Frame, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
-            encoded = encoding.encode(some, what="X")
+        def part(encoded: Encoded, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
             numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(wanted), 1), np.float32)
             return Part(numbers, wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
 
         validation = None
         if given is not None:
-            validation = part(given[0], target.scaled(given[1]) if names else given[1], None)
+            validation = part(encoding.encode(given[0], what="X"), target.scaled(given[1]) if names else given[1], None)
         elif len(held):
-            rest = Frame(frame.data[held], frame.orders)
+            rest = encoding.encode(Frame(frame.data[held], frame.orders), what="X")
             validation = part(rest, shaped[held], None if weights is None else weights[held])
             if weights is not None and not weights[held].any():
                 validation = None
         return Dataset(
             name="arrays",
-            train=part(train_frame, shaped[kept], None if weights is None else weights[kept]),
+            train=part(of_training, shaped[kept], None if weights is None else weights[kept]),
             validation=validation,
             test=None,
             classes=self._known_classes,

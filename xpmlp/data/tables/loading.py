@@ -15,7 +15,7 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
-from xpmlp.data.tables.encoding import TableEncoding, fit_encoding
+from xpmlp.data.tables.encoding import TableEncoding, fit_encoded
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table
 from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_validate
@@ -74,7 +74,7 @@ def load_table(request: Request) -> Dataset:
     ):
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
-    train = data[parts["train"]]
+    train, encoded = data[parts["train"]], {}
     if known is None:
         leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
             options.time
@@ -83,32 +83,31 @@ def load_table(request: Request) -> Dataset:
         schema = infer_schema(features, types=options.types, missing=missing, decimal=table.decimal)
         if not schema.used:
             raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
-        encoding = fit_encoding(features, schema)
-        known = TableModel(
-            encoding=encoding,
-            target=fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target),
-        )
+        model = fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target)
+        wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
+        encoding, encoded["train"] = fit_encoded(features, schema, wanted)
+        known = TableModel(encoding=encoding, target=model)
         if targets.task == "classes" and len(classes) < 2:
             raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     weights = _weights(data, options.weights, missing, source)
 
-    def part(frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
-        encoded = known.encoding.encode(frame, what=source)
+    def part(name: str, frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
+        numbers, codes, *_ = encoded.get(name) or known.encoding.encode(frame, what=source)
         wanted = known.target.scaled(of.labels) if places is None else places
-        return Part(_numbers(encoded.numbers), wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
+        return Part(_numbers(numbers), wanted, weight, codes if codes.shape[1] else None)
 
     made: dict[str, Part] = {}
     for name, rows in parts.items():
         some = Targets(targets.task, "", targets.labels[rows], targets.kept)
         places = None if indices is None else indices[rows]
-        made[name] = part(data[rows], some, places, None if weights is None else weights[rows])
+        made[name] = part(name, data[rows], some, places, None if weights is None else weights[rows])
     for name, one in held_out.items():
         of = read_targets(
             one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
         )
         places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
         made[name] = part(
-            one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
+            name, one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
         )
     return Dataset(
         name="table",
