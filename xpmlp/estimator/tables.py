@@ -24,7 +24,7 @@ def as_value_errors() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missing: bool = False) -> Frame:
+def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
     """Convert what an estimator was given to a data frame, and note the columns, or compare them with those noted.
 
     Columns with names are matched by them later, in any order; those without, by their places.

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Finite, Frozen, first_mistake
+from xpmlp.data.saved import Finite, Frozen, Saved
 from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
 from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
@@ -150,7 +150,7 @@ class Encoded(NamedTuple):
     moments: npt.NDArray[np.float64]
 
 
-class TableEncoding(Frozen):
+class TableEncoding(Saved):
     """How a table's columns become numbers and codes.
 
     Attributes
@@ -161,6 +161,8 @@ class TableEncoding(Frozen):
     columns : tuple of EncodedColumn
     indicators : tuple of Indicator
     """
+
+    called = "an encoding"
 
     format: Literal["xpmlp table 1"]
     table_schema: Schema
@@ -185,24 +187,6 @@ class TableEncoding(Frozen):
     @property
     def _features(self) -> list[Feature]:
         return [feature for _, feature in self.named_features()]
-
-    def to_json(self) -> str:
-        """Write the encoding as JSON, which ``from_json`` reads back without loss."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> TableEncoding:
-        """Read what ``to_json`` has written.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise DataError(f"not an encoding that xpmlp has saved ({first_mistake(error)})") from None
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
         """Encode a table, whose columns are matched by name, in any order; others are left out.
