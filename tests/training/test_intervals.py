@@ -92,7 +92,7 @@ def test_groups_are_in_one_fold() -> None:
         dataset=SimpleNamespace(groups=groups % 4), config=SimpleNamespace(train=SimpleNamespace(folds=5))
     )
     (note,) = notes_on_groups(problem)  # type: ignore[arg-type]
-    assert "the 4 groups of the training part are fewer than train.folds = 5" in note
+    assert "has 4 groups, fewer than train.folds = 5" in note
     few = fold_numbers(np.zeros(400, int), 5, 0, groups % 4)  # of too few groups each is in several
     np.testing.assert_array_equal(few, fold_numbers(np.zeros(400, int), 5, 0))
 

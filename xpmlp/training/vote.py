@@ -212,7 +212,7 @@ def notes_on_groups(trainable: ConfigTrainable) -> Iterator[str]:
     """Say that there are too few groups for folds that leave them whole."""
     groups, folds = trainable.dataset.groups, trainable.config.train.folds
     if groups is not None and folds is not None and (count := len(np.unique(groups))) < folds:
-        yield f"the {count} groups of the training part are fewer than train.folds = {folds}, so they are spread over folds"
+        yield f"the training part has {count} groups, fewer than train.folds = {folds}: they are spread over folds"
 
 
 def voters_note(runs: Sequence[Run]) -> str | None:
