@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -113,6 +114,25 @@ def test_values_have_their_scale_again() -> None:
     assert model.score(frame, values) > 0.8
     two = TabularRegressor(random_state=0, settings=SHORT).fit(frame, np.stack([values, -values], axis=1))
     assert two.predict(frame).shape == (300, 2)
+
+
+def test_a_predictor_is_kept_and_not_copied(fitted: TabularClassifier) -> None:
+    frame, _, _ = table()
+    first = fitted.predict_proba(frame)
+    assert len(fitted._predictors) == 1
+    (kept,) = fitted._predictors.values()
+    np.testing.assert_array_equal(fitted.predict_proba(frame), first)
+    assert next(iter(fitted._predictors.values())) is kept
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again._predictors == {}
+    np.testing.assert_array_equal(again.predict_proba(frame), first)
+
+
+def test_members_that_diverge_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, labels, _ = table(60)
+    monkeypatch.setattr("xpmlp.training.trainer.voters_note", lambda runs: "1 of 2 members diverged")
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members diverged"):
+        TabularClassifier(folds=2, settings=SHORT | {"train.epochs": 1}).fit(frame, labels)
 
 
 def test_intervals_around_values(tmp_path: Path) -> None:

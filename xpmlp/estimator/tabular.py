@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -30,12 +32,12 @@ from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder, told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.storage import SavedNetwork, load_network, save_network
-from xpmlp.training import Result, train
+from xpmlp.training import Reporter, Result, train
 from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import interval_ends, predictor, table_model
+from xpmlp.training.table_prediction import TablePredictor, interval_ends, table_model
 from xpmlp.training.trainer import resolve_configured
 
 LARGEST_SEED = 2**32 - 2**17
@@ -68,6 +70,7 @@ class _Tabular(BaseEstimator):
     encoder_: TableEncoder
     network_: SavedNetwork
     oof_prediction_: npt.NDArray[np.float64]
+    _predictors: dict[str, TablePredictor]
 
     def __init__(
         self,
@@ -150,7 +153,13 @@ class _Tabular(BaseEstimator):
             elif hasattr(self, "oof_prediction_"):
                 del self.oof_prediction_
             self.encoder_ = self._encoder()
+            self._predictors = {}
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies, without what is on a device."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "_predictors": {}} if "_predictors" in state else state
 
     def _parts(
         self, targets: npt.NDArray[Any], config: Config, given: bool
@@ -253,16 +262,25 @@ class _Tabular(BaseEstimator):
             return load_config(self.recipe, given)
         return recipe_config(self._task, given)
 
-    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
-        """What the network says: probabilities, or values."""
+    def _predictor(self) -> TablePredictor:
+        """The network where it computes."""
         place = self._config(0).backend
         if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
             place = place.model_copy(update={"dtype": "float64"})
-        backend = resolve_configured(place).backend
         model = table_model(self.network_)
         assert model is not None
-        with predictor(backend, self.network_, model) as predict:
-            outputs, _ = predict(frame.data, False)
+        return TablePredictor(resolve_configured(place).backend, self.network_, model)
+
+    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
+        """What the network says: probabilities, or values.
+
+        The predictor is kept for the next call, and taken out while it is used, as another thread needs one of its own.
+        """
+        where = repr((self.backend, self.device, self.dtype, self.recipe, self.settings))
+        predict = self._predictors.pop(where, None) or self._predictor()
+        with predict.session():
+            outputs, _ = predict(frame.data)
+        self._predictors[where] = predict
         said: npt.NDArray[np.float64] = outputs.astype(np.float64)
         if not np.isfinite(said).all():
             raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
@@ -333,6 +351,7 @@ class _Tabular(BaseEstimator):
                 estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
             estimator._restore(facts)
             estimator.encoder_ = estimator._encoder()
+            estimator._predictors = {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
         return estimator
@@ -575,10 +594,22 @@ def _trained(
         config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
-    result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() > ends
+
+    result: Result = train(config, data=dataset, reporter=_Warning(), should_stop=is_over)
     trainable = ConfigTrainable(config, dataset, result.backend)
     saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
     return saved, result.out_of_fold
+
+
+class _Warning(Reporter):
+    """A listener that passes warnings on as scikit-learn's."""
+
+    def warning(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
 def _with(config: Config, **fields: Any) -> Config:
