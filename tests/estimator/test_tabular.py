@@ -217,8 +217,38 @@ def test_in_scikit_learns_tools() -> None:
         ([None] * 300, "contains NaN|missing"),
         (np.zeros(10), "inconsistent numbers of samples"),
         (np.linspace(0, 1, 300), "Unknown label type"),
+        (["yes"] * 300, "all targets are 'yes'"),
     ],
 )
 def test_targets_that_are_of_no_use(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TabularClassifier(settings=SHORT).fit(table()[0], y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (pd.date_range("2020", periods=300), "y has times"),
+        (np.arange(300) * 1e305, "too large a number"),
+        (["x"] * 300, "no numbers; for labels there is TabularClassifier"),
+    ],
+)
+def test_values_that_are_of_no_use(y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(settings=SHORT).fit(table()[0], y)
+
+
+def test_forms_of_tables(fitted: TabularClassifier) -> None:
+    frame, labels, _ = table()
+    for rows in (
+        frame.to_dict("list"),
+        frame.to_dict("records"),
+        frame.astype({"c": "category"}),
+        pl.from_pandas(frame),
+    ):
+        np.testing.assert_array_equal(fitted.predict(rows), fitted.predict(frame))
+    with pytest.raises(ValueError, match=r"X is a Series, and a table is needed.*frame.iloc\[\[0\]\]"):
+        fitted.predict(frame.iloc[0])
+    for given, message in (((frame[:9],), "no pair"), (frame[:9], "no pair"), ([(frame, labels)] * 2, "has 2 pairs")):
+        with pytest.raises(ValueError, match=message):
+            clone(fitted).fit(frame, labels, eval_set=given)

@@ -7,7 +7,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from xpmlp.config import Config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
 from xpmlp.data.tables.splitting import hold_out, rows_to_validate
-from xpmlp.data.tables.targets import Target
+from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
 from xpmlp.estimator.fitted_tabular import FittedTabular
 from xpmlp.estimator.table_encoder import told_types
@@ -127,19 +127,11 @@ class _Tabular(FittedTabular):
     ) -> Dataset:
         train_frame = Frame(frame.data[kept], frame.orders)
         schema = infer_schema(train_frame, types=types)
-        target, shaped = Target(names=("y",), task="classes"), targets
-        names: tuple[str, ...] = ()
-        if targets.ndim == 2:
-            names = tuple(f"y{place + 1}" for place in range(targets.shape[1]))
-            values = targets[kept]
-            deviations = values.std(axis=0)
-            target = Target(
-                names=names,
-                task="values",
-                centers=tuple(values.mean(axis=0).tolist()),
-                scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
-            )
-            shaped = target.scaled(targets)
+        task: Literal["values", "classes"] = "values" if targets.ndim == 2 else "classes"
+        names = tuple(f"y{place + 1}" for place in range(targets.shape[1])) if task == "values" else ()
+        found = Targets(task, "", targets, np.ones(len(targets), np.bool_))
+        target = fit_target(names or ("y",), found, kept, log=False, scale=True)
+        shaped = target.scaled(targets) if names else targets
         encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
         model = TableModel(encoding=encoding, target=target)
 
@@ -177,9 +169,12 @@ class _Tabular(FittedTabular):
 
     def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
-        pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
-        if isinstance(eval_set, list) and len(eval_set) != 1:
-            raise ValueError(f"eval_set has {len(eval_set)} pairs (X, y); one decides when the network is best")
+        pair: Any = eval_set
+        if isinstance(pair, list) and len(pair) != 1:
+            raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
+        pair = pair[0] if isinstance(pair, list | tuple) and len(pair) == 1 else pair
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError("eval_set is no pair (X, y), and no list of one")
         frame = given_frame(self, pair[0], reset=False)
         return frame, self._known_targets(pair[1], frame)
 
@@ -282,7 +277,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: all targets are {self.classes_[0]!r}"
+                f"Classifier can't train when only one class is present: all targets are {self.classes_.tolist()[0]!r}"
             )
         return indices.astype(np.int64)
 
@@ -469,6 +464,8 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")
+    if values.dtype.kind in "mM":
+        raise ValueError("y has times, and numbers are needed: give it in seconds or days, as y.dt.total_seconds()")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):

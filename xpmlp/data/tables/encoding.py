@@ -355,7 +355,7 @@ def _fit(
     data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float64]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
-    columns, gaps, crossed = [], {}, {}
+    columns, gaps, crossed, known = [], {}, {}, set[str]()
     columns_of_targets = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
     for column in schema.used:
         cells = data[column.name]
@@ -371,13 +371,14 @@ def _fit(
             numbers += crossed[column.name]
         scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
     encoding = TableEncoding(
         format="xpmlp table 1",
         table_schema=schema,
         columns=tuple(columns),
-        indicators=tuple(_indicators(gaps)),
+        indicators=tuple(_indicators(gaps, known)),
     )
     return encoding, crossed
 
@@ -398,15 +399,18 @@ def _ordered(one: EncodedColumn, read: RawColumn) -> npt.NDArray[np.float64]:
     return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
 
 
-def _indicators(gaps: dict[str, npt.NDArray[np.bool_]]) -> Iterator[Indicator]:
-    """One indicator for all columns whose gaps are in the same rows."""
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
     together: dict[bytes, list[str]] = {}
     for name, gap in gaps.items():
         together.setdefault(np.packbits(gap).tobytes(), []).append(name)
     for names in together.values():
         share = float(gaps[names[0]].mean())
         std = math.sqrt(share * (1 - share))
-        feature = Feature(name=f"{names[0]} missing", part="missing", mean=share, std=std)
+        name = f"{names[0]} missing"
+        while name in known:
+            name += "?"
+        feature = Feature(name=name, part="missing", mean=share, std=std)
         yield Indicator(feature=feature, columns=tuple(names))
 
 
