@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xpmlp.estimator.table_encoder import TableEncoder
     from xpmlp.estimator.tabular import TabularClassifier, TabularRegressor
     from xpmlp.grid import GridResult, train_grid
-    from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, train
+    from xpmlp.training import Reporter, Result, evaluate, from_arrays, predict, predict_interval, train
 
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "from_arrays",
     "load_config",
     "predict",
+    "predict_interval",
     "train",
     "train_grid",
 ]
@@ -56,6 +57,7 @@ _HOMES = {
     "from_arrays": "xpmlp.training",
     "load_config": "xpmlp.config",
     "predict": "xpmlp.training",
+    "predict_interval": "xpmlp.training",
     "train": "xpmlp.training",
     "train_grid": "xpmlp.grid",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from benchmarks.contestants.ours import GPU
 from benchmarks.gpu_round.findings import Findings, Surroundings
 from benchmarks.gpu_round.gpus import REQUIRED, on_the_gpu
+from benchmarks.gpu_round.made_table import table_overrides
 from benchmarks.works import WORKS
 from xpmlp.backend import Backend, resolve
 from xpmlp.bench import Stopwatch
@@ -21,7 +23,7 @@ from xpmlp.config import load_config
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings
-from xpmlp.verify import REFERENCE, Verification, parse_targets, verify, write_files
+from xpmlp.verify import REFERENCE, Verification, parse_candidates, verify, write_files
 from xpmlp.verify.quantities import relative_difference
 from xpmlp.verify.tolerances import PRODUCTS
 
@@ -29,22 +31,34 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 STEPS = 100
 
+TABLE_STEPS = 5
+"""Of the recipe for tables, whose reference takes finite differences through five members."""
+
 
 def verify_quickstart(findings: Findings, surroundings: Surroundings) -> None:
     """As ``xpmlp verify configs/quickstart.toml``."""
-    _verify("quickstart", findings, surroundings)
+    _verify("quickstart", STEPS, findings, surroundings)
 
 
 def verify_mnist(findings: Findings, surroundings: Surroundings) -> None:
     """As ``xpmlp verify configs/mnist.toml``."""
-    _verify("mnist", findings, surroundings)
+    _verify("mnist", STEPS, findings, surroundings)
 
 
-def _verify(name: str, findings: Findings, surroundings: Surroundings) -> None:
-    overrides = {"data.name": "digits"} if surroundings.stand_in else {}
+def verify_table(findings: Findings, surroundings: Surroundings) -> None:
+    """As ``xpmlp verify`` on the recipe for tables: embeddings, parametric activations, dropout, five folds."""
+    _verify("table", TABLE_STEPS, findings, surroundings, table_overrides(surroundings, rows=400))
+
+
+def _verify(
+    name: str, steps: int, findings: Findings, surroundings: Surroundings, overrides: Mapping[str, Any] | None = None
+) -> None:
+    if overrides is None:
+        overrides = {"data.name": "digits"} if surroundings.stand_in else {}
     config = load_config(CONFIGS / f"{name}.toml", overrides=overrides)
     labels = [f"{backend}:{GPU[backend]}" for backend in on_the_gpu(findings, surroundings)]
-    result = verify(config, parse_targets(",".join(["numpy", *labels])), steps=10 if surroundings.stand_in else STEPS)
+    steps = min(steps, 10) if surroundings.stand_in else steps
+    result = verify(config, parse_candidates(",".join(["numpy", *labels])), steps=steps)
     write_files(result, surroundings.work, findings.miss)
     findings.keep("verify", json.loads((surroundings.work / "verify.json").read_text()))
     for dtype in ("float64", "float32"):

@@ -1,4 +1,4 @@
-"""A whole training on the GPU, held against the same on NumPy."""
+"""Whole trainings on the GPU, held against the same on NumPy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 import time
 
 import xpmlp
+from benchmarks.contestants.ours import GPU
 from benchmarks.gpu_round.findings import Findings, Surroundings
+from benchmarks.gpu_round.gpus import on_the_gpu
+from benchmarks.gpu_round.made_table import table_overrides
 from benchmarks.gpu_round.parity import CONFIGS
 
 LOSS, ACCURACY = 1e-3, 2e-3
@@ -40,3 +43,31 @@ def mnist_cupy(findings: Findings, surroundings: Surroundings) -> None:
         holds=close,
     )
     findings.judge("Both trainings on CuPy end alike.", holds=last["CuPy"] == last["CuPy again"])
+
+
+TABLE_LOSS = 0.05
+"""How far the loss of five members may be from NumPy's (relative): each keeps its best epoch, which may be another."""
+
+
+def table(findings: Findings, surroundings: Surroundings) -> None:
+    """Train the recipe for tables on each library that has the GPU, twice, and on NumPy."""
+    data = table_overrides(surroundings, rows=4000)
+    rows, losses = [], {}
+    places = [(name, GPU[name], again) for name in on_the_gpu(findings, surroundings) for again in ("", " again")]
+    for name, device, again in [*places, ("numpy", "cpu", "")]:
+        given = data | {"train.epochs": 2 if surroundings.stand_in else 32, "output.plots": False}
+        config = xpmlp.load_config("xpmlp:table.toml", given | {"backend.name": name, "backend.device": device})
+        started = time.perf_counter()
+        result = xpmlp.train(config)
+        seconds = time.perf_counter() - started
+        losses[name + again] = loss = float(result.run.best_loss)
+        rows.append([name + again, f"{loss:.4f}", f"{seconds:.1f}"])
+    findings.table(["", "loss on the folds left out", "s in all"], rows)
+    for name, _, again in places:
+        if again:
+            findings.judge(f"Both trainings on {name} end alike.", holds=losses[name] == losses[name + again])
+            close = abs(losses[name] - losses["numpy"]) <= TABLE_LOSS * losses["numpy"]
+            sentence = (
+                f"A table's recipe ends at a loss of {losses[name]:.4f} on {name}, {losses['numpy']:.4f} on NumPy."
+            )
+            findings.judge(sentence, holds=close or surroundings.stand_in)

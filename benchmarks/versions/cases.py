@@ -71,7 +71,7 @@ class Case:
         training : Training
         """
         config = self.settings(folder)
-        dataset, batch = _loaded(self.config, folder), config.train.batch_size
+        dataset, batch = _loaded(self.config, folder), config.train.length.batch_size
         wanted = math.ceil(steps / self.epochs) * batch - (batch - self.tail if self.tail else 0)
         examples, train, validation = min(wanted, len(dataset.train)), dataset.train, dataset.validation
         assert validation is not None

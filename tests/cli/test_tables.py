@@ -12,6 +12,8 @@ import pytest
 
 from tests.cli.conftest import Run
 from xpmlp import load_config
+from xpmlp.cli.table import config_of
+from xpmlp.errors import ConfigError
 
 FEW = [
     "--set",
@@ -84,6 +86,13 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
     other = xpmlp("train", "cows.csv", "--from", "runs/pets", "--out", "other", *FEW)
     assert other.status == 2
     assert "its classes are 'cat', 'dog'" in other.err
+
+
+def test_the_metric_tells_the_task(there: Path) -> None:
+    values = {"data.target": "price", "train.metric": "mae"}
+    assert config_of(there / "pets.csv", values).model.loss == "absolute"
+    with pytest.raises(ConfigError, match=r"train\.metric = auc is for classes, and the target is values"):
+        config_of(there / "pets.csv", {"data.target": "price", "train.metric": "auc", "data.task": "values"})
 
 
 def test_values_are_values_again(there: Path, xpmlp: Run) -> None:

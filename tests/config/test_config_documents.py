@@ -37,7 +37,7 @@ def test_the_reference_has_a_row_for_every_key() -> None:
         rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| `")]
         assert [row[0] for row in rows] == [f"| `{key}`" for key in table]
         assert all(len(row) == 4 for row in rows)
-    assert "| `epochs` | an integer of at least 1 | `10` |" in text
+    assert '| `epochs` | `"auto"`, or an integer of at least 1 | `10` |' in text
     (required,) = (line for line in text.splitlines() if "| **required** |" in line)
     assert required.startswith('| `name` | `"mnist"`, ')
 
@@ -63,8 +63,8 @@ def test_the_schema_describes_files() -> None:
     assert nulls(schema) == 0  # TOML has none
     definitions = schema["$defs"]
     assert all(section["additionalProperties"] is False for section in [schema, *definitions.values()])
-    epochs = definitions["TrainConfig"]["properties"]["epochs"]
-    assert (epochs["type"], epochs["minimum"], epochs["default"]) == ("integer", 1, 10)
+    keep = definitions["OutputConfig"]["properties"]["keep"]
+    assert (keep["type"], keep["minimum"], keep["default"]) == ("integer", 1, 2)
     patience = definitions["TrainConfig"]["properties"]["patience"]
     assert patience["anyOf"] == [{"type": "integer", "minimum": 1}, {"type": "string", "const": "none"}]
 

@@ -53,6 +53,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "huber_delta": 1.0,
         "quantiles": [0.1, 0.5, 0.9],
         "label_smoothing": 0.0,
+        "threshold": None,
         "dropout": 0.0,
         "dropout_schedule": "constant",
         "init": "glorot_uniform",
@@ -61,6 +62,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {
         "epochs": 10,
         "batch_size": 32,
+        "max_seconds": None,
         "optimizer": "sgd",
         "learning_rate": 0.01,
         "momentum": 0.9,
@@ -83,6 +85,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "shuffle": True,
         "patience": None,
         "min_improvement": 0.0,
+        "metric": None,
         "best_by": "loss",
         "calibrate": False,
         "members": 1,
@@ -156,7 +159,7 @@ LITERALS = {
     ("train", "schedule"): SCHEDULES,
     ("train", "weight_decay_schedule"): SCHEDULES,
     ("train", "schedule_by"): ["auto", "epoch", "step"],
-    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "rmse", "mae"],
+    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "ece", "rmse", "mae"],
 }
 
 

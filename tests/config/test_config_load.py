@@ -132,7 +132,7 @@ def test_mistakes_are_named_after_the_file_they_are_in(write: Write, mistakes: M
     write(DIGITS + "[train]\nepochs = 0\nseed = -1\n", "base.toml")
     lines = mistakes('extends = "base.toml"\n[train]\nseed = -2\n')
     assert lines == [
-        "base.toml: train.epochs = 0 is not allowed: give an integer of at least 1.",
+        'base.toml: train.epochs = 0 is not allowed: give "auto", or an integer of at least 1.',
         "net.toml: train.seed = -2 is not allowed: give an integer of at least 0 and less than 4294967296.",
     ]
 
@@ -148,7 +148,6 @@ def test_extends_that_cannot_be_followed(write: Write, mistakes: Mistakes) -> No
     assert line.startswith("net.toml extends broken.toml, line 1, column 6: not valid TOML")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_extends_a_config_of_the_package(write: Write, mistakes: Mistakes) -> None:
     shipped = load_config("xpmlp:quickstart.toml")
     config = load_config(write('extends = "xpmlp:quickstart.toml"\n[train]\nseed = 6\n', "own.toml"))
@@ -161,6 +160,15 @@ def test_extends_a_config_of_the_package(write: Write, mistakes: Mistakes) -> No
         assert "xpmlp:quickstart.toml" in line
 
 
+def test_a_path_takes_the_place_of_arrays(write: Write, mistakes: Mistakes) -> None:
+    table = '[data]\npath = "a.csv"\ntarget = "kind"\n'
+    assert load_config(write(f'extends = "xpmlp:table.toml"\n{table}')).data.name == "table"
+    assert load_config("xpmlp:table.toml").data.name == "arrays"
+    (line, *_) = mistakes(f'extends = "xpmlp:mnist.toml"\n{table}')
+    assert 'is for data.name = "csv", "npz" or "table" only' in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_extends_does_not_wait_for_a_pipe(mistakes: Mistakes, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     assert mistakes('extends = "pipe.toml"') == ['net.toml: extends = "pipe.toml" is not allowed: it is no file.']
@@ -210,7 +218,7 @@ def test_overrides(write: Write) -> None:
     ("key", "value", "line"),
     [
         ("train.epoch", 1, "--set train.epoch = 1: there is no such key in [train]; did you mean 'epochs'?"),
-        ("train.epochs", 1.5, "--set train.epochs = 1.5 is not allowed: give an integer of at least 1."),
+        ("train.epochs", 1.5, '--set train.epochs = 1.5 is not allowed: give "auto", or an integer of at least 1.'),
         ("epochs", 1, "--set epochs = 1: there is no such key at the top level; it belongs in a section: "),
         ("trian.epochs", 1, "--set [trian]: there is no such section; did you mean [train]?"),
         ("train.epochs.x", 1, '--set train."epochs.x" = 1: there is no such key in [train]; did you mean'),

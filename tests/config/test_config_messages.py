@@ -64,8 +64,8 @@ MESSAGES = {
         "model.quantiles = [0.5, 0.1] is not allowed: give a list, each item a finite number greater than 0 and less "
         "than 1."
     ),
-    '[train]\nepochs = "3"': 'train.epochs = "3" is not allowed: give an integer of at least 1.',
-    "[train]\nepochs = true": "train.epochs = true is not allowed: give an integer of at least 1.",
+    '[train]\nepochs = "3"': 'train.epochs = "3" is not allowed: give "auto", or an integer of at least 1.',
+    "[train]\nepochs = true": 'train.epochs = true is not allowed: give "auto", or an integer of at least 1.',
     "[train]\npatience = 0": 'train.patience = 0 is not allowed: give an integer of at least 1, or "none".',
     '[train]\npatience = "non"': (
         'train.patience = "non" is not allowed: give an integer of at least 1, or "none"; did you mean "none"?'

@@ -17,6 +17,15 @@ from xpmlp.errors import ConfigError
 from xpmlp.nn import losses
 
 BROKEN = {
+    **{
+        f'[data]\nname = "digits"\n[train]\n{key} = {value}\n[grid]\nruns = 2': (
+            f"train.{key} = {value} is for a single training, and the config has a [grid] of several runs: give"
+        )
+        for key, value in (("epochs", '"auto"'), ("batch_size", '"auto"'))
+    },
+    '[data]\nname = "digits"\n[train]\nmax_seconds = 1.0\n[grid]\nruns = 2': (
+        "train.max_seconds = 1.0 is for a single training, and the config has a [grid] of several runs: leave it out."
+    ),
     '[data]\nname = "csv"': 'data.name = "csv" needs data.path: the file to read.',
     '[data]\nname = "npz"': 'data.name = "npz" needs data.path: the file to read.',
     '[data]\nname = "digits"\npath = "/x.csv"': (

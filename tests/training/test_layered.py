@@ -202,6 +202,7 @@ def test_its_sizes_and_its_memory() -> None:
         ([{"kind": "plus", "layers": [{"kind": "dense", "units": 3}]}], r"layers\[0\], of kind \"plus\", does not"),
         ([{"kind": "scaling"}, {"kind": "embedding"}], r"model\.layers\[1\], of kind \"embedding\", does not fit"),
         ([{"kind": "embedding"}], r"gives no numbers for these data: leave it out, or give codes"),
+        ([{"kind": "categories"}, {"kind": "dense", "units": 3}], r"gives no numbers for these data: leave it out"),
     ],
 )
 def test_what_only_the_data_tell(given: list[dict[str, Any]], message: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,10 +97,13 @@ def with_blas(ops: Ops, dtype_name: str) -> Ops:
 def _add_product(blas: Blas, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
     """One call for each run, without a temporary for the product."""
     if weights.ndim > 2:
-        for layer, one, other, own in zip(weights, activation, delta, _by_run(scale, len(weights)), strict=True):
-            _add_product(blas, layer, one, other, own)
+        for run, factor in enumerate(_by_run(scale, len(weights))):
+            _add_product_of_one(blas, weights[run], activation[run], delta[run], factor)
         return weights
-    factor = scale.item()
+    return _add_product_of_one(blas, weights, activation, delta, scale.item())
+
+
+def _add_product_of_one(blas: Blas, weights: Array, activation: Array, delta: Array, factor: float) -> Array:
     if not (weights.flags.c_contiguous and weights.dtype == blas.dtype):  # BLAS would update a copy
         weights += factor * (activation.T @ delta)
     elif weights.size * len(delta) <= SMALL or len(delta) == 1:
@@ -120,19 +123,24 @@ def _add_sum(blas: Blas, biases: Array, delta: Array, scale: Array) -> Array:
     batch = delta.shape[-2]
     if batch == 1:
         biases += scale * delta
+    elif not (biases.flags.c_contiguous and biases.dtype == blas.dtype):  # BLAS would update a copy
+        biases += scale * np.add.reduce(delta, axis=-2, keepdims=True)
     elif biases.ndim > 2:
-        for layer, other, own in zip(biases, delta, _by_run(scale, len(biases)), strict=True):
-            _add_sum(blas, layer, other, own)
-    elif biases.flags.c_contiguous and biases.dtype == blas.dtype:
-        blas.gemv(scale.item(), delta.T, _ones(batch, blas.dtype), beta=1.0, y=biases[0], overwrite_y=1)
-    else:  # BLAS would update a copy
-        biases += scale.item() * np.add.reduce(delta, axis=-2, keepdims=True)
+        for run, factor in enumerate(_by_run(scale, len(biases))):
+            _add_sum_of_one(blas, biases[run, 0], delta[run], factor)
+    else:
+        _add_sum_of_one(blas, biases[0], delta, scale.item())
     return biases
 
 
-def _by_run(scale: Array, runs: int) -> Iterable[Array]:
-    """The scale of each run, an array of one number."""
-    return scale if scale.ndim > 2 and len(scale) == runs else [scale] * runs
+def _add_sum_of_one(blas: Blas, biases: Array, delta: Array, factor: float) -> None:
+    blas.gemv(factor, delta.T, _ones(len(delta), blas.dtype), beta=1.0, y=biases, overwrite_y=1)
+
+
+def _by_run(scale: Array, runs: int) -> list[float]:
+    """The scale of each run."""
+    numbers: list[float] = scale.ravel().tolist()
+    return numbers if len(numbers) == runs else numbers * runs
 
 
 @functools.lru_cache(maxsize=8)

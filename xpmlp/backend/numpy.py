@@ -12,7 +12,7 @@ import numpy as np
 
 from xpmlp._notices import notice_once
 from xpmlp._optional import Library, NotInstalledError
-from xpmlp._tree import map_leaves
+from xpmlp._tree import iterate, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend
 from xpmlp.backend.fold import Prefetch, Step
@@ -57,6 +57,8 @@ class NumpyBackend(Backend):
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
             softmax=_softmax,
             log_softmax=_log_softmax,
+            multiply_transposed=_multiply_transposed,
+            product_of_factors=_product_of_factors,
             add_rows=_add_rows,
         )
         return self._compiling(ops)
@@ -96,6 +98,10 @@ class NumpyBackend(Backend):
             return super().scan(step, state, batches, constants)
         done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
         return done or super().scan(step, state, self._scans.materialized(batches), constants)
+
+    def _unstacked(self, batches: Any) -> Iterator[Any]:
+        """NumPy's arrays go through their first axis by themselves, in a tenth of the time."""
+        return iterate(batches, iter)
 
     def compiles_first(self) -> bool:
         """Where Numba is, and has kept no compiled loop yet."""
@@ -195,6 +201,15 @@ def _logarithms(logits: Array, axis: int) -> Array:
     logits -= np.maximum.reduce(logits, axis=axis, keepdims=True)
     logits -= np.log(np.add.reduce(np.exp(logits), axis=axis, keepdims=True))
     return logits
+
+
+def _multiply_transposed(delta: Array, weights: Array) -> Array:
+    """The pure definition, without the dispatch of a function for what is an attribute."""
+    return delta @ weights.mT
+
+
+def _product_of_factors(activation: Array, delta: Array) -> Array:
+    return activation.mT @ delta
 
 
 def _add_rows(table: Array, codes: Array, rows: Array) -> Array:

@@ -36,7 +36,7 @@ class Pace(NamedTuple):
     epoch_seconds : float
         For an epoch, with its validation.
     peak_memory : int or None
-        The most host memory, in bytes, that the process had: library, data and training.  ``None`` where the system
+        The most host memory, in bytes, that the process had: library, data and training.  ``None`` if the system
         does not tell (Windows).
     """
 
@@ -73,7 +73,7 @@ def measure_pace(config: Config, seconds: float) -> Pace:
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
     with backend.session(trainable.rows_at_once):
-        one_epoch = trainable.n_examples // config.train.batch_size + 1
+        one_epoch = trainable.n_examples // trainable.settings.batch_size + 1
         run = _train(trainable, Stopwatch(most_steps=one_epoch, most_seconds=max(seconds, WARM_UP)))
         watch = Stopwatch(most_seconds=seconds)
         while watch.seconds < seconds:
@@ -108,7 +108,7 @@ def _seconds_of_validation(trainable: ConfigTrainable, run: Run) -> float:
 
 
 def peak_memory() -> int | None:
-    """The most memory, in bytes, that this process has had; ``None`` where the system does not tell."""
+    """The most memory, in bytes, that this process has had; ``None`` if the system does not tell."""
     # Linux's getrusage counts what the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():

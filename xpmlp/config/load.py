@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from xpmlp.config.explain import explain
+from xpmlp.config.metrics import meant_by
 from xpmlp.config.model import Config
 from xpmlp.config.read import read_toml
 from xpmlp.config.sections import INSTEAD_OF_LAYERS
@@ -23,6 +24,8 @@ from xpmlp.errors import ConfigError
 
 MAX_EXTENDS = 10
 """Files in a chain of ``extends``."""
+
+METRIC = "train.metric"
 
 _PATHS = ("root", "path", "test", "validation")
 """The keys of ``[data]`` that are relative to the file in which they stand."""
@@ -37,13 +40,18 @@ class _Draft:
         self._origins: dict[tuple[str, ...], str] = {}
 
     def lay(self, tables: Mapping[str, Any], origin: str) -> None:
-        """Lay tables over what is there, key by key.  ``origin`` is the prefix of messages about them."""
+        """Lay tables over what is there, key by key, after what a metric among them means.
+
+        ``origin`` is the prefix of messages about them.
+        """
+        if meant := meant_by(tables):
+            self.lay(meant, origin)
         for section, table in tables.items():
             self._origins[section,] = origin
             if isinstance(table, dict):
                 under = self.tables.get(section)
-                if section == "model" and isinstance(under, dict):
-                    under = _besides_layers(under, table)
+                if isinstance(under, dict):
+                    under = _replaced_in[section](under, table) if section in _replaced_in else under
                 self.tables[section] = {**under, **table} if isinstance(under, dict) else table
                 self._origins.update({(section, key): origin for key in table})
             else:
@@ -70,13 +78,19 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     ------
     ConfigError
         If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
+
+    Examples
+    --------
+    >>> config = load_config("xpmlp:quickstart.toml", {"train.epochs": 2})
+    >>> config.data.name, config.train.epochs
+    ('digits', 2)
     """
     file = located(path)  # a name that no file can have is refused where the file is read
     draft = _Draft(file)
     chain = _chain(file)
     for source, tables in reversed(chain):
         draft.lay(_anchored(tables, source.parent), f"{source}: ")
-    for key, value in (overrides or {}).items():
+    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] != METRIC):  # others overrule it
         section, _, name = key.partition(".")
         draft.lay({section: {name: value}} if name else {key: value}, "--set ")
     try:
@@ -158,6 +172,16 @@ def _besides_layers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, An
     """``[model]`` without the layers, or what describes them, where that which is laid over it describes them anew."""
     gone = INSTEAD_OF_LAYERS if over.get("layers") else ("layers",) if {*INSTEAD_OF_LAYERS} & {*over} else ()
     return {key: value for key, value in under.items() if key not in gone}
+
+
+def _besides_arrays(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``[data]`` without its name, if that stands for arrays from Python and a path is laid over it."""
+    is_path_given = over.get("path") not in (None, "none") and under.get("name") == "arrays"
+    return {key: value for key, value in under.items() if not (is_path_given and key == "name")}
+
+
+_replaced_in = {"model": _besides_layers, "data": _besides_arrays}
+"""By section: what is left of it when a table is laid over it."""
 
 
 def _may_never_end(path: Path) -> bool:

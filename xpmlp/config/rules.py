@@ -40,7 +40,7 @@ _INSTEAD = {
     "standardize": " (the other sets bring their own scale)",
     "test_fraction": " (the test sets of the others are fixed)",
 }
-"""The keys of ``[data]`` that are refused where the data set has no use for them, and why or what to do."""
+"""The keys of ``[data]`` that are refused if the data set has no use for them, and why or what to do."""
 
 
 def _users(has: Callable[[Format], bool]) -> str:
@@ -81,6 +81,10 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     for key, left_out in (("members", 1), ("folds", None)):
         if getattr(train, key) != left_out and grid.is_grid:
             message = "is for a single vote, and the config has a [grid] of several runs: leave it out, or the grid."
+            yield (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)), message
+    for key, without in (("epochs", "give a number"), ("batch_size", "give a number"), ("max_seconds", "leave it out")):
+        if grid.is_grid and isinstance(getattr(train, key), str | float):
+            message = f"is for a single training, and the config has a [grid] of several runs: {without}."
             yield (f"train.{key}", "grid.runs", *(f"grid.{axis}" for axis in GRID_AXES)), message
     if train.best_by != "loss" and data.split == "test" and train.folds is None:
         yield ("train.best_by", "data.split"), f"needs a validation part, and {none_held_out} train.best_by out."

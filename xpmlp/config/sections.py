@@ -6,7 +6,7 @@ The same definitions check a file, word the error messages, and fill the JSON sc
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -30,6 +30,7 @@ from xpmlp.config.value_types import (
     RateFactors,
     Seed,
     Text,
+    Threshold,
     Units,
 )
 from xpmlp.nn import losses
@@ -241,6 +242,13 @@ class ModelConfig(Section):
     and the accuracy, are without it (with `loss = "cross_entropy"`).
     """
 
+    threshold: Threshold = None
+    """How predictions choose a class. "none": the most probable one. A number, of two classes: the second one, or yes,
+    if its probability is above that. `balanced`: by probabilities over the classes' parts of the training examples. A
+    table: what a mistake costs with examples of a class, `{ ill = 20 }`, or as what it is taken, `{ ill = { well = 20
+    } }`, 1 if not given; the class of the least expected cost is chosen. Scores are those of the most probable class.
+    """
+
     init: Annotated[str, NameOf("initializer")] = "glorot_uniform"
     """How the first weights are drawn, with biases of zero."""
 
@@ -280,14 +288,28 @@ def _of_optimizers(name: str) -> Any:
     return Field(one.default, ge=one.minimum, gt=one.above, lt=one.below, description=description)
 
 
+class Length(NamedTuple):
+    """The numbers of epochs and of examples per step."""
+
+    epochs: int
+    batch_size: int
+
+
 class TrainConfig(Section):
     """The optimisation: how long, in which steps, and when to stop."""
 
-    epochs: Count = 10
-    """Passes over the training examples."""
+    epochs: AutoOrCount = 10
+    """Passes over the training examples. `auto`: by the number of examples and of weights, from 8 to 256; the recipes
+    for tables have it.
+    """
 
-    batch_size: Count = 32
-    """Examples per step. The shorter last batch is trained too."""
+    batch_size: AutoOrCount = 32
+    """Examples per step. The shorter last batch is trained too. `auto`: 256, or more with over 65,536 examples."""
+
+    max_seconds: OrNone[Positive] = None
+    """Time to train: a probe of a second finds out how many of the epochs fit, and `config.toml` then has these in its
+    place. "none": all epochs.
+    """
 
     optimizer: OptimizerName = "sgd"
     """The rule that turns gradients into steps."""
@@ -365,6 +387,11 @@ class TrainConfig(Section):
     min_improvement: NonNegative = 0.0
     """The fall of the validation loss that counts as better (with patience)."""
 
+    metric: OrNone[Literal["log_loss", "error", "auc", "rmse", "mae"]] = None
+    """The figure that counts, by which `best_by`, `calibrate`, `model.label_smoothing` and `model.loss` are set over
+    what this file extends; keys beside it overrule it. `auc` is without label smoothing, `mae` learns absolute errors.
+    """
+
     best_by: Annotated[str, NameOf("criterion", ("loss",))] = "loss"
     """The figure by which the best epoch is judged, on the validation part, with or without patience. Of equal epochs
     the last is the best. `loss`: the loss, with patience alone, and the first.
@@ -394,6 +421,13 @@ class TrainConfig(Section):
     """Steps between two readings of results from the device: Ctrl-C, the progress bar and the check for a diverged loss
     act at these points.
     """
+
+    @property
+    def length(self) -> Length:
+        """The epochs and the batch size, once they are numbers."""
+        assert not isinstance(self.epochs, str)
+        assert not isinstance(self.batch_size, str)
+        return Length(self.epochs, self.batch_size)
 
 
 class GridConfig(Section):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xpmlp.config.load import load_config
+from xpmlp.config.load import METRIC, load_config
+from xpmlp.config.metrics import check_metric
 from xpmlp.config.model import Config
 from xpmlp.config.shipped import PREFIX
 
@@ -37,7 +38,14 @@ def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
 
 
 def recipe_config(task: str, given: Mapping[str, Any]) -> Config:
-    """The recipe for a task with values by dotted key laid over it."""
+    """The recipe for a task with values by dotted key laid over it.
+
+    Raises
+    ------
+    ConfigError
+        If a value is not allowed, or the metric is for another task.
+    """
+    check_metric(given.get(METRIC), task)
     return load_config(PREFIX + RECIPES[task], given)
 
 

@@ -81,7 +81,11 @@ def _different(names: str | list[str]) -> str | list[str]:
 
 def _by_label(value: Any) -> Any:
     """A table's labels as text; the word "none" for no table."""
-    return {str(label): one for label, one in value.items()} if isinstance(value, dict) else _none_from_text(value)
+    return (
+        {str(label): _by_label(one) for label, one in value.items()}
+        if isinstance(value, dict)
+        else _none_from_text(value)
+    )
 
 
 _AS_ONE = WrapValidator(_as_one)
@@ -105,6 +109,14 @@ Quantiles: TypeAlias = Annotated[
 Names: TypeAlias = Annotated[Text | list[Text], AfterValidator(_different), _AS_ONE]
 ClassWeight: TypeAlias = Annotated[
     Literal["balanced"] | Annotated[dict[str, NonNegative], Field(min_length=1)] | None,
+    BeforeValidator(_by_label),
+    _AS_ONE,
+]
+Threshold: TypeAlias = Annotated[
+    Literal["balanced"]
+    | Annotated[float, Field(gt=0, lt=1)]
+    | Annotated[dict[str, NonNegative | dict[str, NonNegative]], Field(min_length=1)]
+    | None,
     BeforeValidator(_by_label),
     _AS_ONE,
 ]

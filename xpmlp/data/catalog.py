@@ -30,7 +30,13 @@ class SetRow(NamedTuple):
 
 
 def list_sets() -> list[SetRow]:
-    """A row for every set that ``load`` knows; files are looked for, not read."""
+    """A row for every set that ``load`` knows; files are looked for, not read.
+
+    Examples
+    --------
+    >>> [row.name for row in list_sets()]
+    ['mnist', 'fashion-mnist', 'synth', 'digits', 'csv', 'npz', 'table']
+    """
     return [
         *(_image_set_row(image_set) for image_set in IMAGE_SETS.values()),
         *(SetRow(name, record.sentence, record.where) for name, record in formats.items() if record.where),
@@ -56,6 +62,11 @@ def fetch(name: str, quiet: bool = False) -> Path:
     ------
     DataError
         If ``name`` is no set that is downloaded, it is not available, or what is here is not the published one.
+
+    Examples
+    --------
+    >>> fetch("mnist")  # doctest: +SKIP
+    PosixPath('/home/me/.cache/xpmlp/mnist')
     """
     if name not in IMAGE_SETS:
         if name in (row.name for row in list_sets()):

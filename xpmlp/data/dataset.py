@@ -29,7 +29,7 @@ class Part:
     targets : (n,) int64, or (n, n_targets) float64
         The index of each example's class, from 0 to n_classes - 1; or values.
     weights : (n,), optional
-        How much each example counts, at least 0; equally where not given.
+        How much each example counts, at least 0; equally if not given.
     codes : (n, columns), of an integer type, optional
         Of categories: 0 for one never seen in training, 1 for a missing one, the others from 2.
     """
@@ -156,7 +156,9 @@ class Dataset:
     code_counts : tuple of int
         The number of codes of each column of categories, by the training part; others are taken for 0.
     folds : (n_train,) int64, optional
-        The fold of each training example, from 0, where it is not drawn: of groups that are to stay together, say.
+        The fold of each training example, from 0, where it is not drawn.
+    groups : (n_train,) int64, optional
+        The group of each training example, as a person: folds that are drawn leave groups whole.
     table : TableModel, optional
         How its columns became features, codes and targets, where it is a table of any kinds of columns.
     notes : tuple of str
@@ -175,6 +177,7 @@ class Dataset:
     target_names: tuple[str, ...] = ()
     code_counts: tuple[int, ...] = ()
     folds: NDArray[np.int64] | None = None
+    groups: NDArray[np.int64] | None = None
     table: TableModel | None = None
     notes: tuple[str, ...] = ()
 

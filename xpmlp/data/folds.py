@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def fold_numbers(targets: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:
-    """Spread examples over folds of equal sizes, and those of each class, too.
+def fold_numbers(
+    targets: NDArray[Any], folds: int, seed: int, groups: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Spread examples over folds of equal sizes, and those of each class, too; groups as wholes.
 
     Parameters
     ----------
@@ -17,6 +19,9 @@ def fold_numbers(targets: NDArray[Any], folds: int, seed: int) -> NDArray[np.int
         Indices of classes, or values, which are spread at random.
     folds : int
     seed : int
+    groups : (n,), optional
+        The examples of a group are in one fold; the folds are then about equal, whatever the classes.  Fewer groups
+        than folds do not count.
 
     Returns
     -------
@@ -24,9 +29,24 @@ def fold_numbers(targets: NDArray[Any], folds: int, seed: int) -> NDArray[np.int
         From 0 to ``folds - 1``.
     """
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, folds])))
+    if groups is not None and len(np.unique(groups)) >= folds:
+        return _of_groups(groups, folds, rng)
     shuffled = rng.permutation(len(targets))
     if targets.ndim == 1:  # class after class, at random within each
         shuffled = shuffled[np.argsort(targets[shuffled], kind="stable")]
     numbers = np.empty(len(targets), np.int64)
     numbers[shuffled] = np.arange(len(targets)) % folds
+    return numbers
+
+
+def _of_groups(groups: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Groups, the largest first and equal ones at random, each to the fold that has fewest examples."""
+    distinct, places, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(distinct))
+    order = order[np.argsort(-counts[order], kind="stable")]
+    sizes, chosen = np.zeros(folds, np.int64), np.empty(len(distinct), np.int64)
+    for group in order:
+        chosen[group] = sizes.argmin()
+        sizes[chosen[group]] += counts[group]
+    numbers: NDArray[np.int64] = chosen[places]
     return numbers

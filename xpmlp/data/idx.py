@@ -45,6 +45,13 @@ def read_idx(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[An
     DataError
         If the file is missing or unreadable, is not IDX, is damaged, promises more than ``max_bytes`` or than
         it can hold, or holds fewer or more bytes than its header promises.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("labels.idx").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))  # uint8, one axis, of three
+    >>> read_idx("labels.idx").tolist()
+    [7, 2, 1]
     """
     return read_idx_and_hash(path, max_bytes)[0]
 

@@ -61,6 +61,13 @@ def read_features(
     ------
     DataError
         If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.save("new.npy", [[1.0, 2.0], [3.0, 4.0]])
+    >>> read_features("new.npy", n_features=2).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
     """
     path = given_path(path)
     name, is_pipe = _name_and_pipe(path)

@@ -99,6 +99,12 @@ def load(
     ------
     DataError
         If an argument is not one of those above, or the data are missing, damaged or not fit for the split.
+
+    Examples
+    --------
+    >>> digits = load("digits", split="three-way")
+    >>> digits.train.features.shape, len(digits.validation), len(digits.test), digits.n_classes
+    ((1293, 64), 144, 360, 10)
     """
     record = _record(name)
     known_split = _known_split(split)

@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, residence_of
-from xpmlp.estimator.base import BaseMLP, parameter
+from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import dtype_name
+from xpmlp.estimator.parameters import parameter
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.targets import Labels
@@ -59,6 +60,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Notes
     -----
     Other fitted attributes are those of `sklearn.neural_network.MLPClassifier`.
+
+    Examples
+    --------
+    >>> from xpmlp import MLPClassifier
+    >>> X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "yes", "yes", "no"]
+    >>> MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y).predict(X).tolist()
+    ['no', 'yes', 'yes', 'no']
     """
 
     _: KW_ONLY

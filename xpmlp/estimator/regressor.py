@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import column_or_1d
 
 from xpmlp._typing import Array
-from xpmlp.estimator.base import BaseMLP, parameter
+from xpmlp.estimator.base import BaseMLP
+from xpmlp.estimator.parameters import parameter
 from xpmlp.estimator.places import to_host, with_own_settings
 from xpmlp.estimator.samples import Samples
 from xpmlp.nn import losses
@@ -60,6 +61,15 @@ class MLPRegressor(RegressorMixin, BaseMLP, _WithLoss):
     Notes
     -----
     Other fitted attributes are those of `sklearn.neural_network.MLPRegressor`.
+
+    Examples
+    --------
+    >>> from xpmlp import MLPRegressor
+    >>> X = [[0.0], [0.25], [0.5], [0.75], [1.0]]
+    >>> model = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0)
+    >>> _ = model.fit(X, [0.0, 0.5, 1.0, 1.5, 2.0])
+    >>> model.predict([[0.6]]).round(1).tolist()
+    [1.2]
     """
 
     _y_numeric = True

@@ -50,7 +50,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> encoder = TableEncoder().fit({"size": ["S", "L", "S"], "kg": [1.0, 4.0, None]})
+    >>> encoder = TableEncoder().fit({"size": ["S", "L"] * 6, "kg": [1.0, 4.0, None, 5.0] * 3})
     >>> encoder.get_feature_names_out().tolist()
     ['kg', 'kg missing', 'size=L', 'size=S']
     >>> encoded = encoder.encode({"kg": [4.0], "size": ["M"]})
@@ -116,7 +116,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             Take a column that is missing for gaps.
         """
         check_is_fitted(self)
-        frame = given_frame(self, X, reset=False, allow_missing=allow_missing)
+        frame = given_frame(self, X, reset=False)
         with as_value_errors():
             return self.encoding_.encode(frame, allow_missing=allow_missing, what="X")
 

@@ -3,90 +3,45 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
-from xpmlp._paths import given_path
-from xpmlp.backend import NAMES
-from xpmlp.config import Config, load_config
-from xpmlp.config.table import recipe_config
+from xpmlp.config import Config
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
-from xpmlp.data.tables.splitting import hold_out
-from xpmlp.data.tables.targets import Target
+from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
+from xpmlp.data.tables.splitting import hold_out, rows_to_validate
+from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
-from xpmlp.estimator.table_encoder import TableEncoder, told_types
+from xpmlp.estimator.fitted_tabular import FittedTabular
+from xpmlp.estimator.table_encoder import told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
-from xpmlp.storage import SavedNetwork, load_network, save_network
-from xpmlp.training import Result, train
+from xpmlp.estimator.tabular_parameters import metric_of
+from xpmlp.storage import SavedNetwork
+from xpmlp.training import Reporter, Result, train
+from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import predictor, table_model
-from xpmlp.training.trainer import resolve_configured
+from xpmlp.training.table_prediction import interval_ends
 
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the rows that decide when a network is best; but at least so many, and at most this share."""
-
-_PARAMETERS = "estimator.json"
-
-Examples = tuple[Any, Any]
+LARGEST_SEED = 2**32 - 2**17
+"""Seeds below it leave room for those of a vote's members, which follow them."""
 
 
-class _Tabular(BaseEstimator):
-    """Common base of the classifier and the regressor."""
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "recipe": [str, None],
-        "members": [Interval(Integral, 1, None, closed="left")],
-        "folds": [Interval(Integral, 2, None, closed="left"), None],
-        "metric": [str, None],
-        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "backend": [StrOptions({*NAMES, "auto"}), None],
-        "device": [str, None],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-        "settings": [dict, None],
-    }
-
-    _task: ClassVar[str]
-    encoder_: TableEncoder
-    networks_: list[SavedNetwork]
-
-    def __init__(
-        self,
-        *,
-        recipe: str | None = None,
-        members: int = 1,
-        folds: int | None = None,
-        metric: str | None = None,
-        max_seconds: float | None = None,
-        random_state: Any = None,
-        backend: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.recipe = recipe
-        self.members = members
-        self.folds = folds
-        self.metric = metric
-        self.max_seconds = max_seconds
-        self.random_state = random_state
-        self.backend = backend
-        self.device = device
-        self.dtype = dtype
-        self.settings = settings
+class _Tabular(FittedTabular):
+    """Common base of the classifier and the regressor: fitting."""
 
     @abstractmethod
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -98,7 +53,7 @@ class _Tabular(BaseEstimator):
         y: Any,
         sample_weight: Any = None,
         *,
-        eval_set: Examples | Sequence[Examples] | None = None,
+        eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
         categorical_features: Sequence[str | int] | None = None,
     ) -> Self:
         """Find out the kinds of the columns, encode them, and train.
@@ -126,53 +81,39 @@ class _Tabular(BaseEstimator):
             weights = None if sample_weight is None else _check_sample_weight(sample_weight, targets)
             if weights is not None and not weights.any():
                 raise ValueError("Sample weights must contain at least one non-zero number.")
-            seed = _seed(self.random_state)
             given = None if eval_set is None else self._given(eval_set)
-            config = self._config(seed)
-            few = len(targets) < 2 * (config.train.folds or 1)
-            if self.folds is not None or given is not None or few:  # instead of the folds of the recipe
+            config = self._config(_seed(self.random_state))
+            few = self.folds is None and len(targets) < 2 * (config.train.folds or 1)
+            if given is not None and self.folds is not None:
+                raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
+            if given is not None or few:  # instead of the folds of the recipe
                 config = _with(config, folds=None)
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
-            self.networks_, votes = [], np.zeros(len(targets))
-            oof: npt.NDArray[Any] | None = None
-            for number, (kept, held) in enumerate(self._parts(targets, config, given is not None)):
-                dataset = self._dataset(frame, targets, weights, kept, held, given, types)
-                apart = number * config.train.members * (config.train.folds or 1)  # the seeds of those before
-                one = _with(config, seed=(seed + apart) % 2**32)
-                self.networks_.append(_trained(one, dataset, ends))
-                if self.folds is not None:
-                    predicted = self._outputs(self.networks_[-1:], Frame(frame.data[held], frame.orders), False)
-                    oof = np.zeros((len(targets), predicted.shape[1])) if oof is None else oof
-                    oof[held] += predicted
-                    votes[held] += 1
-            if oof is not None:
-                self.oof_prediction_ = oof / np.maximum(votes, 1)[:, None]
-            self.encoder_ = self._encoder(frame)
+            kept, held = self._parts(targets, config, given is not None)
+            dataset = self._dataset(frame, targets, weights, kept, held, given, types)
+            self.network_, out_of_fold = _trained(config, dataset, ends)
+            if out_of_fold is not None:
+                assert dataset.table is not None
+                self.oof_prediction_ = self._shaped(dataset.table.target.unscaled(out_of_fold))
+            elif hasattr(self, "oof_prediction_"):
+                del self.oof_prediction_
+            self.encoder_ = self._encoder()
+            self._predictors = {}
         return self
 
     def _parts(
         self, targets: npt.NDArray[Any], config: Config, given: bool
-    ) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-        """For each network the rows that train it, and those that decide when it is best."""
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The rows to train on, and those that decide when the network is best."""
         rows, seed = np.arange(len(targets)), config.train.seed
-        classes = targets if targets.ndim == 1 else None
-        if self.folds is not None:
-            order = np.random.default_rng(seed).permutation(len(rows))
-            if classes is not None:
-                order = order[np.argsort(classes[order], kind="stable")]
-            place = np.empty(len(rows), dtype=np.intp)
-            place[order] = np.arange(len(rows)) % self.folds
-            folds = [(rows[place != fold], rows[place == fold]) for fold in range(self.folds)]
-            return [fold for fold in folds for _ in range(self.members)]
-        if given or config.train.folds:  # of which each network is judged by the one that it leaves out
-            return [(rows, rows[:0])] * self.members
-        share, least, most = VALIDATION
-        size = min(max(share * len(rows), least), most * len(rows))
+        if given or config.train.folds:  # of which each member is judged by the one that it leaves out
+            return rows, rows[:0]
+        size = rows_to_validate(len(rows))
         try:
-            return [hold_out(rows, size / max(len(rows), 1), seed=seed, classes=classes)] * self.members
+            return hold_out(rows, size / max(len(rows), 1), seed=seed, classes=targets if targets.ndim == 1 else None)
         except DataError:
-            return [(rows, rows[:0])] * self.members
+            return rows, rows[:0]
 
     def _dataset(
         self,
@@ -186,41 +127,32 @@ class _Tabular(BaseEstimator):
     ) -> Dataset:
         train_frame = Frame(frame.data[kept], frame.orders)
         schema = infer_schema(train_frame, types=types)
-        encoding = fit_encoding(train_frame, schema)
-        target, shaped = Target(names=("y",), task="classes"), targets
-        names: tuple[str, ...] = ()
-        if targets.ndim == 2:
-            names = tuple(f"y{place + 1}" for place in range(targets.shape[1]))
-            values = targets[kept]
-            deviations = values.std(axis=0)
-            target = Target(
-                names=names,
-                task="values",
-                centers=tuple(values.mean(axis=0).tolist()),
-                scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
-            )
-            shaped = target.scaled(targets)
+        task: Literal["values", "classes"] = "values" if targets.ndim == 2 else "classes"
+        names = tuple(f"y{place + 1}" for place in range(targets.shape[1])) if task == "values" else ()
+        found = Targets(task, "", targets, np.ones(len(targets), np.bool_))
+        target = fit_target(names or ("y",), found, kept, log=False, scale=True)
+        shaped = target.scaled(targets) if names else targets
+        encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
         model = TableModel(encoding=encoding, target=target)
 
-        def part(some: Frame, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
-            encoded = encoding.encode(some, what="X")
+        def part(encoded: Encoded, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
             numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(wanted), 1), np.float32)
             return Part(numbers, wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
 
         validation = None
         if given is not None:
-            validation = part(given[0], target.scaled(given[1]) if names else given[1], None)
+            validation = part(encoding.encode(given[0], what="X"), target.scaled(given[1]) if names else given[1], None)
         elif len(held):
-            rest = Frame(frame.data[held], frame.orders)
+            rest = encoding.encode(Frame(frame.data[held], frame.orders), what="X")
             validation = part(rest, shaped[held], None if weights is None else weights[held])
             if weights is not None and not weights[held].any():
                 validation = None
         return Dataset(
             name="arrays",
-            train=part(train_frame, shaped[kept], None if weights is None else weights[kept]),
+            train=part(of_training, shaped[kept], None if weights is None else weights[kept]),
             validation=validation,
             test=None,
-            classes=np.arange(self._n_classes),
+            classes=self._known_classes,
             preprocessing=Preprocessing(),
             image_shape=None,
             feature_names=encoding.number_names or ("none",),
@@ -231,132 +163,24 @@ class _Tabular(BaseEstimator):
         )
 
     @property
-    def _n_classes(self) -> int:
-        return 0
+    def _known_classes(self) -> npt.NDArray[Any]:
+        """The labels of the classes, as they are saved with the network; none of values."""
+        return np.arange(0)
 
-    def _given(self, eval_set: Examples | Sequence[Examples]) -> tuple[Frame, npt.NDArray[Any]]:
+    def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
-        pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
-        if isinstance(eval_set, list) and len(eval_set) != 1:
-            raise ValueError(f"eval_set has {len(eval_set)} pairs (X, y); one decides when the network is best")
+        pair: Any = eval_set
+        if isinstance(pair, list) and len(pair) != 1:
+            raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
+        pair = pair[0] if isinstance(pair, list | tuple) and len(pair) == 1 else pair
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError("eval_set is no pair (X, y), and no list of one")
         frame = given_frame(self, pair[0], reset=False)
         return frame, self._known_targets(pair[1], frame)
 
     @abstractmethod
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         """Targets of rows to judge by, as `_targets` has them."""
-
-    def _config(self, seed: int) -> Config:
-        settings = dict(self.settings or {})
-        place = {"name": self.backend, "device": self.device, "dtype": self.dtype}
-        settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
-        if self.metric is not None:
-            settings["train.best_by"] = self.metric
-        given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
-        if self.recipe is not None:
-            return load_config(self.recipe, given)
-        return recipe_config(self._task, given)
-
-    def _outputs(self, networks: Sequence[SavedNetwork], frame: Frame, allow_missing: bool) -> npt.NDArray[np.float64]:
-        """The mean of what networks say: probabilities, or values."""
-        place = self._config(0).backend
-        if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
-            place = place.model_copy(update={"dtype": "float64"})
-        backend = resolve_configured(place).backend
-        total: Any = 0.0
-        for saved in networks:
-            model = table_model(saved)
-            assert model is not None
-            with predictor(backend, saved, model) as predict:
-                outputs, _ = predict(frame.data, allow_missing)
-            total = total + outputs.astype(np.float64)
-        mean: npt.NDArray[np.float64] = total / len(networks)
-        if not np.isfinite(mean).all():
-            raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
-        return mean
-
-    def _encoder(self, frame: Frame) -> TableEncoder:
-        """The encoder of the first network, as a transformer."""
-        model = table_model(self.networks_[0])
-        assert model is not None
-        encoder = TableEncoder()
-        encoder.encoding_, encoder.schema_ = model.encoding, model.encoding.table_schema
-        encoder.n_features_in_ = self.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            encoder.feature_names_in_ = self.feature_names_in_
-        return encoder
-
-    def save(self, path: str | Path) -> None:
-        """Save the fitted estimator in a folder: JSON and safetensors, nothing pickled.
-
-        Raises
-        ------
-        ValueError
-            If a parameter cannot be written as JSON.
-        """
-        import json
-
-        check_is_fitted(self, "networks_")
-        folder = given_path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            text = json.dumps({"class": type(self).__name__, "parameters": self.get_params(), **self._facts()})
-        except TypeError as error:
-            raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
-        for number, saved in enumerate(self.networks_):
-            save_network(folder / f"network-{number}.safetensors", saved)
-        (folder / _PARAMETERS).write_text(text, encoding="utf-8")
-
-    def _facts(self) -> dict[str, Any]:
-        names = getattr(self, "feature_names_in_", None)
-        return {
-            "networks": len(self.networks_),
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-        }
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Load an estimator that `save` has written.
-
-        Raises
-        ------
-        DataError
-            If there is none of this class.
-        """
-        import json
-
-        folder = given_path(path)
-        try:
-            facts = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
-            if facts["class"] != cls.__name__:
-                raise DataError(f"{folder} holds a {facts['class']}, and no {cls.__name__}")
-            estimator = cls(**facts["parameters"])
-            estimator.networks_ = [load_network(folder / f"network-{n}.safetensors") for n in range(facts["networks"])]
-            estimator.n_features_in_ = int(facts["n_features_in"])
-            if facts["feature_names_in"] is not None:
-                estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
-            estimator._restore(facts)
-            estimator.encoder_ = estimator._encoder(Frame(as_frame({}).data, {}))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
-        return estimator
-
-    def _restore(self, facts: Mapping[str, Any]) -> None:
-        """Take what `_facts` has saved besides."""
-
-    def _predicted(self, X: Any) -> npt.NDArray[np.float64]:
-        check_is_fitted(self, "networks_")
-        frame = given_frame(self, X, reset=False)
-        with as_value_errors():
-            return self._outputs(self.networks_, frame, False)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 class TabularClassifier(ClassifierMixin, _Tabular):
@@ -367,13 +191,13 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     recipe : str, optional
         A config file, instead of ``xpmlp:table.toml``.
     members : int
-        Networks that are trained with different seeds, and vote.
+        Networks that are trained with different seeds, and vote; with folds, so many for each of them.
     folds : int, optional
-        Networks of which each is trained without one of so many parts of the rows; all vote, and
-        ``oof_prediction_`` has for each row what those say that have not learned from it.  By default each network is
-        itself a vote over the folds that the recipe has, unless ``fit`` gets an ``eval_set`` or very few rows.
+        Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
+        unless ``fit`` gets an ``eval_set`` or very few rows.
     metric : str, optional
-        By what the best epoch is judged, as ``train.best_by`` of a config: "log_loss", "error", "auc", "rmse", "mae".
+        The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
+        "rmse" (by default) or "mae".
     max_seconds : float, optional
         Time after which training ends with what there is.
     random_state : int, RandomState instance or None
@@ -381,26 +205,79 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         Where to compute, and how precisely; by default the recipe's.
     settings : dict, optional
         Keys of a config with other values than the recipe's, ``{"train.epochs": 100}``.
+    threshold : float, "balanced" or dict, optional
+        How `predict` chooses a class, as ``model.threshold`` of a config: the second of two classes if its probability
+        is above a number; by probabilities over the classes' parts of the rows; by what mistakes cost,
+        ``{"ill": 20}``.  By default the most probable class.
 
     Attributes
     ----------
     classes_ : (n_classes,)
     encoder_ : TableEncoder
         How the columns were taken, ``print(classifier.encoder_.schema_)``.
-    networks_ : list of SavedNetwork
+    network_ : SavedNetwork
+        The network, of several members their vote.
     oof_prediction_ : (n, n_classes)
+        With folds, those of the recipe included: for each row of ``fit`` the probabilities by the members that have not
+        learned from it, so that they are as good as those of new rows.
     n_features_in_, feature_names_in_
+
+    Examples
+    --------
+    >>> from xpmlp import TabularClassifier
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularClassifier(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, ["light", "heavy", "light", "heavy"] * 5).predict_proba(table).shape
+    (20, 2)
     """
 
     _task = "classes"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **_Tabular._parameter_constraints,
+        **metric_of("classes"),
+        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"balanced"}), dict, None],
+    }
     classes_: npt.NDArray[Any]
+
+    def __init__(
+        self,
+        *,
+        recipe: str | None = None,
+        members: int = 1,
+        folds: int | None = None,
+        metric: str | None = None,
+        max_seconds: float | None = None,
+        random_state: Any = None,
+        backend: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        threshold: float | str | Mapping[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            recipe=recipe,
+            members=members,
+            folds=folds,
+            metric=metric,
+            max_seconds=max_seconds,
+            random_state=random_state,
+            backend=backend,
+            device=device,
+            dtype=dtype,
+            settings=settings,
+        )
+        self.threshold = threshold
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {**super()._asked, "model.threshold": self.threshold}
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         labels = _labels(y, frame.data.height)
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: all targets are {self.classes_[0]!r}"
+                f"Classifier can't train when only one class is present: all targets are {self.classes_.tolist()[0]!r}"
             )
         return indices.astype(np.int64)
 
@@ -412,22 +289,25 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         return places.astype(np.int64)
 
     @property
-    def _n_classes(self) -> int:
-        return len(self.classes_)
+    def _known_classes(self) -> npt.NDArray[Any]:
+        plain = self.classes_.dtype.kind in "biufU"
+        return self.classes_ if plain else np.asarray([str(label) for label in self.classes_])
+
+    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Probabilities of the classes, (n, n_classes)."""
-        outputs = self._predicted(X)
-        return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
+        return self._predicted(X)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Logarithms of the probabilities of the classes, (n, n_classes)."""
         return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The most probable class of each row, (n,)."""
-        places = self.predict_proba(X).argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[places]
+        """The class of each row, (n,): the most probable one, or what ``threshold`` makes of the probabilities."""
+        probabilities = self.predict_proba(X)
+        chosen: npt.NDArray[Any] = self.classes_[(saved_decision(self.network_) or Decision()).choose(probabilities)]
         return chosen
 
     def _facts(self) -> dict[str, Any]:
@@ -445,12 +325,22 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
     Attributes
     ----------
-    encoder_, networks_, n_features_in_, feature_names_in_
+    encoder_, network_, n_features_in_, feature_names_in_
         As of `TabularClassifier`.
-    oof_prediction_ : (n, n_targets)
+    oof_prediction_ : (n,) or (n, n_targets)
+        As of `TabularClassifier`, of values.
+
+    Examples
+    --------
+    >>> from xpmlp import TabularRegressor
+    >>> table = {"size": ["S", "L", "M", "L"] * 5, "kg": [1.0, 4.0, None, 5.0] * 5}
+    >>> model = TabularRegressor(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
+    >>> model.fit(table, [10.0, 40.0, 20.0, 50.0] * 5).predict(table).shape
+    (20,)
     """
 
     _task = "values"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **metric_of("values")}
     _flat: bool
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -463,7 +353,35 @@ class TabularRegressor(RegressorMixin, _Tabular):
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
         """The values of each row, (n,) or (n, n_targets)."""
-        outputs = self._predicted(X)
+        return self._predicted(X)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.float64]:
+        """Intervals that cover a part of the values, by the residuals of rows that members have not learned from.
+
+        Conformal intervals (see `xpmlp.training.intervals`), as wide as predictions of their size deserve.
+
+        Parameters
+        ----------
+        X : data frame or array (n, n_columns)
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        ends : (n, 2) or (n, n_targets, 2)
+            The lower and the upper end of each interval.
+
+        Raises
+        ------
+        ValueError
+            If ``fit`` had too few rows for this coverage.
+        """
+        values = self._predicted(X)
+        with as_value_errors():
+            ends = interval_ends(self.network_, values.reshape(len(values), -1), coverage)
+        return np.stack([end.reshape(values.shape) for end in ends], axis=-1)
+
+    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         return outputs[:, 0] if self._flat else outputs
 
     def _facts(self) -> dict[str, Any]:
@@ -478,13 +396,30 @@ class TabularRegressor(RegressorMixin, _Tabular):
         return tags
 
 
-def _trained(config: Config, dataset: Dataset, ends: float | None) -> SavedNetwork:
-    """Train a network, and bring it to the host."""
+def _trained(
+    config: Config, dataset: Dataset, ends: float | None
+) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
+    """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
+    if ends is not None:
+        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
-    result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() > ends
+
+    result: Result = train(config, data=dataset, reporter=_Warning(), should_stop=is_over)
     trainable = ConfigTrainable(config, dataset, result.backend)
-    return saved_network(trainable, result.run)._replace(network=result.network)
+    saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
+    return saved, result.out_of_fold
+
+
+class _Warning(Reporter):
+    """A listener that passes warnings on as scikit-learn's."""
+
+    def warning(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
 def _with(config: Config, **fields: Any) -> Config:
@@ -494,7 +429,7 @@ def _with(config: Config, **fields: Any) -> Config:
 
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
-        return int(random_state) % 2**32
+        return int(random_state) % LARGEST_SEED
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
@@ -529,6 +464,8 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")
+    if values.dtype.kind in "mM":
+        raise ValueError("y has times, and numbers are needed: give it in seconds or days, as y.dt.total_seconds()")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):

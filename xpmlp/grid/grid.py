@@ -116,6 +116,14 @@ def train_grid(
         As `xpmlp.train`.
     GridError
         If a block raised an error; what the others gave is written first.
+
+    Examples
+    --------
+    >>> from xpmlp import load_config
+    >>> settings = {"grid.runs": 2, "grid.workers": 1, "train.epochs": 1, "backend.fused": False}
+    >>> result = train_grid(load_config("xpmlp:quickstart.toml", settings))
+    >>> len(result.runs)
+    2
     """
     admit_code(config, allow_code=allow_code)
     reporter, folder, members = reporter or GridReporter(), None if out is None else given_path(out), members_of(config)
@@ -211,7 +219,7 @@ def _train(
         if any(member.number not in outcomes for member in block.members)
     ]
     workers = min(_workers(config, backend), max(len(blocks), 1))
-    scheduler, per_run = config.grid.scheduler, examples * config.train.epochs
+    scheduler, per_run = config.grid.scheduler, examples * config.train.length.epochs
     if workers > 1 and scheduler is None and not can_start_processes("one block after another", semaphores=True):
         workers = 1
     runs = sum(len(block.members) for block in blocks)

@@ -98,5 +98,5 @@ def _has_ended(outcome: Outcome, member: Member) -> bool:
     if any(changes(outcome.config.model_dump(mode="json"), member.config, len(run.epochs))):
         return False
     if run.status is Status.FINISHED:
-        return len(run.epochs) >= member.config.train.epochs
+        return len(run.epochs) >= member.config.train.length.epochs
     return run.status in (Status.STOPPED_EARLY, Status.DIVERGED)

@@ -60,7 +60,13 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
 
 
 def as_int32(number: int) -> int:
-    """A number of any size as a signed 32-bit one, by its last 32 bits."""
+    """A number of any size as a signed 32-bit one, by its last 32 bits.
+
+    Examples
+    --------
+    >>> as_int32(7), as_int32(2**32 - 1)
+    (7, -1)
+    """
     return (number + 2**31) % 2**32 - 2**31
 
 

@@ -24,6 +24,11 @@ class LayerSpec(NamedTuple):
         The arguments of its maker.
     members : tuple of LayerSpec
         The layers that it joins.
+
+    Examples
+    --------
+    >>> LayerSpec("dense", (("units", 20),)).maker()(4).width
+    20
     """
 
     kind: str
@@ -74,9 +79,14 @@ def mlp(
     dropout : sequence of float, optional
         The part of each hidden layer's units that is dropped in training.
     init : str
-        How weights are drawn: a key of `xpmlp.init.initializers`.
+        How weights are drawn: a key of `xpmlp.initializers.initializers`.
     init_scale : float
         The standard deviation of ``normal``.
+
+    Examples
+    --------
+    >>> [layer.kind for layer in mlp([20, 3], ["tanh"]).members]
+    ['dense', 'activation', 'dense']
     """
     hidden = []
     drawn = (("init", init), *((("init_scale", init_scale),) if init == "normal" else ()))

@@ -65,7 +65,15 @@ class Ops(NamedTuple):
 
 
 def pure_ops(xp: Namespace) -> Ops:
-    """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``."""
+    """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> ops = pure_ops(xp)
+    >>> ops.affine(xp.ones((2, 3)), xp.ones((3, 1)), xp.ones((1, 1))).tolist()
+    [[4.0], [4.0]]
+    """
     return Ops(xp, *(partial(definition, xp) for definition in _DEFINITIONS))
 
 

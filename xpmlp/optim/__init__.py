@@ -23,7 +23,13 @@ optimizers = RecordTable(
 
 
 def users_of(hyperparameter: str) -> tuple[str, ...]:
-    """The names of the optimisers that have a hyperparameter."""
+    """The names of the optimisers that have a hyperparameter.
+
+    Examples
+    --------
+    >>> users_of("beta_1")
+    ('adam', 'adamw')
+    """
     return tuple(name for name, one in optimizers.items() if hyperparameter in one.hyperparameters)
 
 

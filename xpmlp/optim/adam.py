@@ -62,6 +62,17 @@ def adam(
     ----------
     Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, section 2, the more efficient order of
     computation.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule = adam("weights")
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), Hyperparameters(0.1))
+    >>> weights.round(4).tolist()
+    [[0.9]]
     """
     return compose(l2_penalty(kinds), adam_rule(kinds, rates, beta_1, beta_2, epsilon))
 
@@ -87,6 +98,17 @@ def adamw(
     References
     ----------
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, algorithm 2.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule, hyperparameters = adamw("weights"), Hyperparameters(0.1, weight_decay=0.5)
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), hyperparameters)
+    >>> weights.round(4).tolist()
+    [[0.85]]
     """
     rule = adam_rule(kinds, rates, beta_1, beta_2, epsilon, corrected=True)
     return compose(decoupled_decay(kinds, rates), rule)

@@ -35,6 +35,18 @@ def averaged(kinds: Tree, decay: float) -> Piece:
     ----------
     Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; the correction is that of Kingma
     and Ba, Adam, ICLR 2015, section 3.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters, compose, sgd
+    >>> weights, rule = xp.asarray([[1.0]]), compose(sgd("weights"), averaged("weights", 0.5))
+    >>> state = rule.init(weights)
+    >>> for _ in range(2):
+    ...     weights, state = rule.update(pure_ops(xp), weights, xp.asarray([[2.0]]), state, Hyperparameters(0.1))
+    >>> weights.round(4).tolist(), rule.evaluated(weights, state).round(4).tolist()
+    ([[0.6]], [[0.6667]])
     """
     known = Kinds(kinds)
 
@@ -45,7 +57,7 @@ def averaged(kinds: Tree, decay: float) -> Piece:
         step = state.step + 1
         weight = (1 - decay) / one_minus_power(ops, decay, step)
 
-        def moved(kind: str, average: Array, value: Array) -> tuple[Array]:
+        def moved(kind: str, value: Array, average: Array) -> tuple[Array]:
             if kind == STATE:
                 return (1.0 * value,)  # memory of its own
             difference = value - average

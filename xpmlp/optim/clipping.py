@@ -26,6 +26,16 @@ def clip_by_global_norm(kinds: Tree, largest: float) -> Piece:
     References
     ----------
     Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, ICML 2013, algorithm 1.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> piece, gradients = clip_by_global_norm("weights", 1.0), xp.asarray([[3.0, 4.0]])
+    >>> _, clipped, _ = piece.update(pure_ops(xp), xp.zeros((1, 2)), gradients, (), Hyperparameters(0.1))
+    >>> clipped.round(4).tolist()
+    [[0.6, 0.8]]
     """
 
     def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:

@@ -13,10 +13,10 @@ UNDECAYED = ("biases", "scales", STATE)
 
 
 def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Kinds, *others: Tree) -> Tree:
-    """As `map_leaves`, of a function (leaf, kind, *others), for the parameters that decay; the others stay."""
+    """As `map_leaves`, of a function (kind, *others, leaf), for the parameters that decay; the others stay."""
 
-    def changed(kind: str, leaf: Array, *rest: Array) -> tuple[Array]:
-        return (leaf if kind in UNDECAYED else function(leaf, kind, *rest),)
+    def changed(kind: str, *group: Array) -> tuple[Array]:
+        return (group[-1] if kind in UNDECAYED else function(kind, *group),)
 
     (result,) = kinds.unzip(changed, (tree,), *others)
     return result
@@ -29,13 +29,23 @@ def l2_penalty(kinds: Tree) -> Piece:
     ----------
     kinds : tree of str
         Those in `UNDECAYED` have no penalty.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> piece, hyperparameters = l2_penalty("weights"), Hyperparameters(0.1, weight_decay=0.5)
+    >>> piece.update(pure_ops(xp), weights, gradients, (), hyperparameters)[1].tolist()
+    [[2.5]]
     """
     known = Kinds(kinds)
 
     def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Passed:
         decay = hyperparameters.weight_decay
 
-        def penalized(slope: Array, kind: str, value: Array) -> Array:
+        def penalized(kind: str, value: Array, slope: Array) -> Array:
             slope += decay * value
             return slope
 
@@ -57,6 +67,16 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
     References
     ----------
     Loshchilov and Hutter, Decoupled Weight Decay Regularization, ICLR 2019, in PyTorch's form: by the learning rate.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> piece, hyperparameters = decoupled_decay("weights"), Hyperparameters(0.1, weight_decay=0.5)
+    >>> piece.update(pure_ops(xp), weights, gradients, (), hyperparameters)[0].tolist()
+    [[0.95]]
     """
     known = Kinds(kinds)
 
@@ -66,7 +86,7 @@ def decoupled_decay(kinds: Tree, rates: Mapping[str, float] | None = None) -> Pi
             return parameters, gradients, state
         rate_of = scaled_rates(rate, rates)
 
-        def shrunk(value: Array, kind: str) -> Array:
+        def shrunk(kind: str, value: Array) -> Array:
             value *= left if rate_of(kind) is rate else 1 - rate_of(kind) * decay
             return value
 

@@ -37,6 +37,17 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
     ----------
     Polyak 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization and momentum in deep
     learning, ICML 2013.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule = momentum("weights", nesterov=True)
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), Hyperparameters(0.1))
+    >>> weights.round(4).tolist()
+    [[0.62]]
     """
     known = Kinds(kinds)
 

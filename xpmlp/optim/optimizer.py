@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -127,6 +128,17 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     -------
     optimizer : Optimizer
         Its state is that of its only part with a state, or a list of them.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters, clip_by_global_norm, sgd
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule = compose(clip_by_global_norm("weights", 1.0), sgd("weights"))
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), Hyperparameters(0.1))
+    >>> weights.round(4).tolist()
+    [[0.9]]
     """
     keeping = [part for part in parts if part.init is not None]
     averaging = [(index, part) for index, part in enumerate(keeping) if isinstance(part, Piece) and part.evaluated]
@@ -181,15 +193,15 @@ class Kinds:
         self._names = self._leaves(tree)
 
     def unzip(self, function: Callable[..., tuple[Array, ...]], trees: Sequence[Tree], *others: Tree) -> list[Tree]:
-        """Apply (kind, *leaves of trees, *leaves of others) -> (new leaf of each of the trees).
+        """Apply (kind, *leaves of others, *leaves of trees) -> (new leaf of each of the trees).
 
         What is written over in place leaves a tree as it is.
         """
         if not self._names:
             return list(trees)
-        flat = [self._leaves(tree) for tree in (*trees, *others)]
-        changed = [function(*group) for group in zip(self._names, *flat, strict=True)]
-        columns = zip(trees, flat, zip(*changed, strict=True), strict=False)
+        flat = [self._leaves(tree) for tree in (*others, *trees)]
+        changed = zip(*itertools.starmap(function, zip(self._names, *flat, strict=True)), strict=True)
+        columns = zip(trees, flat[len(others) :], changed, strict=True)
         return [tree if all(map(operator.is_, old, new)) else with_leaves(tree, new) for tree, old, new in columns]
 
 
@@ -219,8 +231,7 @@ def move_leaves(
         The new parameters and memories.
     """
 
-    def leaf(kind: str, value: Array, *rest: Array) -> tuple[Array, ...]:
-        *memory, slope = rest
+    def leaf(kind: str, slope: Array, value: Array, *memory: Array) -> tuple[Array, ...]:
         return (slope, *memory) if kind == STATE else move(rate_of(kind), value, slope, *memory)
 
     known = kinds if isinstance(kinds, Kinds) else Kinds(kinds)

@@ -23,6 +23,17 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
     kinds : tree of str
     rates : mapping, optional
         Factors on the learning rate by kind.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> from xpmlp.optim import Hyperparameters
+    >>> weights, gradients = xp.asarray([[1.0]]), xp.asarray([[2.0]])
+    >>> rule = sgd("weights")
+    >>> weights, state = rule.update(pure_ops(xp), weights, gradients, rule.init(weights), Hyperparameters(0.1))
+    >>> weights.round(4).tolist()
+    [[0.8]]
     """
     known = Kinds(kinds)
 
@@ -54,7 +65,7 @@ def _update_from_factors(
 ) -> tuple[Tree, Tree]:
     left = hyperparameters.left()
 
-    def shrunk(value: Array, kind: str) -> Array:
+    def shrunk(kind: str, value: Array) -> Array:
         value *= left
         return value
 

@@ -16,9 +16,9 @@ from xpmlp.report.comparison import Comparison
 from xpmlp.report.html import html
 from xpmlp.report.markdown import markdown
 from xpmlp.report.page import make_page
-from xpmlp.report.part import Done
+from xpmlp.report.part import FinishedPart
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
-from xpmlp.report.schedule import ReportReporter, Schedule
+from xpmlp.report.schedule import PartSchedule, ReportReporter
 from xpmlp.storage.run_folder import explained, locked
 
 MARK = "report.json"
@@ -32,13 +32,13 @@ class Report(NamedTuple):
     ----------
     page : Path
         The HTML file.
-    done : dict of Done
+    done : dict of FinishedPart
         All parts that are on it, by name.
     comparisons : list of Comparison
     """
 
     page: Path
-    done: dict[str, Done]
+    done: dict[str, FinishedPart]
     comparisons: list[Comparison]
 
 
@@ -87,7 +87,7 @@ def write_report(
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = given_path(out)
     backends.admit(backend or "", "--backend", allow_code=allow_code)
-    schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
+    schedule = PartSchedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     import_matplotlib()  # before anything is computed
     _claim(folder)
     with locked(folder), explained(folder):

@@ -157,7 +157,7 @@ def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
 
 
 def as_before(settings: BackendConfig, before: Provenance) -> BackendConfig:
-    """Backend settings with the number of threads of the training to resume, where the config leaves it open."""
+    """Backend settings with the number of threads of the training to resume, if the config leaves it open."""
     computing = before["computing"]
     if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
         return settings
@@ -220,7 +220,7 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
                 return f' ({key} = "{schedule}" depends on it)'
         if 0 < config.train.warmup < 1:
             return f" (train.warmup = {config.train.warmup:g} depends on it)"
-    if name == "train.epochs" and config.train.epochs < epochs_done:
+    if name == "train.epochs" and config.train.length.epochs < epochs_done:
         return f" ({epochs_done} are done)"
     return None
 

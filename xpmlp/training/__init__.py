@@ -12,7 +12,7 @@ Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch
 a `Trainable` by its `RunPolicy`, ``run`` and ``record`` what a run did; from a ``snapshot`` a training goes on.
 """
 
-from xpmlp.training.applied import Evaluation, Prediction, evaluate, predict, predict_file
+from xpmlp.training.applied import Evaluation, Prediction, evaluate, predict, predict_file, predict_interval
 from xpmlp.training.arrays import from_arrays
 from xpmlp.training.inference import Score
 from xpmlp.training.record import History
@@ -34,5 +34,6 @@ __all__ = [
     "from_arrays",
     "predict",
     "predict_file",
+    "predict_interval",
     "train",
 ]

@@ -26,14 +26,18 @@ from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.arrays import host_array, host_features
 from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.decision import Decision, decided_by, saved_decision
 from xpmlp.training.inference import BATCH, Inference, Score
 from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.step import as_stack
-from xpmlp.training.table_prediction import TablePrediction, predict_table, predictor, table_model
+from xpmlp.training.table_prediction import TablePrediction, interval_ends, predict_table, predictor, table_model
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of
 
-Split = Literal["train", "validation", "test"]
+PartName = Literal["train", "validation", "test"]
+
+Ends = tuple[npt.NDArray[Any], npt.NDArray[Any]]
+"""The lower and the upper ends of intervals, (n, n_targets) each."""
 
 
 class Evaluation(NamedTuple):
@@ -58,7 +62,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     run_dir: str | Path,
-    split: Split | None = None,
+    split: PartName | None = None,
     *,
     run: str | int | None = None,
     backend: str | None = None,
@@ -96,6 +100,15 @@ def evaluate(
     BackendError, DataError, ConfigError
         If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
         have another class.
+
+    Examples
+    --------
+    >>> from xpmlp import load_config, train
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> _ = train(load_config("xpmlp:quickstart.toml", settings), "runs/digits")
+    >>> evaluation = evaluate("runs/digits", "test")
+    >>> evaluation.metric, evaluation.examples, evaluation.score.value > 0.5
+    ('accuracy', 360, True)
     """
     place = {"backend": backend, "device": device}
     config, network = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
@@ -219,6 +232,7 @@ def predict(
     overrides: Mapping[str, Any] | None = None,
     allow_code: bool = False,
     allow_missing: bool = False,
+    threshold: float | Mapping[str, Any] | None = None,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -241,6 +255,8 @@ def predict(
         Import the records from outside of the package that the run's config names as ``module:object``.
     allow_missing : bool
         Of a network that was trained on a table: take columns that are missing for gaps.
+    threshold : float or dict, optional
+        How a class is chosen, a number or costs as ``model.threshold`` has them, instead of the network's own.
 
     Returns
     -------
@@ -253,21 +269,91 @@ def predict(
     DataError
         If the features lack a column of the training data, have another width than the network's input, or a value
         that is not a finite number or too large to compute with.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from xpmlp import load_config, train
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> _ = train(load_config("xpmlp:quickstart.toml", settings), "runs/more-digits")
+    >>> prediction = predict("runs/more-digits", np.zeros((2, 64)))
+    >>> prediction.outputs.shape, prediction.names.tolist()
+    ((2, 10), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
+    how = {"codes": codes, "run": run, "backend": backend, "device": device, "overrides": overrides}
+    saved, outputs = _outputs(run_dir, features, allow_code=allow_code, allow_missing=allow_missing, **how)
+    return _prediction(decided_by(saved, threshold), outputs)
+
+
+def predict_interval(
+    run_dir: str | Path, features: Any, coverage: float = 0.9, **how: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Predict intervals that cover a part of the values, with the network of a run folder.
+
+    Parameters
+    ----------
+    run_dir : path
+    features : (n, n_features)
+        As of `predict`.
+    coverage : float
+        Between 0 and 1.
+    **how
+        As `predict` takes it.
+
+    Returns
+    -------
+    lower, upper : (n, n_targets)
+
+    Raises
+    ------
+    DataError
+        Also if the network has no intervals (see `xpmlp.training.intervals`), or too few examples for this coverage.
+    RunFolderError, BackendError, ConfigError
+        As `predict`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from xpmlp import load_config, train
+    >>> pl.DataFrame({"x": [0.5, 1.5, 2.5, 3.5] * 50, "y": [1.0, 3.0, 5.0, 7.0] * 50}).write_csv("rows.csv")
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> settings |= {"data.path": "rows.csv", "data.target": "y", "data.task": "values"}
+    >>> _ = train(load_config("xpmlp:table-values.toml", settings), "runs/values")
+    >>> lower, upper = predict_interval("runs/values", {"x": [0.5, 2.5]}, coverage=0.8)
+    >>> lower.shape, bool((lower < upper).all())
+    ((2, 1), True)
+    """
+    saved, outputs = _outputs(run_dir, features, **how)
+    return interval_ends(saved, outputs, coverage)
+
+
+def _outputs(
+    run_dir: str | Path,
+    features: Any,
+    *,
+    codes: Any = None,
+    run: str | int | None = None,
+    backend: str | None = None,
+    device: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    allow_code: bool = False,
+    allow_missing: bool = False,
+) -> tuple[SavedNetwork, npt.NDArray[Any]]:
+    """The network of a run folder, and its outputs (n, n_outputs)."""
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
     if (model := table_model(saved)) is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
         with predictor(resolve_configured(config.backend).backend, saved, model) as predict_rows:
-            return _prediction(saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0])
+            return saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0]
     given = None if codes is None else host_array(codes, "codes")
-    return _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
+    return saved, _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
 
 def _predicted(
     config: Config, saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None
-) -> Prediction:
+) -> npt.NDArray[Any]:
     chosen = resolve_configured(config.backend).backend
     raw = _checked(features, saved.network.widths.numbers)
     codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
@@ -280,7 +366,7 @@ def _predicted(
             f"the network's outputs for example {example} (of 0 to {len(raw) - 1}) are not finite numbers: its "
             f"features are too large for {chosen.dtype_name}."
         )
-    return _prediction(saved, outputs)
+    return outputs
 
 
 def predict_file(
@@ -295,6 +381,8 @@ def predict_file(
     allow_code: bool = False,
     keep: Sequence[str] = (),
     allow_missing: bool = False,
+    threshold: float | Mapping[str, Any] | None = None,
+    interval: float | None = None,
 ) -> Prediction | TablePrediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another.
 
@@ -307,7 +395,8 @@ def predict_file(
         ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; of values a column for each
         target, by its name.  A name that a spreadsheet would take for a formula gets an apostrophe in front.
         ``.npy``: a structured array with the fields ``class`` and ``probabilities``; of values an array
-        (n, n_targets).  Written whole or not at all.
+        (n, n_targets), or with intervals one with the fields ``value``, ``lower`` and ``upper``.  Written whole or not
+        at all.
     run : int or "best", optional
         Which run, where the folder holds those of a grid.
     backend, device : str, optional
@@ -318,6 +407,11 @@ def predict_file(
         Of a network that was trained on a table: columns of the source that are written before the predictions.
     allow_missing : bool
         Of such a network: take columns that are missing for gaps.
+    threshold : float or dict, optional
+        See `predict`.
+    interval : float, optional
+        Write intervals around values, too, that cover this part of the targets, as 0.9: columns ``lower`` and
+        ``upper``, or of several targets two for each.
 
     Returns
     -------
@@ -337,6 +431,15 @@ def predict_file(
     folder = given_path(run_dir)
     place = {"backend": backend, "device": device}
     config, saved = run_folder.read(folder, run, overrides, **place, allow_code=allow_code)
+    saved = decided_by(saved, threshold)
+
+    def ends_of(outputs: npt.NDArray[Any]) -> Ends | None:
+        return None if interval is None else interval_ends(saved, outputs, interval)
+
+    def array_of(parts: Sequence[npt.NDArray[Any]]) -> bytes:
+        outputs = np.concatenate(parts)
+        return _npy(_prediction(saved, outputs), ends_of(outputs))
+
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
     refuse_overwriting([target], [source, *config.files, *own])
@@ -353,8 +456,8 @@ def predict_file(
                 target,
                 keep=keep,
                 allow_missing=allow_missing,
-                columns_of=lambda outputs: _columns(_prediction(saved, outputs)),
-                array_of=lambda outputs: _npy(_prediction(saved, np.concatenate(outputs))),
+                columns_of=lambda outputs: _columns(_prediction(saved, outputs), ends_of(outputs)),
+                array_of=array_of,
             )
     if keep or allow_missing:
         raise DataError("--keep and --allow-missing are for networks that were trained on a table.")
@@ -368,9 +471,10 @@ def predict_file(
         missing=config.data.missing,
     )
     codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix == ".npz" else None
-    prediction = _predicted(config, saved, features, codes)
+    outputs = _predicted(config, saved, features, codes)
+    prediction = _prediction(saved, outputs)
     with os_errors_as(DataError, unwritable):
-        writers[target.suffix](target, prediction)
+        writers[target.suffix](target, prediction, ends_of(outputs))
     return prediction
 
 
@@ -402,38 +506,47 @@ def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.
 
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
     """The prediction that finite outputs of a network (n, n_outputs) mean."""
+    decision = saved_decision(saved)
     if not saved.target_names:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
             outputs = np.concatenate([1 - outputs, outputs], axis=1)
-        return Prediction(saved.classes[outputs.argmax(axis=1)], outputs, saved.classes)
+        chosen = outputs.argmax(axis=1) if decision is None else decision.choose(outputs)
+        return Prediction(saved.classes[chosen], outputs, saved.classes)
     loss = saved.network.loss
-    decided = (outputs > 0.5).astype(np.int64) if loss.targets == "flags" else outputs
+    decided = (decision or Decision(thresholds=(0.5,))).choose(outputs) if loss.targets == "flags" else outputs
     return Prediction(decided, outputs, np.asarray(loss.output_names(saved.target_names)))
 
 
-def _columns(prediction: Prediction) -> dict[str, npt.NDArray[Any]]:
+def _columns(prediction: Prediction, ends: Ends | None = None) -> dict[str, npt.NDArray[Any]]:
     """The columns of a CSV file."""
     decided, outputs, names = prediction
     columns = {"class": decided} if decided.ndim == 1 else dict(zip(names.tolist(), decided.T, strict=True))
     if decided is not outputs:
         columns |= {f"probability of {name}": column for name, column in zip(names.tolist(), outputs.T, strict=True)}
+    for end, values in zip(("lower", "upper"), ends or (), strict=False):
+        called = [end] if len(names) == 1 else [f"{name} {end}" for name in names.tolist()]
+        columns |= dict(zip(called, values.T, strict=True))
     return columns
 
 
-def _write_csv(path: Path, prediction: Prediction) -> None:
-    columns = _columns(prediction)
+def _write_csv(path: Path, prediction: Prediction, ends: Ends | None) -> None:
+    columns = _columns(prediction, ends)
     rows = zip(*columns.values(), strict=True)
     write_text(path, csv_text([list(columns), *rows]))
 
 
-def _write_npy(path: Path, prediction: Prediction) -> None:
-    write_bytes(path, _npy(prediction))
+def _write_npy(path: Path, prediction: Prediction, ends: Ends | None) -> None:
+    write_bytes(path, _npy(prediction, ends))
 
 
-def _npy(prediction: Prediction) -> bytes:
+def _npy(prediction: Prediction, ends: Ends | None) -> bytes:
     decided, outputs, _ = prediction
     table = outputs
-    if decided is not outputs:
+    if ends is not None:
+        kind = (outputs.dtype, outputs.shape[1:])
+        table = np.empty(len(outputs), dtype=[(name, *kind) for name in ("value", "lower", "upper")])
+        table["value"], table["lower"], table["upper"] = outputs, *ends
+    elif decided is not outputs:
         fields = [
             ("class", decided.dtype, decided.shape[1:]),
             ("probabilities", outputs.dtype, outputs.shape[1:]),

@@ -15,14 +15,17 @@ from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.config import Config, ModelConfig, TrainConfig, check_layers
+from xpmlp.config.sections import Length
 from xpmlp.data import Dataset, Part
-from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError, DataError
 from xpmlp.init import Purpose, data_rows, generator
 from xpmlp.nn import Inputs, LayerSpec, Loss, Network, Widths, losses, mlp, pure_ops
 from xpmlp.optim import Optimizer, averaged, clip_by_global_norm, compose, optimizers
+from xpmlp.training.decision import Decision, decision_of
+from xpmlp.training.labelled import by_class
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
+from xpmlp.training.sizes import length_of
 from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
@@ -70,6 +73,11 @@ class ConfigTrainable(Trainable):
         return Network(layers, widths, loss, dataset.preprocessing.scale)
 
     @cached_property
+    def decision(self) -> Decision | None:
+        """How predictions choose a class, if not the most probable one."""
+        return decision_of(self.config, self.dataset, self.network.loss)
+
+    @cached_property
     def optimizer(self) -> Optimizer:
         """The optimiser that ``[train]`` describes."""
         return optimizer_of(self.config.train, self.network.root.kinds, kinds_elsewhere(self.network))
@@ -78,7 +86,12 @@ class ConfigTrainable(Trainable):
     def settings(self) -> LoopSettings:
         """Those of ``[train]``."""
         train = self.config.train
-        return LoopSettings(train.epochs, train.batch_size, train.segment_steps, train.evaluate_train)
+        return LoopSettings(*self.length, train.segment_steps, train.evaluate_train)
+
+    @cached_property
+    def length(self) -> Length:
+        """The epochs and the batch size, also where the config leaves them to the size of the data."""
+        return length_of(self)
 
     @property
     def policy(self) -> ConfigPolicy:
@@ -283,8 +296,8 @@ def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] |
     if dataset.target_names:
         raise ConfigError("train.class_weight is for classes, and the targets are values: leave it out.")
     targets, classes = dataset.train.targets, dataset.classes
-    by_class = _balanced(targets, len(classes)) if given == "balanced" else _by_label(given, classes)
-    weights: npt.NDArray[np.float64] = by_class[targets]
+    of_class = _balanced(targets, len(classes)) if given == "balanced" else _by_label(given, classes)
+    weights: npt.NDArray[np.float64] = of_class[targets]
     return weights if dataset.train.weights is None else weights * dataset.train.weights
 
 
@@ -294,21 +307,9 @@ def _balanced(targets: npt.NDArray[Any], n_classes: int) -> npt.NDArray[np.float
 
 
 def _by_label(given: dict[str, float], classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    labels = [str(label) for label in classes.tolist()]
-    weights = np.ones(len(labels))
-    named: dict[int, str] = {}
-    for (text, weight), place in zip(given.items(), label_places(given, classes), strict=True):
-        if place is None:
-            raise ConfigError(
-                f"train.class_weight has a weight for {text!r}, which is no class of the data; they are "
-                f"{', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
-            )
-        if place in named:
-            raise ConfigError(
-                f"train.class_weight has two weights for the class {labels[place]}, as {named[place]!r} and {text!r}: "
-                "give it one."
-            )
-        weights[place], named[place] = weight, text
+    weights = np.ones(len(classes))
+    for place, weight in by_class(given, classes, "train.class_weight", "weight").items():
+        weights[place] = weight
     if not weights.any():
         raise ConfigError("train.class_weight is 0 for every class: give some class a weight.")
     return weights

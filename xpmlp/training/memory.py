@@ -68,10 +68,10 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     slots = optimizers[train.optimizer].slots + (train.averaging is not None)
     copies = 3 + replayed + (train.patience is not None or train.best_by != "loss") + (1 + replayed) * slots
     trained = (3 * (n_inputs + within) + replayed * STEPS * (n_inputs + 2 * n_outputs)) * min(
-        train.batch_size, len(dataset.train)
+        trainable.settings.batch_size, len(dataset.train)
     )
     evaluated = _evaluated(trainable) * (n_inputs + 2 * within)
-    segment = min(train.segment_steps * train.batch_size, len(dataset.train))
+    segment = min(train.segment_steps * trainable.settings.batch_size, len(dataset.train))
     run = size * (copies * network.n_parameters + max(trained, evaluated)) + 8 * 8 * segment
     parts = (dataset.train, dataset.validation, dataset.test)
     features = 0 if _takes_rows_in_step(trainable) else n_inputs

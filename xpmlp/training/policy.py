@@ -171,7 +171,7 @@ class ConfigPolicy(RunPolicy):
         rates = self._scheduled(self.train.schedule, run.settings.learning_rate, run, epoch, steps)
         if not self.train.warmup:
             return rates
-        whole = self.train.epochs * self.trainable.steps_per_epoch
+        whole = self.trainable.settings.epochs * self.trainable.steps_per_epoch
         warmup = self.train.warmup if self.train.warmup >= 1 else self.train.warmup * whole
         return rates * np.minimum(1.0, np.asarray(steps) / warmup)
 
@@ -208,8 +208,9 @@ class ConfigPolicy(RunPolicy):
         if name == "constant":
             return first
         train, schedule, by_step = self.train, schedules[name], sets_by_step(self.train, name)
-        length = train.epochs * self.trainable.steps_per_epoch if by_step else train.epochs
-        examples = self.trainable.n_examples * train.epochs / length
+        epochs = self.trainable.settings.epochs
+        length = epochs * self.trainable.steps_per_epoch if by_step else epochs
+        examples = self.trainable.n_examples * epochs / length
         settings = ScheduleSettings(1.0, length, examples, train.power_t, train.tol, train.n_iter_no_change)
         if by_step:
             return first * _values(name, settings, steps)

@@ -25,6 +25,7 @@ from xpmlp.nn import Metric
 from xpmlp.storage import SavedNetwork, load_network, run_folder
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
+from xpmlp.training.intervals import Intervals
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 
 _UNREADABLE = (
@@ -191,17 +192,27 @@ class Outcome:
         run_folder.write(folder, self.config, files, self.network)
 
 
-def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing) -> Outcome:
-    """Bring an ended run to the host."""
+def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: dict[str, Any] | None = None) -> Outcome:
+    """Bring an ended run to the host, with what is saved beside its network, by default as of `sections_of`."""
     return Outcome(
         run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
-        saved_network(trainable, run),
+        saved_network(trainable, run, sections_of(trainable) if sections is None else sections),
         _facts(trainable, run, timing),
     )
 
 
-def saved_network(trainable: ConfigTrainable, run: Run) -> SavedNetwork:
+def sections_of(trainable: ConfigTrainable, intervals: Intervals | None = None) -> dict[str, Any]:
+    """The sections that are saved beside the network of a trainable, of JSON's types."""
+    table = trainable.dataset.table
+    found: dict[str, Any] = {} if table is None else {"table": table.model_dump(mode="json")}
+    for name, one in (("decision", trainable.decision), ("intervals", intervals)):
+        if one is not None:
+            found[name] = one.model_dump(mode="json", exclude_defaults=True)
+    return found
+
+
+def saved_network(trainable: ConfigTrainable, run: Run, sections: dict[str, Any] | None = None) -> SavedNetwork:
     """Bring the network of an ended run to the host, with all that it needs to predict."""
     dataset = trainable.dataset
     return SavedNetwork(
@@ -211,7 +222,7 @@ def saved_network(trainable: ConfigTrainable, run: Run) -> SavedNetwork:
         dataset.preprocessing,
         dataset.feature_names,
         dataset.target_names,
-        None if dataset.table is None else {"table": dataset.table.model_dump(mode="json")},
+        sections or None,
     )
 
 
@@ -242,7 +253,7 @@ def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, An
             "sha256": dataset.hashes,
         },
         "layer_sizes": trainable.sizes,
-        "batch_size": config.train.batch_size,
+        "batch_size": trainable.settings.batch_size,
         "loss": trainable.network.loss.name,
         "steps_per_epoch": trainable.steps_per_epoch,
         "seconds": {

@@ -281,7 +281,8 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     -------
     fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
         As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
-        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports.
+        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports; that of the
+        members of an ensemble is their mean prediction's.
     """
     network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
@@ -289,7 +290,7 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
         return _inputs(network, ops, dtype, examples, *batches)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _loss_and_score(network, ops, dtype, examples, *batches, *outputs)
+        return _loss_and_score(network, ops, dtype, examples, *batches, *outputs, voting=True)
 
     return Fold(prepare, _forward_step(network, ops), conclude)
 
@@ -369,8 +370,13 @@ def _loss_and_score(
     rows: Array,
     logits: Array,
     weighing: Callable[[Array], Array] = lambda weights: weights,
+    *,
+    voting: bool = False,
 ) -> tuple[Array, ...]:
-    """The loss and the score (steps, runs, batch) of each example in ``rows``, times its weight if there is one."""
+    """The loss and the score (steps, runs, batch) of each example in ``rows``, times its weight if there is one.
+
+    The score of members is their mean prediction's; the loss is so when ``voting``, else the mean of theirs.
+    """
     loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
         rows = xp.expand_dims(rows, axis=-2)
@@ -379,9 +385,12 @@ def _loss_and_score(
     if members == 1:
         value, decided = loss.value(ops, logits, encoded), loss.decide(ops, logits)
     else:
-        values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
-        value = mean_of_members(ops, values[..., None], members)[..., 0]
-        decided = loss.decide_prediction(ops, mean_of_members(ops, loss.transform(ops, logits), members))
+        prediction = mean_of_members(ops, loss.transform(ops, logits), members)
+        value = loss.value_of_prediction(ops, prediction, encoded) if voting else None
+        if value is None:
+            values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
+            value = mean_of_members(ops, values[..., None], members)[..., 0]
+        decided = loss.decide_prediction(ops, prediction)
     results = (value, loss.score(ops, decided, targets, examples.inverse_variance))
     if examples.weights is None:
         return results

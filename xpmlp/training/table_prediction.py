@@ -23,12 +23,13 @@ from xpmlp.data.table_options import Given
 from xpmlp.errors import DataError
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.inference import BATCH, Inference
+from xpmlp.training.intervals import saved_intervals
 from xpmlp.training.memory import memory_explained
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from xpmlp.data.tables import TableModel
+    from xpmlp.data.tables import Encoded, TableModel
 
 Outputs = npt.NDArray[Any]
 
@@ -55,6 +56,21 @@ def table_model(saved: SavedNetwork) -> TableModel | None:
     from xpmlp.data.tables import TableModel  # with polars, so imported late
 
     return TableModel.from_saved(found)
+
+
+def interval_ends(saved: SavedNetwork, values: Outputs, coverage: float) -> tuple[Outputs, Outputs]:
+    """The ends of intervals around the values (n, n_targets) that a network predicts, (n, n_targets) each.
+
+    Raises
+    ------
+    DataError
+        If the network has no intervals, or none with this coverage.
+    """
+    intervals, model = saved_intervals(saved), table_model(saved)
+    if model is None:
+        return intervals.around(values, coverage)
+    lower, upper = intervals.around(model.target.scaled(values.astype(np.float64)), coverage)
+    return model.target.unscaled(lower), model.target.unscaled(upper)
 
 
 def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
@@ -87,22 +103,41 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
     return replace(dataset, train=train, validation=validation, test=test, classes=start.classes)
 
 
+class TablePredictor:
+    """A network that was trained on a table, on a backend: it keeps what repeated predictions share.
+
+    Parameters
+    ----------
+    backend : Backend
+    saved : SavedNetwork
+    model : TableModel
+        Its encoding, as `table_model` reads it.
+    """
+
+    def __init__(self, backend: Backend, saved: SavedNetwork, model: TableModel) -> None:
+        self.backend, self.model = backend, model
+        self.inference, self.parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Predict within this block."""
+        with self.backend.session(BATCH), memory_explained(self.backend, 0, "predict fewer rows at a time"):
+            yield
+
+    def __call__(self, frame: pl.DataFrame, allow_missing: bool = False) -> tuple[Outputs, Encoded]:
+        """Encode a frame and predict it: the outputs (n, n_out), values with their own scale, and what was encoded."""
+        encoded = self.model.encoding.encode(frame, allow_missing=allow_missing)
+        numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
+        outputs = self.inference.predict(self.parameters, numbers, encoded.codes if encoded.codes.shape[1] else None)
+        return (self.model.target.unscaled(outputs) if self.model.target.task == "values" else outputs), encoded
+
+
 @contextmanager
-def predictor(
-    backend: Backend, saved: SavedNetwork, model: TableModel
-) -> Iterator[Callable[[pl.DataFrame, bool], Any]]:
-    """Yield a function that encodes a frame and predicts it: ``(frame, allow_missing) -> (outputs, encoded)``."""
-    inference, parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
-    with backend.session(BATCH), memory_explained(backend, 0, "predict fewer rows at a time"):
-
-        def predict(frame: pl.DataFrame, allow_missing: bool) -> Any:
-            encoded = model.encoding.encode(frame, allow_missing=allow_missing)
-            numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
-            codes = encoded.codes if encoded.codes.shape[1] else None
-            outputs = inference.predict(parameters, numbers, codes)
-            return (model.target.unscaled(outputs) if model.target.task == "values" else outputs), encoded
-
-        yield predict
+def predictor(backend: Backend, saved: SavedNetwork, model: TableModel) -> Iterator[TablePredictor]:
+    """Yield a network that was trained on a table, ready to predict."""
+    ready = TablePredictor(backend, saved, model)
+    with ready.session():
+        yield ready
 
 
 def predict_table(

@@ -23,14 +23,16 @@ from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
+from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.record import History, Timing, outcome_of
+from xpmlp.training.record import History, Timing, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
+from xpmlp.training.sizes import in_time, sized
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
-from xpmlp.training.vote import VoteTrainable, joined, parameters_to_start, settings_of, voters_note
+from xpmlp.training.vote import VoteTrainable, joined, notes_on_groups, parameters_to_start, settings_of, voters_note
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Result:
         The function of the parameters.
     out_of_fold : (n, n_out), optional
         With folds: what members predict for the training examples that they have left out.
+    sections : dict
+        What is saved beside the network, of JSON's types: a table's encoding, a decision, intervals.
     """
 
     parameters: Any
@@ -61,6 +65,7 @@ class Result:
     backend: Backend
     network: Network
     out_of_fold: npt.NDArray[np.float64] | None = None
+    sections: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and copies, with the trained network on the host."""
@@ -130,6 +135,21 @@ def train(
         If the folder is in the way, in use, or cannot be written, or does not hold what is to be resumed.
     DivergenceError
         If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
+
+    Examples
+    --------
+    >>> from xpmlp import Config, from_arrays
+    >>> config = Config.model_validate(
+    ...     {
+    ...         "data": {"name": "arrays"},
+    ...         "model": {"hidden_layer_sizes": [8]},
+    ...         "train": {"epochs": 3, "batch_size": 4},
+    ...         "backend": {"name": "numpy", "fused": False},
+    ...     }
+    ... )
+    >>> result = train(config, data=from_arrays([[0.0], [1.0]] * 8, ["no", "yes"] * 8))
+    >>> len(result.history.train_loss), str(result.run.status)
+    (3, 'finished')
     """
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
@@ -159,19 +179,26 @@ def train(
         if resumed is not None:
             check_data(resumed.provenance, dataset, force=force)
             config = config.named(resumed.provenance["name"])
-        if folder is not None:
-            if not resume:
-                held.enter_context(run_folder.locked(folder))
-            run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
+        if folder is not None and not resume:
+            held.enter_context(run_folder.locked(folder))
         settings = settings_of(config)
         kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
         trainable: ConfigTrainable = kind(
             config, dataset, choice.backend, None if start is None else parameters_to_start(start, len(settings))
         )
+        trainable = sized(trainable)
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
+        for note in notes_on_groups(trainable):
+            reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):
+            trainable = in_time(trainable, settings)
+            if trainable.config is not config:
+                epochs, batch_size = trainable.length
+                reporter.note(f"{epochs} epochs of batches of {batch_size}, by the size of the data or the time")
+            if folder is not None:
+                run_folder.begin(folder, trainable.config, overwrite=overwrite, resume=resume)
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
             runs, training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
             run, out_of_fold = runs[0], None
@@ -180,9 +207,10 @@ def train(
                 trainable = trainable.voting(runs)
                 evaluate_test(trainable, run)
                 if (warning := voters_note(runs)) is not None:
-                    reporter.note(warning)
+                    reporter.warning(warning)
+            sections = sections_of(trainable, intervals_of(trainable, run, out_of_fold))
             if folder is not None:
-                outcome_of(trainable, run, Timing(loading, training)).write(folder)
+                outcome_of(trainable, run, Timing(loading, training), sections).write(folder)
             network = trainable.network
             del trainable  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
@@ -190,7 +218,7 @@ def train(
             run_folder.draw(folder, config.output, reporter.note)
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
-    return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold)
+    return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold, sections)
 
 
 def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
@@ -241,6 +269,7 @@ def train_to_the_end(
     """
     start, saver = None, None
     trainable.check_calibration()
+    _ = trainable.decision  # refused before the training, if it does not fit
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:
@@ -314,7 +343,7 @@ def _task_of(config: Config) -> Task:
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:
     """Advice on what needs less memory."""
-    batch = f"lower train.batch_size (it is {trainable.config.train.batch_size})"
+    batch = f"lower train.batch_size (it is {trainable.settings.batch_size})"
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 
@@ -324,6 +353,23 @@ def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
     if wanted and trainable.dataset.test is not None and run.parameters is not None:
         examples = trainable.inference.to_device(trainable.dataset.test)
         (run.test,) = trainable.inference.evaluate(as_stack(run.parameters), examples)
+
+
+def intervals_of(trainable: ConfigTrainable, run: Run, out_of_fold: npt.NDArray[np.float64] | None) -> Intervals | None:
+    """Intervals around the values that a run predicts, by its residuals out of fold, or for a table's validation part.
+
+    ``None`` for other outputs than a value for each target.
+    """
+    loss, names = trainable.network.loss, trainable.dataset.target_names
+    if loss.targets != "values" or list(loss.output_names(names)) != list(names) or run.parameters is None:
+        return None
+    part = trainable.train_part if out_of_fold is not None else trainable.validation_part
+    if part is None or (out_of_fold is None and trainable.dataset.table is None):
+        return None
+    if out_of_fold is None:
+        outputs = trainable.inference.predict(run.parameters, part.features, part.codes)
+        out_of_fold = outputs.astype(np.float64)
+    return fit_intervals(out_of_fold, part.targets.reshape(len(part), -1), part.weights)
 
 
 def _divergence(run: Run, folder: Path | None, dataset: Dataset) -> str:

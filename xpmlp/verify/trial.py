@@ -141,7 +141,7 @@ def _exact_in_float32(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 
 def _batches(trainable: ConfigTrainable, steps: int) -> npt.NDArray[np.int64]:
     policy, run = trainable.policy, Run(RunSettings.of(trainable.config.train))
-    batch = min(trainable.config.train.batch_size, trainable.n_examples)
+    batch = min(trainable.settings.batch_size, trainable.n_examples)
     in_epoch = trainable.n_examples // batch
     epochs = range(1, -(-steps // in_epoch) + 1)
     orders = [policy.order(run, epoch)[: in_epoch * batch].reshape(in_epoch, batch) for epoch in epochs]

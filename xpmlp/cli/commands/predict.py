@@ -1,4 +1,4 @@
-"""``xpmlp predict``."""
+"""``xpmlp predict``: classes or values for new examples."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ def predict(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Take columns that are missing for gaps (tables).")
     ] = False,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold", metavar="HOW", help="Above which probability of the second class, or costs by class."
+        ),
+    ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval", metavar="COVERAGE", help="Write intervals around values, too, as 0.9: lower, upper."
+        ),
+    ] = None,
 ) -> None:
     """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
 
@@ -52,6 +64,7 @@ def predict(
 
     Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
     """
+    from xpmlp.config import parse_override
     from xpmlp.training import predict_file
     from xpmlp.training.table_prediction import TablePrediction
 
@@ -67,6 +80,8 @@ def predict(
         allow_code=allow_code,
         keep=names_in(keep) or (),
         allow_missing=allow_missing,
+        interval=interval,
+        threshold=None if threshold is None else parse_override(f"threshold={threshold}")[1],
     )
     rows = prediction.rows if isinstance(prediction, TablePrediction) else len(prediction.decided)
     for note in prediction.notes if isinstance(prediction, TablePrediction) else ():

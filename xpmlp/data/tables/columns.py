@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.saved import Frozen, Saved
 from xpmlp.errors import DataError
 
 Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "constant"]
@@ -33,14 +34,7 @@ MAX_LEVELS = 10_000
 """Categories of a column that have a code of their own, at most: the commonest ones."""
 
 Name = Annotated[str, Field(max_length=MAX_NAME)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=0, lt=2**53)]
-
-
-class Frozen(BaseModel):
-    """A record that is saved as JSON: frozen, no unknown keys, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class NumberStyle(Frozen):
@@ -112,7 +106,7 @@ class Column(Frozen):
         return self.kind not in ("id", "constant")
 
 
-class Schema(Frozen):
+class Schema(Saved):
     """The kinds of a table's columns.
 
     Attributes
@@ -124,6 +118,8 @@ class Schema(Frozen):
     missing : tuple of str
         The texts that mean a gap.
     """
+
+    called = "a schema"
 
     columns: tuple[Column, ...] = Field(max_length=MAX_COLUMNS)
     rows: Size = 0
@@ -145,24 +141,6 @@ class Schema(Frozen):
     def used(self) -> tuple[Column, ...]:
         """The columns of which the network is given something."""
         return tuple(column for column in self.columns if column.is_used)
-
-    def to_json(self) -> str:
-        """Write the schema as JSON, which ``from_json`` reads back without loss."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Schema:
-        """Read what ``to_json`` has written.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise DataError(f"not a schema that xpmlp has saved ({first_mistake(error)})") from None
 
     def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """The head and the rows of the table that a person reads."""
@@ -234,13 +212,6 @@ def type_pairs(given: str | Mapping[str, str] | None) -> dict[str, str]:
     if not given:
         return {}
     return dict(given) if isinstance(given, Mapping) else dict(map(_pair, _split(given)))
-
-
-def first_mistake(error: ValidationError) -> str:
-    """The first mistake that pydantic has found, on one line."""
-    mistake = error.errors(include_url=False)[0]
-    place = ".".join(map(str, mistake["loc"][:4]))
-    return f"{place}: {mistake['msg']}"[:200]
 
 
 def _split(text: str) -> list[str]:

@@ -68,9 +68,11 @@ class _Members:
                 x, _ = sparing(layer).forward(ops, fitted[-1], x, ())
         return self.gathered(fitted)
 
-    def noises(self, noise: Tree) -> Sequence[Tree]:
-        """The noise of each layer."""
-        return noise or self.silence
+    @property
+    def places(self) -> list[int]:
+        """The place of each layer's parameters among those of all; -1, the last place, of one that has none."""
+        places = itertools.count()
+        return [-1 if layer.slots == () else next(places) for layer in self.layers]
 
 
 def chain(*makers: LayerMaker) -> LayerMaker:
@@ -88,27 +90,26 @@ def chain(*makers: LayerMaker) -> LayerMaker:
 
 def _chained(members: _Members, n_in: int) -> Layer:
     """``n_in`` is the width of the input."""
-    flagged = [(layer, layer.slots != ()) for layer in members.layers]
-    first_trained = next((number for number, (_, is_trained) in enumerate(flagged) if is_trained), 0)
+    layers, places = members.layers, members.places
+    forwards = [(layer.forward, place) for layer, place in zip(layers, places, strict=True)]
+    backwards = [(number, layers[number].backward, place) for number, place in enumerate(places)][::-1]
+    first_trained = places.index(0) if 0 in places else 0
+    needed_backwards = backwards[: len(layers) - first_trained]
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-        residuals, own = [], iter(parameters)
-        for (layer, is_trained), drawn in zip(flagged, members.noises(noise), strict=True):
-            x, kept = layer.forward(ops, next(own) if is_trained else (), x, drawn)
+        residuals, own = [], [*parameters, ()]
+        for (run, place), drawn in zip(forwards, noise or members.silence, strict=True):
+            x, kept = run(ops, own[place], x, drawn)
             residuals.append(kept)
         return numbers_of(x), residuals
 
     def backward(ops: Ops, parameters: Sequence[Tree], residuals: Tree, upstream: Any, wanted: bool) -> SentBack:
-        first, own, factors = 0 if wanted else first_trained, reversed(parameters), []
-        for number in range(len(flagged) - 1, first - 1, -1):
-            layer, is_trained = flagged[number]
-            needed, parameter = wanted or number > first, next(own) if is_trained else ()
-            upstream, factor = layer.backward(ops, parameter, residuals[number], upstream, needed)
-            if is_trained:
-                factors.append(factor)
-        return upstream, factors[::-1]
+        factors, own = [*parameters, ()], [*parameters, ()]
+        for number, run, place in backwards if wanted else needed_backwards:
+            needed = wanted or number > first_trained
+            upstream, factors[place] = run(ops, own[place], residuals[number], upstream, needed)
+        return upstream, factors[:-1]
 
-    layers = members.layers
     ends: dict[str, Any] = {"overwrites": layers[0].overwrites, "fresh": layers[-1].fresh} if layers else {}
     return _joined("chain", members, layers, layers[-1].width if layers else n_in, forward, backward)._replace(**ends)
 
@@ -211,7 +212,7 @@ def _parallel(
     members = _Members([sparing(layer) for layer in layers])
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
-        every = zip(members.layers, members.spread(parameters), members.noises(noise), strict=True)
+        every = zip(members.layers, members.spread(parameters), noise or members.silence, strict=True)
         passes = [layer.forward(ops, own, x, drawn) for layer, own, drawn in every]
         return join(ops, [y for y, _ in passes]), [kept for _, kept in passes]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Loss, check_number, prediction_minus_target, weighted
+from xpmlp.nn.losses.loss import Loss, check_number, logarithm, prediction_minus_target, weighted
 from xpmlp.nn.ops import Ops
 
 
@@ -23,12 +23,27 @@ def one_hot(ops: Ops, labels: Array, classes: Array, dtype: object) -> Array:
     Returns
     -------
     targets : ([runs,] batch, n_out)
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> one_hot(pure_ops(xp), xp.asarray([2, 0]), xp.arange(3), xp.float32).tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
     return ops.xp.astype(labels[..., None] == classes, dtype)
 
 
 def softmax(ops: Ops, logits: Array) -> Array:
-    """Probabilities of the classes: ``exp(o_i) / sum_j exp(o_j)``, ([runs,] batch, n_out), stable for any logits."""
+    """Probabilities of the classes: ``exp(o_i) / sum_j exp(o_j)``, ([runs,] batch, n_out), stable for any logits.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> softmax(pure_ops(xp), xp.asarray([[1000.0, 1000.0]])).tolist()
+    [[0.5, 0.5]]
+    """
     return ops.softmax(logits)
 
 
@@ -80,6 +95,7 @@ CROSS_ENTROPY = Loss(
     value=_value,
     delta=_delta,
     transform=softmax,
+    link=logarithm,
     decide=_most_probable_class,
     score=_right,
     metric="accuracy",
@@ -115,5 +131,13 @@ def cross_entropy(ops: Ops, logits: Array, targets: Array, sample_weights: Array
     References
     ----------
     Bishop, Pattern Recognition and Machine Learning (2006), sections 4.3.4 and 5.2; derived in docs/gradients.md.
+
+    Examples
+    --------
+    >>> import array_api_compat.numpy as xp
+    >>> from xpmlp.nn import pure_ops
+    >>> loss, delta = cross_entropy(pure_ops(xp), xp.asarray([[0.0, 0.0]]), xp.asarray([[1.0, 0.0]]))
+    >>> loss.round(4).tolist(), delta.tolist()
+    ([0.6931], [[-0.5, 0.5]])
     """
     return weighted(_value(ops, logits, targets), _delta(ops, logits, targets), sample_weights)

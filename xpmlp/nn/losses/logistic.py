@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Columns, Loss, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, logarithm, prediction_minus_target
 from xpmlp.nn.ops import Ops, sigmoid
 
 
@@ -33,6 +33,10 @@ def _probabilities(ops: Ops, logits: Array) -> Array:
     return sigmoid(ops.xp, logits)  # not ops.sigmoid, which may overwrite them
 
 
+def _log_odds(ops: Ops, probabilities: Array) -> Array:
+    return logarithm(ops, probabilities) - logarithm(ops, 1 - probabilities)
+
+
 def _more_probable_than_not(ops: Ops, logits: Array) -> Array:
     return ops.xp.astype(logits > 0, logits.dtype)
 
@@ -57,6 +61,7 @@ LOGISTIC = Loss(
     value=_value,
     delta=prediction_minus_target(_probabilities),
     transform=_probabilities,
+    link=_log_odds,
     decide=_more_probable_than_not,
     score=_all_right,
     metric="accuracy",

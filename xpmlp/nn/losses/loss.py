@@ -24,6 +24,11 @@ def as_they_are(ops: Ops, logits: Array) -> Array:
     return logits
 
 
+def logarithm(ops: Ops, prediction: Array) -> Array:
+    """Logarithms of numbers of at least 0, of 0 as of the smallest number that has all its digits."""
+    return ops.xp.log(ops.xp.maximum(prediction, float(ops.xp.finfo(prediction.dtype).smallest_normal)))
+
+
 def explained(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
     """Each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
 
@@ -57,6 +62,8 @@ class Loss(NamedTuple):
         Stored targets as the loss wants them, ([runs,] batch, n_out or n_targets): class indices as one-hot rows.
     transform : (ops, logits) -> prediction
         What the network predicts, ([runs,] batch, n_out): probabilities or values.
+    link : (ops, prediction) -> logits, optional
+        The inverse of ``transform``, by which a mean of predictions has a loss; not needed where logits are values.
     decide : (ops, logits) -> decided
         The prediction in the terms of stored targets, of their shape: a class index, yes or no, a value.
     score : (ops, decided, targets, precision) -> score
@@ -91,6 +98,7 @@ class Loss(NamedTuple):
     targets: Literal["classes", "flags", "values"] = "values"
     encode: Callable[[Ops, Array, Array, object], Array] = as_stored
     transform: Callable[[Ops, Array], Array] = as_they_are
+    link: Callable[[Ops, Array], Array] | None = None
     decide: Callable[[Ops, Array], Array] = as_they_are
     score: Callable[[Ops, Array, Array, Array], Array] = explained
     metric: Metric = "r2"
@@ -119,6 +127,12 @@ class Loss(NamedTuple):
         if self.targets == "flags":
             return ops.xp.astype(prediction > 0.5, prediction.dtype)
         return self.decide(ops, prediction) if self.out_activation == "identity" else prediction
+
+    def value_of_prediction(self, ops: Ops, prediction: Array, encoded: Array) -> Array | None:
+        """As ``value``, from what ``transform`` gives; ``None`` if that has no inverse."""
+        if self.transform is as_they_are:
+            return self.value(ops, prediction, encoded)
+        return None if self.link is None else self.value(ops, self.link(ops, prediction), encoded)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Loss:
         """Give the same loss with other parameters, lists taken for tuples.
@@ -158,7 +172,15 @@ def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[
 
 
 def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[Array, Array]:
-    """``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) times the examples' weights, if there are any."""
+    """``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) times the examples' weights, if there are any.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss, delta = weighted(np.asarray([1.0, 2.0]), np.asarray([[0.5], [0.5]]), np.asarray([1.0, 3.0]))
+    >>> loss.tolist(), delta.tolist()
+    ([1.0, 6.0], [[0.5], [1.5]])
+    """
     if sample_weights is None:
         return loss, delta
     return loss * sample_weights, delta * sample_weights[..., None]

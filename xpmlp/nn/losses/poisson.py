@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp._typing import Array
-from xpmlp.nn.losses.loss import Columns, Loss, prediction_minus_target
+from xpmlp.nn.losses.loss import Columns, Loss, logarithm, prediction_minus_target
 from xpmlp.nn.ops import Ops
 
 
@@ -46,6 +46,7 @@ POISSON = Loss(
     value=_value,
     delta=prediction_minus_target(_expected),
     transform=_expected,
+    link=logarithm,
     decide=_expected,
     title="half the Poisson deviance",
     sentence="half the Poisson deviance of an exponential output, for counts",

@@ -7,12 +7,12 @@ from typing import Any
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, at_least, at_most, judged
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, TEST
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import train_run
 from xpmlp.training.trainer import load_data
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train with the learning rate that Table 4 found best, and open the test set."""
     rate = work.needed["table4"].results["best"]
     train = work.settings.train.model_copy(update={"learning_rate": rate})
@@ -35,7 +35,7 @@ def compute(work: Work) -> dict[str, Any]:
     }
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The score."""
     scores = [
         (
@@ -49,10 +49,10 @@ def show(done: Done, quick: bool) -> Shown:
             ("accuracy", coursework.FINAL_ACCURACY, at_least),
         )
     ]
-    return Shown(done.blocks({}, {"scores": scores}), [Comparison("Final", *score) for score in scores])
+    return PartContents(done.blocks({}, {"scores": scores}), [Comparison("Final", *score) for score in scores])
 
 
-PART = Part(
+PART = ReportPart(
     "final",
     "The final network",
     compute,

@@ -17,7 +17,7 @@ from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, judged, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Maths
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -61,17 +61,17 @@ def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
     ]
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
-    with backend.session(config.train.batch_size):
+    with backend.session(trainable.settings.batch_size):
         return _compute(work, trainable, backend)
 
 
-def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
-    ops, xp, size = backend.ops, backend.xp, trainable.config.train.batch_size
+def _compute(work: PartInputs, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
+    ops, xp, size = backend.ops, backend.xp, trainable.settings.batch_size
     parameters = backend.parameters(
         [nn.DenseParameters(*layer) for layer in trainable.initial_parameters(trainable.config.train.seed)]
     )
@@ -127,7 +127,7 @@ def _shape(sizes: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, sizes)) + ("," if len(sizes) == 1 else "") + ")"
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The shapes, and what must be equal."""
     found = done.results
     shapes = [
@@ -151,10 +151,10 @@ def show(done: Done, quick: bool) -> Shown:
     comparisons.append(
         Comparison("Table 3", "their mean is the batch's gradient", "equal", f"within {mean:.0e}", verdict)
     )
-    return Shown(done.blocks({"tolerance": TOLERANCE}, {"shapes": shapes, "checks": checks}), comparisons)
+    return PartContents(done.blocks({"tolerance": TOLERANCE}, {"shapes": shapes, "checks": checks}), comparisons)
 
 
-PART = Part(
+PART = ReportPart(
     "tables2-3",
     "Tables 2 and 3: shapes",
     compute,

@@ -1,0 +1,52 @@
+"""Epochs and batches by the size of the data, and by the time there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xpmlp
+from xpmlp.training import sizes
+from xpmlp.training.sizes import BATCH, EPOCHS, WORK, batch_size_for, epochs_for
+
+
+@pytest.mark.parametrize("n", [1, 2, 255, 256, 257, 640, 12_345, 65_537, 10**6, 10**7])
+def test_batches_are_equal_but_for_a_few_examples_and_within_bounds(n: int) -> None:
+    size = batch_size_for(n)
+    batches = -(-n // size)
+    assert size <= BATCH[1]
+    assert size > BATCH[0] / 2 or batches == 1
+    assert batches * size - n < batches
+
+
+@pytest.mark.parametrize("members", [1, 5])
+def test_epochs_take_a_fixed_amount_of_work_between_the_fewest_and_the_most(members: int) -> None:
+    weights = 160_000
+    assert epochs_for(1, weights, members) == epochs_for(500, weights, members) == EPOCHS[1]
+    n = 100_000
+    assert epochs_for(n, weights, members) * n * weights * members == pytest.approx(WORK, rel=0.1)
+    assert epochs_for(10**8, weights, members) == EPOCHS[0]
+
+
+def test_fewer_epochs_for_wide_tables() -> None:
+    assert epochs_for(6_000, 1_600_000, 5) < epochs_for(6_000, 160_000, 5)
+
+
+@pytest.mark.parametrize("keys", [{}, {"train.max_seconds": 1e-3}], ids=["by size", "by time"])
+def test_numbers_stand_in_the_config_of_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    """And a training that is resumed has them."""
+    monkeypatch.setattr(sizes, "EPOCHS", (2, 2))
+    monkeypatch.setattr(sizes, "PROBE_SECONDS", 0.0)
+    rng = np.random.default_rng(0)
+    data = xpmlp.from_arrays(rng.normal(size=(90, 3)), rng.integers(0, 2, 90))
+    auto = {"train.epochs": "auto", "train.batch_size": "auto", "train.folds": 3, **keys}
+    result = xpmlp.train(xpmlp.load_config("xpmlp:table.toml", auto), tmp_path / "run", data=data)
+    saved = xpmlp.load_config(tmp_path / "run" / "config.toml")
+    assert saved.train.length == (1 if keys else 2, 60)
+    assert saved.train.max_seconds is None
+    assert len(result.run.epochs) == saved.train.length.epochs

@@ -1,0 +1,167 @@
+"""Decisions: which class a prediction is, where that is not simply the most probable one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from xpmlp.config import Config
+from xpmlp.data import Dataset
+from xpmlp.data.saved import Finite, Saved
+from xpmlp.errors import ConfigError, DataError
+from xpmlp.nn import Loss
+from xpmlp.storage import SavedNetwork
+from xpmlp.training.labelled import by_class
+
+SECTION = "decision"
+"""The section of a saved network that has its decision."""
+
+MAX_COSTS = 1_000
+"""Classes that may have a table of costs."""
+
+
+class Decision(Saved):
+    """How classes are chosen by their probabilities ``p``; one of the three is given.
+
+    Attributes
+    ----------
+    weights : (n_classes,)
+        The class with the largest ``w_j p_j`` is chosen: a mistake with an example of it costs ``w_j``.
+    costs : (n_classes, n_classes)
+        The class ``j`` with the least expected cost ``sum_i p_i c_ij`` is chosen; ``c_ij`` is that of choosing ``j``
+        where ``i`` is right.
+    thresholds : (n_outputs,)
+        Of outputs that are yes or no: yes above it.
+    """
+
+    called = "a decision"
+
+    weights: tuple[Finite, ...] = ()
+    costs: tuple[tuple[Finite, ...], ...] = Field((), max_length=MAX_COSTS)
+    thresholds: tuple[Finite, ...] = ()
+
+    def choose(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Choose a class for each row of probabilities (n, n_classes), (n,); or yes and no, (n, n_outputs)."""
+        if self.thresholds:
+            return (probabilities > np.asarray(self.thresholds)).astype(np.int64)
+        if self.costs:
+            chosen = (probabilities @ np.asarray(self.costs)).argmin(axis=1)
+        else:
+            chosen = (probabilities * np.asarray(self.weights or 1.0)).argmax(axis=1)
+        return np.asarray(chosen, np.int64)
+
+
+def decision_of(config: Config, dataset: Dataset, loss: Loss) -> Decision | None:
+    """The decision that ``model.threshold`` means for a data set; ``None`` for the most probable class.
+
+    "balanced" takes the parts of the classes in the training part, or those of yes among flags.
+
+    Raises
+    ------
+    ConfigError
+        If it does not fit the targets.
+    """
+    given = config.model.threshold
+    if given is None:
+        return None
+    shares: npt.NDArray[np.float64] | None = None
+    if given == "balanced":
+        part, k = dataset.train, dataset.n_classes
+        weights = np.ones(len(part)) if part.weights is None else part.weights
+        rows = part.targets.reshape(len(part), -1)
+        counted = rows if dataset.target_names else rows == np.arange(k)
+        shares = np.average(counted, axis=0, weights=weights)
+    n_outputs = loss.n_outputs(len(dataset.target_names), dataset.n_classes)
+    return _decision(given, dataset.classes, n_outputs, loss, shares)
+
+
+def decided_by(saved: SavedNetwork, threshold: Any) -> SavedNetwork:
+    """The same network with another decision, as ``model.threshold`` has it, but for "balanced".
+
+    Raises
+    ------
+    ConfigError
+        If it does not fit the network's classes.
+    """
+    if threshold is None:
+        return saved
+    sections = {name: one for name, one in (saved.sections or {}).items() if name != SECTION}
+    if threshold != "none":
+        loss = saved.network.loss
+        made = _decision(threshold, saved.classes, saved.network.root.width, loss, None)
+        sections[SECTION] = made.model_dump(mode="json", exclude_defaults=True)
+    return saved._replace(sections=sections or None)
+
+
+def saved_decision(saved: SavedNetwork) -> Decision | None:
+    """The decision of a saved network; ``None`` for the most probable class.
+
+    Raises
+    ------
+    DataError
+        If what is saved is none, or for other classes.
+    """
+    found = (saved.sections or {}).get(SECTION)
+    if found is None:
+        return None
+    decision = Decision.from_saved(found)
+    k = saved.classes.size
+    fitting = (
+        (decision.thresholds and len(decision.thresholds) == saved.network.root.width)
+        or (decision.costs and [len(row) for row in decision.costs] == [k] * k)
+        or len(decision.weights) == k > 0
+    )
+    if not fitting:
+        raise DataError("the saved network's decision is for other classes than its own")
+    return decision
+
+
+def _decision(
+    given: Any, classes: npt.NDArray[Any], n_outputs: int, loss: Loss, shares: npt.NDArray[np.float64] | None
+) -> Decision:
+    """The decision by a number, by shares where it is "balanced", or by a table of costs."""
+    of_flags = loss.targets == "flags" and not classes.size
+    if not of_flags and not classes.size:
+        raise ConfigError(f"model.threshold is for classes, and not for the loss {loss.name}: leave it out.")
+    if isinstance(given, str):
+        if given != "balanced" or shares is None:
+            raise ConfigError(f"model.threshold = {given} needs the training rows: give a number or costs.")
+        if of_flags:
+            return Decision(thresholds=tuple(np.clip(shares, 0.0, 1.0).tolist()))
+        return Decision(weights=tuple((1 / np.maximum(shares, 1e-12)).tolist()))
+    if isinstance(given, int | float):
+        if not 0 < given < 1:
+            raise ConfigError(f"model.threshold = {given:g} has to be between 0 and 1.")
+        if of_flags:
+            return Decision(thresholds=(float(given),) * n_outputs)
+        if len(classes) != 2:
+            raise ConfigError(
+                f"model.threshold = {given:g} is for two classes, and the data have {len(classes)}: give a table of "
+                'costs, or "balanced".'
+            )
+        return Decision(weights=(float(given), 1 - float(given)))
+    if of_flags:
+        raise ConfigError('model.threshold has costs, and the targets are yes and no: give a number, or "balanced".')
+    return _by_costs(given, classes)
+
+
+def _by_costs(given: dict[str, Any], classes: npt.NDArray[Any]) -> Decision:
+    """The decision by what it costs to take examples of a class for another one: 1 unless told otherwise."""
+    told = by_class(given, classes, "model.threshold", "cost")
+    if not any(isinstance(cost, dict) for cost in told.values()):
+        weights = np.ones(len(classes))
+        weights[list(told)] = list(told.values())
+        return Decision(weights=tuple(weights.tolist()))
+    if len(classes) > MAX_COSTS:
+        raise ConfigError(f"model.threshold has costs for {len(classes):,} classes; at most {MAX_COSTS:,} have them.")
+    costs = 1.0 - np.eye(len(classes))
+    for right, cost in told.items():
+        if not isinstance(cost, dict):
+            costs[right] = cost * (np.arange(len(classes)) != right)
+            continue
+        for chosen, one in by_class(cost, classes, f"model.threshold.{classes[right]}", "cost").items():
+            costs[right, chosen] = one
+    return Decision(costs=tuple(map(tuple, costs.tolist())))
