@@ -35,7 +35,10 @@ def table() -> pl.DataFrame:
             "seen": [f"{2018 + one % 3}-{one % 12 + 1:02d}-{one % 28 + 1:02d} {one % 24:02d}:30:00" for one in row],
             "vaccinated": [None if one % 13 == 0 else ("yes", "no")[one % 2] for one in row],
             "at": [f"{one % 24:02d}:{one % 60:02d}" for one in row],
-            "note": [f"{phrases[one % 4]} {'abcdefgh'[one % 8] * (one % 5 + 1)}" for one in row],
+            "breed": [f"breed {one % 13 if size[one] > 0 else one % 7}" for one in row],
+            "note": [
+                f"{phrases[one % 2 + 2 * bool(size[one] > 0)]} {'abcdefgh'[one % 8] * (one % 5 + 1)}" for one in row
+            ],
             "price": (1000 * (size + 5)).round(2),
             "kind": np.where((size > 0) ^ (town == "Ulm"), "cat", "dog"),
         }

@@ -121,7 +121,7 @@ def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup
     """Draw the mean prediction by the value of a column of numbers, all others as they are."""
     if place.one.column.kind != "number" or material.table is None:
         return
-    (feature,) = place.one.features
+    feature, statistic = place.one.features[0], place.one.statistic
     some = np.sort(np.random.default_rng(1).permutation(len(rows.part))[:OVER])
     part = rows.part[some]
     numbers = np.asarray(part.features)
@@ -129,14 +129,17 @@ def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup
     steps = np.unique(np.quantile(own, np.linspace(0.05, 0.95, STEPS)))
     if len(steps) < 3:
         return
+    raw = undone(feature.center, feature.scale, feature.bent, steps)
+    told = [raw] if statistic is None else [raw, *statistic.of_numbers(raw).T]
     changed = np.repeat(numbers[None], len(steps), axis=0)
-    changed[:, :, place.numbers.start] = steps[:, None]
+    for number, (each, values) in enumerate(zip(place.one.features, told, strict=True)):
+        changed[:, :, place.numbers.start + number] = each.apply(values)[:, None]
     codes = None if part.codes is None else np.tile(part.codes, (len(steps), 1))
     outputs = material.predict(changed.reshape(-1, numbers.shape[1]), codes).reshape(len(steps), len(some), -1)
     means = outputs.mean(axis=1)
     if not material.classes:
         means = material.unscaled(outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape).mean(axis=1)
-    raw, name = undone(feature.center, feature.scale, feature.bent, steps), place.one.column.name
+    name = place.one.column.name
     wanted = range(means.shape[1]) if means.shape[1] <= 3 else np.argsort(-means.std(axis=0))[:3]
     labels = material.classes if len(material.classes) == means.shape[1] else [""] * means.shape[1]
     title = "mean probability" if material.classes else "mean prediction"
@@ -200,11 +203,11 @@ def _worst(material: Material, rows: Rows, every: list[Place]) -> Markup:
 
 def _said(material: Material, rows: Rows) -> tuple[list[str], list[str]]:
     from xpmlp.pages.overview import values_of
-    from xpmlp.pages.quality import probabilities
+    from xpmlp.pages.quality import chosen
 
     if material.classes:
         targets = np.asarray(rows.part.targets).astype(int).ravel()
-        decided = probabilities(material, rows).argmax(axis=1)
+        decided = chosen(material, rows)
         return [material.classes[one] for one in targets], [material.classes[one] for one in decided]
     predicted, wanted = values_of(material, rows)
     return [f"{one[0]:.5g}" for one in wanted], [f"{one[0]:.5g}" for one in predicted]

@@ -49,11 +49,13 @@ function crc32(text) {
   return ~sum >>> 0;
 }
 
+const wordsOf = (text) => new Set((text.toLowerCase().match(/\p{L}+/gu) || []).map(crc32));
+
 function textNumbers(column, text) {
   const numbers = column.features.map(() => 0), buckets = numbers.length - 1 - column.words.length;
   numbers[0] = Math.log1p([...text].length);
-  for (const word of text.toLowerCase().match(/\p{L}+/gu) || []) {
-    const sum = crc32(word), known = column.words.indexOf(sum);
+  for (const sum of wordsOf(text)) {
+    const known = column.words.indexOf(sum);
     if (known >= 0) numbers[1 + known] = 1;
     else if (buckets) numbers[1 + column.words.length + (sum % buckets)] = 1;
   }
@@ -74,18 +76,34 @@ function rawNumbers(column, cell) {
   return [Number(cell)];
 }
 
+/** The numbers of a column's statistic, which says what the targets of training were at its values. */
+function statisticNumbers(column, cell, code, raw) {
+  const { means, edges, words } = column.statistic;
+  if (column.codes) return means[code];
+  if (column.kind === "text") {
+    const sums = means[0].map(() => 0);
+    for (const sum of cell === null ? [] : wordsOf(cell)) {
+      const known = words.indexOf(sum);
+      if (known >= 0) means[known].forEach((mean, place) => { sums[place] += mean; });
+    }
+    return sums;
+  }
+  const value = column.kind === "date" ? Math.floor(raw[0]) : raw[0];
+  return means[Number.isNaN(value) ? 0 : 1 + edges.filter((edge) => edge < value).length];
+}
+
 /** `cells` are in the order of the columns; of a category its code, of an ordered one its rank, of a truth 1 or -1. */
 function encode(encoding, cells) {
   const numbers = [], codes = [], gaps = {};
   encoding.columns.forEach((column, place) => {
     const cell = cells[place];
     gaps[column.name] = cell === null;
-    if (column.codes) {
-      codes.push(cell === null ? 1 : Number(cell));
-      return;
-    }
-    const raw = cell === null ? column.features.map(() => NaN) : rawNumbers(column, cell);
-    column.features.forEach((feature, number) => numbers.push(scaled(feature, raw[number])));
+    const code = cell === null ? 1 : Number(cell);
+    if (column.codes) codes.push(code);
+    const raw = cell === null || column.codes ? column.features.map(() => NaN) : rawNumbers(column, cell);
+    const add = (features, values) => features.forEach((feature, number) => numbers.push(scaled(feature, values[number])));
+    add(column.features, raw);
+    if (column.statistic) add(column.statistic.features, statisticNumbers(column, cell, code, raw));
   });
   for (const indicator of encoding.indicators) numbers.push(indicator.some((name) => gaps[name]) ? 1 : 0);
   return { numbers: numbers.length ? numbers : [0], codes };

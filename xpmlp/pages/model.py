@@ -12,12 +12,14 @@ import numpy.typing as npt
 from xpmlp._records import is_outside
 from xpmlp._tree import leaves
 from xpmlp.data.tables import TableModel
+from xpmlp.data.tables.encoding import EncodedColumn
 from xpmlp.errors import XpmlpError
 from xpmlp.initializers import initializers
 from xpmlp.nn import LayerSpec
 from xpmlp.nn.layer import Widths, width_of
 from xpmlp.nn.layers.embedding import chosen_columns
 from xpmlp.storage import SavedNetwork
+from xpmlp.training.decision import saved_decision
 
 JOINED = frozenset({"beside", "chain", "plus", "vote"})
 
@@ -76,13 +78,14 @@ def page_model(saved: SavedNetwork, table: TableModel | None) -> dict[str, Any]:
     numbers = np.concatenate(arrays.flat or [np.zeros(0)])
     with np.errstate(over="ignore"):
         numbers = numbers.astype("<f2" if half else "<f4")
-    preprocessing = saved.preprocessing
+    preprocessing, decision = saved.preprocessing, saved_decision(saved)
     return {
         "root": tree,
         "weights": base64.b64encode(numbers.tobytes()).decode(),
         "half": half,
         "input_scale": network.input_scale,
         "transform": _transform(saved),
+        "decision": None if decision is None else decision.model_dump(mode="json"),
         "classes": [str(label) for label in saved.classes.tolist()] or None,
         "mean": None if preprocessing.mean is None else preprocessing.mean.tolist(),
         "std": None if preprocessing.std is None else preprocessing.std.tolist(),
@@ -135,15 +138,31 @@ def _node(spec: LayerSpec, widths: Widths | int, parameters: Any, arrays: _Array
 
 def _encoding(table: TableModel) -> dict[str, Any]:
     """Describe the encoding of a table's columns; of words only a checksum, since they come from rows."""
-    columns = [
-        {
-            "name": one.column.name,
-            "kind": one.column.kind,
-            "codes": one.has_codes,
-            "zone": one.column.zone,
-            "features": [each.model_dump(include={"part", "center", "scale", "bent"}) for each in one.features],
-            "words": [zlib.crc32(word.encode()) for word in one.words],
-        }
-        for one in table.encoding.columns
-    ]
+    columns = [_column(one) for one in table.encoding.columns]
     return {"columns": columns, "indicators": [list(one.columns) for one in table.encoding.indicators]}
+
+
+def _column(one: EncodedColumn) -> dict[str, Any]:
+    """Describe a column: its own features, and apart from them those of its statistic, which are the last ones."""
+    features = [each.model_dump(include={"part", "center", "scale", "bent"}) for each in one.features]
+    own, statistic = len(features) - (one.statistic.width if one.statistic else 0), None
+    if one.statistic is not None:
+        statistic = {
+            "features": features[own:],
+            "means": one.statistic.means,
+            "edges": one.statistic.edges,
+            "words": list(map(_checksum, one.statistic.words)),
+        }
+    return {
+        "name": one.column.name,
+        "kind": one.column.kind,
+        "codes": one.has_codes,
+        "zone": one.column.zone,
+        "features": features[:own],
+        "words": list(map(_checksum, one.words)),
+        "statistic": statistic,
+    }
+
+
+def _checksum(word: str) -> int:
+    return zlib.crc32(word.encode())

@@ -3,10 +3,21 @@ const part = (id) => document.getElementById(id);
 const data = (id) => (part(id) ? JSON.parse(part(id).textContent) : null);
 const shown = (value) => (Math.abs(value) >= 1e5 ? value.toExponential(3) : String(Number(value.toPrecision(4))));
 
+/** The class that is chosen by the probabilities: by xpmlp/training/decision.py. */
+function chosen(model, outputs) {
+  const { weights, costs, thresholds } = model.decision || { weights: [], costs: [], thresholds: [] };
+  if (model.transform === "logistic") return Number(outputs[0] > (thresholds.length ? thresholds[0] : 0.5));
+  if (costs.length) {
+    const expected = outputs.map((_, column) => outputs.reduce((sum, p, row) => sum + p * costs[row][column], 0));
+    return expected.indexOf(Math.min(...expected));
+  }
+  const weighed = outputs.map((p, place) => p * (weights.length ? weights[place] : 1));
+  return weighed.indexOf(Math.max(...weighed));
+}
+
 function show(model, outputs) {
-  const most = Math.max(...outputs), yes = model.transform === "logistic";
   part("said").textContent = model.classes
-    ? `Prediction: ${yes ? model.classes[Number(outputs[0] > 0.5)] : model.classes[outputs.indexOf(most)]}`
+    ? `Prediction: ${model.classes[chosen(model, outputs)]}`
     : `Prediction: ${outputs.map(shown).join(", ")}`;
   document.querySelectorAll("#outputs tr").forEach((row, place) => {
     row.querySelector("td").dataset.value = outputs[place];

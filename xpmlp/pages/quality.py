@@ -10,6 +10,7 @@ from xpmlp.pages.charts import Series, bars, chart
 from xpmlp.pages.markup import Markup, data_block, element, figure, joined, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
 from xpmlp.pages.overview import errors_of, values_of
+from xpmlp.training.decision import saved_decision
 
 MOST_CLASSES = 20
 """Classes of a confusion matrix; of more, the commonest."""
@@ -25,12 +26,18 @@ def probabilities(material: Material, rows: Rows) -> Floats:
     return rows.outputs
 
 
+def chosen(material: Material, rows: Rows) -> Any:
+    """The class that is predicted for each example, (n,): the most probable one, or that of the network's decision."""
+    decision = saved_decision(material.saved)
+    if decision is None:
+        return probabilities(material, rows).argmax(axis=1)
+    return decision.choose(rows.outputs).reshape(len(rows.part))
+
+
 def classes(material: Material, rows: Rows) -> Markup:
     """Show the confusion matrix, the figures of each class and the calibration."""
     given, labels = probabilities(material, rows), material.classes
-    targets, decided = np.asarray(rows.part.targets).astype(int).ravel(), given.argmax(axis=1)
-    if given.shape[1] == 2:
-        decided = (given[:, 1] > 0.5).astype(int)
+    targets, decided = np.asarray(rows.part.targets).astype(int).ravel(), chosen(material, rows)
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(counts, (targets, decided), 1)
     common = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
