@@ -129,7 +129,7 @@ def flush(descriptor: int, path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file or a folder to a name that is free, or a file over another; copy it where that is refused.
+    """Move a file or a folder to a name that is free, or a file over another; copy it if that is refused.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class Stop:
 
     @property
     def exit_status(self) -> int:
-        """Of a program that a signal has ended, by the shells' convention; 0 where none has."""
+        """Of a program that a signal has ended, by the shells' convention; 0 if none has."""
         return 0 if self.number is None else signal_status(self.number)
 
 

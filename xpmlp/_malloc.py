@@ -13,7 +13,7 @@ LARGEST = 32 << 20
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """Have the C library keep up to 64 MiB of freed memory; once a process, where it is glibc.
+    """Have the C library keep up to 64 MiB of freed memory; once a process, and only if it is glibc.
 
     It is for the life of the process and cannot be put back, so it is for processes of this program's own: the command
     line and the workers.

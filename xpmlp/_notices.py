@@ -8,7 +8,7 @@ _shown: set[str] = set()
 
 
 def notice_once(topic: str, sentence: str) -> None:
-    """Log a warning to the logger ``xpmlp``, which prints it on standard error where nobody has set up logging.
+    """Log a warning to the logger ``xpmlp``, which prints it on standard error if nobody has set up logging.
 
     A worker process stays silent: it works in the folders of the process that started it, which has said it.
 

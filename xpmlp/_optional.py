@@ -1,4 +1,4 @@
-"""Optional libraries: imported where they are needed, and refused in one sentence where they are missing or broken."""
+"""Optional libraries: imported where they are needed, and refused in one sentence if they are missing or broken."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _import(package: str) -> None:
 
 
 def _source(error: BaseException) -> str | None:
-    """The file that an error comes from; ``None`` where that is one of ours, which asked for what is not there."""
+    """The file that an error comes from; ``None`` if that is one of ours, which asked for what is not there."""
     *_, frame = traceback.extract_tb(error.__traceback__)
     is_ours = Path(frame.filename).is_relative_to(Path(__file__).parent)
     return None if is_ours or not Path(frame.filename).is_file() else frame.filename

@@ -29,7 +29,7 @@ def given_path(path: str | os.PathLike[str]) -> Path:
 
 
 def impossible_name(text: str) -> str:
-    """Say in a sentence that no file can have a name, and what to do where that is the locale's fault."""
+    """Say in a sentence that no file can have a name, and what to do if that is the locale's fault."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8" and "\0" not in text:
         return (

@@ -39,7 +39,7 @@ def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:
 
 
 def obstacle_to_processes(*, semaphores: bool = False) -> str | None:
-    """Why this process cannot start others, in words; ``None`` where it can.
+    """Why this process cannot start others, in words; ``None`` if it can.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Tables of records by name: all that a config chooses by a name stands in one.
 
 A name is a key of the table, or ``module:object`` of a record outside of the package.  Looking a name up imports
-nothing: `RecordTable.admit` alone imports what a text names, where the person who runs the program allows it.
+nothing: `RecordTable.admit` alone imports what a text names, if the person who runs the program allows it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         raise _not_allowed(f"the {self.kind} {name!r}") if is_outside(name) else KeyError(name)
 
     def find(self, name: str) -> Record | None:
-        """The record of a name; ``None`` where there is none, or it is not imported."""
+        """The record of a name; ``None`` if there is none, or it is not imported."""
         return self._records.get(name, self._outside.get(name))
 
     def __contains__(self, name: object) -> bool:
@@ -138,7 +138,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         return name
 
     def _keep(self, name: str, record: Any) -> None:
-        """Have a record of outside found; where it has a name, that is the one by which it is found."""
+        """Have a record of outside found; if it has a name, that is the one by which it is found."""
         self._given[name] = record
         self._outside[name] = record._replace(name=name) if "name" in getattr(record, "_fields", ()) else record
 

@@ -27,7 +27,7 @@ class SafeStream(io.TextIOBase):
     Parameters
     ----------
     stream : text stream, optional
-        ``None`` where a process has none.  Of its methods only ``write`` is needed.
+        ``None`` if a process has none.  Of its methods only ``write`` is needed.
     """
 
     def __init__(self, stream: Any) -> None:

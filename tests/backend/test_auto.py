@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from xpmlp.backend import Report, registry, resolve
+from xpmlp.backend import Availability, registry, resolve
 from xpmlp.errors import BackendError
 
 
@@ -17,12 +17,12 @@ class FakeBackend(NamedTuple):
     device_name: str = "Some GPU"
 
 
-def report(name: str, *devices: str, float64: bool = True) -> Report:
-    return Report(name, "1.0", list(devices), float64, None)
+def report(name: str, *devices: str, float64: bool = True) -> Availability:
+    return Availability(name, "1.0", list(devices), float64, None)
 
 
-def missing(name: str) -> Report:
-    return Report(name, "", [], False, "not installed")
+def missing(name: str) -> Availability:
+    return Availability(name, "", [], False, "not installed")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function that makes the machine have what the reports say, and nothing else but the real NumPy."""
     real = registry.resolve
 
-    def have(*reports: Report) -> None:
+    def have(*reports: Availability) -> None:
         found = {name: missing(name) for name in ("cupy", "torch", "jax")} | {line.name: line for line in reports}
 
         def fake_resolve(name: str, device: str | None, dtype: str, **options: Any) -> Any:
@@ -56,7 +56,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         ([report("torch", "cpu", "mps")], "torch", "mps"),
     ],
 )
-def test_a_gpu_is_taken_and_named(machine: Any, reports: list[Report], name: str, device: str) -> None:
+def test_a_gpu_is_taken_and_named(machine: Any, reports: list[Availability], name: str, device: str) -> None:
     machine(*reports)
     backend, reason = resolve("auto")
     assert (backend.name, backend.device, backend.dtype) == (name, device, "float32")
@@ -64,7 +64,7 @@ def test_a_gpu_is_taken_and_named(machine: Any, reports: list[Report], name: str
 
 
 def test_without_a_gpu_it_is_numpy_and_says_why(machine: Any) -> None:
-    machine(Report("cupy", "", [], False, "backend cupy finds no CUDA device: check it."), report("torch", "cpu"))
+    machine(Availability("cupy", "", [], False, "backend cupy finds no CUDA device: check it."), report("torch", "cpu"))
     backend, reason = resolve("auto", dtype="float64", fused=False, threads=3, tf32=True)
     assert (backend.name, backend.dtype_name, backend.threads, backend.tf32) == ("numpy", "float64", 3, True)
     assert reason == (

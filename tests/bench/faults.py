@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from xpmlp.backend.registry import Report
+from xpmlp.backend.registry import Availability
 from xpmlp.bench import Pace
 from xpmlp.config import Config
 
@@ -20,11 +20,11 @@ def dies_or_raises(config: Config, seconds: float) -> Pace:
     return PACE
 
 
-def only_no_float64(config: Config) -> Report:
+def only_no_float64(config: Config) -> Availability:
     """A probe that has found one device."""
-    return Report(config.backend.name, "1.0", ["no_float64"], False, None)
+    return Availability(config.backend.name, "1.0", ["no_float64"], False, None)
 
 
-def two_gpus(config: Config) -> Report:
+def two_gpus(config: Config) -> Availability:
     """A probe that has found the CPU and two GPUs."""
-    return Report(config.backend.name, "1.0", ["cpu", "cuda:0", "cuda:1"], True, None)
+    return Availability(config.backend.name, "1.0", ["cpu", "cuda:0", "cuda:1"], True, None)

@@ -27,7 +27,7 @@ from tests.helpers import assert_lives_on
 from xpmlp import MLPClassifier, MLPRegressor
 from xpmlp.backend import Backend
 from xpmlp.errors import BackendError, DataError
-from xpmlp.estimator import base
+from xpmlp.estimator import fitted
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.storage import read_sealed, write_sealed
@@ -132,7 +132,7 @@ def test_a_pickle_from_a_machine_with_another_library(monkeypatch: pytest.Monkey
     def missing(*_: Any) -> Backend:
         raise BackendError("there is no such library.")
 
-    monkeypatch.setattr(base, "backend_at", missing)
+    monkeypatch.setattr(fitted, "backend_at", missing)
     with pytest.warns(UserWarning, match="there is no such library. The estimator's arrays are NumPy's now"):
         here = pickle.loads(content)
     monkeypatch.undo()

@@ -177,6 +177,6 @@ def test_another_number_of_features_is_refused(get_backend: Any) -> None:
 
 
 def test_every_loss_has_an_output_activation() -> None:
-    from xpmlp.estimator.base import OUT_ACTIVATIONS
+    from xpmlp.estimator.fitted import OUT_ACTIVATIONS
 
     assert set(OUT_ACTIVATIONS) == set(losses)

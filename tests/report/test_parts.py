@@ -18,7 +18,7 @@ from xpmlp.report.comparison import at_least, at_most
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.coursework import TABLE_4
 from xpmlp.report.numbers import by_run, read_csv, write_csv
-from xpmlp.report.part import Part, Work
+from xpmlp.report.part import ReportPart, Work
 from xpmlp.report.parts import PARTS, figure1, figure3, final, table4
 from xpmlp.training import evaluate
 
@@ -73,7 +73,7 @@ def test_an_installed_package_brings_its_configs(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize("part", [part for part in PARTS if part.config], ids=lambda part: part.name)
-def test_the_configs_are_what_the_parts_need(part: Part, quick: bool) -> None:
+def test_the_configs_are_what_the_parts_need(part: ReportPart, quick: bool) -> None:
     assert part.config is not None
     config = load_report_config(part.config, None, part.quick if quick else {})
     assert [demand.sentence for demand in part.demands if not demand.met(config)] == []

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from xpmlp.cli.app import app
 from xpmlp.errors import ConfigError, DataError, RunFolderError, XpmlpError
-from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
+from xpmlp.report import FinishedPart, Interrupted, Report, ReportPart, ReportReporter, write_report
 from xpmlp.report.demands import Demand
 from xpmlp.report.document import Paragraph
-from xpmlp.report.part import RECORD, Shown, Work
+from xpmlp.report.part import RECORD, PartContents, Work
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
-from xpmlp.report.schedule import Schedule
+from xpmlp.report.schedule import PartSchedule
 from xpmlp.storage.run_folder import locked
 
 
@@ -32,13 +32,13 @@ class Heard(ReportReporter):
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def part_kept(self, part: Part, done: Done) -> None:
+    def part_kept(self, part: ReportPart, done: FinishedPart) -> None:
         self.events.append(f"{part.name} kept")
 
-    def part_begins(self, part: Part, beside: bool) -> None:
+    def part_begins(self, part: ReportPart, beside: bool) -> None:
         self.events.append(f"{part.name} begins" + " beside" * beside)
 
-    def part_ends(self, part: Part, done: Done) -> None:
+    def part_ends(self, part: ReportPart, done: FinishedPart) -> None:
         self.events.append(f"{part.name} ends")
 
 
@@ -60,17 +60,17 @@ def dying(work: Work) -> dict[str, Any]:
     os._exit(1)
 
 
-def show(done: Done, quick: bool) -> Shown:
-    return Shown([Paragraph(str(done.results))], [])
+def show(done: FinishedPart, quick: bool) -> PartContents:
+    return PartContents([Paragraph(str(done.results))], [])
 
 
-def part(name: str, compute: Any = plain, **more: Any) -> Part:
-    return Part(name, name.upper(), compute, show, **more)
+def part(name: str, compute: Any = plain, **more: Any) -> ReportPart:
+    return ReportPart(name, name.upper(), compute, show, **more)
 
 
-def run(folder: Path, parts: list[Part], names: list[str] | None = None, stop: Any = lambda: False) -> list[str]:
+def run(folder: Path, parts: list[ReportPart], names: list[str] | None = None, stop: Any = lambda: False) -> list[str]:
     heard = Heard()
-    schedule = Schedule(parts, folder, quick=False, backend=None)
+    schedule = PartSchedule(parts, folder, quick=False, backend=None)
     schedule.run(names or [one.name for one in parts], heard, stop)
     return heard.events
 
@@ -106,7 +106,7 @@ def test_a_part_with_a_damaged_record_is_computed_again(tmp_path: Path, content:
 
 def test_the_small_version_is_another_report(tmp_path: Path) -> None:
     run(tmp_path, [part("a")])
-    assert Schedule([part("a")], tmp_path, quick=True, backend=None).finished() == {}
+    assert PartSchedule([part("a")], tmp_path, quick=True, backend=None).finished() == {}
 
 
 def test_a_part_beside_the_others_ends_before_what_needs_it(tmp_path: Path) -> None:
@@ -131,16 +131,16 @@ WAITING = """
 import sys
 import time
 from pathlib import Path
-from xpmlp.report.part import Part
-from xpmlp.report.schedule import ReportReporter, Schedule
+from xpmlp.report.part import ReportPart
+from xpmlp.report.schedule import ReportReporter, PartSchedule
 
 def wait(work):
     print("waiting", flush=True)
     time.sleep(60)
 
 def run():
-    parts = [Part("a", "A", wait, None, beside=True)]
-    Schedule(parts, Path(sys.argv[1]), quick=False, backend=None).run(["a"], ReportReporter(), lambda: False)
+    parts = [ReportPart("a", "A", wait, None, beside=True)]
+    PartSchedule(parts, Path(sys.argv[1]), quick=False, backend=None).run(["a"], ReportReporter(), lambda: False)
 """
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import xpmlp
 from xpmlp.data.folds import fold_numbers
+from xpmlp.data.format import Request
 from xpmlp.data.table_options import TableOptions
-from xpmlp.data.tables.loading import table_dataset
-from xpmlp.data.tables.reading import TableFile
+from xpmlp.data.tables.loading import load_table
 from xpmlp.errors import DataError
 from xpmlp.storage import load_network, save_network
 from xpmlp.training import predict_file, predict_interval
@@ -91,10 +91,12 @@ def test_groups_are_in_one_fold() -> None:
 
 
 @pytest.mark.parametrize(("options", "column"), [({"group": "g"}, "g"), ({"time": "t"}, "t"), ({}, None)])
-def test_a_tables_groups_and_times_stay_together(options: dict[str, str], column: str | None) -> None:
+def test_a_tables_groups_and_times_stay_together(options: dict[str, str], column: str | None, tmp_path: Path) -> None:
     frame = pl.DataFrame({"x": RNG.normal(size=200), "g": np.arange(200) % 23, "t": np.arange(200) // 4})
     frame = frame.with_columns(y=pl.col("x") + pl.col("t"))
-    dataset = table_dataset(TableFile(frame, (), None, {}), "y", TableOptions(**options))
+    frame.write_parquet(tmp_path / "table.parquet")
+    request = Request(tmp_path / "table.parquet", "y", split="three-way", table=TableOptions(**options))
+    dataset = load_table(request)
     if column is None:
         assert dataset.groups is None
         return

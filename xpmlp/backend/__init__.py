@@ -12,7 +12,17 @@
 
 from xpmlp.backend.base import Backend, DTypeName
 from xpmlp.backend.fold import Fold, Prefetch, Step
-from xpmlp.backend.registry import LISTED, NAMES, BackendRecord, Choice, Report, backends, check_name, probe, resolve
+from xpmlp.backend.registry import (
+    LISTED,
+    NAMES,
+    Availability,
+    BackendRecord,
+    Choice,
+    backends,
+    check_name,
+    probe,
+    resolve,
+)
 from xpmlp.backend.residence import HOST, Residence, residence_of
 from xpmlp.backend.threads import blas_threads_at_most
 
@@ -20,13 +30,13 @@ __all__ = [
     "HOST",
     "LISTED",
     "NAMES",
+    "Availability",
     "Backend",
     "BackendRecord",
     "Choice",
     "DTypeName",
     "Fold",
     "Prefetch",
-    "Report",
     "Residence",
     "Step",
     "backends",

@@ -88,7 +88,7 @@ class Choice(NamedTuple):
     reason: str | None
 
 
-class Report(NamedTuple):
+class Availability(NamedTuple):
     """A line of ``xpmlp backends``.
 
     Attributes
@@ -208,7 +208,7 @@ def _without_advice(problem: str) -> str:
     return (problem.rpartition(": ")[0] or problem).rstrip(".")
 
 
-def probe(name: str) -> Report:
+def probe(name: str) -> Availability:
     """Try a backend and say what it can do here."""
     try:
         with _library_of(name):
@@ -216,8 +216,8 @@ def probe(name: str) -> Report:
             devices = backend.devices()
     except BackendError as error:
         missing = isinstance(error, NotInstalledError)
-        return Report(name, "", [], False, "not installed" if missing else str(error))
-    return Report(name, backend.version, devices, _has_float64(name), None)
+        return Availability(name, "", [], False, "not installed" if missing else str(error))
+    return Availability(name, backend.version, devices, _has_float64(name), None)
 
 
 def _has_float64(name: str) -> bool:

@@ -11,7 +11,7 @@ from xpmlp._malloc import keep_freed_memory
 from xpmlp._processes import ProcessDiedError, RemoteCall, obstacle_to_processes
 from xpmlp._version import __version__
 from xpmlp.backend import LISTED, check_name, probe
-from xpmlp.backend.registry import Report
+from xpmlp.backend.registry import Availability
 from xpmlp.bench.pace import Pace, measure_pace
 from xpmlp.config import Config, admit_code, refuse_unimportable
 from xpmlp.data.source import check_source
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
     ----------
     backend : str
     device : str or None
-        As its library names it; ``None`` where the backend cannot be used at all.
+        As its library names it; ``None`` if the backend cannot be used at all.
     pace : Pace or None
     problem : str or None
     """
@@ -78,7 +78,7 @@ def bench(
     config : Config
         Its backend and device do not matter; of a grid the first run is measured.
     backends : sequence of str, optional
-        All that are listed where not given.
+        All that are listed if not given.
     seconds : float
         The length of a measurement, after a warm-up.
     allow_code : bool
@@ -122,7 +122,7 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
     Returns
     -------
     recommendation : Recommendation or None
-        ``None`` where nothing could be measured.
+        ``None`` if nothing could be measured.
     """
     paces = {one: one.pace for one in measured if one.pace is not None}
     if not paces:
@@ -168,7 +168,7 @@ def report_json(config: Config, seconds: float, measured: Sequence[Measured]) ->
 def _measured(config: Config, name: str, seconds: float, listen: Callable[[str], None]) -> Iterator[Measured]:
     listen(name)
     report = _in_a_process(_probed, _on(config, name, None))
-    if not isinstance(report, Report):
+    if not isinstance(report, Availability):
         yield Measured(name, None, None, report)
         return
     if report.problem is not None:
@@ -187,7 +187,7 @@ def _on(config: Config, name: str, device: str | None) -> Config:
     return config.model_copy(update={"backend": config.backend.model_copy(update={"name": name, "device": device})})
 
 
-def _probed(config: Config) -> Report:
+def _probed(config: Config) -> Availability:
     keep_freed_memory()  # as the command line does
     admit_code(config, allow_code=True)  # as it was in the process that started this one
     return probe(config.backend.name)

@@ -36,7 +36,7 @@ class Pace(NamedTuple):
     epoch_seconds : float
         For an epoch, with its validation.
     peak_memory : int or None
-        The most host memory, in bytes, that the process had: library, data and training.  ``None`` where the system
+        The most host memory, in bytes, that the process had: library, data and training.  ``None`` if the system
         does not tell (Windows).
     """
 
@@ -108,7 +108,7 @@ def _seconds_of_validation(trainable: ConfigTrainable, run: Run) -> float:
 
 
 def peak_memory() -> int | None:
-    """The most memory, in bytes, that this process has had; ``None`` where the system does not tell."""
+    """The most memory, in bytes, that this process has had; ``None`` if the system does not tell."""
     # Linux's getrusage counts what the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():

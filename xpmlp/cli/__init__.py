@@ -67,7 +67,7 @@ def _refuse(sentence: str, status: int) -> int:
 
 
 def _no_folder() -> str:
-    """A sentence to add where the current folder, which relative paths are taken from, is gone."""
+    """A sentence to add if the current folder, which relative paths are taken from, is gone."""
     try:
         os.getcwd()  # noqa: PTH109
     except OSError:

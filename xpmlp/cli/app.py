@@ -14,6 +14,7 @@ from xpmlp.cli.commands.predict import predict
 from xpmlp.cli.commands.report import report
 from xpmlp.cli.commands.resume import resume
 from xpmlp.cli.commands.train import train
+from xpmlp.cli.commands.tune import tune
 from xpmlp.cli.commands.verify import verify
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, resume, evaluate, predict, report, bench, verify, backends):
+for command in (train, tune, resume, evaluate, predict, report, bench, verify, backends):
     app.command()(command)
 app.add_typer(config.app)
 app.add_typer(data.app)

@@ -19,7 +19,7 @@ from xpmlp.errors import RunFolderError, signal_status
 
 
 def run(config: Config, *, backends: list[str] | None, seconds: float, allow_code: bool, out: Path | None) -> int:
-    """Measure, print a table and what to use, and write a file where one was asked for.
+    """Measure, print a table and what to use, and write a file if one was asked for.
 
     Returns
     -------

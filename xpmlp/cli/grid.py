@@ -9,6 +9,7 @@ from typing import IO
 from rich.progress import MofNCompleteColumn, TextColumn
 from rich.text import Text
 
+from xpmlp._text import counted
 from xpmlp.cli.columns import aligned
 from xpmlp.cli.progress import ShownTraining
 from xpmlp.grid import Block, GridReporter, GridResult
@@ -40,7 +41,7 @@ class ShownGrid(ShownTraining, GridReporter):
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
         """Say how much there is to do, and begin with the bar."""
         where = "on a Dask cluster" if workers is None else f"{workers} at a time"
-        self.line(f"grid of {runs} runs in {blocks} block{'s' * (blocks > 1)}, {where}")
+        self.line(f"grid of {counted(runs, 'run')} in {counted(blocks, 'block')}, {where}")
         self.runs, self.total, self.started = runs, examples, time.perf_counter()
         self.start(runs, speed=0.0)
 

@@ -56,17 +56,31 @@ RunNumber = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Resume even with another config or other data than before.")]
 
 
-def _of_tables(name: str, metavar: str, text: str) -> Any:
+def of_table(name: str, metavar: str, text: str) -> Any:
+    """An option that says something of a table."""
     return typer.Option(name, metavar=metavar, help=f"{text} (tables).")
 
 
-Target = Annotated[str | None, _of_tables("--target", "NAME", "The column to predict, or several with commas between")]
-Types = Annotated[str | None, _of_tables("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
-Separator = Annotated[str | None, _of_tables("--separator", "C", "What is between fields of a CSV file")]
-Decimal = Annotated[str | None, _of_tables("--decimal", "C", "The sign before a fraction, . or ,")]
-Encoding = Annotated[str | None, _of_tables("--encoding", "NAME", "The encoding of a CSV file, as cp1250")]
-Quote = Annotated[str | None, _of_tables("--quote", "C", "The character around fields of a CSV file")]
-Comment = Annotated[str | None, _of_tables("--comment", "C", "How lines of a CSV file begin that are comments")]
+TargetColumns = Annotated[
+    str | None, of_table("--target", "NAME", "The column to predict, or several with commas between")
+]
+Features = Annotated[str | None, of_table("--features", "NAMES", "The columns to learn from [default: all]")]
+Drop = Annotated[str | None, of_table("--drop", "NAMES", "Columns to leave out")]
+Weights = Annotated[str | None, of_table("--weights", "NAME", "The column that says how much a row counts")]
+Group = Annotated[
+    str | None, of_table("--group", "NAME", "The column of groups that are never on both sides of a split")
+]
+Time = Annotated[str | None, of_table("--time", "NAME", "The column by which the newest rows are the test part")]
+MetricName = Annotated[
+    str | None, of_table("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
+]
+TaskName = Annotated[str | None, of_table("--task", "TASK", "classes or values [default: found out]")]
+Types = Annotated[str | None, of_table("--types", "KINDS", "Kinds, as `zip=category,size=small<medium<large`")]
+Separator = Annotated[str | None, of_table("--separator", "C", "What is between fields of a CSV file")]
+Decimal = Annotated[str | None, of_table("--decimal", "C", "The sign before a fraction, . or ,")]
+Encoding = Annotated[str | None, of_table("--encoding", "NAME", "The encoding of a CSV file, as cp1250")]
+Quote = Annotated[str | None, of_table("--quote", "C", "The character around fields of a CSV file")]
+Comment = Annotated[str | None, of_table("--comment", "C", "How lines of a CSV file begin that are comments")]
 Header = Annotated[
     bool | None,
     typer.Option("--header/--no-header", help="Whether a CSV file begins with the columns' names (tables)."),

@@ -11,12 +11,13 @@ from typing import IO, Any
 
 from rich.progress import TextColumn
 
+from xpmlp._text import duration
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import Shown
 from xpmlp.cli.streams import print_lines
 from xpmlp.grid import Block
 from xpmlp.nn import Metric
-from xpmlp.report import Done, Interrupted, Part, Report, ReportReporter, write_report
+from xpmlp.report import FinishedPart, Interrupted, Report, ReportPart, ReportReporter, write_report
 from xpmlp.report.page import judged_well
 from xpmlp.training import Progress
 from xpmlp.training.record import Outcome
@@ -58,7 +59,7 @@ def summary(report: Report, seconds: float) -> Iterator[str]:
     good, judged = judged_well(report.comparisons)
     if judged:
         yield f"{good} of {judged} figures are as the coursework's or better"
-    yield f"report: {report.page} ({seconds:.0f} s)"
+    yield f"report: {report.page} ({duration(seconds)})"
 
 
 class ShownReport(Shown, ReportReporter):
@@ -68,18 +69,18 @@ class ShownReport(Shown, ReportReporter):
         super().__init__(stream, TextColumn("{task.description}"), TextColumn("{task.percentage:>3.0f}%"))
         self.part, self.runs, self.seen = "", 0, 0
 
-    def part_kept(self, part: Part, done: Done) -> None:
+    def part_kept(self, part: ReportPart, done: FinishedPart) -> None:
         """Say that it is kept."""
         self.line(f"{part.title}: finished {done.finished}, kept")
 
-    def part_begins(self, part: Part, beside: bool) -> None:
+    def part_begins(self, part: ReportPart, beside: bool) -> None:
         """Say that it begins."""
         self.part = part.name
         self.line(f"{part.title} ..." + (" (beside the following ones)" if beside else ""))
 
-    def part_ends(self, part: Part, done: Done) -> None:
+    def part_ends(self, part: ReportPart, done: FinishedPart) -> None:
         """Say how long it took."""
-        self.line(f"{part.title}: done in {done.seconds:.1f} s")
+        self.line(f"{part.title}: done in {duration(done.seconds)}")
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
         """Say how much there is to do, and begin with the bar."""

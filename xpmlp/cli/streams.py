@@ -58,7 +58,7 @@ def console_on(stream: IO[str], *, quiet: bool = False, width: int | None = None
     quiet : bool
         Print nothing.
     width : int, optional
-        Columns, where the stream is no terminal.
+        Columns, if the stream is no terminal.
     """
     from rich.console import Console
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xpmlp.cli.options import names_in, overriding
 from xpmlp.config import Config, load_config
-from xpmlp.config.load import METRIC, parse_override
+from xpmlp.config.load import METRIC
 from xpmlp.config.metrics import task_of
 from xpmlp.config.table import stem_of, table_config
 from xpmlp.data import Dataset
@@ -27,26 +28,24 @@ def is_table(path: Path) -> bool:
 
 def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[str, Any]:
     """The options of the command as values by dotted key, and those of ``--set``, which come last."""
+    given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = {}
-    for name, value in options.items():
-        if value is None:
-            continue
+    for name, value in given.items():
         if name in ("features", "drop"):
-            values[f"data.{name}"] = [part.strip() for part in value.split(",") if part.strip()]
+            values[f"data.{name}"] = names_in(value)
         elif name == "types":
             from xpmlp.data.tables.columns import type_pairs
 
             values["data.types"] = type_pairs(value)
         elif name == "target":
-            names = [part.strip() for part in value.split(",")]
-            values["data.target"] = value if len(names) == 1 else names
+            values["data.target"] = [part.strip() for part in value.split(",")] if "," in value else value
         elif name == "test":
             values |= {"data.test_fraction": 0.0} if value == "0" else {"data.test": value}
-        elif name in ("class_weight", "metric"):
-            values[f"train.{name}"] = value
+        elif name == "class_weight":
+            values["train.class_weight"] = value
         else:
             values[f"data.{name}"] = str(value) if isinstance(value, Path) else value
-    return values | dict(map(parse_override, overrides or []))
+    return values | overriding(overrides)
 
 
 def config_of(path: Path, values: dict[str, Any]) -> Config:

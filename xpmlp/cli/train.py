@@ -43,13 +43,13 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:
             result = train(config, folder, **how, **told)
-            lines = chain(summary(result, config.output), _beside(result, reporter))
+            lines = chain(summary(result, config.output), beside(result, reporter))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     return status
 
 
-def _beside(result: Result, reporter: Reporter) -> Iterator[str]:
+def beside(result: Result, reporter: Reporter) -> Iterator[str]:
     """Set the score for a table beside two that cost nothing."""
     dataset = getattr(reporter, "dataset", None)
     if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:

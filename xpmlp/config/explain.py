@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from xpmlp._text import closest
 from xpmlp.config.layers import RULE
-from xpmlp.config.schema import Schema, allowed, choices_of, json_schema, sections, takes_outside
+from xpmlp.config.schema import JsonSchema, allowed, choices_of, json_schema, sections, takes_outside
 from xpmlp.config.show import show, show_key
 
 MAX_MISTAKES = 30
@@ -36,7 +36,7 @@ def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], 
     return "\n".join(lines)
 
 
-def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict[str, Schema]) -> str:
+def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict[str, JsonSchema]) -> str:
     """``place`` is the key in the section, and where within its value."""
     given = error["input"]
     if section not in schemas:
@@ -59,7 +59,7 @@ def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict
     return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(given, schema)}"
 
 
-def _unknown_section(name: str, given: Any, schemas: dict[str, Schema]) -> str:
+def _unknown_section(name: str, given: Any, schemas: dict[str, JsonSchema]) -> str:
     if not isinstance(given, dict):
         home = next((section for section in schemas if name in schemas[section]["properties"]), None)
         hint = f"it belongs in a section: did you mean {home}.{name}?" if home else _sections_are(schemas)
@@ -69,11 +69,11 @@ def _unknown_section(name: str, given: Any, schemas: dict[str, Schema]) -> str:
     return f"[{show_key(name)}]: there is no such section; {hint}"
 
 
-def _sections_are(schemas: dict[str, Schema]) -> str:
+def _sections_are(schemas: dict[str, JsonSchema]) -> str:
     return f"the sections are {', '.join(f'[{section}]' for section in schemas)}."
 
 
-def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema]) -> str:
+def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, JsonSchema]) -> str:
     names = list(schemas[section]["properties"])
     elsewhere = [name for name in schemas if key in schemas[name]["properties"]]
     close = closest(key, names)
@@ -86,7 +86,7 @@ def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, Schema])
     return f"{section}.{show_key(key)} = {show(given)}: there is no such key in [{section}]; {hint}"
 
 
-def _meant_choice(given: Any, schema: Schema) -> str:
+def _meant_choice(given: Any, schema: JsonSchema) -> str:
     if not isinstance(given, str):
         return "."
     if ":" in given and takes_outside(schema):

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from xpmlp.config.model import Config
 from xpmlp.config.names import NameOf, names_in
-from xpmlp.config.schema import Schema, allowed, description, fields_of, json_schema, sections
+from xpmlp.config.schema import JsonSchema, allowed, description, fields_of, json_schema, sections
 from xpmlp.config.show import show
 
 
@@ -33,13 +33,13 @@ def _names() -> Iterator[str]:
         yield "\n".join([*head, *(f"| `{name}` | {found.sentence(name)} |" for name in found.listed()), ""])
 
 
-def _section(name: str, schema: Schema) -> str:
+def _section(name: str, schema: JsonSchema) -> str:
     rows = [_row(key, field, schema["properties"][key]) for key, field in fields_of(name).items()]
     head = ["| key | allowed | default | what it means |", "|---|---|---|---|"]
     return "\n".join([f"## `[{name}]`\n", schema["description"] + "\n", *head, *rows, ""])
 
 
-def _row(key: str, field: FieldInfo, schema: Schema) -> str:
+def _row(key: str, field: FieldInfo, schema: JsonSchema) -> str:
     default = f"`{show(schema['default'])}`" if "default" in schema else "**required**"
     values = re.sub(r'"[^"]*"', r"`\g<0>`", allowed(schema))
     return f"| `{key}` | {values} | {default} | {description(field, with_names=False)} |"

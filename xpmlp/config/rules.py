@@ -40,7 +40,7 @@ _INSTEAD = {
     "standardize": " (the other sets bring their own scale)",
     "test_fraction": " (the test sets of the others are fixed)",
 }
-"""The keys of ``[data]`` that are refused where the data set has no use for them, and why or what to do."""
+"""The keys of ``[data]`` that are refused if the data set has no use for them, and why or what to do."""
 
 
 def _users(has: Callable[[Format], bool]) -> str:

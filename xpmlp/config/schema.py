@@ -11,7 +11,7 @@ from xpmlp._records import OUTSIDE
 from xpmlp.config.model import Config
 from xpmlp.config.names import names_in
 
-Schema = dict[str, Any]
+JsonSchema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOUNS = {"integer": "an integer", "number": "a finite number", "boolean": "true or false", "string": "a string"}
@@ -23,7 +23,7 @@ _BOUNDS = {
 }
 
 
-def json_schema() -> Schema:
+def json_schema() -> JsonSchema:
     """The JSON schema of a config file, for editors that complete and check.
 
     It describes a file as it is written: "none" where the models have None, and ``extends``, which may bring what
@@ -60,7 +60,7 @@ def description(field: FieldInfo, *, with_names: bool) -> str:
     return " ".join(said)
 
 
-def sections(schema: Schema) -> dict[str, Schema]:
+def sections(schema: JsonSchema) -> dict[str, JsonSchema]:
     """Each section's own schema by the section's name, in order, from that of the whole file."""
     return {
         name: schema["$defs"][value["$ref"].rsplit("/", 1)[-1]]
@@ -69,7 +69,7 @@ def sections(schema: Schema) -> dict[str, Schema]:
     }
 
 
-def allowed(schema: Schema) -> str:
+def allowed(schema: JsonSchema) -> str:
     """Put into words what the schema of one key allows: 'an integer of at least 1, or "none"'."""
     if "anyOf" in schema:
         return ", or ".join(allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice))
@@ -93,7 +93,7 @@ def allowed(schema: Schema) -> str:
     return " ".join([noun, " and ".join(bounds)]).rstrip()
 
 
-def choices_of(schema: Schema) -> list[str]:
+def choices_of(schema: JsonSchema) -> list[str]:
     """The literals that a key allows, or an empty list if it takes any value of its type."""
     if "anyOf" in schema:
         return [choice for part in schema["anyOf"] for choice in choices_of(part)]
@@ -102,12 +102,12 @@ def choices_of(schema: Schema) -> list[str]:
     return list(schema.get("enum", []))
 
 
-def takes_outside(schema: Schema) -> bool:
+def takes_outside(schema: JsonSchema) -> bool:
     """Whether a key allows ``module:object``, of which `allowed` says nothing."""
     return any(_is_outside(part) or takes_outside(part) for part in schema.get("anyOf", []))
 
 
-def _is_outside(schema: Schema) -> bool:
+def _is_outside(schema: JsonSchema) -> bool:
     return OUTSIDE in schema.get("pattern", "")
 
 

@@ -20,7 +20,7 @@ def show(value: Any) -> str:
 
 
 def show_key(key: str) -> str:
-    """A key as TOML: bare where it may be."""
+    """A key as TOML: bare if it may be."""
     return key if re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_LENGTH}}}", key) else show(key)
 
 

@@ -29,7 +29,7 @@ class Part:
     targets : (n,) int64, or (n, n_targets) float64
         The index of each example's class, from 0 to n_classes - 1; or values.
     weights : (n,), optional
-        How much each example counts, at least 0; equally where not given.
+        How much each example counts, at least 0; equally if not given.
     codes : (n, columns), of an integer type, optional
         Of categories: 0 for one never seen in training, 1 for a missing one, the others from 2.
     """

@@ -28,7 +28,7 @@ class Request(NamedTuple):
     target : str or sequence of str
     features : str
     feature_names : tuple of str, or None
-        The features to take, in this order; all where there are none.
+        The features to take, in this order; all if there are none.
     missing : sequence of str
     targets : "auto", "classes", "values" or "flags"
     split : "validation", "test" or "three-way"

@@ -27,7 +27,7 @@ def is_table(source: Any) -> bool:
 def column_names(source: Any, what: str) -> tuple[str, ...] | None:
     """The names by which the columns of a table are matched later.
 
-    ``None`` where it is no table, or pandas has only counted its columns, from 0.
+    ``None`` if it is no table, or pandas has only counted its columns, from 0.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _labels(table: Any) -> list[Any]:
 
 def _numeric(table: Any, places: Sequence[int], source: str) -> npt.NDArray[Any]:
     labels = _labels(table)
-    if hasattr(table, "iloc"):  # a view of pandas' own block of memory where there is one
+    if hasattr(table, "iloc"):  # a view of pandas' own block of memory if there is one
         table = table if list(places) == list(range(len(labels))) else table.iloc[:, list(places)]
         labels, places = [labels[place] for place in places], range(len(places))
         dtypes = set(table.dtypes)

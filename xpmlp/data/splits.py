@@ -51,7 +51,7 @@ def split_parts(
     validation_size: int | None,
     seed: int,
 ) -> Parts:
-    """Cut one table into parts by ``seed``, which keep the classes' shares where there are any.
+    """Cut one table into parts by ``seed``, which keep the classes' shares if there are any.
 
     The test part is taken first, so that it is the same whatever is held out for validation afterwards.
 
@@ -60,7 +60,7 @@ def split_parts(
     whole : Part
         All examples, n of them.
     classes : (n_classes,) or None
-        The labels, for messages; ``None`` where the targets are values.
+        The labels, for messages; ``None`` if the targets are values.
     test_fraction : float
         The share of all examples that the test part gets; 0 for no test part.
     validation_size : int or None

@@ -15,17 +15,7 @@ TABLE_KEYS = tuple(
 def _read(request: Request) -> Dataset:
     from xpmlp.data.tables import load_table  # heavy, so imported late
 
-    return load_table(
-        request.path,
-        request.target,
-        request.table,
-        split=request.split,
-        test_fraction=request.test_fraction,
-        validation_size=request.validation_size,
-        seed=request.seed,
-        missing=request.missing,
-        known=request.table_model,
-    )
+    return load_table(request)
 
 
 TABLE = Format(

@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from xpmlp._typing import Array
 from xpmlp.backend import Backend, residence_of
-from xpmlp.estimator.base import BaseMLP, parameter
+from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import dtype_name
+from xpmlp.estimator.parameters import parameter
 from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
 from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.targets import Labels

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xpmlp.estimator.places import to_host
-from xpmlp.estimator.policy import Memory
+from xpmlp.estimator.policy import Continuation
 from xpmlp.estimator.saving import FIGURES
 from xpmlp.estimator.targets import Labels
 from xpmlp.nn import activations
@@ -28,7 +28,7 @@ def from_sklearn(cls: type[Any], theirs: Any) -> Any:
     _copy_figures(theirs, ours)
     ours.coefs_ = [np.array(weights, order="C") for weights in theirs.coefs_]
     ours.intercepts_ = [np.array(biases) for biases in theirs.intercepts_]
-    ours._memory = Memory(stalled=getattr(theirs, "_no_improvement_count", 0))
+    ours._memory = Continuation(stalled=getattr(theirs, "_no_improvement_count", 0))
     ours._random_state = theirs._random_state
     if hasattr(theirs, "classes_"):
         binarizer = theirs._label_binarizer

@@ -23,7 +23,7 @@ from xpmlp._typing import Parameters
 from xpmlp.backend import Backend
 from xpmlp.estimator.lbfgs import fit_lbfgs
 from xpmlp.estimator.places import moved
-from xpmlp.estimator.policy import EstimatorPolicy, Memory
+from xpmlp.estimator.policy import Continuation, EstimatorPolicy
 from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.trainable import EstimatorTrainable
 from xpmlp.training.loop import train_block
@@ -71,7 +71,7 @@ def fit_by_epochs(
     ValueError
         If the loss or a weight stops being finite, and early stopping has kept no weights from before that.
     """
-    memory: Memory = replace(getattr(estimator, "_memory", Memory()))  # none where a user has set the weights
+    memory: Continuation = replace(getattr(estimator, "_memory", Continuation()))  # none if a user has set the weights
     rows, watched = np.arange(len(samples)), None
     if estimator.early_stopping and validation is None:
         rows, held = _split(estimator, samples.targets, random)

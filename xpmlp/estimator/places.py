@@ -48,7 +48,7 @@ def residence_of_backend(backend: Backend) -> Residence:
 
 
 def placed(array: Any, backend: Backend) -> Array:
-    """An array of any backend on this one; itself, not a copy, where it is there already."""
+    """An array of any backend on this one; itself, not a copy, if it is there already."""
     if residence_of(array) == residence_of_backend(backend):
         return array
     return backend.asarray(to_host(array))

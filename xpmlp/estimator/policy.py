@@ -25,7 +25,7 @@ SMALLEST_RATE = 1e-6
 
 
 @dataclass
-class Memory:
+class Continuation:
     """The memory of a training for the next one, beside the fitted attributes, so that the two are as one.
 
     Attributes
@@ -62,7 +62,7 @@ class EstimatorPolicy(RunPolicy):
     ----------
     trainable : EstimatorTrainable
         The parameters of its estimator say how; the estimator's fitted attributes are kept up to date.
-    memory : Memory
+    memory : Continuation
         Of the trainings before; changed in place.
     random : numpy.random.RandomState
     score : (parameters) -> float, optional
@@ -74,7 +74,7 @@ class EstimatorPolicy(RunPolicy):
     def __init__(
         self,
         trainable: EstimatorTrainable,
-        memory: Memory,
+        memory: Continuation,
         random: np.random.RandomState,
         score: Callable[[Parameters], float] | None,
     ) -> None:

@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import column_or_1d
 
 from xpmlp._typing import Array
-from xpmlp.estimator.base import BaseMLP, parameter
+from xpmlp.estimator.base import BaseMLP
+from xpmlp.estimator.parameters import parameter
 from xpmlp.estimator.places import to_host, with_own_settings
 from xpmlp.estimator.samples import Samples
 from xpmlp.nn import losses

@@ -60,7 +60,7 @@ def is_sparse(features: Any) -> bool:
 
 
 def stretch(features: Any, batch: int, most: int) -> int:
-    """For how many batches to take features at once: ``most``, or fewer, but one, where sparse rows fill the memory."""
+    """For how many batches to take features at once: ``most``, or fewer, but one, if sparse rows fill the memory."""
     if not is_sparse(features):
         return most
     batch_bytes: int = batch * features.shape[1] * features.dtype.itemsize

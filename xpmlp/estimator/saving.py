@@ -14,7 +14,7 @@ from xpmlp._typing import DenseParameters
 from xpmlp.backend import residence_of
 from xpmlp.errors import DataError
 from xpmlp.estimator.places import to_host
-from xpmlp.estimator.policy import Memory
+from xpmlp.estimator.policy import Continuation
 from xpmlp.estimator.targets import Labels
 from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.optim import optimizers
@@ -50,7 +50,7 @@ def save_estimator(estimator: Any, path: Path) -> None:
     ValueError
         If a parameter cannot be written, such as a random generator.
     """
-    memory: Memory = estimator._memory
+    memory: Continuation = estimator._memory
     tensors: Tensors = {
         **_named("coefs", estimator.coefs_),
         **_named("intercepts", estimator.intercepts_),
@@ -125,7 +125,7 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     saved = dict(description["memory"])
     choice = _choice(saved.pop("choice"))
     state = _optimizer_state(estimator, choice, tensors)
-    estimator._memory = Memory(choice, state, tensors.get("order"), **saved)
+    estimator._memory = Continuation(choice, state, tensors.get("order"), **saved)
     if "random" in description:
         name, *rest = description["random"]
         estimator._random_state = np.random.RandomState()
@@ -137,7 +137,7 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
 
 
 def _choice(saved: list[Any] | None) -> OptimizerChoice | None:
-    """An optimiser from its name and its constants, in the order of its record; ``None`` where it has fewer."""
+    """An optimiser from its name and its constants, in the order of its record; ``None`` if it has fewer."""
     if saved is None:
         return None
     name, *values = saved

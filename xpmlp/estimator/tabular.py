@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -23,29 +25,25 @@ from xpmlp.config import Config, load_config
 from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
 from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.tables import Frame, TableModel, as_frame, as_series, fit_encoding, infer_schema
-from xpmlp.data.tables.splitting import hold_out
-from xpmlp.data.tables.targets import Target
+from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
+from xpmlp.data.tables.splitting import hold_out, rows_to_validate
+from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder, told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.storage import SavedNetwork, load_network, save_network
-from xpmlp.training import Result, train
+from xpmlp.training import Reporter, Result, train
+from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import interval_ends, predictor, table_model
+from xpmlp.training.table_prediction import TablePredictor, interval_ends, table_model
 from xpmlp.training.trainer import resolve_configured
-
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the rows that decide when a network is best; but at least so many, and at most this share."""
 
 LARGEST_SEED = 2**32 - 2**17
 """Seeds below it leave room for those of a vote's members, which follow them."""
 
 _PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
-
-Examples = tuple[Any, Any]
 
 
 def _metrics(task: str) -> dict[str, Any]:
@@ -72,6 +70,7 @@ class _Tabular(BaseEstimator):
     encoder_: TableEncoder
     network_: SavedNetwork
     oof_prediction_: npt.NDArray[np.float64]
+    _predictors: dict[str, TablePredictor]
 
     def __init__(
         self,
@@ -108,7 +107,7 @@ class _Tabular(BaseEstimator):
         y: Any,
         sample_weight: Any = None,
         *,
-        eval_set: Examples | Sequence[Examples] | None = None,
+        eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
         categorical_features: Sequence[str | int] | None = None,
     ) -> Self:
         """Find out the kinds of the columns, encode them, and train.
@@ -154,7 +153,13 @@ class _Tabular(BaseEstimator):
             elif hasattr(self, "oof_prediction_"):
                 del self.oof_prediction_
             self.encoder_ = self._encoder()
+            self._predictors = {}
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and copies, without what is on a device."""
+        state: dict[str, Any] = super().__getstate__()
+        return {**state, "_predictors": {}} if "_predictors" in state else state
 
     def _parts(
         self, targets: npt.NDArray[Any], config: Config, given: bool
@@ -163,8 +168,7 @@ class _Tabular(BaseEstimator):
         rows, seed = np.arange(len(targets)), config.train.seed
         if given or config.train.folds:  # of which each member is judged by the one that it leaves out
             return rows, rows[:0]
-        share, least, most = VALIDATION
-        size = min(max(share * len(rows), least), most * len(rows))
+        size = rows_to_validate(len(rows))
         try:
             return hold_out(rows, size / max(len(rows), 1), seed=seed, classes=targets if targets.ndim == 1 else None)
         except DataError:
@@ -182,38 +186,29 @@ class _Tabular(BaseEstimator):
     ) -> Dataset:
         train_frame = Frame(frame.data[kept], frame.orders)
         schema = infer_schema(train_frame, types=types)
-        encoding = fit_encoding(train_frame, schema)
-        target, shaped = Target(names=("y",), task="classes"), targets
-        names: tuple[str, ...] = ()
-        if targets.ndim == 2:
-            names = tuple(f"y{place + 1}" for place in range(targets.shape[1]))
-            values = targets[kept]
-            deviations = values.std(axis=0)
-            target = Target(
-                names=names,
-                task="values",
-                centers=tuple(values.mean(axis=0).tolist()),
-                scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
-            )
-            shaped = target.scaled(targets)
+        task: Literal["values", "classes"] = "values" if targets.ndim == 2 else "classes"
+        names = tuple(f"y{place + 1}" for place in range(targets.shape[1])) if task == "values" else ()
+        found = Targets(task, "", targets, np.ones(len(targets), np.bool_))
+        target = fit_target(names or ("y",), found, kept, log=False, scale=True)
+        shaped = target.scaled(targets) if names else targets
+        encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
         model = TableModel(encoding=encoding, target=target)
 
-        def part(some: Frame, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
-            encoded = encoding.encode(some, what="X")
+        def part(encoded: Encoded, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
             numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(wanted), 1), np.float32)
             return Part(numbers, wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
 
         validation = None
         if given is not None:
-            validation = part(given[0], target.scaled(given[1]) if names else given[1], None)
+            validation = part(encoding.encode(given[0], what="X"), target.scaled(given[1]) if names else given[1], None)
         elif len(held):
-            rest = Frame(frame.data[held], frame.orders)
+            rest = encoding.encode(Frame(frame.data[held], frame.orders), what="X")
             validation = part(rest, shaped[held], None if weights is None else weights[held])
             if weights is not None and not weights[held].any():
                 validation = None
         return Dataset(
             name="arrays",
-            train=part(train_frame, shaped[kept], None if weights is None else weights[kept]),
+            train=part(of_training, shaped[kept], None if weights is None else weights[kept]),
             validation=validation,
             test=None,
             classes=self._known_classes,
@@ -231,11 +226,14 @@ class _Tabular(BaseEstimator):
         """The labels of the classes, as they are saved with the network; none of values."""
         return np.arange(0)
 
-    def _given(self, eval_set: Examples | Sequence[Examples]) -> tuple[Frame, npt.NDArray[Any]]:
+    def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
-        pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
-        if isinstance(eval_set, list) and len(eval_set) != 1:
-            raise ValueError(f"eval_set has {len(eval_set)} pairs (X, y); one decides when the network is best")
+        pair: Any = eval_set
+        if isinstance(pair, list) and len(pair) != 1:
+            raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
+        pair = pair[0] if isinstance(pair, list | tuple) and len(pair) == 1 else pair
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError("eval_set is no pair (X, y), and no list of one")
         frame = given_frame(self, pair[0], reset=False)
         return frame, self._known_targets(pair[1], frame)
 
@@ -259,16 +257,25 @@ class _Tabular(BaseEstimator):
             return load_config(self.recipe, given)
         return recipe_config(self._task, given)
 
-    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
-        """What the network says: probabilities, or values."""
+    def _predictor(self) -> TablePredictor:
+        """The network where it computes."""
         place = self._config(0).backend
         if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
             place = place.model_copy(update={"dtype": "float64"})
-        backend = resolve_configured(place).backend
         model = table_model(self.network_)
         assert model is not None
-        with predictor(backend, self.network_, model) as predict:
-            outputs, _ = predict(frame.data, False)
+        return TablePredictor(resolve_configured(place).backend, self.network_, model)
+
+    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
+        """What the network says: probabilities, or values.
+
+        The predictor is kept for the next call, and taken out while it is used, as another thread needs one of its own.
+        """
+        where = repr((self.backend, self.device, self.dtype, self.recipe, self.settings))
+        predict = self._predictors.pop(where, None) or self._predictor()
+        with predict.session():
+            outputs, _ = predict(frame.data)
+        self._predictors[where] = predict
         said: npt.NDArray[np.float64] = outputs.astype(np.float64)
         if not np.isfinite(said).all():
             raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
@@ -339,6 +346,7 @@ class _Tabular(BaseEstimator):
                 estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
             estimator._restore(facts)
             estimator.encoder_ = estimator._encoder()
+            estimator._predictors = {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
         return estimator
@@ -454,7 +462,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: all targets are {self.classes_[0]!r}"
+                f"Classifier can't train when only one class is present: all targets are {self.classes_.tolist()[0]!r}"
             )
         return indices.astype(np.int64)
 
@@ -581,10 +589,22 @@ def _trained(
         config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
-    result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() > ends
+
+    result: Result = train(config, data=dataset, reporter=_Warning(), should_stop=is_over)
     trainable = ConfigTrainable(config, dataset, result.backend)
     saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
     return saved, result.out_of_fold
+
+
+class _Warning(Reporter):
+    """A listener that passes warnings on as scikit-learn's."""
+
+    def warning(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
 def _with(config: Config, **fields: Any) -> Config:
@@ -629,6 +649,8 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")
+    if values.dtype.kind in "mM":
+        raise ValueError("y has times, and numbers are needed: give it in seconds or days, as y.dt.total_seconds()")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):

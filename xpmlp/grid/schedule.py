@@ -38,11 +38,11 @@ POLL = 0.2
 ROLL_CALL = 5.0
 """Seconds between two looks at whether a cluster has workers."""
 
-Done = Callable[[Block, list[Outcome]], None]
+OnBlockDone = Callable[[Block, list[Outcome]], None]
 
 
 def run_here(
-    blocks: Iterable[Block], reporter: Reporter, should_stop: Callable[[], bool], done: Done
+    blocks: Iterable[Block], reporter: Reporter, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
     """Train blocks one after another in this process.
 
@@ -74,7 +74,7 @@ def run_here(
 
 
 def run_in_processes(
-    blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: Done
+    blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
     """Train blocks over local processes.  A process that dies is replaced, and its block tried again.
 
@@ -95,7 +95,7 @@ def run_in_processes(
     stop = context.Event()
 
     def pool() -> Executor:
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(stop,))
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,))
 
     def poll() -> bool:
         if should_stop():
@@ -108,7 +108,9 @@ def run_in_processes(
     return trained.failures
 
 
-def run_on_dask(blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: Done) -> dict[int, str]:
+def run_on_dask(
+    blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: OnBlockDone
+) -> dict[int, str]:
     """Train blocks on the workers of a Dask cluster, which itself retries those whose worker died.
 
     A cluster without workers is waited for, and a notice says so.
@@ -185,7 +187,7 @@ class _BlockPool:
     pool: Callable[[], Executor]
     threads: int | None
     should_stop: Callable[[], bool]
-    done: Done
+    done: OnBlockDone
     given_up: type[Exception] = BrokenExecutor
     failures: dict[int, str] = field(default_factory=dict)
 
@@ -249,7 +251,7 @@ _stop: Event | None = None
 """In a worker process: set when the user wants to stop."""
 
 
-def _start_worker(stop: Event) -> None:
+def start_worker(stop: Event) -> None:
     """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
     global _stop
     _stop = stop
@@ -258,10 +260,10 @@ def _start_worker(stop: Event) -> None:
 
 
 def _work(block: Block, threads: int | None) -> list[Outcome]:
-    return train_one(block, threads, Reporter(), _should_stop)
+    return train_one(block, threads, Reporter(), stop_requested)
 
 
-def _should_stop() -> bool:
+def stop_requested() -> bool:
     """Whether the user wants to stop.  A process whose parent was killed ends at once: nobody waits for its block."""
     parent = multiprocessing.parent_process()
     if parent is not None and _stop is not None and not parent.is_alive():

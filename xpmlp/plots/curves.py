@@ -27,10 +27,10 @@ class Band(NamedTuple):
     deviation: FloatArray
 
 
-Spread = Sequence[float | None]
-"""(mean, standard deviation); ``None`` where there is none."""
+MeanAndDeviation = Sequence[float | None]
+"""(mean, standard deviation); ``None`` if there is none."""
 
-Point = tuple[float, Spread, Spread]
+Point = tuple[float, MeanAndDeviation, MeanAndDeviation]
 """(learning rate, loss, accuracy)."""
 
 

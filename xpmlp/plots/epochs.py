@@ -42,11 +42,11 @@ class Curve(NamedTuple):
 
 
 def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
-    """Loss and metric by epoch, of the training part and, where there is one, of the validation part.
+    """Loss and metric by epoch, of the training part and, if there is one, of the validation part.
 
     Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
     several runs the mean and the standard deviation of each run's own last.  Of a grid each combination of values has
-    a line, of the validation part alone where there is one, and the legends begin with the lowest loss.
+    a line, of the validation part alone if there is one, and the legends begin with the lowest loss.
     """
     combinations = ranked(epochs, facts.combinations)
     shown = combinations[:MOST]
@@ -133,7 +133,7 @@ def _panel(axes: Axes, curves: Sequence[Curve], form: str, combinations: Sequenc
 
 
 def mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Over the runs, the last axis, those that are finite; NaN where none is: two of (...)."""
+    """Over the runs, the last axis, those that are finite; NaN if none is: two of (...)."""
     finite = np.isfinite(values)
     count = np.where(finite.any(axis=-1), finite.sum(axis=-1), np.nan)
     mean = np.where(finite, values, 0).sum(axis=-1) / count

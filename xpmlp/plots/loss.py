@@ -99,7 +99,7 @@ def smoothed(losses: FloatArray, half_width: int) -> tuple[npt.NDArray[np.int64]
     at : (vertices,)
         The steps, from 0.
     means : (vertices,)
-        The means there; NaN where no run has a finite loss at the step itself.
+        The means there; NaN if no run has a finite loss at the step itself.
     """
     at = np.unique(np.linspace(0, len(losses) - 1, min(len(losses), MAX_VERTICES)).round().astype(np.int64))
     means = np.full(len(at), np.nan)

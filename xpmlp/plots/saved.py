@@ -107,7 +107,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 def _combinations(runs: Sequence[Mapping[str, Any]]) -> tuple[Combination, ...]:
-    """The combinations of a grid's values, or none where all runs have the same."""
+    """The combinations of a grid's values, or none if all runs have the same."""
     axes = [axis for axis in GRID_AXES if len({repr(run.get(axis)) for run in runs}) > 1]
     found: dict[str, Combination] = {}
     for column, run in enumerate(runs):

@@ -134,7 +134,7 @@ def legend_below(axes: Axes, note: str = "") -> Legend:
 
 
 def say(axes: Axes, sentence: str) -> None:
-    """Write ``sentence`` where there is nothing to draw."""
+    """Write ``sentence`` if there is nothing to draw."""
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=GREY)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -14,8 +14,8 @@
 """
 
 from xpmlp.report.comparison import Comparison
-from xpmlp.report.part import Done, Interrupted, Part
+from xpmlp.report.part import FinishedPart, Interrupted, ReportPart
 from xpmlp.report.schedule import ReportReporter
 from xpmlp.report.write import Report, write_report
 
-__all__ = ["Comparison", "Done", "Interrupted", "Part", "Report", "ReportReporter", "write_report"]
+__all__ = ["Comparison", "FinishedPart", "Interrupted", "Report", "ReportPart", "ReportReporter", "write_report"]

@@ -17,7 +17,7 @@ FIGURE_1_LAST_LOSS = 0.05
 
 
 class Spread(NamedTuple):
-    """A figure over five runs: mean and standard deviation, ``None`` where it has none."""
+    """A figure over five runs: mean and standard deviation, ``None`` if it has none."""
 
     mean: float | None
     deviation: float | None

@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
     text : str
         In a word or two.
     holds : bool or None
-        ``None`` where there was nothing to hold.
+        ``None`` if there was nothing to hold.
     """
 
     text: str
@@ -122,7 +122,7 @@ class Notice:
     text: str
 
 
-Block: TypeAlias = Paragraph | Formulas | Table | Picture | Gallery | Notice
+Element: TypeAlias = Paragraph | Formulas | Table | Picture | Gallery | Notice
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,14 @@ class Section:
     anchor : str
         By which links find it.
     title : str
-    blocks : list of Block
+    blocks : list of Element
     facts : list of Inline
         How it was made: its time, its config.
     """
 
     anchor: str
     title: str
-    blocks: Sequence[Block]
+    blocks: Sequence[Element]
     facts: Sequence[Inline] = ()
 
 
@@ -152,7 +152,7 @@ class Page:
     Attributes
     ----------
     title : str
-    lead : list of Block
+    lead : list of Element
         Before the sections.
     sections : list of Section
     folder : Path
@@ -160,7 +160,7 @@ class Page:
     """
 
     title: str
-    lead: Sequence[Block]
+    lead: Sequence[Element]
     sections: Sequence[Section]
     folder: Path
 
@@ -168,12 +168,12 @@ class Page:
 class Writer:
     """Text of a page in some format: a subclass has a method for each kind of piece, by its name in small letters."""
 
-    def write(self, piece: Block | Inline | Section) -> str:
+    def write(self, piece: Element | Inline | Section) -> str:
         """The text of a piece of the page."""
         kind = "text" if isinstance(piece, str) else type(piece).__name__.lower()
         text: str = getattr(self, kind)(piece)
         return text
 
-    def all(self, pieces: Iterable[Block | Inline | Section], between: str = "") -> str:
+    def all(self, pieces: Iterable[Element | Inline | Section], between: str = "") -> str:
         """The texts of several pieces."""
         return between.join(map(self.write, pieces))

@@ -13,13 +13,13 @@ import xpmlp
 from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.report.environment import environment
-from xpmlp.report.part import Part
+from xpmlp.report.part import ReportPart
 
 _SHOWING = ("cli", "plots", "report")
 """The packages whose code changes no number."""
 
 
-def fingerprint(part: Part, config: Config | None, quick: bool, needed: Mapping[str, str]) -> str:
+def fingerprint(part: ReportPart, config: Config | None, quick: bool, needed: Mapping[str, str]) -> str:
     """The SHA-256 of everything that decides a part's numbers and its time.
 
     That is the code that computes, the part's config, the machine and the versions, and the parts that it needs.
@@ -27,7 +27,7 @@ def fingerprint(part: Part, config: Config | None, quick: bool, needed: Mapping[
 
     Parameters
     ----------
-    part : Part
+    part : ReportPart
     config : Config or None
     quick : bool
     needed : dict of str

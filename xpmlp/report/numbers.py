@@ -13,7 +13,7 @@ import numpy.typing as npt
 from xpmlp._csv import csv_text
 from xpmlp._files import write_text
 
-Columns = dict[str, npt.NDArray[np.float64]]
+NumberColumns = dict[str, npt.NDArray[np.float64]]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -21,7 +21,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]])
     write_text(path, csv_text([columns, *rows]))
 
 
-def read_csv(path: Path) -> Columns:
+def read_csv(path: Path) -> NumberColumns:
     """The columns of a table of numbers, each (rows,) float64; an empty cell is NaN."""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
@@ -29,7 +29,7 @@ def read_csv(path: Path) -> Columns:
     return {name: table[:, column] for column, name in enumerate(header)}
 
 
-def by_run(columns: Columns, name: str) -> npt.NDArray[np.float64]:
+def by_run(columns: NumberColumns, name: str) -> npt.NDArray[np.float64]:
     """A column of a table with a row for each run and epoch, as (epochs, runs), NaN where a run has no row."""
     runs, run = np.unique(columns["run"], return_inverse=True)
     epoch = columns["epoch"].astype(int) - 1

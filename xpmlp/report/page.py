@@ -10,20 +10,20 @@ from xpmlp.report.comparison import Comparison
 from xpmlp.report.document import Code, Inline, Link, Maths, Page, Paragraph, Section
 from xpmlp.report.environment import environment
 from xpmlp.report.numbers import write_csv
-from xpmlp.report.part import Done, Part
+from xpmlp.report.part import FinishedPart, ReportPart
 from xpmlp.report.text import blocks
 
 TITLE = "The coursework report, recomputed"
 
 
 def make_page(
-    parts: Sequence[Part], done: Mapping[str, Done], folder: Path, *, quick: bool, backend: str
+    parts: Sequence[ReportPart], done: Mapping[str, FinishedPart], folder: Path, *, quick: bool, backend: str
 ) -> tuple[Page, list[Comparison]]:
     """Draw the figures of all finished parts, write the files that concern all, and set the page.
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of ReportPart
         All, in the order of the page.
     done : dict of Done
         Those that are finished.
@@ -71,14 +71,14 @@ def _count(comparisons: Sequence[Comparison]) -> str:
     return f"{good} of {judged} figures are as the coursework's or better."
 
 
-def _facts(part: Part, done: Done) -> list[Inline]:
+def _facts(part: ReportPart, done: FinishedPart) -> list[Inline]:
     command: list[Inline] = (
         [" By itself: ", Code(f"xpmlp train configs/report/{part.config}.toml")] if part.config else []
     )
     return [f"Took {duration(done.seconds)}, finished {done.finished}.", *command]
 
 
-def _machine(finished: Sequence[tuple[Part, Done]], folder: Path, backend: str, quick: bool) -> Section:
+def _machine(finished: Sequence[tuple[ReportPart, FinishedPart]], folder: Path, backend: str, quick: bool) -> Section:
     """Make the section on what the report was computed with, and on how long each part took."""
     machine: list[tuple[str, str]] = list({**environment(), "backend": backend}.items())
     write_csv(folder / "environment.csv", ("what", "value"), machine)

@@ -13,8 +13,8 @@ from xpmlp.config import Config
 from xpmlp.grid import GridReporter
 from xpmlp.report.comparison import Comparison
 from xpmlp.report.demands import Demand
-from xpmlp.report.document import Block
-from xpmlp.report.numbers import Columns, read_csv, write_csv
+from xpmlp.report.document import Element
+from xpmlp.report.numbers import NumberColumns, read_csv, write_csv
 from xpmlp.report.text import Figures, Rows, blocks
 
 RECORD = "part.json"
@@ -25,7 +25,7 @@ class Interrupted(Exception):  # noqa: N818  (no error: what is finished is kept
     """The user wants to stop, and a part is not finished."""
 
 
-class Done(NamedTuple):
+class FinishedPart(NamedTuple):
     """A finished part.
 
     Attributes
@@ -51,13 +51,13 @@ class Done(NamedTuple):
         """The path of one of its files from the page's folder."""
         return f"{self.name}/{file}"
 
-    def read(self, file: str) -> Columns:
+    def read(self, file: str) -> NumberColumns:
         """The columns of one of its files; see `xpmlp.report.numbers.read_csv`."""
         return read_csv(self.folder / file)
 
     def blocks(
         self, values: Mapping[str, Any], rows: Rows | None = None, figures: Figures | None = None
-    ) -> list[Block]:
+    ) -> list[Element]:
         """Its text, filled in with its results, too, and its figures, drawn; see `xpmlp.report.text.blocks`."""
         known = {**self.results, **values}
         return blocks(f"parts/{self.name}", known, rows or {}, figures or {}, self.folder, self.source)
@@ -85,7 +85,7 @@ class Work:
     folder: Path
     config: Config | None
     quick: bool
-    needed: Mapping[str, Done] = field(default_factory=dict)
+    needed: Mapping[str, FinishedPart] = field(default_factory=dict)
     reporter: GridReporter = field(default_factory=GridReporter)
     should_stop: Callable[[], bool] = bool
 
@@ -100,21 +100,21 @@ class Work:
         return self.config
 
 
-class Shown(NamedTuple):
+class PartContents(NamedTuple):
     """The blocks and comparisons that a part shows.
 
     Attributes
     ----------
-    blocks : list of Block
+    blocks : list of Element
     comparisons : list of Comparison
     """
 
-    blocks: list[Block]
+    blocks: list[Element]
     comparisons: list[Comparison]
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportPart:
     """A part of the report.
 
     Attributes
@@ -143,7 +143,7 @@ class Part:
     name: str
     title: str
     compute: Callable[[Work], dict[str, Any]]
-    show: Callable[[Done, bool], Shown]
+    show: Callable[[FinishedPart, bool], PartContents]
     config: str | None = None
     demands: tuple[Demand, ...] = ()
     needs: tuple[str, ...] = ()
@@ -152,18 +152,18 @@ class Part:
     beside: bool = False
 
 
-def write_record(done: Done, fingerprint: str) -> None:
+def write_record(done: FinishedPart, fingerprint: str) -> None:
     """Say that a part is finished, and what it depends on."""
     record = {**done._asdict(), "folder": done.folder.name, "fingerprint": fingerprint}
     write_text(done.folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
-def read_record(folder: Path, name: str, fingerprint: str) -> Done | None:
+def read_record(folder: Path, name: str, fingerprint: str) -> FinishedPart | None:
     """The finished part in ``folder``; ``None`` if there is none, or it depends on something else."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record["fingerprint"] != fingerprint:
             return None
-        return Done(name, folder, dict(record["results"]), float(record["seconds"]), str(record["finished"]))
+        return FinishedPart(name, folder, dict(record["results"]), float(record["seconds"]), str(record["finished"]))
     except (OSError, ValueError, KeyError, TypeError):  # not there or damaged: it is computed again
         return None

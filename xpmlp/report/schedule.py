@@ -17,7 +17,7 @@ from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.fingerprint import fingerprint
-from xpmlp.report.part import Done, Interrupted, Part, Work, read_record, write_record
+from xpmlp.report.part import FinishedPart, Interrupted, ReportPart, Work, read_record, write_record
 from xpmlp.training.trainer import resolve_configured
 
 POLL = 0.2
@@ -27,22 +27,22 @@ POLL = 0.2
 class ReportReporter(GridReporter):
     """A listener that does nothing; a subclass overrides what it wants to hear, of trainings, too."""
 
-    def part_kept(self, part: Part, done: Done) -> None:
+    def part_kept(self, part: ReportPart, done: FinishedPart) -> None:
         """A part was finished before and is not computed again."""
 
-    def part_begins(self, part: Part, beside: bool) -> None:
+    def part_begins(self, part: ReportPart, beside: bool) -> None:
         """A part is being computed, here or in a process beside this one."""
 
-    def part_ends(self, part: Part, done: Done) -> None:
+    def part_ends(self, part: ReportPart, done: FinishedPart) -> None:
         """A part is finished."""
 
 
-class Schedule:
+class PartSchedule:
     """The parts of one report folder.
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of ReportPart
         In the order in which they are computed; what a part needs comes before it.
     folder : Path
         Each part has a folder of its own in it.
@@ -51,7 +51,7 @@ class Schedule:
         Instead of the configs' own.
     """
 
-    def __init__(self, parts: Sequence[Part], folder: Path, *, quick: bool, backend: str | None) -> None:
+    def __init__(self, parts: Sequence[ReportPart], folder: Path, *, quick: bool, backend: str | None) -> None:
         self.parts = {part.name: part for part in parts}
         self.folder, self.quick = folder, quick
         self.configs: dict[str, Config | None] = {}
@@ -71,7 +71,7 @@ class Schedule:
         backend = resolve_configured(settings).backend
         return f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
 
-    def finished(self) -> dict[str, Done]:
+    def finished(self) -> dict[str, FinishedPart]:
         """The parts that are finished, by name."""
         found = {name: read_record(self.folder / name, name, self.fingerprints[name]) for name in self.parts}
         return {name: done for name, done in found.items() if done is not None}
@@ -129,7 +129,7 @@ class Schedule:
             for call in beside.values():
                 call.close()
 
-    def _check(self, part: Part) -> None:
+    def _check(self, part: ReportPart) -> None:
         """Refuse a config that the part cannot be computed by, before the first part is.
 
         Raises
@@ -157,13 +157,13 @@ class Schedule:
         return folder
 
 
-def compute(part: Part, work: Work, fingerprint: str) -> Done:
+def compute(part: ReportPart, work: Work, fingerprint: str) -> FinishedPart:
     """Compute a part, and record that it is finished."""
     started = time.perf_counter()
     results = _settings(work.config) | part.compute(work)
     seconds = time.perf_counter() - started
     finished = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    done = Done(part.name, work.folder, results, seconds, finished)
+    done = FinishedPart(part.name, work.folder, results, seconds, finished)
     write_record(done, fingerprint)
     return done
 
@@ -174,6 +174,6 @@ def _settings(config: Config | None) -> dict[str, Any]:
     return {} if config is None else {name: getattr(config.train, name) for name in names}
 
 
-def _compute_beside(part: Part, work: Work, fingerprint: str) -> Done:
+def _compute_beside(part: ReportPart, work: Work, fingerprint: str) -> FinishedPart:
     keep_freed_memory()
     return compute(part, work, fingerprint)

@@ -24,7 +24,18 @@ from typing import Any
 
 from xpmlp import plots
 from xpmlp._text import counted, duration
-from xpmlp.report.document import Block, Code, Formulas, Gallery, Inline, Maths, Notice, Paragraph, Picture, Table
+from xpmlp.report.document import (
+    Code,
+    Element,
+    Formulas,
+    Gallery,
+    Inline,
+    Maths,
+    Notice,
+    Paragraph,
+    Picture,
+    Table,
+)
 
 _MARKED = re.compile(r"`([^`]+)`|\$([^$]+)\$")
 _CONDITION = re.compile(r"\[(\w+)\] ")
@@ -51,7 +62,7 @@ def blocks(
     figures: Figures,
     folder: Path,
     source: Callable[[str], str] = str,
-) -> list[Block]:
+) -> list[Element]:
     """Fill in a text, and draw its figures.
 
     Parameters
@@ -72,7 +83,7 @@ def blocks(
     def filled(text: str) -> str:
         return _Formatter().vformat(text, (), values)
 
-    def block(text: str) -> Block | None:
+    def block(text: str) -> Element | None:
         if (condition := _CONDITION.match(text)) is not None:
             return block(text[condition.end() :]) if values[condition[1]] else None
         lines = text.splitlines()
@@ -96,7 +107,7 @@ def blocks(
         return Picture(folder / stem, filled(noted["alt"]), caption, sources)
 
     text = files("xpmlp.report").joinpath(f"{name}.txt").read_text(encoding="utf-8")
-    found: list[Block] = []
+    found: list[Element] = []
     for is_picture, group in groupby(map(block, text.strip("\n").split("\n\n")), lambda one: isinstance(one, Picture)):
         together = [one for one in group if one is not None]
         found += [Gallery(together)] if is_picture and len(together) > 1 else together  # type: ignore[arg-type]

@@ -16,9 +16,9 @@ from xpmlp.report.comparison import Comparison
 from xpmlp.report.html import html
 from xpmlp.report.markdown import markdown
 from xpmlp.report.page import make_page
-from xpmlp.report.part import Done
+from xpmlp.report.part import FinishedPart
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
-from xpmlp.report.schedule import ReportReporter, Schedule
+from xpmlp.report.schedule import PartSchedule, ReportReporter
 from xpmlp.storage.run_folder import explained, locked
 
 MARK = "report.json"
@@ -38,7 +38,7 @@ class Report(NamedTuple):
     """
 
     page: Path
-    done: dict[str, Done]
+    done: dict[str, FinishedPart]
     comparisons: list[Comparison]
 
 
@@ -87,7 +87,7 @@ def write_report(
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = given_path(out)
     backends.admit(backend or "", "--backend", allow_code=allow_code)
-    schedule = Schedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
+    schedule = PartSchedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     import_matplotlib()  # before anything is computed
     _claim(folder)
     with locked(folder), explained(folder):

@@ -120,7 +120,7 @@ def newest_checkpoint(folder: Path, tell: Callable[[str], None]) -> Checkpoint |
     Returns
     -------
     checkpoint : Checkpoint or None
-        ``None`` where none was written.
+        ``None`` if none was written.
 
     Raises
     ------

@@ -59,11 +59,11 @@ class SavedNetwork(NamedTuple):
         As the network's layers have them, on the host; of a multilayer perceptron a list of (weights, biases).
     network : Network
     classes : (n_classes,)
-        The label of each output, or of no and yes; empty where the targets were values.
+        The label of each output, or of no and yes; empty if the targets were values.
     preprocessing : Preprocessing
     feature_names : tuple of str, or None
     target_names : tuple of str
-        The name of each column of targets where they were values; else empty.
+        The name of each column of targets if they were values; else empty.
     sections : dict, optional
         What else belongs to the network, of JSON's types, by names that are among `SECTIONS`.
     """
@@ -95,7 +95,7 @@ def save_network(path: Path, saved: SavedNetwork) -> None:
 
 
 def load_network(path: Path) -> SavedNetwork:
-    """Read a network, its arrays only where all that the file says about them is right.
+    """Read a network, its arrays only if all that the file says about them is right.
 
     Raises
     ------

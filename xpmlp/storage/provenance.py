@@ -157,7 +157,7 @@ def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
 
 
 def as_before(settings: BackendConfig, before: Provenance) -> BackendConfig:
-    """Backend settings with the number of threads of the training to resume, where the config leaves it open."""
+    """Backend settings with the number of threads of the training to resume, if the config leaves it open."""
     computing = before["computing"]
     if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
         return settings

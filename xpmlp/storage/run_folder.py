@@ -188,7 +188,7 @@ def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> Non
     folder : Path
     output : OutputConfig
     note : (sentence) -> None
-        Told where matplotlib cannot be used: the numbers are there without it.
+        Told if matplotlib cannot be used: the numbers are there without it.
 
     Raises
     ------

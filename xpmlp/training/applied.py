@@ -34,7 +34,7 @@ from xpmlp.training.table_prediction import TablePrediction, interval_ends, pred
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of
 
-Split = Literal["train", "validation", "test"]
+PartName = Literal["train", "validation", "test"]
 
 Ends = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 """The lower and the upper ends of intervals, (n, n_targets) each."""
@@ -62,7 +62,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     run_dir: str | Path,
-    split: Split | None = None,
+    split: PartName | None = None,
     *,
     run: str | int | None = None,
     backend: str | None = None,
@@ -275,6 +275,18 @@ def predict_interval(
         Also if the network has no intervals (see `xpmlp.training.intervals`), or too few examples for this coverage.
     RunFolderError, BackendError, ConfigError
         As `predict`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from xpmlp import load_config, train
+    >>> pl.DataFrame({"x": [0.5, 1.5, 2.5, 3.5] * 50, "y": [1.0, 3.0, 5.0, 7.0] * 50}).write_csv("rows.csv")
+    >>> settings = {"train.epochs": 1, "backend.fused": False, "output.plots": False}
+    >>> settings |= {"data.path": "rows.csv", "data.target": "y", "data.task": "values"}
+    >>> _ = train(load_config("xpmlp:table-values.toml", settings), "runs/values")
+    >>> lower, upper = predict_interval("runs/values", {"x": [0.5, 2.5]}, coverage=0.8)
+    >>> lower.shape, bool((lower < upper).all())
+    ((2, 1), True)
     """
     saved, outputs = _outputs(run_dir, features, **how)
     return interval_ends(saved, outputs, coverage)

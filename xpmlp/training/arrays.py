@@ -20,7 +20,7 @@ from xpmlp.data.objects import labels_of_objects, numbers_of
 from xpmlp.data.table import as_labels, check_features, check_finite, class_indices, class_labels
 from xpmlp.errors import DataError
 
-Examples = tuple[Any, Any] | tuple[Any, Any, Any]
+GivenExamples = tuple[Any, Any] | tuple[Any, Any, Any]
 """Features (n, n_features) or (n, height, width), labels (n,), and codes (n, columns) if the training part has any:
 data frames, arrays of any library, or what NumPy takes."""
 
@@ -32,8 +32,8 @@ def from_arrays(
     y: Any,
     *,
     codes: Any = None,
-    validation: Examples | None = None,
-    test: Examples | None = None,
+    validation: GivenExamples | None = None,
+    test: GivenExamples | None = None,
     scale: float = 1.0,
     values: bool = False,
 ) -> Dataset:
@@ -130,7 +130,9 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
     return converted
 
 
-def _part(examples: Examples | None, dataset: Dataset, target_names: tuple[str, ...] | None, name: str) -> Part | None:
+def _part(
+    examples: GivenExamples | None, dataset: Dataset, target_names: tuple[str, ...] | None, name: str
+) -> Part | None:
     """A part to evaluate, of the same columns and with labels of the same classes as the training part."""
     if examples is None:
         return None

@@ -12,21 +12,21 @@
 ==================== =============================================================================
 """
 
+from xpmlp.verify.candidates import Candidate, parse_candidates
 from xpmlp.verify.comparison import REFERENCE, Difference
 from xpmlp.verify.files import FILES, check_folder, write_files
 from xpmlp.verify.run import Curve, Participant, Verification, verify
-from xpmlp.verify.targets import Target, parse_targets
 
 __all__ = [
     "FILES",
     "REFERENCE",
+    "Candidate",
     "Curve",
     "Difference",
     "Participant",
-    "Target",
     "Verification",
     "check_folder",
-    "parse_targets",
+    "parse_candidates",
     "verify",
     "write_files",
 ]

@@ -52,7 +52,7 @@ def write_files(result: Verification, folder: Path, note: Callable[[str], None])
     result : Verification
     folder : Path
     note : (sentence) -> None
-        Told where matplotlib cannot be used.
+        Told if matplotlib cannot be used.
 
     Returns
     -------

@@ -71,7 +71,7 @@ def quantities_of(
     parameters : list of (weights, biases)
         After the step.
     names : list of (label, parts), optional
-        Of the layers and their arrays; numbers from 1, and weights and biases, where not given.
+        Of the layers and their arrays; numbers from 1, and weights and biases, if not given.
     """
     names = names or [(number, WEIGHTS_AND_BIASES) for number in range(1, len(parameters) + 1)]
     forward = {Quantity("activations", layer): array for layer, array in enumerate(activations, start=1)}
@@ -91,9 +91,9 @@ def quantities_of(
 
 
 def relative_difference(actual: HostArray, expected: HostArray) -> float:
-    """``max|actual - expected| / max|expected|``; the numerator alone where ``expected`` is all zero.
+    """``max|actual - expected| / max|expected|``; the numerator alone if ``expected`` is all zero.
 
-    NaN where one of the arrays holds one.
+    NaN if one of the arrays holds one.
     """
     expected = np.asarray(expected, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # infinity less infinity

@@ -1,4 +1,4 @@
-"""``xpmlp data``."""
+"""``xpmlp data``: list, fetch and describe data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from xpmlp._paths import given_path
 from xpmlp._text import printable
-from xpmlp.cli.options import Comment, Decimal, Encoding, Header, Quote, Separator, Target, Types
+from xpmlp.cli.options import Comment, Decimal, Encoding, Header, Quote, Separator, TargetColumns, Types
 
 app = typer.Typer(
     name="data", help="See which data sets are here, fetch them, and describe tables.", no_args_is_help=True
@@ -43,7 +43,7 @@ def describe(
         Path,
         typer.Argument(parser=given_path, metavar="TABLE", help="CSV, packed or not, Parquet, Arrow or Excel."),
     ],
-    target: Target = None,
+    target: TargetColumns = None,
     types: Types = None,
     separator: Separator = None,
     decimal: Decimal = None,

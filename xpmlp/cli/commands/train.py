@@ -1,4 +1,4 @@
-"""``xpmlp train``."""
+"""``xpmlp train``: train by a config, or on a table."""
 
 from __future__ import annotations
 
@@ -15,26 +15,30 @@ from xpmlp.cli.options import (
     Comment,
     Decimal,
     DeviceName,
+    Drop,
     Encoding,
+    Features,
     Force,
+    Group,
     Header,
+    MetricName,
     Overrides,
     Quiet,
     Quote,
     Separator,
-    Target,
+    TargetColumns,
+    TaskName,
+    Time,
     Types,
+    Weights,
     file_option,
+    of_table,
     placed,
 )
 
 FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric",
               "types", "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
 """The options that say something of a table."""
-
-
-def _option(name: str, metavar: str, text: str) -> Any:
-    return typer.Option(name, metavar=metavar, help=f"{text} (tables).")
 
 
 def train(
@@ -47,30 +51,24 @@ def train(
         ),
     ],
     overrides: Overrides = None,
-    target: Target = None,
-    features: Annotated[str | None, _option("--features", "NAMES", "The columns to learn from [default: all]")] = None,
-    drop: Annotated[str | None, _option("--drop", "NAMES", "Columns to leave out")] = None,
-    weights: Annotated[str | None, _option("--weights", "NAME", "The column that says how much a row counts")] = None,
-    group: Annotated[
-        str | None, _option("--group", "NAME", "The column of groups that are never on both sides of a split")
-    ] = None,
-    time: Annotated[
-        str | None, _option("--time", "NAME", "The column by which the newest rows are the test part")
-    ] = None,
+    target: TargetColumns = None,
+    features: Features = None,
+    drop: Drop = None,
+    weights: Weights = None,
+    group: Group = None,
+    time: Time = None,
     test: Annotated[
-        str | None, _option("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
+        str | None, of_table("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
     ] = None,
     validation: Annotated[
         Path | None, file_option("--validation", "FILE", "A file with the validation part (tables).")
     ] = None,
     class_weight: Annotated[
-        str | None, _option("--class-weight", "HOW", "balanced: all classes count the same in total")
+        str | None, of_table("--class-weight", "HOW", "balanced: all classes count the same in total")
     ] = None,
-    metric: Annotated[
-        str | None, _option("--metric", "NAME", "The figure that counts: log_loss, error or auc; rmse or mae")
-    ] = None,
+    metric: MetricName = None,
     types: Types = None,
-    task: Annotated[str | None, _option("--task", "TASK", "classes or values [default: found out]")] = None,
+    task: TaskName = None,
     start: Annotated[
         Path | None,
         file_option("--from", "RUN_DIR", "Go on with the network of a run, on the rows of another table (tables)."),

@@ -15,14 +15,15 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Finite, Frozen, first_mistake
+from xpmlp.data.saved import Finite, Frozen, Saved
 from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
 from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
 from xpmlp.data.tables.inference import RARE, read_cells
+from xpmlp.data.tables.statistics import Found, Statistic, TrainingTargets, of_category, of_number, of_text
 from xpmlp.errors import DataError
 
 UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
@@ -39,6 +40,12 @@ MAX_BUCKETS = 8
 
 BLOCK = 65_536
 """Rows that are encoded at a time: their values fit the cache, and memory is bounded."""
+
+FEWEST_ROWS = 50
+"""Training rows from which on there are statistics of the targets."""
+
+TARGET = "target"
+"""The part of a column by which its statistic's features are told from others: "target 1", "target 2", ..."""
 
 MIN_ROWS_MOVED = 100
 """Rows from which on a column's distribution may be said to have moved."""
@@ -92,6 +99,8 @@ class EncodedColumn(Frozen):
         Those that share the last code.
     words : tuple of str
         Of text, the words with a number of their own.
+    statistic : Statistic, optional
+        The targets at the column's values; its numbers are the last of the features.
     """
 
     column: Column
@@ -99,6 +108,7 @@ class EncodedColumn(Frozen):
     levels: tuple[Name, ...] = Field((), max_length=MAX_LEVELS)
     rare: tuple[Name, ...] = Field((), max_length=MAX_LEVELS)
     words: tuple[Name, ...] = Field((), max_length=MAX_WORDS)
+    statistic: Statistic | None = None
 
     @property
     def has_codes(self) -> bool:
@@ -126,7 +136,7 @@ class Encoded(NamedTuple):
     numbers : (n, n_numbers) float32
     codes : (n, n_codes) int32
     unseen : dict
-        For each column of categories how many rows have one that was never seen, where there are any.
+        For each column of categories how many rows have one that was never seen, if there are any.
     unreadable : dict
         For each column how many cells were of no use for its kind and became gaps.
     moments : (3, n_numbers) float64
@@ -140,7 +150,7 @@ class Encoded(NamedTuple):
     moments: npt.NDArray[np.float64]
 
 
-class TableEncoding(Frozen):
+class TableEncoding(Saved):
     """How a table's columns become numbers and codes.
 
     Attributes
@@ -151,6 +161,8 @@ class TableEncoding(Frozen):
     columns : tuple of EncodedColumn
     indicators : tuple of Indicator
     """
+
+    called = "an encoding"
 
     format: Literal["xpmlp table 1"]
     table_schema: Schema
@@ -174,25 +186,7 @@ class TableEncoding(Frozen):
 
     @property
     def _features(self) -> list[Feature]:
-        return [*(f for one in self.columns for f in one.features), *(one.feature for one in self.indicators)]
-
-    def to_json(self) -> str:
-        """Write the encoding as JSON, which ``from_json`` reads back without loss."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> TableEncoding:
-        """Read what ``to_json`` has written.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise DataError(f"not an encoding that xpmlp has saved ({first_mistake(error)})") from None
+        return [feature for _, feature in self.named_features()]
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
         """Encode a table, whose columns are matched by name, in any order; others are left out.
@@ -270,21 +264,22 @@ class TableEncoding(Frozen):
         rows = moments[0, 0] if moments.size else 0
         if rows < MIN_ROWS_MOVED:
             return []
-        means, owners = moments[1] / rows, list(self._owners())
+        means = moments[1] / rows
         return list(
             dict.fromkeys(
                 owner
-                for owner, feature, mean in zip(owners, self._features, means, strict=True)
+                for (owner, feature), mean in zip(self.named_features(), means, strict=True)
                 if abs(mean - feature.mean) > 0.5 * max(feature.std, 0.1)
             )
         )
 
-    def _owners(self) -> Iterator[str]:
+    def named_features(self) -> Iterator[tuple[str, Feature]]:
+        """Each number's feature, after the name of its column."""
         for one in self.columns:
-            for _ in one.features:
-                yield one.column.name
+            for feature in one.features:
+                yield one.column.name, feature
         for indicator in self.indicators:
-            yield indicator.columns[0]
+            yield indicator.columns[0], indicator.feature
 
     def _refuse_other_kinds(
         self, data: pl.DataFrame, unreadable: dict[str, int], present: dict[str, int], what: str
@@ -319,7 +314,7 @@ class RawColumn(NamedTuple):
 
 
 def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
-    """Fit the encoding of a table's columns, of a training part alone.
+    """Fit the encoding of a table's columns, of a training part alone and without a look at its targets.
 
     Parameters
     ----------
@@ -328,33 +323,94 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
     schema : Schema
         From `infer_schema`, of the same rows.
     """
+    return _fit(as_frame(frame).data, schema, None)[0]
+
+
+def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[TableEncoding, Encoded]:
+    """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
+
+    Parameters
+    ----------
+    frame, schema
+        As of `fit_encoding`.
+    targets : (n,) or (n, n_targets)
+        Indices of classes, or values.
+
+    Returns
+    -------
+    encoding : TableEncoding
+    encoded : Encoded
+        Of the training rows, whose statistics come from other rows than themselves.
+    """
     data = as_frame(frame).data
-    columns, gaps = [], {}
+    encoding, crossed = _fit(data, schema, targets)
+    encoded = encoding.encode(data)
+    for place, (name, feature) in enumerate(encoding.named_features()):
+        if feature.part.startswith(TARGET):
+            encoded.numbers[:, place] = feature.apply(crossed[name].pop(0))
+    return encoding, encoded
+
+
+def _fit(
+    data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None
+) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float64]]]]:
+    """Fit the encoding, and for each column with a statistic what it is for the training rows."""
+    columns, gaps, crossed, known = [], {}, {}, set[str]()
+    columns_of_targets = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
     for column in schema.used:
         cells = data[column.name]
         one = _fit_column(cells, column, schema.missing)
         read = read_raw(one, cells, schema.missing)
-        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
+        numbers = list(read.numbers)
+        found = None if columns_of_targets is None else _statistic(one, cells, read, schema.missing, columns_of_targets)
+        if found is not None:
+            parts = [f"{TARGET} {number + 1}" for number in range(found.statistic.width)]
+            told = tuple(Feature(name=f"{column.name}: {part}", part=part, bent=True) for part in parts)
+            one = one.model_copy(update={"features": (*one.features, *told), "statistic": found.statistic})
+            crossed[column.name] = list(found.crossed.T)
+            numbers += crossed[column.name]
+        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
-    return TableEncoding(
+    encoding = TableEncoding(
         format="xpmlp table 1",
         table_schema=schema,
         columns=tuple(columns),
-        indicators=tuple(_indicators(gaps)),
+        indicators=tuple(_indicators(gaps, known)),
     )
+    return encoding, crossed
 
 
-def _indicators(gaps: dict[str, npt.NDArray[np.bool_]]) -> Iterator[Indicator]:
-    """One indicator for all columns whose gaps are in the same rows."""
+def _statistic(
+    one: EncodedColumn, cells: pl.Series, read: RawColumn, missing: tuple[str, ...], targets: TrainingTargets
+) -> Found | None:
+    """The statistic of a column, where it tells anything of the targets."""
+    if read.codes is not None:
+        return of_category(read.codes, one.code_count, targets)
+    if one.column.kind == "text":
+        return of_text(words_of(as_texts(cells, missing)), targets)
+    return of_number(_ordered(one, read), targets) if one.column.kind in ("number", "date", "clock") else None
+
+
+def _ordered(one: EncodedColumn, read: RawColumn) -> npt.NDArray[np.float64]:
+    """The number by which a column's statistic is looked up: whole days of a date."""
+    return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
+
+
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
     together: dict[bytes, list[str]] = {}
     for name, gap in gaps.items():
         together.setdefault(np.packbits(gap).tobytes(), []).append(name)
     for names in together.values():
         share = float(gaps[names[0]].mean())
         std = math.sqrt(share * (1 - share))
-        feature = Feature(name=f"{names[0]} missing", part="missing", mean=share, std=std)
+        name = f"{names[0]} missing"
+        while name in known:
+            name += "?"
+        feature = Feature(name=name, part="missing", mean=share, std=std)
         yield Indicator(feature=feature, columns=tuple(names))
 
 
@@ -427,6 +483,20 @@ def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
 
 def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
     """Read a column's cells as raw numbers, or codes."""
+    read, statistic = _read_plain(one, cells, missing), one.statistic
+    if statistic is None:
+        return read
+    if read.codes is not None:
+        told = statistic.of_codes(read.codes)
+    elif one.column.kind == "text":
+        told = statistic.of_words(words_of(as_texts(cells, missing)))
+    else:
+        told = statistic.of_numbers(_ordered(one, read))
+    return read._replace(numbers=[*read.numbers, *told.T])
+
+
+def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
+    """Read a column's cells as they are, without the statistic of the targets."""
     column, kind = one.column, one.column.kind
     if one.has_codes:
         if "+" in (*one.levels, *one.rare):  # beside it a dash is a category
@@ -437,7 +507,7 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
     if kind == "date":
         parts = _date_parts(cells, column, missing)
         days = parts["days"]
-        numbers = [_cycled(parts, feature.part) for feature in one.features]
+        numbers = [_cycled(parts, feature.part) for feature in _own(one)]
         present = cells if cells.dtype != pl.String else as_texts(cells, missing)
         return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
     if kind == "text":
@@ -452,9 +522,14 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
     if kind == "truth":
         raw = 2.0 * raw - 1.0
     if kind == "clock":
-        numbers = [_cycled({"hour": values}, feature.part) for feature in one.features]
+        numbers = [_cycled({"hour": values}, feature.part) for feature in _own(one)]
         return RawColumn(numbers, None, gap, unreadable)
     return RawColumn([raw], None, gap, unreadable)
+
+
+def _own(one: EncodedColumn) -> tuple[Feature, ...]:
+    """The features of a column without those of its statistic."""
+    return one.features[: len(one.features) - (one.statistic.width if one.statistic else 0)]
 
 
 def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
@@ -475,7 +550,7 @@ def _codes(one: EncodedColumn, texts: pl.Series) -> npt.NDArray[np.int32]:
 
 
 def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
-    """The place of each text among some levels, null where it is none of them.
+    """The place of each text among some levels, null if it is none of them.
 
     One that is written otherwise is the level of the same number or truth value, if there is one alone: 7.0 is 7.
     """
@@ -535,9 +610,9 @@ def _text_numbers(one: EncodedColumn, texts: pl.Series) -> list[npt.NDArray[np.f
     lengths = np.log1p(_floats(texts.str.len_chars()))
     words = words_of(texts)
     found = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": words}).explode("word").drop_nulls()
-    buckets = len(one.features) - 1 - len(one.words)
+    buckets = len(_own(one)) - 1 - len(one.words)
     places = dict(zip(one.words, range(len(one.words)), strict=True))
-    table = np.zeros((len(texts), len(one.features) - 1))
+    table = np.zeros((len(texts), len(_own(one)) - 1))
     distinct = found["word"].unique().to_list()
     place_of = {
         word: places[word] if word in places else len(one.words) + zlib.crc32(word.encode()) % buckets

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import ValidationError
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
-from xpmlp.data.labels import MISSING
+from xpmlp.data.format import Request
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Frozen, first_mistake
+from xpmlp.data.saved import Saved
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
-from xpmlp.data.tables.encoding import TableEncoding, fit_encoding
+from xpmlp.data.tables.encoding import TableEncoding, fit_encoded
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table
-from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes
+from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_validate
 from xpmlp.data.tables.targets import Target, Targets, class_places, find_targets, fit_target, read_targets
 from xpmlp.errors import DataError
-
-VALIDATION = (0.1, 100, 0.2)
-"""The share of the training rows that validate; but at least so many rows, and at most this share."""
-
 
 MOMENTS = 20
 """Different times from which on the rows of one stay together in folds."""
 
 
-class TableModel(Frozen):
+class TableModel(Saved):
     """How a table becomes inputs and targets: what is saved beside a network's weights.
 
     Attributes
@@ -41,97 +35,29 @@ class TableModel(Frozen):
     target : Target
     """
 
+    called = "a table's encoding"
+
     encoding: TableEncoding
     target: Target
 
-    @classmethod
-    def from_saved(cls, saved: Any) -> TableModel:
-        """Read what ``model_dump(mode="json")`` has given.
 
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate(saved, strict=False)
-        except ValidationError as error:
-            raise DataError(f"not a table's encoding that xpmlp has saved ({first_mistake(error)})") from None
-
-
-def load_table(
-    path: Path,
-    target: str | Sequence[str],
-    options: TableOptions,
-    *,
-    split: str = "validation",
-    test_fraction: float = 0.2,
-    validation_size: int | None = None,
-    seed: int = 0,
-    missing: Sequence[str] = MISSING,
-    known: TableModel | None = None,
-) -> Dataset:
-    """Read a table's file and make a data set of it; see `table_dataset`."""
-    table = read_table(path, options.given)
-    held_out = {
-        name: read_table(file, options.given)
-        for name, file in (("test", options.test), ("validation", options.validation))
-        if file is not None
-    }
-    return table_dataset(
-        table,
-        target,
-        options,
-        source=str(path),
-        held_out=held_out,
-        split=split,
-        test_fraction=test_fraction,
-        validation_size=validation_size,
-        seed=seed,
-        missing=missing,
-        known=known,
-    )
-
-
-def table_dataset(
-    table: TableFile,
-    target: str | Sequence[str],
-    options: TableOptions,
-    *,
-    source: str = "the table",
-    held_out: Mapping[str, TableFile] | None = None,
-    split: str = "three-way",
-    test_fraction: float = 0.2,
-    validation_size: int | None = None,
-    seed: int = 0,
-    missing: Sequence[str] = MISSING,
-    known: TableModel | None = None,
-) -> Dataset:
-    """Make a data set of a table.
-
-    Parameters
-    ----------
-    table : TableFile
-    target : str or sequence of str
-    options : TableOptions
-    source : str
-        How messages call the table.
-    held_out : mapping, optional
-        Tables of the parts "test" and "validation", which are then not drawn.
-    split, test_fraction, validation_size, seed
-        As of `xpmlp.data.load`.
-    missing : sequence of str
-        The texts that mean a gap.
-    known : TableModel, optional
-        Of a network that the table is read for, instead of one that is fitted.
+def load_table(request: Request) -> Dataset:
+    """Read a table's file, and make a data set of it.
 
     Raises
     ------
     DataError
-        If columns are missing, the target is of no use, or the rows cannot be split.
+        If the file cannot be read, columns are missing, the target is of no use, or the rows cannot be split.
     """
-    data, notes, held_out = table.data, list(table.notes), held_out or {}
-    names = find_targets(data.columns, known.target.names if known else target, source)
+    options, missing, known, source = request.table, request.missing, request.table_model, str(request.path)
+    table = read_table(request.path, options.given)
+    held_out = {  # parts that are not drawn
+        name: read_table(file, options.given)
+        for name, file in (("test", options.test), ("validation", options.validation))
+        if file is not None
+    }
+    data, notes = table.data, list(table.notes)
+    names = find_targets(data.columns, known.target.names if known else request.target, source)
     others = _other_columns(data.columns, names, options, source)
     task: Task = known.target.task if known is not None else options.task
     targets = read_targets(data, names, task, missing, table.decimal, source)
@@ -140,13 +66,15 @@ def table_dataset(
         notes.append(f"{lost:,} rows without a target are left out")
         data = data.filter(pl.Series(targets.kept))
     notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
-    classes, indices = _indices(targets, source)
-    parts, more, groups = _split(data, indices, options, split, test_fraction, validation_size, seed, held_out, missing)
+    classes, indices = _indices(targets)
+    parts, more, groups = _split(data, indices, request, held_out)
     notes += more
-    if indices is not None and (rare := [one for one in rare_classes(indices) if test_fraction or not held_out]):
+    if indices is not None and (
+        rare := [one for one in rare_classes(indices) if request.test_fraction or not held_out]
+    ):
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
-    train = data[parts["train"]]
+    train, encoded = data[parts["train"]], {}
     if known is None:
         leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
             options.time
@@ -155,32 +83,31 @@ def table_dataset(
         schema = infer_schema(features, types=options.types, missing=missing, decimal=table.decimal)
         if not schema.used:
             raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
-        encoding = fit_encoding(features, schema)
-        known = TableModel(
-            encoding=encoding,
-            target=fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target),
-        )
+        model = fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target)
+        wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
+        encoding, encoded["train"] = fit_encoded(features, schema, wanted)
+        known = TableModel(encoding=encoding, target=model)
         if targets.task == "classes" and len(classes) < 2:
             raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     weights = _weights(data, options.weights, missing, source)
 
-    def part(frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
-        encoded = known.encoding.encode(frame, what=source)
+    def part(name: str, frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
+        numbers, codes, *_ = encoded.get(name) or known.encoding.encode(frame, what=source)
         wanted = known.target.scaled(of.labels) if places is None else places
-        return Part(_numbers(encoded.numbers), wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
+        return Part(_numbers(numbers), wanted, weight, codes if codes.shape[1] else None)
 
     made: dict[str, Part] = {}
     for name, rows in parts.items():
         some = Targets(targets.task, "", targets.labels[rows], targets.kept)
         places = None if indices is None else indices[rows]
-        made[name] = part(data[rows], some, places, None if weights is None else weights[rows])
+        made[name] = part(name, data[rows], some, places, None if weights is None else weights[rows])
     for name, one in held_out.items():
         of = read_targets(
             one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
         )
         places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
         made[name] = part(
-            one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
+            name, one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
         )
     return Dataset(
         name="table",
@@ -205,7 +132,7 @@ def _numbers(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return numbers if numbers.shape[1] else np.zeros((len(numbers), 1), dtype=np.float32)
 
 
-def _indices(targets: Targets, source: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
+def _indices(targets: Targets) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
     if targets.task == "values":
         return np.empty(0, dtype=np.int64), None
     classes, indices = np.unique(targets.labels, return_inverse=True)
@@ -225,26 +152,21 @@ def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableO
 def _split(
     data: pl.DataFrame,
     indices: npt.NDArray[np.int64] | None,
-    options: TableOptions,
-    split: str,
-    test_fraction: float,
-    validation_size: int | None,
-    seed: int,
+    request: Request,
     held_out: Mapping[str, TableFile],
-    missing: Sequence[str],
 ) -> tuple[dict[str, Rows], list[str], npt.NDArray[np.int64] | None]:
     """The rows of each part that is drawn, and the group of each row, if rows are to stay together."""
+    options, missing = request.table, request.missing
     groups = None if options.group is None else _codes_of(data[options.group], missing)
     times = None if options.time is None else _times(data[options.time], missing)
-    how: dict[str, Any] = {"seed": seed, "classes": indices, "groups": groups, "times": times}
+    how: dict[str, Any] = {"seed": request.seed, "classes": indices, "groups": groups, "times": times}
     rows, parts, notes = np.arange(data.height), {}, []
-    if test_fraction > 0 and "test" not in held_out:
-        rows, parts["test"] = hold_out(rows, test_fraction, **how)
-    if split != "test" and "validation" not in held_out:
-        share, least, most = VALIDATION
-        size = validation_size or min(max(share * len(rows), least), most * len(rows))
+    if request.test_fraction > 0 and "test" not in held_out:
+        rows, parts["test"] = hold_out(rows, request.test_fraction, **how)
+    if request.split != "test" and "validation" not in held_out:
+        size = request.validation_size or rows_to_validate(len(rows))
         if not 0 < size < len(rows):
-            raise DataError(f"data.validation_size = {validation_size} leaves nothing to train on")
+            raise DataError(f"data.validation_size = {request.validation_size} leaves nothing to train on")
         rows, parts["validation"] = hold_out(rows, size / len(rows), **how)
     parts["train"] = rows
     if times is None and groups is None and "test" in parts and data.height <= 10**6:

@@ -15,6 +15,15 @@ MIN_OF_CLASS = 4
 
 Rows = npt.NDArray[np.intp]
 
+VALIDATION = (0.1, 100, 0.2)
+"""The share of the training rows that validate; but at least so many rows, and at most this share."""
+
+
+def rows_to_validate(n_rows: int) -> float:
+    """The number of rows, of those to train on, that validate by default; see `VALIDATION`."""
+    share, least, most = VALIDATION
+    return min(max(share * n_rows, least), most * n_rows)
+
 
 def hold_out(
     rows: Rows,

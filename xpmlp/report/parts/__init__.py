@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp.errors import ConfigError
-from xpmlp.report.part import Part
+from xpmlp.report.part import ReportPart
 from xpmlp.report.parts import beyond, figure1, figure2, figure3, final, questions, shapes, table1, table4
 
 PARTS = tuple(module.PART for module in (questions, table1, figure1, shapes, figure2, figure3, table4, final, beyond))
@@ -16,7 +16,7 @@ COMPUTING_ORDER = tuple(
 """All parts, in the order in which they are computed."""
 
 
-def named_parts(names: list[str] | None) -> list[Part]:
+def named_parts(names: list[str] | None) -> list[ReportPart]:
     """The parts with these names, or aliases, in the order of the page; all of them for ``None``.
 
     Raises

@@ -8,7 +8,7 @@ import numpy as np
 
 from xpmlp import plots, scalar
 from xpmlp.data import load
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts import figure1
 from xpmlp.report.parts.training import RUN
 from xpmlp.storage import load_network
@@ -107,7 +107,7 @@ def _mistakes(work: Work) -> dict[str, Any]:
     }
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The pictures."""
     found = done.results
     accuracy = 1 - found["wrong"] / found["images"]
@@ -128,7 +128,7 @@ def show(done: Done, quick: bool) -> Shown:
         "wrong": lambda: plots.images_figure(_images(wrong, "pixel", shape), captions, signed=False),
     }
     rows = [(label, f"{part:.1%}") for label, part in recall]
-    return Shown(done.blocks({"accuracy": accuracy, "agrees": agrees}, {"recall": rows}, figures), [])
+    return PartContents(done.blocks({"accuracy": accuracy, "agrees": agrees}, {"recall": rows}, figures), [])
 
 
 def _images(columns: dict[str, Any], prefix: str, shape: tuple[int, ...]) -> Any:
@@ -137,4 +137,4 @@ def _images(columns: dict[str, Any], prefix: str, shape: tuple[int, ...]) -> Any
     return pixels.reshape(-1, *shape)
 
 
-PART = Part("beyond", "Beyond the coursework", compute, show, needs=("figure1", "final"))
+PART = ReportPart("beyond", "Beyond the coursework", compute, show, needs=("figure1", "final"))

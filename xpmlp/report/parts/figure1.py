@@ -9,7 +9,7 @@ from xpmlp import plots, scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, at_most, judged
 from xpmlp.report.demands import IN_PLAIN_PYTHON, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts.training import divergence
 from xpmlp.training.trainer import load_data
 
@@ -56,13 +56,13 @@ def compute(work: Work) -> dict[str, Any]:
     }
 
 
-def trained(done: Done) -> scalar.Network:
+def trained(done: FinishedPart) -> scalar.Network:
     """The network that this part has trained."""
     hidden, output = (scalar.Layer(weights, biases) for weights, biases in done.results["network"])
     return scalar.Network(hidden, output)
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The curve."""
     losses: list[float] = done.results["losses"]
     printed, last, by_early = coursework.FIGURE_1_LAST_LOSS, losses[-1], min(losses[:EARLY])
@@ -77,10 +77,10 @@ def show(done: Done, quick: bool) -> Shown:
             "Figure 1", "last training loss", f"about {printed}", f"{last:.4f}", judged(at_most(last, printed), quick)
         ),
     ]
-    return Shown(done.blocks({"reached": reached, "last": last}, figures=figures), comparisons)
+    return PartContents(done.blocks({"reached": reached, "last": last}, figures=figures), comparisons)
 
 
-PART = Part(
+PART = ReportPart(
     "figure1",
     "Figure 1: training in plain Python",
     compute,

@@ -8,7 +8,7 @@ import numpy as np
 
 from xpmlp import plots
 from xpmlp.report.demands import CLASSES, ONE_TRAINING
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts.training import train_run
 
 
@@ -30,15 +30,15 @@ def compute(work: Work) -> dict[str, Any]:
     }
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The curve."""
     losses = done.read("batch_losses.csv")["loss"]
     facts = plots.Facts("Figure 2", done.results["steps_per_epoch"], done.results["batch_size"])
     figures = {"figure2": lambda: plots.loss_figure(losses[:, np.newaxis], facts, plots.NARROW)}
-    return Shown(done.blocks({"steps": len(losses)}, figures=figures), [])
+    return PartContents(done.blocks({"steps": len(losses)}, figures=figures), [])
 
 
-PART = Part(
+PART = ReportPart(
     "figure2",
     "Figure 2: the loss of each batch",
     compute,

@@ -11,7 +11,7 @@ from xpmlp import plots
 from xpmlp.report.comparison import spread
 from xpmlp.report.demands import CLASSES, EVERY_EPOCH, SEVERAL_RUNS, VALIDATION
 from xpmlp.report.numbers import by_run, read_csv
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts.training import RUN, divergence, train_runs
 from xpmlp.training import Status
 
@@ -47,7 +47,7 @@ def compute(work: Work) -> dict[str, Any]:
     return {"runs": work.settings.grid.runs, "curves": curves}
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The two figures, and the last epoch in numbers."""
     curves = done.results["curves"]
 
@@ -64,7 +64,7 @@ def show(done: Done, quick: bool) -> Shown:
     ]
     explained = _lag_in_words(during[-1], after[-1], validation[-1], widest)
     figures = {f"figure3{letter}": partial(figure, name) for letter, name in zip("ab", FIGURES, strict=True)}
-    return Shown(done.blocks({"lag": lag, "explained": explained}, {"last": last}, figures), [])
+    return PartContents(done.blocks({"lag": lag, "explained": explained}, {"last": last}, figures), [])
 
 
 def _lag_in_words(during: float, after: float, validation: float, deviation: float) -> str:
@@ -87,7 +87,7 @@ def _lag_in_words(during: float, after: float, validation: float, deviation: flo
     )
 
 
-PART = Part(
+PART = ReportPart(
     "figure3",
     "Figures 3a and 3b: five runs",
     compute,

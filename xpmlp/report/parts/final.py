@@ -7,7 +7,7 @@ from typing import Any
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, at_least, at_most, judged
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, TEST
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts.training import train_run
 from xpmlp.training.trainer import load_data
 
@@ -35,7 +35,7 @@ def compute(work: Work) -> dict[str, Any]:
     }
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The score."""
     scores = [
         (
@@ -49,10 +49,10 @@ def show(done: Done, quick: bool) -> Shown:
             ("accuracy", coursework.FINAL_ACCURACY, at_least),
         )
     ]
-    return Shown(done.blocks({}, {"scores": scores}), [Comparison("Final", *score) for score in scores])
+    return PartContents(done.blocks({}, {"scores": scores}), [Comparison("Final", *score) for score in scores])
 
 
-PART = Part(
+PART = ReportPart(
     "final",
     "The final network",
     compute,

@@ -9,7 +9,7 @@ from typing import Any
 from xpmlp import scalar
 from xpmlp.report.comparison import Comparison, within
 from xpmlp.report.document import Maths, Verdict
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 
 TOLERANCE = 1e-8
 """The largest difference between a formula and its difference quotient: that of float64's rounding."""
@@ -109,7 +109,7 @@ def _flat(rows: list[Numbers]) -> Numbers:
     return [value for row in rows for value in row]
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The derivation in short, and the checks."""
     checks, printed = done.results["checks"], done.results["eq3_as_printed"]
     found = {check["formula"]: check["difference"] for check in checks}
@@ -119,10 +119,10 @@ def show(done: Done, quick: bool) -> Shown:
     ]
     holds = found["∂ℓ/∂o_i = y_i − [i = c]"] <= TOLERANCE < printed
     verdict = Verdict("sign corrected", True) if holds else Verdict("not confirmed", False)
-    return Shown(
+    return PartContents(
         done.blocks({"tolerance": TOLERANCE}, {"checks": rows}),
         [Comparison("Question 2", "∂ℓ/∂o_i (Eq. 3)", "[i = c] − y_i", "y_i − [i = c]", verdict)],
     )
 
 
-PART = Part("questions", "Questions 1 and 2: the derivatives", compute, show, aliases=("question1", "question2"))
+PART = ReportPart("questions", "Questions 1 and 2: the derivatives", compute, show, aliases=("question1", "question2"))

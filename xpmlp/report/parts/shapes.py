@@ -17,7 +17,7 @@ from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, judged, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Maths
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -127,7 +127,7 @@ def _shape(sizes: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, sizes)) + ("," if len(sizes) == 1 else "") + ")"
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The shapes, and what must be equal."""
     found = done.results
     shapes = [
@@ -151,10 +151,10 @@ def show(done: Done, quick: bool) -> Shown:
     comparisons.append(
         Comparison("Table 3", "their mean is the batch's gradient", "equal", f"within {mean:.0e}", verdict)
     )
-    return Shown(done.blocks({"tolerance": TOLERANCE}, {"shapes": shapes, "checks": checks}), comparisons)
+    return PartContents(done.blocks({"tolerance": TOLERANCE}, {"shapes": shapes, "checks": checks}), comparisons)
 
 
-PART = Part(
+PART = ReportPart(
     "tables2-3",
     "Tables 2 and 3: shapes",
     compute,

@@ -7,7 +7,7 @@ from typing import Any
 from xpmlp import scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, same
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 
 NETWORK = scalar.Network(
     hidden=scalar.Layer([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]], [0.0, 0.0, 0.0]),
@@ -38,7 +38,7 @@ def compute(work: Work) -> dict[str, Any]:
     return {"derivatives": derivatives}
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The derivatives beside the printed ones."""
     rows, comparisons = [], []
     for name, found in done.results["derivatives"].items():
@@ -46,7 +46,7 @@ def show(done: Done, quick: bool) -> Shown:
         verdict = same([[round(value, 4) for value in row] for row in found] == printed)
         rows.append((name, _shape(found), _text(printed), _text(found), verdict))
         comparisons.append(Comparison("Table 1", name, _text(printed), _text(found), verdict))
-    return Shown(done.blocks({}, {"derivatives": rows}), comparisons)
+    return PartContents(done.blocks({}, {"derivatives": rows}), comparisons)
 
 
 def _shape(rows: list[list[float]]) -> str:
@@ -61,4 +61,4 @@ def _text(rows: list[list[float]]) -> str:
     return f"{one[0]}, {len(one)} times" if len(one) > 1 and len(set(one)) == 1 else ", ".join(one)
 
 
-PART = Part("table1", "Table 1: the 2-3-2 network by hand", compute, show)
+PART = ReportPart("table1", "Table 1: the 2-3-2 network by hand", compute, show)

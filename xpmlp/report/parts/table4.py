@@ -10,7 +10,7 @@ from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, judged, spread
 from xpmlp.report.demands import CLASSES, LEARNING_RATES, VALIDATION
 from xpmlp.report.document import Inline
-from xpmlp.report.part import Done, Part, Shown, Work
+from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
 from xpmlp.report.parts.training import divergence, train_runs
 
 FIGURES = ("loss", "accuracy")
@@ -54,13 +54,13 @@ def compute(work: Work) -> dict[str, Any]:
 
 
 def _printed(learning_rate: float) -> coursework.Line:
-    """The coursework's line for a learning rate; without figures where it has none."""
+    """The coursework's line for a learning rate; without figures if it has none."""
     nothing = coursework.Spread(None, None)
     lines = {line.learning_rate: line for line in coursework.TABLE_4}
     return lines.get(learning_rate, coursework.Line(learning_rate, nothing, nothing))
 
 
-def show(done: Done, quick: bool) -> Shown:
+def show(done: FinishedPart, quick: bool) -> PartContents:
     """The table, and the same as a figure."""
     rows: list[tuple[Inline, ...]] = []
     comparisons, points = [], []
@@ -75,14 +75,14 @@ def show(done: Done, quick: bool) -> Shown:
     speed, left_out = done.results["steps"] / done.seconds, _left_out(done.results["diverged"])
     values = {"seconds": done.seconds, "speed": speed, "left_out": left_out}
     figures = {"table4": lambda: plots.learning_rates_figure(points, coursework.TABLE_4)}
-    return Shown(done.blocks(values, {"lines": rows}, figures), comparisons)
+    return PartContents(done.blocks(values, {"lines": rows}, figures), comparisons)
 
 
 def _left_out(diverged: int) -> str:
     return f" {counted(diverged, 'run')} diverged and {'is' if diverged == 1 else 'are'} left out." if diverged else ""
 
 
-PART = Part(
+PART = ReportPart(
     "table4",
     "Table 4: learning rates",
     compute,

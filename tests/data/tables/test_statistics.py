@@ -1,0 +1,113 @@
+"""Statistics of the targets by the values of a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from xpmlp.data.tables import TableEncoding, fit_encoded, infer_schema
+from xpmlp.data.tables.statistics import (
+    FOLDS,
+    TrainingTargets,
+    bin_edges,
+    binned,
+    of_category,
+    of_number,
+    of_text,
+    shrunk_means,
+    tree_means,
+)
+
+N = 600
+RNG = np.random.default_rng(4)
+TOWNS = RNG.integers(0, 30, N)
+EFFECTS = RNG.normal(size=30)
+VALUES = EFFECTS[TOWNS] + 0.5 * RNG.normal(size=N)
+CLASSES = (VALUES > 0).astype(np.int64) + (VALUES > 1)
+
+
+def test_means_drawn_to_the_mean_worked_by_hand() -> None:
+    """Two places of two rows with the means 1 and 5: within them the variance is 2, between them 8 - 2 / 2 = 7."""
+    means = shrunk_means(np.array([0, 0, 2, 2]), 3, np.array([[0.0], [2.0], [4.0], [6.0]]))
+    kept = 2 / (2 + 2 / 7)
+    np.testing.assert_allclose(means[:, 0], [3 - 2 * kept, 3, 3 + 2 * kept], rtol=1e-8)
+
+
+def test_means_without_a_difference_are_that_of_all() -> None:
+    means = shrunk_means(np.array([0, 0, 1, 1]), 2, np.array([[0.0], [2.0], [0.0], [2.0]]))
+    assert means.tolist() == [[1.0], [1.0]]
+
+
+def test_a_tree_finds_where_targets_change() -> None:
+    places = np.arange(1, 101)
+    targets = np.where(places[:, None] <= 40, 0.0, 1.0)
+    means = tree_means(places, 101, targets)[1:, 0]
+    assert len(np.unique(means[:40])) == 1
+    assert means[0] < 0.15
+    assert means[-1] > 0.9
+
+
+@pytest.mark.parametrize("targets", [CLASSES, VALUES[:, None]], ids=["classes", "values"])
+@pytest.mark.parametrize("kind", ["category", "number", "text"])
+def test_a_row_does_not_see_its_own_target(kind: str, targets: np.ndarray) -> None:
+    def crossed(some: np.ndarray) -> np.ndarray:
+        of = TrainingTargets(some)
+        of.folds = folds
+        if kind == "text":
+            found = of_text(pl.Series([[f"t{town}"] for town in TOWNS]), of)
+        else:
+            codes = (TOWNS + 2).astype(np.int32)
+            found = of_category(codes, 32, of) if kind == "category" else of_number(TOWNS.astype(float), of)
+        assert found is not None
+        return found.crossed
+
+    folds = TrainingTargets(targets).folds
+    changed = targets.copy()
+    changed[7], changed[8] = targets[8], targets[7]  # so that the mean of all stays
+    folds[8] = folds[7]
+    before, after = crossed(targets), crossed(changed)
+    same = folds == folds[7]
+    np.testing.assert_allclose(after[same], before[same], atol=1e-9)
+    assert not np.allclose(after[~same], before[~same], atol=1e-9)
+
+
+def test_noise_and_few_levels_have_none() -> None:
+    targets = TrainingTargets(RNG.normal(size=(N, 1)))
+    assert of_category((TOWNS + 2).astype(np.int32), 32, targets) is None
+    assert of_number(RNG.normal(size=N), targets) is None
+    assert of_category((TOWNS % 4 + 2).astype(np.int32), 6, TrainingTargets(VALUES[:, None])) is None
+
+
+def test_bins_are_of_distinct_values_or_of_equal_counts() -> None:
+    edges = bin_edges(np.array([3.0, 1.0, np.nan, 1.0]))
+    assert edges.tolist() == [2.0]
+    assert binned(np.array([1.0, 2.0, 2.1, np.nan, 9.0]), edges).tolist() == [1, 1, 2, 0, 2]
+    many = np.arange(20_000.0)
+    assert np.ptp(np.bincount(binned(many, bin_edges(many)))[1:]) <= 2
+
+
+def test_in_an_encoding_they_are_saved_and_repeated() -> None:
+    frame = pl.DataFrame(
+        {
+            "town": [f"town {town}" for town in TOWNS],
+            "size": TOWNS % 13 + RNG.normal(size=N).round(1),
+            "note": [f"{'good' if value > 0 else 'bad'} thing {row * 7919}" for row, value in enumerate(VALUES)],
+        }
+    )
+    encoding, encoded = fit_encoded(frame, infer_schema(frame), CLASSES)
+    assert {name for name, feature in encoding.named_features() if feature.part == "target 1"} >= {"town", "note"}
+    again = TableEncoding.from_json(encoding.to_json())
+    one, other = encoding.encode(frame), again.encode(frame)
+    np.testing.assert_array_equal(one.numbers, other.numbers)
+    assert not np.array_equal(encoded.numbers, one.numbers)
+    np.testing.assert_array_equal(encoded.codes, one.codes)
+    unknown = encoding.encode({"town": ["elsewhere"], "size": [None], "note": [None]})
+    assert np.isfinite(unknown.numbers).all()
+
+
+def test_few_rows_have_none() -> None:
+    frame = {"town": [f"town {row % 11}" for row in range(4 * FOLDS)]}
+    encoding, encoded = fit_encoded(frame, infer_schema(frame), np.arange(4 * FOLDS) % 2)
+    assert encoding.number_names == ()
+    assert encoded.codes.shape == (4 * FOLDS, 1)

@@ -1,0 +1,314 @@
+"""Target statistics: what the targets of the training rows are at each value of a column, as numbers for a network.
+
+A training row's numbers come from the other folds, so that its own target is not in them (Micci-Barreca 2001; Pargent,
+Pfisterer, Thomas and Bischl 2022); those of any other row come from all training rows.  Means of few rows are drawn
+towards the mean of all, by as much as their variance tells (empirical Bayes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field
+
+from xpmlp.data.folds import fold_numbers
+from xpmlp.data.saved import Finite, Frozen
+from xpmlp.data.tables.columns import Name
+
+FOLDS = 5
+"""Parts of the training rows, of which each gets the statistics of the others."""
+
+MOST_CLASSES = 12
+"""Classes with a statistic of their own: the commonest ones."""
+
+MOST_BINS = 8_192
+"""Bins of a number, each of a distinct value where there are no more of these, else of equal counts."""
+
+FEWEST_LEVELS = 10
+"""A category of fewer levels is one-hot, which tells a network as much."""
+
+LEAVES = 16
+"""Of the tree by which bins of a number are smoothed."""
+
+PRIOR = 5
+"""Rows of the average text that are added to those of a word, in naive Bayes."""
+
+MOST_WORDS = 5_000
+"""Words of a text column with a statistic: the commonest ones."""
+
+LEAST_GAIN = 0.001
+"""The share of the targets' variance that a statistic has to explain, out of fold, to be kept."""
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Places: TypeAlias = npt.NDArray[np.int64]
+
+
+class Statistic(Frozen):
+    """A number for each target at each value of a column.
+
+    Attributes
+    ----------
+    means : tuple of (n_targets,)
+        Of a column of categories by its codes; of numbers for a gap, and then by bins; of text by words.
+    edges : tuple of float
+        Of numbers: the upper edges of all bins but the last.
+    words : tuple of str
+        Of text.
+    """
+
+    means: tuple[tuple[Finite, ...], ...] = Field(min_length=1, max_length=MOST_BINS * 2)
+    edges: tuple[Finite, ...] = Field((), max_length=MOST_BINS)
+    words: tuple[Annotated[Name, Field(min_length=1)], ...] = Field((), max_length=MOST_WORDS)
+
+    @property
+    def width(self) -> int:
+        """The number of targets."""
+        return len(self.means[0])
+
+    def of_codes(self, codes: npt.NDArray[np.int32]) -> Numbers:
+        """Look up codes (n,): (n, n_targets)."""
+        return np.asarray(self.means)[codes]
+
+    def of_numbers(self, raw: Numbers) -> Numbers:
+        """Look up raw numbers (n,), of which NaN are gaps: (n, n_targets)."""
+        return np.asarray(self.means)[binned(raw, self.edges)]
+
+    def of_words(self, words: pl.Series) -> Numbers:
+        """Add up the numbers of the words of each row, a list (n,): (n, n_targets)."""
+        return _sums(_occurrences(words, self.words), np.asarray(self.means))
+
+
+class Found(NamedTuple):
+    """A statistic, and what it is for the training rows: (n, n_targets)."""
+
+    statistic: Statistic
+    crossed: Numbers
+
+
+class TrainingTargets:
+    """The targets of a training part as columns of numbers, and the folds of its rows.
+
+    Parameters
+    ----------
+    targets : (n,) or (n, n_targets)
+        Indices of classes, or values.
+    """
+
+    def __init__(self, targets: npt.NDArray[np.int64] | Numbers) -> None:
+        self.folds = fold_numbers(targets, FOLDS, seed=FOLDS)
+        self.classes = targets.ndim == 1
+        if self.classes:
+            counts = np.bincount(targets)
+            chosen = np.sort(np.argsort(-counts, kind="stable")[:MOST_CLASSES])
+            self.columns = (targets[:, None] == chosen[len(counts) == 2 :]).astype(np.float64)
+        else:
+            deviations = targets.std(axis=0)
+            self.columns = (targets - targets.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
+        self._centered = self.columns - self.columns.mean(axis=0)
+
+    def crossed(self, fit: Callable[[npt.NDArray[np.bool_]], Callable[[npt.NDArray[np.bool_]], Numbers]]) -> Numbers:
+        """The numbers of each row by what was fitted on the rows of the other folds.
+
+        Parameters
+        ----------
+        fit : (rows to fit on) -> (rows to look up) -> numbers
+            Rows as masks (n,).
+        """
+        numbers: Numbers = np.empty_like(self.columns)
+        for fold in range(FOLDS):
+            here = self.folds == fold
+            numbers[here] = fit(~here)(here)
+        return numbers
+
+    def gain(self, predicted: Numbers) -> float:
+        """The share of the targets' variance that numbers explain as predictions."""
+        total = float((self._centered**2).sum())
+        return 1.0 - float(((self.columns - predicted) ** 2).sum()) / total if total > 0 else 0.0
+
+
+def of_category(codes: npt.NDArray[np.int32], count: int, targets: TrainingTargets) -> Found | None:
+    """Fit the statistic of a column of categories, by codes from 0 to ``count - 1``; `None` if it tells nothing."""
+    if count < FEWEST_LEVELS + 2:
+        return None
+
+    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+        return shrunk_means(codes[rows], count, targets.columns[rows])
+
+    crossed = targets.crossed(lambda rows: lambda wanted: fit(rows)[codes[wanted]])
+    if targets.gain(crossed) < LEAST_GAIN:
+        return None
+    return Found(Statistic(means=_rounded(fit(np.ones(len(codes), np.bool_)))), crossed)
+
+
+def of_number(raw: Numbers, targets: TrainingTargets) -> Found | None:
+    """Fit the statistic of raw numbers (n,), NaN for gaps; `None` if it tells nothing."""
+    edges = bin_edges(raw)
+    if len(edges) < 3:
+        return None
+    places, count = binned(raw, edges), len(edges) + 2
+    recurring = float(np.square(np.bincount(places)).sum()) >= 3 * len(places)
+
+    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+        here, wanted = places[rows], targets.columns[rows]
+        smooth = tree_means(here, count, wanted)
+        return smooth + shrunk_means(here, count, wanted - smooth[here], mean=0.0) if recurring else smooth
+
+    crossed = targets.crossed(lambda rows: lambda wanted: fit(rows)[places[wanted]])
+    if targets.gain(crossed) < LEAST_GAIN:
+        return None
+    means = _rounded(fit(np.ones(len(raw), np.bool_)))
+    return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed)
+
+
+def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
+    """Fit the statistic of the words of texts, lists (n,); `None` if it tells nothing.
+
+    Of classes it is naive Bayes' sum of log-odds; of values the sum of the words' shrunken means.
+    """
+    counts = words.list.unique().explode().drop_nulls().alias("word").value_counts()
+    counts = counts.filter(pl.col("count") >= 3).sort(["count", "word"], descending=[True, False])
+    known = tuple(word for word in counts["word"].head(MOST_WORDS).to_list() if word)
+    if not known:
+        return None
+    found = _occurrences(words, known)
+
+    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+        inside = rows[found.rows]
+        owners = found.rows[inside]
+        mean = targets.columns[rows].mean(axis=0)
+        if not targets.classes:
+            return shrunk_means(found.places[inside], len(known), targets.columns[owners] - mean, mean=0.0)
+        counted, sums = _sums_by_place(found.places[inside], len(known), targets.columns[owners])
+        ratios: Numbers = (sums + PRIOR * mean) / (counted + PRIOR)[:, None] / np.maximum(mean, 1e-9)
+        return np.log(np.maximum(ratios, 1e-9))
+
+    everywhere = np.ones(len(words), np.bool_)
+    crossed = targets.crossed(lambda rows: lambda wanted: _sums(found, fit(rows))[wanted])
+    return Found(Statistic(means=_rounded(fit(everywhere)), words=known), crossed)
+
+
+def bin_edges(raw: Numbers) -> Numbers:
+    """The edges between the distinct values of a number, or of bins of equal counts if these are too many."""
+    values = np.unique(raw[~np.isnan(raw)])
+    if len(values) > MOST_BINS:
+        shares = np.linspace(0, 1, 1025)[1:-1]
+        return np.unique(np.quantile(raw[~np.isnan(raw)], shares, method="inverted_cdf"))
+    return values[:-1] / 2 + values[1:] / 2
+
+
+def binned(raw: Numbers, edges: Sequence[float] | Numbers) -> Places:
+    """The bin of each number, from 1, a number on an edge in the lower one; 0 for NaN."""
+    places = np.searchsorted(np.asarray(edges), raw, side="left") + 1
+    return np.where(np.isnan(raw), 0, places)
+
+
+def shrunk_means(
+    places: Places | npt.NDArray[np.int32], count: int, targets: Numbers, mean: float | None = None
+) -> Numbers:
+    """Means of targets by place, each drawn towards the mean of all by empirical Bayes.
+
+    With the variance ``w`` within places and ``b`` between them, both by the analysis of variance, a place of ``n``
+    rows keeps ``n / (n + w / b)`` of its difference from the mean.
+
+    Parameters
+    ----------
+    places : (n,)
+        From 0 to ``count - 1``.
+    targets : (n, n_targets)
+    mean : float, optional
+        Instead of the targets' own.
+
+    Returns
+    -------
+    means : (count, n_targets)
+    """
+    counts, sums = _sums_by_place(places, count, targets)
+    used, n = int((counts > 0).sum()), len(places)
+    middle = targets.mean(axis=0) if mean is None else np.full(targets.shape[1], mean)
+    differences = sums / np.maximum(counts, 1)[:, None] - middle
+    differences[counts == 0] = 0.0
+    within = (np.square(targets - middle).sum() - (counts[:, None] * differences**2).sum()) / max(n - used, 1)
+    typical = (n - np.square(counts).sum() / max(n, 1)) / max(used - 1, 1)
+    between = ((counts[:, None] * differences**2).sum() / max(used - 1, 1) - within) / max(typical, 1e-9)
+    if between <= 0:
+        return np.broadcast_to(middle, differences.shape).copy()
+    kept: Numbers = counts / (counts + max(within, 0.0) / between + 1e-9)
+    drawn: Numbers = middle + kept[:, None] * differences
+    return drawn
+
+
+def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
+    """Means of targets in the leaves of a regression tree over ordered places, the best split first.
+
+    Parameters
+    ----------
+    places : (n,)
+        From 0, which is for gaps and a leaf by itself, to ``count - 1``.
+    targets : (n, n_targets)
+
+    Returns
+    -------
+    means : (count, n_targets)
+    """
+    counts, sums = _sums_by_place(places, count, targets)
+    n, total = np.concatenate([[0.0], counts.cumsum()]), np.concatenate([np.zeros((1, sums.shape[1])), sums.cumsum(0)])
+    least, mean = max(10, len(places) // 1000), targets.mean(axis=0)
+
+    def split(low: int, high: int) -> tuple[float, int, int, int]:
+        """The best split of a leaf, places ``low`` to ``high - 1``: its gain, the leaf, and where."""
+        cuts = np.arange(low + 1, high)
+        left, right = n[cuts] - n[low], n[high] - n[cuts]
+        allowed = (left >= least) & (right >= least)
+        if not allowed.any():
+            return 0.0, low, high, low
+        of_left, of_right = total[cuts] - total[low], total[high] - total[cuts]
+        gains = (of_left**2).sum(1) / np.maximum(left, 1) + (of_right**2).sum(1) / np.maximum(right, 1)
+        gains -= ((total[high] - total[low]) ** 2).sum() / max(n[high] - n[low], 1)
+        best = int(np.where(allowed, gains, 0.0).argmax())
+        return float(gains[best]), low, high, int(cuts[best])
+
+    leaves = [split(1, count)]
+    while len(leaves) < LEAVES and max(leaves)[0] > 0:
+        worst = max(leaves)
+        leaves.remove(worst)
+        _, low, high, cut = worst
+        leaves += [split(low, cut), split(cut, high)]
+    means = np.empty_like(sums)
+    for low, high in [(0, 1), *((low, high) for _, low, high, _ in leaves)]:
+        means[low:high] = (total[high] - total[low] + least * mean) / (n[high] - n[low] + least)
+    return means
+
+
+class _Occurrences(NamedTuple):
+    """The rows and the words of a text column, a pair for each word that a row has: both (m,); and the rows."""
+
+    rows: Places
+    places: Places
+    n: int
+
+
+def _occurrences(words: pl.Series, known: Sequence[str]) -> _Occurrences:
+    table = pl.DataFrame({"row": pl.arange(len(words), eager=True), "word": words.list.unique(maintain_order=True)})
+    table = table.explode("word").drop_nulls()
+    places = table["word"].replace_strict(list(known), list(range(len(known))), default=-1, return_dtype=pl.Int64)
+    found = places.to_numpy() >= 0
+    return _Occurrences(table["row"].to_numpy()[found], places.to_numpy()[found], len(words))
+
+
+def _sums(found: _Occurrences, means: Numbers) -> Numbers:
+    columns = [np.bincount(found.rows, column[found.places], minlength=found.n) for column in means.T]
+    return np.stack(columns, axis=1)
+
+
+def _sums_by_place(places: Places | npt.NDArray[np.int32], count: int, targets: Numbers) -> tuple[Numbers, Numbers]:
+    """The rows at each place, (count,), and the sums of their targets, (count, n_targets)."""
+    sums = [np.bincount(places, column, minlength=count) for column in targets.T]
+    return np.bincount(places, minlength=count).astype(np.float64), np.stack(sums, axis=1)
+
+
+def _rounded(means: Numbers) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, np.round(means, 7).tolist()))

@@ -1,0 +1,232 @@
+"""`tune`: settings of a config that are tried for some minutes, and a vote with the best of them.
+
+A trial is the first member of the vote that its settings would make: it leaves out the first fold and is judged by it,
+or without folds by the validation part.  Optuna chooses the settings, from what trials have shown, and gives up those
+that are behind.  All that it knows is in the run folder, so that a tuning goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, wait
+from concurrent.futures.process import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from xpmlp._files import write_text
+from xpmlp._paths import given_path
+from xpmlp._processes import available_cores, can_start_processes, starting_processes
+from xpmlp.config import Config, refuse_unimportable
+from xpmlp.errors import ConfigError, RunFolderError
+from xpmlp.grid.schedule import POLL, start_worker
+from xpmlp.grid.trials import OPTUNA, Job, config_with, ended, quiet_study, settings_in, work
+from xpmlp.storage import run_folder
+from xpmlp.training.run import Reporter
+from xpmlp.training.trainer import Result, train
+
+if TYPE_CHECKING:
+    import optuna
+
+FOLDER = "tuning"
+"""The folder within a run folder that has the trials."""
+
+JOURNAL, BASE, BEST = "trials.log", "config.toml", "best.toml"
+"""Its files: what Optuna knows, the config whose settings are tried, and that with the best of them."""
+
+
+class Trial(NamedTuple):
+    """A trial that has ended.
+
+    Attributes
+    ----------
+    number : int
+        From 0.
+    figure : float or None
+        By which it is judged, lower is better; ``None`` if it was given up.
+    settings : dict
+        What was tried, by name.
+    seconds : float
+    """
+
+    number: int
+    figure: float | None
+    settings: dict[str, Any]
+    seconds: float
+
+
+class TuningReporter(Reporter):
+    """A listener that does nothing; a subclass overrides what it wants to hear."""
+
+    def trial(self, trial: Trial, best: Trial | None) -> None:
+        """A trial has ended; ``best`` is the best one so far."""
+
+    def chosen(self, best: Trial | None, trials: int) -> None:
+        """The trials are over, and the vote is about to be trained."""
+
+
+def tune(
+    config: Config,
+    out: str | Path,
+    *,
+    minutes: float,
+    trials: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    reporter: TuningReporter | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Try settings for some minutes, then train with the best of them.
+
+    Parameters
+    ----------
+    config : Config
+        With folds, or a validation part, by which trials are judged.
+    out : path
+        The run folder; the trials are in its folder ``tuning``.
+    minutes : float
+        In all.  The vote has as long of it as it is likely to take, at most half.
+    trials : int, optional
+        Trials after which to end before the time is over.
+    workers : int, optional
+        Processes; by default one for each two cores.
+    overwrite : bool
+        Replace what is in the folder.
+    resume : bool
+        Go on with the trials that are in the folder.
+    reporter : TuningReporter, optional
+    should_stop : () -> bool
+        Where it says so, the trials that have ended are kept, and nothing else is trained.
+
+    Returns
+    -------
+    result : Result or None
+        Of the vote; ``None`` if it was stopped before.
+
+    Raises
+    ------
+    BackendError
+        If Optuna is not installed, or the config's backend is not available.
+    ConfigError, DataError, RunFolderError
+        As `xpmlp.train`, or if there are no rows by which trials could be judged.
+    """
+    with OPTUNA.needed_by("xpmlp tune"):
+        pass
+    if config.grid.is_grid:
+        raise ConfigError("the config has a [grid] of several runs, and tuning chooses settings itself: leave it out.")
+    if config.train.folds is None and config.data.split == "test":
+        raise ConfigError("trials need rows to be judged by: give train.folds, or a validation part.")
+    refuse_unimportable(config)
+    reporter, folder = reporter or TuningReporter(), given_path(out)
+    own = folder / FOLDER
+    if resume and not (own / JOURNAL).is_file():
+        raise RunFolderError(f"{folder} holds no tuning to go on with: begin one without --resume.")
+    if not resume:
+        run_folder.prepare(folder, config, overwrite=overwrite)
+    with run_folder.locked(own):
+        _begin(own, config, resume=resume)
+        best, count = _search(config, own / JOURNAL, 60 * minutes, trials, workers, reporter, should_stop)
+        chosen = config if best is None else config_with(config, best.settings)
+        with run_folder.explained(folder):
+            write_text(own / BEST, chosen.to_toml())
+    if should_stop():
+        return None
+    reporter.chosen(best, count)
+    return train(chosen, folder, overwrite=True, reporter=reporter, should_stop=should_stop)
+
+
+def _begin(own: Path, config: Config, *, resume: bool) -> None:
+    """Write down the config that is tuned, or hold it against that of the trials to go on with."""
+    with run_folder.explained(own):
+        if not resume:
+            for name in (JOURNAL, BEST):
+                (own / name).unlink(missing_ok=True)
+            write_text(own / BASE, config.to_toml())
+        elif (own / BASE).read_text(encoding="utf-8") != config.to_toml():
+            raise RunFolderError(
+                f"the trials in {own} are of another config or other options: give the same ones, or begin anew with "
+                "--overwrite."
+            )
+
+
+def _search(
+    config: Config,
+    journal: Path,
+    seconds: float,
+    trials: int | None,
+    workers: int | None,
+    reporter: TuningReporter,
+    should_stop: Callable[[], bool],
+) -> tuple[Trial | None, int]:
+    """Try settings until the time or the trials are over: the best trial, and how many have ended."""
+    from optuna.trial import TrialState
+
+    workers = workers or max(1, available_cores() // 2)
+    if workers > 1 and not can_start_processes("one trial after another", semaphores=True):
+        workers = 1
+    with quiet_study(journal) as study:
+        for lost in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(lost.number, state=TrialState.FAIL)  # of a process that has gone
+        before = ended(study)
+        heard = _Heard(reporter, {trial.number for trial in before})
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(settings_in(config))
+        began, count = time.time(), None if trials is None else trials + len(before)
+        job = Job(config, journal, began, began + seconds, count, threads=max(1, available_cores() // workers))
+        if workers == 1:
+            job.work(should_stop, heard)
+        else:
+            _over_processes(job, workers, reporter, should_stop, lambda: heard(study))
+        heard(study)
+        return heard.best(study), len(ended(study))
+
+
+def _over_processes(
+    job: Job, workers: int, reporter: Reporter, should_stop: Callable[[], bool], look: Callable[[], None]
+) -> None:
+    """Have several processes try settings side by side."""
+    context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and GPU state
+    stop = context.Event()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,)) as pool:
+        with starting_processes():
+            working = {pool.submit(work, replace(job, worker=number)) for number in range(workers)}
+        while working:
+            done, working = wait(working, timeout=POLL)
+            if should_stop():
+                stop.set()
+            look()
+            for one in done:
+                try:
+                    one.result()
+                except BrokenExecutor:
+                    reporter.note("a process that tried settings has died (out of memory?)")
+
+
+class _Heard:
+    """The trials that a reporter has heard of."""
+
+    def __init__(self, reporter: TuningReporter, known: set[int]) -> None:
+        self.reporter, self.known = reporter, known
+
+    def __call__(self, study: optuna.Study) -> None:
+        """Tell of those that have ended since."""
+        for trial in ended(study):
+            if trial.number not in self.known:
+                self.known.add(trial.number)
+                self.reporter.trial(_trial(trial), self.best(study))
+
+    def best(self, study: optuna.Study) -> Trial | None:
+        """The trial with the lowest figure."""
+        complete = [trial for trial in map(_trial, ended(study)) if trial.figure is not None]
+        return min(complete, key=lambda trial: trial.figure, default=None)  # type: ignore[arg-type,return-value]
+
+
+def _trial(trial: Any) -> Trial:
+    from optuna.trial import TrialState
+
+    seconds = 0.0 if trial.duration is None else trial.duration.total_seconds()
+    figure = trial.value if trial.state is TrialState.COMPLETE else None
+    return Trial(trial.number, figure, dict(trial.params), seconds)
