@@ -106,6 +106,8 @@ class NumpyBackend(Backend):
 
     def _stacked(self, series: Sequence[Array]) -> Array:
         """Without the view of each array that NumPy's function makes."""
+        if not series[0].ndim:
+            return np.array(series)
         return np.concatenate(series).reshape(len(series), *series[0].shape)
 
     def compiles_first(self) -> bool:
