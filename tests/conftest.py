@@ -70,6 +70,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pass
 
 
+class QuickJit:
+    """A function that JAX compiles quickly; within another one it is a part of that, for which JAX takes no options."""
+
+    def __init__(self, jax: Any, jit: Callable[..., Any], function: Callable[..., Any], **options: Any) -> None:
+        self._jax, self._part = jax, jit(function, **options)
+        self._whole = jit(function, compiler_options=UNOPTIMISED, **options)
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves = self._jax.tree_util.tree_leaves(arguments)
+        is_part = any(isinstance(leaf, self._jax.core.Tracer) for leaf in leaves)
+        return (self._part if is_part else self._whole)(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+
 @pytest.fixture(autouse=True)
 def jax_compiles_quickly(request: pytest.FixtureRequest) -> Iterator[None]:
     """In the rooms of `QUICKLY`, JAX's folds are compiled in a quarter of the time, and run slower.
@@ -86,7 +102,7 @@ def jax_compiles_quickly(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=UNOPTIMISED))
+        patch.setattr(jax, "jit", functools.partial(QuickJit, jax, jax.jit))
         yield
 
 
