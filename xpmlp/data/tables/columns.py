@@ -46,12 +46,12 @@ class NumberStyle(Frozen):
     thousands : str
         The character between groups of three digits; "" for none.
     unit : str
-        A sign of currency or ``%`` at one of the ends, which is taken off.
+        A sign of currency or ``%`` at one of the ends, or a word such as ``kg`` after all, which is taken off.
     """
 
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
-    unit: Literal["", "%", "$", "€", "£"] = ""
+    unit: str = Field("", max_length=10)
 
     def describe(self) -> str:
         """Name what differs from plain numbers; "" if nothing does."""
