@@ -334,7 +334,9 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
     return _fit(as_frame(frame).data, schema, None)[0]
 
 
-def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[TableEncoding, Encoded]:
+def fit_encoded(
+    frame: Any, schema: Schema, targets: npt.NDArray[Any], groups: npt.NDArray[np.int64] | None = None
+) -> tuple[TableEncoding, Encoded]:
     """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
 
     Parameters
@@ -343,15 +345,17 @@ def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[
         As of `fit_encoding`.
     targets : (n,) or (n, n_targets)
         Indices of classes, or values.
+    groups : (n,), optional
+        Of rows that stay together.
 
     Returns
     -------
     encoding : TableEncoding
     encoded : Encoded
-        Of the training rows, whose statistics come from other rows than themselves.
+        Of the training rows, whose statistics come from other rows than themselves, and of other groups.
     """
     data = as_frame(frame).data
-    encoding, crossed = _fit(data, schema, targets)
+    encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups))
     encoded = encoding.encode(data)
     for place, (name, feature) in enumerate(encoding.named_features()):
         if feature.part.startswith(TARGET):
@@ -360,11 +364,11 @@ def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[
 
 
 def _fit(
-    data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None
+    data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float64]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
     columns, gaps, crossed, known = [], {}, {}, set[str]()
-    columns_of_targets = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
+    columns_of_targets = None if data.height < FEWEST_ROWS else targets
     for column in schema.used:
         cells = data[column.name]
         one = _fit_column(cells, column, schema.missing)

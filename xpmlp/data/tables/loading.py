@@ -74,6 +74,7 @@ def load_table(request: Request) -> Dataset:
     ):
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
+    groups = None if groups is None else groups[parts["train"]]
     train, encoded = data[parts["train"]], {}
     if known is None:
         leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
@@ -85,7 +86,7 @@ def load_table(request: Request) -> Dataset:
             raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
         model = fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target)
         wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
-        encoding, encoded["train"] = fit_encoded(features, schema, wanted)
+        encoding, encoded["train"] = fit_encoded(features, schema, wanted, groups)
         known = TableModel(encoding=encoding, target=model)
         if targets.task == "classes" and len(classes) < 2:
             raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
@@ -106,9 +107,8 @@ def load_table(request: Request) -> Dataset:
             one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
         )
         places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
-        made[name] = part(
-            name, one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
-        )
+        kept = one.data.filter(pl.Series(of.kept))
+        made[name] = part(name, kept, of, places, _weights(kept, options.weights, missing, name))
     return Dataset(
         name="table",
         train=made["train"],
@@ -121,7 +121,7 @@ def load_table(request: Request) -> Dataset:
         hashes=table.hashes | {name: next(iter(one.hashes.values())) for name, one in held_out.items()},
         target_names=names if targets.task == "values" else (),
         code_counts=known.encoding.code_counts,
-        groups=None if groups is None else groups[parts["train"]],
+        groups=groups,
         table=known,
         notes=tuple(notes),
     )

@@ -96,10 +96,12 @@ class TrainingTargets:
     ----------
     targets : (n,) or (n, n_targets)
         Indices of classes, or values.
+    groups : (n,), optional
+        Whose rows are in one fold.
     """
 
-    def __init__(self, targets: npt.NDArray[np.int64] | Numbers) -> None:
-        self.folds = fold_numbers(targets, FOLDS, seed=FOLDS)
+    def __init__(self, targets: npt.NDArray[np.int64] | Numbers, groups: npt.NDArray[np.int64] | None = None) -> None:
+        self.folds = fold_numbers(targets, FOLDS, FOLDS, groups)
         self.classes = targets.ndim == 1
         if self.classes:
             counts = np.bincount(targets)

@@ -158,4 +158,4 @@ FILLED = Functions(
     value=_filled,
     backward=lambda ops, delta, free, filled: delta * ops.xp.astype(free == filled, delta.dtype),
 )
-"""How far the bins are filled; only those that are neither empty nor full send anything back."""
+"""The filling of the bins; only those that are neither empty nor full send anything back."""
