@@ -18,12 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from array_api_compat import numpy as numpy_namespace
 
 import xpmlp
 from xpmlp._files import write_text
 from xpmlp.data.folds import fold_numbers
 from xpmlp.data.tables import fit_encoded, infer_schema
+from xpmlp.nn import criteria, pure_ops
 from xpmlp.training.inference import Inference
+from xpmlp.training.intervals import Intervals
 
 MOST_ROWS = 9_000
 """Of the tables that decide."""
@@ -56,6 +59,10 @@ ROWS: dict[str, dict[str, Any]] = {
 """The changes of each row, by keys of a config; those for classes alone are left out for values."""
 
 FOR_CLASSES = ("model.label_smoothing", "train.best_by", "train.calibrate")
+
+
+COVERAGE = 0.9
+"""Of the intervals that are looked at."""
 
 
 class Inner(NamedTuple):
@@ -143,11 +150,26 @@ def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
     x, y, *codes = examples(inner, np.flatnonzero(inner.test))
     with result.backend.session(1000):
         outputs = Inference(result.network, result.backend).predict(result.parameters, x, *codes)
+    outputs = outputs.astype(np.float64)
     if values:
-        return {"nrmse": float(np.sqrt(np.mean((outputs[:, 0] - y) ** 2)) / y.std()), "seconds": seconds}
-    chosen = np.clip(outputs[np.arange(len(y)), y].astype(np.float64), 1e-15, 1)
+        nrmse = float(np.sqrt(np.mean((outputs[:, 0] - y) ** 2)) / y.std())
+        return {"nrmse": nrmse, **interval_figures(result, outputs, y), "seconds": seconds}
+    chosen = np.clip(outputs[np.arange(len(y)), y], 1e-15, 1)
     wrong = outputs.argmax(axis=1) != y
-    return {"error": float(wrong.mean()), "log_loss": float(-np.log(chosen).mean()), "seconds": seconds}
+    one_hot, equal = (y[:, None] == np.arange(outputs.shape[1])).astype(float), np.full(len(y), 1 / len(y))
+    ece = float(criteria["ece"].value(pure_ops(numpy_namespace), outputs[None], one_hot, equal)[0])
+    return {"error": float(wrong.mean()), "log_loss": float(-np.log(chosen).mean()), "ece": ece, "seconds": seconds}
+
+
+def interval_figures(result: xpmlp.Result, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> dict[str, float]:
+    """How many of the values the intervals of `COVERAGE` cover, and their mean length in deviations."""
+    found = (result.sections or {}).get("intervals")
+    if found is None:
+        return {}
+    intervals = Intervals.model_validate(found, strict=False)
+    lower, upper = intervals.around(outputs[:, :1], COVERAGE)
+    covered = float(((lower <= y[:, None]) & (y[:, None] <= upper)).mean())
+    return {"covered": covered, "length": float((upper - lower).mean())}
 
 
 def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
@@ -157,13 +179,16 @@ def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
 
 
 def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Geometric means of (x + 0.01) over the tables, a line for each row."""
-    lines = ["| | error | log-loss | nRMSE | seconds |", "|---|---:|---:|---:|---:|"]
+    """Geometric means of (x + 0.01) over the tables, and plain ones of ECE and coverage, a line for each row."""
+    lines = ["| | error | log-loss | nRMSE | ECE | covered | seconds |", "|---|---:|---:|---:|---:|---:|---:|"]
     for row, tables in figures.items():
         cells = []
         for key in ("error", "log_loss", "nrmse"):
             found = [one[key] for one in tables.values() if key in one]
             cells.append(f"{math.exp(np.mean(np.log(np.add(found, 0.01)))):.4f}" if found else "")
+        for key in ("ece", "covered"):
+            found = [one[key] for one in tables.values() if key in one]
+            cells.append(f"{np.mean(found):.4f}" if found else "")
         lines.append(f"| {row} | {' | '.join(cells)} | {sum(one['seconds'] for one in tables.values()):.0f} |")
     return "\n".join([*lines, ""])
 

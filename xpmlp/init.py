@@ -1,4 +1,4 @@
-"""Initial weights, drawn on the host: the same bits for every backend, from the seed alone.
+"""Random numbers of a training, for first weights and orders of examples: by the seed alone, alike on every backend.
 
 The array API standard has no random numbers.  NumPy draws here, in float64, as a function of (seed, purpose), and
 the backend takes the result.

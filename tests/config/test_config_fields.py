@@ -159,7 +159,7 @@ LITERALS = {
     ("train", "schedule"): SCHEDULES,
     ("train", "weight_decay_schedule"): SCHEDULES,
     ("train", "schedule_by"): ["auto", "epoch", "step"],
-    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "rmse", "mae"],
+    ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "ece", "rmse", "mae"],
 }
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -115,6 +116,25 @@ def test_values_have_their_scale_again() -> None:
     assert two.predict(frame).shape == (300, 2)
 
 
+def test_a_predictor_is_kept_and_not_copied(fitted: TabularClassifier) -> None:
+    frame, _, _ = table()
+    first = fitted.predict_proba(frame)
+    assert len(fitted._predictors) == 1
+    (kept,) = fitted._predictors.values()
+    np.testing.assert_array_equal(fitted.predict_proba(frame), first)
+    assert next(iter(fitted._predictors.values())) is kept
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again._predictors == {}
+    np.testing.assert_array_equal(again.predict_proba(frame), first)
+
+
+def test_members_that_diverge_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, labels, _ = table(60)
+    monkeypatch.setattr("xpmlp.training.trainer.voters_note", lambda runs: "1 of 2 members diverged")
+    with pytest.warns(ConvergenceWarning, match="1 of 2 members diverged"):
+        TabularClassifier(folds=2, settings=SHORT | {"train.epochs": 1}).fit(frame, labels)
+
+
 def test_intervals_around_values(tmp_path: Path) -> None:
     frame, _, values = table()
     both = np.stack([values, -10 * values], axis=1)
@@ -197,8 +217,38 @@ def test_in_scikit_learns_tools() -> None:
         ([None] * 300, "contains NaN|missing"),
         (np.zeros(10), "inconsistent numbers of samples"),
         (np.linspace(0, 1, 300), "Unknown label type"),
+        (["yes"] * 300, "all targets are 'yes'"),
     ],
 )
 def test_targets_that_are_of_no_use(y: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TabularClassifier(settings=SHORT).fit(table()[0], y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (pd.date_range("2020", periods=300), "y has times"),
+        (np.arange(300) * 1e305, "too large a number"),
+        (["x"] * 300, "no numbers; for labels there is TabularClassifier"),
+    ],
+)
+def test_values_that_are_of_no_use(y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(settings=SHORT).fit(table()[0], y)
+
+
+def test_forms_of_tables(fitted: TabularClassifier) -> None:
+    frame, labels, _ = table()
+    for rows in (
+        frame.to_dict("list"),
+        frame.to_dict("records"),
+        frame.astype({"c": "category"}),
+        pl.from_pandas(frame),
+    ):
+        np.testing.assert_array_equal(fitted.predict(rows), fitted.predict(frame))
+    with pytest.raises(ValueError, match=r"X is a Series, and a table is needed.*frame.iloc\[\[0\]\]"):
+        fitted.predict(frame.iloc[0])
+    for given, message in (((frame[:9],), "no pair"), (frame[:9], "no pair"), ([(frame, labels)] * 2, "has 2 pairs")):
+        with pytest.raises(ValueError, match=message):
+            clone(fitted).fit(frame, labels, eval_set=given)

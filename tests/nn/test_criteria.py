@@ -37,6 +37,10 @@ SKLEARN = {
         1
         - np.mean([sklearn.metrics.roc_auc_score(one == LABELS, p[:, one], sample_weight=WEIGHTS) for one in range(4)])
     ),
+    "ece": lambda p: sum(
+        abs(np.sum(WEIGHTS[part] * (p[part].max(1) - (p[part].argmax(1) == LABELS[part]))))
+        for part in np.array_split(np.argsort(p.max(1), kind="stable"), 15)
+    ),
     "refined_log_loss": lambda p: (
         scipy.optimize.minimize_scalar(
             lambda log: np.sum(
@@ -75,6 +79,8 @@ def test_by_hand(backend: Backend) -> None:
     accuracy = tolerance(backend, 1e-6, 1e-12)
     assert_close(figure("error", backend, prediction, targets, weights), [0.25], accuracy, backend)
     assert_close(figure("auc", backend, prediction, targets, weights), [0.125], accuracy, backend)
+    # a bin each: 0.8 and right, 0.6 and wrong, 0.6 and right, 0.9 and right
+    assert_close(figure("ece", backend, prediction, targets, weights), [(0.2 + 0.6 + 0.4 + 0.1) / 4], accuracy, backend)
     expected = [-np.log(0.8 * 0.4 * 0.6 * 0.9) / 4]
     assert_close(figure("log_loss", backend, prediction, targets, weights), expected, accuracy, backend)
 
@@ -93,7 +99,7 @@ def test_temperature_by_hand(backend: Backend) -> None:
 
 def test_certain_and_wrong_stays_finite(backend: Backend) -> None:
     prediction, targets = np.asarray([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]]), np.eye(2)[[0, 0, 0]]
-    for name in ("log_loss", "refined_log_loss", "error", "auc"):
+    for name in ("log_loss", "refined_log_loss", "error", "auc", "ece"):
         value = backend.to_numpy(figure(name, backend, prediction, targets, np.full(3, 1 / 3)))
         assert np.isfinite(value).all(), name
 

@@ -18,7 +18,7 @@ from xpmlp.report.comparison import at_least, at_most
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.coursework import TABLE_4
 from xpmlp.report.numbers import by_run, read_csv, write_csv
-from xpmlp.report.part import ReportPart, Work
+from xpmlp.report.part import PartInputs, ReportPart
 from xpmlp.report.parts import PARTS, figure1, figure3, final, table4
 from xpmlp.training import evaluate
 
@@ -119,7 +119,7 @@ def test_a_config_that_a_part_cannot_use(name: str, change: dict[str, Any], said
 )
 def test_a_part_that_diverges_says_so(part: Any, what: str, change: dict[str, Any], tmp_path: Path) -> None:
     overrides = {**part.PART.quick, "train.epochs": 1, **change}
-    work = Work(tmp_path, load_report_config(part.PART.config, None, overrides), quick=True)
+    work = PartInputs(tmp_path, load_report_config(part.PART.config, None, overrides), quick=True)
     with pytest.raises(DivergenceError, match=rf"^{what} diverged.*{part.PART.config}\.toml\.$"):
         part.compute(work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from xpmlp.report import Report
 from xpmlp.report.coursework import TABLE_1
-from xpmlp.report.part import Work
+from xpmlp.report.part import PartInputs
 from xpmlp.report.parts import questions, table1
 from xpmlp.report.parts.questions import TOLERANCE, quotients, softmax
 
@@ -37,7 +37,7 @@ def test_a_wrong_formula_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     right = questions._checks()
     wrong = [(question, formula, [-value for value in found], expected) for question, formula, found, expected in right]
     monkeypatch.setattr(questions, "_checks", lambda: wrong)
-    results = questions.compute(Work(tmp_path, None, False))
+    results = questions.compute(PartInputs(tmp_path, None, False))
     assert min(check["difference"] for check in results["checks"]) > 0.01
 
 

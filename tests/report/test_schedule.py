@@ -20,7 +20,7 @@ from xpmlp.errors import ConfigError, DataError, RunFolderError, XpmlpError
 from xpmlp.report import FinishedPart, Interrupted, Report, ReportPart, ReportReporter, write_report
 from xpmlp.report.demands import Demand
 from xpmlp.report.document import Paragraph
-from xpmlp.report.part import RECORD, PartContents, Work
+from xpmlp.report.part import RECORD, PartContents, PartInputs
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import PartSchedule
 from xpmlp.storage.run_folder import locked
@@ -42,21 +42,21 @@ class Heard(ReportReporter):
         self.events.append(f"{part.name} ends")
 
 
-def plain(work: Work) -> dict[str, Any]:
+def plain(work: PartInputs) -> dict[str, Any]:
     (work.folder / "file.csv").write_text("a\n1\n")
     return {"needed": {name: done.results["number"] for name, done in work.needed.items()}, "number": 7}
 
 
-def slow(work: Work) -> dict[str, Any]:
+def slow(work: PartInputs) -> dict[str, Any]:
     time.sleep(60)
     return {}
 
 
-def failing(work: Work) -> dict[str, Any]:
+def failing(work: PartInputs) -> dict[str, Any]:
     raise DataError("there are no data.")
 
 
-def dying(work: Work) -> dict[str, Any]:
+def dying(work: PartInputs) -> dict[str, Any]:
     os._exit(1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.digits import digits_config
 from xpmlp.backend import DTypeName
-from xpmlp.verify import Verification, parse_targets, verify
+from xpmlp.verify import Verification, parse_candidates, verify
 
 SMALL = {"model.hidden_layer_sizes": [6, 5], "model.activation": "tanh", "train.batch_size": 16}
 
@@ -21,4 +21,4 @@ def verify_digits(
 ) -> Verification:
     """Verify a small network on the digits."""
     config = digits_config({**SMALL, **(changes or {})})
-    return verify(config, parse_targets(backends), steps=steps, dtype=dtype, reference=reference)
+    return verify(config, parse_candidates(backends), steps=steps, dtype=dtype, reference=reference)

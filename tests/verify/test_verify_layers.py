@@ -18,7 +18,7 @@ from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend, DTypeName
 from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.config import ModelConfig
-from xpmlp.verify import Verification, parse_targets, verify
+from xpmlp.verify import Verification, parse_candidates, verify
 
 scaling = importlib.import_module("xpmlp.nn.layers.scaling")  # the module; in its package, the name is the function's
 
@@ -43,7 +43,7 @@ def verify_layers(
     """Verify a network of these layers and a dense one on the digits."""
     config = digits_config({"train.batch_size": 16, **(changes or {})})
     model = ModelConfig(layers=layers)
-    return verify(config.model_copy(update={"model": model}), parse_targets(backends), steps=11, dtype=dtype)
+    return verify(config.model_copy(update={"model": model}), parse_candidates(backends), steps=11, dtype=dtype)
 
 
 def layers_of(text: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from xpmlp.backend import Backend
 from xpmlp.config import load_config
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
 from xpmlp.optim import optimizers
-from xpmlp.verify import REFERENCE, parse_targets, verify
+from xpmlp.verify import REFERENCE, parse_candidates, verify
 
 EIGHTEEN = [
     "activations, layer 1",
@@ -150,12 +150,12 @@ def test_what_cannot_be_verified(changes: dict[str, Any], steps: int, words: str
 
 
 def test_targets() -> None:
-    assert [tuple(one) for one in parse_targets("numpy, strict:device1,torch:cuda:1")] == [
+    assert [tuple(one) for one in parse_candidates("numpy, strict:device1,torch:cuda:1")] == [
         ("numpy", None),
         ("strict", "device1"),
         ("torch", "cuda:1"),
     ]
-    assert [one.label for one in parse_targets("strict,strict:device1")] == ["strict", "strict:device1"]
+    assert [one.label for one in parse_candidates("strict,strict:device1")] == ["strict", "strict:device1"]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_targets() -> None:
 )
 def test_targets_that_are_none(text: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        parse_targets(text)
+        parse_candidates(text)
 
 
 @pytest.mark.real_data
@@ -179,7 +179,7 @@ def test_mnist_on_all_backends(get_backend: Callable[..., Backend]) -> None:
     for name in names:
         get_backend(name)
     config = load_config(QUICKSTART.with_name("mnist.toml"))
-    result = verify(config, parse_targets(",".join(names)))
+    result = verify(config, parse_candidates(",".join(names)))
     assert result.failure is None
     assert all(one.tolerance is not None for one in result.differences)  # sigmoid: all is judged in float32, too
     assert all(one.repeatable and one.full_products for one in result.participants)

@@ -24,7 +24,7 @@ from xpmlp.verify import (
     Participant,
     Verification,
     check_folder,
-    parse_targets,
+    parse_candidates,
     verify,
     write_files,
 )
@@ -44,7 +44,7 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
     out : Path
         The folder of the files.
     backends : str
-        As `xpmlp.verify.parse_targets` takes them.
+        As `xpmlp.verify.parse_candidates` takes them.
     quiet : bool
     **how
         As `xpmlp.verify.verify` takes it.
@@ -62,11 +62,11 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
         If something differs, after everything is printed and written.
     """
     refuse_overwriting([out / name for name in FILES], config.files)
-    targets = parse_targets(backends)
+    candidates = parse_candidates(backends)
     check_folder(out)
     console = console_on(sys.stdout, quiet=quiet, width=120)
     with console.status("") as status:
-        result = verify(config, targets, tell=status.update, **how)
+        result = verify(config, candidates, tell=status.update, **how)
     for part in report(result):
         console.print(part)
     for path in write_files(result, out, lambda text: console.print(text, markup=False, soft_wrap=True)):

@@ -116,7 +116,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             Take a column that is missing for gaps.
         """
         check_is_fitted(self)
-        frame = given_frame(self, X, reset=False, allow_missing=allow_missing)
+        frame = given_frame(self, X, reset=False)
         with as_value_errors():
             return self.encoding_.encode(frame, allow_missing=allow_missing, what="X")
 

@@ -24,7 +24,7 @@ def as_value_errors() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missing: bool = False) -> Frame:
+def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
     """Convert what an estimator was given to a data frame, and note the columns, or compare them with those noted.
 
     Columns with names are matched by them later, in any order; those without, by their places.
@@ -34,6 +34,11 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool, allow_missing:
     ValueError
         If it is no table, has no rows or no columns, or another number of columns than in `fit`.
     """
+    if not isinstance(X, np.ndarray) and len(getattr(X, "shape", (0, 0))) == 1:
+        raise ValueError(
+            f"X is a {type(X).__name__}, and a table is needed: of a column make one by X.to_frame(), of a row of "
+            "pandas' by X.to_frame().T, or take it by frame.iloc[[0]]"
+        )
     with as_value_errors():
         names = names_of(X)
         frame = as_frame(X, "X")

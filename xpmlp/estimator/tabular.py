@@ -3,96 +3,45 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from numbers import Real
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
-from xpmlp._paths import given_path
-from xpmlp.backend import NAMES
-from xpmlp.config import Config, load_config
-from xpmlp.config.metrics import OF_TASK
-from xpmlp.config.table import recipe_config
+from xpmlp.config import Config
 from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
 from xpmlp.data.tables.splitting import hold_out, rows_to_validate
-from xpmlp.data.tables.targets import Target
+from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
-from xpmlp.estimator.table_encoder import TableEncoder, told_types
+from xpmlp.estimator.fitted_tabular import FittedTabular
+from xpmlp.estimator.table_encoder import told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
-from xpmlp.storage import SavedNetwork, load_network, save_network
-from xpmlp.training import Result, train
+from xpmlp.estimator.tabular_parameters import metric_of
+from xpmlp.storage import SavedNetwork
+from xpmlp.training import Reporter, Result, train
 from xpmlp.training.arrays import GivenExamples
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
-from xpmlp.training.table_prediction import interval_ends, predictor, table_model
-from xpmlp.training.trainer import resolve_configured
+from xpmlp.training.table_prediction import interval_ends
 
 LARGEST_SEED = 2**32 - 2**17
 """Seeds below it leave room for those of a vote's members, which follow them."""
 
-_PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
 
-
-def _metrics(task: str) -> dict[str, Any]:
-    """The constraint on the parameter ``metric`` of the estimator for a task."""
-    return {"metric": [StrOptions(set(OF_TASK[task])), None]}
-
-
-class _Tabular(BaseEstimator):
-    """Common base of the classifier and the regressor."""
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "recipe": [str, None],
-        "members": [Interval(Integral, 1, None, closed="left")],
-        "folds": [Interval(Integral, 2, None, closed="left"), None],
-        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "backend": [StrOptions({*NAMES, "auto"}), None],
-        "device": [str, None],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-        "settings": [dict, None],
-    }
-
-    _task: ClassVar[str]
-    encoder_: TableEncoder
-    network_: SavedNetwork
-    oof_prediction_: npt.NDArray[np.float64]
-
-    def __init__(
-        self,
-        *,
-        recipe: str | None = None,
-        members: int = 1,
-        folds: int | None = None,
-        metric: str | None = None,
-        max_seconds: float | None = None,
-        random_state: Any = None,
-        backend: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.recipe = recipe
-        self.members = members
-        self.folds = folds
-        self.metric = metric
-        self.max_seconds = max_seconds
-        self.random_state = random_state
-        self.backend = backend
-        self.device = device
-        self.dtype = dtype
-        self.settings = settings
+class _Tabular(FittedTabular):
+    """Common base of the classifier and the regressor: fitting."""
 
     @abstractmethod
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -150,6 +99,7 @@ class _Tabular(BaseEstimator):
             elif hasattr(self, "oof_prediction_"):
                 del self.oof_prediction_
             self.encoder_ = self._encoder()
+            self._predictors = {}
         return self
 
     def _parts(
@@ -177,19 +127,11 @@ class _Tabular(BaseEstimator):
     ) -> Dataset:
         train_frame = Frame(frame.data[kept], frame.orders)
         schema = infer_schema(train_frame, types=types)
-        target, shaped = Target(names=("y",), task="classes"), targets
-        names: tuple[str, ...] = ()
-        if targets.ndim == 2:
-            names = tuple(f"y{place + 1}" for place in range(targets.shape[1]))
-            values = targets[kept]
-            deviations = values.std(axis=0)
-            target = Target(
-                names=names,
-                task="values",
-                centers=tuple(values.mean(axis=0).tolist()),
-                scales=tuple(np.where(deviations > 0, deviations, 1.0).tolist()),
-            )
-            shaped = target.scaled(targets)
+        task: Literal["values", "classes"] = "values" if targets.ndim == 2 else "classes"
+        names = tuple(f"y{place + 1}" for place in range(targets.shape[1])) if task == "values" else ()
+        found = Targets(task, "", targets, np.ones(len(targets), np.bool_))
+        target = fit_target(names or ("y",), found, kept, log=False, scale=True)
+        shaped = target.scaled(targets) if names else targets
         encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
         model = TableModel(encoding=encoding, target=target)
 
@@ -227,131 +169,18 @@ class _Tabular(BaseEstimator):
 
     def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
         """The rows of ``eval_set``, of which LightGBM has a list."""
-        pair: Any = eval_set[0] if isinstance(eval_set, list) else eval_set
-        if isinstance(eval_set, list) and len(eval_set) != 1:
-            raise ValueError(f"eval_set has {len(eval_set)} pairs (X, y); one decides when the network is best")
+        pair: Any = eval_set
+        if isinstance(pair, list) and len(pair) != 1:
+            raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
+        pair = pair[0] if isinstance(pair, list | tuple) and len(pair) == 1 else pair
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError("eval_set is no pair (X, y), and no list of one")
         frame = given_frame(self, pair[0], reset=False)
         return frame, self._known_targets(pair[1], frame)
 
     @abstractmethod
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         """Targets of rows to judge by, as `_targets` has them."""
-
-    @property
-    def _asked(self) -> dict[str, Any]:
-        """The parameters that are keys of a config; ``None`` for the recipe's value."""
-        members = self.members if self.members > 1 else None
-        return {"train.metric": self.metric, "train.members": members, "train.folds": self.folds}
-
-    def _config(self, seed: int) -> Config:
-        settings = dict(self.settings or {})
-        place = {"name": self.backend, "device": self.device, "dtype": self.dtype}
-        settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
-        settings |= {key: value for key, value in self._asked.items() if value is not None}
-        given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
-        if self.recipe is not None:
-            return load_config(self.recipe, given)
-        return recipe_config(self._task, given)
-
-    def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
-        """What the network says: probabilities, or values."""
-        place = self._config(0).backend
-        if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
-            place = place.model_copy(update={"dtype": "float64"})
-        backend = resolve_configured(place).backend
-        model = table_model(self.network_)
-        assert model is not None
-        with predictor(backend, self.network_, model) as predict:
-            outputs, _ = predict(frame.data, False)
-        said: npt.NDArray[np.float64] = outputs.astype(np.float64)
-        if not np.isfinite(said).all():
-            raise ValueError("the network's outputs are not finite: its weights have diverged; try lower rates")
-        return self._shaped(said)
-
-    @abstractmethod
-    def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The network's outputs (n, n_out), as predictions are shown."""
-
-    def _encoder(self) -> TableEncoder:
-        """The network's encoding, as a transformer."""
-        model = table_model(self.network_)
-        assert model is not None
-        encoder = TableEncoder()
-        encoder.encoding_, encoder.schema_ = model.encoding, model.encoding.table_schema
-        encoder.n_features_in_ = self.n_features_in_
-        if hasattr(self, "feature_names_in_"):
-            encoder.feature_names_in_ = self.feature_names_in_
-        return encoder
-
-    def save(self, path: str | Path) -> None:
-        """Save the fitted estimator in a folder: JSON and safetensors, nothing pickled.
-
-        Raises
-        ------
-        ValueError
-            If a parameter cannot be written as JSON.
-        """
-        import json
-
-        check_is_fitted(self, "network_")
-        folder = given_path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            text = json.dumps({"class": type(self).__name__, "parameters": self.get_params(), **self._facts()})
-        except TypeError as error:
-            raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
-        save_network(folder / _NETWORK, self.network_)
-        (folder / _PARAMETERS).write_text(text, encoding="utf-8")
-
-    def _facts(self) -> dict[str, Any]:
-        names = getattr(self, "feature_names_in_", None)
-        return {
-            "n_features_in": self.n_features_in_,
-            "feature_names_in": None if names is None else [str(name) for name in names],
-        }
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Load an estimator that `save` has written.
-
-        Raises
-        ------
-        DataError
-            If there is none of this class.
-        """
-        import json
-
-        folder = given_path(path)
-        try:
-            facts = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
-            if facts["class"] != cls.__name__:
-                raise DataError(f"{folder} holds a {facts['class']}, and no {cls.__name__}")
-            estimator = cls(**facts["parameters"])
-            estimator.network_ = load_network(folder / _NETWORK)
-            estimator.n_features_in_ = int(facts["n_features_in"])
-            if facts["feature_names_in"] is not None:
-                estimator.feature_names_in_ = np.asarray(facts["feature_names_in"], dtype=object)
-            estimator._restore(facts)
-            estimator.encoder_ = estimator._encoder()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
-        return estimator
-
-    def _restore(self, facts: Mapping[str, Any]) -> None:
-        """Take what `_facts` has saved besides."""
-
-    def _predicted(self, X: Any) -> npt.NDArray[np.float64]:
-        check_is_fitted(self, "network_")
-        frame = given_frame(self, X, reset=False)
-        with as_value_errors():
-            return self._outputs(frame)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 class TabularClassifier(ClassifierMixin, _Tabular):
@@ -405,7 +234,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     _task = "classes"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **_Tabular._parameter_constraints,
-        **_metrics("classes"),
+        **metric_of("classes"),
         "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"balanced"}), dict, None],
     }
     classes_: npt.NDArray[Any]
@@ -448,7 +277,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"Classifier can't train when only one class is present: all targets are {self.classes_[0]!r}"
+                f"Classifier can't train when only one class is present: all targets are {self.classes_.tolist()[0]!r}"
             )
         return indices.astype(np.int64)
 
@@ -511,7 +340,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
     """
 
     _task = "values"
-    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **_metrics("values")}
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **metric_of("values")}
     _flat: bool
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
@@ -575,10 +404,22 @@ def _trained(
         config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
     if dataset.validation is None and not config.train.folds:
         config = _with(config, patience=None, best_by="loss", calibrate=False)
-    result: Result = train(config, data=dataset, should_stop=lambda: ends is not None and time.monotonic() > ends)
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() > ends
+
+    result: Result = train(config, data=dataset, reporter=_Warning(), should_stop=is_over)
     trainable = ConfigTrainable(config, dataset, result.backend)
     saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
     return saved, result.out_of_fold
+
+
+class _Warning(Reporter):
+    """A listener that passes warnings on as scikit-learn's."""
+
+    def warning(self, text: str) -> None:
+        """Warn."""
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 
 def _with(config: Config, **fields: Any) -> Config:
@@ -623,6 +464,8 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")
+    if values.dtype.kind in "mM":
+        raise ValueError("y has times, and numbers are needed: give it in seconds or days, as y.dt.total_seconds()")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError):

@@ -79,7 +79,7 @@ def mlp(
     dropout : sequence of float, optional
         The part of each hidden layer's units that is dropped in training.
     init : str
-        How weights are drawn: a key of `xpmlp.init.initializers`.
+        How weights are drawn: a key of `xpmlp.initializers.initializers`.
     init_scale : float
         The standard deviation of ``normal``.
 

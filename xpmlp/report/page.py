@@ -25,7 +25,7 @@ def make_page(
     ----------
     parts : sequence of ReportPart
         All, in the order of the page.
-    done : dict of Done
+    done : dict of FinishedPart
         Those that are finished.
     folder : Path
     quick : bool

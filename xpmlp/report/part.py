@@ -64,7 +64,7 @@ class FinishedPart(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Work:
+class PartInputs:
     """Inputs of a part's computation.
 
     Attributes
@@ -75,7 +75,7 @@ class Work:
         Its file in configs/report, if it has one.
     quick : bool
         Whether it is the small version.
-    needed : dict of Done
+    needed : dict of FinishedPart
         The parts that it needs, by name.
     reporter : GridReporter
         Hears of trainings.
@@ -122,9 +122,9 @@ class ReportPart:
     name : str
         Of its folder, and on the command line.
     title : str
-    compute : (Work) -> results
+    compute : (PartInputs) -> results
         Writes the part's files and returns what is said of it; raises `Interrupted` when asked to stop.
-    show : (Done, quick) -> Shown
+    show : (FinishedPart, quick) -> PartContents
         Draws the figures from the files.
     config : str or None
         Its file in configs/report, without the ending.
@@ -142,7 +142,7 @@ class ReportPart:
 
     name: str
     title: str
-    compute: Callable[[Work], dict[str, Any]]
+    compute: Callable[[PartInputs], dict[str, Any]]
     show: Callable[[FinishedPart, bool], PartContents]
     config: str | None = None
     demands: tuple[Demand, ...] = ()

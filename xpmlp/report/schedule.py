@@ -17,7 +17,7 @@ from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.grid import GridReporter
 from xpmlp.report.configs import load_report_config, report_config
 from xpmlp.report.fingerprint import fingerprint
-from xpmlp.report.part import FinishedPart, Interrupted, ReportPart, Work, read_record, write_record
+from xpmlp.report.part import FinishedPart, Interrupted, PartInputs, ReportPart, read_record, write_record
 from xpmlp.training.trainer import resolve_configured
 
 POLL = 0.2
@@ -113,7 +113,7 @@ class PartSchedule:
                 if should_stop():
                     raise Interrupted
                 needed = {need: done[need] for need in part.needs}
-                work = Work(self._fresh_folder(name), self.configs[name], self.quick, needed)
+                work = PartInputs(self._fresh_folder(name), self.configs[name], self.quick, needed)
                 apart = part.beside and not self.quick and can_start_processes("one part after another")
                 reporter.part_begins(part, apart)
                 if apart:
@@ -157,7 +157,7 @@ class PartSchedule:
         return folder
 
 
-def compute(part: ReportPart, work: Work, fingerprint: str) -> FinishedPart:
+def compute(part: ReportPart, work: PartInputs, fingerprint: str) -> FinishedPart:
     """Compute a part, and record that it is finished."""
     started = time.perf_counter()
     results = _settings(work.config) | part.compute(work)
@@ -174,6 +174,6 @@ def _settings(config: Config | None) -> dict[str, Any]:
     return {} if config is None else {name: getattr(config.train, name) for name in names}
 
 
-def _compute_beside(part: ReportPart, work: Work, fingerprint: str) -> FinishedPart:
+def _compute_beside(part: ReportPart, work: PartInputs, fingerprint: str) -> FinishedPart:
     keep_freed_memory()
     return compute(part, work, fingerprint)

@@ -32,7 +32,7 @@ class Report(NamedTuple):
     ----------
     page : Path
         The HTML file.
-    done : dict of Done
+    done : dict of FinishedPart
         All parts that are on it, by name.
     comparisons : list of Comparison
     """

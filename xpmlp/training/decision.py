@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from xpmlp.config import Config
 from xpmlp.data import Dataset
-from xpmlp.data.saved import Finite, Frozen, first_mistake
+from xpmlp.data.saved import Finite, Saved
 from xpmlp.errors import ConfigError, DataError
 from xpmlp.nn import Loss
 from xpmlp.storage import SavedNetwork
@@ -25,7 +25,7 @@ MAX_COSTS = 1_000
 Weight = Finite
 
 
-class Decision(Frozen):
+class Decision(Saved):
     """How classes are chosen by their probabilities ``p``; one of the three is given.
 
     Attributes
@@ -38,6 +38,8 @@ class Decision(Frozen):
     thresholds : (n_outputs,)
         Of outputs that are yes or no: yes above it.
     """
+
+    called = "a decision"
 
     weights: tuple[Weight, ...] = ()
     costs: tuple[tuple[Weight, ...], ...] = Field((), max_length=MAX_COSTS)
@@ -109,10 +111,7 @@ def saved_decision(saved: SavedNetwork) -> Decision | None:
     found = (saved.sections or {}).get(SECTION)
     if found is None:
         return None
-    try:
-        decision = Decision.model_validate(found, strict=False)
-    except ValidationError as error:
-        raise DataError(f"not a decision that xpmlp has saved ({first_mistake(error)})") from None
+    decision = Decision.from_saved(found)
     k = saved.classes.size
     fitting = (
         (decision.thresholds and len(decision.thresholds) == saved.network.root.width)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from xpmlp.data.saved import Finite, Frozen, first_mistake
+from xpmlp.data.saved import Finite, Frozen, Saved
 from xpmlp.errors import DataError
 from xpmlp.storage import SavedNetwork
 
@@ -75,7 +75,7 @@ class OutputIntervals(Frozen):
     scores: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=MAX_SCORES)]
 
 
-class Intervals(Frozen):
+class Intervals(Saved):
     """The intervals of a network's outputs.
 
     Attributes
@@ -84,6 +84,8 @@ class Intervals(Frozen):
     rows : float
         Examples by which they are known; with weights, as many equal ones as tell as much.
     """
+
+    called = "intervals"
 
     outputs: Annotated[tuple[OutputIntervals, ...], Field(min_length=1, max_length=10_000)]
     rows: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -158,10 +160,7 @@ def saved_intervals(saved: SavedNetwork) -> Intervals:
             "the network has no intervals: they are of values, and of trainings on a table with folds, or with a "
             "validation part"
         )
-    try:
-        intervals = Intervals.model_validate(found, strict=False)
-    except ValidationError as error:
-        raise DataError(f"not intervals that xpmlp has saved ({first_mistake(error)})") from None
+    intervals = Intervals.from_saved(found)
     alike = all(len(one.knots) == len(one.sizes) for one in intervals.outputs)
     if len(intervals.outputs) != saved.network.root.width or not alike:
         raise DataError("the saved network's intervals are for other outputs than its own")

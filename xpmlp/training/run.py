@@ -214,6 +214,10 @@ class Reporter:
     def note(self, text: str) -> None:
         """Something that one may want to know, in a sentence: from where a training goes on, or what was damaged."""
 
+    def warning(self, text: str) -> None:
+        """Something that went wrong, though the training goes on; by default as a note."""
+        self.note(text)
+
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
         """A training of this many epochs, of this many steps each, begins; values will be of this metric."""
 

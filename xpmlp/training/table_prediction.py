@@ -29,7 +29,7 @@ from xpmlp.training.memory import memory_explained
 if TYPE_CHECKING:
     import polars as pl
 
-    from xpmlp.data.tables import TableModel
+    from xpmlp.data.tables import Encoded, TableModel
 
 Outputs = npt.NDArray[Any]
 
@@ -103,22 +103,41 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
     return replace(dataset, train=train, validation=validation, test=test, classes=start.classes)
 
 
+class TablePredictor:
+    """A network that was trained on a table, on a backend: it keeps what repeated predictions share.
+
+    Parameters
+    ----------
+    backend : Backend
+    saved : SavedNetwork
+    model : TableModel
+        Its encoding, as `table_model` reads it.
+    """
+
+    def __init__(self, backend: Backend, saved: SavedNetwork, model: TableModel) -> None:
+        self.backend, self.model = backend, model
+        self.inference, self.parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Predict within this block."""
+        with self.backend.session(BATCH), memory_explained(self.backend, 0, "predict fewer rows at a time"):
+            yield
+
+    def __call__(self, frame: pl.DataFrame, allow_missing: bool = False) -> tuple[Outputs, Encoded]:
+        """Encode a frame and predict it: the outputs (n, n_out), values with their own scale, and what was encoded."""
+        encoded = self.model.encoding.encode(frame, allow_missing=allow_missing)
+        numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
+        outputs = self.inference.predict(self.parameters, numbers, encoded.codes if encoded.codes.shape[1] else None)
+        return (self.model.target.unscaled(outputs) if self.model.target.task == "values" else outputs), encoded
+
+
 @contextmanager
-def predictor(
-    backend: Backend, saved: SavedNetwork, model: TableModel
-) -> Iterator[Callable[[pl.DataFrame, bool], Any]]:
-    """Yield a function that encodes a frame and predicts it: ``(frame, allow_missing) -> (outputs, encoded)``."""
-    inference, parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
-    with backend.session(BATCH), memory_explained(backend, 0, "predict fewer rows at a time"):
-
-        def predict(frame: pl.DataFrame, allow_missing: bool) -> Any:
-            encoded = model.encoding.encode(frame, allow_missing=allow_missing)
-            numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
-            codes = encoded.codes if encoded.codes.shape[1] else None
-            outputs = inference.predict(parameters, numbers, codes)
-            return (model.target.unscaled(outputs) if model.target.task == "values" else outputs), encoded
-
-        yield predict
+def predictor(backend: Backend, saved: SavedNetwork, model: TableModel) -> Iterator[TablePredictor]:
+    """Yield a network that was trained on a table, ready to predict."""
+    ready = TablePredictor(backend, saved, model)
+    with ready.session():
+        yield ready
 
 
 def predict_table(

@@ -205,7 +205,7 @@ def train(
                 trainable = trainable.voting(runs)
                 evaluate_test(trainable, run)
                 if (warning := voters_note(runs)) is not None:
-                    reporter.note(warning)
+                    reporter.warning(warning)
             sections = sections_of(trainable, intervals_of(trainable, run, out_of_fold))
             if folder is not None:
                 outcome_of(trainable, run, Timing(loading, training), sections).write(folder)

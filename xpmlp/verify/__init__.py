@@ -12,10 +12,10 @@
 ==================== =============================================================================
 """
 
+from xpmlp.verify.candidates import Candidate, parse_candidates
 from xpmlp.verify.comparison import REFERENCE, Difference
 from xpmlp.verify.files import FILES, check_folder, write_files
 from xpmlp.verify.run import Curve, Participant, Verification, verify
-from xpmlp.verify.targets import Candidate, parse_targets
 
 __all__ = [
     "FILES",
@@ -26,7 +26,7 @@ __all__ = [
     "Participant",
     "Verification",
     "check_folder",
-    "parse_targets",
+    "parse_candidates",
     "verify",
     "write_files",
 ]

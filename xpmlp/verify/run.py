@@ -13,12 +13,12 @@ from xpmlp.data import Dataset
 from xpmlp.errors import BackendError, ConfigError, DivergenceError
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data
+from xpmlp.verify.candidates import Candidate
 from xpmlp.verify.comparison import REFERENCE, Difference, compare, first_failure
 from xpmlp.verify.layered import by_layer
 from xpmlp.verify.quantities import relative_difference
 from xpmlp.verify.recording import TrialRecord, record, record_reference
 from xpmlp.verify.reference import finite_difference_errors
-from xpmlp.verify.targets import Candidate
 from xpmlp.verify.tolerances import FINITE_DIFFERENCES, PRODUCTS
 from xpmlp.verify.trial import Trial, make_trial
 
@@ -120,7 +120,7 @@ class Verification:
 
 def verify(
     config: Config,
-    targets: Sequence[Candidate],
+    candidates: Sequence[Candidate],
     *,
     steps: int = 100,
     dtype: DTypeName | None = None,
@@ -133,9 +133,9 @@ def verify(
     Parameters
     ----------
     config : Config
-        What to train; its ``[backend]`` gives what ``targets`` do not say.
-    targets : sequence of Candidate
-        From `parse_targets`; the others are compared with the first.
+        What to train; its ``[backend]`` gives what ``candidates`` do not say.
+    candidates : sequence of Candidate
+        From `parse_candidates`; the others are compared with the first.
     steps : int
     dtype : "float32" or "float64", optional
         Both if not given.
@@ -167,12 +167,12 @@ def verify(
         raise ConfigError(f"{steps} steps cannot be compared: train at least 1, and at most {MOST_STEPS:,}.")
     if config.grid.is_grid:
         raise ConfigError("the config has a [grid] of several runs: verify takes a config of one.")
-    for target in targets:
-        admit_code(target.named_in(config), allow_code=allow_code)
+    for candidate in candidates:
+        admit_code(candidate.named_in(config), allow_code=allow_code)
     _check_reference(config)
     model = config.model.model_copy(update={"dropout_schedule": "constant"})  # a few steps, with all of it
     config = config.model_copy(update={"model": model})
-    backends, unsupported = _resolve(config, targets, dtype)
+    backends, unsupported = _resolve(config, candidates, dtype)
     dataset = load_data(config)
     trial = make_trial(ConfigTrainable(config, dataset, next(iter(backends.values()))), steps)
     tell(f"the reference, {steps} steps")
@@ -180,17 +180,17 @@ def verify(
     errors = finite_difference_errors(trial.reference_network, by_layer(trial.start), trial.reference_batch(1))
     result = Verification(trial, errors, unsupported=unsupported)
     bases: dict[DTypeName, tuple[str, TrialRecord]] = {}
-    if reference or len(targets) == 1:
+    if reference or len(candidates) == 1:
         bases = dict.fromkeys(DTYPES, (REFERENCE, expected))
-    for (target, kind), backend in backends.items():
-        tell(f"{target.label}, {kind}")
-        recording = _take_part(result, dataset, target, backend)
-        result.differences += compare(trial, kind, target.label, recording, REFERENCE, expected)
-        label, base = bases.setdefault(kind, (target.label, recording))
+    for (candidate, kind), backend in backends.items():
+        tell(f"{candidate.label}, {kind}")
+        recording = _take_part(result, dataset, candidate, backend)
+        result.differences += compare(trial, kind, candidate.label, recording, REFERENCE, expected)
+        label, base = bases.setdefault(kind, (candidate.label, recording))
         if base is not recording:
             if label != REFERENCE:
-                result.differences += compare(trial, kind, target.label, recording, label, base)
-            result.curves.append(_curve(target.label, kind, recording, label, base))
+                result.differences += compare(trial, kind, candidate.label, recording, label, base)
+            result.curves.append(_curve(candidate.label, kind, recording, label, base))
     return result
 
 
@@ -202,23 +202,23 @@ def _check_reference(config: Config) -> None:
 
 
 def _resolve(
-    config: Config, targets: Sequence[Candidate], dtype: DTypeName | None
+    config: Config, candidates: Sequence[Candidate], dtype: DTypeName | None
 ) -> tuple[dict[tuple[Candidate, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
     """Every backend in every dtype, float64 first, and what a device does not have."""
     found: dict[tuple[Candidate, DTypeName], Backend] = {}
     unsupported: list[tuple[str, DTypeName, str]] = []
-    for target in targets:
-        single = target.resolve(config.backend, "float32")
+    for candidate in candidates:
+        single = candidate.resolve(config.backend, "float32")
         if dtype != "float64":
-            found[target, "float32"] = single
+            found[candidate, "float32"] = single
         if dtype == "float32":
             continue
         try:
-            found[target, "float64"] = target.resolve(config.backend, "float64")
+            found[candidate, "float64"] = candidate.resolve(config.backend, "float64")
         except BackendError as error:  # it has float32: what it lacks is the dtype
             if dtype == "float64":
-                raise BackendError(f"{target.label} has no float64: verify it with --dtype float32.") from error
-            unsupported.append((target.label, "float64", str(error)))
+                raise BackendError(f"{candidate.label} has no float64: verify it with --dtype float32.") from error
+            unsupported.append((candidate.label, "float64", str(error)))
     ordered = sorted(found.items(), key=lambda item: DTYPES.index(item[0][1]))
     return dict(ordered), unsupported
 
@@ -235,14 +235,14 @@ def _reference(trial: Trial) -> TrialRecord:
     return recording
 
 
-def _take_part(result: Verification, dataset: Dataset, target: Candidate, backend: Backend) -> TrialRecord:
+def _take_part(result: Verification, dataset: Dataset, candidate: Candidate, backend: Backend) -> TrialRecord:
     """Do the trial twice, and note what is not a difference."""
     trainable = ConfigTrainable(result.trial.config, dataset, backend)
     recording = record(trainable, result.trial)
     repeatable = recording.same_bits(record(trainable, result.trial))
     result.participants.append(
         Participant(
-            target.label,
+            candidate.label,
             backend.dtype_name,
             backend.name,
             backend.version,

@@ -44,6 +44,12 @@ def equal(one: Encoded, other: Encoded) -> None:
     np.testing.assert_array_equal(one.codes, other.codes)
 
 
+def test_each_number_has_a_name_of_its_own() -> None:
+    frame = {"a": [1.0, None, 2.0] * 20, "a missing": [1.5, 2.5, None] * 20}
+    encoding = fit_encoding(frame, infer_schema(frame))
+    assert encoding.number_names == ("a", "a missing", "a missing?", "a missing missing")
+
+
 def test_a_number_worked_by_hand() -> None:
     encoding = fitted({"x": [0.0, 1.0, 2.0, 3.0, 4.0, None]})  # median 2, quartiles 1 and 3
     numbers = encoding.encode({"x": [2.0, 4.0, 0.0, None, float("inf")]}).numbers

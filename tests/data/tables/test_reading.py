@@ -55,6 +55,10 @@ READ: dict[str, tuple[str | bytes, str]] = {
         ",a,b,kind\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS)),
         "counts the rows",
     ),
+    "an index in another order": (
+        ",a,b,kind\n" + "".join(f"{n * 7 % 60},{row}\n" for n, row in enumerate(ROWS)),
+        "counts the rows",
+    ),
     "a blank line": ("\n".join([*LINES[:30], "", *LINES[30:]]), ""),
     "the header again": ("\n".join([*LINES[:30], LINES[0], *LINES[30:]]), "1 rows that repeat the header"),
     "quotes around all": ("\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in LINES), ""),
@@ -113,6 +117,61 @@ def test_decimal_commas(tmp_path: Path) -> None:
     assert (schema["a"].shown, schema["b"].kind) == ("0 to 29.2", "constant")
 
 
+def test_sums_of_money_tell_the_decimals(tmp_path: Path) -> None:
+    text = "a;b\n" + "".join(f"{n},000;$1,{n:03}.50\n" for n in range(1, 30))
+    table = read_table(written(tmp_path, text))
+    assert table.decimal is None
+    assert infer_schema(table.data)["b"].kind == "number"
+
+
+def workbook(path: Path, *sheets: list[list[str | float | None]]) -> Path:
+    """Write an Excel workbook, its cells as they are stored: texts in their place, or numbers."""
+
+    def cell(value: str | float | None) -> str:
+        if value is None:
+            return "<c/>"
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>' if isinstance(value, str) else f"<c><v>{value}</v></c>"
+
+    of_sheets, of_packages = "spreadsheetml/2006/main", "package/2006/relationships"
+    schemas, office = "http://schemas.openxmlformats.org", "officeDocument/2006/relationships"
+    numbers = range(1, len(sheets) + 1)
+    names = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
+    ways = "".join(
+        f'<Relationship Id="r{n}" Type="{schemas}/{office}/worksheet" Target="worksheets/s{n}.xml"/>' for n in numbers
+    )
+    top = f'<Relationship Id="r" Type="{schemas}/{office}/officeDocument" Target="xl/workbook.xml"/>'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("_rels/.rels", f'<Relationships xmlns="{schemas}/{of_packages}">{top}</Relationships>')
+        archive.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{schemas}/{of_sheets}" xmlns:r="{schemas}/{office}"><sheets>{names}</sheets></workbook>',
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{schemas}/{of_packages}">{ways}</Relationships>'
+        )
+        for n, rows in enumerate(sheets, start=1):
+            body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+            archive.writestr(
+                f"xl/worksheets/s{n}.xml",
+                f'<worksheet xmlns="{schemas}/{of_sheets}"><sheetData>{body}</sheetData></worksheet>',
+            )
+    return path
+
+
+def test_excel(tmp_path: Path) -> None:
+    pytest.importorskip("fastexcel")
+    rows: list[list[str | float | None]] = [[n / 2, None, "cat" if n % 2 else None] for n in range(30)]
+    titled = workbook(tmp_path / "titled.xlsx", [], [["Report", None, None], [], ["a", None, " kind"], *rows])
+    table = read_table(titled)
+    assert table.data.columns == ["a", "kind"]
+    assert [column.kind for column in infer_schema(table.data).columns] == ["number", "category"]
+    assert table.notes == ("of 2 sheets 's2' is read, the first with rows", "1 lines before the header are left out")
+    assert read_table(workbook(tmp_path / "plain.xlsx", rows)).data.columns == ["column 1", "column 2", "column 3"]
+    for sheet, message in (([["a", "a"], *rows], "names 'a' more than once"), ([], "its sheets have no rows")):
+        with pytest.raises(DataError, match=message):
+            read_table(workbook(tmp_path / "odd.xlsx", sheet))
+
+
 def test_other_code_pages(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD.replace("cat", "caf\xe9").encode("latin-1"))
     table = read_table(path)
@@ -150,6 +209,7 @@ def test_a_header_without_the_row_names_of_r(tmp_path: Path) -> None:
         ('[{"a": 1}]', "is JSON"),
         (b"SQLite format 3\x00 and more", "SQLite"),
         (b"%PDF-1.7", "PDF"),
+        ("@RELATION iris\n@DATA\n1\n", "ARFF"),
         (b"\x00\x01\x02" * 100, "is it text"),
         (zipped("a.csv", "b.csv"), "has 2 files packed"),
         (gzip.compress(GOOD.encode())[:-20], "cannot be read"),

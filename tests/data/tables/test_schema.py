@@ -20,6 +20,18 @@ SIXTY = {
     "sums of money": (["$1,200.50", "$3"], "number"),
     "shares": (["50%", "20.5%"], "number"),
     "typographical minus": (["−5", "3", "4"], "number"),
+    "negative sums in brackets": (["(1,200.50)", "3.00", "(4.00)"], "number"),
+    "errors of spreadsheets": (["#N/A", "3", "#DIV/0!", "4"], "number"),
+    "whole numbers that float64 does not keep apart": ([2**60 + n % 4 for n in range(60)], "category"),
+    "the same as text": ([f"1582218195625938{n % 4:03}" for n in range(60)], "category"),
+    "ISO days beside American ones": (
+        [f"2020-01-{n % 28 + 1:02}" if n % 2 else f"{n % 12 + 1}/{n % 28 + 1}/1990" for n in range(60)],
+        "date",
+    ),
+    "American days beside German ones": (
+        [f"3/{n % 28 + 1}/1990" if n % 2 else "28/3/1990" for n in range(60)],
+        "category",
+    ),
     "marked gaps": (["N/A", "3", "4"], "number"),
     "years": ([2020, 2021, 2022], "number"),
     "a few infinities": ([1.0, float("inf"), 2.0], "number"),
@@ -64,7 +76,7 @@ def test_an_odd_value_among_numbers_is_a_gap_and_is_said() -> None:
 
 
 def test_numbers_with_an_id_s_name_are_left_out() -> None:
-    kinds = {"PID": "id", "customer_id": "id", "price": "number"}
+    kinds = {"PID": "id", "customer_id": "id", "price": "number", "__index_level_0__": "id", "Unnamed: 0": "id"}
     schema = infer_schema({name: [(n * 7919) % 10007 for n in range(200)] for name in kinds})
     assert {column.name: column.kind for column in schema.columns} == kinds
 

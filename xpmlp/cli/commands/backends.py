@@ -1,4 +1,4 @@
-"""``xpmlp backends``."""
+"""``xpmlp backends``: the array libraries and devices that this machine has."""
 
 from __future__ import annotations
 

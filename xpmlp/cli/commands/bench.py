@@ -1,4 +1,4 @@
-"""``xpmlp bench``."""
+"""``xpmlp bench``: the speed of a config on each backend."""
 
 from __future__ import annotations
 

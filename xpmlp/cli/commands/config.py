@@ -1,4 +1,4 @@
-"""``xpmlp config``."""
+"""``xpmlp config``: show a config whole, or the schema of all."""
 
 from __future__ import annotations
 

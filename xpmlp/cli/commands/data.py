@@ -1,4 +1,4 @@
-"""``xpmlp data``."""
+"""``xpmlp data``: list, fetch and describe data."""
 
 from __future__ import annotations
 

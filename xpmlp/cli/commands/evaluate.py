@@ -1,4 +1,4 @@
-"""``xpmlp evaluate``."""
+"""``xpmlp evaluate``: the score of a trained network on a part of its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp predict``."""
+"""``xpmlp predict``: classes or values for new examples."""
 
 from __future__ import annotations
 

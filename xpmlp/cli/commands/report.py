@@ -1,4 +1,4 @@
-"""``xpmlp report``."""
+"""``xpmlp report``: the coursework report, computed anew."""
 
 from __future__ import annotations
 

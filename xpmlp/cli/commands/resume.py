@@ -1,4 +1,4 @@
-"""``xpmlp resume``."""
+"""``xpmlp resume``: go on with a training that was interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp train``."""
+"""``xpmlp train``: train by a config, or on a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp tune``."""
+"""``xpmlp tune``: try settings, and train with the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp verify``."""
+"""``xpmlp verify``: compare the backends with the reference."""
 
 from __future__ import annotations
 

@@ -25,9 +25,13 @@ SECONDS_PER_DAY = 86_400
 MANY = 10_000
 """Texts from which on those that come again and again are cleaned once."""
 
+GAPS = ("#N/A", "#NA", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "<NA>", "NaT", "")
+"""Cells that are gaps in any case: what spreadsheets and pandas write where there is no value."""
+
 _SPACES = "\\s\u00a0\u202f\ufeff"
 _EDGES = rf"^[{_SPACES}]+|[{_SPACES}]+$"
 
+_BRACKETS = r"^\(([$€£]?[ ]?[0-9][0-9.,]*[ ]?[%€]?)\)$"
 _UNITS = ("%", "$", "€", "£")
 _SIGN = "[-+\u2212]?"
 _EXPONENT = "(?:[eE][-+]?[0-9]+)?"
@@ -41,6 +45,7 @@ ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " 
 
 _LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
 _ZONE = r"(?:[ ]?(?:Z|UTC|GMT)|([-+][0-9]{2}):?([0-9]{2})?)$"
+_TIME_OF_DAY = r"[ ][0-9]{1,2}:.*$"
 _CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?$"
 
 
@@ -155,8 +160,7 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     """Texts as float64, null where one is no number of this style."""
-    if texts.dtype == pl.String and texts.str.contains("^\u2212").any():
-        texts = texts.str.replace("\u2212", "-", literal=True)
+    texts = _with_plain_signs(texts)
     if style == NumberStyle():
         return texts.cast(pl.Float64, strict=False)
     if style.unit:
@@ -188,6 +192,7 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
     DataError
         If decimal points and decimal commas are mixed.
     """
+    texts = _with_plain_signs(texts)
     unit: Any = next((unit for unit in _UNITS if _all_with(texts, unit)), "")
     if unit:
         texts = texts.str.replace_all(unit, "", literal=True).str.strip_chars()
@@ -215,6 +220,17 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
             f"{quoted(texts.name + '=category')}"
         )
     return NumberStyle(unit=unit)
+
+
+def _with_plain_signs(texts: pl.Series) -> pl.Series:
+    """Texts with a minus before negative numbers, for a minus of typographers and for the brackets of accountants."""
+    if texts.dtype != pl.String:
+        return texts
+    if texts.str.contains("^\u2212").any():
+        texts = texts.str.replace("\u2212", "-", literal=True)
+    if texts.str.contains(_BRACKETS).any():
+        texts = texts.str.replace(_BRACKETS, "-$1")
+    return texts
 
 
 def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
@@ -247,21 +263,33 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     sample = sample.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
     has_time = sample.str.contains(r"[0-9]:[0-9]{2}")
     sample = pl.select(pl.when(has_time).then(sample.str.replace(_ZONE, "")).otherwise(sample)).to_series()
-    best: tuple[int, tuple[str, ...]] = (0, ())
-    ties = []
-    for date in _DATES:
-        if not len(sample) or _parsed(sample.head(20).str.replace(r"[ ][0-9]{1,2}:.*$", ""), date).null_count() > 2:
-            continue
-        found = [(date + time, _parsed(sample, date + time)) for time in _TIMES]
-        found = [(one, parsed) for one, parsed in found if parsed.null_count() < len(parsed)]
-        fits = len(sample) - _coalesced([parsed for _, parsed in found], len(sample)).null_count()
-        if fits > best[0]:
-            best, ties = (fits, tuple(one for one, _ in found)), [date]
-        elif fits == best[0] and fits:
-            ties.append(date)
-    in_doubt = {"%m/%d/%Y", "%d/%m/%Y"} <= set(ties) or {"%m-%d-%Y", "%d-%m-%Y"} <= set(ties)
-    doubt = "month before day, which the values do not tell" if in_doubt else ""
-    return (best[1], doubt) if best[0] >= 0.95 * len(sample) else ((), "")
+    formats: tuple[str, ...] = ()
+    doubt, rest, shapes = "", sample, set[str]()
+    while len(rest) > 0.05 * len(sample):  # of several ways to write dates, one after the other
+        best: tuple[str, ...] = ()
+        ties, left, few = list[str](), rest, rest.head(20).str.replace(_TIME_OF_DAY, "")
+        for date in _DATES:
+            if _shape(date) in shapes or _parsed(few, date).null_count() == len(few):
+                continue
+            found = [(date + time, _parsed(rest, date + time)) for time in _TIMES]
+            found = [(one, parsed) for one, parsed in found if parsed.null_count() < len(parsed)]
+            unread = rest.filter(_coalesced([parsed for _, parsed in found], len(rest)).is_null())
+            if len(unread) < len(left):
+                best, ties, left = tuple(one for one, _ in found), [date], unread
+            elif len(unread) == len(left) < len(rest):
+                ties.append(date)
+        if not best:
+            return (), ""
+        if {"%m/%d/%Y", "%d/%m/%Y"} <= set(ties) or {"%m-%d-%Y", "%d-%m-%Y"} <= set(ties):
+            doubt = "month before day, which the values do not tell"
+        formats, rest = formats + best, left
+        shapes.add(_shape(ties[0]))
+    return formats, doubt
+
+
+def _shape(date: str) -> str:
+    """A format of dates without the order of day and month, of which a column has one alone."""
+    return re.sub("%[dm]", "%x", date)
 
 
 def is_clock(texts: pl.Series) -> bool:
@@ -295,7 +323,7 @@ def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
 def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     if texts.str.contains(_EDGES).any():
         texts = texts.str.replace_all(_EDGES, "")
-    markers = {form for text in missing for form in (text, text.upper(), text.lower())} | {""}
+    markers = {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
     if "-" in markers and (texts == "+").any():
         markers.remove("-")
     gap = texts.is_in(sorted(markers))

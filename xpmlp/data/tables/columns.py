@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Frozen, first_mistake
+from xpmlp.data.saved import Frozen, Saved
 from xpmlp.errors import DataError
 
 Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "constant"]
@@ -106,7 +106,7 @@ class Column(Frozen):
         return self.kind not in ("id", "constant")
 
 
-class Schema(Frozen):
+class Schema(Saved):
     """The kinds of a table's columns.
 
     Attributes
@@ -118,6 +118,8 @@ class Schema(Frozen):
     missing : tuple of str
         The texts that mean a gap.
     """
+
+    called = "a schema"
 
     columns: tuple[Column, ...] = Field(max_length=MAX_COLUMNS)
     rows: Size = 0
@@ -139,24 +141,6 @@ class Schema(Frozen):
     def used(self) -> tuple[Column, ...]:
         """The columns of which the network is given something."""
         return tuple(column for column in self.columns if column.is_used)
-
-    def to_json(self) -> str:
-        """Write the schema as JSON, which ``from_json`` reads back without loss."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Schema:
-        """Read what ``to_json`` has written.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise DataError(f"not a schema that xpmlp has saved ({first_mistake(error)})") from None
 
     def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """The head and the rows of the table that a person reads."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -31,8 +30,8 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x
           (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks", " ": "blanks"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_DECIMAL_COMMA = re.compile(r"^\s*[-+]?[0-9]+,[0-9]+\s*$")
-_DECIMAL_POINT = re.compile(r"^\s*[-+]?[0-9]*\.[0-9]+\s*$")
+_DECIMAL_COMMA = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+ ?[%$€£]?\)?$")
+_DECIMAL_POINT = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]*|[0-9]{1,3}(?:,[0-9]{3})+)\.[0-9]+ ?[%$€£]?\)?$")
 
 
 class Dialect(NamedTuple):
@@ -111,21 +110,16 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
     found = _rows(rest, separator, quote, comment)
     if not found.rows:
         raise DataError(f"{source}: is empty; a header and rows are needed")
-    titles = _titles(found.rows, given)
-    if titles:
-        notes.append(f"{titles} lines before the header are left out")
+    titles, has_header = find_header(found.rows, given, notes)
     rows, ends = found.rows[titles:], found.ends[titles:]
     before = found.ends[titles - 1] if titles else 0
-    has_header = given.header if given.header is not None else is_header(rows[0], rows[1:])
     width = _width(rows[1:] if has_header else rows)
     header = tuple(name.strip().lstrip("#").strip() for name in rows[0]) if has_header else None
     if _CONTROL.search("".join(rows[0])):
         name = next(name for name in rows[0] if _CONTROL.search(name))
         raise DataError(f"{source}: has control characters in its first line, {quoted(name[:40])}; is it text?")
     data = rows[1:] if has_header else rows
-    names = _names(header, width, data, notes, source)
-    if header is None:
-        notes.append(f"no header: the columns are called {listed(names, 3)}")
+    names = name_columns(header, width, data, notes, source)
     if separator != ",":
         notes.append(f"fields separated by {_NAMES.get(separator, quoted(separator))}")
     if quote == "'":
@@ -135,6 +129,16 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
         notes.append("decimal commas")
     skip = skipped + (ends[0] if has_header else before)
     return Dialect(encoding, carriage_returns, separator, quote, comment, decimal, skip, header, names, tuple(notes))
+
+
+def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -> tuple[int, bool]:
+    """Count the titles before the header, and tell whether there is one; rows end with their last field."""
+    titles = _titles(rows, given)
+    if titles:
+        notes.append(f"{titles} lines before the header are left out")
+    if given.header is not None:
+        return titles, given.header
+    return titles, is_header(rows[titles], rows[titles + 1 :])
 
 
 def is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
@@ -296,12 +300,14 @@ def _width(rows: Sequence[Sequence[str]]) -> int:
     return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
 
 
-def _names(
+def name_columns(
     header: tuple[str, ...] | None, width: int, rows: Sequence[Sequence[str]], notes: list[str], source: str
 ) -> tuple[str, ...]:
-    """A name for each field of a row; "" for one that is left out."""
+    """Name each field of a row; "" for one that is left out."""
     if header is None:
-        return tuple(f"column {place + 1}" for place in range(width))
+        counted = tuple(f"column {place + 1}" for place in range(width))
+        notes.append(f"no header: the columns are called {listed(counted, 3)}")
+        return counted
     names = list(header)
     width = width or len(names)
     if max(width, len(names)) > MAX_COLUMNS:
@@ -319,7 +325,7 @@ def _names(
             kept.append(name)
         elif not any(column):
             kept.append("")
-        elif place == 0 and _counts(column):
+        elif place == 0 and len(column) > 1 and len(set(column)) == len(column) and all(map(str.isdecimal, column)):
             kept.append("")
             notes.append("the first column has no name and counts the rows: it is left out")
         else:
@@ -331,15 +337,9 @@ def _names(
     return tuple(kept)
 
 
-def _counts(column: Sequence[str]) -> bool:
-    return all(value.isdecimal() for value in column) and all(
-        int(after) == int(before) + 1 for before, after in itertools.pairwise(column)
-    )
-
-
 def _decimal(rows: Sequence[Sequence[str]], separator: str) -> str | None:
     """The sign between a number and its fraction, if all fractions have the same."""
-    fields = [field for row in rows for field in row]
+    fields = [field.strip() for row in rows for field in row]
     commas, points = any(map(_DECIMAL_COMMA.match, fields)), any(map(_DECIMAL_POINT.match, fields))
     if separator == "," or commas == points:
         return None

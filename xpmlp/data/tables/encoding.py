@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Finite, Frozen, first_mistake
+from xpmlp.data.saved import Finite, Frozen, Saved
 from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
 from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
@@ -166,7 +166,7 @@ class Encoded(NamedTuple):
     moments: npt.NDArray[np.float64]
 
 
-class TableEncoding(Frozen):
+class TableEncoding(Saved):
     """How a table's columns become numbers and codes.
 
     Attributes
@@ -178,6 +178,8 @@ class TableEncoding(Frozen):
     indicators : tuple of Indicator
     pairs : tuple of EncodedPair
     """
+
+    called = "an encoding"
 
     format: Literal["xpmlp table 1"]
     table_schema: Schema
@@ -214,24 +216,6 @@ class TableEncoding(Frozen):
     @property
     def _features(self) -> list[Feature]:
         return [feature for _, feature in self.named_features()]
-
-    def to_json(self) -> str:
-        """Write the encoding as JSON, which ``from_json`` reads back without loss."""
-        return self.model_dump_json(exclude_defaults=True)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> TableEncoding:
-        """Read what ``to_json`` has written.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            raise DataError(f"not an encoding that xpmlp has saved ({first_mistake(error)})") from None
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
         """Encode a table, whose columns are matched by name, in any order; others are left out.
@@ -409,7 +393,7 @@ def _fit(
     data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
-    columns, gaps, candidates, found = [], {}, [], _Statistics()
+    columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
     told = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
     for column in schema.used:
         cells = data[column.name]
@@ -417,6 +401,7 @@ def _fit(
         read = read_raw(one, cells, schema.missing)
         scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
         if told is not None:
@@ -424,6 +409,7 @@ def _fit(
             if column.kind != "text":
                 candidates.append(candidate(column.name, source_of(one, read), one.code_count))
     pairs = [] if told is None else find_pairs(candidates, told)
+    pairs = [pair for pair in pairs if pair[0].name not in schema.names]
     crossed = {name: list(one.crossed.T) for name, one in found.by_column.items()}
     crossed |= {statistic.name: list(numbers.T) for statistic, numbers in pairs}
     features = {name: tuple(_features_of(name, numbers)) for name, numbers in crossed.items()}
@@ -431,7 +417,7 @@ def _fit(
         format="xpmlp table 1",
         table_schema=schema,
         columns=tuple(_with_statistic(one, found, features) for one in columns),
-        indicators=tuple(_indicators(gaps)),
+        indicators=tuple(_indicators(gaps, known)),
         pairs=tuple(EncodedPair(statistic=one, features=features[one.name]) for one, _ in pairs),
     )
     return encoding, crossed
@@ -485,15 +471,18 @@ def source_of(one: EncodedColumn, read: RawColumn) -> Source:
     return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
 
 
-def _indicators(gaps: dict[str, npt.NDArray[np.bool_]]) -> Iterator[Indicator]:
-    """One indicator for all columns whose gaps are in the same rows."""
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
     together: dict[bytes, list[str]] = {}
     for name, gap in gaps.items():
         together.setdefault(np.packbits(gap).tobytes(), []).append(name)
     for names in together.values():
         share = float(gaps[names[0]].mean())
         std = math.sqrt(share * (1 - share))
-        feature = Feature(name=f"{names[0]} missing", part="missing", mean=share, std=std)
+        name = f"{names[0]} missing"
+        while name in known:
+            name += "?"
+        feature = Feature(name=name, part="missing", mean=share, std=std)
         yield Indicator(feature=feature, columns=tuple(names))
 
 

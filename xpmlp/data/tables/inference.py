@@ -48,6 +48,7 @@ RECURRING = 0.2
 
 _ID_NAME = re.compile(
     r"(?:^|[_. -])(?:[pu]?id|ids|uuid|guid|key|index|row|rownames?|serial|no|nr)$|[a-z](?:ID|Id)$|^[PU]?I[Dd]$|_ID$"
+    r"|^__index_level_[0-9]+__$|^Unnamed: 0(?:[._]|$)"
 )
 
 
@@ -213,6 +214,8 @@ def _of_one_value(has_gaps: bool) -> _Found:
 def _of_numbers(values: pl.Series, cells: pl.Series, why: str = "numbers") -> _Found:
     """A number, a truth value of 0 and 1, or the number of a row or of a thing."""
     numbers = values.cast(pl.Float64)
+    if _are_too_long(values, numbers):
+        return _of_words(as_texts(cells, ()), told="whole numbers of more digits than a number keeps apart")
     if numbers.is_in([0.0, 1.0]).all():
         return _Found("truth", "0 and 1")
     if (numbers.floor() == numbers).all():
@@ -228,6 +231,14 @@ def _of_numbers(values: pl.Series, cells: pl.Series, why: str = "numbers") -> _F
             if distinct > FEW and rare > len(values) / 2:
                 return _Found("id", "whole numbers by the name of an id, most of them rare")
     return _Found("number", why)
+
+
+def _are_too_long(values: pl.Series, numbers: pl.Series) -> bool:
+    """Whether whole numbers, as whole numbers or as texts, fall together as float64: numbers of things."""
+    if values.dtype.is_float() or not (numbers.abs() >= 2.0**53).any():
+        return False
+    plain = values.dtype != pl.String or values.str.contains(r"^[-+]?[0-9]+$").all()
+    return bool(plain) and numbers.n_unique() < values.n_unique()
 
 
 def _of_texts(texts: pl.Series, decimal: str | None) -> _Found:
@@ -254,6 +265,8 @@ def _numbers_as_text(texts: pl.Series, values: pl.Series, few: bool, decimal: st
             return None
         style = number_style(values, decimal)
         numbers = parsed_numbers(values, style)
+    if _are_too_long(values, numbers):
+        return _of_words(texts, told="whole numbers of more digits than a number keeps apart")
     odd = values.filter(numbers.is_null())
     if len(odd) > ODD_SHARE * len(values) or odd.n_unique() > MAX_ODD:
         return None

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import ValidationError
 
 from xpmlp.data.dataset import Dataset, Part, Preprocessing
 from xpmlp.data.format import Request
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.saved import Frozen, first_mistake
+from xpmlp.data.saved import Saved
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
 from xpmlp.data.tables.encoding import TableEncoding, fit_encoded
@@ -27,7 +26,7 @@ MOMENTS = 20
 """Different times from which on the rows of one stay together in folds."""
 
 
-class TableModel(Frozen):
+class TableModel(Saved):
     """How a table becomes inputs and targets: what is saved beside a network's weights.
 
     Attributes
@@ -36,22 +35,10 @@ class TableModel(Frozen):
     target : Target
     """
 
+    called = "a table's encoding"
+
     encoding: TableEncoding
     target: Target
-
-    @classmethod
-    def from_saved(cls, saved: Any) -> TableModel:
-        """Read what ``model_dump(mode="json")`` has given.
-
-        Raises
-        ------
-        DataError
-            If it is something else.
-        """
-        try:
-            return cls.model_validate(saved, strict=False)
-        except ValidationError as error:
-            raise DataError(f"not a table's encoding that xpmlp has saved ({first_mistake(error)})") from None
 
 
 def load_table(request: Request) -> Dataset:
@@ -79,7 +66,7 @@ def load_table(request: Request) -> Dataset:
         notes.append(f"{lost:,} rows without a target are left out")
         data = data.filter(pl.Series(targets.kept))
     notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
-    classes, indices = _indices(targets, source)
+    classes, indices = _indices(targets)
     parts, more, groups = _split(data, indices, request, held_out)
     notes += more
     if indices is not None and (
@@ -145,7 +132,7 @@ def _numbers(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return numbers if numbers.shape[1] else np.zeros((len(numbers), 1), dtype=np.float32)
 
 
-def _indices(targets: Targets, source: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
+def _indices(targets: Targets) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
     if targets.task == "values":
         return np.empty(0, dtype=np.int64), None
     classes, indices = np.unique(targets.labels, return_inverse=True)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -17,7 +17,7 @@ from xpmlp._optional import Library
 from xpmlp._paths import given_path
 from xpmlp.data.messages import quoted
 from xpmlp.data.table_options import Given
-from xpmlp.data.tables.dialect import BLANKS, Dialect, find_dialect
+from xpmlp.data.tables.dialect import BLANKS, MAX_ROWS, Dialect, find_dialect, find_header, name_columns
 from xpmlp.data.tables.streams import CHUNK, MAX_BYTES, opened
 from xpmlp.errors import DataError
 
@@ -121,7 +121,7 @@ def _batches(
         if file.packed:
             raise DataError(f"{path}: is a {file.content} file packed with {file.packed}; unpack it first")
         if file.content == "excel":
-            return _excel(path)
+            return _excel(path, given)
         return [], _scanned(path, rows, file.content), None
 
 
@@ -333,23 +333,43 @@ def _scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator
         yield frame
 
 
-def _excel(path: Path) -> tuple[list[str], Iterator[pl.DataFrame], None]:
-    """The first sheet of a workbook."""
+def _excel(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame], None]:
+    """The first sheet of a workbook that has rows, its cells as texts, its header found as that of a CSV file."""
     import zipfile
 
     with zipfile.ZipFile(path) as archive:
         if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
             raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes: save the sheet as CSV")
     with _EXCEL.needed_by(f"reading {path}"):
-        import fastexcel  # noqa: F401
+        import fastexcel
+    how: Any = {"engine": "calamine", "has_header": False, "infer_schema_length": 0, "raise_if_empty": False}
     with _explained(path):
-        sheets = pl.read_excel(path, sheet_id=0, engine="calamine", raise_if_empty=False)
-        name, frame = next(iter(sheets.items()))
-    notes = [f"the first of {len(sheets)} sheets, {quoted(name)}, is read"] if len(sheets) > 1 else []
-    if not frame.height:
-        raise DataError(f"{path}: its first sheet, {quoted(name)}, has no rows")
-    frame = frame.rename({column: column.strip() for column in frame.columns})
+        try:
+            sheets = pl.read_excel(path, sheet_id=0, **how)
+        except fastexcel.FastExcelError as error:
+            raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0][:200]})") from None
+    name = next((name for name, cells in sheets.items() if cells.height), "")
+    if not name:
+        raise DataError(f"{path}: its sheets have no rows")
+    cells = sheets[name].with_columns(pl.all().cast(pl.String))
+    cells = cells.filter(~pl.all_horizontal(pl.all().str.strip_chars().replace("", None).is_null()))
+    notes = [f"of {len(sheets)} sheets {quoted(name)} is read, the first with rows"] if len(sheets) > 1 else []
+    rows = [[cell or "" for cell in row] for row in cells.head(MAX_ROWS).rows()]
+    titles, has_header = find_header([_without_end(row) for row in rows], given, notes)
+    data = cells[titles + has_header :]
+    if not data.height:
+        raise DataError(f"{path}: its first sheet with rows, {quoted(name)}, has a header but no rows")
+    header = tuple(field.strip() for field in rows[titles]) if has_header else None
+    names = name_columns(header, data.width, rows[titles + has_header :], notes, str(path))
+    kept = {place: name for place, name in enumerate(names) if name}
+    frame = pl.DataFrame([data.to_series(place).alias(name) for place, name in kept.items()])
     return notes, iter([frame]), None
+
+
+def _without_end(row: Sequence[str]) -> list[str]:
+    """A row to its last field that is not blank."""
+    filled = [place for place, cell in enumerate(row) if cell.strip()]
+    return list(row[: filled[-1] + 1]) if filled else []
 
 
 @contextmanager

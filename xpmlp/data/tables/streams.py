@@ -37,6 +37,7 @@ _REFUSED = {
     b"RDX": "an R data file: write its table to a CSV file in R, by write.csv",
     b"\x80\x04\x95": "a pickle, which could run any code: write the table to a Parquet or CSV file",
     b"\x80\x05\x95": "a pickle, which could run any code: write the table to a Parquet or CSV file",
+    b"@relation": "an ARFF file, as of Weka: write its rows to a CSV file with a header",
     b"ORC": "an ORC file: write it as Parquet",
     b"Obj\x01": "an Avro file: write it as Parquet",
 }
@@ -126,7 +127,7 @@ def _content(start: bytes, path: Path) -> Content:
     if start.startswith(b"ARROW1"):
         return "arrow"
     for magic, what in _REFUSED.items():
-        if start.startswith(magic) or (magic[:1] == b"<" and start.lower().startswith(magic.lower())):
+        if start.startswith(magic) or (magic[:1] in b"<@" and start.lower().startswith(magic.lower())):
             raise DataError(f"{path}: is {what}")
     if start.lstrip()[:1] in (b"{", b"["):
         raise DataError(f"{path}: is JSON, which has no columns: write a CSV or Parquet file of it")

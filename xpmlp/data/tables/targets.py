@@ -139,13 +139,18 @@ def fit_target(names: Sequence[str], targets: Targets, rows: npt.NDArray[np.intp
     values = np.log(values) if log else values
     if not scale:
         return Target(names=tuple(names), task="values", log=log)
-    deviations = values.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        centers, deviations = values.mean(axis=0), values.std(axis=0)
+    if not np.isfinite(centers + deviations).all():
+        raise DataError(
+            "the target has values whose mean or deviation is too large a number: divide them by a constant"
+        )
     scales = np.where(deviations > 0, deviations, 1.0)
     return Target(
         names=tuple(names),
         task="values",
         log=log,
-        centers=tuple(values.mean(axis=0).tolist()),
+        centers=tuple(centers.tolist()),
         scales=tuple(scales.tolist()),
     )
 
@@ -202,7 +207,7 @@ def _all_numbers(
         return None
     if column.dtype == pl.String:
         present = texts.drop_nulls()
-        if present.str.contains(r"^0[0-9]").any() or not present.str.contains(r"[0-9]").all():
+        if present.str.contains(r"^0[0-9]").any() or not present.str.contains(r"[0-9]|^[-+]?(?i:inf)").all():
             return None
     elif isinstance(column.dtype, pl.Categorical | pl.Enum):
         return None

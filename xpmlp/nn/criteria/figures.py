@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 from xpmlp._typing import Array
 from xpmlp.nn.criteria.criterion import Criterion, weighted_mean
 from xpmlp.nn.criteria.temperature import log_loss as mean_log_loss
 from xpmlp.nn.losses.loss import logarithm
 from xpmlp.nn.ops import Ops
+
+BINS = 15
+"""Of the calibration error."""
 
 
 def _log_loss(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
@@ -54,6 +59,27 @@ def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array
     return xp.stack(results)
 
 
+def _calibration_error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
+    """The expected calibration error of the most probable class: ``sum_b |sum_{i in b} w_i (confidence_i - right_i)|``.
+
+    Over `BINS` bins of equal numbers of examples in the order of their confidence, the largest probability, as
+    `numpy.array_split` cuts them.  Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning, AAAI 2015, with bins of equal counts.
+    """
+    xp = ops.xp
+    right = xp.argmax(prediction, axis=-1) == xp.argmax(targets, axis=-1)
+    confidence = xp.max(prediction, axis=-1)
+    excess = weights * (confidence - xp.astype(right, prediction.dtype))
+    size, larger = divmod(prediction.shape[-2], BINS)
+    ends = [number * size + min(number, larger) for number in range(BINS + 1)]
+    results = []
+    for run in range(prediction.shape[0]):
+        ordered = xp.take(excess[run, :], xp.argsort(confidence[run, :]))
+        parts = [xp.abs(xp.sum(ordered[begin:end])) for begin, end in itertools.pairwise(ends)]
+        results.append(xp.sum(xp.stack(parts)))
+    return xp.stack(results)
+
+
 def _mean_of_outputs(ops: Ops, errors: Array, weights: Array) -> Array:
     return weighted_mean(ops, ops.xp.mean(errors, axis=-1), weights)
 
@@ -69,5 +95,12 @@ def _mae(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
 LOG_LOSS = Criterion("log_loss", _log_loss, ("classes",), "the mean log-loss of the classes' probabilities")
 ERROR = Criterion("error", _error, ("classes",), "the part of the examples whose most probable class is wrong")
 AUC = Criterion("auc", _auc, ("classes",), "1 less the area under the ROC curve, the mean over the classes")
+ECE = Criterion(
+    "ece",
+    _calibration_error,
+    ("classes",),
+    "the expected calibration error: how far the most probable class's probability is from how often it is right, over "
+    "15 bins of equal counts",
+)
 RMSE = Criterion("rmse", _rmse, ("flags", "values"), "the root of the mean squared error")
 MAE = Criterion("mae", _mae, ("flags", "values"), "the mean absolute error")

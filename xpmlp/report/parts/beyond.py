@@ -8,7 +8,7 @@ import numpy as np
 
 from xpmlp import plots, scalar
 from xpmlp.data import load
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts import figure1
 from xpmlp.report.parts.training import RUN
 from xpmlp.storage import load_network
@@ -23,12 +23,12 @@ POINTS, UNITS, WRONG = 1_500, 20, 20
 """How many points of synth, hidden units and wrong images are shown."""
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Ask the networks of Figure 1 and of the final training."""
     return {**_boundary(work), **_units(work), **_mistakes(work)}
 
 
-def _boundary(work: Work) -> dict[str, Any]:
+def _boundary(work: PartInputs) -> dict[str, Any]:
     """Evaluate Figure 1's network all over the plane, and at points that it has not seen."""
     done = work.needed["figure1"]
     network = figure1.trained(done)
@@ -52,7 +52,7 @@ def _probability(network: scalar.Network, x: list[float]) -> float:
     return scalar.sigmoid(o_1 - o_0)
 
 
-def _units(work: Work) -> dict[str, Any]:
+def _units(work: PartInputs) -> dict[str, Any]:
     """The incoming weights of the hidden units whose outgoing weights are the largest."""
     network = load_network(work.needed["final"].folder / RUN / "weights.safetensors")
     (W, _), (V, _) = network.parameters
@@ -66,7 +66,7 @@ def _units(work: Work) -> dict[str, Any]:
     return {"units": len(chosen), "hidden": W.shape[1]}
 
 
-def _mistakes(work: Work) -> dict[str, Any]:
+def _mistakes(work: PartInputs) -> dict[str, Any]:
     """Predict each test image with the final network: by class, and those that it gets most confidently wrong."""
     run = work.needed["final"].folder / RUN
     config, _ = read(run)

@@ -9,7 +9,7 @@ from xpmlp import plots, scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, at_most, judged
 from xpmlp.report.demands import IN_PLAIN_PYTHON, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import divergence
 from xpmlp.training.trainer import load_data
 
@@ -17,7 +17,7 @@ EARLY, EARLY_LOSS = 20, 0.06
 """The curve is expected below this loss by this epoch."""
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train by loops over lists of floats, and try the network on the points that were held out."""
     model, train = work.settings.model, work.settings.train
     dataset = load_data(work.settings)

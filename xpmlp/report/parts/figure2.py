@@ -8,11 +8,11 @@ import numpy as np
 
 from xpmlp import plots
 from xpmlp.report.demands import CLASSES, ONE_TRAINING
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import train_run
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train one network, and keep every batch's loss."""
     result = train_run(work, work.settings)
     losses = result.history.batch_losses

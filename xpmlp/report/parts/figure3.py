@@ -11,7 +11,7 @@ from xpmlp import plots
 from xpmlp.report.comparison import spread
 from xpmlp.report.demands import CLASSES, EVERY_EPOCH, SEVERAL_RUNS, VALIDATION
 from xpmlp.report.numbers import by_run, read_csv
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import RUN, divergence, train_runs
 from xpmlp.training import Status
 
@@ -19,7 +19,7 @@ CURVES = ("training, during the epoch", "training, after the epoch", "validation
 FIGURES, PARTS = ("loss", "accuracy"), ("train", "train", "validation")
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train a run for each seed, the training images evaluated after each epoch, too."""
     if any(run.status is Status.DIVERGED for run in train_runs(work, work.settings).runs):
         raise divergence(work, "a run of Figures 3a and 3b")

@@ -7,12 +7,12 @@ from typing import Any
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, at_least, at_most, judged
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, TEST
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import train_run
 from xpmlp.training.trainer import load_data
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train with the learning rate that Table 4 found best, and open the test set."""
     rate = work.needed["table4"].results["best"]
     train = work.settings.train.model_copy(update={"learning_rate": rate})

@@ -9,7 +9,7 @@ from typing import Any
 from xpmlp import scalar
 from xpmlp.report.comparison import Comparison, within
 from xpmlp.report.document import Maths, Verdict
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 
 TOLERANCE = 1e-8
 """The largest difference between a formula and its difference quotient: that of float64's rounding."""
@@ -50,7 +50,7 @@ def difference(formula: Numbers, expected: Numbers) -> float:
     return max(abs(a - b) for a, b in zip(formula, expected, strict=True))
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Compare each formula with its difference quotient, in float64."""
     checks = [
         {"formula": formula, "question": question, "numbers": len(analytic), "difference": difference(analytic, found)}

@@ -17,7 +17,7 @@ from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, judged, same, within
 from xpmlp.report.demands import CLASSES, DIGITS, ONE_HIDDEN_LAYER, ONE_TRAINING, SIGMOID
 from xpmlp.report.document import Maths
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
@@ -61,7 +61,7 @@ def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
     ]
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
@@ -70,7 +70,7 @@ def compute(work: Work) -> dict[str, Any]:
         return _compute(work, trainable, backend)
 
 
-def _compute(work: Work, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
+def _compute(work: PartInputs, trainable: ConfigTrainable, backend: Backend) -> dict[str, Any]:
     ops, xp, size = backend.ops, backend.xp, trainable.settings.batch_size
     parameters = backend.parameters(
         [nn.DenseParameters(*layer) for layer in trainable.initial_parameters(trainable.config.train.seed)]

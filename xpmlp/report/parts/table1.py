@@ -7,7 +7,7 @@ from typing import Any
 from xpmlp import scalar
 from xpmlp.report import coursework
 from xpmlp.report.comparison import Comparison, same
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 
 NETWORK = scalar.Network(
     hidden=scalar.Layer([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]], [0.0, 0.0, 0.0]),
@@ -16,7 +16,7 @@ NETWORK = scalar.Network(
 X, TARGET = [1.0, -1.0], 0
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Derive the coursework's network."""
     gradient = scalar.gradients(NETWORK, X, TARGET)
     derivatives = {

@@ -10,13 +10,13 @@ from xpmlp.report import coursework
 from xpmlp.report.comparison import NOT_COMPARABLE, Comparison, at_least, at_most, judged, spread
 from xpmlp.report.demands import CLASSES, LEARNING_RATES, VALIDATION
 from xpmlp.report.document import Inline
-from xpmlp.report.part import FinishedPart, PartContents, ReportPart, Work
+from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 from xpmlp.report.parts.training import divergence, train_runs
 
 FIGURES = ("loss", "accuracy")
 
 
-def compute(work: Work) -> dict[str, Any]:
+def compute(work: PartInputs) -> dict[str, Any]:
     """Train the grid, and find the learning rate with the lowest mean validation loss."""
     result = train_runs(work, work.settings)
     lines = [

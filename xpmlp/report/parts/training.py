@@ -6,14 +6,14 @@ from xpmlp.config import Config
 from xpmlp.errors import DivergenceError
 from xpmlp.grid import GridResult, train_grid
 from xpmlp.report.configs import report_config
-from xpmlp.report.part import Interrupted, Work
+from xpmlp.report.part import Interrupted, PartInputs
 from xpmlp.training import Result, Status, train
 
 RUN = "run"
 """The run folder within a part's folder."""
 
 
-def train_run(work: Work, config: Config) -> Result:
+def train_run(work: PartInputs, config: Config) -> Result:
     """Train one network.
 
     Raises
@@ -29,13 +29,13 @@ def train_run(work: Work, config: Config) -> Result:
     return result
 
 
-def divergence(work: Work, what: str) -> DivergenceError:
+def divergence(work: PartInputs, what: str) -> DivergenceError:
     """The error of a part of which nothing can be said, since ``what`` has diverged."""
     file = report_config(work.settings.name)
     return DivergenceError(f"{what} diverged, so that there is nothing to show: try a lower learning rate in {file}.")
 
 
-def train_runs(work: Work, config: Config) -> GridResult:
+def train_runs(work: PartInputs, config: Config) -> GridResult:
     """Train a grid of networks.
 
     Raises

@@ -1,4 +1,4 @@
-"""Targets that ``--backends`` names: array libraries, each perhaps with a device."""
+"""The backends to verify, as ``--backends`` names them: array libraries, each perhaps with a device."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Candidate(NamedTuple):
         return resolve_configured(settings.model_copy(update=changes)).backend
 
 
-def parse_targets(text: str) -> list[Candidate]:
+def parse_candidates(text: str) -> list[Candidate]:
     """Take ``numpy,strict:device1,torch:cuda:0`` apart.
 
     Raises
@@ -57,16 +57,16 @@ def parse_targets(text: str) -> list[Candidate]:
     ConfigError
         If none is named, or one twice.
     """
-    targets = []
+    candidates = []
     for item in filter(None, map(str.strip, text.split(","))):
         name, _, device = item.partition(":")
         if name not in backends and is_outside(outside := ":".join(item.split(":")[:2])):
             name, device = outside, item[len(outside) + 1 :]
         check_name(name, option="--backends: ")
-        target = Candidate(name, device or None)
-        if target in targets:
-            raise ConfigError(f"--backends names {target.label} twice: name each backend and device once.")
-        targets.append(target)
-    if not targets:
+        candidate = Candidate(name, device or None)
+        if candidate in candidates:
+            raise ConfigError(f"--backends names {candidate.label} twice: name each backend and device once.")
+        candidates.append(candidate)
+    if not candidates:
         raise ConfigError("--backends names none: give a list, as --backends numpy,torch,jax.")
-    return targets
+    return candidates
