@@ -153,7 +153,7 @@ def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
     outputs = outputs.astype(np.float64)
     if values:
         nrmse = float(np.sqrt(np.mean((outputs[:, 0] - y) ** 2)) / y.std())
-        return {"nrmse": nrmse, **interval_figures(result, outputs, y), "seconds": seconds}
+        return {"nrmse": nrmse, **interval_figures(result, inner.targets[kept], outputs, y), "seconds": seconds}
     chosen = np.clip(outputs[np.arange(len(y)), y], 1e-15, 1)
     wrong = outputs.argmax(axis=1) != y
     one_hot, equal = (y[:, None] == np.arange(outputs.shape[1])).astype(float), np.full(len(y), 1 / len(y))
@@ -161,15 +161,22 @@ def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
     return {"error": float(wrong.mean()), "log_loss": float(-np.log(chosen).mean()), "ece": ece, "seconds": seconds}
 
 
-def interval_figures(result: xpmlp.Result, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> dict[str, float]:
-    """How many of the values the intervals of `COVERAGE` cover, and their mean length in deviations."""
+def interval_figures(
+    result: xpmlp.Result, learned: npt.NDArray[Any], outputs: npt.NDArray[Any], y: npt.NDArray[Any]
+) -> dict[str, float]:
+    """How many of the values the intervals of `COVERAGE` cover, and their mean length beside that of constant ones.
+
+    ``learned`` (n,) are the values that were learned from, whose residuals out of fold constant intervals are made of.
+    """
     found = (result.sections or {}).get("intervals")
-    if found is None:
+    if found is None or result.out_of_fold is None:
         return {}
+    residuals = np.sort(np.abs(learned - result.out_of_fold[:, 0]))
+    constant = 2 * residuals[math.ceil((len(residuals) + 1) * COVERAGE) - 1]
     intervals = Intervals.model_validate(found, strict=False)
     lower, upper = intervals.around(outputs[:, :1], COVERAGE)
     covered = float(((lower <= y[:, None]) & (y[:, None] <= upper)).mean())
-    return {"covered": covered, "length": float((upper - lower).mean())}
+    return {"covered": covered, "length": float((upper - lower).mean() / constant)}
 
 
 def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
@@ -179,14 +186,14 @@ def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
 
 
 def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Geometric means of (x + 0.01) over the tables, and plain ones of ECE and coverage, a line for each row."""
-    lines = ["| | error | log-loss | nRMSE | ECE | covered | seconds |", "|---|---:|---:|---:|---:|---:|---:|"]
+    """Geometric means of (x + 0.01) over the tables, and plain ones of the rest, a line for each row."""
+    lines = ["| | error | log-loss | nRMSE | ECE | covered | length | seconds |", "|---|" + "---:|" * 7]
     for row, tables in figures.items():
         cells = []
         for key in ("error", "log_loss", "nrmse"):
             found = [one[key] for one in tables.values() if key in one]
             cells.append(f"{math.exp(np.mean(np.log(np.add(found, 0.01)))):.4f}" if found else "")
-        for key in ("ece", "covered"):
+        for key in ("ece", "covered", "length"):
             found = [one[key] for one in tables.values() if key in one]
             cells.append(f"{np.mean(found):.4f}" if found else "")
         lines.append(f"| {row} | {' | '.join(cells)} | {sum(one['seconds'] for one in tables.values()):.0f} |")

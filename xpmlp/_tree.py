@@ -27,14 +27,10 @@ def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """A tree of the same structure with ``function`` of each array, and of those in its place in other trees."""
-    if tree is None:
-        return None
     if isinstance(tree, (list, tuple)):
         items = [map_leaves(function, *group) for group in zip(tree, *others, strict=True)]
-        if hasattr(tree, "_fields"):
-            return type(tree)(*items)
-        return type(tree)(items)
-    return function(tree, *others)
+        return getattr(tree, "_make", type(tree))(items)
+    return None if tree is None else function(tree, *others)
 
 
 def flattener(tree: Any) -> Callable[[Any], list[Any]]:
@@ -77,8 +73,7 @@ def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
 
 def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
     """The trees that the arrays of a tree hold along their first axis, which ``unstack`` takes apart."""
-    if tree is None or (isinstance(tree, (list, tuple)) and not tree):
-        return itertools.repeat(tree)
-    if isinstance(tree, (list, tuple)):
-        return map(getattr(tree, "_make", type(tree)), zip(*(iterate(item, unstack) for item in tree), strict=False))
-    return iter(unstack(tree))
+    if isinstance(tree, (list, tuple)) and tree:
+        items = [itertools.repeat(item) if item is None else iterate(item, unstack) for item in tree]
+        return map(getattr(tree, "_make", type(tree)), zip(*items, strict=False))
+    return itertools.repeat(tree) if tree is None or isinstance(tree, (list, tuple)) else iter(unstack(tree))

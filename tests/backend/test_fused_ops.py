@@ -48,6 +48,7 @@ ARGUMENTS = {
     "product_of_factors": ("activation", "delta"),
     "add_product": ("weights", "activation", "delta", "scale"),
     "add_sum": ("biases", "delta", "scale"),
+    "sum_over_batch": ("delta",),
 }
 
 
@@ -97,7 +98,15 @@ def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...]
 
 
 def test_every_operation_is_compared() -> None:
-    assert {"xp", "gather", "add_rows", *ARGUMENTS} == set(Ops._fields)  # which have tests of their own
+    assert {"xp", "gather", "add_rows", "constant", *ARGUMENTS} == set(Ops._fields)  # which have tests of their own
+
+
+def test_a_constant_is_its_number(backend: Backend) -> None:
+    (array,) = backend.parameters([np.arange(1.0, 7.0).reshape(2, 3)])
+    for number in (0.1, 3):
+        product = array * backend.ops.constant(number)
+        assert product.dtype == array.dtype
+        np.testing.assert_array_equal(backend.to_numpy(product), backend.to_numpy(array * number))
 
 
 @pytest.mark.parametrize("rows", [1, 300], ids=["one row", "300 rows"])

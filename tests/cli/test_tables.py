@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from xpmlp import load_config
-from xpmlp.cli.table import config_of
+from xpmlp.cli.table import config_of, values_of
 from xpmlp.errors import ConfigError
 
 FEW = [
@@ -89,10 +89,28 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
 
 
 def test_the_metric_tells_the_task(there: Path) -> None:
-    values = {"data.target": "price", "train.metric": "mae"}
+    values = values_of({"target": "price", "metric": "mae", "class_weight": None}, None)
     assert config_of(there / "pets.csv", values).model.loss == "absolute"
     with pytest.raises(ConfigError, match=r"train\.metric = auc is for classes, and the target is values"):
         config_of(there / "pets.csv", {"data.target": "price", "train.metric": "auc", "data.task": "values"})
+
+
+@pytest.mark.slow  # trials, and a vote
+def test_tuned(there: Path, xpmlp: Run) -> None:
+    pytest.importorskip("optuna", reason="needs Optuna, of the extra tune")
+    few = ("--set", "train.epochs=1", "--set", "train.folds=2", "--set", "backend.fused=false", "--trials", "2")
+    given = ("tune", "pets.csv", "--target", "kind", "--metric", "auc", "--workers", "1", "--minutes", "5", *few)
+    done = xpmlp(*given)
+    assert done.status == 0, done.err
+    assert "trial 0: " in done.out
+    assert "2 trials; training with trial" in done.out
+    assert "test accuracy beside:" in done.out
+    config = load_config("runs/pets/config.toml")
+    assert (config.train.best_by, config.model.label_smoothing) == ("auc", 0.0)
+    predicted = xpmlp("predict", "runs/pets", "pets.csv", "--output", "out.csv", "--threshold", "0.999999")
+    assert predicted.status == 0, predicted.err
+    assert set(pl.read_csv("out.csv")["class"]) == {"cat"}
+    assert "not empty" in xpmlp(*given).err
 
 
 def test_values_are_values_again(there: Path, xpmlp: Run) -> None:

@@ -90,6 +90,19 @@ def test_value_and_derivative(backend: Backend, name: str, shape: str) -> None:
     assert_close(t, targets, tolerance(backend, 1e-7, 0), backend)
 
 
+@every_loss
+def test_a_prediction_has_the_loss_of_its_logits(backend: Backend, name: str) -> None:
+    """As the mean prediction of a vote has one; where the transform has an inverse, which all of these have."""
+    o, t = (backend.asarray(array["3-D"], backend.dtype) for array in (LOGITS, TARGETS[name]))
+    loss = LOSSES[name]
+    value = loss.value_of_prediction(backend.ops, loss.transform(backend.ops, o), t)
+    assert value is not None
+    expected = backend.to_numpy(loss.value(backend.ops, o, t))
+    assert_close(value, expected, tolerance(backend, 1e-5, 1e-12), backend)
+    if loss.transform is not nn.losses["squared"].transform:
+        assert loss._replace(link=None).value_of_prediction(backend.ops, o, t) is None
+
+
 def loss_value(backend: Backend, name: str) -> Any:
     """The loss as a function of logits and targets."""
     return lambda o, t: LOSSES[name].value(backend.ops, o, t)

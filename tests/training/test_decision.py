@@ -75,6 +75,18 @@ def test_flags_have_a_threshold_each(tmp_path: Path) -> None:
     np.testing.assert_array_equal(prediction.decided, prediction.outputs > 0.3)
 
 
+@pytest.mark.parametrize("threshold", [0.3, "balanced", {"ill": 3}])
+def test_one_output_chooses_as_two_would(threshold: Any, tmp_path: Path) -> None:
+    trained(tmp_path / "run", threshold, loss="logistic")
+    prediction = xpmlp.predict(tmp_path / "run", X)
+    share = (WORDS == "well").mean()
+    weights = [3, 1]
+    if not isinstance(threshold, dict):
+        weights = {0.3: [0.3, 0.7], "balanced": [1 / (1 - share), 1 / share]}[threshold]
+    expected = prediction.names[(prediction.outputs * weights).argmax(axis=1)]
+    np.testing.assert_array_equal(prediction.decided, expected)
+
+
 @pytest.mark.parametrize(
     ("threshold", "y", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from xpmlp.errors import DataError
 from xpmlp.storage import load_network, save_network
 from xpmlp.training import predict_file, predict_interval
 from xpmlp.training.intervals import fit_intervals
+from xpmlp.training.vote import notes_on_groups
 
 RNG = np.random.default_rng(8)
 
@@ -86,6 +88,11 @@ def test_groups_are_in_one_fold() -> None:
     for group in np.unique(groups):
         assert len(np.unique(numbers[groups == group])) == 1
     assert np.bincount(numbers).min() > 60
+    problem = SimpleNamespace(
+        dataset=SimpleNamespace(groups=groups % 4), config=SimpleNamespace(train=SimpleNamespace(folds=5))
+    )
+    (note,) = notes_on_groups(problem)  # type: ignore[arg-type]
+    assert "has 4 groups, fewer than train.folds = 5" in note
     few = fold_numbers(np.zeros(400, int), 5, 0, groups % 4)  # of too few groups each is in several
     np.testing.assert_array_equal(few, fold_numbers(np.zeros(400, int), 5, 0))
 
@@ -146,6 +153,14 @@ def test_saved_and_used(run: Path) -> None:
     np.testing.assert_allclose(np.load(run / "out.npy")["lower"], lower)
     other = predict_interval(run / "run", table(), 0.8, backend="strict", device="device1")
     np.testing.assert_allclose(other, (lower, upper), rtol=1e-4)
+
+
+def test_without_folds_by_the_validation_part(run: Path) -> None:
+    given = {"data.path": str(run / "table.csv"), "data.target": "y", **SHORT, "train.folds": "none"}
+    config = xpmlp.load_config("xpmlp:table-values.toml", {**given, "train.epochs": 2, "data.validation_size": 70})
+    result = xpmlp.train(config)
+    assert result.sections is not None
+    assert result.sections["intervals"]["rows"] == 70
 
 
 @pytest.mark.parametrize("damage", [{"rows": 0.0}, {"outputs": []}, {"rows": "many"}])

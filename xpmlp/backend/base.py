@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -209,11 +209,16 @@ class Backend(ABC):
         for batch in self._unstacked(batches):
             state, outputs = step(state, batch, constants)
             collected.append(outputs)
-        return state, tuple(self.xp.stack(series) for series in zip(*collected, strict=True))
+        return state, tuple(map(self._stacked, zip(*collected, strict=True)))
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
         """The batch of each step."""
         return iterate(batches, self.xp.unstack)
+
+    def _stacked(self, series: Sequence[Array]) -> Array:
+        """The outputs of all steps as one array."""
+        stacked: Array = self.xp.stack(series)
+        return stacked
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int

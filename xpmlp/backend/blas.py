@@ -139,8 +139,7 @@ def _add_sum_of_one(blas: Blas, biases: Array, delta: Array, factor: float) -> N
 
 def _by_run(scale: Array, runs: int) -> list[float]:
     """The scale of each run."""
-    numbers: list[float] = scale.ravel().tolist()
-    return numbers if len(numbers) == runs else numbers * runs
+    return [scale.item()] * runs if scale.size == 1 else scale.ravel().tolist()
 
 
 @functools.lru_cache(maxsize=8)

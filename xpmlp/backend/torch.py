@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import threading
@@ -156,6 +157,8 @@ class TorchBackend(Backend):
             log_softmax=partial(torch.log_softmax, dim=-1),
             add_product=_add_product,
             add_sum=_add_sum,
+            sum_over_batch=_sum_over_batch,
+            constant=functools.cache(partial(torch.tensor, dtype=self.dtype)),
         )
         if self.device.type == "cuda":
             self.recordings = Recordings(self, self._record)
@@ -301,7 +304,7 @@ def _multiply_transposed(torch: Any, delta: Array, weights: Array) -> Array:
 
 def _product_of_factors(torch: Any, activation: Array, delta: Array) -> Array:
     """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
-    return _multiply_transposed(torch, delta.mT, activation.mT).mT
+    return (torch.bmm(delta.mT, activation) if delta.ndim == activation.ndim == 3 else delta.mT @ activation).mT
 
 
 def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
@@ -317,4 +320,8 @@ def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) 
 
 
 def _add_sum(biases: Array, delta: Array, scale: Array) -> Array:
-    return biases.addcmul_(delta.sum(dim=-2, keepdim=True), scale)
+    return biases.addcmul_(_sum_over_batch(delta), scale)
+
+
+def _sum_over_batch(array: Array) -> Array:
+    return array.sum(dim=-2, keepdim=True)

@@ -41,8 +41,8 @@ def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[s
             values["data.target"] = [part.strip() for part in value.split(",")] if "," in value else value
         elif name == "test":
             values |= {"data.test_fraction": 0.0} if value == "0" else {"data.test": value}
-        elif name == "class_weight":
-            values["train.class_weight"] = value
+        elif name in ("class_weight", "metric"):
+            values[f"train.{name}"] = value
         else:
             values[f"data.{name}"] = str(value) if isinstance(value, Path) else value
     return values | overriding(overrides)

@@ -255,4 +255,4 @@ def descend_by(
 
 def sum_over_batch(ops: Ops, array: Array) -> Array:
     """([runs,] batch, n) -> ([runs,] 1, n)."""
-    return ops.xp.sum(array, axis=-2, keepdims=True)
+    return ops.sum_over_batch(array)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from array_api_compat import device
 
@@ -45,9 +45,12 @@ class Ops(NamedTuple):
     add_sum : (biases, delta, scale) -> biases + scale * sum of delta over the batch
         ``scale`` ([runs,] 1, 1) or (), in the same dtype.  These two overwrite their first argument where arrays are
         mutable; only what they return may be used afterwards.
+    sum_over_batch : (array) -> its sum over the batch, ([runs,] 1, n)
     add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
         ``table`` ([runs,] n, width), ``codes`` ([runs,] m), int32 and within it, ``rows`` ([runs,] m, width); a fresh
         array, of which two calls give the same bits.
+    constant : (number) -> number
+        A number of Python's as the library's operators take it in the least time: itself, or an array ().
     """
 
     xp: Namespace
@@ -61,7 +64,9 @@ class Ops(NamedTuple):
     product_of_factors: Callable[[Array, Array], Array]
     add_product: Callable[[Array, Array, Array, Array], Array]
     add_sum: Callable[[Array, Array, Array], Array]
+    sum_over_batch: Callable[[Array], Array]
     add_rows: Callable[[Array, Array, Array], Array]
+    constant: Callable[[float], Any]
 
 
 def pure_ops(xp: Namespace) -> Ops:
@@ -150,8 +155,13 @@ def add_product(xp: Namespace, weights: Array, activation: Array, delta: Array, 
 
 def add_sum(xp: Namespace, biases: Array, delta: Array, scale: Array) -> Array:
     """``biases + scale * sum of delta over the batch``, in place where arrays are mutable: ([runs,] 1, n_out)."""
-    biases += scale * xp.sum(delta, axis=-2, keepdims=True)
+    biases += scale * sum_over_batch(xp, delta)
     return biases
+
+
+def sum_over_batch(xp: Namespace, array: Array) -> Array:
+    """([runs,] batch, n) -> ([runs,] 1, n)."""
+    return xp.sum(array, axis=-2, keepdims=True)
 
 
 def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
@@ -159,9 +169,14 @@ def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
 
 
-_DEFINITIONS: tuple[Callable[..., Array], ...] = (
+def constant(xp: Namespace, number: float) -> float:
+    """The number itself."""
+    return number
+
+
+_DEFINITIONS: tuple[Callable[..., Any], ...] = (
     *(gather, affine, sigmoid, sigmoid_backward, softmax, log_softmax),
-    *(multiply_transposed, product_of_factors, add_product, add_sum, add_rows),
+    *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, constant),
 )
 """In the order of the fields of `Ops`."""
 

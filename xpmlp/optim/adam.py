@@ -138,17 +138,18 @@ def adam_rule(
         return AdamState(zeros_like(parameters), zeros_like(parameters), first_step(parameters))
 
     def update(ops: Ops, parameters: Tree, gradients: Tree, state: Tree, hyperparameters: Hyperparameters) -> Updated:
+        kept_1, taken_1, kept_2, taken_2 = map(ops.constant, (beta_1, 1 - beta_1, beta_2, 1 - beta_2))
         step = state.step + 1
         root = ops.xp.sqrt(one_minus_power(ops, beta_2, step))
         correction = root / one_minus_power(ops, beta_1, step)
-        added = epsilon * root if corrected else epsilon
+        added = epsilon * root if corrected else ops.constant(epsilon)
 
         def move(rate: Array, value: Array, slope: Array, first: Array, second: Array) -> tuple[Array, ...]:
-            first *= beta_1
-            first += (1 - beta_1) * slope
-            second *= beta_2
+            first *= kept_1
+            first += taken_1 * slope
+            second *= kept_2
             slope *= slope
-            slope *= 1 - beta_2
+            slope *= taken_2
             second += slope
             change = rate * first
             change /= ops.xp.sqrt(second) + added

@@ -22,8 +22,6 @@ SECTION = "decision"
 MAX_COSTS = 1_000
 """Classes that may have a table of costs."""
 
-Weight = Finite
-
 
 class Decision(Saved):
     """How classes are chosen by their probabilities ``p``; one of the three is given.
@@ -41,9 +39,9 @@ class Decision(Saved):
 
     called = "a decision"
 
-    weights: tuple[Weight, ...] = ()
-    costs: tuple[tuple[Weight, ...], ...] = Field((), max_length=MAX_COSTS)
-    thresholds: tuple[Weight, ...] = ()
+    weights: tuple[Finite, ...] = ()
+    costs: tuple[tuple[Finite, ...], ...] = Field((), max_length=MAX_COSTS)
+    thresholds: tuple[Finite, ...] = ()
 
     def choose(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Choose a class for each row of probabilities (n, n_classes), (n,); or yes and no, (n, n_outputs)."""
@@ -76,8 +74,6 @@ def decision_of(config: Config, dataset: Dataset, loss: Loss) -> Decision | None
         rows = part.targets.reshape(len(part), -1)
         counted = rows if dataset.target_names else rows == np.arange(k)
         shares = np.average(counted, axis=0, weights=weights)
-        if loss.targets == "flags" and not dataset.target_names:
-            shares = shares[1:]
     n_outputs = loss.n_outputs(len(dataset.target_names), dataset.n_classes)
     return _decision(given, dataset.classes, n_outputs, loss, shares)
 
@@ -135,8 +131,6 @@ def _decision(
             raise ConfigError(f"model.threshold = {given} needs the training rows: give a number or costs.")
         if of_flags:
             return Decision(thresholds=tuple(np.clip(shares, 0.0, 1.0).tolist()))
-        if len(shares) < len(classes):
-            shares = np.asarray([1 - shares[0], shares[0]])
         return Decision(weights=tuple((1 / np.maximum(shares, 1e-12)).tolist()))
     if isinstance(given, int | float):
         if not 0 < given < 1:

@@ -6,6 +6,7 @@ leaves the stack at the end of a segment or an epoch; the others go on unchanged
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -147,8 +148,8 @@ class _Block:
     def _draw_orders(self) -> None:
         """Draw the active runs' orders of this epoch, side by side: for a stack that takes as long as many steps do."""
         runs = [active.run for active in self.active]
-        with ThreadPoolExecutor() as threads:
-            drawing = map if len(runs) == 1 else threads.map
+        with ThreadPoolExecutor() if len(runs) > 1 else contextlib.nullcontext() as threads:
+            drawing = map if threads is None else threads.map
             orders = drawing(partial(self.policy.order, epoch=self.epoch), runs)
             for active, order in zip(self.active, orders, strict=True):
                 active.order = order

@@ -185,7 +185,8 @@ def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., T
         parameters, memory = state
         if update_from_factors is not None:
             return TrainingState(*update_from_factors(ops, root, parameters, memory, factors, hyperparameters))
-        return TrainingState(*update(ops, parameters, root.gradients(ops, factors, size), memory, hyperparameters))
+        gradients = root.gradients(ops, factors, ops.constant(size))
+        return TrainingState(*update(ops, parameters, gradients, memory, hyperparameters))
 
     return descend
 

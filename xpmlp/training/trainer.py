@@ -32,7 +32,7 @@ from xpmlp.training.sizes import in_time, sized
 from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
-from xpmlp.training.vote import VoteTrainable, joined, parameters_to_start, settings_of, voters_note
+from xpmlp.training.vote import VoteTrainable, joined, notes_on_groups, parameters_to_start, settings_of, voters_note
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,8 @@ def train(
         trainable = sized(trainable)
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
+            reporter.note(note)
+        for note in notes_on_groups(trainable):
             reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):
             trainable = in_time(trainable, settings)

@@ -7,7 +7,7 @@ examples that each leaves out and is judged by.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -206,6 +206,13 @@ class FoldPolicy(ConfigPolicy):
         examples = self.trainable.examples_left_out(self.trainable.fold_of(run.settings.seed))
         (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)
         return figure
+
+
+def notes_on_groups(trainable: ConfigTrainable) -> Iterator[str]:
+    """Say that there are too few groups for folds that leave them whole."""
+    groups, folds = trainable.dataset.groups, trainable.config.train.folds
+    if groups is not None and folds is not None and (count := len(np.unique(groups))) < folds:
+        yield f"the training part has {count} groups, fewer than train.folds = {folds}: they are spread over folds"
 
 
 def voters_note(runs: Sequence[Run]) -> str | None:

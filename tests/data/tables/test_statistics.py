@@ -77,10 +77,13 @@ def test_a_row_does_not_see_its_own_target(kind: str, targets: np.ndarray) -> No
     assert not np.allclose(after[~same], before[~same], atol=1e-9)
 
 
-def test_noise_and_few_levels_have_none() -> None:
+def test_noise_smooth_functions_and_few_levels_have_none() -> None:
     targets = TrainingTargets(RNG.normal(size=(N, 1)))
     assert of_category((TOWNS + 2).astype(np.int32), 32, targets) is None
     assert of_number(RNG.normal(size=N), targets) is None
+    smooth = RNG.normal(size=2_000)
+    cubic = smooth**3 - smooth + 0.1 * RNG.normal(size=2_000)
+    assert of_number(smooth, TrainingTargets(cubic[:, None])) is None
     assert of_category((TOWNS % 4 + 2).astype(np.int32), 6, TrainingTargets(VALUES[:, None])) is None
 
 

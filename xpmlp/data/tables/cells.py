@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.messages import quoted
@@ -82,6 +84,50 @@ def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
     raise DataError(_cannot_be_read(cells))
 
 
+class Distinct(NamedTuple):
+    """A column's texts, each once.
+
+    Attributes
+    ----------
+    values : (n_distinct,) of String
+        In the order in which they come first.
+    counts : (n_distinct,) int64
+    total : int
+        Rows, those with a gap among them.
+    """
+
+    values: pl.Series
+    counts: npt.NDArray[np.int64]
+    total: int
+
+    @property
+    def present(self) -> int:
+        """Rows without a gap."""
+        return int(self.counts.sum())
+
+    def rows_where(self, chosen: pl.Series) -> int:
+        """Rows of which the text is chosen, (n_distinct,) of Boolean."""
+        return int(self.counts[chosen.to_numpy()].sum())
+
+    def where(self, chosen: pl.Series) -> Distinct:
+        """The texts that are chosen, (n_distinct,) of Boolean."""
+        return Distinct(self.values.filter(chosen), self.counts[chosen.to_numpy()], self.total)
+
+
+def distinct_texts(cells: pl.Series, missing: Sequence[str]) -> Distinct:
+    """Read cells as texts, as `as_texts` does, each of them once: most columns have few."""
+    texts = cells if cells.dtype == pl.String else as_texts(cells, missing)
+    each = _counted(texts.drop_nulls().to_frame("value").with_columns(count=pl.lit(1, pl.Int64)))
+    clean = as_texts(each["value"], missing)
+    if clean.null_count() or not (clean == each["value"]).all():
+        each = _counted(each.with_columns(value=clean).drop_nulls())
+    return Distinct(each["value"].alias(cells.name), each["count"].to_numpy(), len(cells))
+
+
+def _counted(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.group_by("value", maintain_order=True).agg(pl.col("count").sum())
+
+
 def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> Reading:
     """Read cells as float64; infinities and NaN are gaps."""
     dtype = cells.dtype
@@ -90,17 +136,22 @@ def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> 
         numbers = parsed_numbers(texts, style)
         unreadable = numbers.null_count() - texts.null_count()
     elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        numbers, unreadable = cells.cast(pl.Float64), 0
+        return Reading(_finite(cells.cast(pl.Float64)), 0)
     elif isinstance(dtype, pl.Duration):
         numbers, unreadable = cells.cast(pl.Duration("us")).to_physical().cast(pl.Float64) / 1e6, 0
     elif dtype.is_temporal():
         return Reading(pl.Series(cells.name, [None] * len(cells), dtype=pl.Float64), len(cells) - cells.null_count())
     else:
         raise DataError(_cannot_be_read(cells))
-    infinite = ~numbers.is_finite()
-    if infinite.any():
-        numbers = pl.select(pl.when(infinite).then(None).otherwise(numbers)).to_series()
-    return Reading(numbers.alias(cells.name), unreadable)
+    return Reading(_finite(numbers).alias(cells.name), unreadable)
+
+
+def _finite(numbers: pl.Series) -> pl.Series:
+    """Numbers with null for those that are infinite or NaN."""
+    values = numbers.to_numpy()
+    if np.isfinite(values).all():
+        return numbers
+    return pl.Series(numbers.name, np.where(np.isfinite(values), values, np.nan), nan_to_null=True)
 
 
 def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Finite, Frozen, Saved
-from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
+from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, distinct_texts, words_of
 from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
 from xpmlp.data.tables.inference import RARE, read_cells
@@ -32,6 +32,7 @@ from xpmlp.data.tables.statistics import (
     of_category,
     of_number,
     of_text,
+    telling_words,
 )
 from xpmlp.errors import DataError
 
@@ -41,8 +42,11 @@ UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
 CLIP = 3.0
 """Scaled numbers are bent to between -3 and 3: ``x / sqrt(1 + (x / 3)**2)``, as RealMLP does."""
 
-MAX_WORDS = 24
-"""The words of a text column that have a number of their own: the commonest ones."""
+MAX_WORDS = 64
+"""The words of a text column that have a number of their own: those that tell most of the target, if there is one."""
+
+COMMON_WORDS = 24
+"""Those without a target: the commonest ones."""
 
 MAX_BUCKETS = 8
 """The numbers among which all other words of a text column are hashed."""
@@ -90,9 +94,16 @@ class Feature(Frozen):
         if not self.bent and self.scale == 1.0 and self.center == 0.0:
             return np.nan_to_num(raw, nan=0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = np.clip((raw - self.center) * self.scale, -1e8, 1e8)
+            scaled = raw - self.center
+            scaled *= self.scale
+            np.clip(scaled, -1e8, 1e8, out=scaled)
         scaled[np.isnan(scaled)] = 0.0
-        return scaled / np.sqrt(1.0 + (scaled / CLIP) ** 2) if self.bent else scaled
+        if self.bent:  # x / sqrt(1 + (x / 3)^2), in as few arrays as can be
+            root = scaled / CLIP
+            root *= root
+            root += 1.0
+            scaled /= np.sqrt(root, out=root)
+        return scaled
 
 
 class EncodedColumn(Frozen):
@@ -234,7 +245,8 @@ class TableEncoding(Saved):
             If a column is missing, or more than half of its values are of another kind than in training.
         """
         data = as_frame(frame, what).data
-        absent = [one.column.name for one in self.columns if one.column.name not in data.columns]
+        there = set(data.columns)
+        absent = [one.column.name for one in self.columns if one.column.name not in there]
         if absent and not allow_missing:
             known = set(self.table_schema.names)
             others = [name for name in data.columns if name not in known]
@@ -397,7 +409,11 @@ def _fit(
     told = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
     for column in schema.used:
         cells = data[column.name]
-        one = _fit_column(cells, column, schema.missing)
+        one = _fit_column(cells, column, schema.missing, told)
+        if not one.features and told is None:
+            columns.append(one)
+            known.add(column.name)
+            continue
         read = read_raw(one, cells, schema.missing)
         scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
@@ -486,12 +502,16 @@ def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iter
         yield Indicator(feature=feature, columns=tuple(names))
 
 
-def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
+def _fit_column(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None = None
+) -> EncodedColumn:
     """The features, levels and words of a column, the features not yet scaled."""
     name = column.name
     if column.kind == "category" and not column.order:
-        counts = as_texts(cells, missing).drop_nulls().alias("value").value_counts()
-        counts = counts.sort(["count", "value"], descending=[True, False])
+        texts = distinct_texts(cells, missing)
+        counts = pl.DataFrame({"value": texts.values, "count": texts.counts}).sort(
+            ["count", "value"], descending=[True, False]
+        )
         common = counts.filter(pl.col("count") >= RARE).head(MAX_LEVELS)["value"].to_list()
         rare = counts["value"][len(common) :].head(MAX_LEVELS).to_list()
         if len(rare) == 1 and len(common) < MAX_LEVELS:  # by itself it is no crowd
@@ -506,7 +526,7 @@ def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> E
     elif column.kind == "date":
         parts = _parts_of_dates(cells, column, missing)
     else:
-        return _fit_text(cells, column, missing)
+        return _fit_text(cells, column, missing, targets)
     return EncodedColumn(
         column=column, features=tuple(Feature(name=f"{name}: {part}", part=part, bent=bent) for part, bent in parts)
     )
@@ -515,17 +535,22 @@ def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> E
 def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> list[tuple[str, bool]]:
     """The parts of a date that vary: days passed and the year as they are, the others as cycles."""
     raw = _date_parts(cells, column, missing)
-    varying = {part for part, values in raw.items() if values.drop_nulls().n_unique() > 1}
+    varying = {part for part, values in raw.items() if values.min() != values.max()}
     cycles = [f"{part} {wave}" for part in _CYCLES if part in varying for wave in ("sin", "cos")]
     return [("days", True), *([("year", True)] if "year" in varying else []), *((part, False) for part in cycles)]
 
 
-def _fit_text(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
-    texts = as_texts(cells, missing).drop_nulls()
+def _fit_text(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None
+) -> EncodedColumn:
+    every = as_texts(cells, missing)
+    texts = every.drop_nulls()
     words = words_of(texts).list.unique().explode().drop_nulls().alias("word")
     counts = words.value_counts().sort(["count", "word"], descending=[True, False])
     telling = counts.filter((pl.col("count") >= RARE) & (pl.col("count") <= 0.95 * len(texts)))
-    common = telling["word"].head(MAX_WORDS).to_list()
+    common = telling["word"].head(COMMON_WORDS).to_list()
+    if targets is not None and common:
+        common = telling_words(words_of(every), telling, MAX_WORDS, targets)
     buckets = min(MAX_BUCKETS, max(len(counts) - len(common), 0))
     named = [Feature(name=f"{column.name}: {word}", part="word") for word in common]
     hashed = [Feature(name=f"{column.name}: words {place + 1}", part="hashed") for place in range(buckets)]
@@ -535,11 +560,11 @@ def _fit_text(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> Enc
 
 def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
     """A feature with the centre and scale of raw values, and the moments of what they become."""
-    present = raw[~np.isnan(raw)]
+    gap = np.isnan(raw)
+    present = raw[~gap] if gap.any() else raw
     if feature.bent and len(present):
-        center = float(np.median(present))
-        low, high = np.quantile(present, [0.25, 0.75])
-        spread = float(high - low)
+        low, center, high = _quartiles(present)
+        spread = high - low
         if not spread > 0.0:  # most are the same: the others say how far one is from them
             others = np.abs(present[present != center] - center)
             spread = float(np.median(others)) if len(others) else 0.0
@@ -547,10 +572,26 @@ def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
         if not math.isfinite(scale) or not math.isfinite(center):
             center, scale = center if math.isfinite(center) else 0.0, 0.0
         feature = feature.model_copy(update={"center": center, "scale": scale})
-    applied = feature.apply(raw.copy())
+    applied = feature.apply(raw)
     return (
         feature.model_copy(update={"mean": float(applied.mean()), "std": float(applied.std())}) if len(raw) else feature
     )
+
+
+def _quartiles(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """The quartiles, as NumPy's median and quantile have them, by putting the values in order once."""
+    places = np.array([0.25, 0.5, 0.75]) * (len(values) - 1)
+    before = np.floor(places).astype(np.intp)
+    after = np.minimum(before + 1, len(values) - 1)
+    ordered = np.partition(values, np.unique([before, after]))
+    parts = places - before
+    low, median, high = (
+        b - (b - a) * (1 - t) if t >= 0.5 else a + (b - a) * t
+        for a, b, t in zip(ordered[before].tolist(), ordered[after].tolist(), parts.tolist(), strict=True)
+    )
+    if parts[1]:
+        median = (ordered[before[1]] + ordered[after[1]]) / 2
+    return low, float(median), high
 
 
 def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
@@ -573,9 +614,8 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
     if one.has_codes:
         if "+" in (*one.levels, *one.rare):  # beside it a dash is a category
             missing = tuple(text for text in missing if text != "-")
-        texts = as_texts(cells, missing)
-        codes = _codes(one, texts)
-        return RawColumn([], codes, texts.is_null().to_numpy(), 0)
+        codes = _codes(one, cells, missing)
+        return RawColumn([], codes, codes == MISSING_CODE, 0)
     if kind == "date":
         parts = _date_parts(cells, column, missing)
         days = parts["days"]
@@ -590,7 +630,8 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
         ranks = _matched(values, column.order)
         unreadable = ranks.null_count() - values.null_count()
         return RawColumn([_floats(ranks)], None, ranks.is_null().to_numpy(), unreadable)
-    raw, gap = _floats(values), values.is_null().to_numpy()
+    raw = _floats(values)
+    gap = np.isnan(raw)
     if kind == "truth":
         raw = 2.0 * raw - 1.0
     if kind == "clock":
@@ -605,10 +646,27 @@ def _own(one: EncodedColumn) -> tuple[Feature, ...]:
 
 
 def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
-    return values.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return values.cast(pl.Float64).to_numpy()
 
 
-def _codes(one: EncodedColumn, texts: pl.Series) -> npt.NDArray[np.int32]:
+def _codes(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """The codes of cells: most are written as the levels are, and each of the others is looked up once."""
+    if cells.dtype != pl.String:
+        cells = as_texts(cells, missing)
+    known = (*one.levels, *one.rare)
+    places = [*range(FIRST, FIRST + len(one.levels)), *[FIRST + len(one.levels)] * len(one.rare)]
+    found = cells.replace_strict(known, places, default=None, return_dtype=pl.Int32) if known else None
+    if found is None or found.null_count() > cells.null_count():
+        others = (cells if found is None else cells.filter(found.is_null())).drop_nulls().unique()
+        told = _codes_of_texts(one, as_texts(others, missing))
+        rest = cells.replace_strict(others, told, default=None, return_dtype=pl.Int32) if len(others) else None
+        found = rest if found is None else found if rest is None else pl.select(pl.coalesce(found, rest)).to_series()
+    if found is None:
+        return np.full(len(cells), MISSING_CODE, np.int32)
+    return found.fill_null(MISSING_CODE).to_numpy() if found.null_count() else found.to_numpy()
+
+
+def _codes_of_texts(one: EncodedColumn, texts: pl.Series) -> pl.Series:
     found = _matched(texts, (*one.levels, *one.rare))
     codes = pl.select(
         pl.when(texts.is_null())
@@ -618,7 +676,7 @@ def _codes(one: EncodedColumn, texts: pl.Series) -> npt.NDArray[np.int32]:
         .otherwise((found + FIRST).clip(upper_bound=FIRST + len(one.levels)))
         .cast(pl.Int32)
     )
-    return codes.to_series().to_numpy()
+    return codes.to_series()
 
 
 def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:

@@ -6,17 +6,21 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.tables.cells import (
+    Distinct,
     as_clock,
     as_dates,
     as_numbers,
     as_texts,
     as_truths,
     date_formats,
+    distinct_texts,
     is_clock,
     looks_true_or_false,
     number_style,
@@ -45,6 +49,8 @@ COMMON = 0.95
 
 RECURRING = 0.2
 """The share of a column's rows with a recurring word from which it is text; with fewer it is an id."""
+
+TOO_LONG = "whole numbers of more digits than a number keeps apart"
 
 _ID_NAME = re.compile(
     r"(?:^|[_. -])(?:[pu]?id|ids|uuid|guid|key|index|row|rownames?|serial|no|nr)$|[a-z](?:ID|Id)$|^[PU]?I[Dd]$|_ID$"
@@ -116,32 +122,41 @@ def infer_column(
     cells: pl.Series, override: Override | None, missing: Sequence[str], decimal: str | None = None
 ) -> Column:
     """Infer the kind of one column, or describe it as the kind that it is set to."""
+    texts = distinct_texts(cells, missing) if cells.dtype == pl.String else None
     if override is not None:
         found = _as_told(cells, override, missing, decimal)
-    elif cells.dtype == pl.String:
-        found = _of_texts(as_texts(cells, missing), decimal)
+    elif texts is not None:
+        found = _of_texts(texts, cells, decimal)
     else:
         found = _of_typed(cells, missing)
-    return _column(cells, found, override.order if override else (), missing)
+    return _column(cells, texts, found, override.order if override else (), missing)
 
 
-def _column(cells: pl.Series, found: _Found, order: tuple[str, ...], missing: Sequence[str]) -> Column:
+def _column(
+    cells: pl.Series, texts: Distinct | None, found: _Found, order: tuple[str, ...], missing: Sequence[str]
+) -> Column:
     """Count a column's gaps and values, read as what it was found to be."""
     note = found.note
     column = Column(name=cells.name, order=order, **found._replace(note="")._asdict())
-    values, unreadable = read_cells(cells, column, missing)
+    values, unreadable = read_cells(cells if texts is None else texts.values, column, missing)
+    gaps, counts = values.null_count(), None
+    if texts is not None:
+        unreadable = texts.rows_where(values.is_null())
+        gaps = texts.total - texts.present + unreadable
+        counts = texts.counts[values.is_not_null().to_numpy()]
+    present = values.drop_nulls() if values.null_count() else values
     odd = f"{unreadable:,} values that are none are taken for gaps" if unreadable and not note else ""
     if order:
-        unknown = values.drop_nulls().unique().filter(~values.drop_nulls().unique().is_in(list(order)))
+        unknown = present.unique().filter(~present.unique().is_in(list(order)))
         if len(unknown):
             odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, taken for gaps"
     infinite = _infinities(cells)
     more = f"{infinite:,} infinite values are taken for gaps" if infinite else ""
     return column.model_copy(
         update={
-            "missing": values.null_count(),
-            "distinct": values.drop_nulls().n_unique(),
-            "shown": _shown(values, column),
+            "missing": gaps,
+            "distinct": present.n_unique(),
+            "shown": _shown(present, counts, column),
             "note": "; ".join(part for part in (note, odd, more) if part),
         }
     )
@@ -181,19 +196,19 @@ def _as_told(cells: pl.Series, override: Override, missing: Sequence[str], decim
 def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
     """The kind of a column with a type of its own."""
     dtype = cells.dtype
-    values = cells.drop_nans() if dtype.is_float() else cells
-    values = values.drop_nulls()
-    distinct = values.n_unique() if dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean else -1
+    values = cells.drop_nulls() if cells.null_count() else cells
+    if dtype.is_float() and values.is_nan().any():
+        values = values.drop_nans()
     if dtype == pl.Null or values.is_empty():
         return _Found("constant", "it has no value")
-    if distinct == 1:
+    if (dtype.is_numeric() or dtype.is_temporal() or dtype == pl.Boolean) and values.min() == values.max():
         return _of_one_value(len(values) < len(cells))
     if dtype == pl.Boolean:
         return _Found("truth", "true and false")
     if isinstance(dtype, pl.Categorical | pl.Enum):
-        return _of_words(as_texts(cells, missing), told="stored as categories")
+        return _of_words(distinct_texts(cells, missing), told="stored as categories")
     if dtype == pl.Binary:
-        return _of_texts(as_texts(cells, missing), None)
+        return _of_texts(distinct_texts(cells, missing), cells, None)
     if dtype == pl.Time:
         return _Found("clock", "times of day")
     if isinstance(dtype, pl.Duration):
@@ -202,7 +217,9 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         zone = (dtype.time_zone or "") if isinstance(dtype, pl.Datetime) else ""
         return _Found("date", f"dates and times of {zone}" if zone else "dates", zone=zone)
     if dtype.is_numeric():
-        return _of_numbers(values, cells)
+        if dtype.is_integer() and _are_too_long(values, values.cast(pl.Float64)):
+            return _of_words(distinct_texts(cells, missing), told=TOO_LONG)
+        return _of_numbers(values.cast(pl.Float64).to_numpy(), None, cells)
     as_texts(cells, missing)  # which says what cannot be read
     raise DataError(f"column {quoted(cells.name)} holds values of type {dtype}: drop it, or make numbers or text of it")
 
@@ -211,136 +228,143 @@ def _of_one_value(has_gaps: bool) -> _Found:
     return _Found("category", "one value, and gaps") if has_gaps else _Found("constant", "it has one value")
 
 
-def _of_numbers(values: pl.Series, cells: pl.Series, why: str = "numbers") -> _Found:
-    """A number, a truth value of 0 and 1, or the number of a row or of a thing."""
-    numbers = values.cast(pl.Float64)
-    if _are_too_long(values, numbers):
-        return _of_words(as_texts(cells, ()), told="whole numbers of more digits than a number keeps apart")
-    if numbers.is_in([0.0, 1.0]).all():
+def _of_numbers(
+    numbers: npt.NDArray[np.float64], counts: npt.NDArray[np.int64] | None, cells: pl.Series, why: str = "numbers"
+) -> _Found:
+    """A number, a truth value of 0 and 1, or the number of a row or of a thing.
+
+    Parameters
+    ----------
+    numbers : (n,)
+        Without gaps.
+    counts : (n,), optional
+        How many rows have each.
+    cells : pl.Series
+        Those rows, with gaps.
+    """
+    if ((numbers == 0) | (numbers == 1)).all():
         return _Found("truth", "0 and 1")
-    if (numbers.floor() == numbers).all():
-        distinct, n = numbers.n_unique(), len(numbers)
-        steps = numbers.diff().drop_nulls()
-        low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-        if distinct == n == len(cells) and n >= FEW and ((steps > 0).all() or (steps < 0).all()) and high - low < 4 * n:
+    if (np.floor(numbers) == numbers).all():
+        n = len(numbers) if counts is None else int(counts.sum())
+        ends = len(numbers) == n == len(cells) and n >= FEW and numbers.max() - numbers.min() < 4 * n
+        if ends and _all_in_order(numbers):
             return _Found("id", "whole numbers that count the rows")
         if _ID_NAME.search(cells.name):
-            if distinct == n and n >= FEW:
+            ones = np.ones(len(numbers), np.int64) if counts is None else counts
+            times = pl.DataFrame({"number": numbers, "count": ones}).group_by("number").sum()["count"]
+            if len(times) == n and n >= FEW:
                 return _Found("id", "whole numbers by the name of an id, each once")
-            rare = _rare_rows(values)
-            if distinct > FEW and rare > len(values) / 2:
+            if len(times) > FEW and times.filter(times < RARE).sum() > n / 2:
                 return _Found("id", "whole numbers by the name of an id, most of them rare")
     return _Found("number", why)
 
 
+def _all_in_order(numbers: npt.NDArray[np.float64]) -> bool:
+    """Whether each number is greater than the one before, or each is less."""
+    steps = np.diff(numbers)
+    return bool((steps > 0).all() or (steps < 0).all())
+
+
 def _are_too_long(values: pl.Series, numbers: pl.Series) -> bool:
-    """Whether whole numbers, as whole numbers or as texts, fall together as float64: numbers of things."""
-    if values.dtype.is_float() or not (numbers.abs() >= 2.0**53).any():
+    """Whether distinct whole numbers, typed or as texts, fall together as float64: they are numbers of things."""
+    if not (numbers.abs() >= 2.0**53).any():
         return False
     plain = values.dtype != pl.String or values.str.contains(r"^[-+]?[0-9]+$").all()
     return bool(plain) and numbers.n_unique() < values.n_unique()
 
 
-def _of_texts(texts: pl.Series, decimal: str | None) -> _Found:
-    """The kind of a column of texts, of which null are gaps."""
-    values = texts.drop_nulls()
+def _of_texts(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found:
+    """The kind of a column of texts."""
+    values = texts.values
     if values.is_empty():
         return _Found("constant", "it has no value")
-    few = values.head(1_000).n_unique() <= FEW and values.n_unique() <= FEW
-    distinct = values.unique() if few else None
-    if distinct is not None and len(distinct) == 1:
-        return _of_one_value(len(values) < len(texts))
-    if distinct is not None and looks_true_or_false(distinct.str.to_lowercase()):
-        return _Found("truth", f"{' and '.join(sorted(distinct.to_list())[:2])}")
+    if len(values) == 1:
+        return _of_one_value(texts.present < texts.total)
+    if len(values) <= FEW and looks_true_or_false(values.str.to_lowercase()):
+        return _Found("truth", f"{' and '.join(sorted(values.to_list())[:2])}")
     if values.str.contains(r"^[0-9]+$").all() and values.str.contains(r"^0[0-9]").any():
         return _of_words(texts, told="digits that begin with zeros")
-    return _numbers_as_text(texts, values, few, decimal) or _dates_as_text(values) or _of_words(texts)
+    return _numbers_as_text(texts, cells, decimal) or _dates_as_text(texts) or _of_words(texts)
 
 
-def _numbers_as_text(texts: pl.Series, values: pl.Series, few: bool, decimal: str | None) -> _Found | None:
+def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found | None:
+    values, rows = texts.values, texts.present
     style, numbers = NumberStyle(), parsed_numbers(values, NumberStyle())
-    looks = values.str.contains(r"[0-9]")
     if numbers.null_count() or decimal == ",":
-        if looks.sum() < (1 - ODD_SHARE) * len(values) and len(values) >= FEW:
+        if texts.rows_where(values.str.contains(r"[0-9]")) < (1 - ODD_SHARE) * rows and rows >= FEW:
             return None
         style = number_style(values, decimal)
         numbers = parsed_numbers(values, style)
     if _are_too_long(values, numbers):
-        return _of_words(texts, told="whole numbers of more digits than a number keeps apart")
-    odd = values.filter(numbers.is_null())
-    if len(odd) > ODD_SHARE * len(values) or odd.n_unique() > MAX_ODD:
+        return _of_words(texts, told=TOO_LONG)
+    odd = texts.where(numbers.is_null())
+    if odd.present > ODD_SHARE * rows or len(odd.values) > MAX_ODD:
         return None
-    if few and len(odd):  # "3+" among 0, 1, 2 is a category as the others are
-        counts = odd.filter(odd.str.contains(r"[\p{L}0-9]")).value_counts()
-        if (counts["count"] >= RARE).any():
-            return None
-    found = _of_numbers(numbers.drop_nulls(), texts, f"numbers {style.describe()}".strip())
+    spelt = odd.where(odd.values.str.contains(r"[\p{L}0-9]"))
+    if len(values) <= FEW and (spelt.counts >= RARE).any():  # "3+" among 0, 1, 2 is a category as the others are
+        return None
+    counts = texts.where(numbers.is_not_null()).counts
+    found = _of_numbers(numbers.drop_nulls().to_numpy(), counts, cells, f"numbers {style.describe()}".strip())
     note = ""
-    if len(odd):
-        note = f"{listed(sorted(odd.unique().to_list()), 3)}, no numbers, are taken for gaps ({len(odd):,})"
+    if len(odd.values):
+        note = f"{listed(sorted(odd.values.to_list()), 3)}, no numbers, are taken for gaps ({odd.present:,})"
     return found._replace(style=style, note=note)
 
 
-def _dates_as_text(values: pl.Series) -> _Found | None:
-    if is_clock(values):
+def _dates_as_text(texts: Distinct) -> _Found | None:
+    if is_clock(texts.values):
         return _Found("clock", "times of day")
-    formats, doubt = date_formats(values)
+    formats, doubt = date_formats(texts.values)
     if not formats:
         return None
-    parsed = parsed_dates(values, formats).struct.field("wall")
-    odd = values.filter(parsed.is_null())
-    if len(odd) > ODD_SHARE * len(values):
+    odd = texts.where(parsed_dates(texts.values, formats).struct.field("wall").is_null())
+    if odd.present > ODD_SHARE * texts.present:
         return None
     notes = [doubt] if doubt else []
-    if len(odd):
-        notes.append(f"{listed(sorted(odd.unique().to_list()), 3)}, no dates, are taken for gaps ({len(odd):,})")
+    if len(odd.values):
+        notes.append(f"{listed(sorted(odd.values.to_list()), 3)}, no dates, are taken for gaps ({odd.present:,})")
     return _Found("date", f"dates as text, {formats[0]}", date_formats=formats, note="; ".join(notes))
 
 
-def _of_words(texts: pl.Series, told: str = "") -> _Found:
+def _of_words(texts: Distinct, told: str = "") -> _Found:
     """A category; or, where most rows are in rare ones, text, or an id if there are no words that recur."""
-    values = texts.drop_nulls()
-    counts = values.value_counts()["count"]
-    distinct, rare = len(counts), int(counts.filter(counts < RARE).sum())
+    distinct, rows, counts = len(texts.values), texts.present, texts.counts
+    rare = int(counts[counts < RARE].sum())
     if distinct == 1:
-        return _of_one_value(len(values) < len(texts))
-    if distinct <= FEW or rare <= len(values) / 2:
+        return _of_one_value(rows < texts.total)
+    if distinct <= FEW or rare <= rows / 2:
         return _Found("category", told or "words that recur")
-    words = pl.DataFrame({"row": pl.arange(len(values), eager=True), "word": words_of(values)}).explode("word")
+    words = pl.DataFrame({"row": np.arange(distinct), "count": counts, "word": words_of(texts.values)}).explode("word")
     words = words.drop_nulls().unique()
-    recurring = words.filter(pl.len().over("word").is_between(RARE, COMMON * len(values)))
-    share = recurring["row"].n_unique() / len(values)
-    seldom = f"{rare / len(values):.0%} of the rows have a value seen under {RARE} times"
+    recurring = words.filter(pl.col("count").sum().over("word").is_between(RARE, COMMON * rows))
+    share = recurring.unique("row")["count"].sum() / rows
+    seldom = f"{rare / rows:.0%} of the rows have a value seen under {RARE} times"
     if share >= RECURRING:
         return _Found("text", f"{seldom}; its words recur")
-    if len(values) < len(texts):
+    if rows < texts.total:
         return _Found("text", f"{seldom}, but gaps may mean something")
     return _Found("id", f"{seldom}, without words that recur")
-
-
-def _rare_rows(values: pl.Series) -> int:
-    counts = values.value_counts()["count"]
-    return int(counts.filter(counts < RARE).sum())
 
 
 def _infinities(cells: pl.Series) -> int:
     return int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
 
 
-def _shown(values: pl.Series, column: Column) -> str:
-    """The range or the commonest values."""
-    values = values.drop_nulls()
+def _shown(values: pl.Series, counts: npt.NDArray[np.int64] | None, column: Column) -> str:
+    """The range or the commonest of values without gaps; ``counts``, if given, says how many rows have each."""
     if values.is_empty():
         return ""
     if column.kind == "date":
-        ends = values.to_physical().sort()[[0, -1]].cast(pl.Datetime("us"))  # which Python's dates may not reach
+        moments = values.to_physical()
+        ends = pl.Series([moments.min(), moments.max()]).cast(pl.Datetime("us"))  # which Python's dates may not reach
         return " to ".join(text.removesuffix(" 00:00") for text in ends.dt.strftime("%Y-%m-%d %H:%M").to_list())
-    low: Any = values.min()
-    high: Any = values.max()
     if column.kind in ("number", "clock"):
+        low: Any = values.min()
+        high: Any = values.max()
         return f"{low:.6g} to {high:.6g}"
+    times = np.ones(len(values), np.int64) if counts is None else counts
     if column.kind == "truth":
-        return f"true {values.sum() / len(values):.0%}"
-    counts = values.value_counts(sort=True).head(3) if column.kind != "text" else values.value_counts(sort=True).head(1)
-    shown = [f"{str(value)[:40]} {count / len(values):.0%}" for value, count in counts.iter_rows()]
-    return ", ".join(shown)
+        return f"true {times[values.to_numpy()].sum() / times.sum():.0%}"
+    few = pl.DataFrame({"value": values, "count": times}).group_by("value", maintain_order=True).sum()
+    few = few.sort("count", descending=True, maintain_order=True).head(1 if column.kind == "text" else 3)
+    return ", ".join(f"{str(value)[:40]} {count / times.sum():.0%}" for value, count in few.iter_rows())

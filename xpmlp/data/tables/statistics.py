@@ -38,6 +38,9 @@ LEAVES = 16
 PRIOR = 5
 """Rows of the average text that are added to those of a word, in naive Bayes."""
 
+LEAST_MORE = 0.005
+"""What the statistic of a number has to explain beyond a cubic polynomial: a network finds smooth functions itself."""
+
 MOST_NUMBERS = 200
 """Numbers that the statistics of single columns are together: those of the columns that tell most."""
 
@@ -156,6 +159,16 @@ class TrainingTargets:
         total = self.variation
         return 1.0 - float(((self.columns - predicted) ** 2).sum()) / total if total > 0 else 0.0
 
+    def by_cubic(self, raw: npt.NDArray[Any]) -> float:
+        """The share of the targets' variance that a cubic polynomial of a number explains, gaps apart."""
+        gap = np.isnan(raw)
+        with np.errstate(over="ignore", invalid="ignore"):
+            middle, spread = np.nanmedian(raw), np.nanstd(raw)
+            z = np.where(gap, 0.0, (raw - middle) / (spread if spread > 0 else 1.0)).clip(-1e8, 1e8)
+        z = np.nan_to_num(z / np.sqrt(1.0 + (z / 3.0) ** 2))
+        columns = np.stack([np.ones_like(z), z, z**2, z**3, gap.astype(np.float64)], axis=1)
+        return self.gain(columns @ np.linalg.lstsq(columns, self.columns, rcond=None)[0])
+
     def explained(self, numbers: Numbers) -> float:
         """The share of the targets' variance that each target's number explains by the best straight line."""
         x, y = numbers - numbers.mean(axis=0), self.columns - self.columns.mean(axis=0)
@@ -191,7 +204,7 @@ def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
         return smooth + shrunk_means(here, count, wanted - smooth[here], mean=0.0) if recurring else smooth
 
     crossed = targets.crossed(lambda rows, wanted: fit(rows)[places[wanted]])
-    if (gain := targets.gain(crossed)) < LEAST_GAIN:
+    if (gain := targets.gain(crossed)) < LEAST_GAIN or gain < LEAST_MORE + targets.by_cubic(raw):
         return None
     means = rounded(fit(np.ones(len(raw), np.bool_)))
     return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed.astype(np.float32), gain)
@@ -224,6 +237,26 @@ def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
     if (gain := targets.explained(crossed)) < LEAST_GAIN:
         return None
     return Found(Statistic(means=rounded(fit(everywhere)), words=known), crossed.astype(np.float32), gain)
+
+
+def telling_words(words: pl.Series, counts: pl.DataFrame, most: int, targets: TrainingTargets) -> list[str]:
+    """Choose the words of texts, lists (n,), among which the targets differ most from those of all, by chi-squared.
+
+    Parameters
+    ----------
+    words : series of lists (n,)
+    counts : data frame
+        The column "word" has those to choose from.
+    most : int
+    targets : TrainingTargets
+    """
+    known = counts["word"].head(MOST_WORDS).to_list()
+    found = _occurrences(words, known)
+    counted, sums = _sums_by_place(found.places, len(known), targets.columns[found.rows])
+    mean, variance = targets.columns.mean(axis=0), np.maximum(targets.columns.var(axis=0), 1e-9)
+    differences = np.square(sums - counted[:, None] * mean) / np.maximum(counted, 1)[:, None] / variance
+    order = np.argsort(-differences.sum(axis=1), kind="stable")[:most]
+    return [known[place] for place in order]
 
 
 def bin_edges(raw: npt.NDArray[Any], most: int = MOST_BINS, bins: int = 1024) -> Numbers:

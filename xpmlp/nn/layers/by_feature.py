@@ -19,7 +19,8 @@ class Functions(NamedTuple):
     Attributes
     ----------
     argument : (ops, parameters, x) -> argument
-        Of numbers (runs * features, batch, 1) the linear functions, (runs * features, batch, functions).
+        Of numbers (runs * features, batch, 1) the linear functions, (runs * features, batch, functions): by
+        `Ops.affine`, whose result is row-major, which that of a product of features that lie side by side is not.
     slope : (ops, parameters) -> slope
         The derivative of the argument by the number, (runs * features, 1, functions).
     value : (ops, parameters, argument) -> value

@@ -76,7 +76,7 @@ def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> DensePara
     """``x.T @ delta / divisor`` and the sum over the batch of ``delta / divisor``."""
     x, delta = factors
     mean = delta / divisor
-    return DenseParameters(ops.product_of_factors(x, mean), ops.xp.sum(mean, axis=-2, keepdims=True))
+    return DenseParameters(ops.product_of_factors(x, mean), ops.sum_over_batch(mean))
 
 
 def descend(ops: Ops, parameters: DenseParameters, factors: tuple[Array, Array], scale: Array) -> DenseParameters:

@@ -78,12 +78,12 @@ def _slope(ops: Ops, parameters: PeriodicParameters) -> Array:
 def _gradients(ops: Ops, parameters: PeriodicParameters, x: Array, delta: Array) -> dict[str, Array]:
     """An angle's derivative by its frequency is ``2 pi x``, by its phase 1."""
     shape = parameters.phases.shape
-    frequencies = ops.xp.reshape(sum_over_batch(ops, x * delta), shape) * (2 * math.pi)
+    frequencies = ops.xp.reshape(ops.product_of_factors(x, delta), shape) * (2 * math.pi)
     return {"frequencies": frequencies, "phases": ops.xp.reshape(sum_over_batch(ops, delta), shape)}
 
 
 COSINES = Functions(
-    argument=lambda ops, parameters, x: x * _slope(ops, parameters) + stacked(ops, parameters.phases, 1),
+    argument=lambda ops, parameters, x: ops.affine(x, _slope(ops, parameters), stacked(ops, parameters.phases, 1)),
     slope=_slope,
     value=lambda ops, parameters, angles: ops.xp.cos(angles),
     backward=lambda ops, delta, angles, waves: delta * -ops.xp.sin(angles),

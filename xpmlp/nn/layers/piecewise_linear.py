@@ -144,10 +144,16 @@ def _filled(ops: Ops, parameters: PiecewiseParameters, free: Array) -> Array:
     return ops.xp.minimum(ops.xp.maximum(free, lower), upper)
 
 
+def _free(ops: Ops, parameters: PiecewiseParameters, x: Array) -> Array:
+    """How far the bins would be filled without bounds."""
+    begins, slopes, *_ = (stacked(ops, one, 1) for one in parameters.bins)
+    free = ops.affine(x, ops.xp.ones_like(begins), -begins)
+    free *= slopes
+    return free
+
+
 FILLED = Functions(
-    argument=lambda ops, parameters, x: (
-        (x - stacked(ops, parameters.bins.begins, 1)) * stacked(ops, parameters.bins.slopes, 1)
-    ),
+    argument=_free,
     slope=lambda ops, parameters: stacked(ops, parameters.bins.slopes, 1),
     value=_filled,
     backward=lambda ops, delta, free, filled: delta * ops.xp.astype(free == filled, delta.dtype),

@@ -1,0 +1,74 @@
+"""``[grid]``: many runs from one file."""
+
+from __future__ import annotations
+
+from xpmlp.config.sections.model import ModelConfig
+from xpmlp.config.sections.section import Activation, OptimizerName, Section
+from xpmlp.config.value_types import (
+    AutoOrCount,
+    Count,
+    Fraction,
+    NonNegative,
+    OrNone,
+    Text,
+    Units,
+)
+
+
+class GridConfig(Section):
+    """Many runs from one file: every combination of the lists given here, each with several seeds.
+
+    Seeds, learning rates, weight decays and momenta are stacked along a leading axis of the same arrays; the other
+    lists change shapes or code, so that their runs are trained in blocks of their own. A list that is empty does not
+    vary. Without this section there is one run.
+    """
+
+    runs: Count = 1
+    """Runs of each combination, with the seeds `train.seed`, `train.seed` + 1, and so on."""
+
+    learning_rate: list[NonNegative] = []
+    """Instead of `train.learning_rate`."""
+
+    weight_decay: list[NonNegative] = []
+    """Instead of `train.weight_decay`."""
+
+    momentum: list[Fraction] = []
+    """Instead of `train.momentum`."""
+
+    batch_size: list[Count] = []
+    """Instead of `train.batch_size`."""
+
+    hidden_layer_sizes: list[list[Units]] = []
+    """Instead of `model.hidden_layer_sizes`, as `[[300], [800]]`."""
+
+    activation: list[Activation] = []
+    """Instead of `model.activation`."""
+
+    optimizer: list[OptimizerName] = []
+    """Instead of `train.optimizer`."""
+
+    block_width: AutoOrCount = "auto"
+    """Runs stacked in one block; fewer if the free memory does not hold so many. "auto": 1 on a CPU, where a stack
+    would leave the cache; on a GPU as many as its memory holds.
+    """
+
+    workers: AutoOrCount = "auto"
+    """Local processes that train blocks side by side. "auto": one for each core on a CPU backend that runs on one
+    thread (numpy, torch), else 1.
+    """
+
+    scheduler: OrNone[Text] = None
+    """Address of a Dask scheduler whose workers train the blocks, as "tcp://host:8786". "none": this machine."""
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether there is more than the one run of a config without this section."""
+        return self.runs > 1 or any(getattr(self, axis) for axis in GRID_AXES)
+
+
+GRID_AXES = {
+    key: "model" if key in ModelConfig.model_fields else "train"
+    for key, field in GridConfig.model_fields.items()
+    if field.default == []
+}
+"""The keys that a grid can vary, each with its section."""
