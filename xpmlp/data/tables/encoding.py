@@ -376,7 +376,9 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
     return _fit(as_frame(frame).data, schema, None)[0]
 
 
-def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[TableEncoding, Encoded]:
+def fit_encoded(
+    frame: Any, schema: Schema, targets: npt.NDArray[Any], *, pairs: bool = True
+) -> tuple[TableEncoding, Encoded]:
     """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
 
     Parameters
@@ -385,6 +387,8 @@ def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[
         As of `fit_encoding`.
     targets : (n,) or (n, n_targets)
         Indices of classes, or values.
+    pairs : bool
+        Whether pairs of columns may have statistics, too.
 
     Returns
     -------
@@ -393,7 +397,7 @@ def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[
         Of the training rows, whose statistics come from other rows than themselves.
     """
     data = as_frame(frame).data
-    encoding, crossed = _fit(data, schema, targets)
+    encoding, crossed = _fit(data, schema, targets, pairs)
     encoded = encoding.encode(data)
     for place, (name, feature) in enumerate(encoding.named_features()):
         if feature.part.startswith(TARGET):
@@ -402,7 +406,7 @@ def fit_encoded(frame: Any, schema: Schema, targets: npt.NDArray[Any]) -> tuple[
 
 
 def _fit(
-    data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None
+    data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None, with_pairs: bool = True
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
     columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
@@ -424,7 +428,7 @@ def _fit(
             found.add(column.name, _statistic(one, cells, read, schema.missing, told))
             if column.kind != "text":
                 candidates.append(candidate(column.name, source_of(one, read), one.code_count))
-    pairs = [] if told is None else find_pairs(candidates, told)
+    pairs = [] if told is None or not with_pairs else find_pairs(candidates, told)
     pairs = [pair for pair in pairs if pair[0].name not in schema.names]
     crossed = {name: list(one.crossed.T) for name, one in found.by_column.items()}
     crossed |= {statistic.name: list(numbers.T) for statistic, numbers in pairs}
