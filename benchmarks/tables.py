@@ -60,7 +60,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "64 epochs": {"train.epochs": 64},
     "three folds": {"train.folds": 3},
     "no weight decay": {"train.weight_decay": 0.0},
-    "one rate for all": {"train.rates": "none"},
 }
 """The changes of each row, by keys of a config; those for classes alone are left out for values."""
 
