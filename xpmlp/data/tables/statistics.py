@@ -38,8 +38,9 @@ LEAVES = 16
 PRIOR = 5
 """Rows of the average text that are added to those of a word, in naive Bayes."""
 
-LEAST_MORE = 0.005
-"""What the statistic of a number has to explain beyond a cubic polynomial: a network finds smooth functions itself."""
+LEAST_TIMES = 1.4
+"""What the statistic of a number has to explain, in multiples of what a cubic polynomial does: smooth functions a network
+finds by itself."""
 
 MOST_NUMBERS = 200
 """Numbers that the statistics of single columns are together: those of the columns that tell most."""
@@ -204,7 +205,7 @@ def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
         return smooth + shrunk_means(here, count, wanted - smooth[here], mean=0.0) if recurring else smooth
 
     crossed = targets.crossed(lambda rows, wanted: fit(rows)[places[wanted]])
-    if (gain := targets.gain(crossed)) < LEAST_GAIN or gain < LEAST_MORE + targets.by_cubic(raw):
+    if (gain := targets.gain(crossed)) < LEAST_GAIN or gain < LEAST_TIMES * targets.by_cubic(raw):
         return None
     means = rounded(fit(np.ones(len(raw), np.bool_)))
     return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed.astype(np.float32), gain)
