@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Initializer(NamedTuple):
-    """How a dense layer's first parameters are made.
+    """A way to make a dense layer's first parameters.
 
     Attributes
     ----------

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 
 import pytest
 
+from tests.browser import result_of
 from xpmlp.report import Report
 
 SMALLEST_LETTERS = 9
@@ -48,28 +45,13 @@ document.body.append(frame);
 </script>"""
 
 
-def chromium() -> str:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found is not None, "tests marked `browser` need Chromium on the path"
-    return found
-
-
 @pytest.mark.parametrize("width", [1280, 375])
 def test_the_page_in_a_browser(quick: Report, folder: Path, tmp_path: Path, width: int) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     shutil.copy(quick.page, copy)
     (copy / "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
-    flags += ["--allow-file-access-from-files", "--virtual-time-budget=5000", "--enable-logging=stderr", "--v=0"]
-    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1000", "--dump-dom"]
-    ended = subprocess.run(
-        [chromium(), *flags, (copy / "probe.html").as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "CONSOLE" not in ended.stderr, ended.stderr  # what a page logs: errors, and files that are not found
-    result = re.search(r'<pre id="result">(.*?)</pre>', ended.stdout, re.DOTALL)
-    assert result is not None, ended.stdout[-2_000:]
-    found = json.loads(unescape(result[1]))
+    found = result_of(copy / "probe.html")
     assert found["sections"] == 10
     assert found["out"] == []
     assert found["overflow"] == 0

@@ -15,6 +15,8 @@ from tests.helpers import CASES, Case, relative_difference
 from xpmlp.backend import Backend
 from xpmlp.training import Progress, Reporter
 
+pytestmark = pytest.mark.optimised
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 STEPS = 200

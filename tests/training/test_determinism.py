@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,25 @@ from tests.training.small import small_dataset, small_problem, train_runs, weigh
 from xpmlp.backend import Backend, residence_of, resolve
 from xpmlp.data import Dataset, Part
 from xpmlp.training.run import RunSettings
+
+pytestmark = pytest.mark.optimised
+
+
+@pytest.fixture(autouse=True)
+def compiled_anew(backend: Backend) -> Iterator[None]:
+    """JAX compiles each training by itself, and finds nothing where the tests keep its programs."""
+    if backend.name != "jax":
+        yield
+        return
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    for enabled in (False, True):
+        jax.config.update("jax_enable_compilation_cache", enabled)
+        compilation_cache.reset_cache()
+        if not enabled:
+            yield
+
 
 ONE_RUN = [RunSettings(0, 0.01, 0.0, 0.9)]
 STACK = [RunSettings(seed, 0.01 / (seed + 1), 0.001, 0.9) for seed in range(3)]

@@ -16,6 +16,8 @@ from xpmlp.backend import Backend, numpy
 from xpmlp.storage import read_sealed
 from xpmlp.training import delayed
 
+pytestmark = pytest.mark.optimised
+
 KINDS: dict[str, dict[str, Any]] = {
     "sgd": {"train.optimizer": "sgd", "train.learning_rate": 0.1},
     "nesterov": {"train.optimizer": "nesterov", "train.weight_decay": 0.001, "train.schedule": "adaptive"},

@@ -28,7 +28,7 @@ from xpmlp.nn import Ops, pure_ops
 DTypeName = Literal["float32", "float64"]
 
 OUTPUTS = 1_000_000
-"""How many numbers the outputs of a fold's steps may be before they are concluded."""
+"""The most numbers that the outputs of a fold's steps may be before they are concluded."""
 
 
 class Backend(ABC):
@@ -268,7 +268,7 @@ class Backend(ABC):
         return parts[0] if len(parts) == 1 else tuple(self.xp.concat(one) for one in zip(*parts, strict=True))
 
     def threads_in_use(self) -> int | None:
-        """How many CPU threads compute within a session: with another number the bits may differ."""
+        """The number of CPU threads that compute within a session: with another one the bits may differ."""
         return self.threads
 
     def synchronize(self) -> None:

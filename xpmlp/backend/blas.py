@@ -30,7 +30,7 @@ from xpmlp.backend.threads import BLAS, BOUND, set_threads
 from xpmlp.nn import Ops
 
 SMALL = 500_000
-"""Up to so many multiply-adds a product takes as long on one thread as on several."""
+"""The multiply-adds up to which a product takes as long on one thread as on several."""
 
 _ROW_MAJOR, _NO, _TRANSPOSED = 101, 111, 112
 _REALS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
@@ -65,7 +65,7 @@ class Product(NamedTuple):
 
     @property
     def address(self) -> int:
-        """Where its code is."""
+        """The address of its code."""
         return int(ctypes.cast(self.function, ctypes.c_void_p).value or 0)
 
 
@@ -234,7 +234,7 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
 
 
 class Threads(ProcessSetting):
-    """How many threads NumPy's products take, but for a while in which several threads ask for products of one each."""
+    """Threads of NumPy's products, but for a while in which several threads ask for products of one each."""
 
     def __init__(self) -> None:
         super().__init__(_numpys_threads, _set_numpys_threads)

@@ -173,7 +173,7 @@ class CupyMemory(Memory):
         self._cupy, self._device = cupy, device
 
     def free(self) -> int | None:
-        """Those bytes included that CuPy holds in reserve."""
+        """Free bytes, with those that CuPy holds in reserve."""
         with self._device:
             return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
 

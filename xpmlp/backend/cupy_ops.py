@@ -20,7 +20,7 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import one_hot_codes
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
-"""How far a fused operation may be from its definition: products are summed in another order."""
+"""The most that a fused operation may differ from its definition: products are summed in another order."""
 
 TF32_TOLERANCE = 1e-2
 """Where the factors of a product are rounded to 10 bits."""

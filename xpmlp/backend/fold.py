@@ -39,7 +39,7 @@ class Fold(NamedTuple):
 
 
 class Prefetch(NamedTuple):
-    """How batches are prepared ahead of their steps.
+    """The preparation of batches ahead of their steps.
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ CGROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
-"""Where a container finds its limit and what it uses of it, in version 2 and in version 1."""
+"""The files with a container's limit and what it uses of it, in version 2 and in version 1."""
 
 
 class Memory:

@@ -22,7 +22,7 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 PROCESS = os.getpid()
-"""Where JAX has its threads."""
+"""The process in which JAX has its threads."""
 
 _NO_PLATFORM = RuntimeError, AssertionError
 """Errors of JAX for a platform that it does not have, or is not to look for."""

@@ -111,12 +111,12 @@ class NumpyBackend(Backend):
         return np.concatenate(series).reshape(len(series), *series[0].shape)
 
     def compiles_first(self) -> bool:
-        """Where Numba is, and has kept no compiled loop yet."""
+        """Whether Numba is here, and has kept no compiled loop yet."""
         return self._scans is not None and not self._scans.is_kept()
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """As many threads at most as the config says, or as there are cores; the compiled loop ready."""
+        """Hold at most as many threads as the config says, or as there are cores, and the compiled loop ready."""
         from xpmlp.backend.blas import threads_for
 
         before = getattr(self._session, "threads", None)

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class _Own(threading.local):
-    """How often the running thread borrows a setting."""
+    """The number of times that the running thread borrows a setting."""
 
     count = 0
 

@@ -71,7 +71,7 @@ NAMES = tuple(backends)
 """The backends' names, as a config gives them."""
 
 LISTED = tuple(name for name in NAMES if backends[name].listed)
-"""Those that people are told of."""
+"""The backends that people are told of."""
 
 
 class Choice(NamedTuple):

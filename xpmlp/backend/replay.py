@@ -30,7 +30,7 @@ Record = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Scanning(Protocol):
-    """As much of a backend as recordings need; see `xpmlp.backend.base.Backend`."""
+    """The part of a backend that recordings need; see `xpmlp.backend.base.Backend`."""
 
     xp: Namespace
 
@@ -168,13 +168,13 @@ class Recordings:
 
     @property
     def made(self) -> dict[tuple[Step, int], Recording]:
-        """Those of the calling thread, by step and number of steps."""
+        """The recordings of the calling thread, by step and number of steps."""
         found: dict[tuple[Step, int], Recording] = self._thread.__dict__.setdefault("made", {})
         return found
 
     @property
     def _seen(self) -> dict[tuple[Step, int], int]:
-        """How many steps the calling thread has been through before."""
+        """The number of steps that the calling thread has been through before."""
         found: dict[tuple[Step, int], int] = self._thread.__dict__.setdefault("seen", {})
         return found
 

@@ -1,4 +1,4 @@
-"""Where an array lives: the backend whose arrays it is one of, and the device."""
+"""The residence of an array: the backend whose array it is, and the device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Residence(NamedTuple):
 
 
 HOST = Residence("numpy", "cpu")
-"""Where NumPy's arrays live, and what is no array at all."""
+"""The residence of NumPy's arrays, and of what is no array at all."""
 
 
 def residence_of(array: Any) -> Residence:

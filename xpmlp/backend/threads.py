@@ -1,4 +1,4 @@
-"""How many threads the BLAS of this process may take, where several processes share the cores."""
+"""The number of threads that the BLAS of this process may take, when several processes share the cores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from xpmlp.backend.process_setting import ProcessSetting
 
 BOUND: ContextVar[int | None] = ContextVar("BOUND", default=None)
-"""How many threads a session may choose at most."""
+"""The most threads that a session may choose."""
 
 
 @contextlib.contextmanager

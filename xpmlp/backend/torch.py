@@ -40,11 +40,11 @@ RECORDING = threading.Lock()
 
 
 PROCESS = os.getpid()
-"""Where PyTorch has its threads: in a process that is forked from there it would wait for them in vain."""
+"""The process in which PyTorch has its threads: in one that is forked from it they would be waited for in vain."""
 
 
 class Precision(NamedTuple):
-    """How PyTorch rounds the factors of float32 products.
+    """PyTorch's setting for rounding the factors of float32 products.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ class TorchBackend(Backend):
         return np.array(array.numpy(force=True), order="C")
 
     def threads_in_use(self) -> int:
-        """As configured, or as many as PyTorch takes by itself."""
+        """The number of threads as configured, or as PyTorch takes it by itself."""
         return self._threads_asked_for() or int(self._torch.get_num_threads())
 
     def _threads_asked_for(self) -> int | None:
@@ -256,7 +256,7 @@ class TorchMemory(Memory):
         self._torch, self._device = torch, device
 
     def free(self) -> int | None:
-        """Those bytes included that PyTorch holds in reserve."""
+        """Free bytes, with those that PyTorch holds in reserve."""
         if self._device.type != "cuda":
             return super().free()
         cuda = self._torch.cuda

@@ -1,4 +1,4 @@
-"""How long work is shown: lines of text and, on a terminal, a bar below them."""
+"""Work that takes long, as it is shown: lines of text and, on a terminal, a bar below them."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class _Draft:
                 self.tables[section] = table
 
     def origin(self, location: tuple[str, ...]) -> str:
-        """Where the value at a location came from, or its section, or else the file that was asked for."""
+        """The origin of the value at a location, or of its section, or else the file that was asked for."""
         return self._origins.get(location) or self._origins.get(location[:1]) or f"{self._file}: "
 
 

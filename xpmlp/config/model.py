@@ -48,7 +48,7 @@ class Config(Section):
         return self._files if self.data.path is None else (*self._files, Path(self.data.path))
 
     def named(self, name: str) -> Config:
-        """The same under another name."""
+        """Copy the config under another name."""
         copy = self.model_copy()
         copy._name = name
         return copy

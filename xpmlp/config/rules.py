@@ -50,7 +50,7 @@ def _users(has: Callable[[Format], bool]) -> str:
 
 
 def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Which values of a config do not go together.
+    """List the values of a config that do not go together.
 
     Yields
     ------

@@ -15,7 +15,7 @@ PREFIX = "xpmlp:"
 _PACKAGE = Path(__file__).parents[1]
 
 _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
-"""Where the shipped configs are: within an installed package, or beside it in a checkout."""
+"""The folders of the shipped configs: within an installed package, or beside it in a checkout."""
 
 
 def shipped_config(name: str) -> Path:

@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How raw features become network input.  Saved with a run, so that prediction repeats it.
+    """The way from raw features to network input.  Saved with a run, so that prediction repeats it.
 
     Attributes
     ----------
@@ -188,7 +188,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are; 0 where the targets are values."""
+        """The number of classes; 0 if the targets are values."""
         return len(self.classes)
 
 

@@ -50,7 +50,7 @@ class FittedTabular(TabularParameters):
         return TablePredictor(resolve_configured(place).backend, self.network_, model)
 
     def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
-        """What the network says: probabilities, or values.
+        """Predict probabilities, or values.
 
         The predictor is kept for the next call, and taken out while it is used, as another thread needs one of its own.
         """

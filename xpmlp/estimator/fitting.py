@@ -152,7 +152,7 @@ def fit_at_once(estimator: Any, backend: Backend, samples: Samples, validation: 
 def _split(
     estimator: Any, targets: npt.NDArray[Any], random: np.random.RandomState
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Which examples to train on, and which to watch, as scikit-learn splits them."""
+    """The examples to train on, and those to watch, as scikit-learn splits them."""
     stratify = targets.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
     kept, held = train_test_split(
         np.arange(len(targets)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify

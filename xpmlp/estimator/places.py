@@ -1,4 +1,4 @@
-"""From where arrays were given to where they are computed with, and back."""
+"""Arrays on their way from the user's library and device to the backend's, and back."""
 
 from __future__ import annotations
 

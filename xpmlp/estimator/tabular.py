@@ -191,7 +191,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     recipe : str, optional
         A config file, instead of ``xpmlp:table.toml``.
     members : int
-        Networks that are trained with different seeds, and vote; with folds, so many for each of them.
+        Networks that are trained with different seeds, and vote; with folds, this many for each fold.
     folds : int, optional
         Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
         unless ``fit`` gets an ``eval_set`` or very few rows.

@@ -37,7 +37,7 @@ class GridReporter(Reporter):
     """
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        """So many runs in so many blocks on so many processes, or on a cluster's; ``examples`` in all to be visited."""
+        """Hear the numbers of runs, of blocks, and of processes if it is no cluster; ``examples`` in all."""
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
         """A block is done and written; ``examples`` of it were trained elsewhere, unheard."""

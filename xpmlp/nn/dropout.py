@@ -82,4 +82,6 @@ def _mixed(number: Array) -> Array:
 
 def _shifted(number: Array, places: int) -> Array:
     """A logical shift to the right: the sign bit is a bit like the others."""
-    return (number >> places) & ((1 << (32 - places)) - 1)
+    shifted = number >> places
+    shifted &= (1 << (32 - places)) - 1
+    return shifted

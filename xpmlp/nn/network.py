@@ -134,12 +134,12 @@ class Network(NamedTuple):
 
     @property
     def n_inputs(self) -> int:
-        """How many numbers and codes an example has."""
+        """The number of numbers and codes of an example."""
         return self.widths.numbers + len(self.widths.codes)
 
     @property
     def n_parameters(self) -> int:
-        """How many numbers all parameters have, those that are not trained included."""
+        """The number of all parameters, those that are not trained included."""
         return sum(slot.rows * slot.columns for _, slot in leaves(self.root.slots))
 
     @property
@@ -152,7 +152,7 @@ class Network(NamedTuple):
 
     @property
     def n_outputs_within(self) -> int:
-        """How many numbers its layers with parameters compute for an example, all together."""
+        """The number of values that its layers with parameters compute for an example, all together."""
         return _outputs_within(self.layers, self.widths, 1)
 
     @property
@@ -190,7 +190,7 @@ def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
 
 
 def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
-    """`Network.n_outputs_within` of a layer, for so many rows of each example."""
+    """`Network.n_outputs_within` of a layer that gets this many rows of each example."""
     if not spec.members:
         layer = _built(spec, widths)
         return (layer.width * layer.repeats + layer.within) * rows if layer.slots != () else 0

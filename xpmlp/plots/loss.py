@@ -174,7 +174,7 @@ def _mark_epochs(axes: Axes, steps: int, steps_per_epoch: int | None) -> None:
 
 
 def _mark_end(axes: Axes, losses: FloatArray) -> None:
-    """Where the loss of a single run stopped being finite; of several, NaN may also be the padding after a run."""
+    """Mark the end of a single run's finite losses; of several, NaN may also be the padding after a run."""
     if losses.shape[1] > 1 or np.isfinite(losses).all():
         return
     step = int(np.argmin(np.isfinite(losses[:, 0]))) + 1

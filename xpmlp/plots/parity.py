@@ -17,7 +17,7 @@ INSIDE: dict[str, Literal["none", "full"]] = {"float64": "none", "float32": "ful
 """A curve of one step is a marker alone: it has to show the dtype, too."""
 
 EQUAL = 1e-18
-"""Where a difference of zero is drawn on the logarithmic axis."""
+"""The height at which a difference of zero is drawn on the logarithmic axis."""
 
 
 class ParityCurve(NamedTuple):

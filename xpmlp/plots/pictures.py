@@ -21,7 +21,7 @@ COLUMNS = 5
 
 
 def boundary_figure(plane: Mapping[str, FloatArray], points: Mapping[str, FloatArray]) -> Figure:
-    """Where a network of two inputs decides for class 1, and labelled points, those that are wrong as crosses.
+    """Draw the region in which a network of two inputs decides for class 1, and labelled points, wrong ones as crosses.
 
     Parameters
     ----------

@@ -11,10 +11,10 @@ from xpmlp.report import document
 from xpmlp.report.document import Link, Maths, Page, Writer
 
 WIDE = 5
-"""A table of so many columns is a list of cards on a phone."""
+"""The number of columns from which on a table is a list of cards on a phone."""
 
 UNBROKEN = 24
-"""A formula of so many letters is not broken over two lines."""
+"""The number of letters up to which a formula is not broken over two lines."""
 
 LINE = "\n"
 

@@ -54,7 +54,7 @@ def make_page(
 
 
 def judged_well(comparisons: Sequence[Comparison]) -> tuple[int, int]:
-    """How many comparisons hold, and how many there are that may."""
+    """The number of comparisons that hold, and of those that may."""
     verdicts = [comparison.verdict.holds for comparison in comparisons if comparison.verdict.holds is not None]
     return sum(verdicts), len(verdicts)
 

@@ -264,10 +264,7 @@ def read(
     with os_errors_as(RunFolderError, f"the run folder {folder} cannot be read"):
         if not folder.is_dir():
             raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
-        if (folder / RUNS).is_dir():
-            folder = _member(folder, None if run is None else str(run))
-        elif run is not None:
-            raise RunFolderError(f"{folder} holds a single run: leave out --run.")
+        folder = member_folder(folder, run)
         if not (folder / "config.toml").is_file():
             raise RunFolderError(f"{folder} is not a run folder: it has no config.toml.")
     config = load_config(folder / "config.toml", overrides)
@@ -276,6 +273,21 @@ def read(
         config = config.model_copy(update={"backend": config.backend.model_copy(update=place)})
     admit_code(config, allow_code=allow_code)
     return config, load_network(folder / "weights.safetensors")
+
+
+def member_folder(folder: Path, run: str | int | None) -> Path:
+    """Find the folder of one run of a grid, its number or ``best``; the same folder where it holds a single run.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no such run.
+    """
+    if not (folder / RUNS).is_dir():
+        if run is not None:
+            raise RunFolderError(f"{folder} holds a single run: leave out --run.")
+        return folder
+    return _member(folder, None if run is None else str(run))
 
 
 def _member(folder: Path, run: str | None) -> Path:

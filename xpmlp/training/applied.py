@@ -113,6 +113,28 @@ def evaluate(
     place = {"backend": backend, "device": device}
     config, network = run_folder.read(given_path(run_dir), run, overrides, **place, allow_code=allow_code)
     chosen = resolve_configured(config.backend).backend
+    given = data_for(config, network)
+    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing)
+    trainable = ConfigTrainable(config, dataset, chosen)
+    if member_of(network.network).root.slots != trainable.network.root.slots:
+        raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
+    part, chosen_split = part_for(config, network, given, split, run_dir)
+    advice = "evaluate on another backend or device"
+    with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
+        inference = Inference(trainable.network._replace(layers=network.network.layers), chosen)
+        examples = inference.to_device(part)
+        (score,) = inference.evaluate(as_stack(chosen.parameters(network.parameters)), examples)
+    return Evaluation(score, trainable.network.loss.metric, chosen_split, len(part), chosen)
+
+
+def data_for(config: Config, network: SavedNetwork) -> Dataset:
+    """Read a network's data, its columns matched by name, with their own classes and not yet preprocessed.
+
+    Raises
+    ------
+    DataError
+        If they cannot be read, or have codes of other columns than the network takes.
+    """
     given = load_data(
         config,
         standardize=False,
@@ -127,24 +149,37 @@ def evaluate(
             f"{config.data.path or given.name}: has codes of {len(given.code_counts)} columns, but the network takes "
             f"{len(known)}."
         )
-    dataset = replace(given, classes=network.classes, preprocessing=network.preprocessing, code_counts=known)
+    return replace(given, code_counts=known)
+
+
+def part_for(
+    config: Config, network: SavedNetwork, given: Dataset, split: str | None, run_dir: str | Path
+) -> tuple[Part, str]:
+    """Make a part of a network's data ready for it, with its own classes; and say which part it is.
+
+    Parameters
+    ----------
+    config, network
+    given : Dataset
+        From `data_for`.
+    split : str, optional
+        As of `evaluate`.
+    run_dir : path
+        How messages call the run.
+
+    Raises
+    ------
+    RunFolderError, DataError
+        If there is no such part, or it has another class.
+    """
     if split is None:
-        split = "validation" if dataset.validation is not None else "test"
-    part: Part | None = getattr(dataset, split)
+        split = "validation" if given.validation is not None else "test"
+    part: Part | None = getattr(given, split)
     if part is None:
-        here = [name for name in ("train", "validation", "test") if getattr(dataset, name) is not None]
+        here = [name for name in ("train", "validation", "test") if getattr(given, name) is not None]
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
-    trainable = ConfigTrainable(config, dataset, chosen)
-    if member_of(network.network).root.slots != trainable.network.root.slots:
-        raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
-    part = replace(part, features=network.preprocessing.apply(part.features), targets=targets)
-    advice = "evaluate on another backend or device"
-    with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
-        inference = Inference(trainable.network._replace(layers=network.network.layers), chosen)
-        examples = inference.to_device(part)
-        (score,) = inference.evaluate(as_stack(chosen.parameters(network.parameters)), examples)
-    return Evaluation(score, trainable.network.loss.metric, split, len(part), chosen)
+    return replace(part, features=network.preprocessing.apply(part.features), targets=targets), split
 
 
 def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:

@@ -74,7 +74,7 @@ class ConfigTrainable(Trainable):
 
     @cached_property
     def decision(self) -> Decision | None:
-        """How predictions choose a class, if not the most probable one."""
+        """The choice of a class by its probabilities, if not that of the most probable one."""
         return decision_of(self.config, self.dataset, self.network.loss)
 
     @cached_property
@@ -84,7 +84,7 @@ class ConfigTrainable(Trainable):
 
     @property
     def settings(self) -> LoopSettings:
-        """Those of ``[train]``."""
+        """The settings of ``[train]``."""
         train = self.config.train
         return LoopSettings(*self.length, train.segment_steps, train.evaluate_train)
 

@@ -24,7 +24,7 @@ MAX_COSTS = 1_000
 
 
 class Decision(Saved):
-    """How classes are chosen by their probabilities ``p``; one of the three is given.
+    """A rule that chooses classes by their probabilities ``p``; one of the three is given.
 
     Attributes
     ----------

@@ -163,7 +163,7 @@ class ConfigPolicy(RunPolicy):
             )
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """As drawn, or as they come."""
+        """The order as drawn, or that of the data."""
         return super().order(run, epoch) if self.train.shuffle else np.arange(self.trainable.n_examples)
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:

@@ -165,13 +165,6 @@ class Run:
         """Close the record."""
         self.status, self.parameters, self.best_parameters = status, parameters, None
 
-    def improved(self, loss: float, epoch: int, least: float) -> bool:
-        """Note a validation loss; whether it is better than the best so far by more than ``least``."""
-        if not loss < self.best_loss - least:
-            return False
-        self.best_loss, self.best_epoch = loss, epoch
-        return True
-
 
 class Progress(NamedTuple):
     """The place of a training after a segment.

@@ -41,7 +41,7 @@ def settings_of(config: Config) -> list[RunSettings]:
 
 
 def voting(network: Network, members: int) -> Network:
-    """The network whose predictions are the means of so many networks', each with weights of its own."""
+    """The network whose predictions are the means of those of several networks, each with weights of its own."""
     return network._replace(layers=LayerSpec("vote", (), (network.layers,) * members)) if members > 1 else network
 
 
@@ -74,7 +74,7 @@ class VoteTrainable(ConfigTrainable):
 
     @property
     def policy(self) -> ConfigPolicy:
-        """That of the config, by members."""
+        """The policy of the config, by members."""
         policy = FoldPolicy if self.config.train.folds else VotePolicy
         return policy(self, self.config.train, self.config.model.dropout_schedule)
 
@@ -98,7 +98,7 @@ class VoteTrainable(ConfigTrainable):
         return n if self.folds is None else n - int(np.bincount(self.folds).max())
 
     def initial_parameters(self, seed: int) -> Parameters:
-        """Those that the member with this seed begins with."""
+        """The parameters that the member with this seed begins with."""
         if self.start is None:
             return super().initial_parameters(seed)
         started: Parameters = map_leaves(np.array, self.start[seed - self.config.train.seed])
@@ -158,7 +158,7 @@ class _Voting(ConfigTrainable):
 
     @cached_property
     def network(self) -> Network:
-        """The network of so many voters."""
+        """The network of this many voters."""
         return voting(super().network, self.voters)
 
 
@@ -172,7 +172,7 @@ class VotePolicy(ConfigPolicy):
         self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """That of the vote after this epoch, the same for all members."""
+        """The figure of the vote after this epoch, the same for all members."""
         epoch, examples = len(run.epochs), self.trainable.validation_examples
         if examples is None or self.criterion is None:
             return None
@@ -193,7 +193,7 @@ class FoldPolicy(ConfigPolicy):
         self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """Those of the member's own examples, as many as an epoch has."""
+        """The order of the member's own examples, as many as an epoch has."""
         rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
         order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
         return rows[order][: self.trainable.n_examples]

@@ -41,7 +41,7 @@ class TrialRecord:
     loss : (steps, batch)
         Of each example, before its batch's update.
     parameters : dict of list of tuple of arrays
-        After so many steps: those in ``Trial.points``.
+        After the numbers of steps in ``Trial.points``.
     quantities : dict of Quantities
         Every quantity of the steps in ``Trial.shown``.
     """

@@ -72,7 +72,7 @@ class Curve:
     loss : list of float
         For each step, the largest of its batch.
     weights : dict of float
-        After so many steps, the largest of all layers.
+        After these numbers of steps, the largest of all layers.
     """
 
     label: str

@@ -77,6 +77,12 @@ def test_a_row_does_not_see_its_own_target(kind: str, targets: np.ndarray) -> No
     assert not np.allclose(after[~same], before[~same], atol=1e-9)
 
 
+def test_a_row_does_not_see_its_group() -> None:
+    groups = np.arange(N) % 37
+    folds = TrainingTargets(VALUES[:, None], groups).folds
+    assert all(len(np.unique(folds[groups == group])) == 1 for group in range(37))
+
+
 def test_noise_smooth_functions_and_few_levels_have_none() -> None:
     targets = TrainingTargets(RNG.normal(size=(N, 1)))
     assert of_category((TOWNS + 2).astype(np.int32), 32, targets) is None

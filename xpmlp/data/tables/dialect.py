@@ -35,7 +35,7 @@ _DECIMAL_POINT = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]*|[0-9]{1,3}(?:,[0-9]{3}
 
 
 class Dialect(NamedTuple):
-    """How a CSV file is written.
+    """The dialect of a CSV file.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
     skipped, separator, comment = _preamble(lines, given, notes)
     rest = "\n".join(lines[skipped:])
     quote = given.quote if given.quote is not None else _quote(rest)
-    separator = separator or _separator(rest, quote, source)
+    separator = separator or _separator(rest, quote)
     found = _rows(rest, separator, quote, comment)
     if not found.rows:
         raise DataError(f"{source}: is empty; a header and rows are needed")
@@ -232,7 +232,7 @@ def _quote(text: str) -> str:
     return "'" if fields and all(len(one.strip()) > 1 and one.strip().endswith("'") for one in fields) else '"'
 
 
-def _separator(text: str, quote: str, source: str) -> str:
+def _separator(text: str, quote: str) -> str:
     """The separator by which the rows have the same number of fields, and these none of the others."""
     best: tuple[tuple[float, float, int], str] | None = None
     for separator in SEPARATORS:

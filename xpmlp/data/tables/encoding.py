@@ -377,7 +377,12 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
 
 
 def fit_encoded(
-    frame: Any, schema: Schema, targets: npt.NDArray[Any], *, pairs: bool = True
+    frame: Any,
+    schema: Schema,
+    targets: npt.NDArray[Any],
+    groups: npt.NDArray[np.int64] | None = None,
+    *,
+    pairs: bool = True,
 ) -> tuple[TableEncoding, Encoded]:
     """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
 
@@ -387,6 +392,8 @@ def fit_encoded(
         As of `fit_encoding`.
     targets : (n,) or (n, n_targets)
         Indices of classes, or values.
+    groups : (n,), optional
+        Of rows that stay together.
     pairs : bool
         Whether pairs of columns may have statistics, too.
 
@@ -394,10 +401,10 @@ def fit_encoded(
     -------
     encoding : TableEncoding
     encoded : Encoded
-        Of the training rows, whose statistics come from other rows than themselves.
+        Of the training rows, whose statistics come from other rows than themselves, and of other groups.
     """
     data = as_frame(frame).data
-    encoding, crossed = _fit(data, schema, targets, pairs)
+    encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups), pairs)
     encoded = encoding.encode(data)
     for place, (name, feature) in enumerate(encoding.named_features()):
         if feature.part.startswith(TARGET):
@@ -406,11 +413,11 @@ def fit_encoded(
 
 
 def _fit(
-    data: pl.DataFrame, schema: Schema, targets: npt.NDArray[Any] | None, with_pairs: bool = True
+    data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None, with_pairs: bool = True
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
     columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
-    told = None if targets is None or data.height < FEWEST_ROWS else TrainingTargets(targets)
+    told = None if data.height < FEWEST_ROWS else targets
     for column in schema.used:
         cells = data[column.name]
         one = _fit_column(cells, column, schema.missing, told)

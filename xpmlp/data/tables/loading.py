@@ -74,6 +74,7 @@ def load_table(request: Request) -> Dataset:
     ):
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
+    groups = None if groups is None else groups[parts["train"]]
     train, encoded = data[parts["train"]], {}
     if known is None:
         leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
@@ -85,7 +86,7 @@ def load_table(request: Request) -> Dataset:
             raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
         model = fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target)
         wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
-        encoding, encoded["train"] = fit_encoded(features, schema, wanted)
+        encoding, encoded["train"] = fit_encoded(features, schema, wanted, groups)
         known = TableModel(encoding=encoding, target=model)
         if targets.task == "classes" and len(classes) < 2:
             raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
@@ -121,7 +122,7 @@ def load_table(request: Request) -> Dataset:
         hashes=table.hashes | {name: next(iter(one.hashes.values())) for name, one in held_out.items()},
         target_names=names if targets.task == "values" else (),
         code_counts=known.encoding.code_counts,
-        groups=None if groups is None else groups[parts["train"]],
+        groups=groups,
         table=known,
         notes=tuple(notes),
     )

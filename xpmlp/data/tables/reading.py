@@ -136,7 +136,7 @@ def _csv_batches(
     """The rows of a CSV file, a few megabytes at a time."""
     row, empty = 0, True
     short, first_short = 0, 0
-    for piece in _records(stream, dialect, notes, path, bounded):
+    for piece in _records(stream, dialect, path, bounded):
         frame = _parsed(piece, dialect, path, row)
         if some := _short_rows(piece, frame, dialect):
             short, first_short = short + len(some), first_short or row + some[0]
@@ -147,7 +147,7 @@ def _csv_batches(
             frame = frame.filter(~blank)
         for place, name in enumerate(dialect.names):
             if not name:
-                frame = _without_unnamed(frame, place, dialect, path)
+                frame = _without_unnamed(frame, place, path)
         if frame.height:
             empty = False
             yield frame
@@ -160,11 +160,11 @@ def _csv_batches(
         )
 
 
-def _records(stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool) -> Iterator[bytes]:
+def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> Iterator[bytes]:
     """Whole rows as UTF-8, a few megabytes at a time, without the lines before the first one."""
     quote = (dialect.quote or "\0").encode()
     carry, total, skipped, odd = b"", 0, dialect.skipped, 0
-    for piece in _text(stream, dialect, notes):
+    for piece in _text(stream, dialect):
         total += len(piece)
         if bounded and total > MAX_BYTES:
             raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes of text: save it as Parquet")
@@ -186,7 +186,7 @@ def _records(stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, b
         yield _ready(carry, dialect)
 
 
-def _text(stream: BinaryIO, dialect: Dialect, notes: list[str]) -> Iterator[bytes]:
+def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
     """The file as UTF-8, its lines ended by line feeds."""
     import codecs
 
@@ -302,7 +302,7 @@ def _without_repeated_header(frame: pl.DataFrame, dialect: Dialect, notes: list[
     return frame.filter(~likely)
 
 
-def _without_unnamed(frame: pl.DataFrame, place: int, dialect: Dialect, path: Path) -> pl.DataFrame:
+def _without_unnamed(frame: pl.DataFrame, place: int, path: Path) -> pl.DataFrame:
     """Without a column that has no name: it is empty, or the first one, which counts the rows."""
     column = frame[f"\0{place}"]
     if place and column.str.strip_chars().replace("", None).null_count() < len(column):

@@ -16,7 +16,7 @@ MIN_OF_CLASS = 4
 Rows = npt.NDArray[np.intp]
 
 VALIDATION = (0.1, 100, 0.2)
-"""The share of the training rows that validate; but at least so many rows, and at most this share."""
+"""The share of the training rows that validate; but at least 100 rows, and at most a fifth."""
 
 
 def rows_to_validate(n_rows: int) -> float:

@@ -39,8 +39,8 @@ PRIOR = 5
 """Rows of the average text that are added to those of a word, in naive Bayes."""
 
 LEAST_TIMES = 1.4
-"""What the statistic of a number has to explain, in multiples of what a cubic polynomial does: smooth functions a network
-finds by itself."""
+"""What the statistic of a number has to explain, in multiples of what a cubic polynomial does: a network finds smooth
+functions by itself."""
 
 MOST_NUMBERS = 200
 """Numbers that the statistics of single columns are together: those of the columns that tell most."""
@@ -117,10 +117,12 @@ class TrainingTargets:
     ----------
     targets : (n,) or (n, n_targets)
         Indices of classes, or values.
+    groups : (n,), optional
+        Whose rows are in one fold.
     """
 
-    def __init__(self, targets: npt.NDArray[np.int64] | Numbers) -> None:
-        self.folds = fold_numbers(targets, FOLDS, seed=FOLDS)
+    def __init__(self, targets: npt.NDArray[np.int64] | Numbers, groups: npt.NDArray[np.int64] | None = None) -> None:
+        self.folds = fold_numbers(targets, FOLDS, FOLDS, groups)
         self.classes = targets.ndim == 1
         if self.classes:
             counts = np.bincount(targets)

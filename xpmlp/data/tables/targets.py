@@ -117,7 +117,7 @@ def read_targets(
     kept = texts.is_not_null().to_numpy()
     _refuse_none(kept, names, source)
     numbers = _all_numbers(column, texts, missing, decimal)
-    chosen, why = _task(numbers, texts, task)
+    chosen, why = _task(numbers, task)
     if chosen == "values":
         if numbers is None:
             numbers = _numbers(column, missing, decimal, source)
@@ -174,9 +174,7 @@ def class_places(labels: npt.NDArray[Any], classes: npt.NDArray[Any], source: st
     return np.asarray(known, dtype=np.int64)[places]
 
 
-def _task(
-    numbers: npt.NDArray[np.float64] | None, texts: pl.Series, task: Task
-) -> tuple[Literal["classes", "values"], str]:
+def _task(numbers: npt.NDArray[np.float64] | None, task: Task) -> tuple[Literal["classes", "values"], str]:
     if task != "auto":
         return task, "set"
     if numbers is None:

@@ -1,6 +1,7 @@
 """Embeddings of numbers: some functions of each, and a dense layer of its own for each feature, stacked as runs are.
 
-Arrays are ``(runs * features, batch, n)`` here, so that the operations for stacked runs serve.
+Arrays are ``(runs * features, n, batch)`` here: stacked, so that the operations for stacked runs serve, and with the
+batch last, since ``n`` is so small that loops over it would cost more than what they do.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import SentBack, Tree, numbers_of, sum_over_batch
+from xpmlp.nn.layer import SentBack, Tree, numbers_of
 from xpmlp.nn.ops import Ops
 
 
@@ -19,10 +20,9 @@ class Functions(NamedTuple):
     Attributes
     ----------
     argument : (ops, parameters, x) -> argument
-        Of numbers (runs * features, batch, 1) the linear functions, (runs * features, batch, functions): by
-        `Ops.affine`, whose result is row-major, which that of a product of features that lie side by side is not.
+        Of numbers (runs * features, 1, batch) the linear functions, (runs * features, functions, batch).
     slope : (ops, parameters) -> slope
-        The derivative of the argument by the number, (runs * features, 1, functions).
+        The derivative of the argument by the number, (runs * features, functions, 1).
     value : (ops, parameters, argument) -> value
     backward : (ops, delta, argument, value) -> delta
         From the derivative by the value to that by the argument.
@@ -38,7 +38,7 @@ class Functions(NamedTuple):
 
 
 class EmbeddingFactors(NamedTuple):
-    """The parameters, and arrays (runs * features, batch, n) of which the gradients are made.
+    """The parameters, and arrays (runs * features, n, batch) of which the gradients are made.
 
     Attributes
     ----------
@@ -66,62 +66,53 @@ def embedding_of(functions: Functions) -> tuple[Callable[..., Any], Callable[...
 
     def forward(ops: Ops, parameters: Any, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array, Array]]:
         x = numbers_of(x)
-        numbers = features_first(ops, x, 1)
+        numbers = by_feature(ops, x, 1)
         argument = functions.argument(ops, parameters, numbers)
         value = functions.value(ops, parameters, argument)
-        y = affine(ops, value, parameters.weights, parameters.biases)
-        return features_last(ops, y, x.shape[:-2]), (numbers, argument, value)
+        weights, biases = columns(ops, parameters.weights, value.shape[-2]), columns(ops, parameters.biases)
+        y = ops.product_of_factors(weights, value)
+        y += biases
+        return by_example(ops, y, x.shape[:-2]), (numbers, argument, value)
 
     def backward(ops: Ops, parameters: Any, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
-        (x, argument, value), weights, back, inner = residuals, parameters.weights, None, None
-        delta = features_first(ops, upstream, weights.shape[-1])
+        (x, argument, value), back, inner = residuals, None, None
+        delta = by_feature(ops, upstream, parameters.weights.shape[-1])
         if wanted or functions.gradients:
-            by_value = ops.multiply_transposed(delta, stacked(ops, weights, value.shape[-1]))
+            weights = columns(ops, parameters.weights, value.shape[-2])
+            by_value = ops.multiply_transposed(weights, ops.xp.matrix_transpose(delta))
             inner = functions.backward(ops, by_value, argument, value)
         if wanted:
-            slope = ops.xp.sum(inner * functions.slope(ops, parameters), axis=-1, keepdims=True)
-            back = features_last(ops, slope, upstream.shape[:-2])
+            slope = ops.xp.sum(inner * functions.slope(ops, parameters), axis=-2, keepdims=True)
+            back = by_example(ops, slope, upstream.shape[:-2])
         return back, EmbeddingFactors(parameters, x, value, delta, inner)
 
     def gradients(ops: Ops, factors: EmbeddingFactors, divisor: Any) -> Tree:
         parameters, x, value, delta, inner = factors
-        sums = {
-            "weights": ops.xp.reshape(ops.product_of_factors(value, delta), parameters.weights.shape),
-            "biases": ops.xp.reshape(sum_over_batch(ops, delta), parameters.biases.shape),
-        }
+        sums = {"weights": ops.multiply_transposed(value, delta), "biases": over_batch(ops, delta)}
         if functions.gradients:
             sums |= functions.gradients(ops, parameters, x, inner)
-        return parameters._replace(**{name: total / divisor for name, total in sums.items()})
+        totals = {name: ops.xp.reshape(total, getattr(parameters, name).shape) for name, total in sums.items()}
+        return parameters._replace(**{name: total / divisor for name, total in totals.items()})
 
     return forward, backward, gradients
 
 
-def features_first(ops: Ops, x: Array, width: int) -> Array:
-    """([runs,] batch, features * width) -> (runs * features, batch, width)."""
-    xp, (*lead, batch, n) = ops.xp, x.shape
-    by_feature = xp.moveaxis(xp.reshape(x, (*lead, batch, n // width, width)), -3, -2)
-    return xp.reshape(by_feature, (-1, batch, width))
+def by_feature(ops: Ops, x: Array, width: int) -> Array:
+    """([runs,] batch, features * width) -> (runs * features, width, batch)."""
+    return ops.xp.reshape(ops.xp.matrix_transpose(x), (-1, width, x.shape[-2]))
 
 
-def features_last(ops: Ops, y: Array, lead: tuple[int, ...]) -> Array:
-    """(runs * features, batch, width) -> (*lead, batch, features * width), with ``lead`` the runs, if there are any."""
-    xp, (_, batch, width) = ops.xp, y.shape
-    by_example = xp.moveaxis(xp.reshape(y, (*lead, -1, batch, width)), -3, -2)
-    return xp.reshape(by_example, (*lead, batch, -1))
+def by_example(ops: Ops, y: Array, lead: tuple[int, ...]) -> Array:
+    """(runs * features, width, batch) -> (*lead, batch, features * width), with ``lead`` the runs, if there are any."""
+    return ops.xp.matrix_transpose(ops.xp.reshape(y, (*lead, -1, y.shape[-1])))
 
 
-def stacked(ops: Ops, parameter: Array, rows: int) -> Array:
-    """([runs,] features * rows, width) -> (runs * features, rows, width)."""
-    return ops.xp.reshape(parameter, (-1, rows, parameter.shape[-1]))
+def columns(ops: Ops, parameter: Array, rows: int | None = None) -> Array:
+    """([runs,] features * rows, width) -> (runs * features, rows, width); without rows, width below each other."""
+    width = parameter.shape[-1]
+    return ops.xp.reshape(parameter, (-1, width, 1) if rows is None else (-1, rows, width))
 
 
-def affine(ops: Ops, x: Array, weights: Array, biases: Array) -> Array:
-    """``x @ weights + biases`` of each feature, (runs * features, batch, width).
-
-    Parameters
-    ----------
-    x : (runs * features, batch, rows)
-    weights : ([runs,] features * rows, width)
-    biases : ([runs,] features, width)
-    """
-    return ops.affine(x, stacked(ops, weights, x.shape[-1]), stacked(ops, biases, 1))
+def over_batch(ops: Ops, array: Array) -> Array:
+    """(runs * features, n, batch) -> (runs * features, n, 1)."""
+    return ops.xp.sum(array, axis=-1, keepdims=True)

@@ -23,7 +23,7 @@ class EmbeddingParameters(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """Which rows a batch took, and how they are trained.
+    """The rows that a batch took, and how they are trained.
 
     Attributes
     ----------

@@ -55,7 +55,8 @@ class _Members:
         for layer in self.layers:
             noises.append(layer.draw(ops, draw, stream) if layer.streams else ())
             stream += layer.streams
-            draw = draw._replace(batch=draw.batch * layer.repeats) if in_turn else draw
+            if in_turn and layer.repeats > 1:
+                draw = draw._replace(batch=draw.batch * layer.repeats)
         return noises
 
     def fit(

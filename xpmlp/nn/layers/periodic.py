@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, sum_over_batch, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, width_of
 from xpmlp.nn.layers.activation import activation
-from xpmlp.nn.layers.by_feature import Functions, embedding_of, stacked
+from xpmlp.nn.layers.by_feature import Functions, columns, embedding_of, over_batch
 from xpmlp.nn.layers.joining import beside
 from xpmlp.nn.layers.settings import Count, Positive
 from xpmlp.nn.ops import Ops
@@ -72,18 +72,16 @@ def periodic(waves: Count = 16, width: Count = 3, deviation: Positive = 0.1, joi
 
 
 def _slope(ops: Ops, parameters: PeriodicParameters) -> Array:
-    return 2 * math.pi * stacked(ops, parameters.frequencies, 1)
+    return 2 * math.pi * columns(ops, parameters.frequencies)
 
 
 def _gradients(ops: Ops, parameters: PeriodicParameters, x: Array, delta: Array) -> dict[str, Array]:
     """An angle's derivative by its frequency is ``2 pi x``, by its phase 1."""
-    shape = parameters.phases.shape
-    frequencies = ops.xp.reshape(ops.product_of_factors(x, delta), shape) * (2 * math.pi)
-    return {"frequencies": frequencies, "phases": ops.xp.reshape(sum_over_batch(ops, delta), shape)}
+    return {"frequencies": ops.multiply_transposed(delta, x) * (2 * math.pi), "phases": over_batch(ops, delta)}
 
 
 COSINES = Functions(
-    argument=lambda ops, parameters, x: ops.affine(x, _slope(ops, parameters), stacked(ops, parameters.phases, 1)),
+    argument=lambda ops, parameters, x: ops.affine(_slope(ops, parameters), x, columns(ops, parameters.phases)),
     slope=_slope,
     value=lambda ops, parameters, angles: ops.xp.cos(angles),
     backward=lambda ops, delta, angles, waves: delta * -ops.xp.sin(angles),

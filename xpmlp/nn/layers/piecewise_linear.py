@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
 from xpmlp.nn.layer import Layer, LayerMaker, Slot, Widths, numbers_of, width_of
-from xpmlp.nn.layers.by_feature import Functions, embedding_of, stacked
+from xpmlp.nn.layers.by_feature import Functions, columns, embedding_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -140,22 +140,22 @@ def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
 
 
 def _filled(ops: Ops, parameters: PiecewiseParameters, free: Array) -> Array:
-    lower, upper = (stacked(ops, bound, 1) for bound in parameters.bins[2:])
+    lower, upper = (columns(ops, bound) for bound in parameters.bins[2:])
     return ops.xp.minimum(ops.xp.maximum(free, lower), upper)
 
 
 def _free(ops: Ops, parameters: PiecewiseParameters, x: Array) -> Array:
     """How far the bins would be filled without bounds."""
-    begins, slopes, *_ = (stacked(ops, one, 1) for one in parameters.bins)
-    free = ops.affine(x, ops.xp.ones_like(begins), -begins)
-    free *= slopes
+    begins = columns(ops, parameters.bins.begins)
+    free = ops.affine(ops.xp.ones_like(begins), x, -begins)
+    free *= columns(ops, parameters.bins.slopes)
     return free
 
 
 FILLED = Functions(
     argument=_free,
-    slope=lambda ops, parameters: stacked(ops, parameters.bins.slopes, 1),
+    slope=lambda ops, parameters: columns(ops, parameters.bins.slopes),
     value=_filled,
     backward=lambda ops, delta, free, filled: delta * ops.xp.astype(free == filled, delta.dtype),
 )
-"""How far the bins are filled; only those that are neither empty nor full send anything back."""
+"""The filling of the bins; only those that are neither empty nor full send anything back."""

@@ -17,10 +17,10 @@ from xpmlp.training import predict
 from xpmlp.training.trainer import load_data
 
 GRID_POINTS, REACH = 121, 3.0
-"""The plane is looked at on so many points a side, from -REACH to REACH."""
+"""The points a side, from -REACH to REACH, at which the plane is looked at."""
 
 POINTS, UNITS, WRONG = 1_500, 20, 20
-"""How many points of synth, hidden units and wrong images are shown."""
+"""The numbers of points of synth, hidden units and wrong images that are shown."""
 
 
 def compute(work: PartInputs) -> dict[str, Any]:

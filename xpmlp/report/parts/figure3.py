@@ -68,7 +68,7 @@ def show(done: FinishedPart, quick: bool) -> PartContents:
 
 
 def _lag_in_words(during: float, after: float, validation: float, deviation: float) -> str:
-    """How much of the gap between training and validation the lag explains, after the last epoch.
+    """The part of the gap between training and validation that the lag explains, after the last epoch.
 
     A gap of less than two standard deviations of the runs is taken for none.
     """

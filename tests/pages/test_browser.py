@@ -1,0 +1,215 @@
+"""Pages in a browser: their network gives NumPy's numbers, and nothing is broken or cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+from tests.browser import result_of
+from tests.nn.layers.cases import CASES
+from tests.pages.conftest import HOSTILE
+from xpmlp._tree import map_leaves
+from xpmlp.backend import resolve
+from xpmlp.data import Preprocessing
+from xpmlp.nn import LayerSpec, Network, activations, losses
+from xpmlp.nn.layer import Widths
+from xpmlp.pages import write_page
+from xpmlp.pages.markup import SCRIPTS
+from xpmlp.pages.model import page_model
+from xpmlp.storage import SavedNetwork, load_network
+from xpmlp.training.inference import Inference
+from xpmlp.training.table_prediction import table_model
+
+pytestmark = pytest.mark.browser
+
+Runs = Callable[[str], Path]
+
+PROBE = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><pre id="result"></pre><script>
+const frames = FRAMES, given = GIVEN, found = {};
+const values = (page) => [...page.querySelectorAll("#outputs td[data-value]")].map((e) => Number(e.dataset.value));
+const uses = {
+  form: (page) => given.map((row) => {
+    [...page.querySelectorAll("[data-column]")].forEach((input, place) => { input.value = row[place]; });
+    page.getElementById("form").dispatchEvent(new Event("input"));
+    return values(page);
+  }),
+  canvas: (page) => {
+    const canvas = page.getElementById("canvas"), view = page.defaultView;
+    for (const key of ["ArrowLeft", " ", "ArrowUp", " ", "ArrowUp", " "])
+      canvas.dispatchEvent(new view.KeyboardEvent("keydown", { key }));
+    const box = canvas.getBoundingClientRect();
+    for (const y of [0.3, 0.5, 0.8])
+      canvas.dispatchEvent(new view.PointerEvent("pointermove", {
+        buttons: 1, clientX: box.left + 0.6 * box.width, clientY: box.top + y * box.height }));
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return { outputs: values(page), pixels: [...pixels].filter((_, place) => place % 4 === 0) };
+  },
+};
+let left = frames.length;
+frames.forEach(([name, width]) => {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = `border:0;height:900px;width:${width}px`;
+  frame.onload = () => {
+    const page = frame.contentDocument, root = page.documentElement;
+    const out = [...page.body.querySelectorAll("*:not(svg *):not(.wide *)")].filter(
+      (e) => e.getBoundingClientRect().right > width + 1);
+    const text = [...page.querySelectorAll("p, td, th, caption, figcaption, a, label")];
+    const slider = page.getElementById("threshold");
+    if (slider) { slider.value = 0; slider.dispatchEvent(new Event("input")); }
+    found[width] = {
+      overflow: root.scrollWidth - width,
+      out: out.map((e) => e.tagName + " " + e.textContent.slice(0, 40)),
+      small: Math.min(...text.map((e) => parseFloat(page.defaultView.getComputedStyle(e).fontSize))),
+      figures: [...page.querySelectorAll("svg")].map((e) => e.getBoundingClientRect().width),
+      recall: slider && page.querySelectorAll("#trade td")[2].textContent,
+      unnamed: [...page.querySelectorAll("input, select, canvas, button, img, svg, meter")].filter((e) => !(
+        e.labels?.length || e.ariaLabel || e.alt || e.textContent.trim())).map((e) => e.outerHTML.slice(0, 80)),
+      used: uses[page.getElementById("canvas") ? "canvas" : "form"](page),
+    };
+    left -= 1;
+    if (!left) document.getElementById("result").textContent = JSON.stringify(found);
+  };
+  frame.src = name;
+  document.body.append(frame);
+});
+</script>"""
+
+
+def look(page: Path, given: list[list[str]]) -> dict[str, Any]:
+    """Open a page at both widths, and type in some rows."""
+    probe = page.with_name("probe.html")
+    frames = json.dumps([[page.name, width] for width in (1280, 390)])
+    text = json.dumps(given).replace("<", "\\u003c")
+    probe.write_text(PROBE.replace("FRAMES", frames).replace("GIVEN", text), encoding="utf-8")
+    found = result_of(probe)
+    for width, seen in found.items():
+        assert seen["overflow"] <= 0, width
+        assert seen["out"] == []
+        assert seen["unnamed"] == []
+        assert seen["small"] >= 13
+        assert min(seen["figures"]) >= 280
+    assert found["1280"]["used"] == found["390"]["used"]
+    return dict(found["390"])
+
+
+def expected(saved: SavedNetwork, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """NumPy's predictions in float64, with weights as a page has them."""
+    backend = resolve("numpy", None, "float64", fused=False).backend
+    rounded = map_leaves(lambda leaf: np.asarray(leaf, np.float32).astype(np.float64), saved.parameters)
+    with backend.session(8):
+        return Inference(saved.network, backend).predict(backend.parameters(rounded), numbers, codes)
+
+
+# the cells as they are typed in, and as a table has them
+ORDER = ("size", "town", "grade", "seen", "vaccinated", "at", "breed", "note")
+TYPED = [
+    ["0.75", "2", "1", "2019-03-14T07:45", "1", "13:20", "5", "the red fox of Zürich aaa"],
+    ["", "", "", "", "", "", "", ""],
+    ["-250", "0", "2", "1970-01-01T00:00", "-1", "00:00", "0", "bird ÉTÉ bird 7"],
+]
+GRADES, TRUTH = {"1": "middle", "2": "high", "": None}, {"1": "yes", "-1": "no", "": None}
+
+
+def category(levels: tuple[str, ...], code: str) -> str | None:
+    return {"": None, "0": "never seen before"}.get(code, levels[int(code or 2) - 2])
+
+
+def as_table(typed: list[list[str]], towns: tuple[str, ...], breeds: tuple[str, ...]) -> pl.DataFrame:
+    rows = []
+    for size, town, grade, seen, vaccinated, at, breed, note in typed:
+        pair = category(towns, town), category(breeds, breed)
+        time = seen.replace("T", " ") + ":00" if seen else None
+        rows.append([size or None, pair[0], GRADES[grade], time, TRUTH[vaccinated], at or None, pair[1], note or None])
+    return pl.DataFrame(rows, schema=dict.fromkeys(ORDER, pl.String), orient="row")
+
+
+@pytest.mark.parametrize("run", ["pets", "price"])
+def test_a_form_that_is_filled_in_gives_numpys_outputs(runs: Runs, run: str, tmp_path: Path) -> None:
+    saved = load_network(runs(run) / "weights.safetensors")
+    model = table_model(saved)
+    assert model is not None
+    columns = {one.column.name: one for one in model.encoding.columns}
+    assert tuple(columns) == ORDER
+    assert {one.column.kind for one in columns.values()} == {"number", "category", "date", "truth", "clock", "text"}
+    assert HOSTILE in columns["town"].levels
+    told = {one.column.kind for one in columns.values() if one.statistic}
+    assert {"number", "category", "text"} <= told or run == "pets"
+    used = look(write_page(runs(run), out=tmp_path / "page.html"), TYPED)
+    encoded = model.encoding.encode(as_table(TYPED, columns["town"].levels, columns["breed"].levels))
+    wanted = expected(saved, encoded.numbers, encoded.codes)
+    wanted = model.target.unscaled(wanted) if model.target.task == "values" else wanted
+    np.testing.assert_allclose(used["used"], wanted, rtol=1e-5, atol=1e-8)
+    if run == "pets":
+        assert used["recall"] == "1.0000"  # from a probability of 0 on everything is said to be one
+
+
+def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) -> None:
+    saved = load_network(runs("digits") / "weights.safetensors")
+    used = look(write_page(runs("digits"), out=tmp_path / "page.html"), [])["used"]
+    drawn = np.round(np.asarray(used["pixels"]) / 255 * 16)
+    assert (drawn > 8).sum() > 5
+    np.testing.assert_allclose(used["outputs"], expected(saved, drawn[None], None)[0], rtol=1e-5, atol=1e-8)
+
+
+def networks() -> Iterator[tuple[str, SavedNetwork]]:
+    """A network of every layer, every activation and every loss."""
+    dense = {"kind": "dense", "units": 4, "init": "ntk"}
+    described: dict[str, Any] = {}
+    for name, case in CASES.items():
+        layer = {"kind": case.layer.name, **case.layer.settings}
+        before = [{"kind": "repeat", "members": 3}] if case.layer.name == "adapters" else []
+        described[name] = ({"kind": "chain", "layers": [*before, layer, dense]}, case.widths)
+    for name in activations:
+        described[f"activation {name}"] = (
+            {
+                "kind": "chain",
+                "layers": [dense, {"kind": "activation", "name": name}, {"kind": "dropout", "rate": 0.5}],
+            },
+            Widths(3),
+        )
+    for name, (table, widths) in described.items():
+        yield name, _saved(Network(LayerSpec.of(table), widths, losses["squared"], 0.5))
+    for name, loss in losses.items():
+        yield f"loss {name}", _saved(Network(LayerSpec.of({**dense, "units": 3}), Widths(3), loss))
+
+
+def _saved(network: Network) -> SavedNetwork:
+    rng = np.random.default_rng(3)
+    first = network.root.init(rng)
+    parameters = map_leaves(lambda leaf: leaf.astype(np.float32), first)
+    return SavedNetwork(parameters, network, np.empty(0), Preprocessing(), None)
+
+
+def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:
+    rng, models, wanted = np.random.default_rng(1), {}, {}
+    for name, saved in networks():
+        widths = saved.network.widths
+        numbers = rng.normal(scale=3, size=(4, widths.numbers))
+        codes = np.stack([rng.integers(0, size, 4) for size in widths.codes], axis=1) if widths.codes else None
+        examples = [
+            {"numbers": row.tolist(), "codes": [] if codes is None else codes[place].tolist()}
+            for place, row in enumerate(numbers)
+        ]
+        models[name] = {"model": page_model(saved, None), "examples": examples}
+        wanted[name] = expected(saved, numbers, codes)
+    scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
+    page = tmp_path / "layers.html"
+    page.write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'
+        f"const cases = {json.dumps(models)}, found = {{}};\n"
+        "for (const [name, one] of Object.entries(cases)) { const model = prepared(one.model);\n"
+        "  found[name] = one.examples.map((each) => predict(model, each.numbers, each.codes)); }\n"
+        'document.getElementById("result").textContent = JSON.stringify(found);</script>',
+        encoding="utf-8",
+    )
+    found = result_of(page)
+    for name, outputs in wanted.items():
+        np.testing.assert_allclose(found[name], outputs, rtol=1e-5, atol=1e-9, err_msg=name)

@@ -1,0 +1,126 @@
+"""The page as a file: what is on it, what is not, and that whatever comes from outside is text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pages.conftest import HOSTILE
+from xpmlp.errors import XpmlpError
+from xpmlp.pages import write_page
+from xpmlp.pages.markup import LONGEST, data_block, element, text
+from xpmlp.pages.quality import calibration
+
+Runs = Callable[[str], Path]
+
+
+class Tags(HTMLParser):
+    """The elements and their attributes, and the links that go nowhere."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def page_of(run: Path, tmp_path: Path, **options: object) -> str:
+    return write_page(run, out=tmp_path / "page.html", **options).read_text(encoding="utf-8")  # type: ignore[arg-type]
+
+
+def sections(page: str) -> str:
+    return " ".join(re.findall(r'<h2 id="(\w+)">', page))
+
+
+def test_each_kind_of_run_has_its_sections(runs: Runs, tmp_path: Path) -> None:
+    assert sections(page_of(runs("pets"), tmp_path)) == "what scores try classes relies columns curves"
+    assert sections(page_of(runs("price"), tmp_path)) == "what scores try values relies columns curves"
+    assert sections(page_of(runs("digits"), tmp_path)) == "what scores try classes pictures curves"
+
+
+@pytest.mark.parametrize("run", ["pets", "digits"])
+def test_it_is_whole_and_runs_its_own_script_alone(runs: Runs, run: str, tmp_path: Path) -> None:
+    page = page_of(runs(run), tmp_path)
+    tags = Tags(page).found
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    (policy,) = [a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy"]
+    for content, kind in ((script, "script-src"), (style, "style-src")):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in (policy or "")
+    assert (policy or "").startswith("default-src 'none'; ")
+    assert "unsafe" not in (policy or "")
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in tags:
+        assert not {name for name in attributes if name == "style" or name.startswith("on")}
+        for name in ("src", "href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#"))
+            assert value is None or not value.startswith("#") or value[1:] in ids
+        assert attributes.get("for", ids[0]) in ids
+    assert len(page.encode()) < 5e6
+
+
+def test_what_comes_from_outside_is_text(runs: Runs, tmp_path: Path) -> None:
+    page = page_of(runs("pets"), tmp_path)
+    assert "alert(" in page
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
+    assert text(HOSTILE * 1_000).count("alert") <= LONGEST
+    assert element("p", "<b>", title='"x" <') == '<p title="&quot;x&quot; &lt;">&lt;b&gt;</p>'
+    assert "</script><p>" not in data_block("x", ["</script><p>"])
+
+
+def test_no_rows_and_no_rare_category_unless_asked_for(runs: Runs, tmp_path: Path) -> None:
+    page = page_of(runs("pets"), tmp_path)
+    assert "Bonn" in page
+    for private in ("Hamlet", "r7919", "frog"):
+        assert private not in page, private
+    assert "largest loss" not in page
+    asked = page_of(runs("pets"), tmp_path, rows=3)
+    assert "Hamlet" in asked
+    (worst,) = re.findall(r"The rows with the largest loss</caption>.*?<tbody>(.*?)</tbody>", asked, re.DOTALL)
+    assert worst.count("<tr>") == 3
+
+
+def test_without_the_data_of_the_training_what_needs_them_is_left_out(runs: Runs, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs("price"), tmp_path / "run"))
+    moved = tmp_path / "moved.csv"
+    config = (run / "config.toml").read_text(encoding="utf-8")
+    (run / "config.toml").write_text(config.replace("pets.csv", "gone.csv"), encoding="utf-8")
+    page = page_of(run, tmp_path)
+    assert sections(page) == "what try columns curves"
+    assert "Left out" in page
+    assert "gone.csv: no such file" in page
+    shutil.copy(runs("pets").parent / "pets.csv", moved)
+    assert "scores" in sections(page_of(run, tmp_path, data=moved))
+    with pytest.raises(XpmlpError, match="no such file"):
+        page_of(run, tmp_path, data=tmp_path / "none.csv")
+    lines = moved.read_text(encoding="utf-8").splitlines(keepends=True)
+    moved.write_text("".join(lines[:-1]), encoding="utf-8")
+    elsewhere = re.sub(r'(?m)^path = ".*"', f'path = "{moved.as_posix()}"', config)
+    (run / "config.toml").write_text(elsewhere, encoding="utf-8")
+    assert "are not those of the training any more" in page_of(run, tmp_path)
+
+
+def test_its_file_replaces_nothing_that_is_read(runs: Runs) -> None:
+    with pytest.raises(XpmlpError, match="would replace"):
+        write_page(runs("pets"), out=runs("pets").parent / "pets.csv")
+
+
+def test_the_calibration_error_is_the_mean_distance() -> None:
+    given = np.asarray([[0.95, 0.05]] * 4 + [[0.35, 0.65]] * 2)
+    # the first four are right half of the time, the others always
+    _, error = calibration(given, np.asarray([0, 0, 1, 1, 1, 1]))
+    assert error == pytest.approx((4 * 0.45 + 2 * 0.35) / 6)

@@ -1,0 +1,5 @@
+"""What a model says of itself: one HTML file to look at, to try and to pass on."""
+
+from xpmlp.pages.page import write_page
+
+__all__ = ["write_page"]

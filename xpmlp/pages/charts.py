@@ -1,0 +1,170 @@
+"""Figures as SVG that takes its colours from the page's style, so that they are right in light and dark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp.pages.markup import Markup, element
+
+WIDTH, HEIGHT = 420, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44
+
+MOST_POINTS = 600
+"""Points of a line or a cloud; of more, some are drawn."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+class Series(NamedTuple):
+    """Points that are drawn alike.
+
+    Attributes
+    ----------
+    name : str
+    x, y : (n,)
+        Where one of them is not finite nothing is drawn.
+    dots : bool
+        Draw dots and not a line.
+    """
+
+    name: str
+    x: Numbers
+    y: Numbers
+    dots: bool = False
+
+
+def chart(
+    title: str,
+    x_title: str,
+    y_title: str,
+    series: Sequence[Series],
+    *,
+    diagonal: bool = False,
+    unit: bool = False,
+    zero: bool = False,
+) -> Markup:
+    """Draw lines or dots.
+
+    Parameters
+    ----------
+    title : str
+        What a screen reader says.
+    x_title, y_title : str
+    series : sequence of Series
+    diagonal : bool
+        Draw the line on which both are equal, too; both axes are then the same.
+    unit : bool
+        Have both axes go from 0 to 1.
+    zero : bool
+        Have the vertical axis contain 0.
+    """
+    xs, ys = (np.concatenate([getattr(one, name) for one in series] or [np.zeros(1)]) for name in ("x", "y"))
+    x_range, y_range = _range(xs), _range(np.append(ys, 0.0) if zero else ys)
+    if unit:
+        x_range = y_range = (0.0, 1.0)
+    elif diagonal:
+        x_range = y_range = (min(x_range[0], y_range[0]), max(x_range[1], y_range[1]))
+    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    if diagonal:
+        parts.append(_line([x_range[0], x_range[1]], [y_range[0], y_range[1]], x_range, y_range, "reference"))
+    for place, one in enumerate(series):
+        parts += _drawn(one, x_range, y_range, f"series{place % 4}")
+    legend = [
+        element("text", one.name, x=WIDTH - RIGHT - 4, y=TOP + 14 + 15 * place, class_=f"legend series{place % 4}")
+        for place, one in enumerate(series)
+        if len(series) > 1
+    ]
+    return _svg(title, [*parts, *legend])
+
+
+def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
+    """Draw a histogram: ``heights`` between ``edges``, one more of these."""
+    x_range, y_range = (float(edges[0]), float(edges[-1])), (0.0, float(heights.max(initial=1)) * 1.05)
+    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    for begin, end, height in zip(edges[:-1], edges[1:], heights, strict=True):
+        left, right = _across(float(begin), x_range), _across(float(end), x_range)
+        top = _up(float(height), y_range)
+        box = {"x": _short(left), "y": _short(top), "width": _short(max(right - left - 1, 0.5))}
+        parts.append(element("rect", **box, height=_short(HEIGHT - BOTTOM - top), class_="bar"))
+    return _svg(title, parts)
+
+
+def _svg(title: str, parts: Sequence[Markup]) -> Markup:
+    return element("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=title)
+
+
+def _range(values: Numbers) -> tuple[float, float]:
+    """The least and the greatest finite number, a little apart."""
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    margin = (high - low) * 0.04 or abs(high) * 0.05 or 0.5
+    return low - margin, high + margin
+
+
+def _drawn(one: Series, x_range: tuple[float, float], y_range: tuple[float, float], kind: str) -> list[Markup]:
+    some = np.unique(np.linspace(0, max(len(one.x) - 1, 0), min(len(one.x), MOST_POINTS)).astype(int))
+    x, y = one.x[some], one.y[some]
+    drawn = np.isfinite(x) & np.isfinite(y)
+    if one.dots:
+        return [
+            element("circle", cx=_short(_across(a, x_range)), cy=_short(_up(b, y_range)), r=2.2, class_=f"dot {kind}")
+            for a, b in zip(x[drawn], y[drawn], strict=True)
+        ]
+    return [_line(x[drawn], y[drawn], x_range, y_range, kind)] if drawn.any() else []
+
+
+def _line(
+    x: Sequence[float] | Numbers,
+    y: Sequence[float] | Numbers,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    kind: str,
+) -> Markup:
+    points = " ".join(f"{_short(_across(a, x_range))},{_short(_up(b, y_range))}" for a, b in zip(x, y, strict=True))
+    return element("polyline", points=Markup(points), class_=f"line {kind}")
+
+
+def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: str, y_title: str) -> list[Markup]:
+    parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
+    for tick in _ticks(*x_range):
+        x = _short(_across(tick, x_range))
+        parts.append(element("text", f"{tick:.4g}", x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
+        parts.append(element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="grid"))
+    for tick in _ticks(*y_range):
+        y = _short(_up(tick, y_range))
+        parts.append(element("text", f"{tick:.4g}", x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
+        parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    parts.append(element("text", x_title, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="title middle"))
+    turned = f"rotate(-90 12 {middle:g})"
+    parts.append(element("text", y_title, x=12, y=middle, transform=turned, class_="title middle"))
+    return parts
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About four round numbers between two others."""
+    rough = (high - low) / 4
+    if not (rough > 0 and math.isfinite(rough)):
+        return [low]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _across(x: float, x_range: tuple[float, float]) -> float:
+    return LEFT + (x - x_range[0]) / (x_range[1] - x_range[0]) * (WIDTH - LEFT - RIGHT)
+
+
+def _up(y: float, y_range: tuple[float, float]) -> float:
+    return HEIGHT - BOTTOM - (y - y_range[0]) / (y_range[1] - y_range[0]) * (HEIGHT - TOP - BOTTOM)
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}"

@@ -1,0 +1,227 @@
+"""The section on what a table's network relies on, for whom it is worse, and its worst rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._text import counted
+from xpmlp.data.tables.encoding import FIRST, EncodedColumn
+from xpmlp.pages.charts import Series, chart
+from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
+from xpmlp.pages.material import FEWEST, Floats, Material, Rows, example_scores, seen
+
+MOST_COLUMNS, MOST_ROWS, REPEATS = 30, 2_000, 5
+"""Of the importance: columns, rows, and how often each column is shuffled."""
+
+DEPENDENCES, STEPS, OVER = 4, 15, 300
+"""Of the partial dependence: columns, places, and rows over which it is the mean."""
+
+
+class Place(NamedTuple):
+    """Where a column of the table is in the encoded arrays.
+
+    Attributes
+    ----------
+    one : EncodedColumn
+    numbers : slice
+        Its numbers among all.
+    code : int, optional
+        Its place among the codes.
+    """
+
+    one: EncodedColumn
+    numbers: slice
+    code: int | None
+
+
+class Importance(NamedTuple):
+    """How much the score falls where a column is shuffled: the mean, and the deviation of the repeats."""
+
+    name: str
+    mean: float
+    spread: float
+
+
+def places(material: Material) -> list[Place]:
+    """Find the columns of the table in the encoded arrays."""
+    assert material.table is not None
+    found, number, code = [], 0, 0
+    for one in material.table.encoding.columns:
+        found.append(Place(one, slice(number, number + len(one.features)), code if one.has_codes else None))
+        number, code = number + len(one.features), code + one.has_codes
+    return found
+
+
+def relies_on(material: Material, rows: Rows) -> Markup:
+    """Show the importance of the columns, partial dependences, the score by category and, if asked for, bad rows."""
+    every = places(material)
+    ranked, some = importances(material, rows, every[:MOST_COLUMNS]), min(len(rows.part), MOST_ROWS)
+    listed = [(one.name, f"{one.mean:.4f}", f"{one.spread:.4f}") for one in ranked]
+    rest = [place.one.column.name for place in every[MOST_COLUMNS:]]
+    unlooked = f" Not looked at: {', '.join(rest[:20])}{' …' if len(rest) > 20 else ''}." if rest else ""
+    told = paragraph(
+        f"Importance: by how much the score falls where a column's values are shuffled, over {REPEATS} shuffles of "
+        f"{counted(some, 'row')}, with the deviation of these.{unlooked}"
+    )
+    names = [one.name for one in ranked]
+    first = sorted(every[:MOST_COLUMNS], key=lambda place: names.index(place.one.column.name))
+    drawn = [made for place in first[: 3 * DEPENDENCES] for made in _dependence(material, rows, place)][:DEPENDENCES]
+    return section(
+        "relies",
+        "On what it relies",
+        told,
+        table("Importance of columns", ("column", "fall of the score", "deviation"), listed),
+        element("div", *drawn, class_="figures"),
+        *_by_category(material, rows, every),
+        _worst(material, rows, every) if material.shown else "",
+    )
+
+
+def importances(material: Material, rows: Rows, every: list[Place]) -> list[Importance]:
+    """Shuffle each column in turn and score the predictions; the most important first."""
+    generator = np.random.default_rng(0)
+    some = np.sort(generator.permutation(len(rows.part))[:MOST_ROWS])
+    part, loss = rows.part[some], material.saved.network.loss
+    numbers, codes = np.asarray(part.features), part.codes
+    before = float(np.average(rows.scores[some], weights=rows.weights[some]))
+    found = []
+    for place in every:
+        falls = []
+        for _ in range(REPEATS):
+            shuffled = generator.permutation(len(part))
+            changed, coded = numbers.copy(), None if codes is None else codes.copy()
+            for own in _numbers_of(material, place):
+                changed[:, own] = numbers[shuffled, own]
+            if place.code is not None and coded is not None and codes is not None:
+                coded[:, place.code] = codes[shuffled, place.code]
+            scores = example_scores(loss, material.predict(changed, coded), part)
+            falls.append(before - float(np.average(scores, weights=rows.weights[some])))
+        found.append(Importance(place.one.column.name, float(np.mean(falls)), float(np.std(falls))))
+    return sorted(found, key=lambda one: -one.mean)
+
+
+def _numbers_of(material: Material, place: Place) -> list[int]:
+    """The numbers of a column, that of its gaps included if it has one by itself."""
+    assert material.table is not None
+    encoding = material.table.encoding
+    first = sum(len(one.features) for one in encoding.columns)
+    own = [
+        first + number
+        for number, indicator in enumerate(encoding.indicators)
+        if indicator.columns == (place.one.column.name,)
+    ]
+    return [*range(place.numbers.start, place.numbers.stop), *own]
+
+
+def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup]:
+    """Draw the mean prediction by the value of a column of numbers, all others as they are."""
+    if place.one.column.kind != "number" or material.table is None:
+        return
+    feature, statistic = place.one.features[0], place.one.statistic
+    some = np.sort(np.random.default_rng(1).permutation(len(rows.part))[:OVER])
+    part = rows.part[some]
+    numbers = np.asarray(part.features)
+    own = np.asarray(rows.part.features)[:, place.numbers.start].astype(np.float64)
+    steps = np.unique(np.quantile(own, np.linspace(0.05, 0.95, STEPS)))
+    if len(steps) < 3:
+        return
+    raw = undone(feature.center, feature.scale, feature.bent, steps)
+    told = [raw] if statistic is None else [raw, *statistic.of_numbers(raw).T]
+    changed = np.repeat(numbers[None], len(steps), axis=0)
+    for number, (each, values) in enumerate(zip(place.one.features, told, strict=True)):
+        changed[:, :, place.numbers.start + number] = each.apply(values)[:, None]
+    codes = None if part.codes is None else np.tile(part.codes, (len(steps), 1))
+    outputs = material.predict(changed.reshape(-1, numbers.shape[1]), codes).reshape(len(steps), len(some), -1)
+    means = outputs.mean(axis=1)
+    if not material.classes:
+        means = material.unscaled(outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape).mean(axis=1)
+    name = place.one.column.name
+    wanted = range(means.shape[1]) if means.shape[1] <= 3 else np.argsort(-means.std(axis=0))[:3]
+    labels = material.classes if len(material.classes) == means.shape[1] else [""] * means.shape[1]
+    title = "mean probability" if material.classes else "mean prediction"
+    lines = [Series(labels[column], raw, means[:, column]) for column in wanted]
+    drawn = chart(f"{title} by {name}", name, title, lines)
+    yield figure(f"Partial dependence on {name}: between its 5% and 95% quantiles, all else as it is.", drawn)
+
+
+def undone(center: float, scale: float, bent: bool, values: Floats) -> Floats:
+    """The raw numbers of encoded ones."""
+    if not bent:
+        return values
+    straight = values / np.sqrt(np.maximum(1 - (values / 3) ** 2, 1e-9))
+    return straight / scale + center if scale else np.full_like(values, center)
+
+
+def _by_category(material: Material, rows: Rows, every: list[Place]) -> Iterator[Markup]:
+    """Table the score for each category of each column: where it serves people worse."""
+    codes, counts, listed = rows.part.codes, seen(material), []
+    for place in every:
+        if place.code is None or codes is None:
+            continue
+        for level, among in _groups(place.one, codes[:, place.code]):
+            often = int(among.sum())
+            known = counts.get(place.one.column.name, {}).get(level, 0)
+            if often >= FEWEST and (known >= FEWEST or level == MISSING):
+                score = float(np.average(rows.scores[among], weights=rows.weights[among]))
+                listed.append((f"{place.one.column.name}: {level}", f"{often:,}", f"{score:.4f}"))
+    if listed:
+        caption = "The score by category, of those that ten examples or more have"
+        yield table(caption, ("category", "examples", "score"), listed[:200])
+
+
+MISSING = "missing"
+
+
+def _groups(one: EncodedColumn, codes: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    yield MISSING, codes == FIRST - 1
+    for number, level in enumerate(one.levels):
+        yield level, codes == FIRST + number
+
+
+def _worst(material: Material, rows: Rows, every: list[Place]) -> Markup:
+    """Table the rows with the largest loss, as asked for."""
+    order = np.argsort(-rows.losses, kind="stable")[: material.shown]
+    told = [place for place in every if place.code is not None or place.one.column.kind in ("number", "truth")][:8]
+    wanted, said = _said(material, rows)
+    listed = [
+        (
+            str(int(row) + 1),
+            f"{rows.losses[row]:.4g}",
+            wanted[row],
+            said[row],
+            *(_cell(place, rows, int(row)) for place in told),
+        )
+        for row in order
+    ]
+    head = (f"row of the {rows.split} part", "loss", "true", "predicted", *(place.one.column.name for place in told))
+    return table("The rows with the largest loss", head, listed)
+
+
+def _said(material: Material, rows: Rows) -> tuple[list[str], list[str]]:
+    from xpmlp.pages.overview import values_of
+    from xpmlp.pages.quality import chosen
+
+    if material.classes:
+        targets = np.asarray(rows.part.targets).astype(int).ravel()
+        decided = chosen(material, rows)
+        return [material.classes[one] for one in targets], [material.classes[one] for one in decided]
+    predicted, wanted = values_of(material, rows)
+    return [f"{one[0]:.5g}" for one in wanted], [f"{one[0]:.5g}" for one in predicted]
+
+
+def _cell(place: Place, rows: Rows, row: int) -> str:
+    """A cell as the network has it: a category, or the number that its encoding stands for."""
+    if place.code is not None:
+        assert rows.part.codes is not None
+        code, names = int(rows.part.codes[row, place.code]), {0: "never seen", 1: MISSING}
+        levels = place.one.levels
+        return names.get(code) or (levels[code - FIRST] if code - FIRST < len(levels) else "a rare one")
+    value = np.asarray(rows.part.features)[row, place.numbers.start : place.numbers.stop].astype(np.float64)
+    feature = place.one.features[0]
+    if place.one.column.kind == "truth":
+        return {1.0: "yes", -1.0: "no"}.get(float(value[0]), MISSING)
+    return f"{undone(feature.center, feature.scale, feature.bent, value)[0]:.5g}"

@@ -1,0 +1,113 @@
+"""HTML of texts, tables and figures; whatever comes from outside is text in it, never markup."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from xpmlp._text import printable
+
+LONGEST, SENTENCES = 200, 2_000
+"""Characters that are shown of a text, such as a label; of a paragraph."""
+
+SCRIPTS = ("forward.js", "encoder.js", "page.js")
+
+
+class Markup(str):
+    """A text that is HTML already."""
+
+
+def text(value: object, longest: int = LONGEST) -> Markup:
+    """Make a text fit to stand in HTML, in an attribute, too: escaped, without invisible characters, shortened."""
+    if isinstance(value, Markup):
+        return value
+    shown = str(value)
+    shown = shown if len(shown) <= longest else f"{shown[:longest]}…"
+    return Markup(escape(printable(shown)))
+
+
+def joined(parts: Iterable[object]) -> Markup:
+    """Put parts after one another, those that are no markup as texts."""
+    return Markup("".join(map(text, parts)))
+
+
+def element(tag: str, *parts: object, **attributes: object) -> Markup:
+    """Make an element; an attribute ``class_`` is ``class``, ``data_x`` is ``data-x``, ``True`` has no value."""
+    names = {name: name.rstrip("_").replace("_", "-") for name in attributes}
+    told = "".join(
+        f" {names[name]}" if value is True else f' {names[name]}="{text(value)}"'
+        for name, value in attributes.items()
+        if value is not None and value is not False
+    )
+    end = "" if tag in ("input", "img", "meta", "br") else f"{joined(parts)}</{tag}>"
+    return Markup(f"<{tag}{told}>{end}")
+
+
+def paragraph(*parts: object, **attributes: object) -> Markup:
+    """Make a paragraph."""
+    return element("p", *(text(part, SENTENCES) for part in parts), **attributes)
+
+
+def section(anchor: str, title: str, *parts: object) -> Markup:
+    """Make a section with a heading."""
+    return element("section", element("h2", title, id=anchor), *parts, aria_labelledby=anchor)
+
+
+def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]], *, texts: int = 1) -> Markup:
+    """Make a table whose first column heads its rows; all but the first ``texts`` columns are numbers."""
+    kinds = ["text" if place < texts else "number" for place in range(len(head))]
+    heads = [element("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)]
+    body = [
+        element(
+            "tr",
+            element("th", row[0], scope="row"),
+            *(element("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+        )
+        for row in rows
+    ]
+    made = element(
+        "table",
+        element("caption", text(caption, SENTENCES)),
+        element("thead", element("tr", *heads)),
+        element("tbody", *body),
+    )
+    return element("div", made, class_="wide", tabindex="0", role="region", aria_label=caption)
+
+
+def figure(caption: object, *parts: object) -> Markup:
+    """Make a figure."""
+    return element("figure", *parts, element("figcaption", text(caption, SENTENCES)))
+
+
+def data_block(anchor: str, value: Any) -> Markup:
+    """Hold data for the page's script: JSON in which no sign can end the element."""
+    content = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(f'<script type="application/json" id="{anchor}">{content}</script>')
+
+
+def document(title: str, parts: Iterable[object]) -> str:
+    """Lay out the whole file, whose policy lets nothing run but its own script and load nothing at all."""
+    here = files("xpmlp.pages")
+    style = here.joinpath("page.css").read_text(encoding="utf-8")
+    script = '"use strict";\n' + "\n".join(here.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
+        f"<title>{text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{joined(parts)}\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _digest(content: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -1,0 +1,108 @@
+"""The page of a run, from its sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._version import __version__
+from xpmlp.pages import columns, overview, pictures, quality, trying
+from xpmlp.pages.markup import Markup, document, element, paragraph
+from xpmlp.pages.material import Material, gather
+
+NAME = "page.html"
+
+
+def write_page(
+    run_dir: Path,
+    *,
+    split: str | None = None,
+    out: Path | None = None,
+    data: Path | None = None,
+    rows: int = 0,
+    run: str | int | None = None,
+    allow_code: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write the page of a run: one HTML file that needs no other.
+
+    Parameters
+    ----------
+    run_dir : Path
+    split : "train", "validation" or "test", optional
+        The part of the data that it is judged by; as of `xpmlp.evaluate`.
+    out : Path, optional
+        The file; in the run's folder by default.
+    data : Path, optional
+        Where the data are now.  Without it, data that have changed or are gone are left out.
+    rows : int
+        How many rows of a table may be shown, and with any, rare categories, too.
+    run : int or "best", optional
+        Which run of a grid.
+    allow_code : bool
+        Import the records from outside of the package that the run's config names.
+    tell : (str) -> None
+        Given a line when a part of the work begins.
+
+    Raises
+    ------
+    XpmlpError
+        If the run or the data cannot be read, or the file not written.
+    """
+    tell("reading the run and its data")
+    material = gather(run_dir, split, data, run, rows, allow_code=allow_code)
+    target = material.folder / NAME if out is None else out
+    refuse_overwriting([target], [*material.config.files, *(material.folder / name for name in ("run.json",))])
+    check_writable(target)
+    sections = []
+    for title, made in _sections(material):
+        tell(title)
+        part = made()
+        if part is not None:
+            sections.append((title, part))
+    write_text(target, document(f"{material.name}: what it learned", [*_head(material, sections), _foot()]))
+    return target
+
+
+def _sections(material: Material) -> Iterator[tuple[str, Callable[[], Markup | None]]]:
+    """The sections that apply, in their order, each with its title."""
+    rows, loss = material.rows, material.saved.network.loss
+    yield "What this is", lambda: overview.what(material)
+    if rows is not None:
+        yield "How good it is", lambda: overview.scores(material, rows)
+    yield "Try it", lambda: trying.trying(material)
+    if rows is not None and material.classes:
+        yield "Where it is wrong", lambda: quality.classes(material, rows)
+    if rows is not None and loss.targets == "values":
+        yield "Where it is wrong", lambda: quality.values(material, rows)
+    if rows is not None and material.classes and rows.dataset.image_shape is not None:
+        yield "Which images it takes for others", lambda: pictures.pictures(material, rows)
+    if rows is not None and material.table is not None:
+        yield "On what it relies", lambda: columns.relies_on(material, rows)
+    if material.table is not None:
+        yield "The table's columns", lambda: overview.schema(material)
+    yield "How the training went", lambda: overview.curves(material)
+
+
+def _head(material: Material, sections: list[tuple[str, Markup]]) -> Iterator[Markup]:
+    anchors = [part.split('id="', 1)[1].split('"', 1)[0] for _, part in sections]
+    links = [
+        element("li", element("a", title, href=f"#{anchor}"))
+        for (title, _), anchor in zip(sections, anchors, strict=True)
+    ]
+    absent = ""
+    if material.absent:
+        absent = paragraph(
+            f"Left out, since they need the rows: the scores, where it is wrong, and what it relies on. "
+            f"{material.absent[:1].upper()}{material.absent[1:]}",
+            class_="note",
+        )
+    yield element(
+        "header", element("h1", material.name), element("nav", element("ul", *links), aria_label="Contents"), absent
+    )
+    yield element("main", *(part for _, part in sections))
+
+
+def _foot() -> Markup:
+    return element("footer", paragraph(f"Made by xpmlp {__version__}. This file loads nothing and sends nothing."))

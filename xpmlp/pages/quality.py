@@ -1,0 +1,204 @@
+"""The sections on where a network is wrong and how sure it is: of classes, and of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xpmlp.pages.charts import Series, bars, chart
+from xpmlp.pages.markup import Markup, data_block, element, figure, joined, paragraph, section, table
+from xpmlp.pages.material import Floats, Material, Rows
+from xpmlp.pages.overview import errors_of, values_of
+from xpmlp.training.decision import saved_decision
+
+MOST_CLASSES = 20
+"""Classes of a confusion matrix; of more, the commonest."""
+
+BINS = 10
+"""Of the calibration, by the probability of the predicted class."""
+
+
+def probabilities(material: Material, rows: Rows) -> Floats:
+    """The probability of each class, (n, n_classes)."""
+    if rows.outputs.shape[1] == 1 and len(material.classes) == 2:
+        return np.hstack([1 - rows.outputs, rows.outputs])
+    return rows.outputs
+
+
+def chosen(material: Material, rows: Rows) -> Any:
+    """The class that is predicted for each example, (n,): the most probable one, or that of the network's decision."""
+    decision = saved_decision(material.saved)
+    if decision is None:
+        return probabilities(material, rows).argmax(axis=1)
+    return decision.choose(rows.outputs).reshape(len(rows.part))
+
+
+def classes(material: Material, rows: Rows) -> Markup:
+    """Show the confusion matrix, the figures of each class and the calibration."""
+    given, labels = probabilities(material, rows), material.classes
+    targets, decided = np.asarray(rows.part.targets).astype(int).ravel(), chosen(material, rows)
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(counts, (targets, decided), 1)
+    common = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
+    most = counts[np.ix_(common, common)].max(initial=1)
+    matrix = [
+        (labels[row], *(_shaded(counts[row, column], most, row == column) for column in common)) for row in common
+    ]
+    head = ("true, below; predicted, beside", *(labels[column] for column in common))
+    right, wanted, said = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    figures = []
+    for place in common:
+        precision, recall = _part(right[place], said[place]), _part(right[place], wanted[place])
+        f1 = _part(2 * right[place], said[place] + wanted[place])
+        figures.append((labels[place], f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", f"{wanted[place]:,}"))
+    left = len(labels) - len(common)
+    calibrated, error = calibration(given, targets)
+    drawn = [figure(f"Calibration: expected calibration error {error:.4f}, {BINS} bins.", calibrated)]
+    if len(labels) == 2:
+        drawn += _of_two(given[:, 1], targets == 1, labels[1])
+    return section(
+        "classes",
+        "Where it is wrong, and how sure it is",
+        table("Confusion matrix: examples", head, matrix),
+        table("Figures by class", ("class", "precision", "recall", "F1", "examples"), figures),
+        paragraph(f"{left} rarer classes are left out.") if left else "",
+        element("div", *drawn, class_="figures"),
+        _threshold(given[:, 1], targets == 1, labels[1]) if len(labels) == 2 else "",
+    )
+
+
+def _part(some: Any, all_of_them: Any) -> float:
+    return float(some) / float(all_of_them) if all_of_them else 0.0
+
+
+def _shaded(count: int, most: int, right: bool) -> Markup:
+    shade = int(np.ceil(4 * count / most)) if count else 0
+    return element("span", f"{count:,}", class_=f"cell {'right' if right else 'wrong'}{shade}")
+
+
+def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
+    """Draw how often the predicted class is right by its probability; and the mean difference of the two."""
+    sure, right = given.max(axis=1), given.argmax(axis=1) == targets
+    places = np.minimum((sure * BINS).astype(int), BINS - 1)
+    counts = np.bincount(places, minlength=BINS).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        said, true = (np.bincount(places, one, BINS) / counts for one in (sure, right.astype(float)))
+    error = float(np.nansum(np.abs(said - true) * counts) / counts.sum())
+    series = [Series("calibration", said, true), Series("bins", said, true, dots=True)]
+    drawn = chart(
+        "How often the predicted class is right, by its probability",
+        "probability of the predicted class",
+        "part that is right",
+        series[:1] if np.isfinite(said).sum() > 1 else series[1:],
+        diagonal=True,
+        unit=True,
+    )
+    return drawn, error
+
+
+def _of_two(given: Floats, yes: Any, label: str) -> list[Markup]:
+    """Draw ROC and precision-recall of two classes."""
+    order = np.argsort(-given, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(given[order])), len(order) - 1)  # equal probabilities go together
+    hits, false = np.cumsum(yes[order])[ends], np.cumsum(~yes[order])[ends]
+    positive, negative = max(int(yes.sum()), 1), max(int((~yes).sum()), 1)
+    recall, fall_out = np.append(0, hits) / positive, np.append(0, false) / negative
+    area = float(((recall[1:] + recall[:-1]) / 2 * np.diff(fall_out)).sum())
+    precision = hits / (hits + false)
+    roc = chart(
+        "ROC curve",
+        "false positive rate",
+        "true positive rate",
+        [Series("", fall_out, recall)],
+        diagonal=True,
+        unit=True,
+    )
+    trade = chart("Precision by recall", "recall", "precision", [Series("", hits / positive, precision)], unit=True)
+    average = float((np.diff(np.append(0, hits / positive)) * precision).sum())
+    return [
+        figure(f"ROC of {label}: area {area:.4f}.", roc),
+        figure(f"Precision and recall of {label}: average precision {average:.4f}.", trade),
+    ]
+
+
+def _threshold(given: Floats, yes: Any, label: str) -> Markup:
+    """Tell what another threshold than a half would do, with a slider."""
+    steps = []
+    for threshold in np.arange(101) / 100:
+        said = given > threshold
+        hits = int((said & yes).sum())
+        false, missed = int(said.sum()) - hits, int(yes.sum()) - hits
+        accuracy = 1 - (false + missed) / max(len(yes), 1)
+        precision, recall = _part(hits, hits + false), _part(hits, hits + missed)
+        steps.append([f"{accuracy:.4f}", f"{precision:.4f}", f"{recall:.4f}", f"{false:,}", f"{missed:,}"])
+    names = ("accuracy", "precision", "recall", "false alarms", "missed")
+    slider = element("input", type="range", id="threshold", min=0, max=100, value=50, aria_describedby="trade")
+    shown = table(
+        "What the threshold does",
+        ("figure", "at this threshold"),
+        zip(names, steps[50], strict=True),
+    )
+    label_of = element(
+        "label", f"Say {label} from a probability of ", element("output", "0.50", id="at"), for_="threshold"
+    )
+    title, chosen = element("h3", "The threshold"), paragraph(label_of, " ", slider)
+    return joined([title, chosen, element("div", shown, id="trade"), data_block("thresholds", steps)])
+
+
+def values(material: Material, rows: Rows) -> Markup | None:
+    """Show predicted against true values, residuals and the error by size."""
+    errors = errors_of(material, rows)
+    if errors is None:
+        return None
+    predicted, wanted = values_of(material, rows)
+    names = material.saved.target_names
+    parts: list[Markup] = []
+    for column in range(min(wanted.shape[1], 4)):
+        name = names[column] if column < len(names) else f"target {column + 1}"
+        cloud = [Series(name, wanted[:, column], predicted[:, column], dots=True)]
+        if not material.shown and material.table is not None:
+            cloud = [_of_groups(name, wanted[:, column], predicted[:, column])]
+        heights, edges = np.histogram(errors[:, column], bins=24, range=_middle(errors[:, column]))
+        scatter = chart(f"Predicted by true {name}", f"true {name}", "predicted", cloud, diagonal=True)
+        residuals = bars(f"Residuals of {name}", "predicted less true", "examples", edges, heights.astype(float))
+        size = _deciles(wanted[:, column], np.abs(errors[:, column]))
+        by_size = chart("Absolute error by size", f"true {name}, by tenths", "mean absolute error", [size], zero=True)
+        grouped = "" if material.shown or material.table is None else ", means of fifty groups of like size"
+        drawn = [
+            figure(f"{name}: predicted against true{grouped}.", scatter),
+            figure(f"{name}: residuals, 99% of them.", residuals),
+            figure(f"{name}: the mean absolute error in each tenth of the examples.", by_size),
+        ]
+        parts.append(element("div", *drawn, class_="figures"))
+    return section("values", "Where it is wrong", *parts, _coverage(material, rows))
+
+
+def _coverage(material: Material, rows: Rows) -> Markup | str:
+    """Tell, of quantiles, how many true values are below each."""
+    settings = dict(material.saved.network.loss.settings)
+    quantiles = settings.get("quantiles")
+    if material.saved.network.loss.name != "quantile" or not quantiles:
+        return ""
+    wanted = np.asarray(rows.part.targets, dtype=np.float64).reshape(len(rows.part), -1)[:, :1]
+    below = (wanted <= rows.outputs[:, : len(quantiles)]).mean(axis=0)
+    listed = [(f"{asked:g}", f"{found:.3f}") for asked, found in zip(quantiles, below, strict=True)]
+    return table("Coverage: the part of the true values that is below each quantile", ("quantile", "below"), listed)
+
+
+def _middle(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.005, 0.995])
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
+
+
+def _of_groups(name: str, wanted: Floats, predicted: Floats) -> Series:
+    """Means of at most fifty groups of ten or more rows, by size: a point is no row."""
+    groups = np.array_split(np.argsort(wanted, kind="stable"), max(min(50, len(wanted) // 10), 1))
+    x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, predicted))
+    return Series(name, x, y, dots=True)
+
+
+def _deciles(wanted: Floats, errors: Floats) -> Series:
+    groups = np.array_split(np.argsort(wanted, kind="stable"), min(10, len(wanted)))
+    x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, errors))
+    return Series("error", x, y)
