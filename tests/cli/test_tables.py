@@ -145,11 +145,13 @@ def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
 
 def test_described(there: Path, xpmlp: Run) -> None:
     frame = table().with_columns(twin=pl.col("town").str.to_uppercase(), told=pl.col("kind"), flat=pl.lit(1))
+    frame = frame.with_columns(pl.col("price").alias(f"price {n}") for n in range(6))
     frame.write_csv("odd.csv")
     about = json.loads(xpmlp("data", "describe", "odd.csv", "--target", "kind", "--json").out)
     assert about["target"]["task"] == "classes"
     told = "\n".join(about["suggestions"])
     assert "'twin' says the same as 'town'" in told
+    assert "2 more columns say the same as others: 'price 4', 'price 5'" in told
     assert "'told' alone tells the target" in told
     assert "'flat'" in told
     assert "what looks wrong" in xpmlp("data", "describe", "odd.csv", "--target", "kind").out

@@ -127,6 +127,19 @@ def test_a_terminal_gets_a_bar_and_the_same_lines(xpmlp: Run, tmp_path: Path, mo
     assert "loss 0.0000" not in plain, "before the first steps nothing is known of the loss"
 
 
+def test_a_file_gets_a_line_for_some_of_many_epochs(xpmlp: Run, tmp_path: Path) -> None:
+    options = ("--set", "train.epochs=91", "--set", "output.plots=false", "--out", tmp_path / "run")
+    shown = [
+        int(epoch) for epoch in re.findall(r"^epoch +(\d+)/91 ", xpmlp("train", QUICKSTART, *SMALL, *options).out, re.M)
+    ]
+    assert shown == [1, *range(3, 91, 3), 91]
+
+
+def test_an_epoch_of_a_vote_has_one_line(xpmlp: Run, tmp_path: Path) -> None:
+    outcome = xpmlp("train", QUICKSTART, *SMALL, "--set", "train.members=3", "--out", tmp_path / "run")
+    assert [line[:9] for line in outcome.out.splitlines() if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+
+
 def test_data_that_cannot_be_read_leave_no_folder(xpmlp: Run, tmp_path: Path) -> None:
     config = tmp_path / "mine.toml"
     config.write_text('[data]\nname = "csv"\npath = "missing.csv"\n')

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -252,3 +253,16 @@ def test_forms_of_tables(fitted: TabularClassifier) -> None:
     for given, message in (((frame[:9],), "no pair"), (frame[:9], "no pair"), ([(frame, labels)] * 2, "has 2 pairs")):
         with pytest.raises(ValueError, match=message):
             clone(fitted).fit(frame, labels, eval_set=given)
+
+
+@pytest.mark.slow
+def test_weights_by_metadata_routing() -> None:
+    frame, labels, _ = table(80)
+    weights = np.where(labels == "yes", 1.0, 0.0)
+    model = TabularClassifier(random_state=0, folds=2, settings=SHORT | {"train.epochs": 1})
+    with sklearn.config_context(enable_metadata_routing=True):
+        model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        scores = cross_validate(model, frame, labels, cv=2, params={"sample_weight": weights + 1}, error_score="raise")
+        assert len(scores["test_score"]) == 2
+        with pytest.raises(ValueError, match="at least one non-zero"):
+            cross_validate(model, frame, labels, cv=2, params={"sample_weight": 0 * weights}, error_score="raise")

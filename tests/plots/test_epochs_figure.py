@@ -33,6 +33,12 @@ def test_epochs_of_one_run(make):
     np.testing.assert_allclose(accuracy["validation, last 75.0"], [[1, 2], [60, 75]])
 
 
+def test_the_epoch_that_was_kept_is_marked(make):
+    folder = make(falling(10), TWO_EPOCHS, name="digits")
+    for axes in epochs_figure(read_epochs(folder), read_facts(folder)._replace(kept=1)).axes:
+        assert "kept, 1" in [line.get_label() for line in axes.lines]
+
+
 def test_epochs_without_a_validation_part_show_train_only(make):
     folder = make(falling(10), "0,1,1.5,0.5,,,0.01\n")
     figure = epochs_figure(read_epochs(folder), read_facts(folder))

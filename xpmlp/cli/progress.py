@@ -19,12 +19,16 @@ from xpmlp.data import Dataset
 from xpmlp.data.messages import quoted
 from xpmlp.nn import Metric, Network, metric_names
 from xpmlp.training import EpochRow, Progress, Reporter
+from xpmlp.training.vote import mean_row
 
 _OF_THE_USER = ("table", "csv", "npz", "arrays")
 """The data whose classes are found, not known from the beginning."""
 
 MAX_SHOWN = 101
 """Lines of a table's schema that are shown, its head among them."""
+
+SHOWN_EPOCHS = 30
+"""Of twice as many epochs and more, those whose lines are shown where there is no bar."""
 
 _MANY = 10
 """Classes that are listed one by one."""
@@ -93,11 +97,22 @@ class ShownTraining(Shown):
 
 
 class ShownRun(ShownTraining):
-    """A line for each epoch, above a bar with loss, metric, speed and the time that is left."""
+    """A line for each epoch, above a bar with loss, metric, speed and the time that is left.
 
-    def __init__(self, stream: IO[str]) -> None:
+    Where there is no bar, as in a file, of many epochs every few have a line, and the first and the last.
+
+    Parameters
+    ----------
+    stream : text stream
+    members : int
+        Runs that vote: an epoch's line has the means of their figures.
+    """
+
+    def __init__(self, stream: IO[str], members: int = 1) -> None:
         super().__init__(stream, TextColumn("{task.description}"), TextColumn("{task.fields[figures]}"))
-        self.epochs, self.metric = 0, ""
+        self.epochs, self.metric, self.members = 0, "", members
+        self.rows: list[EpochRow] = []
+        self.unsaid = ""
         self.in_epoch, self.epoch_began, self.seen, self.began = 0, 0.0, 0, 0.0
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
@@ -108,6 +123,7 @@ class ShownRun(ShownTraining):
 
     def segment(self, progress: Progress) -> None:
         """Move the bar."""
+        self._epoch_ended()  # if a member has left the vote
         self.in_epoch += progress.examples
         self.seen += progress.examples
         speed = self.seen / (time.perf_counter() - self.began)
@@ -118,17 +134,37 @@ class ShownRun(ShownTraining):
         )
 
     def epoch(self, run: int, row: EpochRow) -> None:
-        """Print the figures of an epoch."""
+        """Print the figures of an epoch, once all members have ended it."""
+        self.rows.append(row)
+        if len(self.rows) >= self.members:
+            self._epoch_ended()
+
+    def end(self) -> None:
+        """Take the bar away, and print the last epoch, if it was left out."""
+        self._epoch_ended()
+        super().end()
+        if self.unsaid:
+            self.line(self.unsaid)
+        self.unsaid = ""
+
+    def _epoch_ended(self) -> None:
+        if not self.rows:
+            return
+        row, self.rows = mean_row(self.rows), []
         speed = self.in_epoch / (time.perf_counter() - self.epoch_began)
         validation = (
             ""
             if row.validation_loss is None
             else f"   validation loss {row.validation_loss:.4f}, {self.metric} {row.validation_value:.4f}"
         )
-        self.line(
+        self.unsaid = (
             f"epoch {row.epoch:>{len(str(self.epochs))}}/{self.epochs}   train loss {row.train_loss:.4f}, "
             f"{self.metric} {row.train_value:.4f}{validation}   {speed:,.0f} examples/s"
         )
+        every = 1 if self.task is not None and not self.bar.disable else max(1, self.epochs // SHOWN_EPOCHS)
+        if row.epoch % every == 0 or row.epoch in (1, self.epochs):
+            self.line(self.unsaid)
+            self.unsaid = ""
         self.in_epoch, self.epoch_began = 0, time.perf_counter()
 
 

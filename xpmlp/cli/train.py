@@ -17,6 +17,7 @@ from xpmlp.config import Config, OutputConfig
 from xpmlp.grid import GridReporter, train_grid
 from xpmlp.nn import metric_names
 from xpmlp.training import Reporter, Result, Status, train
+from xpmlp.training.vote import settings_of
 
 
 def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
@@ -35,8 +36,11 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     exit_status : int
         0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    shown, silent = (ShownGrid, GridReporter) if config.grid.is_grid else (ShownRun, Reporter)
-    watching: Any = nullcontext(silent()) if quiet else shown(sys.stdout)
+    watching: Any
+    if config.grid.is_grid:
+        watching = nullcontext(GridReporter()) if quiet else ShownGrid(sys.stdout)
+    else:
+        watching = nullcontext(Reporter()) if quiet else ShownRun(sys.stdout, len(settings_of(config)))
     with stop_on_signals(quiet) as stop, watching as reporter:
         told = {"reporter": reporter, "should_stop": lambda: stop.requested}
         if config.grid.is_grid:

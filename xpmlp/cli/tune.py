@@ -16,6 +16,7 @@ from xpmlp.config import Config
 from xpmlp.grid import Trial, TuningReporter, tune
 from xpmlp.grid.tuning import BEST, FOLDER
 from xpmlp.training import Status
+from xpmlp.training.vote import settings_of
 
 
 class ShownTuning(ShownRun, TuningReporter):
@@ -49,7 +50,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     exit_status : int
         0, or 130 or 143 if Ctrl-C or SIGTERM has interrupted it.
     """
-    watching: Any = nullcontext(TuningReporter()) if quiet else ShownTuning(sys.stdout)
+    watching: Any = nullcontext(TuningReporter()) if quiet else ShownTuning(sys.stdout, len(settings_of(config)))
     with stop_on_signals(quiet) as stop, watching as reporter:
         result = tune(config, folder, **how, reporter=reporter, should_stop=lambda: stop.requested)
         if result is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def what(material: Material) -> Markup:
     told = {
         "network": f"{'-'.join(map(str, network.sizes))}, {counted(network.n_parameters, 'parameter')}",
         "loss": network.loss.name,
-        "data": str(material.config.data.path or material.config.data.name),
+        "data": Path(material.config.data.path or material.config.data.name).name,  # a page tells no one's folders
         "examples": ", ".join(parts),
         "epochs": facts.get("epochs"),
         "optimiser": material.config.train.optimizer,

@@ -10,7 +10,7 @@ import numpy as np
 
 from xpmlp.nn import Metric, metric_names
 from xpmlp.plots.saved import Combination, Epochs, Facts, FloatArray, of_runs
-from xpmlp.plots.style import BLUE, COLOURS, VERMILION, by_epoch, legend_below, new_figure, say, title
+from xpmlp.plots.style import BLUE, COLOURS, FAINT, VERMILION, by_epoch, legend_below, new_figure, say, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,8 @@ def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
 
     Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
     several runs the mean and the standard deviation of each run's own last.  Of a grid each combination of values has
-    a line, of the validation part alone if there is one, and the legends begin with the lowest loss.
+    a line, of the validation part alone if there is one, and the legends begin with the lowest loss.  A line marks the
+    epoch whose weights were kept, where that was the best one.
     """
     combinations = ranked(epochs, facts.combinations)
     shown = combinations[:MOST]
@@ -78,6 +79,8 @@ def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
             ]
         else:
             curves = [Curve(part, values[part], *PARTS[part]) for part in PARTS]
+        if facts.kept is not None and not combinations:
+            axes.axvline(facts.kept, color=FAINT, linewidth=1.2, linestyle="--", zorder=0, label=f"kept, {facts.kept}")
         _panel(axes, curves, form_, combinations if name == "loss" else shown)
     if len(epochs.train_loss):
         panels[1].set_ylim(top=min(panels[1].get_ylim()[1], most))

@@ -55,6 +55,8 @@ class Facts(NamedTuple):
     loss : str
     combinations : tuple of Combination
         Of a grid that has several.
+    kept : int, optional
+        The epoch whose weights were kept, where that was the best one.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Facts(NamedTuple):
     batch_size: int | None = None
     loss: str = "cross_entropy"
     combinations: tuple[Combination, ...] = ()
+    kept: int | None = None
 
     @property
     def loss_title(self) -> str:
@@ -101,6 +104,7 @@ def read_facts(folder: Path) -> Facts:
             record.get("batch_size"),
             str(record.get("loss", "cross_entropy")),
             _combinations(record.get("runs", ())),
+            (record.get("best") or {}).get("epoch"),
         )
     except (ValueError, AttributeError, RecursionError, TypeError, KeyError) as error:
         raise _damaged(path, error) from error

@@ -249,7 +249,7 @@ def joined(runs: Sequence[Run], settings: RunSettings) -> Run:
         settings,
         voters[0].metric,
         status,
-        epochs=[_mean_row(rows) for rows in zip(*(run.epochs for run in voters), strict=False)],
+        epochs=[mean_row(rows) for rows in zip(*(run.epochs for run in voters), strict=False)],
         batch_losses=[np.mean([run.losses[:steps] for run in voters], axis=0)],
         parameters=[run.parameters for run in voters],
         best_loss=fmean(run.best_loss for run in voters),
@@ -261,7 +261,7 @@ def _voters(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.status is not Status.DIVERGED]
 
 
-def _mean_row(rows: Sequence[EpochRow]) -> EpochRow:
+def mean_row(rows: Sequence[EpochRow]) -> EpochRow:
     """The means of the members' figures of an epoch."""
     columns = zip(*(row[1:] for row in rows), strict=True)
     figures: list[Any] = [None if None in column else fmean(column) for column in columns]

@@ -20,8 +20,14 @@ from xpmlp.data.tables.targets import Targets
 MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
 """Numbers that often stand for a gap."""
 
+FEW_TWINS = 5
+"""Columns that say the same as another one, of which each has a sentence."""
+
 ALONE = 0.99
 """The share of right classes, or of explained variance, by which one column gives the target away."""
+
+FEW_REPEATED = 0.001
+"""The share of repeated rows up to which they are no matter."""
 
 MAX_COMPARED = 400
 """Columns that are compared with one another."""
@@ -65,21 +71,27 @@ def _left_out(schema: Schema) -> Iterator[str]:
 def _twins(data: pl.DataFrame, schema: Schema) -> Iterator[str]:
     """Columns that say the same, by the same values or by others one to one."""
     seen: dict[bytes, str] = {}
+    same: list[tuple[str, str]] = []
     for column in schema.used[:MAX_COMPARED]:
         if column.distinct < 2 or column.kind == "text":
             continue
-        texts = as_texts(data[column.name], schema.missing)
-        first = texts.to_frame("t").with_row_index("r").select(pl.col("r").min().over("t")).to_series()
-        key = first.to_numpy().astype(np.uint32).tobytes()  # the row in which each value comes first
+        cells = data[column.name]
+        texts = cells.cast(pl.Float64) if cells.dtype.is_numeric() else as_texts(cells, schema.missing).rank("dense")
+        _, first, places = np.unique(texts.cast(pl.Float64).to_numpy(), return_index=True, return_inverse=True)
+        key = first[places].astype(np.uint32).tobytes()  # the row in which each value comes first
         if key in seen:
-            yield f"{quoted(column.name)} says the same as {quoted(seen[key])}: drop one of them"
+            same.append((column.name, seen[key]))
         else:
             seen[key] = column.name
+    for name, other in same[:FEW_TWINS]:
+        yield f"{quoted(name)} says the same as {quoted(other)}: drop one of them"
+    if rest := [name for name, _ in same[FEW_TWINS:]]:
+        yield f"{len(rest):,} more columns say the same as others: {listed(rest, 5)}"
 
 
 def _repeated_rows(data: pl.DataFrame) -> Iterator[str]:
     repeated = data.height - data.hash_rows(seed=0).n_unique()
-    if repeated:
+    if repeated > FEW_REPEATED * data.height:
         yield (
             f"{repeated:,} rows are there more than once: some will be on both sides of a split, and make the score "
             "too good; drop them, or name their --group"
@@ -129,8 +141,9 @@ def _of_numbers(column: Column, values: npt.NDArray[Any]) -> Iterator[str]:
 
 
 def _has_holes(distinct: npt.NDArray[Any]) -> bool:
-    """Whether few whole numbers leave most of their range out."""
-    return len(distinct) <= FEW and float(distinct[-1] - distinct[0]) > 3 * len(distinct)
+    """Whether few whole numbers of up to three digits, 0 not among them, leave most of their range out."""
+    low, high = float(distinct[0]), float(distinct[-1])
+    return len(distinct) <= FEW and low > 0 and high < 1_000 and high - low > 3 * len(distinct)
 
 
 def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:

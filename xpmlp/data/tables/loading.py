@@ -107,9 +107,8 @@ def load_table(request: Request) -> Dataset:
             one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
         )
         places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
-        made[name] = part(
-            name, one.data.filter(pl.Series(of.kept)), of, places, _weights(one.data, options.weights, missing, name)
-        )
+        kept = one.data.filter(pl.Series(of.kept))
+        made[name] = part(name, kept, of, places, _weights(kept, options.weights, missing, name))
     return Dataset(
         name="table",
         train=made["train"],
