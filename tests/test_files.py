@@ -13,7 +13,7 @@ import pytest
 
 from tests.refusing import REFUSALS, without_chmod, without_flush, without_folder_flush, without_move
 from xpmlp import _notices
-from xpmlp._files import move, replacing, write_bytes, write_text
+from xpmlp._files import check_writable, move, replacing, write_bytes, write_text
 
 
 @pytest.fixture
@@ -191,3 +191,15 @@ def test_other_errors_of_a_move_are_the_systems(tmp_path: Path, error: str, monk
         write_bytes(tmp_path / "weights", b"new")
     assert (tmp_path / "weights").read_bytes() == b"old"
     assert names(tmp_path) == ["weights"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with names")
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link, Path("/dev/null")):
+        for write in (check_writable, lambda path: write_text(path, "x")):
+            with pytest.raises(OSError, match="no file"):
+                write(path)
+    assert sorted(tmp_path.iterdir()) == [link, pipe]

@@ -39,8 +39,9 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the folder cannot be written to, or the disk is full.
+        If the folder cannot be written to, the disk is full, or ``path`` is a device, a pipe or a socket.
     """
+    _refuse_special(path)
     temporary = _new_file(path)
     try:
         yield temporary
@@ -88,11 +89,12 @@ def check_writable(path: Path, *, makes_folders: bool = False) -> None:
     Raises
     ------
     OSError
-        If the path is a folder's, or the folder of the file, or that in which the missing ones will be made, is
-        missing or may not be written to.
+        If the path is that of a folder, a device, a pipe or a socket, or the folder of the file, or that in which the
+        missing ones will be made, is missing or may not be written to.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    _refuse_special(path)
     folder = path.parent
     while makes_folders and not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -155,6 +157,14 @@ def move(source: Path, target: Path) -> None:
     else:
         shutil.copyfile(source, target)
         source.unlink()
+
+
+def _refuse_special(path: Path) -> None:
+    """Raise for what a file must not take the place of: root may move one over /dev/null."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "Is a device, a pipe or a socket, and no file", str(path))
 
 
 def _new_file(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -114,9 +115,12 @@ def test_without_the_data_of_the_training_what_needs_them_is_left_out(runs: Runs
     assert "are not those of the training any more" in page_of(run, tmp_path)
 
 
-def test_its_file_replaces_nothing_that_is_read(runs: Runs) -> None:
+def test_its_file_replaces_nothing_that_is_read(runs: Runs, tmp_path: Path) -> None:
     with pytest.raises(XpmlpError, match="would replace"):
         write_page(runs("pets"), out=runs("pets").parent / "pets.csv")
+    for path in (Path(os.devnull), tmp_path, tmp_path / "none" / "page.html"):
+        with pytest.raises(XpmlpError, match=r"the output .* cannot be written"):
+            write_page(runs("pets"), out=path)
 
 
 def test_the_calibration_error_is_the_mean_distance() -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._paths import os_errors_as
 from xpmlp._version import __version__
+from xpmlp.errors import RunFolderError
 from xpmlp.pages import columns, overview, pictures, quality, trying
 from xpmlp.pages.markup import Markup, document, element, paragraph
 from xpmlp.pages.material import Material, gather
@@ -54,14 +56,17 @@ def write_page(
     material = gather(run_dir, split, data, run, rows, allow_code=allow_code)
     target = material.folder / NAME if out is None else out
     refuse_overwriting([target], [*material.config.files, *(material.folder / name for name in ("run.json",))])
-    check_writable(target)
+    unwritable = f"the output {target} cannot be written"
+    with os_errors_as(RunFolderError, unwritable):
+        check_writable(target)
     sections = []
     for title, made in _sections(material):
         tell(title)
         part = made()
         if part is not None:
             sections.append((title, part))
-    write_text(target, document(f"{material.name}: what it learned", [*_head(material, sections), _foot()]))
+    with os_errors_as(RunFolderError, unwritable):
+        write_text(target, document(f"{material.name}: what it learned", [*_head(material, sections), _foot()]))
     return target
 
 

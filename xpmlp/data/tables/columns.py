@@ -22,7 +22,7 @@ KIND_SENTENCES: dict[Kind, str] = {
     "truth": "1 and -1, 0 for a gap",
     "date": "days passed, year, and month, day, weekday and hour as cycles where they vary",
     "clock": "the time of day, as a cycle",
-    "text": "its length, its commonest words, the others hashed",
+    "text": "its length, the words that tell most of the target, the others hashed",
     "id": "left out",
     "constant": "left out",
 }
