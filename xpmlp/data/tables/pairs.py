@@ -1,6 +1,7 @@
 """Target statistics of pairs of columns: what the targets are where two columns have certain values together.
 
-Of the pairs those are kept that say more than the two columns one by one, out of fold.
+Of the pairs those are kept that say more than the two columns one by one, out of fold; of two numbers also more than a
+smooth function of them.
 """
 
 from __future__ import annotations
@@ -175,6 +176,9 @@ def find_pairs(candidates: Sequence[Candidate], targets: TrainingTargets) -> lis
             continue
         left = rest - _crossed(places, len(cells), sample, rest, mean=0.0)
         gain = float(np.square(rest).sum() - np.square(left).sum()) / max(sample.variation, 1e-12)
+        numbers = [one.places[some].astype(np.float64) for one in (first, second) if len(one.edges)]
+        if len(numbers) == 2 and sample.is_smooth(sample.gain(sample.columns - left), *numbers):
+            continue
         if gain >= LEAST_GAIN:
             found.append((gain, first, second))
     found = sorted(found, key=lambda told: -told[0])[:MOST_PAIRS]

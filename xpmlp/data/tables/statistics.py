@@ -38,9 +38,10 @@ LEAVES = 16
 PRIOR = 5
 """Rows of the average text that are added to those of a word, in naive Bayes."""
 
+LEAST_MORE = 0.1
 LEAST_TIMES = 1.4
-"""What the statistic of a number has to explain, in multiples of what a cubic polynomial does: a network finds smooth
-functions by itself."""
+"""What the statistic of numbers has to explain beyond a cubic polynomial, as a share of the targets' variance or in
+multiples of what that does: a network finds smooth functions by itself."""
 
 MOST_NUMBERS = 200
 """Numbers that the statistics of single columns are together: those of the columns that tell most."""
@@ -162,15 +163,21 @@ class TrainingTargets:
         total = self.variation
         return 1.0 - float(((self.columns - predicted) ** 2).sum()) / total if total > 0 else 0.0
 
-    def by_cubic(self, raw: npt.NDArray[Any]) -> float:
-        """The share of the targets' variance that a cubic polynomial of a number explains, gaps apart."""
-        gap = np.isnan(raw)
-        with np.errstate(over="ignore", invalid="ignore"):
-            middle, spread = np.nanmedian(raw), np.nanstd(raw)
-            z = np.where(gap, 0.0, (raw - middle) / (spread if spread > 0 else 1.0)).clip(-1e8, 1e8)
-        z = np.nan_to_num(z / np.sqrt(1.0 + (z / 3.0) ** 2))
-        columns = np.stack([np.ones_like(z), z, z**2, z**3, gap.astype(np.float64)], axis=1)
-        return self.gain(columns @ np.linalg.lstsq(columns, self.columns, rcond=None)[0])
+    def is_smooth(self, gain: float, *numbers: npt.NDArray[Any]) -> bool:
+        """Whether cubic polynomials of numbers, with their product, explain almost as much as a statistic does."""
+        columns = [np.ones(len(self.columns))]
+        for raw in numbers:
+            gap = np.isnan(raw)
+            with np.errstate(over="ignore", invalid="ignore"):
+                middle, spread = np.nanmedian(raw), np.nanstd(raw)
+                z = np.where(gap, 0.0, (raw - middle) / (spread if spread > 0 else 1.0)).clip(-1e8, 1e8)
+            z = np.nan_to_num(z / np.sqrt(1.0 + (z / 3.0) ** 2))
+            columns += [z, z**2, z**3, gap.astype(np.float64)]
+        if len(numbers) == 2:
+            columns.append(columns[1] * columns[5])
+        x = np.stack(columns, axis=1)
+        explained = self.gain(x @ np.linalg.lstsq(x, self.columns, rcond=None)[0])
+        return gain < LEAST_TIMES * explained and gain < LEAST_MORE + explained
 
     def explained(self, numbers: Numbers) -> float:
         """The share of the targets' variance that each target's number explains by the best straight line."""
@@ -207,7 +214,7 @@ def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
         return smooth + shrunk_means(here, count, wanted - smooth[here], mean=0.0) if recurring else smooth
 
     crossed = targets.crossed(lambda rows, wanted: fit(rows)[places[wanted]])
-    if (gain := targets.gain(crossed)) < LEAST_GAIN or gain < LEAST_TIMES * targets.by_cubic(raw):
+    if (gain := targets.gain(crossed)) < LEAST_GAIN or targets.is_smooth(gain, raw):
         return None
     means = rounded(fit(np.ones(len(raw), np.bool_)))
     return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed.astype(np.float32), gain)
