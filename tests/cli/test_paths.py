@@ -172,7 +172,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_anything_is_compu
     def compute(*arguments: Any, **options: Any) -> Any:
         raise AssertionError
 
-    for name in ("xpmlp.training.applied._predicted", "xpmlp.cli.bench.bench", "xpmlp.cli.verify.verify"):
+    for name in ("xpmlp.training.prediction._predicted", "xpmlp.cli.bench.bench", "xpmlp.cli.verify.verify"):
         monkeypatch.setattr(name, compute)
     xpmlp(*command).assert_refused("locked", "cannot be written")
     assert not list(locked.iterdir())

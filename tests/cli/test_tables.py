@@ -143,6 +143,17 @@ def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
         assert done.status == 0, done.err
 
 
+@pytest.mark.slow
+def test_rows_of_a_test_file_without_a_target(there: Path, xpmlp: Run) -> None:
+    frame = table().with_columns(w=pl.lit(1.5))
+    frame.write_csv("weighted.csv")
+    frame[:50].with_columns(kind=pl.when(pl.int_range(50) > 3).then(pl.col("kind"))).write_csv("test.csv")
+    options = ("--drop", "price", "--weights", "w", "--test", "test.csv")
+    done = xpmlp("train", "weighted.csv", "--target", "kind", *options, *FEW, "--set", "train.epochs=1")
+    assert done.status == 0, done.err
+    assert " 46 test examples" in done.out
+
+
 def test_described(there: Path, xpmlp: Run) -> None:
     frame = table().with_columns(twin=pl.col("town").str.to_uppercase(), told=pl.col("kind"), flat=pl.lit(1))
     frame = frame.with_columns(pl.col("price").alias(f"price {n}") for n in range(6))

@@ -11,7 +11,7 @@ import xpmlp
 from tests.digits import digits_config
 from tests.training.interrupted import FILES, FREQUENT, files
 from xpmlp.config import OutputConfig
-from xpmlp.training.snapshot import Checkpoints
+from xpmlp.training.checkpointing import Checkpoints
 
 
 @pytest.mark.parametrize(

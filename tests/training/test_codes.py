@@ -91,7 +91,7 @@ def test_from_a_file_to_a_prediction(tmp_path: Path) -> None:
     prediction = xpmlp.predict(tmp_path / "run", X, codes=CODES)
     assert (prediction.decided == Y).mean() > 0.9
     np.savez(tmp_path / "new.npz", features=X, codes=CODES)
-    from xpmlp.training.applied import predict_file
+    from xpmlp.training.prediction import predict_file
 
     again = predict_file(tmp_path / "run", tmp_path / "new.npz", tmp_path / "out.csv")
     np.testing.assert_array_equal(again.outputs, prediction.outputs)

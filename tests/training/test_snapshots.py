@@ -17,11 +17,12 @@ from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.storage import CheckpointWriter, newest_checkpoint
 from xpmlp.training import Reporter, Run, Status
+from xpmlp.training.checkpointing import decode, encode
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import EpochRow, RunSettings
-from xpmlp.training.snapshot import Snapshot, decode, encode
+from xpmlp.training.snapshot import Snapshot
 
 BITWISE = cases("numpy") + [pytest.param(Case(name, "cpu", "float32"), id=name) for name in ("torch", "jax", "strict")]
 

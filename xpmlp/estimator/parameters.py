@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
 
-from xpmlp.backend import NAMES
+from xpmlp.backend import LISTED, NAMES
 from xpmlp.nn import activations
 
 ACTIVATIONS = {record.scikit_learn or name: name for name, record in activations.items()}
@@ -60,7 +60,7 @@ class MLPParameters(BaseEstimator):
     max_fun: int = parameter(15000, COUNT)
     dropout: float | Sequence[float] = parameter(0.0, PART, list, tuple)
     callbacks: Sequence[Callable[..., Any]] | None = parameter(None, list, tuple, None)
-    backend: str | None = parameter(None, StrOptions(set(NAMES)), None)
+    backend: str | None = parameter(None, StrOptions(set(LISTED)), Hidden(StrOptions(set(NAMES))), None)
     device: str | None = parameter(None, str, None)
     dtype: str | None = parameter(None, StrOptions({"float32", "float64"}), None)
 

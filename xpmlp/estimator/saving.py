@@ -20,6 +20,7 @@ from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.optim import optimizers
 from xpmlp.storage import Damaged, Sealed, read_sealed, write_sealed
 from xpmlp.storage.network import MAX_CLASS_CHARACTERS
+from xpmlp.storage.sealed import Tensors
 
 FORMAT = "xpmlp estimator 1"
 
@@ -38,8 +39,6 @@ FIGURES = (
     "best_validation_score_",
 )
 """Fitted attributes of JSON's types; an estimator may lack some."""
-
-Tensors = dict[str, npt.NDArray[Any]]
 
 
 def save_estimator(estimator: Any, path: Path) -> None:

@@ -7,9 +7,9 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
-from xpmlp.backend import NAMES
+from xpmlp.backend import LISTED, NAMES
 from xpmlp.config import Config, load_config
 from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
@@ -29,7 +29,7 @@ class TabularParameters(BaseEstimator):
         "folds": [Interval(Integral, 2, None, closed="left"), None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
-        "backend": [StrOptions({*NAMES, "auto"}), None],
+        "backend": [StrOptions({*LISTED, "auto"}), Hidden(StrOptions(set(NAMES))), None],
         "device": [str, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "settings": [dict, None],

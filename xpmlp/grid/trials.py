@@ -155,7 +155,10 @@ class Job:
 
     def work(self, should_stop: Callable[[], bool], heard: Callable[[optuna.Study], None] = lambda study: None) -> None:
         """Try settings until the time or the trials are over; ``heard`` is called after each of them."""
-        choice, dataset = resolve_configured(self.config.backend), load_data(self.config)
+        place = self.config.backend
+        if place.threads is None and place.name != "numpy":  # whose threads are held to fewer below
+            place = place.model_copy(update={"threads": self.threads})
+        choice, dataset = resolve_configured(place), load_data(self.config)
         members = self.config.train.members * (self.config.train.folds or 1)
         with quiet_study(self.journal, self.worker) as study, blas_threads_at_most(self.threads):
             while not should_stop() and time.time() < (ends := self._trials_end(study, members)):

@@ -20,7 +20,7 @@ from xpmlp.data.tables import TableModel
 from xpmlp.errors import ConfigError, DataError, RunFolderError
 from xpmlp.nn import pure_ops
 from xpmlp.storage import SavedNetwork, run_folder
-from xpmlp.training.applied import data_for, part_for
+from xpmlp.training.evaluation import data_for, part_for
 from xpmlp.training.inference import BATCH, Inference, inverse_variance_of
 from xpmlp.training.table_prediction import table_model
 

@@ -15,7 +15,7 @@ from xpmlp.report.comparison import Comparison
 from xpmlp.report.demands import Demand
 from xpmlp.report.document import Element
 from xpmlp.report.numbers import NumberColumns, read_csv, write_csv
-from xpmlp.report.text import Figures, Rows, blocks
+from xpmlp.report.text import Figures, TableRows, blocks
 
 RECORD = "part.json"
 """The file that says that a part's folder is whole; it is written last."""
@@ -56,7 +56,7 @@ class FinishedPart(NamedTuple):
         return read_csv(self.folder / file)
 
     def blocks(
-        self, values: Mapping[str, Any], rows: Rows | None = None, figures: Figures | None = None
+        self, values: Mapping[str, Any], rows: TableRows | None = None, figures: Figures | None = None
     ) -> list[Element]:
         """Its text, filled in with its results, too, and its figures, drawn; see `xpmlp.report.text.blocks`."""
         known = {**self.results, **values}

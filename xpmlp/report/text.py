@@ -51,14 +51,14 @@ class _Formatter(string.Formatter):
         return duration(value) if format_spec == "duration" else str(super().format_field(value, format_spec))
 
 
-Rows = Mapping[str, Sequence[Sequence[Inline]]]
+TableRows = Mapping[str, Sequence[Sequence[Inline]]]
 Figures = Mapping[str, Callable[[], Any]]
 
 
 def blocks(
     name: str,
     values: Mapping[str, Any],
-    rows: Rows,
+    rows: TableRows,
     figures: Figures,
     folder: Path,
     source: Callable[[str], str] = str,

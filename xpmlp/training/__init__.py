@@ -12,9 +12,10 @@ Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch
 a `Trainable` by its `RunPolicy`, ``run`` and ``record`` what a run did; from a ``snapshot`` a training goes on.
 """
 
-from xpmlp.training.applied import Evaluation, Prediction, evaluate, predict, predict_file, predict_interval
 from xpmlp.training.arrays import from_arrays
+from xpmlp.training.evaluation import Evaluation, evaluate
 from xpmlp.training.inference import Score
+from xpmlp.training.prediction import Prediction, predict, predict_file, predict_interval
 from xpmlp.training.record import History
 from xpmlp.training.run import EpochRow, Progress, Reporter, Run, Status
 from xpmlp.training.trainer import Result, train

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, DenseParameters
 from xpmlp.backend import Backend, Fold
 from xpmlp.nn import Network
@@ -52,6 +53,8 @@ class _Delayed(NamedTuple):
         Of its examples among those of all the steps.
     similarities : (runs, batch, steps * batch)
         Scalar products of their inputs with those of all.
+    hyperparameters : Hyperparameters, or ()
+        None of a step's own where they do not change from step to step: the scan's constants are those of all.
     """
 
     positions: Array
@@ -59,7 +62,7 @@ class _Delayed(NamedTuple):
     targets: Array
     weights: Array | None
     noise: Tree
-    hyperparameters: Hyperparameters
+    hyperparameters: Hyperparameters | tuple[()]
 
 
 def delay_updates(
@@ -91,7 +94,7 @@ def delay_updates(
     assert others is not None
     delta_of, descend = derivative(network, ops), descent(network, optimizer, ops)
 
-    def step(state: TrainingState, batch: _Delayed, constants: Constants) -> tuple[TrainingState, tuple[Array, ...]]:
+    def step(state: TrainingState, batch: _Delayed, shared: Hyperparameters) -> tuple[TrainingState, tuple[Array, ...]]:
         first, *parameters = state.parameters
         preactivation = xp.take(first.weights, batch.positions, axis=-2)
         preactivation += first.biases
@@ -99,7 +102,7 @@ def delay_updates(
         delta = delta_of(logits, batch.targets, batch.weights)
         delta, factors = others.backward(ops, parameters, residuals, delta, True)
         factors = [(batch.similarities, delta), *factors]
-        return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits, delta)
+        return descend(state, factors, logits.shape[-2], batch.hyperparameters or shared), (logits, delta)
 
     def steps(
         state: TrainingState, batch: PreparedBatch, constants: Constants
@@ -113,9 +116,10 @@ def delay_updates(
         assert constants.positions is not None
         positions = constants.positions[:count, ...]
         virtual = TrainingState([DenseParameters(ahead, biases), *parameters], state.optimizer)
-        own_rates = rates._replace(kept_per_call=None)
-        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise, own_rates)
-        (updated, memory), (logits, deltas) = backend.scan(step, virtual, delayed, constants)
+        own = rates._replace(kept_per_call=None)
+        shared = map_leaves(lambda series: series[0, ...], own)
+        delayed = _Delayed(positions, similarities, batch.targets, batch.weights, batch.noise, own if by_step else ())
+        (updated, memory), (logits, deltas) = backend.scan(step, virtual, delayed, shared)
         assert rates.descent is not None
         scale, left = rates.descent[0, ...], rates.kept_per_call
         if by_step:

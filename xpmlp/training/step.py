@@ -232,14 +232,14 @@ def fold_steps(
             continue
 
         def cut(series: Array, first: int = first, last: int = last, per_call: int = per_call) -> Array:
-            series = series[first:last, ...]
+            series = series if (first, last) == (0, steps) else series[first:last, ...]
             return xp.reshape(series, (-1, per_call, *series.shape[1:]))
 
         part = map_leaves(cut, batches)
         ahead = steps_ahead(backend, network, per_call * math.prod(batches[0].shape[1:]))
         state, results = backend.fold(fold, state, part, constants, ahead)
-        parts.append([xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results])
-    return state, tuple(xp.concat(series) for series in zip(*parts, strict=True))
+        parts.append(tuple(xp.reshape(result, (last - first, *batches[0].shape[1:])) for result in results))
+    return state, parts[0] if len(parts) == 1 else tuple(map(xp.concat, zip(*parts, strict=True)))
 
 
 def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hyperparameters) -> Hyperparameters:

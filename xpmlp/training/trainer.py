@@ -22,6 +22,7 @@ from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
 from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
+from xpmlp.training.checkpointing import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
@@ -29,7 +30,6 @@ from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.record import History, Timing, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.sizes import in_time, sized
-from xpmlp.training.snapshot import Checkpoints, decode, notes_on_resuming
 from xpmlp.training.step import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
 from xpmlp.training.vote import VoteTrainable, joined, notes_on_groups, parameters_to_start, settings_of, voters_note

@@ -15,14 +15,14 @@
 from xpmlp.verify.candidates import Candidate, parse_candidates
 from xpmlp.verify.comparison import REFERENCE, Difference
 from xpmlp.verify.files import FILES, check_folder, write_files
-from xpmlp.verify.run import Curve, Participant, Verification, verify
+from xpmlp.verify.run import DifferenceCurve, Participant, Verification, verify
 
 __all__ = [
     "FILES",
     "REFERENCE",
     "Candidate",
-    "Curve",
     "Difference",
+    "DifferenceCurve",
     "Participant",
     "Verification",
     "check_folder",

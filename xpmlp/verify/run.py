@@ -62,7 +62,7 @@ class Participant:
 
 
 @dataclass(frozen=True)
-class Curve:
+class DifferenceCurve:
     """A backend's differences from its base by step.
 
     Attributes
@@ -95,7 +95,7 @@ class Verification:
     unsupported : list of (label, dtype, reason)
         Dtypes that a backend or its device does not have.
     differences : list of Difference
-    curves : list of Curve
+    curves : list of DifferenceCurve
     """
 
     trial: Trial
@@ -103,7 +103,7 @@ class Verification:
     participants: list[Participant] = field(default_factory=list)
     unsupported: list[tuple[str, DTypeName, str]] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    curves: list[Curve] = field(default_factory=list)
+    curves: list[DifferenceCurve] = field(default_factory=list)
 
     @property
     def failure(self) -> str | None:
@@ -263,7 +263,7 @@ def _product_error(backend: Backend) -> float:
         return relative_difference(backend.to_numpy(product), left @ right)
 
 
-def _curve(label: str, dtype: DTypeName, recording: TrialRecord, base: str, other: TrialRecord) -> Curve:
+def _curve(label: str, dtype: DTypeName, recording: TrialRecord, base: str, other: TrialRecord) -> DifferenceCurve:
     weights = {
         step: max(
             relative_difference(leaf, expected)
@@ -273,4 +273,4 @@ def _curve(label: str, dtype: DTypeName, recording: TrialRecord, base: str, othe
         for step, layers in recording.parameters.items()
     }
     loss = [relative_difference(one, wanted) for one, wanted in zip(recording.loss, other.loss, strict=True)]
-    return Curve(label, base, dtype, loss, weights)
+    return DifferenceCurve(label, base, dtype, loss, weights)

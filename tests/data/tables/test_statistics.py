@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 
 from xpmlp.data.tables import TableEncoding, fit_encoded, infer_schema
+from xpmlp.data.tables.pairs import FEWEST_ROWS
 from xpmlp.data.tables.statistics import (
     FOLDS,
     TrainingTargets,
@@ -18,6 +22,7 @@ from xpmlp.data.tables.statistics import (
     shrunk_means,
     tree_means,
 )
+from xpmlp.errors import DataError
 
 N = 600
 RNG = np.random.default_rng(4)
@@ -78,10 +83,13 @@ def test_a_row_does_not_see_its_group() -> None:
     assert all(len(np.unique(folds[groups == group])) == 1 for group in range(37))
 
 
-def test_noise_and_few_levels_have_none() -> None:
+def test_noise_smooth_functions_and_few_levels_have_none() -> None:
     targets = TrainingTargets(RNG.normal(size=(N, 1)))
     assert of_category((TOWNS + 2).astype(np.int32), 32, targets) is None
     assert of_number(RNG.normal(size=N), targets) is None
+    smooth = RNG.normal(size=2_000)
+    cubic = smooth**3 - smooth + 0.1 * RNG.normal(size=2_000)
+    assert of_number(smooth, TrainingTargets(cubic[:, None])) is None
     assert of_category((TOWNS % 4 + 2).astype(np.int32), 6, TrainingTargets(VALUES[:, None])) is None
 
 
@@ -112,8 +120,58 @@ def test_in_an_encoding_they_are_saved_and_repeated() -> None:
     assert np.isfinite(unknown.numbers).all()
 
 
+def test_a_damaged_statistic_is_refused() -> None:
+    frame, values = interacting()
+    encoding, _ = fit_encoded(frame, infer_schema(frame), values[:, None])
+    saved = json.loads(encoding.to_json())
+    for part, side in (("first", "means"), ("second", "means"), (None, "cells")):
+        broken = copy.deepcopy(saved)
+        statistic = broken["pairs"][0]["statistic"]
+        (statistic if part is None else statistic[part])[side].pop()
+        with pytest.raises(DataError, match=r"do(es)? not fit"):
+            TableEncoding.from_json(json.dumps(broken))
+
+
 def test_few_rows_have_none() -> None:
     frame = {"town": [f"town {row % 11}" for row in range(4 * FOLDS)]}
     encoding, encoded = fit_encoded(frame, infer_schema(frame), np.arange(4 * FOLDS) % 2)
     assert encoding.number_names == ()
     assert encoded.codes.shape == (4 * FOLDS, 1)
+
+
+def interacting(n: int = FEWEST_ROWS) -> tuple[pl.DataFrame, np.ndarray]:
+    """Columns that tell something together alone, beside one that tells something by itself."""
+    random = np.random.default_rng(6)
+    first, second, third = random.integers(0, 4, n), random.integers(0, 5, n), random.integers(0, 3, n)
+    effects = random.normal(size=(4, 5))
+    effects -= effects.mean(axis=0)
+    effects -= effects.mean(axis=1, keepdims=True)
+    values = effects[first, second] + 0.1 * third + 0.1 * random.normal(size=n)
+    frame = pl.DataFrame({"a": [f"a{one}" for one in first], "b": second, "c": [f"c{one}" for one in third]})
+    return frame, values
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_a_pair_that_tells_more_than_its_columns_is_found_saved_and_repeated(classes: bool) -> None:
+    frame, values = interacting()
+    targets = (values > 0).astype(np.int64) if classes else values[:, None]
+    encoding, encoded = fit_encoded(frame, infer_schema(frame), targets)
+    names = [pair.statistic.name for pair in encoding.pairs]
+    assert names[0] in ("a and b", "b and a")
+    place = encoding.number_names.index(f"{names[0]}: target 1")
+    assert np.corrcoef(encoded.numbers[:, place], values)[0, 1] > 0.7
+    again = TableEncoding.from_json(encoding.to_json())
+    np.testing.assert_array_equal(again.encode(frame).numbers, encoding.encode(frame).numbers)
+    alone = np.concatenate([encoding.encode(frame[row : row + 1]).numbers for row in range(5)])
+    np.testing.assert_array_equal(alone, encoding.encode(frame).numbers[:5])
+    unknown = encoding.encode({"a": ["elsewhere"], "b": [None], "c": ["c1"]})
+    assert np.isfinite(unknown.numbers).all()
+
+
+def test_columns_that_do_not_interact_have_no_pair() -> None:
+    frame, _ = interacting()
+    values = frame["b"].to_numpy() + RNG.normal(size=len(frame))
+    encoding, _ = fit_encoded(frame, infer_schema(frame), values[:, None])
+    assert encoding.pairs == ()
+    few, values = interacting(FEWEST_ROWS - 1)
+    assert fit_encoded(few, infer_schema(few), values[:, None])[0].pairs == ()

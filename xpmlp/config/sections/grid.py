@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpmlp.config.sections.model import ModelConfig
-from xpmlp.config.sections.section import Activation, OptimizerName, Section
+from xpmlp.config.sections.section import ActivationName, OptimizerName, Section
 from xpmlp.config.value_types import (
     AutoOrCount,
     Count,
@@ -41,7 +41,7 @@ class GridConfig(Section):
     hidden_layer_sizes: list[list[Units]] = []
     """Instead of `model.hidden_layer_sizes`, as `[[300], [800]]`."""
 
-    activation: list[Activation] = []
+    activation: list[ActivationName] = []
     """Instead of `model.activation`."""
 
     optimizer: list[OptimizerName] = []

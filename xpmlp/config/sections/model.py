@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from xpmlp.config.layers import LayersOf
 from xpmlp.config.names import NameOf
-from xpmlp.config.sections.section import Activation, ScheduleName, Section
+from xpmlp.config.sections.section import ActivationName, ScheduleName, Section
 from xpmlp.config.value_types import (
     Fraction,
     FractionOrList,
@@ -24,7 +24,7 @@ class ModelConfig(Section):
     hidden_layer_sizes: list[Units] = [100]
     """Units of each hidden layer, from input to output. `[]`: a linear model."""
 
-    activation: Activation = "relu"
+    activation: ActivationName = "relu"
     """The hidden layers' activation function, or a list with one for each."""
 
     layers: Annotated[list[dict[str, Any]], LayersOf("layer")] = []

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from xpmlp.config.names import NameOf
 
-Activation: TypeAlias = Annotated[str | list[str], NameOf("activation", lists=True)]
+ActivationName: TypeAlias = Annotated[str | list[str], NameOf("activation", lists=True)]
 OptimizerName: TypeAlias = Annotated[str, NameOf("optimizer")]
 ScheduleName: TypeAlias = Annotated[str, NameOf("schedule")]
 

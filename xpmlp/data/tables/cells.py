@@ -48,7 +48,7 @@ ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " 
 _LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
 _ZONE = r"(?:[ ]?(?:Z|UTC|GMT)|([-+][0-9]{2}):?([0-9]{2})?)$"
 _TIME_OF_DAY = r"[ ][0-9]{1,2}:.*$"
-_CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?$"
+_CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?(?:[ ]?([AaPp])\.?[Mm]\.?)?$"
 
 
 class Reading(NamedTuple):
@@ -201,6 +201,9 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
     texts = as_texts(cells, missing)
     parts = texts.str.extract_groups(_CLOCK)
     hours, minutes, seconds = (parts.struct.field(str(part)).cast(pl.Float64) for part in (1, 2, 3))
+    half = parts.struct.field("4").str.to_lowercase()
+    of_twelve = hours % 12 + 12 * (half == "p").cast(pl.Float64)
+    hours = pl.select(pl.when(half.is_not_null()).then(of_twelve).otherwise(hours)).to_series()
     told = hours + minutes / 60 + seconds.fill_null(0.0) / 3600
     whole = texts.cast(pl.Int64, strict=False)
     valid = whole.is_between(0, 2400) & (whole % 100 < 60)

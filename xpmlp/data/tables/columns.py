@@ -22,7 +22,7 @@ KIND_SENTENCES: dict[Kind, str] = {
     "truth": "1 and -1, 0 for a gap",
     "date": "days passed, year, and month, day, weekday and hour as cycles where they vary",
     "clock": "the time of day, as a cycle",
-    "text": "its length, its commonest words, the others hashed",
+    "text": "its length, the words that tell most of the target, the others hashed",
     "id": "left out",
     "constant": "left out",
 }
@@ -46,12 +46,12 @@ class NumberStyle(Frozen):
     thousands : str
         The character between groups of three digits; "" for none.
     unit : str
-        A sign of currency or ``%`` at one of the ends, which is taken off.
+        A sign of currency or ``%`` at one of the ends, or a word such as ``kg`` after all, which is taken off.
     """
 
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ",", ".", " ", "'"] = ""
-    unit: Literal["", "%", "$", "€", "£"] = ""
+    unit: str = Field("", max_length=10)
 
     def describe(self) -> str:
         """Name what differs from plain numbers; "" if nothing does."""

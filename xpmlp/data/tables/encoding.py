@@ -10,12 +10,12 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Finite, Frozen, Saved
@@ -23,7 +23,17 @@ from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, distinc
 from xpmlp.data.tables.columns import MAX_COLUMNS, MAX_LEVELS, Column, Name, Schema
 from xpmlp.data.tables.frames import as_frame
 from xpmlp.data.tables.inference import RARE, read_cells
-from xpmlp.data.tables.statistics import Found, Statistic, TrainingTargets, of_category, of_number, of_text
+from xpmlp.data.tables.pairs import MOST_PAIRS, PairStatistic, Source, candidate, find_pairs
+from xpmlp.data.tables.statistics import (
+    MOST_NUMBERS,
+    Found,
+    Statistic,
+    TrainingTargets,
+    of_category,
+    of_number,
+    of_text,
+    telling_words,
+)
 from xpmlp.errors import DataError
 
 UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
@@ -32,8 +42,11 @@ UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
 CLIP = 3.0
 """Scaled numbers are bent to between -3 and 3: ``x / sqrt(1 + (x / 3)**2)``, as RealMLP does."""
 
-MAX_WORDS = 24
-"""The words of a text column that have a number of their own: the commonest ones."""
+MAX_WORDS = 64
+"""The words of a text column that have a number of their own: those that tell most of the target, if there is one."""
+
+COMMON_WORDS = 24
+"""Those without a target: the commonest ones."""
 
 MAX_BUCKETS = 8
 """The numbers among which all other words of a text column are hashed."""
@@ -135,6 +148,13 @@ class Indicator(Frozen):
     columns: tuple[Name, ...] = Field(min_length=1, max_length=MAX_COLUMNS)
 
 
+class EncodedPair(Frozen):
+    """The statistic of a pair of columns, and its numbers."""
+
+    statistic: PairStatistic
+    features: tuple[Feature, ...] = Field(max_length=200)
+
+
 class Encoded(NamedTuple):
     """A table as arrays.
 
@@ -167,6 +187,7 @@ class TableEncoding(Saved):
         Of all columns, those that are left out, too.
     columns : tuple of EncodedColumn
     indicators : tuple of Indicator
+    pairs : tuple of EncodedPair
     """
 
     called = "an encoding"
@@ -175,6 +196,18 @@ class TableEncoding(Saved):
     table_schema: Schema
     columns: tuple[EncodedColumn, ...] = Field(max_length=MAX_COLUMNS)
     indicators: tuple[Indicator, ...] = Field((), max_length=MAX_COLUMNS)
+    pairs: tuple[EncodedPair, ...] = Field((), max_length=MOST_PAIRS)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Refuse statistics that do not fit their columns: they are looked up by place."""
+        counts = {one.column.name: one.code_count if one.has_codes else 0 for one in self.columns}
+        told: list[tuple[str, Any]] = [(one.column.name, one.statistic) for one in self.columns if one.statistic]
+        told += [(s.column, s) for pair in self.pairs for s in (pair.statistic.first, pair.statistic.second)]
+        for name, statistic in told:
+            if name not in counts or len(statistic.means) != (counts[name] or len(statistic.means)):
+                raise ValueError(f"a statistic that does not fit column {quoted(name)}")
+        return self
 
     @property
     def number_names(self) -> tuple[str, ...]:
@@ -233,13 +266,13 @@ class TableEncoding(Saved):
         present, moments = dict(unreadable), np.zeros((3, len(features)))
         for start in range(0, data.height, BLOCK):
             rows = slice(start, min(start + BLOCK, data.height))
-            block, place, code_place, gaps = data[rows], 0, 0, {}
+            block, place, code_place, gaps, sources = data[rows], 0, 0, {}, {}
             for one in self.columns:
                 name = one.column.name
                 read = read_raw(one, block[name], self.table_schema.missing)
                 unreadable[name] += read.unreadable
                 present[name] += len(read.gap) - int(read.gap.sum())
-                gaps[name] = read.gap
+                gaps[name], sources[name] = read.gap, source_of(one, read)
                 for feature, raw in zip(one.features, read.numbers, strict=True):
                     numbers[rows, place] = scaled = feature.apply(raw)
                     moments[1:, place] += scaled.sum(), np.square(scaled).sum()
@@ -252,6 +285,12 @@ class TableEncoding(Saved):
                 numbers[rows, place] = told
                 moments[1:, place] += told.sum()
                 place += 1
+            for pair in self.pairs:
+                found = pair.statistic.of(sources[pair.statistic.first.column], sources[pair.statistic.second.column])
+                for feature, raw in zip(pair.features, found.T, strict=True):
+                    numbers[rows, place] = scaled = feature.apply(raw.copy())
+                    moments[1:, place] += scaled.sum(), np.square(scaled).sum()
+                    place += 1
         moments[0] = data.height
         self._refuse_other_kinds(data, unreadable, present, what)
         unseen = {
@@ -288,6 +327,9 @@ class TableEncoding(Saved):
                 yield one.column.name, feature
         for indicator in self.indicators:
             yield indicator.columns[0], indicator.feature
+        for pair in self.pairs:
+            for feature in pair.features:
+                yield pair.statistic.name, feature
 
     def _refuse_other_kinds(
         self, data: pl.DataFrame, unreadable: dict[str, int], present: dict[str, int], what: str
@@ -335,7 +377,12 @@ def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
 
 
 def fit_encoded(
-    frame: Any, schema: Schema, targets: npt.NDArray[Any], groups: npt.NDArray[np.int64] | None = None
+    frame: Any,
+    schema: Schema,
+    targets: npt.NDArray[Any],
+    groups: npt.NDArray[np.int64] | None = None,
+    *,
+    pairs: bool = True,
 ) -> tuple[TableEncoding, Encoded]:
     """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
 
@@ -347,6 +394,8 @@ def fit_encoded(
         Indices of classes, or values.
     groups : (n,), optional
         Of rows that stay together.
+    pairs : bool
+        Whether pairs of columns may have statistics, too.
 
     Returns
     -------
@@ -355,48 +404,79 @@ def fit_encoded(
         Of the training rows, whose statistics come from other rows than themselves, and of other groups.
     """
     data = as_frame(frame).data
-    encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups))
+    encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups), pairs)
     encoded = encoding.encode(data)
     for place, (name, feature) in enumerate(encoding.named_features()):
         if feature.part.startswith(TARGET):
-            encoded.numbers[:, place] = feature.apply(crossed[name].pop(0))
+            encoded.numbers[:, place] = feature.apply(crossed[name].pop(0).astype(np.float64))
     return encoding, encoded
 
 
 def _fit(
-    data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None
-) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float64]]]]:
+    data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None, with_pairs: bool = True
+) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
-    columns, gaps, crossed, known = [], {}, {}, set[str]()
-    columns_of_targets = None if data.height < FEWEST_ROWS else targets
+    columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
+    told = None if data.height < FEWEST_ROWS else targets
     for column in schema.used:
         cells = data[column.name]
-        one = _fit_column(cells, column, schema.missing)
-        if not one.features and columns_of_targets is None:
+        one = _fit_column(cells, column, schema.missing, told)
+        if not one.features and told is None:
             columns.append(one)
             known.add(column.name)
             continue
         read = read_raw(one, cells, schema.missing)
-        numbers = list(read.numbers)
-        found = None if columns_of_targets is None else _statistic(one, cells, read, schema.missing, columns_of_targets)
-        if found is not None:
-            parts = [f"{TARGET} {number + 1}" for number in range(found.statistic.width)]
-            told = tuple(Feature(name=f"{column.name}: {part}", part=part, bent=True) for part in parts)
-            one = one.model_copy(update={"features": (*one.features, *told), "statistic": found.statistic})
-            crossed[column.name] = list(found.crossed.T)
-            numbers += crossed[column.name]
-        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, numbers, strict=True)]
+        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
         columns.append(one.model_copy(update={"features": tuple(scaled)}))
         known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
+        if told is not None:
+            found.add(column.name, _statistic(one, cells, read, schema.missing, told))
+            if column.kind != "text":
+                candidates.append(candidate(column.name, source_of(one, read), one.code_count))
+    pairs = [] if told is None or not with_pairs else find_pairs(candidates, told)
+    pairs = [pair for pair in pairs if pair[0].name not in schema.names]
+    crossed = {name: list(one.crossed.T) for name, one in found.by_column.items()}
+    crossed |= {statistic.name: list(numbers.T) for statistic, numbers in pairs}
+    features = {name: tuple(_features_of(name, numbers)) for name, numbers in crossed.items()}
     encoding = TableEncoding(
         format="xpmlp table 1",
         table_schema=schema,
-        columns=tuple(columns),
+        columns=tuple(_with_statistic(one, found, features) for one in columns),
         indicators=tuple(_indicators(gaps, known)),
+        pairs=tuple(EncodedPair(statistic=one, features=features[one.name]) for one, _ in pairs),
     )
     return encoding, crossed
+
+
+class _Statistics:
+    """The statistics of single columns that tell most, within `MOST_NUMBERS`."""
+
+    def __init__(self) -> None:
+        self.by_column: dict[str, Found] = {}
+
+    def add(self, name: str, found: Found | None) -> None:
+        """Take a column's statistic, and let go of those that tell least if there are too many numbers."""
+        if found is not None:
+            self.by_column[name] = found
+        while sum(one.statistic.width for one in self.by_column.values()) > MOST_NUMBERS:
+            del self.by_column[min(self.by_column, key=lambda one: self.by_column[one].gain)]
+
+
+def _with_statistic(one: EncodedColumn, found: _Statistics, features: dict[str, tuple[Feature, ...]]) -> EncodedColumn:
+    name = one.column.name
+    if name not in found.by_column:
+        return one
+    statistic = found.by_column[name].statistic
+    return one.model_copy(update={"features": (*one.features, *features[name]), "statistic": statistic})
+
+
+def _features_of(name: str, crossed: list[npt.NDArray[Any]]) -> Iterator[Feature]:
+    """The features of a statistic, by what it is for the training rows."""
+    for number, raw in enumerate(crossed):
+        part = f"{TARGET} {number + 1}"
+        yield _fitted(Feature(name=f"{name}: {part}", part=part, bent=True), raw.astype(np.float64))
 
 
 def _statistic(
@@ -407,11 +487,14 @@ def _statistic(
         return of_category(read.codes, one.code_count, targets)
     if one.column.kind == "text":
         return of_text(words_of(as_texts(cells, missing)), targets)
-    return of_number(_ordered(one, read), targets) if one.column.kind in ("number", "date", "clock") else None
+    source = source_of(one, read)
+    return of_number(source, targets) if one.column.kind in ("number", "date", "clock") else None
 
 
-def _ordered(one: EncodedColumn, read: RawColumn) -> npt.NDArray[np.float64]:
-    """The number by which a column's statistic is looked up: whole days of a date."""
+def source_of(one: EncodedColumn, read: RawColumn) -> Source:
+    """The codes or numbers by which a column's statistic is looked up: whole days of a date."""
+    if read.codes is not None:
+        return read.codes
     return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
 
 
@@ -430,7 +513,9 @@ def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iter
         yield Indicator(feature=feature, columns=tuple(names))
 
 
-def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
+def _fit_column(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None = None
+) -> EncodedColumn:
     """The features, levels and words of a column, the features not yet scaled."""
     name = column.name
     if column.kind == "category" and not column.order:
@@ -452,7 +537,7 @@ def _fit_column(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> E
     elif column.kind == "date":
         parts = _parts_of_dates(cells, column, missing)
     else:
-        return _fit_text(cells, column, missing)
+        return _fit_text(cells, column, missing, targets)
     return EncodedColumn(
         column=column, features=tuple(Feature(name=f"{name}: {part}", part=part, bent=bent) for part, bent in parts)
     )
@@ -466,12 +551,17 @@ def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) 
     return [("days", True), *([("year", True)] if "year" in varying else []), *((part, False) for part in cycles)]
 
 
-def _fit_text(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> EncodedColumn:
-    texts = as_texts(cells, missing).drop_nulls()
+def _fit_text(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None
+) -> EncodedColumn:
+    every = as_texts(cells, missing)
+    texts = every.drop_nulls()
     words = words_of(texts).list.unique().explode().drop_nulls().alias("word")
     counts = words.value_counts().sort(["count", "word"], descending=[True, False])
     telling = counts.filter((pl.col("count") >= RARE) & (pl.col("count") <= 0.95 * len(texts)))
-    common = telling["word"].head(MAX_WORDS).to_list()
+    common = telling["word"].head(COMMON_WORDS).to_list()
+    if targets is not None and common:
+        common = telling_words(words_of(every), telling, MAX_WORDS, targets)
     buckets = min(MAX_BUCKETS, max(len(counts) - len(common), 0))
     named = [Feature(name=f"{column.name}: {word}", part="word") for word in common]
     hashed = [Feature(name=f"{column.name}: words {place + 1}", part="hashed") for place in range(buckets)]
@@ -525,7 +615,7 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
     elif one.column.kind == "text":
         told = statistic.of_words(words_of(as_texts(cells, missing)))
     else:
-        told = statistic.of_numbers(_ordered(one, read))
+        told = statistic.of_numbers(source_of(one, read))
     return read._replace(numbers=[*read.numbers, *told.T])
 
 

@@ -284,7 +284,8 @@ def _of_texts(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found:
         return _Found("truth", f"{' and '.join(sorted(values.to_list())[:2])}")
     if values.str.contains(r"^[0-9]+$").all() and values.str.contains(r"^0[0-9]").any():
         return _of_words(texts, told="digits that begin with zeros")
-    return _numbers_as_text(texts, cells, decimal) or _dates_as_text(texts) or _of_words(texts)
+    found = _numbers_as_text(texts, cells, decimal) or _dates_as_text(texts) or _of_words(texts)
+    return (_numbers_with_a_unit(texts, cells, decimal) or found) if found.kind in ("id", "text") else found
 
 
 def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found | None:
@@ -309,6 +310,19 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
     if len(odd.values):
         note = f"{listed(sorted(odd.values.to_list()), 3)}, no numbers, are taken for gaps ({odd.present:,})"
     return found._replace(style=style, note=note)
+
+
+def _numbers_with_a_unit(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found | None:
+    """Numbers that all have one word after them, as ``3.5 kg``."""
+    parts = texts.values.str.extract_groups(r"^([-+]?[0-9][0-9., ]*?)[ ]?([\p{L}°/]{1,8})$")
+    plain, units = parts.struct.field("1"), parts.struct.field("2")
+    if plain.null_count() or units.n_unique() > 1:
+        return None
+    style = number_style(plain, decimal).model_copy(update={"unit": units[0]})
+    numbers = parsed_numbers(texts.values, style)
+    if numbers.null_count():
+        return None
+    return _of_numbers(numbers.to_numpy(), texts.counts, cells, f"numbers {style.describe()}")._replace(style=style)
 
 
 def _dates_as_text(texts: Distinct) -> _Found | None:

@@ -7,13 +7,14 @@ towards the mean of all, by as much as their variance tells (empirical Bayes).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xpmlp.data.folds import fold_numbers
 from xpmlp.data.saved import Finite, Frozen
@@ -25,7 +26,7 @@ FOLDS = 5
 MOST_CLASSES = 12
 """Classes with a statistic of their own: the commonest ones."""
 
-MOST_BINS = 8_192
+MOST_BINS = 4_096
 """Bins of a number, each of a distinct value where there are no more of these, else of equal counts."""
 
 FEWEST_LEVELS = 10
@@ -37,6 +38,14 @@ LEAVES = 16
 PRIOR = 5
 """Rows of the average text that are added to those of a word, in naive Bayes."""
 
+LEAST_MORE = 0.1
+LEAST_TIMES = 1.4
+"""What the statistic of numbers has to explain beyond a cubic polynomial, as a share of the targets' variance or in
+multiples of what that does: a network finds smooth functions by itself."""
+
+MOST_NUMBERS = 200
+"""Numbers that the statistics of single columns are together: those of the columns that tell most."""
+
 MOST_WORDS = 5_000
 """Words of a text column with a statistic: the commonest ones."""
 
@@ -45,6 +54,11 @@ LEAST_GAIN = 0.001
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.int64]
+Rows: TypeAlias = npt.NDArray[np.bool_]
+
+
+Means: TypeAlias = Annotated[tuple[tuple[Finite, ...], ...], Field(min_length=1, max_length=100_000)]
+"""Rows (n_targets,) of numbers, for each place."""
 
 
 class Statistic(Frozen):
@@ -60,9 +74,16 @@ class Statistic(Frozen):
         Of text.
     """
 
-    means: tuple[tuple[Finite, ...], ...] = Field(min_length=1, max_length=MOST_BINS * 2)
+    means: Means
     edges: tuple[Finite, ...] = Field((), max_length=MOST_BINS)
     words: tuple[Annotated[Name, Field(min_length=1)], ...] = Field((), max_length=MOST_WORDS)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        expected = len(self.edges) + 2 if self.edges else len(self.words) or len(self.means)
+        if len(self.means) != expected or len(set(map(len, self.means))) != 1:
+            raise ValueError("means that do not fit the values they are of")
+        return self
 
     @property
     def width(self) -> int:
@@ -73,7 +94,7 @@ class Statistic(Frozen):
         """Look up codes (n,): (n, n_targets)."""
         return np.asarray(self.means)[codes]
 
-    def of_numbers(self, raw: Numbers) -> Numbers:
+    def of_numbers(self, raw: npt.NDArray[Any]) -> Numbers:
         """Look up raw numbers (n,), of which NaN are gaps: (n, n_targets)."""
         return np.asarray(self.means)[binned(raw, self.edges)]
 
@@ -83,10 +104,11 @@ class Statistic(Frozen):
 
 
 class Found(NamedTuple):
-    """A statistic, and what it is for the training rows: (n, n_targets)."""
+    """A statistic, what it is for the training rows, (n, n_targets), and the share of variance that it explains so."""
 
     statistic: Statistic
-    crossed: Numbers
+    crossed: npt.NDArray[np.float32]
+    gain: float
 
 
 class TrainingTargets:
@@ -110,26 +132,58 @@ class TrainingTargets:
         else:
             deviations = targets.std(axis=0)
             self.columns = (targets - targets.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
-        self._centered = self.columns - self.columns.mean(axis=0)
 
-    def crossed(self, fit: Callable[[npt.NDArray[np.bool_]], Callable[[npt.NDArray[np.bool_]], Numbers]]) -> Numbers:
-        """The numbers of each row by what was fitted on the rows of the other folds.
+    def __getitem__(self, rows: Places) -> TrainingTargets:
+        """Those of some of the rows."""
+        some = copy.copy(self)
+        some.folds, some.columns = self.folds[rows], self.columns[rows]
+        return some
+
+    @property
+    def variation(self) -> float:
+        """The sum of the squared differences from the means."""
+        return float(np.square(self.columns - self.columns.mean(axis=0)).sum())
+
+    def crossed(self, told: Callable[[Rows, Rows], Numbers]) -> Numbers:
+        """The numbers of each row by what is fitted on the rows of the other folds.
 
         Parameters
         ----------
-        fit : (rows to fit on) -> (rows to look up) -> numbers
+        told : (rows to fit on, rows to look up) -> numbers
             Rows as masks (n,).
         """
         numbers: Numbers = np.empty_like(self.columns)
         for fold in range(FOLDS):
             here = self.folds == fold
-            numbers[here] = fit(~here)(here)
+            numbers[here] = told(~here, here)
         return numbers
 
     def gain(self, predicted: Numbers) -> float:
         """The share of the targets' variance that numbers explain as predictions."""
-        total = float((self._centered**2).sum())
+        total = self.variation
         return 1.0 - float(((self.columns - predicted) ** 2).sum()) / total if total > 0 else 0.0
+
+    def is_smooth(self, gain: float, *numbers: npt.NDArray[Any]) -> bool:
+        """Whether cubic polynomials of numbers, with their product, explain almost as much as a statistic does."""
+        columns = [np.ones(len(self.columns))]
+        for raw in numbers:
+            gap = np.isnan(raw)
+            with np.errstate(over="ignore", invalid="ignore"):
+                middle, spread = np.nanmedian(raw), np.nanstd(raw)
+                z = np.where(gap, 0.0, (raw - middle) / (spread if spread > 0 else 1.0)).clip(-1e8, 1e8)
+            z = np.nan_to_num(z / np.sqrt(1.0 + (z / 3.0) ** 2))
+            columns += [z, z**2, z**3, gap.astype(np.float64)]
+        if len(numbers) == 2:
+            columns.append(columns[1] * columns[5])
+        x = np.stack(columns, axis=1)
+        explained = self.gain(x @ np.linalg.lstsq(x, self.columns, rcond=None)[0])
+        return gain < LEAST_TIMES * explained and gain < LEAST_MORE + explained
+
+    def explained(self, numbers: Numbers) -> float:
+        """The share of the targets' variance that each target's number explains by the best straight line."""
+        x, y = numbers - numbers.mean(axis=0), self.columns - self.columns.mean(axis=0)
+        fitted = np.square((x * y).sum(axis=0)) / np.maximum(np.square(x).sum(axis=0), 1e-12)
+        return float(fitted.sum()) / max(self.variation, 1e-12)
 
 
 def of_category(codes: npt.NDArray[np.int32], count: int, targets: TrainingTargets) -> Found | None:
@@ -137,33 +191,33 @@ def of_category(codes: npt.NDArray[np.int32], count: int, targets: TrainingTarge
     if count < FEWEST_LEVELS + 2:
         return None
 
-    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+    def fit(rows: Rows) -> Numbers:
         return shrunk_means(codes[rows], count, targets.columns[rows])
 
-    crossed = targets.crossed(lambda rows: lambda wanted: fit(rows)[codes[wanted]])
-    if targets.gain(crossed) < LEAST_GAIN:
+    crossed = targets.crossed(lambda rows, wanted: fit(rows)[codes[wanted]])
+    if (gain := targets.gain(crossed)) < LEAST_GAIN:
         return None
-    return Found(Statistic(means=_rounded(fit(np.ones(len(codes), np.bool_)))), crossed)
+    return Found(Statistic(means=rounded(fit(np.ones(len(codes), np.bool_)))), crossed.astype(np.float32), gain)
 
 
-def of_number(raw: Numbers, targets: TrainingTargets) -> Found | None:
+def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
     """Fit the statistic of raw numbers (n,), NaN for gaps; `None` if it tells nothing."""
-    edges = bin_edges(raw)
+    edges = bin_edges(raw, MOST_BINS // targets.columns.shape[1])
     if len(edges) < 3:
         return None
     places, count = binned(raw, edges), len(edges) + 2
     recurring = float(np.square(np.bincount(places)).sum()) >= 3 * len(places)
 
-    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+    def fit(rows: Rows) -> Numbers:
         here, wanted = places[rows], targets.columns[rows]
         smooth = tree_means(here, count, wanted)
         return smooth + shrunk_means(here, count, wanted - smooth[here], mean=0.0) if recurring else smooth
 
-    crossed = targets.crossed(lambda rows: lambda wanted: fit(rows)[places[wanted]])
-    if targets.gain(crossed) < LEAST_GAIN:
+    crossed = targets.crossed(lambda rows, wanted: fit(rows)[places[wanted]])
+    if (gain := targets.gain(crossed)) < LEAST_GAIN or targets.is_smooth(gain, raw):
         return None
-    means = _rounded(fit(np.ones(len(raw), np.bool_)))
-    return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed)
+    means = rounded(fit(np.ones(len(raw), np.bool_)))
+    return Found(Statistic(means=means, edges=tuple(edges.tolist())), crossed.astype(np.float32), gain)
 
 
 def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
@@ -178,7 +232,7 @@ def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
         return None
     found = _occurrences(words, known)
 
-    def fit(rows: npt.NDArray[np.bool_]) -> Numbers:
+    def fit(rows: Rows) -> Numbers:
         inside = rows[found.rows]
         owners = found.rows[inside]
         mean = targets.columns[rows].mean(axis=0)
@@ -189,20 +243,42 @@ def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
         return np.log(np.maximum(ratios, 1e-9))
 
     everywhere = np.ones(len(words), np.bool_)
-    crossed = targets.crossed(lambda rows: lambda wanted: _sums(found, fit(rows))[wanted])
-    return Found(Statistic(means=_rounded(fit(everywhere)), words=known), crossed)
+    crossed = targets.crossed(lambda rows, wanted: _sums(found, fit(rows))[wanted])
+    if (gain := targets.explained(crossed)) < LEAST_GAIN:
+        return None
+    return Found(Statistic(means=rounded(fit(everywhere)), words=known), crossed.astype(np.float32), gain)
 
 
-def bin_edges(raw: Numbers) -> Numbers:
-    """The edges between the distinct values of a number, or of bins of equal counts if these are too many."""
+def telling_words(words: pl.Series, counts: pl.DataFrame, most: int, targets: TrainingTargets) -> list[str]:
+    """Choose the words of texts, lists (n,), among which the targets differ most from those of all, by chi-squared.
+
+    Parameters
+    ----------
+    words : series of lists (n,)
+    counts : data frame
+        The column "word" has those to choose from.
+    most : int
+    targets : TrainingTargets
+    """
+    known = counts["word"].head(MOST_WORDS).to_list()
+    found = _occurrences(words, known)
+    counted, sums = _sums_by_place(found.places, len(known), targets.columns[found.rows])
+    mean, variance = targets.columns.mean(axis=0), np.maximum(targets.columns.var(axis=0), 1e-9)
+    differences = np.square(sums - counted[:, None] * mean) / np.maximum(counted, 1)[:, None] / variance
+    order = np.argsort(-differences.sum(axis=1), kind="stable")[:most]
+    return [known[place] for place in order]
+
+
+def bin_edges(raw: npt.NDArray[Any], most: int = MOST_BINS, bins: int = 1024) -> Numbers:
+    """The edges between the distinct values of a number, or of some bins of equal counts if these are too many."""
     values = np.unique(raw[~np.isnan(raw)])
-    if len(values) > MOST_BINS:
-        shares = np.linspace(0, 1, 1025)[1:-1]
+    if len(values) > most:
+        shares = np.linspace(0, 1, bins + 1)[1:-1]
         return np.unique(np.quantile(raw[~np.isnan(raw)], shares, method="inverted_cdf"))
     return values[:-1] / 2 + values[1:] / 2
 
 
-def binned(raw: Numbers, edges: Sequence[float] | Numbers) -> Places:
+def binned(raw: npt.NDArray[Any], edges: Sequence[float] | Numbers) -> Places:
     """The bin of each number, from 1, a number on an edge in the lower one; 0 for NaN."""
     places = np.searchsorted(np.asarray(edges), raw, side="left") + 1
     return np.where(np.isnan(raw), 0, places)
@@ -312,5 +388,6 @@ def _sums_by_place(places: Places | npt.NDArray[np.int32], count: int, targets: 
     return np.bincount(places, minlength=count).astype(np.float64), np.stack(sums, axis=1)
 
 
-def _rounded(means: Numbers) -> tuple[tuple[float, ...], ...]:
-    return tuple(map(tuple, np.round(means, 7).tolist()))
+def rounded(means: Numbers) -> tuple[tuple[float, ...], ...]:
+    """Means as they are saved."""
+    return tuple(map(tuple, np.round(means, 6).tolist()))
