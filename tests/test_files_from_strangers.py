@@ -254,7 +254,7 @@ HUGE = 10**400  # of JSON's numbers, Python reads it, but no float holds it
         ({"preprocessing": {"mean": None, "std": None, "scale": HUGE}}, "too large"),
         ({"preprocessing": {"mean": [HUGE, 1], "std": [1, 1], "scale": 1.0}}, "too large"),
         ({"shape": (2, 0)}, "a layer 'dense' has no setting units = 0"),  # a network that says nothing
-        ({"shape": (0, 2)}, r"layers.0.weights has the shape \(0, 2\)"),
+        ({"shape": (0, 2)}, "nothing reaches a dense layer"),
         ({"shape": (2, 0), "format": OLD_FORMAT}, r"layers.0.weights has the shape \(2, 0\)"),
         ({"classes": [HUGE, 1]}, "no labels"),
         ({"classes": [[0], [1]]}, "no labels"),

@@ -164,7 +164,7 @@ def values(material: Material, rows: Rows) -> Markup | None:
         residuals = bars(f"Residuals of {name}", "predicted less true", "examples", edges, heights.astype(float))
         size = _deciles(wanted[:, column], np.abs(errors[:, column]))
         by_size = chart("Absolute error by size", f"true {name}, by tenths", "mean absolute error", [size], zero=True)
-        grouped = "" if material.shown or material.table is None else ", means of groups of ten examples or more of like size"
+        grouped = "" if material.shown or material.table is None else ", means of ten examples or more of like size"
         drawn = [
             figure(f"{name}: predicted against true{grouped}.", scatter),
             figure(f"{name}: residuals, 99% of them.", residuals),

@@ -32,7 +32,7 @@ def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Po
     def make(widths: Widths | int) -> Layer:
         n_in = width_of(widths)
         if not n_in:
-            raise ValueError("nothing reaches a dense layer: what comes before it uses neither numbers nor codes.")
+            raise ValueError("nothing reaches a dense layer: what comes before it uses neither numbers nor codes")
         scale = initializer.forward_scale(n_in)
 
         def fit(ops: Ops, generator: np.random.Generator, parameters: DenseParameters, x: Any) -> DenseParameters:
