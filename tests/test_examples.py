@@ -27,6 +27,7 @@ RUNS = [
 
 
 @pytest.mark.parametrize(("name", "library"), RUNS)
+@pytest.mark.slow
 def test_it_runs_and_learns(name: str, library: str, get_backend: Callable[..., Backend], tmp_path: Path) -> None:
     get_backend(library.replace("array_api_strict", "strict"))  # skips, where it is not installed
     arguments = [library] if name == "sixty_lines.py" and library != "numpy" else []

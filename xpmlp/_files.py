@@ -161,10 +161,12 @@ def move(source: Path, target: Path) -> None:
 
 def _refuse_special(path: Path) -> None:
     """Raise for what a file must not take the place of: root may move one over /dev/null."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         mode = path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise OSError(errno.EINVAL, "Is a device, a pipe or a socket, and no file", str(path))
+    except OSError:  # nothing is there, or a link to nothing or to itself, which a file may replace
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "Is a device, a pipe or a socket, and no file", str(path))
 
 
 def _new_file(path: Path) -> Path:

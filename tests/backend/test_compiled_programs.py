@@ -65,6 +65,7 @@ def step_of(lines: Sequence[tuple[str, int, int]], put_out: int) -> Callable[...
     st.sampled_from(["float32", "float64"]),
     st.integers(1, 3),
 )
+@pytest.mark.slow
 def test_any_program_is_what_its_step_says(
     lines: list[tuple[str, int, int]], put_out: int, shape: tuple[int, ...], dtype: str, threads: int
 ) -> None:

@@ -57,6 +57,7 @@ def test_softmax_of_any_shape(fused: Ops, shape: tuple[int, ...], dtype: str) ->
 
 
 @both
+@pytest.mark.slow
 def test_softmax_of_transposed_logits(fused: Ops, dtype: str) -> None:
     logits = np.random.default_rng(0).normal(size=(10, 6)).astype(dtype).T
     np.testing.assert_allclose(fused.softmax(logits), OPS.softmax(logits), rtol=0, atol=TOLERANCE[dtype])

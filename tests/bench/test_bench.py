@@ -86,6 +86,7 @@ def test_a_backend_that_fails_takes_no_other_with_it(monkeypatch: pytest.MonkeyP
     assert measured["no_float64"].pace == faults.PACE
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_not_there_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("array_api_strict", reason="needs array-api-strict")
     config = digits_config({"backend.dtype": "float64"})

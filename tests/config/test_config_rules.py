@@ -127,6 +127,7 @@ def test_what_does_not_go_together(text: str, mistakes: Mistakes) -> None:
     assert line.startswith(f"net.toml: {BROKEN[text]}")
 
 
+@pytest.mark.slow
 def test_every_rule_is_tested(write: Callable[[str], str]) -> None:
     """Each way to break one is gone, and each key of those that are alike is named."""
     lines, first = inspect.getsourcelines(broken_rules)

@@ -102,6 +102,7 @@ def test_a_threshold_chooses(threshold: Any, fitted: TabularClassifier, tmp_path
         clone(fitted).set_params(threshold={"maybe": 2}).fit(frame, labels)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same(fitted: TabularClassifier) -> None:
     frame, labels, _ = table()
     again = clone(fitted).fit(frame, labels)

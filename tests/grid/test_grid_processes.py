@@ -51,6 +51,7 @@ class Listener(GridReporter):
         self.blocks[block.label] = examples
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(data: Path) -> None:
     here, there = Listener(), Listener()
     expected = train_grid(grid_config(data, **RUNS), reporter=here)

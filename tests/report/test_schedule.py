@@ -145,6 +145,7 @@ def run():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.slow
 def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None:
     """The two share their output, which is at its end when both are gone."""
     (tmp_path / "waiting.py").write_text(WAITING)  # a module: a process does not run the script that starts it
@@ -162,6 +163,7 @@ def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None
     assert report.communicate(timeout=30) == ("", None)
 
 
+@pytest.mark.slow
 def test_an_error_of_a_part_beside_is_the_callers(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are no data"):
         run(tmp_path, [part("a", failing, beside=True)])

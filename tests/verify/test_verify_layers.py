@@ -77,6 +77,7 @@ def test_other_settings(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["strict", "torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_backend_against_numpy(name: str, get_backend: Callable[..., Backend]) -> None:
     get_backend(name)  # or skip
     result = verify_layers(MIXED, f"numpy,{name}", dtype=None)
@@ -116,6 +117,7 @@ def test_finite_differences_see_a_wrong_gradient_of_a_layer(monkeypatch: pytest.
     )
 
 
+@pytest.mark.slow
 def test_one_backends_own_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     right = NumpyBackend._fused_ops
 
