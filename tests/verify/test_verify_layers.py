@@ -76,7 +76,7 @@ def test_other_settings(changes: dict[str, Any]) -> None:
     assert result.failure is None
 
 
-@pytest.mark.parametrize("name", ["strict", "torch", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["strict", "torch", "jax"])
 @pytest.mark.slow
 def test_a_backend_against_numpy(name: str, get_backend: Callable[..., Backend]) -> None:
     get_backend(name)  # or skip
