@@ -15,7 +15,10 @@ from tests.backend.cupy_stand_in import Cublas
 from xpmlp.backend.cupy_ops import GATHER, RANK_ONE, THREADS, TOLERANCE, _gather, _softmax, check, with_fused
 from xpmlp.nn import Ops, pure_ops
 
-pytestmark = pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler: none of c++, g++, clang++ is there")
+pytestmark = [
+    pytest.mark.slow,  # a program is compiled for each
+    pytest.mark.skipif(compiler() is None, reason="needs a C++ compiler: none of c++, g++, clang++ is there"),
+]
 
 both = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -38,13 +41,11 @@ def fused(cuda: CudaOnCpu) -> Ops:
     return with_fused(OPS, cuda, Cublas(cuda, tf32=False))
 
 
-@pytest.mark.slow
 @both
 def test_fused_operations_are_their_definitions(fused: Ops, dtype: str) -> None:
     check(fused, OPS, TOLERANCE[dtype], dtype, (np.asarray, np.asarray))
 
 
-@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     "shape", [(1, 1), (1, 10), (3, 10), (4, 10), (5, 31), (9, 32), (2, 33), (3, 100), (2, 3, 10), (0, 10)], ids=str
@@ -57,7 +58,6 @@ def test_softmax_of_any_shape(fused: Ops, shape: tuple[int, ...], dtype: str) ->
 
 
 @both
-@pytest.mark.slow
 def test_softmax_of_transposed_logits(fused: Ops, dtype: str) -> None:
     logits = np.random.default_rng(0).normal(size=(10, 6)).astype(dtype).T
     np.testing.assert_allclose(fused.softmax(logits), OPS.softmax(logits), rtol=0, atol=TOLERANCE[dtype])
@@ -169,7 +169,6 @@ def test_wrong_arithmetic_would_be_found(
         )
 
 
-@pytest.mark.slow
 def test_sources_are_compiled_as_they_are(tmp_path: Path) -> None:
     """The softmax is the one that the backend hands to CuPy, not a copy."""
     cuda = CudaOnCpu(tmp_path)

@@ -39,7 +39,7 @@ def table() -> pl.DataFrame:
             "note": [
                 f"{phrases[one % 2 + 2 * bool(size[one] > 0)]} {'abcdefgh'[one % 8] * (one % 5 + 1)}" for one in row
             ],
-            "price": (1000 * (size + 5)).round(2),
+            "price": (1000 * (size + 5 + 2 * (np.floor(2 * size) % 2))).round(2),  # no smooth function of the size
             "kind": np.where((size > 0) ^ (town == "Ulm"), "cat", "dog"),
         }
     )

@@ -31,6 +31,8 @@ from xpmlp.report.markdown import markdown
 from xpmlp.report.page import make_page
 from xpmlp.report.parts import PARTS
 
+pytestmark = pytest.mark.slow  # all parts of a small report are made
+
 NASTY = "<script>alert('1')</script> & \"x\" | *a* `b` [c](d)"
 VOID = {"meta", "link", "br", "img", "use", "path"}
 

@@ -25,6 +25,8 @@ from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import PartSchedule
 from xpmlp.storage.run_folder import locked
 
+pytestmark = pytest.mark.slow  # parts in processes of their own
+
 
 class Heard(ReportReporter):
     """The events, in order."""
@@ -145,7 +147,6 @@ def run():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-@pytest.mark.slow
 def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None:
     """The two share their output, which is at its end when both are gone."""
     (tmp_path / "waiting.py").write_text(WAITING)  # a module: a process does not run the script that starts it
@@ -163,7 +164,6 @@ def test_a_part_beside_ends_with_a_report_that_is_killed(tmp_path: Path) -> None
     assert report.communicate(timeout=30) == ("", None)
 
 
-@pytest.mark.slow
 def test_an_error_of_a_part_beside_is_the_callers(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are no data"):
         run(tmp_path, [part("a", failing, beside=True)])
@@ -201,7 +201,6 @@ def modified(folder: Path) -> Mapping[str, int]:
     return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob(f"*/{RECORD}")}
 
 
-@pytest.mark.slow
 def test_a_finished_report_is_only_set_again(quick: Report, folder: Path) -> None:
     before, heard = modified(folder), Heard()
     again = write_report(folder, quick=True, reporter=heard)

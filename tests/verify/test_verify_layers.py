@@ -20,6 +20,8 @@ from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.config import ModelConfig
 from xpmlp.verify import Verification, parse_candidates, verify
 
+pytestmark = pytest.mark.slow  # a whole comparison each
+
 scaling = importlib.import_module("xpmlp.nn.layers.scaling")  # the module; in its package, the name is the function's
 
 TANH = {"kind": "activation", "name": "tanh"}
@@ -59,7 +61,6 @@ def test_every_layer(kind: str) -> None:
     assert max(map(max, result.finite_differences)) < 1e-7
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -77,7 +78,6 @@ def test_other_settings(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["strict", "torch", "jax"])
-@pytest.mark.slow
 def test_a_backend_against_numpy(name: str, get_backend: Callable[..., Backend]) -> None:
     get_backend(name)  # or skip
     result = verify_layers(MIXED, f"numpy,{name}", dtype=None)
@@ -117,7 +117,6 @@ def test_finite_differences_see_a_wrong_gradient_of_a_layer(monkeypatch: pytest.
     )
 
 
-@pytest.mark.slow
 def test_one_backends_own_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     right = NumpyBackend._fused_ops
 
