@@ -20,6 +20,8 @@ import sys, warnings
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from xpmlp import MLPClassifier, MLPRegressor
 
+pytestmark = pytest.mark.slow
+
 done = set()
 for estimator in (MLPClassifier(max_iter=20), MLPRegressor(max_iter=20)):
     for one, check in estimator_checks_generator(estimator):

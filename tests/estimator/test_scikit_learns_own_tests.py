@@ -11,6 +11,8 @@ import sklearn.neural_network
 
 import xpmlp
 
+pytestmark = pytest.mark.slow
+
 if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
     pytest.skip(
         f"the estimators are held to the tests of scikit-learn 1.9, and {sklearn.__version__} is installed",
