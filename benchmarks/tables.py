@@ -33,7 +33,7 @@ MOST_ROWS = 9_000
 """Of the tables that decide."""
 
 ENCODING = "encoding"
-"""What a row changes that is no key of a config: without statistics of the target, or of pairs of columns."""
+"""The changes of a row that are no key of a config: without statistics of the target, or of pairs of columns."""
 
 ONE_HELD_OUT = {"train.folds": "none"}
 

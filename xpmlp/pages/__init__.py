@@ -1,4 +1,4 @@
-"""What a model says of itself: one HTML file to look at, to try and to pass on."""
+"""The page of a model: one HTML file to look at, to try and to pass on."""
 
 from xpmlp.pages.page import write_page
 

@@ -40,7 +40,7 @@ PRIOR = 5
 
 LEAST_MORE = 0.1
 LEAST_TIMES = 1.4
-"""What the statistic of numbers has to explain beyond a cubic polynomial, as a share of the targets' variance or in
+"""The least that the statistic of numbers explains beyond a cubic polynomial, as a share of the targets' variance or in
 multiples of what that does: a network finds smooth functions by itself."""
 
 MOST_NUMBERS = 200

@@ -43,6 +43,7 @@ _REFUSED = {
 }
 
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
+"""Errors of unpackers for damaged files; zipfile raises the last two for encrypted ones and unknown compression."""
 
 
 class Opened(NamedTuple):
