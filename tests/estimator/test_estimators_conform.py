@@ -13,14 +13,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from xpmlp import MLPClassifier, MLPRegressor
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 WITH_DISPATCH = """
 import sys, warnings
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from xpmlp import MLPClassifier, MLPRegressor
-
-pytestmark = pytest.mark.slow
 
 done = set()
 for estimator in (MLPClassifier(max_iter=20), MLPRegressor(max_iter=20)):
@@ -49,7 +49,6 @@ def test_conforms(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.slow  # a process of its own, in which every array library is imported
 def test_conforms_with_scikit_learns_dispatch() -> None:
     environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
