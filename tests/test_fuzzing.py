@@ -16,6 +16,7 @@ from tests.fuzzing.targets import TARGETS, Attempt, attempt
 each_target = pytest.mark.parametrize("name", TARGETS)
 
 
+@pytest.mark.slow
 @each_target
 def test_a_fixed_set(name: str, tmp_path: Path) -> None:
     """Each input is read rightly or refused; enough of them get past their header for this to mean something."""

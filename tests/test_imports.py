@@ -60,10 +60,12 @@ def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> Non
     assert imported_by(COMMAND.format(arguments=arguments), tmp_path) == set()
 
 
+@pytest.mark.slow
 def test_a_training_on_numpy_imports_no_other_library(tmp_path: Path) -> None:
     assert imported_by(TRAIN, tmp_path) <= {"sklearn", "scipy"}  # SciPy's BLAS, and scikit-learn's splits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["synth", pytest.param("mnist", marks=pytest.mark.real_data)])
 def test_a_training_without_a_stratified_split_needs_no_scikit_learn(tmp_path: Path, name: str) -> None:
     arguments = ["train", str(ROOT / "configs" / f"{name}.toml"), "--out", "run", "--quiet"]

@@ -80,6 +80,7 @@ ORDINARY: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]] =
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ORDINARY)
 def test_it_trains_as_usual(train_on: Train, name: str) -> None:
     features, targets, options = ORDINARY[name]

@@ -69,6 +69,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("how", ["file", "standard input", "option", "module"])
 def test_a_script_needs_no_main_guard_and_no_file(folder: Path, script: str, how: str) -> None:
@@ -109,6 +110,7 @@ def no_semaphores(patch: pytest.MonkeyPatch, error: str) -> None:
     patch.setattr(multiprocessing.synchronize._multiprocessing, "SemLock", refuse(error))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["ENOSYS", "ENOENT", "EACCES", "EPERM", "ENOSPC"])
 def test_without_semaphores_a_grid_is_trained_in_one_process(
     folder: Path, error: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

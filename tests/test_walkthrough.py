@@ -20,6 +20,7 @@ INSTALLED = [pytest.param("as installed", marks=[] if importlib.util.find_spec("
 """Where there is no PyTorch, this is the other case once more."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", [*INSTALLED, "without PyTorch"])
 def test_it_runs_from_top_to_bottom(library: str, tmp_path: Path) -> None:
     script = tmp_path / "walkthrough.py"

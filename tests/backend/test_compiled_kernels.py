@@ -33,6 +33,7 @@ def test_functions_of_one_operand(
         np.testing.assert_allclose(actual, function(x.astype(float)), rtol=tolerance(backend, 5e-7, 1e-15))
 
 
+@pytest.mark.slow
 @on_numpy
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("function", BINARY, ids=lambda function: function.__name__)

@@ -48,6 +48,7 @@ def _works(number: int, helpers: int, at: int) -> int:
     return int(_lead(at, helpers, team.yield_address()))
 
 
+@pytest.mark.slow
 def test_all_workers_wait_for_each_other() -> None:
     assert Team().carry_out(_works, 2) == 1
     assert Team().carry_out(_works, 0) == 1
@@ -176,6 +177,7 @@ def test_fewer_threads_where_the_system_has_no_more(monkeypatch: pytest.MonkeyPa
     assert Team().ready(4) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_forked_process_has_threads_of_its_own() -> None:
     code = (

@@ -89,6 +89,7 @@ def elementwise_step(state: Any, batch: Any, _: Any) -> Any:
     return (np.tanh(state[0] * batch[0]),), ()
 
 
+@pytest.mark.slow
 @in_float64
 @pytest.mark.parametrize("threads", [2, pytest.param(3, marks=pytest.mark.slow(reason="threads that take turns"))])
 @pytest.mark.parametrize("step", [layer_step, elementwise_step])

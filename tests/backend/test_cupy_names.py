@@ -126,6 +126,7 @@ def test_cupy_has_the_methods_of_its_devices_and_memory(cupy: Any) -> None:
     assert issubclass(cupy.cupy.cuda.runtime.CUDARuntimeError, Exception)
 
 
+@pytest.mark.slow
 def test_the_program_is_recorded(used: Recording) -> None:
     """A name of every part of the program, or the tests above would look at nothing."""
     functions = {use.name.removeprefix("array_api_compat.cupy.") for use in used.uses}

@@ -28,6 +28,7 @@ def test_importing_the_core_imports_nothing_heavy(module: str) -> None:
     assert imported_by(f"import xpmlp.{module}") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "package"), [("numpy", "numpy"), ("strict", "array_api_strict"), ("torch", "torch"), ("jax", "jax")]
 )

@@ -69,6 +69,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it never came to be")
 
 
+@pytest.mark.slow
 def test_all_that_parts_tell_is_written(run: Callable[..., Record], tmp_path: Path) -> None:
     done = run(part("passes"), part("finds_a_fault"), part("lacks_data"), part("breaks"))
     assert [entry.status for entry in done.entries.values()] == ["passed", "failed", "failed", "failed"]
@@ -110,6 +111,7 @@ def test_what_the_minutes_do_not_suffice_for_is_left_to_a_later_call(
     assert again.begun == done.begun
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again_after_the_rest(run: Callable[..., Record]) -> None:
     run(part("breaks"), part("passes", cost=1000), minutes=1)
     fixed = Part("breaks", "mended", "tests.benchmarks.round_parts:passes", 0, 60, 0)
@@ -148,6 +150,7 @@ def test_an_earlier_round_is_kept(run: Callable[..., Record], tmp_path: Path) ->
     assert kept == [".json", ".md"]
 
 
+@pytest.mark.slow
 def test_a_stand_in_is_in_cupys_place(run: Callable[..., Record]) -> None:
     done = run(part("says_what_cupy_is"), stand_in=True)
     assert done.entries["says_what_cupy_is"].findings["seen"] == ["Stand-in"]

@@ -95,6 +95,7 @@ def test_a_whole_process(tmp_path: Path) -> None:
     assert "| whole process / (training loop + imports) |" in (tmp_path / "process.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_contestant_that_fails_says_why() -> None:
     seat = Seat(Entry("nobody", "nobody", "nowhere:Nobody", "cpu"), 1)
     try:

@@ -54,6 +54,7 @@ def wait_for(process: subprocess.Popen[str], beginning: str) -> None:
     raise AssertionError(f"no line {beginning!r}; standard error: {process.communicate()[1]}")
 
 
+@pytest.mark.slow
 def test_what_there_is_is_kept(start: Start, xpmlp: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start("train", QUICKSTART, *ENDLESS, "--out", folder)

@@ -178,6 +178,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_anything_is_compu
     assert not list(locked.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a file's name")
 def test_a_folder_whose_name_is_no_text(here: Path, xpmlp: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     name = os.fsdecode(b"donn\xe9es")
@@ -243,6 +244,7 @@ def test_names_as_long_as_the_file_system_takes(here: Path, xpmlp: Run, name: st
     succeed(xpmlp, "predict", run, "d.csv", "-o", f"{name}.npy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["EPERM", "ENOTSUP", "ENOSYS"])
 def test_a_file_system_that_lacks_everything_that_can_be_done_without(
     here: Path, xpmlp: Run, error: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -24,6 +24,7 @@ def same(folder: Path, other: Path) -> bool:
     return all((folder / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["resume", "train"])
 def test_more_epochs(xpmlp: Run, folder: Path, tmp_path: Path, command: str) -> None:
     longer = ("--set", "train.epochs=4", "--set", "output.plots=false")
@@ -82,6 +83,7 @@ def test_who_forgets_to_resume_is_told(xpmlp: Run, folder: Path) -> None:
     xpmlp("train", QUICKSTART, "--out", folder).assert_refused("not empty", "--out", "--overwrite", "--resume")
 
 
+@pytest.mark.slow
 def test_a_grid(xpmlp: Run, tmp_path: Path) -> None:
     grid = ("--set", "grid.learning_rate=[0.003, 0.001]", "--set", "grid.workers=1")
     assert xpmlp("train", QUICKSTART, *SHORT, *grid, "--out", tmp_path / "grid").status == 0

@@ -113,6 +113,7 @@ def test_tuned(there: Path, xpmlp: Run) -> None:
     assert "not empty" in xpmlp(*given).err
 
 
+@pytest.mark.slow
 def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
     assert "R² beside" in xpmlp("train", "pets.csv", "--target", "price", "--drop", "kind", *FEW).out
     assert xpmlp("predict", "runs/pets", "pets.csv", "-o", "p.csv").status == 0

@@ -54,6 +54,7 @@ def trained(xpmlp: Run, folder: Path, keep: list[str], target: str, model: str =
     return columns, outcome.out
 
 
+@pytest.mark.slow
 def test_values(xpmlp: Run, tmp_path: Path) -> None:
     columns, out = trained(xpmlp, tmp_path, ["price", "size"], '["size", "price"]')
     run = tmp_path / "run"
@@ -126,6 +127,7 @@ def test_layers_of_their_own(xpmlp: Run, tmp_path: Path) -> None:
     assert f"R² {facts['final']['validation_r2']:.4f}" in first
 
 
+@pytest.mark.slow
 def test_a_grid_of_values(xpmlp: Run, tmp_path: Path) -> None:
     model = (
         '[grid]\nruns = 2\nactivation = ["tanh", ["relu", "tanh"]]\nworkers = 1\n[model]\nhidden_layer_sizes = [8, 8]'

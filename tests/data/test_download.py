@@ -336,6 +336,7 @@ def fetching(tiny: TinySet, places: Places, mirror: Mirror) -> subprocess.Popen[
     return process
 
 
+@pytest.mark.slow
 def test_one_process_downloads_while_another_waits(
     places: Places, tiny: TinySet, files: dict[str, bytes], serve: Serve
 ) -> None:
@@ -350,6 +351,7 @@ def test_one_process_downloads_while_another_waits(
     assert mirror.given == dict.fromkeys(files, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 def test_what_a_killed_download_has_left_is_cleared_away(
     places: Places, tiny: TinySet, files: dict[str, bytes], serve: Serve, use: Callable[..., None]

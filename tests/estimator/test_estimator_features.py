@@ -146,6 +146,7 @@ def test_sparse_validation_data() -> None:
     np.testing.assert_allclose(ours.validation_loss_curve_, dense.validation_loss_curve_)
 
 
+@pytest.mark.slow
 def test_sparse_features_are_never_dense_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "STRETCH_BYTES", 2**21)
     X = scipy.sparse.random(500, 10_000, density=1e-4, format="csr", random_state=0)

@@ -45,6 +45,7 @@ def copies(estimator: Any, path: Path) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize(
     ("estimator", "data"), [(classifier, digits), (classifier, two_classes), (classifier, labels), (regressor, values)]
@@ -228,6 +229,7 @@ def test_what_cannot_be_exchanged() -> None:
 NONSENSE: list[Any] = [None, True, -1, 10**30, 1.5, "", "<U999999999", "|O", [], {}, [1], {"a": 1}, [["x"]], "[" * 9]
 
 
+@pytest.mark.slow
 def test_a_sound_file_that_says_nonsense(tmp_path: Path) -> None:
     """A stranger may have made the checksum right: it is read, or refused in a sentence."""
     X, y = two_classes()

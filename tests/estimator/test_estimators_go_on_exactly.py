@@ -34,6 +34,7 @@ def assert_one_fit(ours: Any, whole: Any) -> None:
     assert ours.best_loss_ == whole.best_loss_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize(
     ("estimator", "data"),

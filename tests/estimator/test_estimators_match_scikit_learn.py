@@ -53,6 +53,7 @@ def assert_same(ours: Any, theirs: Any) -> None:
             np.testing.assert_allclose(mine, other, rtol=0, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("data", [digits, two_classes, labels], ids=lambda data: data.__name__)
 def test_classifier(data: Any, option: str) -> None:
@@ -68,6 +69,7 @@ def test_classifier(data: Any, option: str) -> None:
     assert ours.score(X, y) == theirs.score(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("data", [values, one_value, counts], ids=lambda data: data.__name__)
 def test_regressor(data: Any, option: str) -> None:

@@ -111,6 +111,7 @@ def test_a_device_without_float64(get_backend: Any) -> None:
     assert ours.coefs_[0].dtype == backend.xp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [None, "float32", "float64"])
 @pytest.mark.parametrize("given", ["float32", "float64", "int64", "uint8"])
 def test_dtypes(given: str, dtype: str | None, get_backend: Any) -> None:

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from xpmlp import TableEncoder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks([TableEncoder(), TableEncoder(categories="codes")])
 def test_conforms(estimator: Any, check: Any) -> None:

@@ -89,6 +89,7 @@ def test_saved_without_pickle_and_with(fitted: TabularClassifier, tmp_path: Path
         TabularClassifier.load(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.9, {"yes": 9}])
 def test_a_threshold_chooses(threshold: Any, fitted: TabularClassifier, tmp_path: Path) -> None:
     frame, labels, _ = table()
@@ -137,6 +138,7 @@ def test_members_that_diverge_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
         TabularClassifier(folds=2, settings=SHORT | {"train.epochs": 1}).fit(frame, labels)
 
 
+@pytest.mark.slow
 def test_intervals_around_values(tmp_path: Path) -> None:
     frame, _, values = table()
     both = np.stack([values, -10 * values], axis=1)

@@ -59,6 +59,7 @@ def test_numbers_have_leading_zeros_so_that_they_sort(data: Path, tmp_path: Path
     assert xpmlp.evaluate(tmp_path / "out", run=7).score == xpmlp.evaluate(tmp_path / "out" / "runs" / "07").score
 
 
+@pytest.mark.slow
 def test_plots(data: Path, tmp_path: Path) -> None:
     config = grid_config(data, runs=2)
     drawn = config.model_copy(update={"output": config.output.model_copy(update={"plots": True})})

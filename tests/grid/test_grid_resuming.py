@@ -74,6 +74,7 @@ def interrupted(config: Config, folder: Path, segments: int) -> Listener:
     return listener
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "train", "at"),
     [

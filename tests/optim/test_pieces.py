@@ -156,6 +156,7 @@ def everything(name: str) -> Optimizer:
     return optim.compose(optim.clip_by_global_norm(KINDS, 2.0), rule, optim.averaged(KINDS, 0.8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", optimizers)
 def test_stacked_runs_are_clipped_and_averaged_as_each_alone(backend: Backend, name: str) -> None:
     optimizer, rng = everything(name), np.random.default_rng(2)

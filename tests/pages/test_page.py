@@ -95,6 +95,7 @@ def test_no_rows_and_no_rare_category_unless_asked_for(runs: Runs, tmp_path: Pat
     assert worst.count("<tr>") == 3
 
 
+@pytest.mark.slow
 def test_without_the_data_of_the_training_what_needs_them_is_left_out(runs: Runs, tmp_path: Path) -> None:
     run = Path(shutil.copytree(runs("price"), tmp_path / "run"))
     moved = tmp_path / "moved.csv"

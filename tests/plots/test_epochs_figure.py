@@ -1,6 +1,7 @@
 """Figures by epoch: of one run, of several, and of the combinations of a grid."""
 
 import numpy as np
+import pytest
 
 from tests.plots.figures import HEADER, TWO_EPOCHS, falling, legend, lines, points
 from xpmlp.plots import draw_run
@@ -64,6 +65,7 @@ def test_epochs_of_several_runs_show_mean_and_deviation(make):
     assert figure.axes[0].get_legend().get_title().get_text() == "mean ± standard deviation of 2 runs"
 
 
+@pytest.mark.slow
 def test_combinations_of_a_grid_have_a_line_and_a_band_each_the_best_first(make):
     folder = grid_of(make, [4.0, 2.0, 8.0])
     epochs, facts = read_epochs(folder), read_facts(folder)
@@ -114,6 +116,7 @@ def test_a_combination_without_a_finite_loss_comes_last(make):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_in_its_first_epoch_has_a_place_without_figures(make):
     folder = grid_of(make, [2.0, 4.0], runs=1)
     (folder / "epochs.csv").write_text(HEADER + "0,1,9,0.1,2.0,0.5,0.1\n")

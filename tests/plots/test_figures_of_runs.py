@@ -103,6 +103,7 @@ def test_any_name_heads_a_figure(make, name):
     ET.parse(make(falling(4), TWO_EPOCHS, name=name) / "loss.svg")
 
 
+@pytest.mark.slow
 def test_a_name_with_dollar_signs_is_no_formula(make):
     folder = make(falling(10), TWO_EPOCHS, name="$\\broken_{$")
     draw_run(folder)

@@ -68,6 +68,7 @@ def test_many_runs_have_one_line():
     assert list(lines(figure)) == ["mean of 7 batches of each of 20 runs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("losses", "epochs", "said"),
     [

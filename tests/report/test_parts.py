@@ -124,6 +124,7 @@ def test_a_part_that_diverges_says_so(part: Any, what: str, change: dict[str, An
         part.compute(work)
 
 
+@pytest.mark.slow
 def test_runs_that_diverged_are_told(quick: Report, tmp_path: Path) -> None:
     done = quick.done["table4"]
     assert done.results["diverged"] == 0
@@ -240,6 +241,7 @@ def test_verdicts_follow_the_numbers(quick: Report) -> None:
         assert [one.verdict.holds for one in shown.comparisons] == holds
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_the_coursework_has_not_is_not_compared(quick: Report, tmp_path: Path) -> None:
     done = quick.done["table4"]
     line = {**done.results["lines"][0], "learning_rate": 0.5}

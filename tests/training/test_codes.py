@@ -123,6 +123,7 @@ def test_every_part_needs_them() -> None:
         given(validation=(X[500:], Y[500:]))
 
 
+@pytest.mark.slow
 def test_a_network_that_does_not_take_them_is_noted() -> None:
     for layers, notes in ((LAYERS, 0), (LAYERS[1:], 1), ([], 1)):
         listener = Listener()

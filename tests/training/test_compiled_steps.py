@@ -64,6 +64,7 @@ def assert_same(pair: tuple[Backend, Backend], problem: ConfigTrainable) -> None
         assert relative_difference(actual, wanted) <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam"])
 def test_every_optimizer_and_activation(optimizer: str, activation: str, pair: tuple[Backend, Backend]) -> None:
@@ -74,6 +75,7 @@ def test_every_optimizer_and_activation(optimizer: str, activation: str, pair: t
         assert_same(pair, problem_of(pair[0], model=model, **train))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LAYERS, *activations])
 def test_every_layer_and_activation_is_compiled(name: str, pair: tuple[Backend, Backend]) -> None:
     model: dict[str, Any] = {"hidden_layer_sizes": [9], "activation": name}

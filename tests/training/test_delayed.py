@@ -67,6 +67,7 @@ def assert_same(problem: ConfigTrainable, runs: Sequence[Run], others: Sequence[
             assert relative_difference(actual, wanted) <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3, 25])
 def test_it_is_the_same_training(batch: int, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_same(*both_ways(monkeypatch, backend, batch_size=batch))
@@ -90,6 +91,7 @@ def test_with_what_else_a_step_may_have(
     assert_same(*both_ways(monkeypatch, backend, settings, batch_size=4, **more))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 def test_stacked_runs_equal_each_alone(backend: Backend) -> None:
     problem = wide_problem(backend, epochs=2)

@@ -97,6 +97,7 @@ def test_an_interrupted_run_keeps_its_best_weights_too(curve: list[float]) -> No
     assert_kept_of(problem, run, best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["log_loss", "refined_log_loss", "error", "auc"])
 def test_the_last_of_the_best_epochs_by_a_criterion(name: str) -> None:
     problem = problem_with(best_by=name)

@@ -73,6 +73,7 @@ def largest_difference(problem: ConfigTrainable, one: Run, other: Run) -> float:
     return max(relative_difference(one.losses, other.losses), *apart)
 
 
+@pytest.mark.slow
 @every_network
 @pytest.mark.parametrize("backend", cases("numpy", "torch", "jax", "strict", dtype="float64"), indirect=True)
 def test_stacked_runs_equal_each_alone_when_others_leave(name: str, backend: Backend) -> None:
@@ -85,6 +86,7 @@ def test_stacked_runs_equal_each_alone_when_others_leave(name: str, backend: Bac
             assert largest_difference(problem, run, *train_runs(problem, one)) <= 1e-11
 
 
+@pytest.mark.slow
 @every_network
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_all_backends_give_the_same(name: str, optimizer: str, backend: Backend) -> None:
@@ -110,6 +112,7 @@ def test_it_is_saved_evaluated_and_predicted_with(name: str, tmp_path: Path) -> 
     assert (prediction.decided == data[1][:100]).mean() > scored.score.value - 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tabular", "ensemble", "state"])
 def test_it_is_resumed_bitwise(name: str, tmp_path: Path) -> None:
     config = config_of(name, FREQUENT)

@@ -80,6 +80,7 @@ def difference(problem: ConfigTrainable, one: Run, other: Run) -> float:
     return max(relative_difference(*pair) for pair in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", losses)
 @every_library
 def test_every_library_trains_alike_stacked_or_alone(backend: Backend, loss: str) -> None:
@@ -96,6 +97,7 @@ def test_every_library_trains_alike_stacked_or_alone(backend: Backend, loss: str
     assert alone.metric == losses[loss].metric
 
 
+@pytest.mark.slow
 @every_library
 def test_every_activation_trains_alike_stacked_or_alone(backend: Backend) -> None:
     hidden = [name for name in activations if name != "identity"]
@@ -210,6 +212,7 @@ def test_scores_are_scikit_learns(loss: str, weighted: bool) -> None:
         assert run.epochs[-1].validation_loss == pytest.approx(np.average(errors, weights=weights), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", losses)
 @every_library
 def test_a_weight_counts_as_that_many_copies(backend: Backend, loss: str) -> None:

@@ -82,6 +82,7 @@ def test_a_divergence_leaves_the_last_finite_average() -> None:
         np.testing.assert_array_equal(actual, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", cases(dtype="float64"), indirect=True)
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_stacked_runs_equal_each_alone(backend: Backend, optimizer: str) -> None:

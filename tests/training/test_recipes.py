@@ -26,6 +26,7 @@ def trained(recipe: str, x: Any, y: Any, codes: Any, **train: Any) -> xpmlp.Resu
     return xpmlp.train(xpmlp.load_config(f"xpmlp:{recipe}.toml", overrides), data=data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [CODES, CODES[:, :1], None], ids=["many and few", "few", "no categories"])
 @pytest.mark.parametrize(
     ("recipe", "targets", "chance"), [("table", CLASSES, 0.6), ("table-values", VALUES, 0.1)], ids=["classes", "values"]

@@ -36,6 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_twice_and_ended_bitwise_the_same(
     kind: str, tmp_path: Path, get_backend: Callable[..., Backend]
@@ -73,6 +74,7 @@ def test_delayed_updates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["adam", "dropout", "torch", pytest.param("jax", marks=pytest.mark.slow)])
 def test_twice_as_many_epochs(kind: str, tmp_path: Path, get_backend: Callable[..., Backend]) -> None:
     get_backend(KINDS[kind].get("backend.name", "numpy"))

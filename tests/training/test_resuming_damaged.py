@@ -41,6 +41,7 @@ def test_all_damaged(tmp_path: Path) -> None:
         resumed(config, tmp_path / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "figures",
     [

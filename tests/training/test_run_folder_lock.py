@@ -24,6 +24,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_in_one_folder(tmp_path: Path) -> None:
     """The second one is refused as long as the first one lives, and no longer."""
     folder = tmp_path / "run"

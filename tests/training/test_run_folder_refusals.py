@@ -38,6 +38,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
+@pytest.mark.slow
 def test_overwriting_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
     xpmlp.train(digits_config({"output.plots": True}), tmp_path)
     before = contents(tmp_path)

@@ -51,6 +51,7 @@ def test_every_example_is_visited_once_an_epoch(shuffle: bool, monkeypatch: pyte
     assert all(sorted(order) == list(range(EXAMPLES)) for order in orders)
 
 
+@pytest.mark.slow
 @eager()
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_results_do_not_depend_on_the_cuts(backend: Backend, optimizer: str) -> None:

@@ -69,6 +69,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 QUICK = ("sgd", "adam", "adaptive", "early stopping")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BITWISE, indirect=True)
 @pytest.mark.parametrize(
     "train",
@@ -85,6 +86,7 @@ def test_from_any_snapshot_to_the_same_bits(backend: Backend, train: dict[str, A
         assert results(problem, trained(problem, alone, start=snapshot)) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BITWISE, indirect=True)
 @pytest.mark.parametrize("train", [{"optimizer": "adam"}, {"patience": 1, "epochs": 8}], ids=["adam", "early stopping"])
 def test_a_stack_goes_on(backend: Backend, train: dict[str, Any]) -> None:

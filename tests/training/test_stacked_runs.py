@@ -56,6 +56,7 @@ def test_an_epoch_in_float64(backend: Backend, optimizer: str) -> None:
         assert run.epochs[0] == pytest.approx(alone.epochs[0], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", other_devices_slow(cases(dtype="float32")), indirect=True)
 # Adam divides by the root of small numbers: which roundings that makes larger depends on the processor's products
 @pytest.mark.parametrize(("optimizer", "tolerance"), [("sgd", 1e-5), ("adam", 3e-5)])
@@ -70,6 +71,7 @@ def test_a_hundred_steps_in_float32(backend: Backend, optimizer: str, tolerance:
         assert difference(problem, run, alone) <= tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 @pytest.mark.parametrize(
     "settings",

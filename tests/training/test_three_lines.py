@@ -68,6 +68,7 @@ def importable(name: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("what", "where"), CASES)
 def test_three_lines_learn_digits(what: str, where: str, tmp_path: Path) -> None:
     changes = BACKENDS[where]

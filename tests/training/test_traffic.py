@@ -72,6 +72,7 @@ def moved_in_an_epoch(traffic: Traffic, backend: Backend, batch_size: int, runs:
     return {name: more[name] - fewer.get(name, 0) for name in more}
 
 
+@pytest.mark.slow
 @one_and_many
 @one_dtype
 def test_transfers_do_not_grow_with_the_steps(backend: Backend, runs: list[RunSettings], traffic: Traffic) -> None:

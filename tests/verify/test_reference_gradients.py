@@ -42,6 +42,7 @@ PAIRS = [
 """Each loss and each activation; with each other in the whole suite."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "activation"), PAIRS)
 @pytest.mark.parametrize(("weighted", "dropout"), [(False, False), (True, True)], ids=["plain", "weights and dropout"])
 def test_gradients_are_those_of_the_mean_loss(loss: str, activation: str, weighted: bool, dropout: bool) -> None:

@@ -80,6 +80,7 @@ def test_to_the_reference_in_one_dtype(command: Run, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["verify.json"]
 
 
+@pytest.mark.slow
 def test_one_backend_alone_is_compared_with_the_reference(command: Run, tmp_path: Path) -> None:
     outcome = command("--backends", "numpy", "--steps", "1")
     assert (outcome.status, outcome.err) == (0, "")
@@ -90,6 +91,7 @@ def test_one_backend_alone_is_compared_with_the_reference(command: Run, tmp_path
     assert (tmp_path / "out" / "verify.png").is_file()
 
 
+@pytest.mark.slow
 def test_an_earlier_drawing_does_not_stay(command: Run, tmp_path: Path) -> None:
     for plots in ("true", "false"):
         assert command("--backends", "numpy", "--dtype", "float64", "--set", f"output.plots={plots}").status == 0
@@ -119,12 +121,14 @@ def test_something_differs(command: Run, tmp_path: Path, monkeypatch: pytest.Mon
     assert f"error: {found['failure']}\n" == outcome.err
 
 
+@pytest.mark.slow
 def test_relu_in_float32_is_explained(command: Run) -> None:
     outcome = command("--backends", "numpy", "--reference", "--set", "model.activation=relu")
     assert outcome.status == 0
     assert "In parentheses: not judged" in outcome.out
 
 
+@pytest.mark.slow
 def test_quiet(command: Run, tmp_path: Path) -> None:
     assert command("--backends", "numpy", "--dtype", "float64", "--quiet") == (0, "", "")
     assert (tmp_path / "out" / "verify.json").is_file()

@@ -60,6 +60,7 @@ def test_quantities_are_in_the_order_of_computation() -> None:
     assert {one.base for one in result.differences} == {REFERENCE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 2, 10, 11, 37])
 def test_any_number_of_steps(steps: int) -> None:
     result = verify_digits(steps=steps, reference=True)
@@ -70,6 +71,7 @@ def test_any_number_of_steps(steps: int) -> None:
     assert {one.step for one in result.differences} == {1, min(10, steps), steps}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "identity"])
 @pytest.mark.parametrize("optimizer", optimizers)
 def test_every_activation_and_optimizer(activation: str, optimizer: str) -> None:
@@ -77,6 +79,7 @@ def test_every_activation_and_optimizer(activation: str, optimizer: str) -> None
     assert verify_digits(changes=changes).failure is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
