@@ -117,6 +117,9 @@ class RunPolicy:
         """The part, float or (steps,), of its dropout that the network has in some steps; ``None`` if constant."""
         return None
 
+    def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
+        """Judge all active runs together, in the order of their columns, before `epoch_ended` hears of each."""
+
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """Hear that an epoch was recorded; whether the run shall stop.
 
