@@ -63,7 +63,7 @@ TARGET = "target"
 MIN_ROWS_MOVED = 100
 """Rows from which on a column's distribution may be said to have moved."""
 
-_CYCLES = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
+CYCLES = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
 """The parts of a date that come round again, with the length of their cycles."""
 
 
@@ -547,7 +547,7 @@ def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) 
     """The parts of a date that vary: days passed and the year as they are, the others as cycles."""
     raw = _date_parts(cells, column, missing)
     varying = {part for part, values in raw.items() if values.min() != values.max()}
-    cycles = [f"{part} {wave}" for part in _CYCLES if part in varying for wave in ("sin", "cos")]
+    cycles = [f"{part} {wave}" for part in CYCLES if part in varying for wave in ("sin", "cos")]
     return [("days", True), *([("year", True)] if "year" in varying else []), *((part, False) for part in cycles)]
 
 
@@ -630,7 +630,7 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
     if kind == "date":
         parts = _date_parts(cells, column, missing)
         days = parts["days"]
-        numbers = [_cycled(parts, feature.part) for feature in _own(one)]
+        numbers = [_cycled(parts, feature.part) for feature in own_features(one)]
         present = cells if cells.dtype != pl.String else as_texts(cells, missing)
         return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
     if kind == "text":
@@ -646,12 +646,12 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
     if kind == "truth":
         raw = 2.0 * raw - 1.0
     if kind == "clock":
-        numbers = [_cycled({"hour": values}, feature.part) for feature in _own(one)]
+        numbers = [_cycled({"hour": values}, feature.part) for feature in own_features(one)]
         return RawColumn(numbers, None, gap, unreadable)
     return RawColumn([raw], None, gap, unreadable)
 
 
-def _own(one: EncodedColumn) -> tuple[Feature, ...]:
+def own_features(one: EncodedColumn) -> tuple[Feature, ...]:
     """The features of a column without those of its statistic."""
     return one.features[: len(one.features) - (one.statistic.width if one.statistic else 0)]
 
@@ -697,9 +697,9 @@ def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
     """
     places = dict(zip(levels, range(len(levels)), strict=True))
     distinct = texts.drop_nulls().unique().to_list()
-    unknown = {text: _meaning(text) for text in distinct if text not in places}
+    unknown = {text: meaning_of(text) for text in distinct if text not in places}
     if any(meaning is not None for meaning in unknown.values()):
-        meanings = list(map(_meaning, levels))
+        meanings = list(map(meaning_of, levels))
         counts = Counter(meanings)
         by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
         places |= {
@@ -712,7 +712,7 @@ def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
     return texts.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
 
 
-def _meaning(text: str) -> float | str | None:
+def meaning_of(text: str) -> float | str | None:
     """The number or the truth value that a text writes; None for other texts."""
     if text.lower() in ("true", "false"):
         return text.lower()
@@ -742,7 +742,7 @@ def _cycled(parts: dict[str, pl.Series], part: str) -> npt.NDArray[np.float64]:
     if part in parts:
         return _floats(parts[part])
     name, wave = part.rsplit(" ", 1)
-    angle = 2 * np.pi * _floats(parts[name]) / _CYCLES[name]
+    angle = 2 * np.pi * _floats(parts[name]) / CYCLES[name]
     return np.sin(angle) if wave == "sin" else np.cos(angle)
 
 
@@ -751,9 +751,9 @@ def _text_numbers(one: EncodedColumn, texts: pl.Series) -> list[npt.NDArray[np.f
     lengths = np.log1p(_floats(texts.str.len_chars()))
     words = words_of(texts)
     found = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": words}).explode("word").drop_nulls()
-    buckets = len(_own(one)) - 1 - len(one.words)
+    buckets = len(own_features(one)) - 1 - len(one.words)
     places = dict(zip(one.words, range(len(one.words)), strict=True))
-    table = np.zeros((len(texts), len(_own(one)) - 1))
+    table = np.zeros((len(texts), len(own_features(one)) - 1))
     distinct = found["word"].unique().to_list()
     place_of = {
         word: places[word] if word in places else len(one.words) + zlib.crc32(word.encode()) % buckets
