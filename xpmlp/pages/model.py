@@ -12,7 +12,7 @@ import numpy.typing as npt
 from xpmlp._records import is_outside
 from xpmlp._tree import leaves
 from xpmlp.data.tables import TableModel
-from xpmlp.data.tables.encoding import EncodedColumn
+from xpmlp.data.tables.features import EncodedColumn
 from xpmlp.errors import XpmlpError
 from xpmlp.initializers import initializers
 from xpmlp.nn import LayerSpec
