@@ -16,8 +16,9 @@ import numpy as np
 from xpmlp.data.messages import listed
 from xpmlp.data.tables import TableEncoding
 from xpmlp.data.tables.cells import FALSE, TRUE, gap_texts
-from xpmlp.data.tables.encoding import CLIP, FIRST, MISSING_CODE, UNSEEN, EncodedColumn, Feature, meaning_of
+from xpmlp.data.tables.features import CLIP, FIRST, MISSING_CODE, UNSEEN, EncodedColumn, Feature
 from xpmlp.data.tables.pairs import PairStatistic, Side
+from xpmlp.data.tables.raw import meaning_of
 from xpmlp.export.graph import Graph, f64, shape
 from xpmlp.export.onnx_dates import clock, date
 from xpmlp.export.onnx_layers import Batch

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from xpmlp.data.tables.cells import SECONDS_PER_DAY
-from xpmlp.data.tables.encoding import CYCLES, EncodedColumn, own_features
+from xpmlp.data.tables.features import EncodedColumn
+from xpmlp.data.tables.raw import CYCLES
 from xpmlp.export.graph import Graph, f64
 from xpmlp.export.onnx_numbers import finite, places_of
 from xpmlp.export.zones import zone_offsets
@@ -19,7 +20,7 @@ Parts = dict[str, Callable[[], str]]
 def clock(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
     """Add the input of a column of times of day, and its parts."""
     hours = finite(graph, graph.input(name, np.float64, 1, "hours of the day, 14:30 as 14.5, or NaN"))
-    return [_part(graph, {"hour": lambda: hours}, feature.part) for feature in own_features(one)]
+    return [_part(graph, {"hour": lambda: hours}, feature.part) for feature in one.own_features]
 
 
 def date(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
@@ -32,7 +33,7 @@ def date(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) 
         ahead = graph.rows([[0.0], *([offset] for offset in offsets)], places_of(graph, instant, edges))
         wall = graph("Add", instant, ahead)
     parts: Parts = {"days": lambda: graph("Div", instant, f64(SECONDS_PER_DAY)), **_calendar(graph, wall)}
-    return [_part(graph, parts, feature.part) for feature in own_features(one)]
+    return [_part(graph, parts, feature.part) for feature in one.own_features]
 
 
 def _part(graph: Graph, parts: Parts, part: str) -> str:

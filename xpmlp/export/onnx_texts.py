@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xpmlp.data.tables.cells import gap_texts
-from xpmlp.data.tables.encoding import EncodedColumn
+from xpmlp.data.tables.features import EncodedColumn
 from xpmlp.export.graph import Graph, f64, shape
 
 LENGTH_BITS, LENGTH_BLOCKS = 9, 3

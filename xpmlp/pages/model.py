@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xpmlp._tree import leaves
 from xpmlp.data.tables import TableModel
-from xpmlp.data.tables.encoding import EncodedColumn
+from xpmlp.data.tables.features import EncodedColumn
 from xpmlp.errors import XpmlpError
 from xpmlp.export.tree import LayerNode, layer_tree, output_transform
 from xpmlp.storage import SavedNetwork

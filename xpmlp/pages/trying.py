@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xpmlp.data.tables.encoding import FIRST, EncodedColumn
+from xpmlp.data.tables.features import FIRST, EncodedColumn
 from xpmlp.export.tree import NotExportableError
 from xpmlp.pages.markup import Markup, data_block, element, paragraph, section
 from xpmlp.pages.material import FEWEST, Material, seen

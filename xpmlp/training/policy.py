@@ -19,7 +19,8 @@ from xpmlp.init import batch_order
 from xpmlp.nn import criteria
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
 Values: TypeAlias = float | npt.NDArray[np.float64]
