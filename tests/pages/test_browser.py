@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.exported import expected, networks, random_inputs
+from tests.exported import expected, networks, paired, random_inputs, showing
 from tests.pages.conftest import HOSTILE
 from xpmlp.pages import write_page
 from xpmlp.pages.markup import SCRIPTS
@@ -144,6 +144,35 @@ def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) 
     np.testing.assert_allclose(used["outputs"], expected(saved, drawn[None], None)[0], rtol=1e-5, atol=1e-8)
 
 
+def scripts() -> str:
+    """What encodes tables, and computes."""
+    return "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
+
+
+def test_pairs_of_columns_have_their_statistic(tmp_path: Path) -> None:
+    encoding = paired()
+    (pair,) = encoding.pairs
+    assert pair.statistic.name == "second and first"
+    saved = showing(encoding)
+    model = page_model(saved, table_model(saved))
+    levels = encoding.columns[1].levels
+    rows = [[3.0, "a", 0.5], [None, "f", None], [2.5, None, -1.0], [100.0, "c", 9.0], [8.0, "never seen", 0.0]]
+    cells = [[first, None if second is None else str(2 + levels.index(second)) if second in levels else "0", third]
+             for first, second, third in rows]  # fmt: skip
+    page = tmp_path / "pairs.html"
+    page.write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts()}\n'
+        f"const model = prepared({json.dumps(model)});\n"
+        f"const encoded = {json.dumps(cells)}.map((row) => encode(model.encoding, row));\n"
+        "const found = encoded.map(({ numbers, codes }) => predict(model, numbers, codes));\n"
+        'document.getElementById("result").textContent = JSON.stringify(found);</script>',
+        encoding="utf-8",
+    )
+    found = np.asarray(result_of(page))
+    wanted = encoding.encode(pl.DataFrame(rows, schema=["first", "second", "third"], orient="row")).numbers
+    np.testing.assert_allclose(found[:, : wanted.shape[1]], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:
     models, wanted = {}, {}
     for name, saved in networks():
@@ -154,10 +183,9 @@ def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) ->
         ]
         models[name] = {"model": page_model(saved, None), "examples": examples}
         wanted[name] = expected(saved, numbers, codes)
-    scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
     page = tmp_path / "layers.html"
     page.write_text(
-        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'
+        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts()}\n'
         f"const cases = {json.dumps(models)}, found = {{}};\n"
         "for (const [name, one] of Object.entries(cases)) { const model = prepared(one.model);\n"
         "  found[name] = one.examples.map((each) => predict(model, each.numbers, each.codes)); }\n"
