@@ -9,7 +9,7 @@ import numpy as np
 from xpmlp.pages.charts import Series, bars, chart
 from xpmlp.pages.markup import Markup, data_block, element, figure, joined, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
-from xpmlp.pages.overview import errors_of, values_of
+from xpmlp.pages.measures import errors_of, values_of
 from xpmlp.training.decision import saved_decision
 
 MOST_CLASSES = 20
