@@ -26,7 +26,8 @@ from xpmlp.training.policy import RunPolicy
 from xpmlp.training.run import EpochProgress, EpochRow, Progress, Reporter, Run, RunSettings, Status
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, one_of, seeds_of
+from xpmlp.training.stack import one_of
+from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, seeds_of
 from xpmlp.training.trainable import Trainable
 
 

@@ -20,7 +20,8 @@ from xpmlp.nn import criteria
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.inference import Score
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
 Values: TypeAlias = float | npt.NDArray[np.float64]

@@ -29,7 +29,8 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
-from xpmlp.training.step import Examples, TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import Examples, TrainingState
 
 OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
 """The criterion by which a vote is judged where the config names none, by what targets are."""

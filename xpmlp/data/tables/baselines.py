@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.data.dataset import Dataset, Part
-from xpmlp.data.tables.encoding import FIRST
+from xpmlp.data.tables.features import FIRST
 
 MAX_ROWS = 20_000
 """Training rows of the linear model."""

@@ -362,6 +362,11 @@ def looks_true_or_false(words: Iterable[str]) -> bool:
     return any(pair == {yes, no} for yes, no in zip(TRUE, FALSE, strict=True))
 
 
+def gap_texts(missing: Sequence[str]) -> set[str]:
+    """The texts that are gaps: of ``missing`` in small letters and in capitals, too."""
+    return {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
+
+
 def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     """Texts without the blanks around them, null for empty ones and the markers."""
     if len(texts) < MANY:
@@ -377,7 +382,7 @@ def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
 def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     if texts.str.contains(_EDGES).any():
         texts = texts.str.replace_all(_EDGES, "")
-    markers = {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
+    markers = gap_texts(missing)
     if "-" in markers and (texts == "+").any():
         markers.remove("-")
     gap = texts.is_in(sorted(markers))
