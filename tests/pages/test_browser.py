@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.nn.layers.cases import CASES
+from tests.exported import expected, networks, random_inputs
 from tests.pages.conftest import HOSTILE
-from xpmlp._tree import map_leaves
-from xpmlp.backend import resolve
-from xpmlp.data import Preprocessing
-from xpmlp.nn import LayerSpec, Network, activations, losses
-from xpmlp.nn.layer import Widths
 from xpmlp.pages import write_page
 from xpmlp.pages.markup import SCRIPTS
 from xpmlp.pages.model import page_model
-from xpmlp.storage import SavedNetwork, load_network
-from xpmlp.training.inference import Inference
+from xpmlp.storage import load_network
 from xpmlp.training.table_prediction import table_model
 
 pytestmark = pytest.mark.browser
@@ -100,14 +93,6 @@ def look(page: Path, given: list[list[str]]) -> dict[str, Any]:
     return dict(found["390"])
 
 
-def expected(saved: SavedNetwork, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """NumPy's predictions in float64, with weights as a page has them."""
-    backend = resolve("numpy", None, "float64", fused=False).backend
-    rounded = map_leaves(lambda leaf: np.asarray(leaf, np.float32).astype(np.float64), saved.parameters)
-    with backend.session(8):
-        return Inference(saved.network, backend).predict(backend.parameters(rounded), numbers, codes)
-
-
 # the cells as they are typed in, and as a table has them
 ORDER = ("size", "town", "grade", "seen", "vaccinated", "at", "breed", "note")
 TYPED = [
@@ -159,41 +144,10 @@ def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) 
     np.testing.assert_allclose(used["outputs"], expected(saved, drawn[None], None)[0], rtol=1e-5, atol=1e-8)
 
 
-def networks() -> Iterator[tuple[str, SavedNetwork]]:
-    """A network of every layer, every activation and every loss."""
-    dense = {"kind": "dense", "units": 4, "init": "ntk"}
-    described: dict[str, Any] = {}
-    for name, case in CASES.items():
-        layer = {"kind": case.layer.name, **case.layer.settings}
-        before = [{"kind": "repeat", "members": 3}] if case.layer.name == "adapters" else []
-        described[name] = ({"kind": "chain", "layers": [*before, layer, dense]}, case.widths)
-    for name in activations:
-        described[f"activation {name}"] = (
-            {
-                "kind": "chain",
-                "layers": [dense, {"kind": "activation", "name": name}, {"kind": "dropout", "rate": 0.5}],
-            },
-            Widths(3),
-        )
-    for name, (table, widths) in described.items():
-        yield name, _saved(Network(LayerSpec.of(table), widths, losses["squared"], 0.5))
-    for name, loss in losses.items():
-        yield f"loss {name}", _saved(Network(LayerSpec.of({**dense, "units": 3}), Widths(3), loss))
-
-
-def _saved(network: Network) -> SavedNetwork:
-    rng = np.random.default_rng(3)
-    first = network.root.init(rng)
-    parameters = map_leaves(lambda leaf: leaf.astype(np.float32), first)
-    return SavedNetwork(parameters, network, np.empty(0), Preprocessing(), None)
-
-
 def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:
-    rng, models, wanted = np.random.default_rng(1), {}, {}
+    models, wanted = {}, {}
     for name, saved in networks():
-        widths = saved.network.widths
-        numbers = rng.normal(scale=3, size=(4, widths.numbers))
-        codes = np.stack([rng.integers(0, size, 4) for size in widths.codes], axis=1) if widths.codes else None
+        numbers, codes = random_inputs(saved.network.widths)
         examples = [
             {"numbers": row.tolist(), "codes": [] if codes is None else codes[place].tolist()}
             for place, row in enumerate(numbers)

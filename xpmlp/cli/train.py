@@ -51,7 +51,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:
             result = train(config, folder, **how, **told)
-            lines = chain(summary(result, config.output), beside(result, reporter))
+            lines = chain(summary(result, config.output), beside(result, reporter, config))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     if not status:
@@ -75,14 +75,19 @@ def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = F
         print_lines(() if quiet else [f"its page: {path}"])
 
 
-def beside(result: Result, reporter: Reporter) -> Iterator[str]:
+def beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
     """Set the score for a table beside two that cost nothing."""
     dataset = getattr(reporter, "dataset", None)
     if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
         return
-    from xpmlp.cli.table import free_scores
+    from xpmlp.cli.table import free_scores, out_of_fold_score
+    from xpmlp.data.folds import fold_numbers
 
     run = result.run
+    if run.test is None and result.out_of_fold is not None and config.train.folds is not None:
+        folds = fold_numbers(dataset.train.targets, config.train.folds, config.data.seed, dataset.groups)
+        yield from free_scores(dataset, out_of_fold_score(result, dataset), folds)
+        return
     score = run.test.value if run.test is not None else run.epochs[run.best_epoch - 1].validation_value
     if score is not None:
         yield from free_scores(dataset, score)

@@ -62,7 +62,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             )
             status = stop.exit_status
         else:
-            lines = chain(summary(result, config.output), beside(result, reporter))
+            lines = chain(summary(result, config.output), beside(result, reporter, config))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     if result is not None and not status:

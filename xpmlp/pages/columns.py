@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._text import counted
-from xpmlp.data.tables.encoding import FIRST, EncodedColumn
+from xpmlp.data.tables.features import FIRST, EncodedColumn
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
 from xpmlp.pages.material import FEWEST, Floats, Material, Rows, example_scores, seen

@@ -1,4 +1,4 @@
-// A table's row as the numbers and codes that a network takes: docs/tables.md and xpmlp/data/tables/encoding.py.  A cell
+// A table's row as the numbers and codes that a network takes: docs/tables.md and xpmlp/data/tables/raw.py.  A cell
 // is null for a gap, a number, a text, or "2024-01-31" or "2024-01-31T14:05" for a date and "14:05" for a time of day.
 // Of words there are checksums.
 const CYCLES = { month: 12, day: 31, weekday: 7, hour: 24 };

@@ -129,6 +129,8 @@ def gather(
     rows, absent = None, ""
     try:
         dataset = data_for(config, saved)
+        if split is None and dataset.validation is None and dataset.test is None:
+            raise DataError("no rows were held out; --split train looks at those of the training.")
         part, name = part_for(config, saved, dataset, split, run_dir)
         recorded = sorted(facts.get("data", {}).get("sha256", {}).values())
         if data is None and recorded != sorted(dataset.hashes.values()):
