@@ -21,10 +21,12 @@ from xpmlp.storage import SavedNetwork
 from xpmlp.training.inference import Inference
 
 
-def expected(saved: SavedNetwork, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """NumPy's predictions in float64, with weights in float32 as exported ones are."""
+def expected(
+    saved: SavedNetwork, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None, dtype: Any = np.float32
+) -> npt.NDArray[Any]:
+    """NumPy's predictions in float64, with weights in float32 as exported ones are, or in another type."""
     backend = resolve("numpy", None, "float64", fused=False).backend
-    rounded = map_leaves(lambda leaf: np.asarray(leaf, np.float32).astype(np.float64), saved.parameters)
+    rounded = map_leaves(lambda leaf: np.asarray(leaf, dtype).astype(np.float64), saved.parameters)
     with backend.session(8):
         return Inference(saved.network, backend).predict(backend.parameters(rounded), numbers, codes)
 

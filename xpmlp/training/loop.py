@@ -246,10 +246,9 @@ class _Block:
     def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
         epoch, last = self.epoch, range(self.epoch * self.steps - 1, self.epoch * self.steps)
-        examples, evaluate = self.trainable.validation_examples, self.trainable.inference.evaluate
-        scores = [None] * len(self.active) if examples is None else evaluate(self._evaluated, examples)
+        scores = self.policy.scores([active.run for active in self.active], self.state)
         if self.settings.evaluate_train:
-            after = evaluate(self._evaluated, self.trainable.train_examples)
+            after = self.trainable.inference.evaluate(self._evaluated, self.trainable.train_examples)
             for active, train_score in zip(self.active, after, strict=True):
                 active.run.train_scores.append(train_score)
         stopped = []

@@ -26,6 +26,7 @@ from xpmlp.init import batch_order
 from xpmlp.nn import LayerSpec, Network, criteria
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.inference import Score
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 from xpmlp.training.stack import as_stack, one_of
@@ -198,6 +199,16 @@ class FoldPolicy(ConfigPolicy):
         rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
         order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
         return rows[order][: self.trainable.n_examples]
+
+    def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
+        """Those of the validation part if there is one, else of the fold that each member has left out."""
+        if self.trainable.validation_part is not None:
+            return super().scores(runs, state)
+        parameters = self.trainable.optimizer.evaluated(*state)
+        folds = [self.trainable.fold_of(run.settings.seed) for run in runs]
+        alone = [as_stack(one_of(parameters, column)) for column in range(len(runs))]
+        evaluate, left_out = self.trainable.inference.evaluate, self.trainable.examples_left_out
+        return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
         """Of the predictions for the fold that the member has left out."""

@@ -158,6 +158,12 @@ def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:
     """Read cells as truth values."""
     if cells.dtype == pl.Boolean:
         return Reading(cells, 0)
+    if cells.dtype.is_numeric():
+        values = cells.cast(pl.Float64).to_numpy()
+        neither = (values != 0.0) & (values != 1.0)
+        truths = pl.Series(cells.name, values == 1.0)
+        truths = truths.set(pl.Series(neither), None) if neither.any() else truths
+        return Reading(truths, int((neither & ~np.isnan(values)).sum()))
     texts = as_texts(cells, missing).str.to_lowercase()
     truths = texts.replace_strict({**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}, default=None,
                                   return_dtype=pl.Boolean)  # fmt: skip
