@@ -90,7 +90,8 @@ class VoteTrainable(ConfigTrainable):
         drawn = fold_numbers(part.targets, count, self.config.data.seed, self.dataset.groups)
         folds = drawn if given is None else given
         if len(folds) != len(part) or set(np.unique(folds).tolist()) != set(range(count)):
-            raise DataError(f"train.folds = {count} needs examples in each of {count} folds: lower it.")
+            there = f"there {'is 1 sample' if len(part) == 1 else f'are {len(part):,} samples'}"
+            raise DataError(f"train.folds = {count} needs examples in each of {count} folds, and {there}: lower it.")
         return folds
 
     @property
