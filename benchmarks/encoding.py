@@ -75,7 +75,7 @@ def with_pandas(path: Path) -> tuple[int, int]:
 
 def with_skrub(path: Path) -> tuple[int, int]:
     import pandas as pd  # type: ignore[import-untyped, unused-ignore]
-    from skrub import TableVectorizer  # type: ignore[import-not-found, unused-ignore]
+    from skrub import TableVectorizer  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     frame = pd.read_parquet(path)
     encoded = TableVectorizer().fit_transform(frame)

@@ -24,6 +24,7 @@ from xpmlp.config import json_schema, load_config
         (["evaluate"], ["RUN_DIR", "--split", "--backend", "--device"]),
         (["predict"], ["RUN_DIR", "INPUT", "--output", "--backend", "--device"]),
         (["page"], ["RUN_DIR", "--split", "--out", "--data", "--rows", "--run", "--quiet"]),
+        (["compare"], ["RUN_DIR...", "--split", "--out", "--allow-code", "--quiet"]),
         (["verify"], ["CONFIG", "--backends", "--steps", "--dtype", "--reference", "--set", "--out", "verify.json"]),
         (["backends"], ["array libraries"]),
         (["config"], ["schema", "show"]),

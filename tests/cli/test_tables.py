@@ -5,14 +5,17 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import r2_score
 
 from tests.cli.conftest import Run
-from xpmlp import load_config
+from xpmlp import TabularClassifier, TabularRegressor, load_config
 from xpmlp.cli.table import config_of, values_of
+from xpmlp.config.table import table_config
 from xpmlp.errors import ConfigError
 
 FEW = [
@@ -58,7 +61,7 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
         assert part in said
     assert "test accuracy beside:" in said
     config = load_config("runs/pets/config.toml")
-    assert (config.data.name, config.data.split, config.data.drop) == ("table", "three-way", ["price"])
+    assert (config.data.name, config.data.split, config.data.drop) == ("table", "test", ["price"])
     evaluated = xpmlp("evaluate", "runs/pets", "--split", "test")
     assert evaluated.status == 0, evaluated.err
     assert xpmlp("train", "runs/pets/config.toml", "--out", "again").status == 0
@@ -86,6 +89,48 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
     other = xpmlp("train", "cows.csv", "--from", "runs/pets", "--out", "other", *FEW)
     assert other.status == 2
     assert "its classes are 'cat', 'dog'" in other.err
+
+
+@pytest.mark.parametrize(
+    ("given", "split"),
+    [
+        ({}, "test"),
+        ({"data.test_fraction": 0.0}, "test"),
+        ({"data.test": "later.csv"}, "test"),
+        ({"train.folds": "none"}, "three-way"),
+        ({"train.folds": "none", "data.test_fraction": 0.0}, "validation"),
+        ({"train.folds": "none", "data.test_fraction": 0.0, "data.test": "later.csv"}, "three-way"),
+        ({"data.validation": "other.csv"}, "three-way"),
+        ({"data.validation_size": 50}, "three-way"),
+        ({"data.split": "validation"}, "validation"),
+    ],
+)
+def test_no_rows_validate_what_folds_judge(given: dict[str, Any], split: str) -> None:
+    assert table_config(Path("pets.csv"), "classes", given).data.split == split
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "drop"), [("kind", "price"), ("price", "kind")])
+def test_all_rows_make_the_network_of_the_estimator(there: Path, xpmlp: Run, target: str, drop: str) -> None:
+    frame = table().drop(drop)
+    frame.write_parquet("whole.parquet")
+    done = xpmlp("train", "whole.parquet", "--target", target, "--test", "0", *FEW)
+    assert done.status == 0, done.err
+    assert xpmlp("predict", "runs/whole", "whole.parquet", "-o", "p.csv").status == 0
+    estimator = TabularClassifier if target == "kind" else TabularRegressor
+    settings = {"train.epochs": 12, "train.batch_size": 32, "backend.fused": False}
+    model = estimator(random_state=0, settings=settings).fit(frame.drop(target), frame[target].to_numpy())
+    if target == "kind":
+        outputs = model.predict_proba(frame)[:, -1]
+        out_of_fold, right = model.oof_prediction_.argmax(axis=1), frame[target].to_numpy() == "dog"
+        assert f"out-of-fold accuracy beside: {np.mean(out_of_fold == right):.4f}" in done.out
+    else:
+        outputs = model.predict(frame)
+        assert f"out-of-fold R² beside: {r2_score(frame[target], model.oof_prediction_):.4f}" in done.out
+    np.testing.assert_allclose(pl.read_csv("p.csv")[:, -1], outputs, rtol=1e-4)
+    page = xpmlp("page", "runs/whole")
+    assert page.status == 0, page.err
+    assert "No rows were held out" in Path("runs/whole/page.html").read_text(encoding="utf-8")
 
 
 def test_the_metric_tells_the_task(there: Path) -> None:

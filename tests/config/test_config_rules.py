@@ -116,6 +116,8 @@ FINE = [
     '[data]\nname = "digits"\nsplit = "three-way"\ntest_fraction = 0.3\n[train]\npatience = 3',
     '[data]\nname = "digits"\n[grid]\nmomentum = [0.5]\noptimizer = ["sgd", "nesterov"]',
     '[data]\nname = "digits"\nsplit = "test"\n[train]\nbest_by = "error"\nfolds = 5\nmembers = 3',
+    '[data]\nname = "digits"\nsplit = "test"\ntest_fraction = 0\n[train]\npatience = 3\nfolds = 5',
+    '[data]\npath = "/x.csv"\nsplit = "three-way"\ntest_fraction = 0\ntest = "/y.csv"',
 ]
 
 Mistakes = Callable[..., list[str]]

@@ -107,8 +107,8 @@ def test_sizes_are_obeyed() -> None:
         ("digits", {"test_fraction": 0.999}, r"^data\.test_fraction gives"),
         (
             "digits",
-            {"test_fraction": 0.0, "split": "test"},
-            r'^data\.split = "test" needs a test part: set data\.test_fraction',
+            {"test_fraction": 0.0, "split": "three-way"},
+            r'^data\.split = "three-way" needs a test part: set data\.test_fraction',
         ),
         ("digits", {"seed": -1}, r"^data\.seed = -1"),
         ("digits", {"path": "mine.csv"}, r"^data\.path = 'mine.csv' is for csv and npz"),

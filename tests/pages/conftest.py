@@ -54,7 +54,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     kinds: dict[str, dict[str, Any]] = {
         "pets": {**common, "data.name": "table", "data.target": "kind", "data.drop": ["price"]},
         "price": {**common, "data.name": "table", "data.target": "price", "data.drop": ["kind"]},
+        "flags": {
+            **common,
+            "data.name": "table",
+            "data.target": "kind",
+            "data.drop": ["price"],
+            "model.loss": "logistic",
+        },
         "digits": {"backend.fused": False},
+        "narrow": {"backend.fused": False, "model.hidden_layer_sizes": [4], "data.validation_size": 100},
+        "reseeded": {"backend.fused": False, "data.seed": 7},
     }
 
     def trained(name: str) -> Path:

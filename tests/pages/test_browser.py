@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.nn.layers.cases import CASES
+from tests.exported import expected, networks, paired, random_inputs, random_network, showing
 from tests.pages.conftest import HOSTILE
 from xpmlp._tree import map_leaves
-from xpmlp.backend import resolve
-from xpmlp.data import Preprocessing
-from xpmlp.nn import LayerSpec, Network, activations, losses
+from xpmlp.nn import LayerSpec, Network, losses
 from xpmlp.nn.layer import Widths
 from xpmlp.pages import write_page
 from xpmlp.pages.markup import SCRIPTS
-from xpmlp.pages.model import page_model
-from xpmlp.storage import SavedNetwork, load_network
-from xpmlp.training.inference import Inference
+from xpmlp.pages.model import MOST_NUMBERS, page_model
+from xpmlp.storage import load_network, save_network
+from xpmlp.training.decision import decided_by, saved_decision
 from xpmlp.training.table_prediction import table_model
 
 pytestmark = pytest.mark.browser
@@ -33,12 +31,13 @@ pytestmark = pytest.mark.browser
 Runs = Callable[[str], Path]
 
 PROBE = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><pre id="result"></pre><script>
-const frames = FRAMES, given = GIVEN, found = {};
+const frames = FRAMES, given = GIVEN, found = {}, says = [];
 const values = (page) => [...page.querySelectorAll("#outputs td[data-value]")].map((e) => Number(e.dataset.value));
 const uses = {
   form: (page) => given.map((row) => {
     [...page.querySelectorAll("[data-column]")].forEach((input, place) => { input.value = row[place]; });
     page.getElementById("form").dispatchEvent(new Event("input"));
+    says.push(page.getElementById("said").textContent);
     return values(page);
   }),
   canvas: (page) => {
@@ -63,16 +62,18 @@ frames.forEach(([name, width]) => {
       (e) => e.getBoundingClientRect().right > width + 1);
     const text = [...page.querySelectorAll("p, td, th, caption, figcaption, a, label")];
     const slider = page.getElementById("threshold");
+    const begin = slider && page.getElementById("at").textContent;
     if (slider) { slider.value = 0; slider.dispatchEvent(new Event("input")); }
     found[width] = {
       overflow: root.scrollWidth - width,
       out: out.map((e) => e.tagName + " " + e.textContent.slice(0, 40)),
       small: Math.min(...text.map((e) => parseFloat(page.defaultView.getComputedStyle(e).fontSize))),
       figures: [...page.querySelectorAll("svg")].map((e) => e.getBoundingClientRect().width),
-      recall: slider && page.querySelectorAll("#trade td")[2].textContent,
+      begin, recall: slider && page.querySelectorAll("#trade td")[2].textContent,
       unnamed: [...page.querySelectorAll("input, select, canvas, button, img, svg, meter")].filter((e) => !(
         e.labels?.length || e.ariaLabel || e.alt || e.textContent.trim())).map((e) => e.outerHTML.slice(0, 80)),
       used: uses[page.getElementById("canvas") ? "canvas" : "form"](page),
+      said: says.splice(0),
     };
     left -= 1;
     if (!left) document.getElementById("result").textContent = JSON.stringify(found);
@@ -98,14 +99,6 @@ def look(page: Path, given: list[list[str]]) -> dict[str, Any]:
         assert min(seen["figures"]) >= 280
     assert found["1280"]["used"] == found["390"]["used"]
     return dict(found["390"])
-
-
-def expected(saved: SavedNetwork, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """NumPy's predictions in float64, with weights as a page has them."""
-    backend = resolve("numpy", None, "float64", fused=False).backend
-    rounded = map_leaves(lambda leaf: np.asarray(leaf, np.float32).astype(np.float64), saved.parameters)
-    with backend.session(8):
-        return Inference(saved.network, backend).predict(backend.parameters(rounded), numbers, codes)
 
 
 # the cells as they are typed in, and as a table has them
@@ -151,6 +144,26 @@ def test_a_form_that_is_filled_in_gives_numpys_outputs(runs: Runs, run: str, tmp
         assert used["recall"] == "1.0000"  # from a probability of 0 on everything is said to be one
 
 
+@pytest.mark.parametrize(
+    ("run", "threshold", "begin"),
+    [("pets", 0.999, "0.99"), ("flags", 0.03, "0.03"), ("pets", {"cat": {"dog": 50}}, "0.98")],
+)
+def test_what_is_said_is_what_the_networks_decision_chooses(
+    runs: Runs, run: str, threshold: Any, begin: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(runs(run), tmp_path / "run"))
+    saved = decided_by(load_network(folder / "weights.safetensors"), threshold)
+    save_network(folder / "weights.safetensors", saved)
+    used = look(write_page(folder, out=tmp_path / "page.html"), TYPED)
+    decision, outputs = saved_decision(saved), np.asarray(used["used"])
+    assert decision is not None
+    assert outputs.shape[1] == (1 if run == "flags" else 2)
+    pairs = np.hstack([1 - outputs, outputs]) if run == "flags" else outputs
+    assert used["said"] == [f"Prediction: {saved.classes[one]}" for one in decision.choose(pairs)]
+    assert used["begin"] == begin
+    assert (decision.choose(pairs) != pairs.argmax(axis=1)).any()
+
+
 def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) -> None:
     saved = load_network(runs("digits") / "weights.safetensors")
     used = look(write_page(runs("digits"), out=tmp_path / "page.html"), [])["used"]
@@ -159,57 +172,57 @@ def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) 
     np.testing.assert_allclose(used["outputs"], expected(saved, drawn[None], None)[0], rtol=1e-5, atol=1e-8)
 
 
-def networks() -> Iterator[tuple[str, SavedNetwork]]:
-    """A network of every layer, every activation and every loss."""
-    dense = {"kind": "dense", "units": 4, "init": "ntk"}
-    described: dict[str, Any] = {}
-    for name, case in CASES.items():
-        layer = {"kind": case.layer.name, **case.layer.settings}
-        before = [{"kind": "repeat", "members": 3}] if case.layer.name == "adapters" else []
-        described[name] = ({"kind": "chain", "layers": [*before, layer, dense]}, case.widths)
-    for name in activations:
-        described[f"activation {name}"] = (
-            {
-                "kind": "chain",
-                "layers": [dense, {"kind": "activation", "name": name}, {"kind": "dropout", "rate": 0.5}],
-            },
-            Widths(3),
-        )
-    for name, (table, widths) in described.items():
-        yield name, _saved(Network(LayerSpec.of(table), widths, losses["squared"], 0.5))
-    for name, loss in losses.items():
-        yield f"loss {name}", _saved(Network(LayerSpec.of({**dense, "units": 3}), Widths(3), loss))
+def computed(models: dict[str, Any], page: Path) -> Any:
+    """What the page's script makes of models' examples: numbers and codes, or a row's cells."""
+    scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
+    page.write_text(
+        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'
+        f"const cases = {json.dumps(models)}, found = {{}};\n"
+        "for (const [name, one] of Object.entries(cases)) { const model = prepared(one.model);\n"
+        "  const encoded = one.examples.map((each) => each.cells ? encode(model.encoding, each.cells) : each);\n"
+        "  found[name] = encoded.map((each) => predict(model, each.numbers, each.codes)); }\n"
+        'document.getElementById("result").textContent = JSON.stringify(found);</script>',
+        encoding="utf-8",
+    )
+    return result_of(page)
 
 
-def _saved(network: Network) -> SavedNetwork:
-    rng = np.random.default_rng(3)
-    first = network.root.init(rng)
-    parameters = map_leaves(lambda leaf: leaf.astype(np.float32), first)
-    return SavedNetwork(parameters, network, np.empty(0), Preprocessing(), None)
+def test_pairs_of_columns_have_their_statistic(tmp_path: Path) -> None:
+    encoding = paired()
+    saved, levels = showing(encoding), encoding.columns[1].levels
+    rows = [[3.0, "a", 0.5], [None, "f", None], [2.5, None, -1.0], [100.0, "c", 9.0], [8.0, "never seen", 0.0]]
+    codes = {None: None, "never seen": "0", **{level: str(2 + place) for place, level in enumerate(levels)}}
+    examples = [{"cells": [first, codes[second], third]} for first, second, third in rows]
+    models = {"pair": {"model": page_model(saved, table_model(saved)), "examples": examples}}
+    found = np.asarray(computed(models, tmp_path / "pairs.html")["pair"])
+    wanted = encoding.encode(pl.DataFrame(rows, schema=["first", "second", "third"], orient="row")).numbers
+    assert [pair.statistic.name for pair in encoding.pairs] == ["second and first"]
+    np.testing.assert_allclose(found[:, : wanted.shape[1]], wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:
-    rng, models, wanted = np.random.default_rng(1), {}, {}
+    models, wanted = {}, {}
     for name, saved in networks():
-        widths = saved.network.widths
-        numbers = rng.normal(scale=3, size=(4, widths.numbers))
-        codes = np.stack([rng.integers(0, size, 4) for size in widths.codes], axis=1) if widths.codes else None
+        numbers, codes = random_inputs(saved.network.widths)
         examples = [
             {"numbers": row.tolist(), "codes": [] if codes is None else codes[place].tolist()}
             for place, row in enumerate(numbers)
         ]
         models[name] = {"model": page_model(saved, None), "examples": examples}
         wanted[name] = expected(saved, numbers, codes)
-    scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
-    page = tmp_path / "layers.html"
-    page.write_text(
-        f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'
-        f"const cases = {json.dumps(models)}, found = {{}};\n"
-        "for (const [name, one] of Object.entries(cases)) { const model = prepared(one.model);\n"
-        "  found[name] = one.examples.map((each) => predict(model, each.numbers, each.codes)); }\n"
-        'document.getElementById("result").textContent = JSON.stringify(found);</script>',
-        encoding="utf-8",
-    )
-    found = result_of(page)
+    found = computed(models, tmp_path / "layers.html")
     for name, outputs in wanted.items():
         np.testing.assert_allclose(found[name], outputs, rtol=1e-5, atol=1e-9, err_msg=name)
+
+
+def test_weights_of_16_bits_give_numpys_outputs_with_the_same_weights(tmp_path: Path) -> None:
+    wide = Network(LayerSpec.of({"kind": "dense", "units": 5}), Widths(MOST_NUMBERS // 5 + 1), losses["squared"])
+    saved, rng = random_network(wide), np.random.default_rng(5)
+    sizes = map_leaves(lambda leaf: leaf * 10.0 ** rng.integers(-5, 3, leaf.shape), saved.parameters)  # subnormal, too
+    saved, numbers = saved._replace(parameters=sizes), np.zeros((2, wide.widths.numbers))
+    numbers[:, ::6_000] = rng.normal(size=numbers[:, ::6_000].shape)
+    model = page_model(saved, None)
+    assert model["half"]
+    examples = [{"numbers": row.tolist(), "codes": []} for row in numbers]
+    found = computed({"half": {"model": model, "examples": examples}}, tmp_path / "half.html")
+    np.testing.assert_allclose(found["half"], expected(saved, numbers, None, np.float16), rtol=1e-5, atol=1e-9)

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from tests.pages.conftest import HOSTILE
 from xpmlp.errors import XpmlpError
 from xpmlp.pages import write_page
 from xpmlp.pages.markup import LONGEST, data_block, element, text
-from xpmlp.pages.quality import calibration
+from xpmlp.pages.material import gather
+from xpmlp.pages.quality import calibration, chosen
+from xpmlp.training.decision import decided_by
 
 Runs = Callable[[str], Path]
 
@@ -122,6 +125,15 @@ def test_its_file_replaces_nothing_that_is_read(runs: Runs, tmp_path: Path) -> N
     for path in (Path(os.devnull), tmp_path, tmp_path / "none" / "page.html"):
         with pytest.raises(XpmlpError, match=r"the output .* cannot be written"):
             write_page(runs("pets"), out=path)
+
+
+def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> None:
+    material = gather(runs("flags"))
+    decided = replace(material, saved=decided_by(material.saved, 0.1))
+    assert material.rows is not None
+    (column,) = material.rows.outputs.T
+    assert ((column > 0.1) & (column < 0.5)).sum() > 0
+    np.testing.assert_array_equal(chosen(decided, material.rows), column > 0.1)
 
 
 def test_the_calibration_error_is_the_mean_distance() -> None:

@@ -11,7 +11,7 @@ from tests.training.small import STEPS, small_problem, train_runs, weights_of
 from xpmlp.backend import Backend
 from xpmlp.init import batch_order, initial_parameters
 from xpmlp.training import Status
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 
 
 @pytest.mark.parametrize("backend", cases(dtype="float32"), indirect=True)

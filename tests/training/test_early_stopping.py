@@ -15,7 +15,7 @@ from xpmlp.training import Reporter, Run, Status
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 
 EPOCHS = 12
 NOISY = {"epochs": EPOCHS, "learning_rate": 0.5, "seed": 0}

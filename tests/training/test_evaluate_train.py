@@ -14,7 +14,7 @@ from xpmlp.grid import train_grid
 from xpmlp.training import train
 from xpmlp.training.record import files_of
 from xpmlp.training.run import RunSettings
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 
 
 def test_a_score_is_that_of_the_weights_which_the_epoch_leaves() -> None:

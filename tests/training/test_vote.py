@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,19 @@ def test_folds_are_left_out_in_turn() -> None:
         wrong = outputs.argmax(axis=1) != problem.dataset.train.targets[fold]
         assert run.best_loss == pytest.approx(wrong.mean())
     np.testing.assert_allclose(out_of_fold, expected, rtol=1e-12)
+
+
+def test_without_a_validation_part_epochs_show_the_scores_of_the_folds() -> None:
+    given = vote_problem(folds=3, best_by="error")
+    problem = VoteTrainable(given.config, replace(given.dataset, validation=None), given.backend)
+    assert problem.folds is not None
+    for run in members_of(problem):
+        fold = problem.folds == problem.fold_of(run.settings.seed)
+        outputs = predicted(problem, run.parameters, problem.dataset.train.features[fold])
+        targets = problem.dataset.train.targets[fold]
+        kept = run.epochs[run.best_epoch - 1]
+        assert kept.validation_value == pytest.approx(np.mean(outputs.argmax(axis=1) == targets))
+        assert kept.validation_loss == pytest.approx(-np.log(outputs[np.arange(len(targets)), targets]).mean())
 
 
 def test_a_fold_is_not_learned_from() -> None:

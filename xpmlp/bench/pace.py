@@ -15,7 +15,7 @@ from xpmlp.training import Run
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
 WARM_UP = 10.0

@@ -9,7 +9,9 @@ import typer
 from xpmlp.cli.commands import config, data
 from xpmlp.cli.commands.backends import backends
 from xpmlp.cli.commands.bench import bench
+from xpmlp.cli.commands.compare import compare
 from xpmlp.cli.commands.evaluate import evaluate
+from xpmlp.cli.commands.export import export
 from xpmlp.cli.commands.page import page
 from xpmlp.cli.commands.predict import predict
 from xpmlp.cli.commands.report import report
@@ -27,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, tune, resume, evaluate, predict, page, report, bench, verify, backends):
+for command in (train, tune, resume, evaluate, predict, page, compare, export, report, bench, verify, backends):
     app.command()(command)
 app.add_typer(config.app)
 app.add_typer(data.app)

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from xpmlp.cli.options import names_in, overriding
 from xpmlp.config import Config, load_config
 from xpmlp.config.load import METRIC
@@ -16,6 +19,7 @@ from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import listed
 from xpmlp.data.table_options import Given
 from xpmlp.errors import ConfigError
+from xpmlp.training import Result
 
 FROM_RATE = 0.1
 """The learning rate of a network that goes on with new rows, as a part of that in its config."""
@@ -86,14 +90,27 @@ def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[
     return config, f"{said}, a tenth of its own" if "train.learning_rate" not in values else said
 
 
-def free_scores(dataset: Dataset, score: float) -> Iterator[str]:
-    """Say what the score on the part that was held out is worth beside two that cost nothing."""
+def out_of_fold_score(result: Result, dataset: Dataset) -> float:
+    """The accuracy or R² of what members predict for the training rows that they have left out."""
+    from xpmlp.pages.material import example_scores
+
+    assert result.out_of_fold is not None
+    told = np.isfinite(result.out_of_fold).all(axis=1)  # not of a fold all of whose members have diverged
+    part = dataset.train[np.flatnonzero(told)]
+    scores = example_scores(result.network.loss, result.out_of_fold[told], part)
+    return float(np.average(scores, weights=part.weights))
+
+
+def free_scores(dataset: Dataset, score: float, folds: npt.NDArray[np.int64] | None = None) -> Iterator[str]:
+    """Say what the score on rows that were held out, a part or folds (n,), is worth beside two that cost nothing."""
     from xpmlp.data.tables.baselines import baselines
 
     part, name = (dataset.test, "test") if dataset.test is not None else (dataset.validation, "validation")
+    if folds is not None:
+        part, name = dataset.train, "out-of-fold"
     if part is None:
         return
-    constant, linear = baselines(dataset, part)
+    constant, linear = baselines(dataset, part, folds)
     metric, what = ("accuracy", "the commonest class") if dataset.n_classes else ("R\u00b2", "the mean")
     yield f"{name} {metric} beside: {score:.4f} this network, {linear:.4f} a linear model, {constant:.4f} {what} always"
 

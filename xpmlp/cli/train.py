@@ -9,11 +9,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from xpmlp._text import printable
 from xpmlp.cli.grid import ShownGrid, grid_summary
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import ShownRun
 from xpmlp.cli.streams import print_lines
 from xpmlp.config import Config, OutputConfig
+from xpmlp.errors import XpmlpError
 from xpmlp.grid import GridReporter, train_grid
 from xpmlp.nn import metric_names
 from xpmlp.training import Reporter, Result, Status, train
@@ -47,20 +51,43 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:
             result = train(config, folder, **how, **told)
-            lines = chain(summary(result, config.output), beside(result, reporter))
+            lines = chain(summary(result, config.output), beside(result, reporter, config))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
+    if not status:
+        draw_page(config, folder, quiet=quiet, allow_code=how.get("allow_code", False))
     return status
 
 
-def beside(result: Result, reporter: Reporter) -> Iterator[str]:
+def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = False) -> None:
+    """Write the page that ``[output]`` asks for; say what goes wrong, since the training is whole without it."""
+    if not config.output.page:
+        return
+    from xpmlp.pages import write_page
+
+    try:
+        path = write_page(folder, run="best" if config.grid.is_grid else None, allow_code=allow_code)
+    except (XpmlpError, ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
+        why = f"{error}".rstrip(".") or type(error).__name__
+        sentence = f"warning: the page was not written: {why}; the training is whole, try `xpmlp page {folder}`."
+        typer.echo(printable(sentence), err=True)
+    else:
+        print_lines(() if quiet else [f"its page: {path}"])
+
+
+def beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
     """Set the score for a table beside two that cost nothing."""
     dataset = getattr(reporter, "dataset", None)
     if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
         return
-    from xpmlp.cli.table import free_scores
+    from xpmlp.cli.table import free_scores, out_of_fold_score
+    from xpmlp.data.folds import fold_numbers
 
     run = result.run
+    if run.test is None and result.out_of_fold is not None and config.train.folds is not None:
+        folds = fold_numbers(dataset.train.targets, config.train.folds, config.data.seed, dataset.groups)
+        yield from free_scores(dataset, out_of_fold_score(result, dataset), folds)
+        return
     score = run.test.value if run.test is not None else run.epochs[run.best_epoch - 1].validation_value
     if score is not None:
         yield from free_scores(dataset, score)

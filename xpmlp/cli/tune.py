@@ -11,7 +11,7 @@ from typing import Any
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import ShownRun
 from xpmlp.cli.streams import print_lines
-from xpmlp.cli.train import beside, summary
+from xpmlp.cli.train import beside, draw_page, summary
 from xpmlp.config import Config
 from xpmlp.grid import Trial, TuningReporter, tune
 from xpmlp.grid.tuning import BEST, FOLDER
@@ -62,9 +62,11 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             )
             status = stop.exit_status
         else:
-            lines = chain(summary(result, config.output), beside(result, reporter))
+            lines = chain(summary(result, config.output), beside(result, reporter, config))
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
+    if result is not None and not status:
+        draw_page(config, folder, quiet=quiet)
     return status
 
 

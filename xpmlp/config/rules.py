@@ -71,11 +71,15 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if record and not record.has_test and data.split != "validation":
         users = _users(lambda one: not one.has_test)
         yield ("data.split", "data.name"), f'needs a test set, and {users} has none: use "validation".'
-    if data.test_fraction == 0 and data.split != "validation" and (not record or "test_fraction" in record.keys):
+    judged = data.test is not None or (
+        data.split == "test" and train.folds is not None
+    )  # by folds, where not by a file
+    drawn = not judged and data.split != "validation" and (not record or "test_fraction" in record.keys)
+    if data.test_fraction == 0 and drawn:
         message = 'leaves no test set for data.split to evaluate: give more than 0, or data.split = "validation".'
         yield ("data.test_fraction", "data.split", "data.name"), message
     none_held_out = 'data.split = "test" holds none out: use data.split = "three-way" or "validation", or leave'
-    if train.patience is not None and data.split == "test":
+    if train.patience is not None and data.split == "test" and train.folds is None:
         message = f"needs a validation part to watch, and {none_held_out} train.patience out."
         yield ("train.patience", "data.split"), message
     for key, left_out in (("members", 1), ("folds", None)):

@@ -14,9 +14,13 @@ from xpmlp.config.shipped import PREFIX
 RECIPES = {"classes": "table.toml", "values": "table-values.toml"}
 """The shipped configs by task."""
 
+_NONE = (None, "none")
+
 
 def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
-    """Make the config that trains on a table: the recipe for its task, and three parts.
+    """Make the config that trains on a table: the recipe for its task, with a test part.
+
+    Rows to validate are held out where they are asked for, or there are no folds that judge the networks.
 
     Parameters
     ----------
@@ -31,10 +35,12 @@ def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
     ConfigError
         For all unknown keys and values that are not allowed.
     """
-    given = {"data.name": "table", "data.path": str(path), "data.split": "three-way", **overrides}
-    if given.get("data.test_fraction") == 0 and given.get("data.test") is None:
-        given["data.split"] = "validation"
-    return recipe_config(task, given).named(stem_of(path))
+    given = {"data.name": "table", "data.path": str(path), **overrides}
+    folds = given.get("train.folds", load_config(PREFIX + RECIPES[task]).train.folds)
+    asked = any(given.get(f"data.{key}") not in _NONE for key in ("validation", "validation_size"))
+    tested = given.get("data.test_fraction") != 0 or given.get("data.test") not in _NONE
+    split = "test" if folds not in _NONE and not asked else "three-way" if tested else "validation"
+    return recipe_config(task, {"data.split": split, **given}).named(stem_of(path))
 
 
 def recipe_config(task: str, given: Mapping[str, Any]) -> Config:

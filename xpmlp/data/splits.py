@@ -77,7 +77,7 @@ def split_parts(
     if test_fraction > 0.0:
         size = max(math.ceil(test_fraction * len(whole)), fewest)
         rest, test = _hold_out(whole, classes, counts, size, seed, "test part", "data.test_fraction")
-    elif split != "validation":
+    elif split == "three-way":
         raise DataError(f'data.split = "{split}" needs a test part: set data.test_fraction to more than 0')
     if split == "test":
         return Parts(rest, None, test)

@@ -21,7 +21,8 @@ from xpmlp.estimator.inputs import check_features, dtype_name
 from xpmlp.estimator.parameters import MLPParameters
 from xpmlp.estimator.places import backend_at, placed, to_host
 from xpmlp.estimator.samples import inference_of, to_engine
-from xpmlp.estimator.saving import load_estimator, save_estimator
+from xpmlp.estimator.saving import load_estimator, save_estimator, saved_network_of
+from xpmlp.export.onnx_model import write_onnx
 from xpmlp.nn import Network, Ops, Widths, losses, mlp
 from xpmlp.training.inference import BATCH
 
@@ -115,6 +116,21 @@ class FittedMLP(MLPParameters):
         estimator, home = load_estimator(cls, given_path(path))
         estimator._move_to(*(home if backend is None and device is None else (backend or home[0], device)))
         return estimator
+
+    def to_onnx(self, path: str | Path) -> None:
+        """Write the network as an ONNX model, from features to labels and probabilities, or values.
+
+        Raises
+        ------
+        BackendError
+            If onnx is not installed.
+        ValueError
+            If the classes are of a type that ONNX does not have.
+        OSError
+            If the folder is missing or cannot be written to.
+        """
+        check_is_fitted(self)
+        write_onnx(given_path(path), saved_network_of(self))
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:

@@ -20,6 +20,7 @@ from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder
 from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.estimator.tabular_parameters import TabularParameters
+from xpmlp.export.onnx_model import write_onnx
 from xpmlp.storage import SavedNetwork, load_network, save_network
 from xpmlp.training.table_prediction import TablePredictor, table_model
 from xpmlp.training.trainer import resolve_configured
@@ -96,6 +97,21 @@ class FittedTabular(TabularParameters):
             raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
         save_network(folder / _NETWORK, self.network_)
         write_text(folder / _PARAMETERS, text)
+
+    def to_onnx(self, path: str | Path) -> None:
+        """Write the network as an ONNX model, from raw columns to labels and probabilities, or values.
+
+        Raises
+        ------
+        NotExportableError
+            If a text column has words that are hashed.
+        BackendError
+            If onnx is not installed.
+        OSError
+            If the folder is missing or cannot be written to.
+        """
+        check_is_fitted(self, "network_")
+        write_onnx(given_path(path), self.network_)
 
     def _facts(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)

@@ -23,7 +23,8 @@ from xpmlp.estimator.trainable import EstimatorTrainable
 from xpmlp.nn import Network
 from xpmlp.training.inference import BATCH
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, as_stack, one_of, take_rows
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import Examples, take_rows
 
 
 class _Constants(NamedTuple):

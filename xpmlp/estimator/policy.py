@@ -18,7 +18,8 @@ from xpmlp.estimator.places import moved
 from xpmlp.estimator.trainable import EstimatorTrainable
 from xpmlp.training.policy import EarlyStopping, RunPolicy
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import TrainingState
 
 SMALLEST_RATE = 1e-6
 """The learning rate at which the schedule "adaptive" gives up."""

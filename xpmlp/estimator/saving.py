@@ -12,13 +12,14 @@ from sklearn.base import is_classifier
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import DenseParameters
 from xpmlp.backend import residence_of
+from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError
 from xpmlp.estimator.places import to_host
 from xpmlp.estimator.policy import Continuation
 from xpmlp.estimator.targets import Labels
 from xpmlp.estimator.trainable import OptimizerChoice
 from xpmlp.optim import optimizers
-from xpmlp.storage import Damaged, Sealed, read_sealed, write_sealed
+from xpmlp.storage import Damaged, SavedNetwork, Sealed, read_sealed, write_sealed
 from xpmlp.storage.network import MAX_CLASS_CHARACTERS
 from xpmlp.storage.sealed import Tensors
 
@@ -108,6 +109,31 @@ def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
         raise DataError(
             f"{path} is not an estimator that xpmlp has saved, or it is damaged: {str(error)[:200]}."
         ) from error
+
+
+def saved_network_of(estimator: Any) -> SavedNetwork:
+    """The network of a fitted estimator as runs save theirs, its weights on the host.
+
+    Raises
+    ------
+    ValueError
+        If classes are no numbers, strings or truth values.
+    """
+    parameters = map_leaves(to_host, estimator._parameters())
+    names = getattr(estimator, "feature_names_in_", None)
+    features = None if names is None else tuple(map(str, names))
+    classes, targets = np.empty(0), tuple(f"y{place}" for place in range(estimator.n_outputs_))
+    labels: Labels | None = getattr(estimator, "_labels", None)
+    if labels is not None:
+        classes = np.asarray(labels.classes)
+        if classes.dtype.kind == "O" and all(isinstance(one, str) for one in classes.tolist()):
+            classes = classes.astype(str)
+        if classes.dtype.kind not in "biufU":
+            raise ValueError(f"classes of the type {classes.dtype} have no equal in ONNX: fit with numbers or strings.")
+        targets = ()
+        if labels.binarizer.y_type_.startswith("multilabel"):
+            classes, targets = np.empty(0), tuple(map(str, classes.tolist()))
+    return SavedNetwork(parameters, estimator._network(), classes, Preprocessing(), features, targets)
 
 
 def _estimator(cls: type[Any], sealed: Sealed) -> Any:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from xpmlp.data.labels import MISSING
 from xpmlp.data.tables import Encoded, Schema, TableEncoding, fit_encoding, infer_schema
 from xpmlp.data.tables.columns import type_pairs
-from xpmlp.data.tables.encoding import MISSING_CODE
+from xpmlp.data.tables.features import MISSING_CODE
 from xpmlp.estimator.tables import as_value_errors, given_frame
 
 

@@ -17,6 +17,15 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44
 MOST_POINTS = 600
 """Points of a line or a cloud; of more, some are drawn."""
 
+MOST_SERIES = 8
+"""Lines of a figure that can be told apart."""
+
+LINE = 16
+"""Height of a line of the legend."""
+
+SHORT = 20
+"""Characters of a name beside which another one has room."""
+
 Numbers = npt.NDArray[np.float64]
 
 
@@ -73,13 +82,20 @@ def chart(
     if diagonal:
         parts.append(_line([x_range[0], x_range[1]], [y_range[0], y_range[1]], x_range, y_range, "reference"))
     for place, one in enumerate(series):
-        parts += _drawn(one, x_range, y_range, f"series{place % 4}")
-    legend = [
-        element("text", one.name, x=WIDTH - RIGHT - 4, y=TOP + 14 + 15 * place, class_=f"legend series{place % 4}")
-        for place, one in enumerate(series)
-        if len(series) > 1
-    ]
-    return _svg(title, [*parts, *legend])
+        parts += _drawn(one, x_range, y_range, f"series{place % MOST_SERIES}")
+    return _svg(title, *_with_legend(parts, [one.name for one in series]))
+
+
+def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup], int]:
+    """Add the names of several series below the figure, two beside each other if they are short; and its height."""
+    columns = 2 if max(map(len, names), default=0) <= SHORT else 1
+    lines = -(-len(names) // columns) if len(names) > 1 else 0
+    for place, name in enumerate(names if lines else ()):
+        x, y = LEFT + (WIDTH - LEFT) / 2 * (place % columns), HEIGHT + LINE * (place // columns) + 8
+        kind = f"series{place % MOST_SERIES}"
+        parts.append(element("line", x1=x, x2=x + 26, y1=y - 4, y2=y - 4, class_=f"line {kind}"))
+        parts.append(element("text", name, x=x + 32, y=y, class_="legend"))
+    return parts, HEIGHT + LINE * lines
 
 
 def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
@@ -94,8 +110,8 @@ def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Number
     return _svg(title, parts)
 
 
-def _svg(title: str, parts: Sequence[Markup]) -> Markup:
-    return element("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=title)
+def _svg(title: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:
+    return element("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=title)
 
 
 def _range(values: Numbers) -> tuple[float, float]:

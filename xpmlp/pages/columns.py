@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._text import counted
-from xpmlp.data.tables.encoding import FIRST, EncodedColumn
+from xpmlp.data.tables.features import FIRST, EncodedColumn
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
 from xpmlp.pages.material import FEWEST, Floats, Material, Rows, example_scores, seen
+from xpmlp.pages.measures import values_of
+from xpmlp.pages.quality import chosen
 
 MOST_COLUMNS, MOST_ROWS, REPEATS = 30, 2_000, 5
 """Of the importance: columns, rows, and how often each column is shuffled."""
@@ -60,7 +62,7 @@ def relies_on(material: Material, rows: Rows) -> Markup:
     """Show the importance of the columns, partial dependences, the score by category and, if asked for, bad rows."""
     every = places(material)
     ranked, some = importances(material, rows, every[:MOST_COLUMNS]), min(len(rows.part), MOST_ROWS)
-    listed = [(one.name, f"{one.mean:.4f}", f"{one.spread:.4f}") for one in ranked]
+    listed = [(one.name, f"{one.mean:z.4f}", f"{one.spread:.4f}") for one in ranked]
     rest = [place.one.column.name for place in every[MOST_COLUMNS:]]
     unlooked = f" Not looked at: {', '.join(rest[:20])}{' …' if len(rest) > 20 else ''}." if rest else ""
     told = paragraph(
@@ -202,9 +204,6 @@ def _worst(material: Material, rows: Rows, every: list[Place]) -> Markup:
 
 
 def _said(material: Material, rows: Rows) -> tuple[list[str], list[str]]:
-    from xpmlp.pages.overview import values_of
-    from xpmlp.pages.quality import chosen
-
     if material.classes:
         targets = np.asarray(rows.part.targets).astype(int).ravel()
         decided = chosen(material, rows)

@@ -90,11 +90,11 @@ def data_block(anchor: str, value: Any) -> Markup:
     return Markup(f'<script type="application/json" id="{anchor}">{content}</script>')
 
 
-def document(title: str, parts: Iterable[object]) -> str:
-    """Lay out the whole file, whose policy lets nothing run but its own script and load nothing at all."""
+def document(title: str, parts: Iterable[object], scripts: Sequence[str] = SCRIPTS) -> str:
+    """Lay out the whole file, whose policy lets nothing run but its own scripts and load nothing at all."""
     here = files("xpmlp.pages")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
-    script = '"use strict";\n' + "\n".join(here.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script = "\n".join(['"use strict";', *(here.joinpath(name).read_text(encoding="utf-8") for name in scripts)])
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"

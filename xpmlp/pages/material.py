@@ -17,7 +17,7 @@ from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
 from xpmlp.data.tables import TableModel
-from xpmlp.errors import ConfigError, DataError, RunFolderError
+from xpmlp.errors import ConfigError, DataError, RunFolderError, XpmlpError
 from xpmlp.nn import pure_ops
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.evaluation import data_for, part_for
@@ -112,16 +112,25 @@ class Material:
 
 
 def gather(
-    run_dir: Path, split: str | None, data: Path | None, run: str | int | None, shown: int, *, allow_code: bool
+    run_dir: Path,
+    split: str | None = None,
+    data: Path | None = None,
+    run: str | int | None = None,
+    shown: int = 0,
+    *,
+    allow_code: bool = False,
+    strict: bool = True,
 ) -> Material:
-    """Read a run, and its data if they are still there and the same."""
+    """Read a run, and its data if they are still there and the same; ``strict``: or fail, if some were asked for."""
     overrides: dict[str, Any] = {} if data is None else {"data.path": str(data)}
     config, saved = run_folder.read(run_dir, run, overrides, allow_code=allow_code)
     folder = run_dir if run is None else run_folder.member_folder(run_dir, run)
-    facts = _facts(folder)
+    facts = read_facts(folder)
     rows, absent = None, ""
     try:
         dataset = data_for(config, saved)
+        if split is None and dataset.validation is None and dataset.test is None:
+            raise DataError("no rows were held out; --split train looks at those of the training.")
         part, name = part_for(config, saved, dataset, split, run_dir)
         recorded = sorted(facts.get("data", {}).get("sha256", {}).values())
         if data is None and recorded != sorted(dataset.hashes.values()):
@@ -129,14 +138,17 @@ def gather(
         else:
             train, _ = part_for(config, saved, dataset, "train", run_dir)
             rows = _looked_at(saved, replace(dataset, classes=saved.classes, train=train), part, name)
-    except (DataError, ConfigError, OSError) as error:
-        if data is not None or split is not None:
+    except (XpmlpError, OSError) as error:
+        if strict and (
+            data is not None or split is not None or not isinstance(error, DataError | ConfigError | OSError)
+        ):
             raise
         absent = str(error)
     return Material(folder, config, saved, facts, rows, absent, shown)
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Read a run's ``run.json``."""
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -14,10 +14,8 @@ from xpmlp.nn import metric_names
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
+from xpmlp.pages.measures import RESAMPLES, intervals, measures
 from xpmlp.plots.saved import read_epochs
-
-RESAMPLES = 500
-"""Of the rows, for the intervals."""
 
 CLOSEST = 20
 """Columns of a table that are listed; of more, the others are counted."""
@@ -96,18 +94,12 @@ def curves(material: Material) -> Markup | None:
 
 def scores(material: Material, rows: Rows) -> Markup:
     """Tell the scores of a part, with intervals, beside those of the constant and of a linear model."""
-    of_classes = bool(material.classes)
-    name = metric_names[material.saved.network.loss.metric]
-    listed = [(name, _interval(rows.scores, rows.weights))]
-    if of_classes or material.saved.network.loss.out_activation == "logistic":
-        listed.append(("log-loss", _interval(rows.losses, rows.weights)))
-    elif (errors := errors_of(material, rows)) is not None:
-        squares = (errors**2).mean(axis=1)
-        middle, low, high = map(float, np.sqrt(_interval(squares, rows.weights)))
-        listed.append(("root of the mean square", (middle, low, high)))
-        listed.append(("mean absolute error", _interval(np.abs(errors).mean(axis=1), rows.weights)))
-    shown = [(what, f"{value:.4g}", f"{low:.4g} to {high:.4g}") for what, (value, low, high) in listed]
-    shown += [(f"{name}, {how}", f"{value:.4g}", "") for how, value in _free(material, rows)]
+    found = measures(material, rows)
+    shown = [
+        (one.name, f"{value:.4g}", f"{low:.4g} to {high:.4g}")
+        for one, (value, low, high) in zip(found, intervals(found, rows.weights), strict=True)
+    ]
+    shown += [(f"{found[0].name}, {how}", f"{value:.4g}", "") for how, value in _free(material, rows)]
     return section(
         "scores",
         "How good it is",
@@ -117,34 +109,6 @@ def scores(material: Material, rows: Rows) -> Markup:
         ),
         table("Scores, beside those that cost nothing", ("figure", "value", "95% interval"), shown),
     )
-
-
-def errors_of(material: Material, rows: Rows) -> Floats | None:
-    """Predicted less true values (n, n_targets) in the units of the data; ``None`` for classes and flags."""
-    loss = material.saved.network.loss
-    if loss.targets != "values":
-        return None
-    predicted, wanted = values_of(material, rows)
-    return predicted - wanted
-
-
-def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:
-    """Predicted and true values, (n, n_targets) each, in the units of the data."""
-    wanted = np.asarray(rows.part.targets, dtype=np.float64).reshape(len(rows.part), -1)
-    times = rows.outputs.shape[1] // wanted.shape[1]
-    return material.unscaled(rows.outputs)[:, times // 2 :: times], material.unscaled(wanted)
-
-
-def _interval(values: Floats, weights: Floats) -> tuple[float, float, float]:
-    """The weighted mean, and between what it lies for other examples of the same kind."""
-    generator, n = np.random.default_rng(0), len(values)
-    means = []
-    for _ in range(RESAMPLES):
-        drawn = generator.integers(0, n, n)
-        total = weights[drawn].sum()
-        means.append(float(np.dot(values[drawn], weights[drawn]) / total) if total else 0.0)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(np.average(values, weights=weights)), float(low), float(high)
 
 
 def _free(material: Material, rows: Rows) -> Iterator[tuple[str, float]]:

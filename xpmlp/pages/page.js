@@ -5,13 +5,13 @@ const shown = (value) => (Math.abs(value) >= 1e5 ? value.toExponential(3) : Stri
 
 /** The class that is chosen by the probabilities: by xpmlp/training/decision.py. */
 function chosen(model, outputs) {
-  const { weights, costs, thresholds } = model.decision || { weights: [], costs: [], thresholds: [] };
-  if (model.transform === "logistic") return Number(outputs[0] > (thresholds.length ? thresholds[0] : 0.5));
+  const { weights, costs } = model.decision || { weights: [], costs: [] };
+  const given = model.transform === "logistic" ? [1 - outputs[0], outputs[0]] : outputs;
   if (costs.length) {
-    const expected = outputs.map((_, column) => outputs.reduce((sum, p, row) => sum + p * costs[row][column], 0));
+    const expected = given.map((_, column) => given.reduce((sum, p, row) => sum + p * costs[row][column], 0));
     return expected.indexOf(Math.min(...expected));
   }
-  const weighed = outputs.map((p, place) => p * (weights.length ? weights[place] : 1));
+  const weighed = given.map((p, place) => p * (weights.length ? weights[place] : 1));
   return weighed.indexOf(Math.max(...weighed));
 }
 

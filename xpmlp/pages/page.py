@@ -12,8 +12,7 @@ from xpmlp.errors import RunFolderError
 from xpmlp.pages import columns, overview, pictures, quality, trying
 from xpmlp.pages.markup import Markup, document, element, paragraph
 from xpmlp.pages.material import Material, gather
-
-NAME = "page.html"
+from xpmlp.storage import run_folder
 
 
 def write_page(
@@ -54,7 +53,7 @@ def write_page(
     """
     tell("reading the run and its data")
     material = gather(run_dir, split, data, run, rows, allow_code=allow_code)
-    target = material.folder / NAME if out is None else out
+    target = material.folder / run_folder.PAGE if out is None else out
     refuse_overwriting([target], [*material.config.files, *(material.folder / name for name in ("run.json",))])
     unwritable = f"the output {target} cannot be written"
     with os_errors_as(RunFolderError, unwritable):

@@ -9,8 +9,8 @@ import numpy as np
 from xpmlp.pages.charts import Series, bars, chart
 from xpmlp.pages.markup import Markup, data_block, element, figure, joined, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
-from xpmlp.pages.overview import errors_of, values_of
-from xpmlp.training.decision import saved_decision
+from xpmlp.pages.measures import errors_of, values_of
+from xpmlp.training.decision import Decision, saved_decision
 
 MOST_CLASSES = 20
 """Classes of a confusion matrix; of more, the commonest."""
@@ -31,7 +31,7 @@ def chosen(material: Material, rows: Rows) -> Any:
     decision = saved_decision(material.saved)
     if decision is None:
         return probabilities(material, rows).argmax(axis=1)
-    return decision.choose(rows.outputs).reshape(len(rows.part))
+    return decision.choose(probabilities(material, rows))
 
 
 def classes(material: Material, rows: Rows) -> Markup:
@@ -64,7 +64,7 @@ def classes(material: Material, rows: Rows) -> Markup:
         table("Figures by class", ("class", "precision", "recall", "F1", "examples"), figures),
         paragraph(f"{left} rarer classes are left out.") if left else "",
         element("div", *drawn, class_="figures"),
-        _threshold(given[:, 1], targets == 1, labels[1]) if len(labels) == 2 else "",
+        _threshold(given[:, 1], targets == 1, labels[1], saved_decision(material.saved)) if len(labels) == 2 else "",
     )
 
 
@@ -122,10 +122,12 @@ def _of_two(given: Floats, yes: Any, label: str) -> list[Markup]:
     ]
 
 
-def _threshold(given: Floats, yes: Any, label: str) -> Markup:
-    """Tell what another threshold than a half would do, with a slider."""
-    steps = []
-    for threshold in np.arange(101) / 100:
+def _threshold(given: Floats, yes: Any, label: str, decision: Decision | None) -> Markup:
+    """Tell what another threshold than the network's would do, with a slider."""
+    thresholds, steps = np.arange(101) / 100, []
+    decided = (decision or Decision(weights=(0.5, 0.5))).choose(np.stack([1 - thresholds, thresholds], axis=1))
+    begin = max(int((decided == 0).sum()) - 1, 0)
+    for threshold in thresholds:
         said = given > threshold
         hits = int((said & yes).sum())
         false, missed = int(said.sum()) - hits, int(yes.sum()) - hits
@@ -133,14 +135,17 @@ def _threshold(given: Floats, yes: Any, label: str) -> Markup:
         precision, recall = _part(hits, hits + false), _part(hits, hits + missed)
         steps.append([f"{accuracy:.4f}", f"{precision:.4f}", f"{recall:.4f}", f"{false:,}", f"{missed:,}"])
     names = ("accuracy", "precision", "recall", "false alarms", "missed")
-    slider = element("input", type="range", id="threshold", min=0, max=100, value=50, aria_describedby="trade")
+    slider = element("input", type="range", id="threshold", min=0, max=100, value=begin, aria_describedby="trade")
     shown = table(
         "What the threshold does",
         ("figure", "at this threshold"),
-        zip(names, steps[50], strict=True),
+        zip(names, steps[begin], strict=True),
     )
     label_of = element(
-        "label", f"Say {label} from a probability of ", element("output", "0.50", id="at"), for_="threshold"
+        "label",
+        f"Say {label} from a probability of ",
+        element("output", f"{begin / 100:.2f}", id="at"),
+        for_="threshold",
     )
     title, chosen = element("h3", "The threshold"), paragraph(label_of, " ", slider)
     return joined([title, chosen, element("div", shown, id="trade"), data_block("thresholds", steps)])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xpmlp.data.tables.encoding import FIRST, EncodedColumn
+from xpmlp.data.tables.features import FIRST, EncodedColumn
+from xpmlp.export.tree import NotExportableError
 from xpmlp.pages.markup import Markup, data_block, element, paragraph, section
 from xpmlp.pages.material import FEWEST, Material, seen
 from xpmlp.pages.model import TooMuchError, page_model
@@ -18,7 +19,7 @@ def trying(material: Material) -> Markup:
     """Make the form or the canvas, with the model for the script; a sentence where that cannot be."""
     try:
         model, inputs = page_model(material.saved, material.table), _inputs(material)
-    except TooMuchError as error:
+    except (TooMuchError, NotExportableError) as error:
         return section("try", "Try it", paragraph(f"It cannot be tried in this page: {error}."))
     image = material.rows.dataset.image_shape if material.rows is not None else None
     if image is not None:

@@ -19,6 +19,9 @@ from xpmlp.config import Config, OutputConfig, admit_code, load_config, refuse_u
 from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.storage.network import SavedNetwork, load_network, save_network
 
+PAGE = "page.html"
+"""The page of a network, as `xpmlp.pages` writes it."""
+
 FILES = (
     "config.toml",
     "run.json",
@@ -29,6 +32,7 @@ FILES = (
     "loss.png",
     "loss.svg",
     "epochs.png",
+    PAGE,
 )
 """The files of a run folder."""
 
@@ -290,11 +294,25 @@ def member_folder(folder: Path, run: str | int | None) -> Path:
     return _member(folder, None if run is None else str(run))
 
 
-def _member(folder: Path, run: str | None) -> Path:
-    """The folder of one run of a grid."""
+def members_of(folder: Path) -> dict[int, Path]:
+    """The folders of a grid's runs by their numbers; none of a single run.
+
+    Raises
+    ------
+    RunFolderError
+        If it is a grid's folder without a run.
+    """
+    if not (folder / RUNS).is_dir():
+        return {}
     members = {int(path.name): path for path in (folder / RUNS).iterdir() if path.name.isdecimal()}
     if not members:
         raise RunFolderError(f"{folder} holds no run that was finished: train it again.")
+    return dict(sorted(members.items()))
+
+
+def _member(folder: Path, run: str | None) -> Path:
+    """The folder of one run of a grid."""
+    members = members_of(folder)
     allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
     if run is None:
         raise RunFolderError(f"{folder} holds {len(members)} runs: {allowed}.")

@@ -26,7 +26,8 @@ from xpmlp.storage.sealed import Tensors
 from xpmlp.training.inference import Score
 from xpmlp.training.run import EpochProgress, EpochRow, Run, RunSettings, Status
 from xpmlp.training.snapshot import WEIGHTS, Snapshot
-from xpmlp.training.step import TrainingState, runs_of
+from xpmlp.training.stack import runs_of
+from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
 AUTO_SECONDS = 30

@@ -22,7 +22,7 @@ from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH, Inference, Score
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 from xpmlp.training.table_prediction import table_model
 from xpmlp.training.trainer import load_data, resolve_configured
 from xpmlp.training.vote import member_of

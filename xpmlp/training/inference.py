@@ -19,7 +19,8 @@ from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
 from xpmlp.nn import Criterion, Network, inverse_temperature, pure_ops
 from xpmlp.training.segments import segments
-from xpmlp.training.step import Examples, as_stack, evaluation_fold, prediction_fold, runs_of
+from xpmlp.training.stack import as_stack, runs_of
+from xpmlp.training.step import Examples, evaluation_fold, prediction_fold
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""

@@ -26,7 +26,8 @@ from xpmlp.training.policy import RunPolicy
 from xpmlp.training.run import EpochProgress, EpochRow, Progress, Reporter, Run, RunSettings, Status
 from xpmlp.training.segments import Segment, segments
 from xpmlp.training.snapshot import Saver, Snapshot, restore, take_snapshot
-from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, one_of, seeds_of
+from xpmlp.training.stack import one_of
+from xpmlp.training.step import Constants, TrainingState, device_rates, fold_steps, seeds_of
 from xpmlp.training.trainable import Trainable
 
 
@@ -245,10 +246,9 @@ class _Block:
     def _end_epoch(self) -> None:
         """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
         epoch, last = self.epoch, range(self.epoch * self.steps - 1, self.epoch * self.steps)
-        examples, evaluate = self.trainable.validation_examples, self.trainable.inference.evaluate
-        scores = [None] * len(self.active) if examples is None else evaluate(self._evaluated, examples)
+        scores = self.policy.scores([active.run for active in self.active], self.state)
         if self.settings.evaluate_train:
-            after = evaluate(self._evaluated, self.trainable.train_examples)
+            after = self.trainable.inference.evaluate(self._evaluated, self.trainable.train_examples)
             for active, train_score in zip(self.active, after, strict=True):
                 active.run.train_scores.append(train_score)
         self.policy.judge([active.run for active in self.active], self.state)

@@ -18,8 +18,10 @@ from xpmlp.errors import ConfigError
 from xpmlp.init import batch_order
 from xpmlp.nn import criteria
 from xpmlp.optim import ScheduleSettings, schedules
+from xpmlp.training.inference import Score
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.step import TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
 Values: TypeAlias = float | npt.NDArray[np.float64]
@@ -116,6 +118,13 @@ class RunPolicy:
     def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
         """The part, float or (steps,), of its dropout that the network has in some steps; ``None`` if constant."""
         return None
+
+    def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
+        """The score of each run of a block on examples that it has not learned from; ``None`` where there are none."""
+        examples = self.trainable.validation_examples
+        if examples is None:
+            return [None] * len(runs)
+        return self.trainable.inference.evaluate(self.trainable.optimizer.evaluated(*state), examples)
 
     def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
         """Judge all active runs together, in the order of their columns, before `epoch_ended` hears of each."""

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp import nn
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Parameters
 from xpmlp.backend import Backend, Fold, Step
 from xpmlp.nn import Network, Ops
 from xpmlp.nn.layer import Draw, Inputs, Tree
 from xpmlp.nn.layers.repeat import mean_of_members, repeat_rows
 from xpmlp.optim import Hyperparameters, Optimizer
+from xpmlp.training.stack import runs_of
 
 
 class Examples(NamedTuple):
@@ -322,21 +323,6 @@ def _forward_step(network: Network, ops: Ops) -> Step:
         return parameters, (network.root.forward(ops, parameters, inputs, ())[0],)
 
     return step
-
-
-def as_stack(tree: Tree) -> Tree:
-    """The arrays of one run with a runs axis in front; a number that all runs share has none."""
-    return map_leaves(lambda leaf: leaf[None, ...] if leaf.ndim else leaf, tree)
-
-
-def one_of(tree: Tree, run: int = 0) -> Tree:
-    """The arrays of one of the stacked runs, without the runs axis."""
-    return map_leaves(lambda leaf: leaf[run, ...] if leaf.ndim else leaf, tree)
-
-
-def runs_of(parameters: Parameters) -> int:
-    """The number of stacked runs."""
-    return int(next(leaves(parameters))[1].shape[0])
 
 
 def _relative(ops: Ops, weights: Array) -> Array:

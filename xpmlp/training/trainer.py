@@ -30,7 +30,7 @@ from xpmlp.training.memory import footprint, memory_explained
 from xpmlp.training.record import History, Timing, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.sizes import in_time, sized
-from xpmlp.training.step import as_stack
+from xpmlp.training.stack import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
 from xpmlp.training.vote import VoteTrainable, joined, notes_on_groups, parameters_to_start, settings_of, voters_note
 

@@ -26,10 +26,11 @@ from xpmlp.init import batch_order
 from xpmlp.nn import LayerSpec, Network, criteria
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
-from xpmlp.training.inference import sharpened
+from xpmlp.training.inference import Score, sharpened
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
-from xpmlp.training.step import Examples, TrainingState, as_stack, one_of
+from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.step import Examples, TrainingState
 
 FEW = 1000
 """Training examples below which `judge_folds = "auto"` means together."""
@@ -92,7 +93,8 @@ class VoteTrainable(ConfigTrainable):
         drawn = fold_numbers(part.targets, count, self.config.data.seed, self.dataset.groups)
         folds = drawn if given is None else given
         if len(folds) != len(part) or set(np.unique(folds).tolist()) != set(range(count)):
-            raise DataError(f"train.folds = {count} needs examples in each of {count} folds: lower it.")
+            there = f"there {'is 1 sample' if len(part) == 1 else f'are {len(part):,} samples'}"
+            raise DataError(f"train.folds = {count} needs examples in each of {count} folds, and {there}: lower it.")
         return folds
 
     @property
@@ -233,6 +235,16 @@ class FoldPolicy(ConfigPolicy):
         rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
         order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
         return rows[order][: self.trainable.n_examples]
+
+    def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
+        """Those of the validation part if there is one, else of the fold that each member has left out."""
+        if self.trainable.validation_part is not None:
+            return super().scores(runs, state)
+        parameters = self.trainable.optimizer.evaluated(*state)
+        folds = [self.trainable.fold_of(run.settings.seed) for run in runs]
+        alone = [as_stack(one_of(parameters, column)) for column in range(len(runs))]
+        evaluate, left_out = self.trainable.inference.evaluate, self.trainable.examples_left_out
+        return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
 
     def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
         """Where members are judged together: find the figure of what they predict out of fold."""

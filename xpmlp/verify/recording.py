@@ -14,14 +14,13 @@ from xpmlp.backend import Fold
 from xpmlp.optim import Hyperparameters
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.snapshot import to_host
+from xpmlp.training.stack import as_stack, one_of
 from xpmlp.training.step import (
     Constants,
     PreparedBatch,
     TrainingState,
-    as_stack,
     device_rates,
     fold_steps,
-    one_of,
     seeds_of,
     training_fold,
     training_passes,

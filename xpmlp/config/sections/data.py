@@ -25,7 +25,8 @@ class DataConfig(Section):
 
     `split = "validation"` holds out a part of the training set and evaluates it after each epoch; `"test"` trains
     on all of the training set and evaluates the test set once, at the end; `"three-way"` holds out a validation
-    part and evaluates the test set once, at the end.
+    part and evaluates the test set once, at the end. With `train.folds`, which judge the epochs by themselves, `"test"`
+    loses no rows, and goes with `test_fraction = 0`, too.
     """
 
     @model_validator(mode="before")

@@ -25,6 +25,11 @@ class OutputConfig(Section):
     tensorboard: bool = False
     """Write the curves as TensorBoard event files, too, into `tensorboard/` (extra `tensorboard`)."""
 
+    page: bool = False
+    """Write the page of the network (`page.html`) at the end of `xpmlp train`, `tune` and `resume`, as `xpmlp page`
+    does; of a grid that of the best run, into that run's folder.
+    """
+
     checkpoint_every: OrNone[Interval] = "auto"
     """When to write a checkpoint, from which `--resume` goes on: after so many epochs, or at the first end of a segment
     after so many seconds or steps. "auto": at the first end of an epoch after 30 seconds. A training that ends or is

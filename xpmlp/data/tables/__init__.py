@@ -13,7 +13,8 @@
 
 from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.data.tables.columns import KIND_SENTENCES, Column, Kind, Schema, parse_types
-from xpmlp.data.tables.encoding import Encoded, TableEncoding, fit_encoded, fit_encoding
+from xpmlp.data.tables.encoding import Encoded, TableEncoding
+from xpmlp.data.tables.fitting import fit_encoded, fit_encoding
 from xpmlp.data.tables.frames import Frame, as_frame, as_series
 from xpmlp.data.tables.inference import infer_schema
 from xpmlp.data.tables.loading import TableModel, load_table

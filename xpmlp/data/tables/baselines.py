@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.data.dataset import Dataset, Part
-from xpmlp.data.tables.encoding import FIRST
+from xpmlp.data.tables.features import FIRST
 
 MAX_ROWS = 20_000
 """Training rows of the linear model."""
@@ -28,30 +28,55 @@ class Baselines(NamedTuple):
     linear: float
 
 
-def baselines(dataset: Dataset, part: Part) -> Baselines:
-    """Score the constant and a linear model, fitted on at most 20,000 training rows, on a part."""
+def baselines(dataset: Dataset, part: Part, folds: npt.NDArray[np.int64] | None = None) -> Baselines:
+    """Score the constant and a linear model, fitted on at most 20,000 training rows, on a part.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    part : Part
+        Held out, or the training part itself with ``folds``.
+    folds : (n,), optional
+        Of the training rows: each is predicted by what is fitted on the others.
+    """
+    if folds is None:
+        return Baselines(
+            *(_score(told, part, dataset.n_classes) for told in _predictions(dataset, dataset.train, part))
+        )
+    pooled = np.empty((2, *part.targets.shape))
+    for fold in range(int(folds.max()) + 1):
+        here = folds == fold
+        pooled[:, here] = _predictions(dataset, part[np.flatnonzero(~here)], part[np.flatnonzero(here)])
+    return Baselines(*(_score(told, part, dataset.n_classes) for told in pooled))
+
+
+def _predictions(dataset: Dataset, train: Part, part: Part) -> list[npt.NDArray[Any]]:
+    """The commonest class, or the mean, for each row of a part, and what a linear model says."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    train = dataset.train
+    if dataset.n_classes:
+        constant: Any = np.bincount(train.targets, minlength=dataset.n_classes).argmax()
+    else:
+        constant = np.average(train.targets, axis=0, weights=train.weights)
+    always = np.broadcast_to(constant, part.targets.shape)
     if len(train) > MAX_ROWS:
         train = train[np.sort(np.random.default_rng(0).permutation(len(train))[:MAX_ROWS])]
     x, z = _one_hot(train, dataset.code_counts), _one_hot(part, dataset.code_counts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if dataset.n_classes:
-            common = np.bincount(dataset.train.targets, minlength=dataset.n_classes).argmax()
-            constant = float(np.average(part.targets == common, weights=part.weights))
-            if len(np.unique(train.targets)) < 2:
-                return Baselines(constant, constant)
+        if not dataset.n_classes:
+            model = Ridge(solver="lsqr").fit(x, train.targets, sample_weight=train.weights)
+        elif len(np.unique(train.targets)) < 2:
+            return [always, always]
+        else:
             model = LogisticRegression(max_iter=60, tol=1e-2).fit(x, train.targets, sample_weight=train.weights)
-            return Baselines(constant, float(np.average(model.predict(z) == part.targets, weights=part.weights)))
-        mean = np.average(dataset.train.targets, axis=0, weights=dataset.train.weights)
-        constant = _r2(np.broadcast_to(mean, part.targets.shape), part)
-        fitted = Ridge(solver="lsqr").fit(x, train.targets, sample_weight=train.weights)
-        return Baselines(constant, _r2(fitted.predict(z).reshape(part.targets.shape), part))
+        return [always, model.predict(z).reshape(part.targets.shape)]
 
 
-def _r2(predicted: npt.NDArray[Any], part: Part) -> float:
+def _score(predicted: npt.NDArray[Any], part: Part, n_classes: int) -> float:
+    """The share of right classes, or R²."""
+    if n_classes:
+        return float(np.average(part.targets == predicted, weights=part.weights))
     mean = np.average(part.targets, axis=0, weights=part.weights)
     residual = np.average((part.targets - predicted) ** 2, axis=0, weights=part.weights)
     variance = np.average((part.targets - mean) ** 2, axis=0, weights=part.weights)

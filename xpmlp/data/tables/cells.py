@@ -158,6 +158,12 @@ def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:
     """Read cells as truth values."""
     if cells.dtype == pl.Boolean:
         return Reading(cells, 0)
+    if cells.dtype.is_numeric():
+        values = cells.cast(pl.Float64).to_numpy()
+        neither = (values != 0.0) & (values != 1.0)
+        truths = pl.Series(cells.name, values == 1.0)
+        truths = truths.set(pl.Series(neither), None) if neither.any() else truths
+        return Reading(truths, int((neither & ~np.isnan(values)).sum()))
     texts = as_texts(cells, missing).str.to_lowercase()
     truths = texts.replace_strict({**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}, default=None,
                                   return_dtype=pl.Boolean)  # fmt: skip
@@ -362,6 +368,11 @@ def looks_true_or_false(words: Iterable[str]) -> bool:
     return any(pair == {yes, no} for yes, no in zip(TRUE, FALSE, strict=True))
 
 
+def gap_texts(missing: Sequence[str]) -> set[str]:
+    """The texts that are gaps: of ``missing`` in small letters and in capitals, too."""
+    return {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
+
+
 def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     """Texts without the blanks around them, null for empty ones and the markers."""
     if len(texts) < MANY:
@@ -377,7 +388,7 @@ def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
 def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     if texts.str.contains(_EDGES).any():
         texts = texts.str.replace_all(_EDGES, "")
-    markers = {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
+    markers = gap_texts(missing)
     if "-" in markers and (texts == "+").any():
         markers.remove("-")
     gap = texts.is_in(sorted(markers))

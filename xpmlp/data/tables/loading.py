@@ -15,7 +15,8 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
-from xpmlp.data.tables.encoding import TableEncoding, fit_encoded
+from xpmlp.data.tables.encoding import TableEncoding
+from xpmlp.data.tables.fitting import fit_encoded
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
 from xpmlp.data.tables.reading import TableFile, read_table
 from xpmlp.data.tables.splitting import Rows, hold_out, rare_classes, rows_to_validate

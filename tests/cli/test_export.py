@@ -1,0 +1,51 @@
+"""``xpmlp export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+def test_a_model_is_written_where_it_is_asked_for(xpmlp: Run, digits_run: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs onnx, of the extra onnx")
+    out = tmp_path / "digits.onnx"
+    done = xpmlp("export", digits_run, "--format", "onnx", "--out", out)
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"{out} (")
+    assert [one.name for one in onnx.load(out).graph.output] == ["label", "probabilities"]
+    assert sorted(tmp_path.iterdir()) == [out]
+    assert xpmlp("export", digits_run, "--format", "onnx", "--out", out, "--quiet") == (0, "", "")
+
+
+def test_torch_has_its_code_beside_it(xpmlp: Run, digits_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "digits.safetensors"
+    done = xpmlp("export", digits_run, "--format", "torch", "--out", out)
+    code = (tmp_path / "digits.py").read_text(encoding="utf-8")
+    assert (done.status, done.err) == (0, "")
+    assert code in done.out
+    compile(code, "digits.py", "exec")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "digits.py", out]
+
+
+def test_nothing_that_is_read_is_written_over(xpmlp: Run, digits_run: Path, tmp_path: Path) -> None:
+    weights = digits_run / "weights.safetensors"
+    before = weights.read_bytes()
+    for form in ("onnx", "torch"):
+        refused = xpmlp("export", digits_run, "--format", form, "--out", weights)
+        refused.assert_refused(f"the output {weights} would replace", "choose another output")
+        xpmlp("export", digits_run, "--format", form, "--out", tmp_path).assert_refused("cannot be written")
+        xpmlp("export", digits_run, "--format", form, "--out", tmp_path / "no" / "x").assert_refused(
+            "cannot be written"
+        )
+    xpmlp("export", digits_run, "--format", "torch", "--out", tmp_path / "x.py").assert_refused("choose another")
+    assert weights.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_run_or_no_format_is_refused(xpmlp: Run, tmp_path: Path) -> None:
+    xpmlp("export", tmp_path, "--format", "onnx").assert_refused("is not a run folder")
+    wrong = xpmlp("export", tmp_path, "--format", "tflite")
+    assert (wrong.status, "tflite" in wrong.err) == (2, True)

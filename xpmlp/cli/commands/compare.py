@@ -1,0 +1,51 @@
+"""``xpmlp compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from xpmlp._paths import given_path
+from xpmlp.cli.options import AllowCode, Quiet, file_option
+
+
+def compare(
+    run_dirs: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=given_path, metavar="RUN_DIR...", help="Folders that `xpmlp train` has written, of runs or of grids."
+        ),
+    ],
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option("--split", help="Which part of the data [default: the test part, or validation without one]."),
+    ] = None,
+    out: Annotated[Path | None, file_option("--out", "FILE", "Write an HTML page, too, with the curves.")] = None,
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare runs: in what they differ, how good each is, and whether that is chance.
+
+    The first run is what the others are held against, by a paired test on the same examples; of a grid the best one.
+    Runs that were not judged by the same examples are named, and not tested.
+
+    Examples: `xpmlp compare runs/a runs/b --out compare.html`, `xpmlp compare runs/grid`.
+    """
+    from xpmlp.cli.comparison import lines_of
+    from xpmlp.cli.streams import print_lines
+    from xpmlp.pages import compare, write_comparison
+    from xpmlp.pages.comparison_page import check_output
+
+    def tell(line: str) -> None:
+        if not quiet:
+            typer.echo(line, err=True)
+
+    if out is not None:
+        check_output(out, run_dirs)
+    comparison = compare(run_dirs, split, allow_code=allow_code, tell=tell)
+    if out is not None:
+        write_comparison(comparison, out)
+    if not quiet:
+        print_lines([*lines_of(comparison), *([] if out is None else [f"page: {out}"])])

@@ -1,0 +1,39 @@
+"""``xpmlp export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from xpmlp._text import printable
+from xpmlp.cli.options import AllowCode, Quiet, RunDir, RunNumber, file_option
+
+
+def export(
+    run_dir: RunDir,
+    form: Annotated[Literal["onnx", "torch"], typer.Option("--format", help="For what it is written.")],
+    out: Annotated[
+        Path | None,
+        file_option("--out", "FILE", "The file [default: model.onnx or model.safetensors in the run folder]."),
+    ] = None,
+    run: RunNumber = None,
+    allow_code: AllowCode = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the network of RUN_DIR for programs without xpmlp: for ONNX's runtimes, or for PyTorch.
+
+    onnx: one file, from raw columns to labels and probabilities, or to values; it needs `pip install 'xpmlp[onnx]'`.
+    torch: a state_dict, and beside it the lines of Python that load it and compute the outputs, which are printed, too.
+
+    Example: `xpmlp export runs/titanic --format onnx --out titanic.onnx`.
+    """
+    from xpmlp.export.run import export_run
+
+    done = export_run(run_dir, form, out=out, run=run, allow_code=allow_code)
+    if not quiet:
+        for path in done.files:
+            typer.echo(printable(f"{path} ({path.stat().st_size / 1e6:.2f} MB)"))
+        if done.code:
+            typer.echo(done.code)

@@ -1,0 +1,276 @@
+"""The encoding of a table, fitted on its training part: levels, words, centres and scales, statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from xpmlp.data.tables.cells import as_texts, distinct_texts, words_of
+from xpmlp.data.tables.columns import MAX_LEVELS, Column, Schema
+from xpmlp.data.tables.encoding import Encoded, TableEncoding
+from xpmlp.data.tables.features import MAX_WORDS, EncodedColumn, EncodedPair, Feature, Indicator
+from xpmlp.data.tables.frames import as_frame
+from xpmlp.data.tables.inference import RARE
+from xpmlp.data.tables.pairs import candidate, find_pairs
+from xpmlp.data.tables.raw import CYCLES, RawColumn, date_parts, read_raw, source_of
+from xpmlp.data.tables.statistics import (
+    MOST_NUMBERS,
+    Found,
+    TrainingTargets,
+    of_category,
+    of_number,
+    of_text,
+    telling_words,
+)
+
+COMMON_WORDS = 24
+"""Those without a target: the commonest ones."""
+
+MAX_BUCKETS = 8
+"""The numbers among which all other words of a text column are hashed."""
+
+FEWEST_ROWS = 50
+"""Training rows from which on there are statistics of the targets."""
+
+TARGET = "target"
+"""The part of a column by which its statistic's features are told from others: "target 1", "target 2", ..."""
+
+
+def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
+    """Fit the encoding of a table's columns, of a training part alone and without a look at its targets.
+
+    Parameters
+    ----------
+    frame : data frame
+        The training rows.
+    schema : Schema
+        From `infer_schema`, of the same rows.
+    """
+    return _fit(as_frame(frame).data, schema, None)[0]
+
+
+def fit_encoded(
+    frame: Any,
+    schema: Schema,
+    targets: npt.NDArray[Any],
+    groups: npt.NDArray[np.int64] | None = None,
+    *,
+    pairs: bool = True,
+) -> tuple[TableEncoding, Encoded]:
+    """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
+
+    Parameters
+    ----------
+    frame, schema
+        As of `fit_encoding`.
+    targets : (n,) or (n, n_targets)
+        Indices of classes, or values.
+    groups : (n,), optional
+        Of rows that stay together.
+    pairs : bool
+        Whether pairs of columns may have statistics, too.
+
+    Returns
+    -------
+    encoding : TableEncoding
+    encoded : Encoded
+        Of the training rows, whose statistics come from other rows than themselves, and of other groups.
+    """
+    data = as_frame(frame).data
+    encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups), pairs)
+    encoded = encoding.encode(data)
+    for place, (name, feature) in enumerate(encoding.named_features()):
+        if feature.part.startswith(TARGET):
+            encoded.numbers[:, place] = feature.apply(crossed[name].pop(0).astype(np.float64))
+    return encoding, encoded
+
+
+def _fit(
+    data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None, with_pairs: bool = True
+) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
+    """Fit the encoding, and for each column with a statistic what it is for the training rows."""
+    columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
+    told = None if data.height < FEWEST_ROWS else targets
+    for column in schema.used:
+        cells = data[column.name]
+        one = _fit_column(cells, column, schema.missing, told)
+        if not one.features and told is None:
+            columns.append(one)
+            known.add(column.name)
+            continue
+        read = read_raw(one, cells, schema.missing)
+        scaled = [_fitted(feature, raw) for feature, raw in zip(one.features, read.numbers, strict=True)]
+        columns.append(one.model_copy(update={"features": tuple(scaled)}))
+        known |= {feature.name for feature in scaled} | {column.name}
+        if read.gap.any() and not one.has_codes:
+            gaps[column.name] = read.gap
+        if told is not None:
+            found.add(column.name, _statistic(one, cells, read, schema.missing, told))
+            if column.kind != "text":
+                candidates.append(candidate(column.name, source_of(one, read), one.code_count))
+    pairs = [] if told is None or not with_pairs else find_pairs(candidates, told)
+    pairs = [pair for pair in pairs if pair[0].name not in schema.names]
+    crossed = {name: list(one.crossed.T) for name, one in found.by_column.items()}
+    crossed |= {statistic.name: list(numbers.T) for statistic, numbers in pairs}
+    features = {name: tuple(_features_of(name, numbers)) for name, numbers in crossed.items()}
+    encoding = TableEncoding(
+        format="xpmlp table 1",
+        table_schema=schema,
+        columns=tuple(_with_statistic(one, found, features) for one in columns),
+        indicators=tuple(_indicators(gaps, known)),
+        pairs=tuple(EncodedPair(statistic=one, features=features[one.name]) for one, _ in pairs),
+    )
+    return encoding, crossed
+
+
+class _Statistics:
+    """The statistics of single columns that tell most, within `MOST_NUMBERS`."""
+
+    def __init__(self) -> None:
+        self.by_column: dict[str, Found] = {}
+
+    def add(self, name: str, found: Found | None) -> None:
+        """Take a column's statistic, and let go of those that tell least if there are too many numbers."""
+        if found is not None:
+            self.by_column[name] = found
+        while sum(one.statistic.width for one in self.by_column.values()) > MOST_NUMBERS:
+            del self.by_column[min(self.by_column, key=lambda one: self.by_column[one].gain)]
+
+
+def _with_statistic(one: EncodedColumn, found: _Statistics, features: dict[str, tuple[Feature, ...]]) -> EncodedColumn:
+    name = one.column.name
+    if name not in found.by_column:
+        return one
+    statistic = found.by_column[name].statistic
+    return one.model_copy(update={"features": (*one.features, *features[name]), "statistic": statistic})
+
+
+def _features_of(name: str, crossed: list[npt.NDArray[Any]]) -> Iterator[Feature]:
+    """The features of a statistic, by what it is for the training rows."""
+    for number, raw in enumerate(crossed):
+        part = f"{TARGET} {number + 1}"
+        yield _fitted(Feature(name=f"{name}: {part}", part=part, bent=True), raw.astype(np.float64))
+
+
+def _statistic(
+    one: EncodedColumn, cells: pl.Series, read: RawColumn, missing: tuple[str, ...], targets: TrainingTargets
+) -> Found | None:
+    """The statistic of a column, where it tells anything of the targets."""
+    if read.codes is not None:
+        return of_category(read.codes, one.code_count, targets)
+    if one.column.kind == "text":
+        return of_text(words_of(as_texts(cells, missing)), targets)
+    source = source_of(one, read)
+    return of_number(source, targets) if one.column.kind in ("number", "date", "clock") else None
+
+
+def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
+    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
+    together: dict[bytes, list[str]] = {}
+    for name, gap in gaps.items():
+        together.setdefault(np.packbits(gap).tobytes(), []).append(name)
+    for names in together.values():
+        share = float(gaps[names[0]].mean())
+        std = math.sqrt(share * (1 - share))
+        name = f"{names[0]} missing"
+        while name in known:
+            name += "?"
+        feature = Feature(name=name, part="missing", mean=share, std=std)
+        yield Indicator(feature=feature, columns=tuple(names))
+
+
+def _fit_column(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None = None
+) -> EncodedColumn:
+    """The features, levels and words of a column, the features not yet scaled."""
+    name = column.name
+    if column.kind == "category" and not column.order:
+        texts = distinct_texts(cells, missing)
+        counts = pl.DataFrame({"value": texts.values, "count": texts.counts}).sort(
+            ["count", "value"], descending=[True, False]
+        )
+        common = counts.filter(pl.col("count") >= RARE).head(MAX_LEVELS)["value"].to_list()
+        rare = counts["value"][len(common) :].head(MAX_LEVELS).to_list()
+        if len(rare) == 1 and len(common) < MAX_LEVELS:  # by itself it is no crowd
+            common, rare = [*common, *rare], []
+        return EncodedColumn(column=column, levels=tuple(common), rare=tuple(rare))
+    if column.kind in ("number", "category"):
+        return EncodedColumn(column=column, features=(Feature(name=name, bent=True),))
+    if column.kind == "truth":
+        return EncodedColumn(column=column, features=(Feature(name=name, part="truth"),))
+    if column.kind == "clock":
+        parts = [("hour", True), ("hour sin", False), ("hour cos", False)]
+    elif column.kind == "date":
+        parts = _parts_of_dates(cells, column, missing)
+    else:
+        return _fit_text(cells, column, missing, targets)
+    return EncodedColumn(
+        column=column, features=tuple(Feature(name=f"{name}: {part}", part=part, bent=bent) for part, bent in parts)
+    )
+
+
+def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """The parts of a date that vary: days passed and the year as they are, the others as cycles."""
+    raw = date_parts(cells, column, missing)
+    varying = {part for part, values in raw.items() if values.min() != values.max()}
+    cycles = [f"{part} {wave}" for part in CYCLES if part in varying for wave in ("sin", "cos")]
+    return [("days", True), *([("year", True)] if "year" in varying else []), *((part, False) for part in cycles)]
+
+
+def _fit_text(
+    cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None
+) -> EncodedColumn:
+    every = as_texts(cells, missing)
+    texts = every.drop_nulls()
+    words = words_of(texts).list.unique().explode().drop_nulls().alias("word")
+    counts = words.value_counts().sort(["count", "word"], descending=[True, False])
+    telling = counts.filter((pl.col("count") >= RARE) & (pl.col("count") <= 0.95 * len(texts)))
+    common = telling["word"].head(COMMON_WORDS).to_list()
+    if targets is not None and common:
+        common = telling_words(words_of(every), telling, MAX_WORDS, targets)
+    buckets = min(MAX_BUCKETS, max(len(counts) - len(common), 0))
+    named = [Feature(name=f"{column.name}: {word}", part="word") for word in common]
+    hashed = [Feature(name=f"{column.name}: words {place + 1}", part="hashed") for place in range(buckets)]
+    length = Feature(name=f"{column.name}: length", part="length", bent=True)
+    return EncodedColumn(column=column, features=(length, *named, *hashed), words=tuple(common))
+
+
+def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
+    """A feature with the centre and scale of raw values, and the moments of what they become."""
+    gap = np.isnan(raw)
+    present = raw[~gap] if gap.any() else raw
+    if feature.bent and len(present):
+        low, center, high = _quartiles(present)
+        spread = high - low
+        if not spread > 0.0:  # most are the same: the others say how far one is from them
+            others = np.abs(present[present != center] - center)
+            spread = float(np.median(others)) if len(others) else 0.0
+        scale = 1.0 / spread if spread > 0.0 else 0.0
+        if not math.isfinite(scale) or not math.isfinite(center):
+            center, scale = center if math.isfinite(center) else 0.0, 0.0
+        feature = feature.model_copy(update={"center": center, "scale": scale})
+    applied = feature.apply(raw)
+    return (
+        feature.model_copy(update={"mean": float(applied.mean()), "std": float(applied.std())}) if len(raw) else feature
+    )
+
+
+def _quartiles(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """The quartiles, as NumPy's median and quantile have them, by putting the values in order once."""
+    places = np.array([0.25, 0.5, 0.75]) * (len(values) - 1)
+    before = np.floor(places).astype(np.intp)
+    after = np.minimum(before + 1, len(values) - 1)
+    ordered = np.partition(values, np.unique([before, after]))
+    parts = places - before
+    low, median, high = (
+        b - (b - a) * (1 - t) if t >= 0.5 else a + (b - a) * t
+        for a, b, t in zip(ordered[before].tolist(), ordered[after].tolist(), parts.tolist(), strict=True)
+    )
+    if parts[1]:
+        median = (ordered[before[1]] + ordered[after[1]]) / 2
+    return low, float(median), high

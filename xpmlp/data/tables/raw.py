@@ -1,0 +1,206 @@
+"""The cells of a column as raw numbers, not yet scaled, or as codes."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
+from xpmlp.data.tables.columns import Column
+from xpmlp.data.tables.features import FIRST, MISSING_CODE, UNSEEN, EncodedColumn
+from xpmlp.data.tables.inference import read_cells
+from xpmlp.data.tables.pairs import Source
+
+CYCLES = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
+"""The parts of a date that come round again, with the length of their cycles."""
+
+
+class RawColumn(NamedTuple):
+    """A column's cells before they are scaled.
+
+    Attributes
+    ----------
+    numbers : list of (n,) float64
+        One for each feature; NaN for a gap.
+    codes : (n,) int32, or None
+    gap : (n,) bool
+    unreadable : int
+    """
+
+    numbers: list[npt.NDArray[np.float64]]
+    codes: npt.NDArray[np.int32] | None
+    gap: npt.NDArray[np.bool_]
+    unreadable: int
+
+
+def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
+    """Read a column's cells as raw numbers, or codes."""
+    read, statistic = _read_plain(one, cells, missing), one.statistic
+    if statistic is None:
+        return read
+    if read.codes is not None:
+        told = statistic.of_codes(read.codes)
+    elif one.column.kind == "text":
+        told = statistic.of_words(words_of(as_texts(cells, missing)))
+    else:
+        told = statistic.of_numbers(source_of(one, read))
+    return read._replace(numbers=[*read.numbers, *told.T])
+
+
+def source_of(one: EncodedColumn, read: RawColumn) -> Source:
+    """The codes or numbers by which a column's statistic is looked up: whole days of a date."""
+    if read.codes is not None:
+        return read.codes
+    return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
+
+
+def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
+    """Read a column's cells as they are, without the statistic of the targets."""
+    column, kind = one.column, one.column.kind
+    if one.has_codes:
+        if "+" in (*one.levels, *one.rare):  # beside it a dash is a category
+            missing = tuple(text for text in missing if text != "-")
+        codes = _codes(one, cells, missing)
+        return RawColumn([], codes, codes == MISSING_CODE, 0)
+    if kind == "date":
+        parts = date_parts(cells, column, missing)
+        days = parts["days"]
+        numbers = [_cycled(parts, feature.part) for feature in one.own_features]
+        present = cells if cells.dtype != pl.String else as_texts(cells, missing)
+        return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
+    if kind == "text":
+        texts = as_texts(cells, missing)
+        return RawColumn(_text_numbers(one, texts), None, texts.is_null().to_numpy(), 0)
+    values, unreadable = read_cells(cells, column, missing)
+    if kind == "category":
+        ranks = _matched(values, column.order)
+        unreadable = ranks.null_count() - values.null_count()
+        return RawColumn([_floats(ranks)], None, ranks.is_null().to_numpy(), unreadable)
+    raw = _floats(values)
+    gap = np.isnan(raw)
+    if kind == "truth":
+        raw = 2.0 * raw - 1.0
+    if kind == "clock":
+        numbers = [_cycled({"hour": values}, feature.part) for feature in one.own_features]
+        return RawColumn(numbers, None, gap, unreadable)
+    return RawColumn([raw], None, gap, unreadable)
+
+
+def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
+    return values.cast(pl.Float64).to_numpy()
+
+
+def _codes(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """The codes of cells: most are written as the levels are, and each of the others is looked up once."""
+    if cells.dtype != pl.String:
+        cells = as_texts(cells, missing)
+    known = (*one.levels, *one.rare)
+    places = [*range(FIRST, FIRST + len(one.levels)), *[FIRST + len(one.levels)] * len(one.rare)]
+    found = cells.replace_strict(known, places, default=None, return_dtype=pl.Int32) if known else None
+    if found is None or found.null_count() > cells.null_count():
+        others = (cells if found is None else cells.filter(found.is_null())).drop_nulls().unique()
+        told = _codes_of_texts(one, as_texts(others, missing))
+        rest = cells.replace_strict(others, told, default=None, return_dtype=pl.Int32) if len(others) else None
+        found = rest if found is None else found if rest is None else pl.select(pl.coalesce(found, rest)).to_series()
+    if found is None:
+        return np.full(len(cells), MISSING_CODE, np.int32)
+    return found.fill_null(MISSING_CODE).to_numpy() if found.null_count() else found.to_numpy()
+
+
+def _codes_of_texts(one: EncodedColumn, texts: pl.Series) -> pl.Series:
+    found = _matched(texts, (*one.levels, *one.rare))
+    codes = pl.select(
+        pl.when(texts.is_null())
+        .then(MISSING_CODE)
+        .when(found.is_null())
+        .then(UNSEEN)
+        .otherwise((found + FIRST).clip(upper_bound=FIRST + len(one.levels)))
+        .cast(pl.Int32)
+    )
+    return codes.to_series()
+
+
+def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
+    """The place of each text among some levels, null if it is none of them.
+
+    One that is written otherwise is the level of the same number or truth value, if there is one alone: 7.0 is 7.
+    """
+    places = dict(zip(levels, range(len(levels)), strict=True))
+    distinct = texts.drop_nulls().unique().to_list()
+    unknown = {text: meaning_of(text) for text in distinct if text not in places}
+    if any(meaning is not None for meaning in unknown.values()):
+        meanings = list(map(meaning_of, levels))
+        counts = Counter(meanings)
+        by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
+        places |= {
+            text: by_meaning[meaning]
+            for text, meaning in unknown.items()
+            if meaning is not None and meaning in by_meaning
+        }
+    if not places:
+        return pl.Series([None] * len(texts), dtype=pl.Int64)
+    return texts.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
+
+
+def meaning_of(text: str) -> float | str | None:
+    """The number or the truth value that a text writes; None for other texts."""
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    if text[:1] == "0" and text[:2] not in ("0", "0."):
+        return None  # 007 is not 7
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def date_parts(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> dict[str, pl.Series]:
+    """The parts of dates: days passed since 1970, the year, and those that come round again, from 0."""
+    both = as_dates(cells, column, missing).values
+    wall, instant = both.struct.field("wall"), both.struct.field("instant")
+    return {
+        "days": instant.to_physical().cast(pl.Float64) / (SECONDS_PER_DAY * 1e6),
+        "year": wall.dt.year(),
+        "month": wall.dt.month() - 1,
+        "day": wall.dt.day() - 1,
+        "weekday": wall.dt.weekday() - 1,
+        "hour": wall.dt.hour().cast(pl.Float64) + wall.dt.minute().cast(pl.Float64) / 60,
+    }
+
+
+def _cycled(parts: dict[str, pl.Series], part: str) -> npt.NDArray[np.float64]:
+    if part in parts:
+        return _floats(parts[part])
+    name, wave = part.rsplit(" ", 1)
+    angle = 2 * np.pi * _floats(parts[name]) / CYCLES[name]
+    return np.sin(angle) if wave == "sin" else np.cos(angle)
+
+
+def _text_numbers(one: EncodedColumn, texts: pl.Series) -> list[npt.NDArray[np.float64]]:
+    """The length, and for each word or bucket whether the text has it."""
+    lengths = np.log1p(_floats(texts.str.len_chars()))
+    words = words_of(texts)
+    found = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": words}).explode("word").drop_nulls()
+    buckets = len(one.own_features) - 1 - len(one.words)
+    places = dict(zip(one.words, range(len(one.words)), strict=True))
+    table = np.zeros((len(texts), len(one.own_features) - 1))
+    distinct = found["word"].unique().to_list()
+    place_of = {
+        word: places[word] if word in places else len(one.words) + zlib.crc32(word.encode()) % buckets
+        for word in distinct
+        if word in places or buckets
+    }
+    if place_of:
+        slots = found["word"].replace_strict(
+            list(place_of), list(place_of.values()), default=None, return_dtype=pl.Int64
+        )
+        kept = slots.is_not_null().to_numpy()
+        table[found["row"].to_numpy()[kept], slots.drop_nulls().to_numpy()] = 1.0
+    return [lengths, *table.T]

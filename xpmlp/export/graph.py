@@ -1,0 +1,123 @@
+"""ONNX graphs, node by node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._optional import Library
+from xpmlp._version import __version__
+
+ONNX = Library("onnx", "onnx", "'xpmlp[onnx]'")
+
+OPSET, ML_OPSET, IR_VERSION = 20, 3, 9
+"""The versions of ONNX's operators, of those for classical models, and of the format: onnxruntime reads these from 1.17
+on."""
+
+ML = "ai.onnx.ml"
+
+
+def f32(array: Any) -> npt.NDArray[np.float32]:
+    """A constant in the network's type."""
+    return np.asarray(array, np.float32)
+
+
+def f64(array: Any) -> npt.NDArray[np.float64]:
+    """A constant in the type of raw numbers."""
+    return np.asarray(array, np.float64)
+
+
+def shape(*sizes: int) -> npt.NDArray[np.int64]:
+    """A constant of sizes, axes or places."""
+    return np.asarray(sizes, np.int64)
+
+
+Value = str | npt.NDArray[Any]
+"""The name of a tensor, or a constant."""
+
+
+class Graph:
+    """A graph under construction; called with an operator and its inputs it adds a node and gives its output's name.
+
+    Names of inner tensors begin with ``#``.
+    """
+
+    def __init__(self) -> None:
+        from onnx import helper, numpy_helper
+
+        self._helper, self._numpy = helper, numpy_helper
+        self.nodes: list[Any] = []
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}
+
+    def __call__(self, operator: str, *inputs: Value, **attributes: Any) -> str:
+        """Add a node, whose output is named after its number."""
+        return self.named(f"#{len(self.nodes)}", operator, *inputs, **attributes)
+
+    def named(self, name: str, operator: str, *inputs: Value, **attributes: Any) -> str:
+        """Add a node with the given name of its output."""
+        names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
+        self.nodes.append(self._helper.make_node(operator, names, [name], **attributes))
+        return name
+
+    def _constant(self, array: npt.NDArray[Any]) -> str:
+        array = np.asarray(array)
+        content = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
+        key = (array.dtype.str, array.shape, content)
+        if key not in self._constants:
+            self._constants[key] = self._numpy.from_array(array, f"#c{len(self._constants)}")
+        return str(self._constants[key].name)
+
+    def rows(self, table: Any, places: str) -> str:
+        """The rows (N, n) of a table in float64 at places (N, 1)."""
+        return self("Reshape", self("Gather", f64(table), places), shape(-1, f64(table).shape[1]))
+
+    def cast(self, value: Value, dtype: Any) -> str:
+        """Convert numbers to a type of NumPy's."""
+        return self("Cast", value, to=self._type(dtype))
+
+    def encoded(self, value: str, table: dict[Any, Any], default: Any) -> str:
+        """Look up strings or whole numbers in a table, of whole numbers or float32."""
+        whole = isinstance(default, int)
+        by_text = isinstance(next(iter(table)), str)
+        keys = {"keys_strings" if by_text else "keys_int64s": list(table)}
+        values = {"values_int64s" if whole else "values_floats": list(table.values())}
+        other = {"default_int64" if whole else "default_float": default}
+        return self("LabelEncoder", value, domain=ML, **keys, **values, **other)
+
+    def input(self, name: str, dtype: Any, columns: int, about: str) -> str:
+        """Declare an input (N, columns)."""
+        self._inputs.append(self._helper.make_tensor_value_info(name, self._type(dtype), ["N", columns], about))
+        return name
+
+    def output(self, name: str, value: str, dtype: Any, shape: list[Any], about: str) -> None:
+        """Declare an output, and give it what a tensor has."""
+        self.named(name, "Identity", value)
+        self._outputs.append(self._helper.make_tensor_value_info(name, self._type(dtype), shape, about))
+
+    def _type(self, dtype: Any) -> int:
+        return int(self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def model(self, about: str, facts: dict[str, str]) -> bytes:
+        """The whole as a file's content, once ONNX has found it well-formed."""
+        from onnx import checker
+
+        graph = self._helper.make_graph(
+            self.nodes, "xpmlp", self._inputs, self._outputs, list(self._constants.values()), doc_string=about
+        )
+        versions = [self._helper.make_opsetid("", OPSET), self._helper.make_opsetid(ML, ML_OPSET)]
+        model = self._helper.make_model(
+            graph,
+            opset_imports=versions,
+            ir_version=IR_VERSION,
+            producer_name="xpmlp",
+            producer_version=__version__,
+            doc_string=about,
+        )
+        self._helper.set_model_props(model, facts)
+        checker.check_model(model, full_check=True)
+        content: bytes = model.SerializeToString()
+        return content

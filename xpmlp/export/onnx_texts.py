@@ -1,0 +1,41 @@
+"""Texts as ONNX's operators: their length and their words, by regular expressions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xpmlp.data.tables.cells import gap_texts
+from xpmlp.data.tables.features import EncodedColumn
+from xpmlp.export.graph import Graph, f64, shape
+
+LENGTH_BITS, LENGTH_BLOCKS = 9, 3
+"""The length of a text is told by 9 bits, and by up to 3 times 512 characters more."""
+
+
+def text(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
+    """Add the input of a column of texts: the length, for each word whether it is there, and the words' statistic."""
+    raw = graph.input(name, object, 1, "a text without blanks around it, or an empty string")
+    gap = graph("Equal", graph.encoded(raw, dict.fromkeys(sorted(gap_texts(missing)), 1), 0), shape(1))
+    length = graph("Log", graph("Add", _length(graph, raw), f64(1.0)))
+    present, has = graph.cast(graph("Not", gap), np.float64), {}
+    for word in dict.fromkeys([*one.words, *(one.statistic.words if one.statistic else ())]):
+        found = _matches(graph, raw, rf"(?is)(?:.*\P{{L}})?{word}(?:\P{{L}}.*)?")
+        has[word] = graph("Mul", found, present)
+    numbers = [graph("Where", gap, f64(np.nan), length), *(has[word] for word in one.words)]
+    if one.statistic is not None:
+        found = graph("Concat", *(has[word] for word in one.statistic.words), axis=1)
+        numbers.append(graph("MatMul", found, f64(one.statistic.means)))
+    return numbers
+
+
+def _matches(graph: Graph, raw: str, pattern: str) -> str:
+    return graph.cast(graph("RegexFullMatch", raw, pattern=pattern), np.float64)
+
+
+def _length(graph: Graph, raw: str) -> str:
+    """The characters of texts, by whether bits of their number match: ONNX has no operator for it."""
+    block = 2**LENGTH_BITS
+    bits = [2**power for power in range(LENGTH_BITS)]
+    patterns = [(rf"(?s)(?:.{{{2 * bit}}})*.{{{bit},{2 * bit - 1}}}", bit) for bit in bits]
+    patterns += [(rf"(?s){rf'.{{{block}}}' * count}.*", block) for count in range(1, LENGTH_BLOCKS + 1)]
+    return graph("Sum", *(graph("Mul", _matches(graph, raw, pattern), f64(size)) for pattern, size in patterns))

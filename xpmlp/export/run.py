@@ -1,0 +1,77 @@
+"""A run's network, written in another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._paths import os_errors_as
+from xpmlp.errors import RunFolderError
+from xpmlp.export.onnx_model import write_onnx
+from xpmlp.export.torch_code import torch_state
+from xpmlp.storage import run_folder
+from xpmlp.storage.sealed import write_arrays
+
+Format = Literal["onnx", "torch"]
+
+NAMES: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.safetensors"}
+"""The files that are written into a run's folder, by default."""
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes
+    ----------
+    files : tuple of Path
+    code : str
+        The Python that loads it, which is in the last file; "" of ONNX.
+    """
+
+    files: tuple[Path, ...]
+    code: str = ""
+
+
+def export_run(
+    run_dir: Path, form: Format, *, out: Path | None = None, run: str | int | None = None, allow_code: bool = False
+) -> Exported:
+    """Write the network of a run for other programs, each file whole or not at all.
+
+    Parameters
+    ----------
+    run_dir : Path
+    form : "onnx" or "torch"
+        A model from raw columns to labels and probabilities, or values; or a state_dict in a safetensors file, with
+        the Python that loads it and computes the outputs beside it, in a file of the same name that ends in ``.py``.
+    out : Path, optional
+        By default `NAMES` in the run's folder.
+    run : int or "best", optional
+        Which run of a grid.
+    allow_code : bool
+        As of `xpmlp.predict`.
+
+    Raises
+    ------
+    XpmlpError
+        If the run cannot be read, a part of its network has no such form, onnx is not installed, the file would
+        replace one that is read, or cannot be written.
+    """
+    config, saved = run_folder.read(run_dir, run, allow_code=allow_code)
+    folder = run_folder.member_folder(run_dir, run)
+    target = folder / NAMES[form] if out is None else out
+    beside = target.with_suffix(".py")
+    files = (target,) if form == "onnx" else (target, beside)
+    if form == "torch" and target == beside:
+        raise RunFolderError(f"the output {target} ends in .py, as the code that is written beside it: choose another.")
+    refuse_overwriting(files, [*config.files, *(folder / name for name in run_folder.FILES)])
+    with os_errors_as(RunFolderError, f"the output {target} cannot be written"):
+        for file in files:
+            check_writable(file)
+        if form == "onnx":
+            write_onnx(target, saved)
+            return Exported(files)
+        tensors, code = torch_state(saved, target.name)
+        write_arrays(target, tensors, {"format": "pt"})
+        write_text(beside, code)
+        return Exported(files, code)

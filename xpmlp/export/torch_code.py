@@ -1,0 +1,255 @@
+"""Saved networks for PyTorch: a state_dict, and the lines of Python that compute with it.
+
+The lines name no class of xpmlp, and hold what PyTorch has for each layer; they are written by one function a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xpmlp._tree import leaves
+from xpmlp.export.tree import LayerNode, layer_tree, output_transform
+from xpmlp.nn.activations.leaky_relu import SLOPE as LEAKY
+from xpmlp.nn.activations.scaled_tanh import HEIGHT, SLOPE
+from xpmlp.storage import SavedNetwork
+from xpmlp.training.table_prediction import table_model
+
+MEAN, STD = "mean", "std"
+"""The names of what inputs are standardised by."""
+
+ACTIVATIONS = {
+    "identity": "{}",
+    "sigmoid": "torch.sigmoid({})",
+    "tanh": "torch.tanh({})",
+    "relu": "F.relu({})",
+    "leaky_relu": f"F.leaky_relu({{}}, {LEAKY})",
+    "elu": "F.elu({})",
+    "selu": "F.selu({})",
+    "gelu": 'F.gelu({}, approximate="tanh")',
+    "silu": "F.silu({})",
+    "mish": "F.mish({})",
+    "softplus": "F.softplus({})",
+    "scaled_tanh": f"{HEIGHT} * torch.tanh({SLOPE} * {{}})",
+}
+
+TRANSFORMS = {
+    "identity": "{}",
+    "exp": "torch.exp({})",
+    "logistic": "torch.sigmoid({})",
+    "softmax": "torch.softmax({}, -1)",
+}
+
+
+class Code:
+    """Functions under construction, one for each network of a vote that differs from the others.
+
+    Attributes
+    ----------
+    tensors : dict
+        The state_dict, by names that the functions put together of a prefix and their own.
+    functions : dict
+        The lines of each function's body, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, npt.NDArray[Any]] = {}
+        self.functions: dict[str, list[str]] = {}
+
+    def function(self, node: LayerNode, prefix: str) -> str:
+        """Give the name of the function that computes a layer and takes a prefix; layers that are alike share one."""
+        body = _Body(self, prefix)
+        result = body.layer(node, "x", "")
+        lines = [*body.lines, f"return {result}"]
+        name = next((name for name, known in self.functions.items() if known == lines), f"layers_{len(self.functions)}")
+        self.functions[name] = lines
+        return name
+
+
+class _Body:
+    """The lines of a function; what it calls ``x`` is replaced layer by layer."""
+
+    def __init__(self, code: Code, prefix: str) -> None:
+        self.code, self.prefix, self.lines, self.count = code, prefix, list[str](), 0
+
+    def layer(self, node: LayerNode, x: str, name: str) -> str:
+        """Add a layer, with its tensors below a name: the expression of what it gives."""
+        return LAYERS[node.kind](self, node, x, name)
+
+    def step(self, expression: str) -> str:
+        """Give an expression a name of its own."""
+        self.count += 1
+        self.lines.append(f"x{self.count} = {expression}")
+        return f"x{self.count}"
+
+    def tensor(self, name: str, array: npt.NDArray[Any]) -> str:
+        """Put an array into the state_dict: the expression that finds it."""
+        self.code.tensors[self.prefix + name] = array
+        return f'w[p + "{name}"]'
+
+    def tensors(self, node: LayerNode, name: str) -> list[str]:
+        """Put a layer's parameters into the state_dict."""
+        return [self.tensor(one, array) for one, array in leaves(node.parameters, name)]
+
+
+def _below(name: str, place: int) -> str:
+    return f"{name}.{place}" if name else str(place)
+
+
+def _chain(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    for place, one in enumerate(node.layers):
+        x = body.layer(one, x, _below(name, place))
+    return x
+
+
+def _beside(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    parts = [body.layer(one, x, _below(name, place)) for place, one in enumerate(node.layers)]
+    return body.step(f"torch.cat([{', '.join(parts)}], -1)")
+
+
+def _vote(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    members = []
+    for place, one in enumerate(node.layers):
+        prefix = f"{_below(name, place)}."
+        function = body.code.function(one, body.prefix + prefix)
+        members.append(f'{function}(w, p + "{prefix}", {x}, codes)')
+    return body.step(f"torch.cat([{', '.join(members)}])")
+
+
+def _dense(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    weights, biases = body.tensors(node, name)
+    scale = node.settings["scale"]
+    return body.step(f"{x if scale == 1 else f'{scale} * {x}'} @ {weights} + {biases}")
+
+
+def _adapters(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    weights, inputs, outputs, biases = body.tensors(node, name)
+    adapted = f"{x}.unflatten(0, ({node.settings['members']}, -1)) * {inputs}[:, None]"
+    return body.step(f"({adapted} @ {weights} * {outputs}[:, None] + {biases}[:, None]).flatten(0, 1)")
+
+
+def _normalisation(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    scales, biases = body.tensors(node, name)
+    return body.step(f"F.layer_norm({x}, {x}.shape[-1:], {scales}[0], {biases}[0], {node.settings['epsilon']})")
+
+
+def _parametric(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    (alphas,) = body.tensors(node, name)
+    return body.step(f"{x} + {alphas} * ({ACTIVATIONS[node.settings['name']].format(x)} - {x})")
+
+
+def _by_feature(body: _Body, values: str, weights: str, biases: str) -> str:
+    """A dense layer of its own for the values (n, features, values) of each feature."""
+    x = body.step(values)
+    stacked = f"{weights}.view({x}.shape[1], {x}.shape[2], -1)"
+    return body.step(f'(torch.einsum("nfv,fvo->nfo", {x}, {stacked}) + {biases}).flatten(1)')
+
+
+def _periodic(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    frequencies, phases, weights, biases = body.tensors(node, name)
+    return _by_feature(body, f"torch.cos(2 * torch.pi * {x}[..., None] * {frequencies} + {phases})", weights, biases)
+
+
+def _piecewise_linear(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    begins, slopes, lower, upper, weights, biases = body.tensors(node, name)
+    free = f"({x}[..., None] - {begins}) * {slopes}"
+    return _by_feature(body, f"torch.clamp({free}, {lower}, {upper})", weights, biases)
+
+
+def _embedding(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    (rows,) = body.tensors(node, name)
+    columns, firsts = node.settings["columns"], node.settings["firsts"]
+    return body.step(f"{rows}[codes[:, {columns}] + codes.new_tensor({firsts})].flatten(1)")
+
+
+def _one_hot(body: _Body, node: LayerNode, x: str, name: str) -> str:
+    spread, plus, minus = body.tensors(node, name)
+    codes = body.step(f"codes[:, {spread}.argmax(0)]")
+    return body.step(f"({codes} == {plus}).to({x}.dtype) - ({codes} == {minus}).to({x}.dtype)")
+
+
+LAYERS: dict[str, Callable[[_Body, LayerNode, str, str], str]] = {
+    "chain": _chain,
+    "beside": _beside,
+    "vote": _vote,
+    "plus": lambda body, node, x, name: body.step(f"{x} + {body.layer(node.layers[0], x, name)}"),
+    "repeat": lambda body, node, x, name: body.step(f"{x}.repeat({node.settings['members']}, 1)"),
+    "dropout": lambda body, node, x, name: x,
+    "activation": lambda body, node, x, name: body.step(ACTIVATIONS[node.settings["name"]].format(x)),
+    "dense": _dense,
+    "adapters": _adapters,
+    "scaling": lambda body, node, x, name: body.step(f"{x} * {body.tensors(node, name)[0]}"),
+    "normalisation": _normalisation,
+    "parametric": _parametric,
+    "periodic": _periodic,
+    "piecewise_linear": _piecewise_linear,
+    "embedding": _embedding,
+    "one_hot": _one_hot,
+}
+
+
+def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    """A network's state_dict, and the Python that loads it from a file and computes the outputs.
+
+    Parameters
+    ----------
+    saved : SavedNetwork
+    file : str
+        The name of the file, beside that of the code.
+
+    Returns
+    -------
+    tensors : dict
+        In float32.
+    code : str
+
+    Raises
+    ------
+    NotExportableError
+        If the network has a part from outside of the package.
+    """
+    network, code = saved.network, Code()
+    transform = TRANSFORMS[output_transform(saved)]
+    root = code.function(layer_tree(network, saved.parameters), "")
+    tensors = {name: np.asarray(array, np.float32) for name, array in code.tensors.items()}
+    x = "numbers"
+    if saved.preprocessing.mean is not None:
+        tensors |= {MEAN: np.asarray(saved.preprocessing.mean), STD: np.asarray(saved.preprocessing.std)}
+        x = f'(numbers.double() - w["{MEAN}"]) / w["{STD}"]'
+        x = f"({x})"
+    x = f"{x}.float()" if network.input_scale == 1 else f"{x}.float() * {network.input_scale}"
+    y = transform.format(f'{root}(w, "", {x}, codes)')
+    if network.root.repeats > 1:
+        y = f"{y}.unflatten(0, ({network.root.repeats}, -1)).mean(0)"
+    y = _in_units(saved, y)
+    lines = ["from pathlib import Path", "", "import torch", "import torch.nn.functional as F"]
+    lines += ["from safetensors.torch import load_file", "", f"w = load_file(Path(__file__).with_name({file!r}))"]
+    for name, body in code.functions.items():
+        lines += ["", "", f"def {name}(w, p, x, codes):", *(f"    {line}" for line in body)]
+    lines += ["", "", "def outputs(numbers, codes=None):", f'    """{_about(saved)}"""', f"    return {y}"]
+    return tensors, "\n".join([*lines, ""])
+
+
+def _in_units(saved: SavedNetwork, y: str) -> str:
+    """Values in the units of a table's target; probabilities as they are."""
+    model = table_model(saved)
+    if model is None or model.target.task == "classes":
+        return y
+    target = model.target
+    if target.centers:
+        times = saved.network.root.width // len(target.centers)
+        scales, centers = (np.repeat(one, times).tolist() for one in (target.scales, target.centers))
+        y = f"{y}.double() * torch.tensor({scales}, dtype=torch.float64) + torch.tensor({centers}, dtype=torch.float64)"
+    return f"torch.exp({y})" if target.log else y
+
+
+def _about(saved: SavedNetwork) -> str:
+    """What goes in and what comes out, for the docstring."""
+    widths, is_table = saved.network.widths, "table" in (saved.sections or {})
+    numbers = f"{'A table as xpmlp.TableEncoder encodes it' if is_table else 'Raw features'}, (n, {widths.numbers})"
+    codes = f", and codes of categories, (n, {len(widths.codes)})" if widths.codes else ""
+    kind = "values" if saved.network.loss.targets == "values" else "probabilities"
+    return f"{numbers}{codes}, to {kind}, (n, {saved.network.root.width})."

@@ -1,0 +1,94 @@
+"""A saved network as a tree of layers with their parameters: what every form of export is made from."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from xpmlp._records import is_outside
+from xpmlp.errors import XpmlpError
+from xpmlp.initializers import initializers
+from xpmlp.nn import LayerSpec, Network, losses
+from xpmlp.nn.layer import Tree, Widths, width_of
+from xpmlp.nn.layers.embedding import chosen_columns
+from xpmlp.storage import SavedNetwork
+
+JOINED = frozenset({"beside", "chain", "plus", "vote"})
+
+KINDS = JOINED | {
+    *("activation", "adapters", "dense", "dropout", "embedding", "normalisation", "one_hot", "parametric", "periodic"),
+    *("piecewise_linear", "repeat", "scaling"),
+}
+"""The layers that can be exported; all others that a config can name are made of them."""
+
+
+class NotExportableError(XpmlpError):
+    """A network that cannot be written in another form; its text says why."""
+
+
+class LayerNode(NamedTuple):
+    """A layer of a network.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    settings : dict
+        Those of its maker; of a dense layer also ``scale``, what its input is multiplied by; of an embedding the
+        ``columns`` of codes that it takes, and ``firsts``, the row at which each column's table begins.
+    parameters : tree of (rows, columns)
+        On the host; of joined layers ``()``.
+    layers : tuple of LayerNode
+        Those that it joins.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    parameters: Tree
+    layers: tuple[LayerNode, ...] = ()
+
+
+def layer_tree(network: Network, parameters: Tree) -> LayerNode:
+    """The layers of a network as they are computed, with their parameters.
+
+    Raises
+    ------
+    NotExportableError
+        If a layer or an activation is from outside of the package.
+    """
+    root = network.root
+    return _node(LayerSpec.of({"kind": root.name, **root.settings}), network.widths, parameters)
+
+
+def output_transform(saved: SavedNetwork) -> str:
+    """The name of what makes predictions of logits: identity, exp, logistic or softmax.
+
+    Raises
+    ------
+    NotExportableError
+        If it is another, of a loss from outside of the package.
+    """
+    loss = saved.network.loss
+    if loss.transform not in {one.transform for one in losses.values()}:
+        raise NotExportableError(f"the loss {loss.name!r} is from outside of the package")
+    return loss.out_activation
+
+
+def _node(spec: LayerSpec, widths: Widths | int, parameters: Tree) -> LayerNode:
+    settings = dict(spec.settings)
+    if spec.kind not in KINDS:
+        raise NotExportableError(f"the layer {spec.kind!r} is from outside of the package")
+    if is_outside(settings.get("name", "")):
+        raise NotExportableError(f"the activation {settings['name']!r} is from outside of the package")
+    if spec.kind in JOINED:
+        own, nodes = iter(parameters), []
+        for member in spec.members:
+            layer = member.maker()(widths)
+            nodes.append(_node(member, widths, next(own) if layer.slots != () else ()))
+            widths = layer.width if spec.kind == "chain" else widths
+        return LayerNode(spec.kind, settings, (), tuple(nodes))
+    if spec.kind == "dense":
+        settings["scale"] = initializers[settings["init"]].forward_scale(width_of(widths))
+    if spec.kind == "embedding":
+        settings["columns"], sizes = chosen_columns(widths, settings.get("columns"))
+        settings["firsts"] = [sum(sizes[:place]) for place in range(len(sizes))]
+    return LayerNode(spec.kind, settings, parameters)

@@ -1,0 +1,145 @@
+"""The page that compares runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._paths import os_errors_as
+from xpmlp._text import counted
+from xpmlp._version import __version__
+from xpmlp.errors import RunFolderError
+from xpmlp.nn import metric_names
+from xpmlp.pages.charts import MOST_SERIES, Series, chart
+from xpmlp.pages.comparing import CELLS, Comparison, Judged, Test
+from xpmlp.pages.markup import Markup, document, element, figure, paragraph, section, table
+from xpmlp.pages.measures import RESAMPLES
+from xpmlp.pages.paired import FLIPS
+from xpmlp.plots.saved import Epochs, read_epochs
+
+
+def check_output(out: Path, comparison_of: list[Path]) -> None:
+    """Refuse, before any work, a file that cannot be written or would replace one of a run.
+
+    Raises
+    ------
+    XpmlpError
+    """
+    refuse_overwriting([out], [path for folder in comparison_of for path in folder.glob("*") if path.is_file()])
+    with os_errors_as(RunFolderError, f"the output {out} cannot be written"):
+        check_writable(out)
+
+
+def write_comparison(comparison: Comparison, out: Path) -> None:
+    """Write a comparison as one HTML file that needs no other.
+
+    Raises
+    ------
+    RunFolderError
+        If the file cannot be written.
+    """
+    title = f"{counted(len(comparison.runs), 'run')} compared"
+    parts = [element("header", element("h1", title)), element("main", *_sections(comparison))]
+    foot = element("footer", paragraph(f"Made by xpmlp {__version__}. This file loads nothing and sends nothing."))
+    with os_errors_as(RunFolderError, f"the output {out} cannot be written"):
+        write_text(out, document(title, [*parts, foot], scripts=()))
+
+
+def _sections(comparison: Comparison) -> Iterator[Markup]:
+    names = [one.name for one in comparison.runs]
+    head, rows = settings_table(comparison)
+    differing = table("Settings that differ", head, rows, texts=len(head)) if rows else paragraph("In no setting.")
+    yield section("differing", "In what they differ", differing)
+    yield section(
+        "scores",
+        "How good they are",
+        paragraph(f"By the {comparison.split} part. {about_intervals()}"),
+        table("Scores", *scores_table(comparison)),
+        *(paragraph(note, class_="note") for note in comparison.notes),
+    )
+    if comparison.tests:
+        tested = [
+            table(f"{one.measure}, less that of {names[0]}", TESTED, rows) for one, rows in tests_rows(comparison)
+        ]
+        yield section("tests", "Is it chance?", paragraph(about_tests(comparison)), *tested)
+    yield from _curves(comparison.runs)
+
+
+def settings_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of what differs: a column for each run, or a row if there are more runs than settings."""
+    names, found = [one.name for one in comparison.runs], comparison.differing
+    if len(names) <= len(found):
+        return ["setting", *names], [[key, *values] for key, values in found]
+    columns = [values for _, values in found]
+    return ["run", *(key for key, _ in found)], [list(row) for row in zip(names, *columns, strict=True)] * bool(found)
+
+
+def scores_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the scores."""
+    figures = list(dict.fromkeys(one.name for run in comparison.runs for one in run.measures))
+    rows = []
+    for run in comparison.runs:
+        told = dict(zip((one.name for one in run.measures), run.intervals, strict=True))
+        cells = [
+            f"{told[one][0]:.4g} ({told[one][1]:.4g} to {told[one][2]:.4g})" if one in told else "-" for one in figures
+        ]
+        rows.append([*run.cells, *cells])
+    return [*CELLS, *figures], rows
+
+
+TESTED = ("run", "difference", "95% interval", "p", "verdict")
+
+
+def tests_rows(comparison: Comparison) -> Iterator[tuple[Test, list[list[str]]]]:
+    """Each test, and its rows."""
+    for test in comparison.tests:
+        yield (
+            test,
+            [
+                [name, f"{one.difference:+.4g}", f"{one.low:+.4g} to {one.high:+.4g}", f"{one.p:.4f}", one.verdict]
+                for name, one in test.results
+            ],
+        )
+
+
+def about_intervals() -> str:
+    """Say what the intervals are."""
+    return f"The intervals hold 95% of {RESAMPLES} figures of as many examples, drawn with repetition."
+
+
+def about_tests(comparison: Comparison) -> str:
+    """Say what the tests are."""
+    return (
+        f"On the same {counted(comparison.examples, 'example')}, pair by pair, taken as independent of one another: "
+        f"p is how often the means are as far apart where {FLIPS:,} times the sign of each difference is drawn, "
+        "adjusted for the number of runs (Holm)."
+    )
+
+
+def _curves(runs: list[Judged]) -> Iterator[Markup]:
+    """Draw the losses and figures of the epochs over each other."""
+    found: list[tuple[str, Epochs]] = []
+    for one in runs:
+        with contextlib.suppress(RunFolderError):
+            epochs = read_epochs(one.folder)
+            if len(epochs.train_loss) and one.facts.get("loss") == runs[0].facts.get("loss"):
+                found.append((one.name, epochs))
+    if not found:
+        return
+    metric = found[0][1].metric
+    part = "validation" if all(np.isfinite(epochs.validation_loss).any() for _, epochs in found) else "train"
+    drawn = []
+    for what, title in (("loss", "loss"), ("value", metric_names[metric])):
+        lines = [
+            Series(name, np.arange(1.0, len(epochs.train_loss) + 1), getattr(epochs, f"{part}_{what}")[:, 0])
+            for name, epochs in found[:MOST_SERIES]
+        ]
+        shown = f"{'training' if part == 'train' else part} {title} by epoch"
+        drawn.append(figure(f"The {shown}.", chart(shown, "epoch", title, lines)))
+    left = [name for name, _ in found[MOST_SERIES:]]
+    more = paragraph(f"Not drawn: {', '.join(left)}.") if left else ""
+    yield section("curves", "How the trainings went", element("div", *drawn, class_="figures"), more)

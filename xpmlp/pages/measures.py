@@ -1,0 +1,102 @@
+"""Figures of a network's predictions, example by example, and how far their means move with other examples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from xpmlp.nn import metric_names
+from xpmlp.pages.material import Floats, Material, Rows
+
+RESAMPLES = 500
+"""Of the rows, for the intervals."""
+
+AT_ONCE = 2_000_000
+"""Numbers of a block of resamples."""
+
+
+class Measure(NamedTuple):
+    """A figure that is a mean over examples.
+
+    Attributes
+    ----------
+    name : str
+    values : (n,) float64
+        Of each example.
+    higher : bool
+        Higher is better.
+    root : bool
+        The figure is the root of the mean.
+    """
+
+    name: str
+    values: Floats
+    higher: bool = False
+    root: bool = False
+
+    def figure(self, means: Floats) -> Floats:
+        """The figure, of means of the values."""
+        return np.sqrt(means) if self.root else means
+
+
+def measures(material: Material, rows: Rows) -> list[Measure]:
+    """The figures of a run: accuracy and log-loss; or R², root of the mean square and mean absolute error."""
+    loss = material.saved.network.loss
+    found = [Measure(metric_names[loss.metric], rows.scores, higher=True)]
+    if material.classes or loss.out_activation == "logistic":
+        found.append(Measure("log-loss", rows.losses))
+    elif (errors := errors_of(material, rows)) is not None:
+        found.append(Measure("root of the mean square", (errors**2).mean(axis=1), root=True))
+        found.append(Measure("mean absolute error", np.abs(errors).mean(axis=1)))
+    return found
+
+
+def errors_of(material: Material, rows: Rows) -> Floats | None:
+    """Predicted less true values (n, n_targets) in the units of the data; ``None`` for classes and flags."""
+    if material.saved.network.loss.targets != "values":
+        return None
+    predicted, wanted = values_of(material, rows)
+    return predicted - wanted
+
+
+def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:
+    """Predicted and true values, (n, n_targets) each, in the units of the data."""
+    wanted = np.asarray(rows.part.targets, dtype=np.float64).reshape(len(rows.part), -1)
+    times = rows.outputs.shape[1] // wanted.shape[1]
+    return material.unscaled(rows.outputs)[:, times // 2 :: times], material.unscaled(wanted)
+
+
+def resampled(values: Floats, weights: Floats) -> Floats:
+    """Weighted means of as many examples as there are, drawn from these with repetition (Efron, 1979).
+
+    Parameters
+    ----------
+    values : (n, k)
+    weights : (n,)
+
+    Returns
+    -------
+    means : (RESAMPLES, k)
+        Of the same draws for all columns.
+    """
+    generator, n = np.random.default_rng(0), len(values)
+    means = np.empty((RESAMPLES, values.shape[1]))
+    block = max(AT_ONCE // n, 1)
+    for begin in range(0, RESAMPLES, block):
+        rows = range(begin, min(begin + block, RESAMPLES))
+        counts = np.stack([np.bincount(generator.integers(0, n, n), minlength=n) for _ in rows]) * weights
+        totals = counts.sum(axis=1, keepdims=True)
+        means[rows.start : rows.stop] = counts @ values / np.where(totals > 0, totals, 1.0)
+    return means
+
+
+def intervals(found: list[Measure], weights: Floats) -> list[tuple[float, float, float]]:
+    """Each figure, and between what 95% of it lie for other examples of the same kind."""
+    values = np.stack([one.values for one in found], axis=1)
+    drawn, means = resampled(values, weights), np.average(values, axis=0, weights=weights)
+    told = []
+    for place, one in enumerate(found):
+        low, high = np.quantile(one.figure(drawn[:, place]), [0.025, 0.975])
+        told.append((float(one.figure(means[place])), float(low), float(high)))
+    return told
