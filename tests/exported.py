@@ -1,17 +1,20 @@
-"""Networks of all there is, and their predictions by NumPy: for the forms in which networks are exported."""
+"""Networks of all there is and encodings of tables, with NumPy's numbers: for the forms that they are exported in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tests.nn.layers.cases import CASES
 from xpmlp._tree import map_leaves
 from xpmlp.backend import resolve
 from xpmlp.data import Preprocessing
+from xpmlp.data.tables import TableEncoding, TableModel, Target, fit_encoded, infer_schema
 from xpmlp.nn import LayerSpec, Network, activations, losses
 from xpmlp.nn.layer import Widths
 from xpmlp.storage import SavedNetwork
@@ -63,3 +66,30 @@ def random_inputs(widths: Widths, rows: int = 4) -> tuple[npt.NDArray[np.float64
     rng = np.random.default_rng(1)
     numbers = rng.normal(scale=3, size=(rows, widths.numbers))
     return numbers, np.stack([rng.integers(0, size, rows) for size in widths.codes], axis=1) if widths.codes else None
+
+
+SHOWN = {"kind": "beside", "layers": [{"kind": "activation", "name": "identity"}, {"kind": "one_hot"}]}
+"""Layers that put out the encoded numbers as they are, and codes one-hot."""
+
+
+def fitted(frame: pl.DataFrame, targets: npt.NDArray[Any], types: Mapping[str, str] | None = None) -> TableEncoding:
+    """The encoding of a table, with what is told of its targets."""
+    return fit_encoded(frame, infer_schema(frame, types=types), targets)[0]
+
+
+def showing(encoding: TableEncoding, target: Target | None = None) -> SavedNetwork:
+    """A network whose outputs are the encoded numbers, and one-hot codes."""
+    widths = Widths(len(encoding.number_names) or 1, encoding.code_counts)
+    layers = SHOWN if encoding.code_counts else SHOWN["layers"][0]
+    saved = random_network(Network(LayerSpec.of(layers), widths, losses["squared"]))
+    model = TableModel(encoding=encoding, target=target or Target(names=("y",), task="values"))
+    return saved._replace(sections={"table": json.loads(model.to_json())})
+
+
+def paired() -> TableEncoding:
+    """The encoding of a table of which two columns, numbers and categories, tell most together."""
+    rng = np.random.default_rng(0)
+    n = 3_000
+    first, second = rng.integers(0, 9, n), rng.choice(list("abcdef"), n)
+    y = ((first % 3 == 0) ^ np.isin(second, ["a", "d", "e"])).astype(np.int64)
+    return fitted(pl.DataFrame({"first": first.astype(float), "second": second, "third": rng.normal(size=n)}), y)

@@ -36,7 +36,7 @@ def _expected(estimator: Any) -> dict[str, str]:
 @pytest.mark.slow  # some hundred trainings
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
-    [TabularClassifier(settings=SHORT), TabularRegressor(settings=SHORT | {"train.epochs": 60})],
+    [TabularClassifier(folds=2, settings=SHORT), TabularRegressor(folds=2, settings=SHORT | {"train.epochs": 60})],
     expected_failed_checks=_expected,
 )
 def test_conforms(estimator: Any, check: Any) -> None:

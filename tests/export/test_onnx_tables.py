@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,21 +12,17 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from tests.exported import random_network
+from tests.exported import fitted, paired, showing
 from tests.pages.conftest import TYPES, table
-from xpmlp.data.tables import TableEncoding, TableModel, Target, fit_encoded, infer_schema
+from xpmlp.data.tables import TableEncoding, Target
 from xpmlp.errors import XpmlpError
 from xpmlp.export.onnx_model import onnx_bytes
-from xpmlp.nn import LayerSpec, Network, Widths, losses
 from xpmlp.storage import SavedNetwork
 
 pytest.importorskip("onnx", reason="needs onnx, of the extra onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 Columns = Mapping[str, npt.NDArray[Any]]
-
-SHOWN = {"kind": "beside", "layers": [{"kind": "activation", "name": "identity"}, {"kind": "one_hot"}]}
-"""Layers that put out the encoded numbers as they are, and codes one-hot."""
 
 
 def texts(values: list[Any]) -> npt.NDArray[Any]:
@@ -47,20 +42,6 @@ def hours(values: list[str | None]) -> npt.NDArray[np.float64]:
     return numbers([value and int(value[:2]) + int(value[3:]) / 60 for value in values])
 
 
-def fitted(frame: pl.DataFrame, targets: npt.NDArray[Any], types: Mapping[str, str] | None = None) -> TableEncoding:
-    schema = infer_schema(frame, types=types)
-    return fit_encoded(frame, schema, targets)[0]
-
-
-def network(encoding: TableEncoding, target: Target | None = None) -> SavedNetwork:
-    """A network whose outputs are the encoded numbers, and one-hot codes."""
-    widths = Widths(len(encoding.number_names) or 1, encoding.code_counts)
-    layers = SHOWN if encoding.code_counts else SHOWN["layers"][0]
-    saved = random_network(Network(LayerSpec.of(layers), widths, losses["squared"]))
-    model = TableModel(encoding=encoding, target=target or Target(names=("y",), task="values"))
-    return saved._replace(sections={"table": json.loads(model.to_json())})
-
-
 def computed(saved: SavedNetwork, columns: Columns) -> npt.NDArray[np.float64]:
     session = onnxruntime.InferenceSession(onnx_bytes(saved), providers=["CPUExecutionProvider"])
     found: npt.NDArray[np.float64] = session.run(None, dict(columns))[0]
@@ -68,7 +49,7 @@ def computed(saved: SavedNetwork, columns: Columns) -> npt.NDArray[np.float64]:
 
 
 def assert_encoded(encoding: TableEncoding, frame: pl.DataFrame, columns: Columns) -> None:
-    found = computed(network(encoding), columns)
+    found = computed(showing(encoding), columns)
     wanted = encoding.encode(frame)
     n = wanted.numbers.shape[1]
     if n:
@@ -121,12 +102,7 @@ def test_every_kind_of_column_is_encoded_as_it_is_by_numpy(target: str) -> None:
 
 
 def test_pairs_of_columns_have_their_statistic() -> None:
-    rng = np.random.default_rng(0)
-    n = 3_000
-    first, second = rng.integers(0, 9, n), rng.choice(list("abcdef"), n)
-    y = ((first % 3 == 0) ^ np.isin(second, ["a", "d", "e"])).astype(np.int64)
-    frame = pl.DataFrame({"first": first.astype(float), "second": second, "third": rng.normal(size=n)})
-    encoding = fitted(frame, y)
+    encoding = paired()
     assert [pair.statistic.name for pair in encoding.pairs] == ["second and first"]
     new = {
         "first": [3.0, 2.5, None, 100.0, 8.0],
@@ -168,7 +144,7 @@ def test_seconds_keep_what_float32_would_lose() -> None:
     encoding = fitted(frame, np.arange(60) % 2)
     columns = {"when": np.asarray([[1_622_505_600.0 + one] for one in range(60)])}
     assert_encoded(encoding, frame, columns)
-    assert len(np.unique(computed(network(encoding), columns)[:, 0])) == 60
+    assert len(np.unique(computed(showing(encoding), columns)[:, 0])) == 60
 
 
 def test_categories_are_found_by_all_their_spellings() -> None:
@@ -205,21 +181,21 @@ def test_hashed_texts_are_refused_by_name() -> None:
     with pytest.raises(
         XpmlpError, match=r"words of 'the note' are hashed, .*: train without .*, with --drop 'the note'$"
     ):
-        onnx_bytes(network(encoding))
+        onnx_bytes(showing(encoding))
 
 
 def test_values_have_the_units_of_the_data() -> None:
     frame = pl.DataFrame({"x": [1.0, 2.0, 4.0, 8.0]})
     target = Target(names=("y",), task="values", log=True, centers=(2.0,), scales=(0.5,))
-    saved = network(fitted(frame, np.arange(4) % 2), target)
+    saved = showing(fitted(frame, np.arange(4) % 2), target)
     columns = {"x": numbers(frame["x"].to_list())}
-    scaled = computed(network(fitted(frame, np.arange(4) % 2)), columns)
+    scaled = computed(showing(fitted(frame, np.arange(4) % 2)), columns)
     np.testing.assert_allclose(computed(saved, columns), np.exp(0.5 * scaled + 2), rtol=1e-6)
 
 
 def test_columns_may_be_called_as_outputs_are() -> None:
     frame = pl.DataFrame({"prediction": [1.0, 2.0, 4.0, 8.0], '<script>"': ["a", "b", "a", "b"]})
-    saved = network(fitted(frame, np.arange(4) % 2))
+    saved = showing(fitted(frame, np.arange(4) % 2))
     session = onnxruntime.InferenceSession(onnx_bytes(saved), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["prediction", '<script>"']
     assert [one.name for one in session.get_outputs()] == ["prediction_"]

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.exported import expected, networks, random_inputs, random_network
+from tests.exported import expected, networks, paired, random_inputs, random_network, showing
 from tests.pages.conftest import HOSTILE
 from xpmlp._tree import map_leaves
 from xpmlp.nn import LayerSpec, Network, losses
@@ -173,17 +173,31 @@ def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) 
 
 
 def computed(models: dict[str, Any], page: Path) -> Any:
-    """What the page's script makes of models' examples."""
+    """What the page's script makes of models' examples: numbers and codes, or a row's cells."""
     scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
     page.write_text(
         f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'
         f"const cases = {json.dumps(models)}, found = {{}};\n"
         "for (const [name, one] of Object.entries(cases)) { const model = prepared(one.model);\n"
-        "  found[name] = one.examples.map((each) => predict(model, each.numbers, each.codes)); }\n"
+        "  const encoded = one.examples.map((each) => each.cells ? encode(model.encoding, each.cells) : each);\n"
+        "  found[name] = encoded.map((each) => predict(model, each.numbers, each.codes)); }\n"
         'document.getElementById("result").textContent = JSON.stringify(found);</script>',
         encoding="utf-8",
     )
     return result_of(page)
+
+
+def test_pairs_of_columns_have_their_statistic(tmp_path: Path) -> None:
+    encoding = paired()
+    saved, levels = showing(encoding), encoding.columns[1].levels
+    rows = [[3.0, "a", 0.5], [None, "f", None], [2.5, None, -1.0], [100.0, "c", 9.0], [8.0, "never seen", 0.0]]
+    codes = {None: None, "never seen": "0", **{level: str(2 + place) for place, level in enumerate(levels)}}
+    examples = [{"cells": [first, codes[second], third]} for first, second, third in rows]
+    models = {"pair": {"model": page_model(saved, table_model(saved)), "examples": examples}}
+    found = np.asarray(computed(models, tmp_path / "pairs.html")["pair"])
+    wanted = encoding.encode(pl.DataFrame(rows, schema=["first", "second", "third"], orient="row")).numbers
+    assert [pair.statistic.name for pair in encoding.pairs] == ["second and first"]
+    np.testing.assert_allclose(found[:, : wanted.shape[1]], wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.optimize
+import sklearn.metrics
 
 import xpmlp
 from tests.digits import digits_config
@@ -198,3 +200,69 @@ def test_calibration_is_for_classes() -> None:
     config = xpmlp.Config(data={"name": "arrays"}, train={"calibrate": True})
     with pytest.raises(ConfigError, match="is for classes, and not for the loss squared"):
         xpmlp.train(config, data=xpmlp.from_arrays(x, x**2, validation=(x, x**2), values=True))
+
+
+def test_few_examples_are_judged_together_out_of_fold() -> None:
+    """Every member keeps the epoch at which all predictions out of fold together are best, by scikit-learn's figure."""
+    problem = vote_problem(folds=3, best_by="log_loss", judge_folds="together")
+    losses = []
+    for epochs in range(1, EPOCHS + 1):  # of which each is what the longer training has after that epoch
+        shorter = vote_problem(folds=3, epochs=epochs)
+        prediction = shorter.out_of_fold(members_of(shorter))
+        losses.append(sklearn.metrics.log_loss(problem.dataset.train.targets, prediction))
+    runs = members_of(problem)
+    assert {run.best_epoch for run in runs} == {1 + int(np.argmin(losses))}
+    assert [run.best_loss for run in runs] == pytest.approx([min(losses)] * 3, rel=1e-9)
+
+
+def test_folds_judged_together_have_one_temperature() -> None:
+    """By SciPy none would do better with one example more, which is of every class alike."""
+    plain, calibrated = (vote_problem(folds=3, calibrate=one, judge_folds="together") for one in (False, True))
+    before, runs = plain.out_of_fold(members_of(plain)), members_of(calibrated)
+    calibrated.calibrate(runs)
+    after, targets = calibrated.out_of_fold(runs), plain.dataset.train.targets
+    assert before is not None
+    assert after is not None
+    n, k = before.shape
+    hoped = (np.eye(k)[targets] * n + 1 / k) / (n + 1)
+
+    def log_loss(log: float) -> float:
+        powers = before ** np.exp(log)
+        return float(-(hoped * np.log(powers / powers.sum(axis=1, keepdims=True))).mean())
+
+    best = scipy.optimize.minimize_scalar(log_loss, bounds=(-4, 4), method="bounded")
+    assert -(hoped * np.log(after)).mean() == pytest.approx(best.fun, rel=1e-7)
+
+
+def test_classes_told_apart_without_a_mistake_are_not_called_certain() -> None:
+    problem = vote_problem(folds=3)
+    n = len(problem.train_part)
+    right = np.eye(3)[problem.train_part.targets] * 0.1 + 0.3
+    assert problem.inference.sharpening(right, problem.train_examples) > 50
+    factor = problem.inference.sharpening(right, problem.train_examples, cautious=True)
+    powers = np.array([0.4, 0.3, 0.3]) ** factor
+    assert powers[0] / powers.sum() == pytest.approx((n + 1 / 3) / (n + 1), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("judge", "rows", "together"), [("auto", 999, True), ("auto", 1000, False), ("apart", 10, False)]
+)
+def test_few_examples_are_fewer_than_a_thousand(judge: str, rows: int, together: bool) -> None:
+    problem = vote_problem(folds=2, judge_folds=judge)
+    train = xpmlp.from_arrays(np.zeros((rows, 2)), np.arange(rows) % 2, validation=None).train
+    some = VoteTrainable(problem.config, dataclasses.replace(problem.dataset, train=train), problem.backend)
+    assert some.judged_together is together
+
+
+def test_a_member_that_has_left_does_not_count_in_the_figure_of_all() -> None:
+    problem = vote_problem(folds=3, best_by="log_loss", judge_folds="together")
+    policy, runs = problem.policy, [Run(one) for one in settings_of(problem.config)]
+    state = policy.initial_state([run.settings for run in runs[1:]])
+    policy.judge(runs[1:], state)
+    left = problem.folds != 0
+    prediction = problem.predicted_out_of_fold(
+        (run.settings.seed, problem.initial_parameters(run.settings.seed)) for run in runs[1:]
+    )
+    assert np.isnan(prediction[~left]).all()
+    expected = sklearn.metrics.log_loss(problem.dataset.train.targets[left], prediction[left])
+    assert policy.figure(runs[1], 0, state) == pytest.approx(expected, rel=1e-9)

@@ -76,10 +76,12 @@ function rawNumbers(column, cell) {
   return [Number(cell)];
 }
 
+const bin = (edges, value) => (Number.isNaN(value) ? 0 : 1 + edges.filter((edge) => edge < value).length);
+
 /** The numbers of a column's statistic, which says what the targets of training were at its values. */
-function statisticNumbers(column, cell, code, raw) {
+function statisticNumbers(column, cell, source) {
   const { means, edges, words } = column.statistic;
-  if (column.codes) return means[code];
+  if (column.codes) return means[source];
   if (column.kind === "text") {
     const sums = means[0].map(() => 0);
     for (const sum of cell === null ? [] : wordsOf(cell)) {
@@ -88,23 +90,33 @@ function statisticNumbers(column, cell, code, raw) {
     }
     return sums;
   }
-  const value = column.kind === "date" ? Math.floor(raw[0]) : raw[0];
-  return means[Number.isNaN(value) ? 0 : 1 + edges.filter((edge) => edge < value).length];
+  return means[bin(edges, source)];
+}
+
+/** Those of a pair of columns: the sum of a mean of each, and of one where both have certain values together. */
+function pairNumbers(pair, sources) {
+  const places = pair.sides.map((side) => (side.codes ? sources[side.column] : bin(side.edges, sources[side.column])));
+  const added = pair.means[pair.cells.indexOf(places[0] * pair.sides[1].means.length + places[1])];
+  return pair.sides[0].means[places[0]].map(
+    (mean, target) => mean + pair.sides[1].means[places[1]][target] + (added ? added[target] : 0));
 }
 
 /** `cells` are in the order of the columns; of a category its code, of an ordered one its rank, of a truth 1 or -1. */
 function encode(encoding, cells) {
-  const numbers = [], codes = [], gaps = {};
+  const numbers = [], codes = [], gaps = {}, sources = {};
+  const add = (features, values) => features.forEach((feature, number) => numbers.push(scaled(feature, values[number])));
   encoding.columns.forEach((column, place) => {
     const cell = cells[place];
     gaps[column.name] = cell === null;
     const code = cell === null ? 1 : Number(cell);
     if (column.codes) codes.push(code);
     const raw = cell === null || column.codes ? column.features.map(() => NaN) : rawNumbers(column, cell);
-    const add = (features, values) => features.forEach((feature, number) => numbers.push(scaled(feature, values[number])));
+    const source = column.codes ? code : column.kind === "date" ? Math.floor(raw[0]) : raw[0];
+    sources[column.name] = source;
     add(column.features, raw);
-    if (column.statistic) add(column.statistic.features, statisticNumbers(column, cell, code, raw));
+    if (column.statistic) add(column.statistic.features, statisticNumbers(column, cell, source));
   });
   for (const indicator of encoding.indicators) numbers.push(indicator.some((name) => gaps[name]) ? 1 : 0);
+  for (const pair of encoding.pairs) add(pair.features, pairNumbers(pair, sources));
   return { numbers: numbers.length ? numbers : [0], codes };
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Iterable, Set
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from xpmlp._tree import leaves
 from xpmlp.data.tables import TableModel
-from xpmlp.data.tables.features import EncodedColumn
+from xpmlp.data.tables.features import EncodedColumn, EncodedPair, Feature
 from xpmlp.errors import XpmlpError
 from xpmlp.export.tree import LayerNode, layer_tree, output_transform
 from xpmlp.storage import SavedNetwork
@@ -19,6 +20,9 @@ from xpmlp.training.decision import saved_decision
 
 MOST_NUMBERS = 600_000
 """Of a page in float32; beyond it they are written as float16, up to twice as many."""
+
+MOST_CELLS = 100_000
+"""Numbers of the statistics of pairs, which are in the page as text."""
 
 SETTINGS = ("members", "name", "epsilon", "scale", "columns", "firsts")
 """The settings of layers that the script reads."""
@@ -54,7 +58,7 @@ def page_model(saved: SavedNetwork, table: TableModel | None) -> dict[str, Any]:
     Raises
     ------
     TooMuchError
-        If the network is too large.
+        If the network, or what tells of pairs of columns, is too large.
     NotExportableError
         If it has layers or a loss from outside of the package.
     """
@@ -105,13 +109,32 @@ def _node(layer: LayerNode, arrays: _Arrays) -> dict[str, Any]:
 
 def _encoding(table: TableModel) -> dict[str, Any]:
     """Describe the encoding of a table's columns; of words only a checksum, since they come from rows."""
-    columns = [_column(one) for one in table.encoding.columns]
-    return {"columns": columns, "indicators": [list(one.columns) for one in table.encoding.indicators]}
+    encoding = table.encoding
+    cells = sum(len(one.statistic.cells) * len(one.features) for one in encoding.pairs)
+    if cells > MOST_CELLS:
+        raise TooMuchError(f"pairs of its table's columns have {cells:,} numbers, too many for a page of 5 MB")
+    coded = {one.column.name for one in encoding.columns if one.has_codes}
+    return {
+        "columns": [_column(one) for one in encoding.columns],
+        "indicators": [list(one.columns) for one in encoding.indicators],
+        "pairs": [_pair(one, coded) for one in encoding.pairs],
+    }
+
+
+def _pair(one: EncodedPair, coded: Set[str]) -> dict[str, Any]:
+    """Describe the statistic of a pair of columns, of which some have codes."""
+    statistic = one.statistic
+    sides = [{**side.model_dump(), "codes": side.column in coded} for side in (statistic.first, statistic.second)]
+    return {"sides": sides, "cells": statistic.cells, "means": statistic.means, "features": _features(one.features)}
+
+
+def _features(features: Iterable[Feature]) -> list[dict[str, Any]]:
+    return [each.model_dump(include={"part", "center", "scale", "bent"}) for each in features]
 
 
 def _column(one: EncodedColumn) -> dict[str, Any]:
     """Describe a column: its own features, and apart from them those of its statistic, which are the last ones."""
-    features = [each.model_dump(include={"part", "center", "scale", "bent"}) for each in one.features]
+    features = _features(one.features)
     own, statistic = len(features) - (one.statistic.width if one.statistic else 0), None
     if one.statistic is not None:
         statistic = {

@@ -17,13 +17,15 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
-from xpmlp.nn import Criterion, Network, inverse_temperature, one_hot, pure_ops
+from xpmlp.nn import Criterion, Network, inverse_temperature, pure_ops
 from xpmlp.training.segments import segments
 from xpmlp.training.stack import as_stack, runs_of
 from xpmlp.training.step import Examples, evaluation_fold, prediction_fold
 
 BATCH = 1000
 """Examples in one step: enough for the products to run at full speed."""
+
+EVERY = slice(None)
 
 _HOST = pure_ops(numpy_namespace)
 
@@ -141,26 +143,53 @@ class Inference:
         self, criterion: Criterion, parameters: Parameters, examples: Examples, *, voting: bool = False
     ) -> list[float]:
         """The figure of each stacked run by a criterion, or of their mean prediction; in float64, on the host."""
-        host, loss = self.backend.to_numpy, self.network.loss.evaluated_as or self.network.loss
-        prediction = host(self._predictions(parameters, examples)).astype(np.float64)
+        prediction = self.backend.to_numpy(self._predictions(parameters, examples)).astype(np.float64)
         prediction = prediction.mean(axis=0, keepdims=True) if voting else prediction
-        targets = loss.encode(_HOST, host(examples.targets), host(examples.classes), np.float64)
-        weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
-        figures = criterion.value(_HOST, prediction, targets, weights / weights.sum())
+        return self.judged(criterion, prediction, examples)
+
+    def judged(
+        self,
+        criterion: Criterion,
+        prediction: npt.NDArray[np.float64],
+        examples: Examples,
+        rows: slice | npt.NDArray[np.bool_] = EVERY,
+    ) -> list[float]:
+        """The figure of each run by a criterion, of predictions (runs, n, n_out) on the host for some of the rows."""
+        figures = criterion.value(_HOST, prediction[:, rows], *self._truth(examples, rows))
         return [float(figure) for figure in figures]
 
-    def calibrated(self, parameters: Parameters, examples: Examples) -> Parameters:
-        """A run's parameters with logits divided by the best temperature for some examples.
+    def sharpening(
+        self,
+        prediction: npt.NDArray[np.float64],
+        examples: Examples,
+        rows: slice | npt.NDArray[np.bool_] = EVERY,
+        *,
+        cautious: bool = False,
+    ) -> float:
+        """The factor on logits, 1 over the best temperature, for probabilities (n, n_out) of some of the rows.
 
-        Those are a chain's whose last layer is dense, which takes the factor: nothing else has to know of it.
+        A cautious one is found with one example more, which is of every class alike: classes that are told apart
+        without a mistake have no best temperature.  Platt, Probabilistic outputs for support vector machines, 1999.
         """
-        host = self.backend.to_numpy
-        prediction = host(self._predictions(as_stack(parameters), examples)).astype(np.float64)
-        targets = one_hot(_HOST, host(examples.targets), host(examples.classes), np.float64)
-        weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights).astype(np.float64)
-        logits = np.log(np.maximum(prediction, np.finfo(np.float64).tiny))
-        factor = float(inverse_temperature(_HOST, logits, targets, weights / weights.sum())[0])
-        return [*parameters[:-1], map_leaves(lambda leaf: leaf * factor, parameters[-1])]
+        targets, weights = self._truth(examples, rows)
+        if cautious:
+            targets = (targets * len(targets) + 1 / targets.shape[1]) / (len(targets) + 1)
+        logits = np.log(np.maximum(prediction[None, rows], np.finfo(np.float64).tiny))
+        return float(inverse_temperature(_HOST, logits, targets, weights)[0])
+
+    def _truth(
+        self, examples: Examples, rows: slice | npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Some rows' encoded targets, and weights that sum to 1; in float64, on the host."""
+        host, loss = self.backend.to_numpy, self.network.loss.evaluated_as or self.network.loss
+        targets = loss.encode(_HOST, host(examples.targets)[rows], host(examples.classes), np.float64)
+        weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights)[rows].astype(np.float64)
+        return targets, weights / weights.sum()
+
+    def calibrated(self, parameters: Parameters, examples: Examples) -> Parameters:
+        """A run's parameters with logits divided by the best temperature for some examples."""
+        prediction = self.backend.to_numpy(self._predictions(as_stack(parameters), examples))[0].astype(np.float64)
+        return sharpened(parameters, self.sharpening(prediction, examples))
 
     def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
         """Predict with stacked runs, (runs, n, n_out), on the device."""
@@ -180,6 +209,14 @@ class Inference:
             rows = backend.asarray(segment.cut(numbers))
             parameters, outputs = backend.fold(fold, parameters, (rows,), examples, ahead=1)
             yield outputs
+
+
+def sharpened(parameters: Parameters, factor: float) -> Parameters:
+    """Parameters that multiply the logits by a factor.
+
+    They are a chain's whose last layer is dense, which takes the factor: nothing else has to know of it.
+    """
+    return [*parameters[:-1], map_leaves(lambda leaf: leaf * factor, parameters[-1])]
 
 
 def inverse_variance_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:

@@ -126,6 +126,9 @@ class RunPolicy:
             return [None] * len(runs)
         return self.trainable.inference.evaluate(self.trainable.optimizer.evaluated(*state), examples)
 
+    def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
+        """Judge all active runs together, in the order of their columns, before `epoch_ended` hears of each."""
+
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """Hear that an epoch was recorded; whether the run shall stop.
 

@@ -7,7 +7,7 @@ examples that each leaves out and is judged by.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -26,11 +26,14 @@ from xpmlp.init import batch_order
 from xpmlp.nn import LayerSpec, Network, criteria
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
-from xpmlp.training.inference import Score
+from xpmlp.training.inference import Score, sharpened
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 from xpmlp.training.stack import as_stack, one_of
 from xpmlp.training.step import Examples, TrainingState
+
+FEW = 1000
+"""Training examples below which `judge_folds = "auto"` means together."""
 
 OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
 """The criterion by which a vote is judged where the config names none, by what targets are."""
@@ -90,7 +93,8 @@ class VoteTrainable(ConfigTrainable):
         drawn = fold_numbers(part.targets, count, self.config.data.seed, self.dataset.groups)
         folds = drawn if given is None else given
         if len(folds) != len(part) or set(np.unique(folds).tolist()) != set(range(count)):
-            raise DataError(f"train.folds = {count} needs examples in each of {count} folds: lower it.")
+            there = f"there {'is 1 sample' if len(part) == 1 else f'are {len(part):,} samples'}"
+            raise DataError(f"train.folds = {count} needs examples in each of {count} folds, and {there}: lower it.")
         return folds
 
     @property
@@ -136,16 +140,44 @@ class VoteTrainable(ConfigTrainable):
         """
         if self.folds is None:
             return None
+        return self.predicted_out_of_fold((run.settings.seed, run.parameters or []) for run in _voters(runs))
+
+    def predicted_out_of_fold(self, members: Iterable[tuple[int, Parameters]]) -> npt.NDArray[np.float64]:
+        """As `out_of_fold`, of the seeds and the parameters of members."""
+        assert self.folds is not None
         count, width = self.config.train.folds or 1, self.network.root.width
-        sums, members = np.zeros((len(self.folds), width)), np.zeros(count)
-        for run in _voters(runs):
-            fold = self.fold_of(run.settings.seed)
+        sums, voters = np.zeros((len(self.folds), width)), np.zeros(count)
+        for seed, parameters in members:
+            fold = self.fold_of(seed)
             examples = self.examples_left_out(fold)
-            outputs = self.inference.outputs(run.parameters or [], examples.features, examples.codes)
+            outputs = self.inference.outputs(parameters, examples.features, examples.codes)
             sums[self.folds == fold] += self.backend.to_numpy(outputs)
-            members[fold] += 1
+            voters[fold] += 1
         with np.errstate(invalid="ignore"):
-            return sums / members[self.folds][:, None]
+            return sums / voters[self.folds][:, None]
+
+    @property
+    def judged_together(self) -> bool:
+        """Whether members are judged by the predictions of all out of fold, and not each by its own fold."""
+        how = self.config.train.judge_folds
+        return self.folds is not None and (how == "together" or (how == "auto" and len(self.folds) < FEW))
+
+    def with_members(self, seeds: Iterable[int]) -> npt.NDArray[np.bool_]:
+        """The training examples whose folds members with these seeds have left out, (n,)."""
+        assert self.folds is not None
+        return np.isin(self.folds, [self.fold_of(seed) for seed in seeds])
+
+    def calibrate(self, runs: Iterable[Run]) -> None:
+        """As for any runs, but by one temperature where members are judged together."""
+        voters = _voters([run for run in runs if run.parameters is not None])
+        if not (voters and self.config.train.calibrate and self.judged_together):
+            super().calibrate(runs)
+            return
+        prediction, rows = self.out_of_fold(voters), self.with_members(run.settings.seed for run in voters)
+        assert prediction is not None
+        factor = self.inference.sharpening(prediction, self.train_examples, rows, cautious=True)
+        for run in voters:
+            run.parameters = sharpened(run.parameters or [], factor)
 
     def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
         """The same data and config with the network of the vote."""
@@ -186,9 +218,13 @@ class VotePolicy(ConfigPolicy):
 
 
 class FoldPolicy(ConfigPolicy):
-    """The policy of members that each leave out a fold, are judged by it, and keep their best epoch."""
+    """The policy of members that each leave out a fold, are judged by it, and keep their best epoch.
+
+    With few examples a fold tells little: then all are judged by the predictions of all for what they have left out.
+    """
 
     trainable: VoteTrainable
+    _figure: float | None = None
 
     def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
         super().__init__(trainable, *arguments)
@@ -210,10 +246,20 @@ class FoldPolicy(ConfigPolicy):
         evaluate, left_out = self.trainable.inference.evaluate, self.trainable.examples_left_out
         return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
 
+    def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
+        """Where members are judged together: find the figure of what they predict out of fold."""
+        if self.criterion is None or not self.trainable.judged_together:
+            return
+        evaluated, seeds = self.trainable.optimizer.evaluated(*state), [run.settings.seed for run in runs]
+        members = ((seed, one_of(evaluated, column)) for column, seed in enumerate(seeds))
+        prediction = self.trainable.predicted_out_of_fold(members)
+        rows, examples = self.trainable.with_members(seeds), self.trainable.train_examples
+        (self._figure,) = self.trainable.inference.judged(self.criterion, prediction[None], examples, rows)
+
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """Of the predictions for the fold that the member has left out."""
-        if self.criterion is None:
-            return None
+        """Of the predictions for the fold that the member has left out, or of those of all."""
+        if self.criterion is None or self.trainable.judged_together:
+            return self._figure
         parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
         examples = self.trainable.examples_left_out(self.trainable.fold_of(run.settings.seed))
         (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)

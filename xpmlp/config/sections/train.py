@@ -154,6 +154,11 @@ class TrainConfig(Section):
     judged by: `members` for each part. "none": all members take all examples.
     """
 
+    judge_folds: Literal["apart", "together", "auto"] = "apart"
+    """How members with folds are judged and calibrated: each by the fold that it has left out, or all by their
+    predictions for all examples, at one temperature. `auto`: together with fewer than 1,000 of them.
+    """
+
     evaluate_train: bool = False
     """Evaluate the training examples after each epoch, too, into `train_after.csv`: the training figures of
     `epochs.csv` are taken while the weights still change, so they lag.
