@@ -49,3 +49,23 @@ def test_what_is_no_run_or_no_format_is_refused(xpmlp: Run, tmp_path: Path) -> N
     xpmlp("export", tmp_path, "--format", "onnx").assert_refused("is not a run folder")
     wrong = xpmlp("export", tmp_path, "--format", "tflite")
     assert (wrong.status, "tflite" in wrong.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_column_whose_words_are_hashed_is_named(xpmlp: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="needs onnx, of the extra onnx")
+    rows = [f"{row},{'cat' if row % 2 else 'dog'},{_note(row)}" for row in range(60)]
+    (tmp_path / "pets.csv").write_text("\n".join(["weight,kind,vet's note", *rows]), encoding="utf-8")
+    settings = ["train.epochs=1", "train.folds=none", "backend.fused=false", "model.hidden_layer_sizes=[4]"]
+    config = ["[data]", 'name = "table"', 'path = "pets.csv"', 'target = "kind"', 'types = {"vet\'s note" = "text"}']
+    (tmp_path / "pets.toml").write_text("\n".join(config), encoding="utf-8")
+    chosen = [part for setting in settings for part in ("--set", setting)]
+    assert xpmlp("train", tmp_path / "pets.toml", "--out", tmp_path / "run", "-q", *chosen).status == 0
+    refused = xpmlp("export", tmp_path / "run", "--format", "onnx")
+    refused.assert_refused('words of "vet\'s note" are hashed', "train without such columns, with --drop")
+    assert not (tmp_path / "run" / "model.onnx").exists()
+
+
+def _note(row: int) -> str:
+    """A text of words that no other row has."""
+    return " ".join("".join("abcdefghij"[int(digit)] for digit in str(1_000 * row + place)) for place in range(5))
