@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,36 @@ def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> Non
     (column,) = material.rows.outputs.T
     assert ((column > 0.1) & (column < 0.5)).sum() > 0
     np.testing.assert_array_equal(chosen(decided, material.rows), column > 0.1)
+
+
+def test_colours_can_be_told_from_the_paper_in_light_and_in_dark() -> None:
+    """WCAG 2.2: 4.5 for text, 3 for lines."""
+    style = files("xpmlp.pages").joinpath("page.css").read_text(encoding="utf-8")
+    modes = [
+        dict(re.findall(r"--(\w+): ([^;]+);", mode)) for mode in re.findall(r":root \{(.*?)\n\s*\}", style, re.DOTALL)
+    ]
+    assert [len(mode) for mode in modes] == [11, 11, 2]  # on paper the light ones, with darker letters
+    modes[2] = modes[0] | modes[2]
+
+    def luminance(colour: np.ndarray) -> float:
+        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    def contrast(one: np.ndarray, other: np.ndarray) -> float:
+        low, high = sorted(map(luminance, (one, other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for mode in modes:
+        digits = {name: value[1:] * (2 if len(value) == 4 else 1) for name, value in mode.items() if value[0] == "#"}
+        colours = {
+            name: np.array([int(one[at : at + 2], 16) for at in (0, 2, 4)]) / 255 for name, one in digits.items()
+        }
+        for paper in ("paper", "shade"):
+            assert min(contrast(colours[name], colours[paper]) for name in ("ink", "soft", "one")) >= 4.5
+        assert min(contrast(colours[name], colours["paper"]) for name in ("one", "two", "three", "four")) >= 3
+        for name in ("right", "wrong"):  # the darkest cells of a confusion matrix
+            cell = 0.42 * np.array([int(one) for one in mode[name].split(",")]) / 255 + 0.58 * colours["paper"]
+            assert contrast(colours["ink"], cell) >= 4.5
 
 
 def test_the_calibration_error_is_the_mean_distance() -> None:

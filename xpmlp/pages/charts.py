@@ -151,11 +151,11 @@ def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: s
     parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
     for tick in _ticks(*x_range):
         x = _short(_across(tick, x_range))
-        parts.append(element("text", f"{tick:.4g}", x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
+        parts.append(element("text", _tick(tick), x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
         parts.append(element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="grid"))
     for tick in _ticks(*y_range):
         y = _short(_up(tick, y_range))
-        parts.append(element("text", f"{tick:.4g}", x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
+        parts.append(element("text", _tick(tick), x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(element("text", x_title, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="title middle"))
@@ -172,6 +172,10 @@ def _ticks(low: float, high: float) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
     return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def _tick(value: float) -> str:
+    return f"{value / 1_000:.4g}k" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _across(x: float, x_range: tuple[float, float]) -> float:

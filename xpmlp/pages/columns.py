@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from xpmlp.pages.quality import chosen
 
 MOST_COLUMNS, MOST_ROWS, REPEATS = 30, 2_000, 5
 """Of the importance: columns, rows, and how often each column is shuffled."""
+
+FEWEST_ROWS, MOST_WORK = 200, 4e10
+"""Fewer rows where the multiplications of all would be more; but not fewer than this, if there are as many."""
 
 DEPENDENCES, STEPS, OVER = 4, 15, 300
 """Of the partial dependence: columns, places, and rows over which it is the mean."""
@@ -61,7 +65,7 @@ def places(material: Material) -> list[Place]:
 def relies_on(material: Material, rows: Rows) -> Markup:
     """Show the importance of the columns, partial dependences, the score by category and, if asked for, bad rows."""
     every = places(material)
-    ranked, some = importances(material, rows, every[:MOST_COLUMNS]), min(len(rows.part), MOST_ROWS)
+    ranked, some = importances(material, rows, every[:MOST_COLUMNS]), _rows_to_shuffle(material, rows, every)
     listed = [(one.name, f"{one.mean:z.4f}", f"{one.spread:.4f}") for one in ranked]
     rest = [place.one.column.name for place in every[MOST_COLUMNS:]]
     unlooked = f" Not looked at: {', '.join(rest[:20])}{' …' if len(rest) > 20 else ''}." if rest else ""
@@ -71,7 +75,7 @@ def relies_on(material: Material, rows: Rows) -> Markup:
     )
     names = [one.name for one in ranked]
     first = sorted(every[:MOST_COLUMNS], key=lambda place: names.index(place.one.column.name))
-    drawn = [made for place in first[: 3 * DEPENDENCES] for made in _dependence(material, rows, place)][:DEPENDENCES]
+    drawn = islice((made for place in first for made in _dependence(material, rows, place)), DEPENDENCES)
     return section(
         "relies",
         "On what it relies",
@@ -83,25 +87,29 @@ def relies_on(material: Material, rows: Rows) -> Markup:
     )
 
 
+def _rows_to_shuffle(material: Material, rows: Rows, every: list[Place]) -> int:
+    once = min(len(every), MOST_COLUMNS) * REPEATS * material.saved.network.n_parameters
+    return min(len(rows.part), MOST_ROWS, max(FEWEST_ROWS, int(MOST_WORK / once)))
+
+
 def importances(material: Material, rows: Rows, every: list[Place]) -> list[Importance]:
     """Shuffle each column in turn and score the predictions; the most important first."""
     generator = np.random.default_rng(0)
-    some = np.sort(generator.permutation(len(rows.part))[:MOST_ROWS])
+    some = np.sort(generator.permutation(len(rows.part))[: _rows_to_shuffle(material, rows, every)])
     part, loss = rows.part[some], material.saved.network.loss
     numbers, codes = np.asarray(part.features), part.codes
     before = float(np.average(rows.scores[some], weights=rows.weights[some]))
     found = []
     for place in every:
-        falls = []
-        for _ in range(REPEATS):
-            shuffled = generator.permutation(len(part))
-            changed, coded = numbers.copy(), None if codes is None else codes.copy()
-            for own in _numbers_of(material, place):
-                changed[:, own] = numbers[shuffled, own]
-            if place.code is not None and coded is not None and codes is not None:
-                coded[:, place.code] = codes[shuffled, place.code]
-            scores = example_scores(loss, material.predict(changed, coded), part)
-            falls.append(before - float(np.average(scores, weights=rows.weights[some])))
+        shuffled = np.concatenate([generator.permutation(len(part)) for _ in range(REPEATS)])
+        changed, coded = np.tile(numbers, (REPEATS, 1)), None if codes is None else np.tile(codes, (REPEATS, 1))
+        own = _numbers_of(material, place)
+        changed[:, own] = numbers[shuffled][:, own]
+        if place.code is not None and coded is not None and codes is not None:
+            coded[:, place.code] = codes[shuffled, place.code]
+        outputs = np.split(material.predict(changed, coded), REPEATS)
+        scores = [example_scores(loss, one, part) for one in outputs]
+        falls = [before - float(np.average(one, weights=rows.weights[some])) for one in scores]
         found.append(Importance(place.one.column.name, float(np.mean(falls)), float(np.std(falls))))
     return sorted(found, key=lambda one: -one.mean)
 

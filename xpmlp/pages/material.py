@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import numpy as numpy_namespace
 
-from xpmlp.backend import resolve
+from xpmlp.backend import DTypeName, resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
 from xpmlp.data.tables import TableModel
@@ -107,8 +107,8 @@ class Material:
         return values if self.table is None else self.table.target.unscaled(values)
 
     def predict(self, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> Floats:
-        """Predict for preprocessed rows, in float64."""
-        return _predicted(self.saved, features, codes)
+        """Predict for many preprocessed rows, in float32."""
+        return _predicted(self.saved, features, codes, "float32")
 
 
 def gather(
@@ -164,8 +164,10 @@ def _looked_at(saved: SavedNetwork, dataset: Dataset, part: Part, split: str) ->
     return Rows(dataset, part, split, outputs, example_losses(loss, outputs, part), example_scores(loss, outputs, part))
 
 
-def _predicted(saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> Floats:
-    backend = resolve("numpy", None, "float64", fused=False).backend
+def _predicted(
+    saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None, dtype: DTypeName = "float64"
+) -> Floats:
+    backend = resolve("numpy", None, dtype, fused=False, threads=1).backend  # layers are narrow, threads would wait
     with backend.session(BATCH):
         outputs = Inference(saved.network, backend).predict(backend.parameters(saved.parameters), features, codes)
     return outputs.astype(np.float64)
