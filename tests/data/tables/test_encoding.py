@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from xpmlp.data.tables import Encoded, TableEncoding, fit_encoding, infer_schema
+from xpmlp.data.tables import Encoded, TableEncoding, fit_encoded, fit_encoding, infer_schema
 from xpmlp.errors import DataError
 
 BENT = 1 / math.sqrt(1 + 1 / 9)
@@ -230,3 +230,14 @@ def test_many_texts_are_cleaned_as_few_are() -> None:
     values = [" a", "a", "?", "", "b "] * 4_000
     encoding = fitted({"c": values})
     assert encoding.encode({"c": values}).codes[:5, 0].tolist() == [2, 2, 1, 1, 3]
+
+
+def test_of_many_columns_those_that_tell_most_have_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    frame = pl.DataFrame({f"c{place}": random.normal(size=200) for place in range(40)})
+    targets = (np.sin(4 * frame["c7"].to_numpy()) > 0).astype(int)
+    monkeypatch.setattr("xpmlp.data.tables.fitting.MOST_TRIED", 3)
+    encoding, _ = fit_encoded(frame, infer_schema(frame), targets)
+    told = [one.column.name for one in encoding.columns if one.statistic]
+    assert "c7" in told
+    assert len(told) <= 3

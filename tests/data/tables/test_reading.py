@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from xpmlp.data.table_options import Given
 from xpmlp.data.tables import infer_schema, read_batches, read_table, reading
 from xpmlp.errors import DataError
 
@@ -282,3 +283,35 @@ def test_excel_needs_its_extra(tmp_path: Path) -> None:
         archive.writestr("xl/workbook.xml", "<workbook/>")
     with pytest.raises(Exception, match=r"pip install 'xpmlp\[excel\]'|cannot be read|fastexcel"):
         read_table(path)
+
+
+BELOW = "".join(f"n{row % 3},{row * 7 % 31}.5,{row * 3 % 17}.25\n" for row in range(12))
+
+
+@pytest.mark.parametrize(
+    ("header", "names", "said"),
+    [
+        ("name,height,weight\n,cm,kg\n", ["name", "height", "weight"], "has units, and is left out: 'cm', 'kg'"),
+        ("Person,Size,\nname,height,weight\n", ["name", "height", "weight"], "1 lines before the header"),
+        ("Report of 2020,,\nname,height,weight\n", ["name", "height", "weight"], "1 lines before the header"),
+        (",2019,2020\nname,size,size\n", ["name", "2019 size", "2020 size"], "has two rows, which are joined"),
+        ("who,2019,2019\nname,low,high\n", ["name", "low", "high"], "1 lines before the header"),
+    ],
+)
+def test_two_rows_above_the_numbers(header: str, names: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "two.csv").write_text(header + BELOW)
+    table = read_table(tmp_path / "two.csv", Given())
+    assert (table.data.columns, table.data.height) == (names, 12)
+    assert said in " ".join(table.notes)
+
+
+@pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
+def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)
+    assert read_table(tmp_path / "one.csv", Given()).data.height == 13
+
+
+def test_quotes_that_begin_no_field_are_inches(tmp_path: Path) -> None:
+    rows = "".join(f'{row},{row % 7}" pipe\n' for row in range(40))
+    (tmp_path / "pipes.csv").write_text("id,pipe\n" + rows)
+    assert read_table(tmp_path / "pipes.csv", Given()).data["pipe"][:2].to_list() == ['0" pipe', '1" pipe']

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 import pytest
 
 from xpmlp.data.tables import Schema, infer_schema
+from xpmlp.data.tables.describing import suggestions, total_row
 from xpmlp.errors import DataError
 
 DAYS = [f"2020-01-0{day % 9 + 1}" for day in range(60)]
@@ -156,3 +158,62 @@ def test_objects_are_refused(values: list[Any]) -> None:
 
 def test_years_beyond_python_s_dates() -> None:
     assert infer_schema({"x": ["0000-01-01", "2020-01-02"] * 30})["x"].kind in ("date", "category")
+
+
+@pytest.mark.parametrize("one", ["{0}-{1}", "{0}.{1}.3", "2.{0}.{1}"])
+def test_ranges_and_versions_are_no_dates(one: str) -> None:
+    cells = [one.format(row % 7, row % 7 + 4) for row in range(60)]
+    assert infer_schema({"a": cells}).columns[0].kind == "category"
+
+
+def test_years_have_four_digits_or_two() -> None:
+    dates = [f"{row % 28 + 1:02d}.{row % 12 + 1:02d}.{90 + row % 10}" for row in range(60)]
+    assert infer_schema({"a": dates}).columns[0].shown.startswith("1990-")
+
+
+def test_types_of_arrow_that_polars_does_not_know() -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    long = pa.array([Decimal(row * row % 17) / 4 for row in range(60)], pa.decimal256(50, 2))
+    grades = pa.array([row % 3 * 10 for row in range(60)]).dictionary_encode()
+    found = infer_schema(pa.table({"long": long, "grades": grades})).columns
+    assert [(column.kind, column.distinct) for column in found] == [("number", 9), ("category", 3)]
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (("Total", "78", "90"), ["the last row is a total, and no case as the others are: delete it"]),
+        (("", "66", "78.0"), ["the last row is the sum of those above it, and no case as they are: delete it"]),
+        (("", "66", "79"), []),
+        (("x", "66", "78"), []),
+    ],
+)
+def test_totals_are_told(last: tuple[str, str, str], said: list[str]) -> None:
+    frame = pl.DataFrame({"a": [*"pqr" * 4], "b": range(12), "c": range(1, 13)}).cast(pl.String)
+    assert total_row(frame.vstack(pl.DataFrame([last], schema=frame.columns, orient="row"))) == said
+
+
+@pytest.mark.parametrize(
+    ("cells", "what"),
+    [
+        ([f"{row}.50-" if row % 2 else f"{row}.25" for row in range(60)], "numbers"),
+        ([f"{row}%" if row % 2 else f"{row}.5" for row in range(60)], "numbers"),
+        (
+            [
+                f"{row % 28 + 1}/{row % 12 + 1}/2020" if row % 2 else f"{row % 12 + 1}/{row % 28 + 1}/2020"
+                for row in range(60)
+            ],
+            "dates",
+        ),
+    ],
+)
+def test_what_is_written_in_several_ways_is_told(cells: list[str], what: str) -> None:
+    frame = pl.DataFrame({"a": cells, "b": range(60)})
+    found = suggestions(frame, infer_schema(frame), None, ())
+    assert any(f"'a' looks like {what} that are written in several ways, as " in one for one in found)
+
+
+def test_more_columns_than_can_be_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xpmlp.data.tables.inference.MAX_COLUMNS", 2)
+    with pytest.raises(DataError, match="the table has 3 columns, and at most 2 can be learned from: drop some"):
+        infer_schema({"a": [1], "b": [2], "c": [3]})

@@ -47,6 +47,7 @@ ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " 
 
 _LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
 _ZONE = r"(?:[ ]?(?:Z|UTC|GMT)|([-+][0-9]{2}):?([0-9]{2})?)$"
+_YEAR_OF = {"%Y": r"(^|[^0-9])[0-9]{4}([^0-9]|$)", "%y": r"[-/.][0-9]{2}([^0-9]|$)"}
 _TIME_OF_DAY = r"[ ][0-9]{1,2}:.*$"
 _CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?(?:[ ]?([AaPp])\.?[Mm]\.?)?$"
 
@@ -410,9 +411,13 @@ def _all_groups(digits: pl.Series, mark: str) -> bool:
 
 
 def _parsed(texts: pl.Series, one: str) -> pl.Series:
+    """Texts as datetimes by one format, with years of four or two digits: ``1.2.3`` is a version, ``2-5`` a range."""
     if one == "%Y-%m":
         texts, one = texts + "-01", "%Y-%m-%d"
-    return texts.str.to_datetime(one, time_unit="us", strict=False, exact=True)
+    parsed = texts.str.to_datetime(one, time_unit="us", strict=False, exact=True)
+    if parsed.null_count() < len(parsed) and ("%y" in one or (parsed.dt.year() < 1000).any()):
+        return pl.select(pl.when(texts.str.contains(_YEAR_OF["%y" if "%y" in one else "%Y"])).then(parsed)).to_series()
+    return parsed
 
 
 def _coalesced(parsed: Sequence[pl.Series], length: int) -> pl.Series:

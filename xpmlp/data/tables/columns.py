@@ -28,7 +28,7 @@ KIND_SENTENCES: dict[Kind, str] = {
 }
 """How each kind is encoded, for the documentation and ``xpmlp data describe``."""
 
-MAX_COLUMNS = 50_000
+MAX_COLUMNS = 200_000
 MAX_NAME = 10_000
 MAX_LEVELS = 10_000
 """Categories of a column that have a code of their own, at most: the commonest ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 from xpmlp.data.messages import listed, quoted
 from xpmlp.data.tables.cells import as_texts
 from xpmlp.data.tables.columns import Column, Schema
+from xpmlp.data.tables.dialect import NO_VALUE
 from xpmlp.data.tables.inference import FEW, read_cells
 from xpmlp.data.tables.splitting import MIN_OF_CLASS
 from xpmlp.data.tables.targets import Targets
@@ -26,15 +28,20 @@ FEW_TWINS = 5
 ALONE = 0.99
 """The share of right classes, or of explained variance, by which one column gives the target away."""
 
+FEWEST_OF_TOTAL = 5
+"""Rows from which on the last may be a total."""
+
 FEW_REPEATED = 0.001
 """The share of repeated rows up to which they are no matter."""
 
 MAX_COMPARED = 400
 """Columns that are compared with one another."""
 
-_WORDS = re.compile(
-    r"^(\?+|\*+|-+|\.+|x+|unknown|unk|none|missing|not available|n\.a\.|#n/a|undefined)$", re.IGNORECASE
+_TOTAL = re.compile(
+    r"^\W*((grand|sub)[ -]?)?(totals?|sums?|overall|average|mean|gesamt(summe)?|insgesamt|summe)\W*$", re.IGNORECASE
 )
+_NUMBER_LIKE = r"^[^\p{L}\p{Nd}]{0,4}\p{Nd}[\p{Nd}.,' ]*[^\p{L}\p{Nd}]{0,4}$"
+_DATE_LIKE = r"^[0-9]{1,4}([-/.])[0-9]{1,2}[-/.][0-9]{1,4}([ T].*)?$"
 _CODE_NAME = re.compile(r"zip|postal|postcode|plz|code|class|type|category|precinct|ward|district|region|group$", re.I)
 _ID_NAME = re.compile(r"(^|[_. -])(id|case|person|customer|patient|user|subject)|[a-z]Id$|(id|ID)$")
 
@@ -51,7 +58,7 @@ def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, nam
     names : sequence of str
         The columns of the target.
     """
-    found = [*_left_out(schema), *_twins(data, schema), *_repeated_rows(data)]
+    found = [*total_row(data), *_left_out(schema), *_twins(data, schema), *_repeated_rows(data)]
     for column in schema.columns:
         values, _ = read_cells(data[column.name], column, schema.missing)
         found += _of_column(column, values)
@@ -59,6 +66,29 @@ def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, nam
         found += _of_target(targets, names)
         found += _give_away(data, schema, targets)
     return found
+
+
+def total_row(data: pl.DataFrame) -> list[str]:
+    """Say in a sentence that the last row is a total, by its word or by gaps beside the sums of what is above it."""
+    if data.height < FEWEST_OF_TOTAL:
+        return []
+    last, gaps, sums = data.row(-1), 0, 0
+    for name, cell in zip(data.columns, last, strict=True):
+        text = "" if cell is None else str(cell).strip()
+        if _TOTAL.match(text) and (data[name] == cell).sum() == 1:
+            return [f"the last row is a {text.strip(': ').lower()}, and no case as the others are: delete it"]
+        gaps += not text
+    if not gaps or data.width > MAX_COMPARED:
+        return []
+    for name, cell in zip(data.columns, last, strict=True):
+        if cell is not None and (data[name].dtype.is_numeric() or data[name].dtype == pl.String):
+            numbers = data[name].cast(pl.Float64, strict=False)
+            if numbers[-1] is None:
+                continue
+            if not math.isclose(numbers[-1], float(numbers[:-1].sum()), rel_tol=1e-9):
+                return []
+            sums += 1
+    return ["the last row is the sum of those above it, and no case as they are: delete it"] if sums > 1 else []
 
 
 def _left_out(schema: Schema) -> Iterator[str]:
@@ -104,14 +134,26 @@ def _of_column(column: Column, values: pl.Series) -> Iterator[str]:
         yield f"{quoted(name)}: {column.note}"
     if present.is_empty():
         return
+    if column.kind in ("id", "text") and not column.why.startswith("whole numbers"):
+        yield from _of_odd_spellings(name, present)
     if column.kind == "number":
         yield from _of_numbers(column, present.to_numpy())
     elif column.kind == "category" and not column.order:
-        strange = [value for value in present.unique().to_list() if _WORDS.match(value)]
+        strange = [value for value in present.unique().to_list() if NO_VALUE.match(value)]
         if strange:
             yield f"{quoted(name)} has {listed(sorted(strange), 3)}: if that means a gap, add it to data.missing"
         if _ID_NAME.search(name) and column.distinct > FEW:
             yield f"{quoted(name)} may tell whose rows belong together: then give --group {quoted(name)}"
+
+
+def _of_odd_spellings(name: str, texts: pl.Series) -> Iterator[str]:
+    """Numbers and dates that could not be read, since they are written in more than one way."""
+    for pattern, what, how in ((_NUMBER_LIKE, "numbers", "as 1234.5"), (_DATE_LIKE, "dates", "as 2024-01-31")):
+        like = texts.filter(texts.str.contains(pattern))
+        if len(like) > 0.9 * len(texts) and not like.str.contains("^[0-9 ]+$").all():
+            shown = listed(like.unique(maintain_order=True).head(2).to_list())
+            yield f"{quoted(name)} looks like {what} that are written in several ways, as {shown}: write all {how}"
+            return
 
 
 def _of_numbers(column: Column, values: npt.NDArray[Any]) -> Iterator[str]:
@@ -152,7 +194,9 @@ def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:
         rare = [str(one) for one in classes[counts < MIN_OF_CLASS].tolist()]
         if rare:
             yield f"classes with under {MIN_OF_CLASS} rows stay in the training part: {listed(rare, 4)}"
-        if counts.max() > 0.9 * counts.sum():
+        if len(classes) == 1:
+            yield f"the target has one value, {quoted(str(classes[0]))}: there is nothing to learn"
+        elif counts.max() > 0.9 * counts.sum():
             common = str(classes[counts.argmax()])
             share = counts.max() / counts.sum()
             yield f"{quoted(common)} is {share:.0%} of the target: consider --class-weight balanced"

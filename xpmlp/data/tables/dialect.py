@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from xpmlp.data.labels import finite_number
+from xpmlp.data.labels import MISSING, finite_number
 from xpmlp.data.messages import listed, quoted
 from xpmlp.data.table_options import Given
 from xpmlp.data.tables.columns import MAX_COLUMNS
@@ -22,6 +22,14 @@ MAX_ROWS = 300
 
 MAX_PREAMBLE = 30
 """Lines before the header: titles, comments, blank ones."""
+
+FEWEST_BELOW = 5
+"""Values below a second row of the header, by which it is told from a row of the table."""
+
+NO_VALUE = re.compile(
+    r"^(\?+|\*+|-+|\.+|x+|unknown|unk|none|missing|not available|n\.a\.|#n/a|undefined)$", re.IGNORECASE
+)
+"""Words that often stand for a gap."""
 
 BLANKS = "blanks"
 """The separator of columns that are apart by any number of blanks."""
@@ -67,6 +75,24 @@ class Dialect(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Header(NamedTuple):
+    """Where a table's header is.
+
+    Attributes
+    ----------
+    titles : int
+        Rows before it.
+    rows : int
+        Of the header, with a row of units below it; 0 if there is none.
+    names : tuple of str, or None
+        The names in it.
+    """
+
+    titles: int
+    rows: int
+    names: tuple[str, ...] | None
+
+
 class _Rows(NamedTuple):
     """Rows of the beginning, and the line after each of them."""
 
@@ -110,15 +136,14 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
     found = _rows(rest, separator, quote, comment)
     if not found.rows:
         raise DataError(f"{source}: is empty; a header and rows are needed")
-    titles, has_header = find_header(found.rows, given, notes)
-    rows, ends = found.rows[titles:], found.ends[titles:]
-    before = found.ends[titles - 1] if titles else 0
-    width = _width(rows[1:] if has_header else rows)
-    header = tuple(name.strip().lstrip("#").strip() for name in rows[0]) if has_header else None
+    titles, in_header, told = find_header(found.rows, given, notes)
+    rows, before = found.rows[titles:], titles + in_header
+    data = rows[in_header:]
+    width = _width(data)
+    header = None if told is None else tuple(name.strip().lstrip("#").strip() for name in told)
     if _CONTROL.search("".join(rows[0])):
         name = next(name for name in rows[0] if _CONTROL.search(name))
         raise DataError(f"{source}: has control characters in its first line, {quoted(name[:40])}; is it text?")
-    data = rows[1:] if has_header else rows
     names = name_columns(header, width, data, notes, source)
     if separator != ",":
         notes.append(f"fields separated by {_NAMES.get(separator, quoted(separator))}")
@@ -127,18 +152,49 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
     decimal = given.decimal or _decimal(data, separator)
     if decimal == ",":
         notes.append("decimal commas")
-    skip = skipped + (ends[0] if has_header else before)
+    skip = skipped + (found.ends[before - 1] if before else 0)
     return Dialect(encoding, carriage_returns, separator, quote, comment, decimal, skip, header, names, tuple(notes))
 
 
-def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -> tuple[int, bool]:
-    """Count the titles before the header, and tell whether there is one; rows end with their last field."""
-    titles = _titles(rows, given)
+def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -> Header:
+    """Find the header below titles; of two rows, merged cells above names, or names above units."""
+    titles, in_header, names = _titles(rows, given), 1, None
+    first, rest = rows[titles], rows[titles + 1 :]
+    if given.header is not None:
+        names = tuple(first) if given.header else None
+    elif rest and _above_numbers(rest[0], rest[1:]):
+        second = rest[0]
+        above = [*first, *[""] * (len(second) - len(first))]
+        if all(map(str.strip, above)) and len(set(above)) == len(above):
+            in_header, names = 2, tuple(first)
+            units = [unit.strip() for unit in second if unit.strip()]
+            notes.append(f"the row below the header has units, and is left out: {listed(units, 3)}")
+        elif all(map(str.strip, second)) and len(set(second)) == len(second):
+            titles, names = titles + 1, tuple(second)
+        elif all(map(str.strip, second)):
+            for place, group in enumerate(above):  # merged cells have their words in the first of them
+                above[place] = group.strip() or (above[place - 1] if place else "")
+            in_header, names = 2, tuple(f"{group} {name}".strip() for group, name in zip(above, second, strict=False))
+            notes.append(f"the header has two rows, which are joined: {listed(names, 3)}")
+    if names is None and given.header is None and is_header(first, rest):
+        names = tuple(first)
     if titles:
         notes.append(f"{titles} lines before the header are left out")
-    if given.header is not None:
-        return titles, given.header
-    return titles, is_header(rows[titles], rows[titles + 1 :])
+    return Header(titles, in_header if names is not None else 0, names)
+
+
+def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether a row has a word of its own, and no mark of a gap, above each of two or more columns of numbers."""
+    numeric = 0
+    for place, word in enumerate(row):
+        present = [one[place].strip() for one in rest if place < len(one) and one[place].strip()]
+        if len(present) < FEWEST_BELOW or sum(map(_is_number, present)) < 0.9 * len(present):
+            continue
+        word = word.strip()
+        if not word or _is_number(word) or NO_VALUE.match(word) or word in present or word.upper() in MISSING:
+            return False
+        numeric += 1
+    return numeric > 1
 
 
 def is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
@@ -225,7 +281,12 @@ def _names_columns(line: str, below: str) -> bool:
 
 
 def _quote(text: str) -> str:
-    """The quotes around fields: single ones where there are no double ones, and each that begins a field ends it."""
+    """The quotes around fields: single ones where there are no double ones, and each that begins a field ends it.
+
+    Double ones of which none begins a field are inches or seconds.
+    """
+    if '"' in text and not re.search(r'(?:^|[,;\t| ])"', text, re.MULTILINE):
+        return ""
     if '"' in text or "'" not in text:
         return '"'
     fields = re.findall(r"(?:^|[,;\t|])[ ]*('[^,;\t|\n]*)", text, re.MULTILINE)

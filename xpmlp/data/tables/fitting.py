@@ -15,7 +15,8 @@ from xpmlp.data.tables.columns import MAX_LEVELS, Column, Schema
 from xpmlp.data.tables.encoding import Encoded, TableEncoding
 from xpmlp.data.tables.features import MAX_WORDS, EncodedColumn, EncodedPair, Feature, Indicator
 from xpmlp.data.tables.frames import as_frame
-from xpmlp.data.tables.inference import RARE
+from xpmlp.data.tables.inference import RARE, read_cells
+from xpmlp.data.tables.pairs import FEWEST_ROWS as FEWEST_FOR_PAIRS
 from xpmlp.data.tables.pairs import candidate, find_pairs
 from xpmlp.data.tables.raw import CYCLES, RawColumn, date_parts, read_raw, source_of
 from xpmlp.data.tables.statistics import (
@@ -25,6 +26,7 @@ from xpmlp.data.tables.statistics import (
     of_category,
     of_number,
     of_text,
+    shrunk_means,
     telling_words,
 )
 
@@ -36,6 +38,12 @@ MAX_BUCKETS = 8
 
 FEWEST_ROWS = 50
 """Training rows from which on there are statistics of the targets."""
+
+MOST_TRIED = 2_000
+"""Columns whose statistics are fitted; of more, those of which bins tell most of the targets."""
+
+SCREENING_BINS = 16
+"""Bins of equal counts of a number by which that is told."""
 
 TARGET = "target"
 """The part of a column by which its statistic's features are told from others: "target 1", "target 2", ..."""
@@ -96,6 +104,8 @@ def _fit(
     """Fit the encoding, and for each column with a statistic what it is for the training rows."""
     columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
     told = None if data.height < FEWEST_ROWS else targets
+    tried = set() if told is None else _most_telling(data, schema, told)
+    with_pairs = with_pairs and data.height >= FEWEST_FOR_PAIRS
     for column in schema.used:
         cells = data[column.name]
         one = _fit_column(cells, column, schema.missing, told)
@@ -109,9 +119,9 @@ def _fit(
         known |= {feature.name for feature in scaled} | {column.name}
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
-        if told is not None:
+        if told is not None and column.name in tried:
             found.add(column.name, _statistic(one, cells, read, schema.missing, told))
-            if column.kind != "text":
+            if column.kind != "text" and with_pairs:
                 candidates.append(candidate(column.name, source_of(one, read), one.code_count))
     pairs = [] if told is None or not with_pairs else find_pairs(candidates, told)
     pairs = [pair for pair in pairs if pair[0].name not in schema.names]
@@ -126,6 +136,23 @@ def _fit(
         pairs=tuple(EncodedPair(statistic=one, features=features[one.name]) for one, _ in pairs),
     )
     return encoding, crossed
+
+
+def _most_telling(data: pl.DataFrame, schema: Schema, targets: TrainingTargets) -> set[str]:
+    """The names of all columns, or in a wide table of those that may tell most, by themselves."""
+    if len(schema.used) <= MOST_TRIED:
+        return {column.name for column in schema.used}
+    gains: dict[str, float] = {}
+    for column in schema.used:
+        gains[column.name] = 1.0 if column.kind == "text" else 0.0
+        if column.kind not in ("text", "truth"):
+            values, _ = read_cells(data[column.name], column, schema.missing)
+            places = values.rank("dense" if column.kind == "category" else "max").fill_null(0).cast(pl.Int64).to_numpy()
+            if column.kind != "category":
+                places = -(-places * SCREENING_BINS // len(places))
+            means = shrunk_means(places, int(places.max()) + 1, targets.columns)
+            gains[column.name] = targets.gain(means[places])
+    return set(sorted(gains, key=lambda name: -gains[name])[:MOST_TRIED])
 
 
 class _Statistics:

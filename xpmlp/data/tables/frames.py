@@ -129,15 +129,33 @@ def _is_pandas(source: Any) -> bool:
 def _of_arrow(source: Any, what: str) -> Frame:
     names = list(map(str, source.schema.names))
     _refuse_repeated(names, what)
-    orders = {}
+    orders: dict[str, tuple[str, ...]] = {}
+    words: list[str] = []
     for field in source.schema:
         if getattr(field.type, "ordered", False):
             dictionary = source.column(names.index(field.name)).chunk(0).dictionary
             orders[field.name] = tuple(str(level) for level in dictionary.to_pylist())
+        plain, category = _known_to_polars(field.type)
+        if plain is not None:
+            place = names.index(field.name)
+            column = source.column(place).cast(plain)
+            source = source.set_column(place, field.name, column.cast("string") if category else column)
+            words += [field.name] * category
     data = pl.from_arrow(source)
     if not isinstance(data, pl.DataFrame):
         raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
-    return Frame(data, orders)
+    return Frame(data.with_columns(pl.col(words).cast(pl.Categorical)), orders)
+
+
+def _known_to_polars(given: Any) -> tuple[Any, bool]:
+    """The type that an Arrow column has to be of for polars, if another, and whether it is one of categories.
+
+    Long decimals are numbers; the numbers in a dictionary are its categories.
+    """
+    if str(given).startswith("decimal256"):
+        return "float64", False
+    levels = getattr(given, "value_type", None) if str(given).startswith("dictionary") else None
+    return (None, False) if levels is None or "string" in str(levels) else (levels, True)
 
 
 def _of_pandas(source: Any, what: str) -> Frame:

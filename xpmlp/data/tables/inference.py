@@ -28,7 +28,7 @@ from xpmlp.data.tables.cells import (
     parsed_numbers,
     words_of,
 )
-from xpmlp.data.tables.columns import Column, Kind, NumberStyle, Override, Schema, parse_types
+from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
 from xpmlp.data.tables.frames import as_frame
 from xpmlp.errors import DataError
 
@@ -112,6 +112,10 @@ def infer_schema(
         if name not in given.data.columns:
             raise DataError(f"there is no column {quoted(name)} for the target{did_you_mean(name, given.data.columns)}")
     names = [name for name in given.data.columns if name not in targets and name not in leave_out]
+    if len(names) > MAX_COLUMNS:
+        raise DataError(
+            f"the table has {len(names):,} columns, and at most {MAX_COLUMNS:,} can be learned from: drop some"
+        )
     overrides = {name: Override(kind="category", order=order) for name, order in given.orders.items()}
     overrides |= parse_types(types, names)
     columns = [infer_column(given.data[name], overrides.get(name), missing, decimal) for name in names]

@@ -15,6 +15,7 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
 from xpmlp.data.table_options import TableOptions, Task
 from xpmlp.data.tables.cells import as_numbers, as_texts
+from xpmlp.data.tables.describing import total_row
 from xpmlp.data.tables.encoding import TableEncoding
 from xpmlp.data.tables.fitting import fit_encoded
 from xpmlp.data.tables.inference import infer_column, infer_schema, read_cells
@@ -66,6 +67,7 @@ def load_table(request: Request) -> Dataset:
         lost = int((~targets.kept).sum())
         notes.append(f"{lost:,} rows without a target are left out")
         data = data.filter(pl.Series(targets.kept))
+    notes += total_row(data)
     notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
     classes, indices = _indices(targets)
     parts, more, groups = _split(data, indices, request, held_out)
@@ -147,7 +149,8 @@ def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableO
         if name not in columns:
             raise DataError(f"{source}: has no column {quoted(name)}{did_you_mean(name, list(columns))}")
     wanted = options.features if options.features is not None else columns
-    return [name for name in wanted if name not in (*names, *options.drop)]
+    gone = {*names, *options.drop}
+    return [name for name in wanted if name not in gone]
 
 
 def _split(

@@ -36,6 +36,7 @@ MAX_RECORD = 1 << 26
 ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx")
 
 _TAKEN_FOR_PACKED = (b"x", b"\x1f", b"\x28", b"\xef", b"B")
+_DAY_ZERO = r"^1899-12-3[01] ([0-9]{2}:[0-9]{2})"  # of times of day in a workbook
 _EXCEL = Library("fastexcel", "fastexcel", "'xpmlp[excel]'")
 
 
@@ -351,16 +352,17 @@ def _excel(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame],
     name = next((name for name, cells in sheets.items() if cells.height), "")
     if not name:
         raise DataError(f"{path}: its sheets have no rows")
-    cells = sheets[name].with_columns(pl.all().cast(pl.String))
+    cells = sheets[name].with_columns(pl.all().cast(pl.String).str.replace(_DAY_ZERO, "$1"))
     cells = cells.filter(~pl.all_horizontal(pl.all().str.strip_chars().replace("", None).is_null()))
     notes = [f"of {len(sheets)} sheets {quoted(name)} is read, the first with rows"] if len(sheets) > 1 else []
     rows = [[cell or "" for cell in row] for row in cells.head(MAX_ROWS).rows()]
-    titles, has_header = find_header([_without_end(row) for row in rows], given, notes)
-    data = cells[titles + has_header :]
+    titles, in_header, header = find_header([_without_end(row) for row in rows], given, notes)
+    data = cells[titles + in_header :]
     if not data.height:
         raise DataError(f"{path}: its first sheet with rows, {quoted(name)}, has a header but no rows")
-    header = tuple(field.strip() for field in rows[titles]) if has_header else None
-    names = name_columns(header, data.width, rows[titles + has_header :], notes, str(path))
+    if header is not None:
+        header = (*map(str.strip, header), *[""] * (data.width - len(header)))
+    names = name_columns(header, data.width, rows[titles + in_header :], notes, str(path))
     kept = {place: name for place, name in enumerate(names) if name}
     frame = pl.DataFrame([data.to_series(place).alias(name) for place, name in kept.items()])
     return notes, iter([frame]), None
