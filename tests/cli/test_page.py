@@ -31,6 +31,7 @@ QUICK = ("--set", "train.epochs=1", "--set", "output.page=true", "--set", "outpu
 def test_a_training_writes_its_page_if_it_is_asked_to(xpmlp: Run, tmp_path: Path) -> None:
     done = xpmlp("train", QUICKSTART, "--out", tmp_path / "run", *QUICK)
     assert done.out.endswith(f"its page: {tmp_path / 'run' / 'page.html'}\n"), done
+    assert "page: How good it is\n" in done.err
     assert "How good it is" in (tmp_path / "run" / "page.html").read_text(encoding="utf-8")
     xpmlp("train", QUICKSTART, "--out", tmp_path / "run", *QUICK[:2], "--overwrite", "--quiet")
     assert not (tmp_path / "run" / "page.html").exists(), "a page of an earlier training is no page of this one"

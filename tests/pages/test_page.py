@@ -14,11 +14,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+import xpmlp
+from tests.digits import digits_config
 from tests.pages.conftest import HOSTILE
 from xpmlp.errors import XpmlpError
-from xpmlp.pages import write_page
+from xpmlp.pages import compare, write_comparison, write_page
+from xpmlp.pages.columns import importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
 from xpmlp.pages.material import gather
 from xpmlp.pages.quality import calibration, chosen
@@ -87,6 +91,34 @@ def test_what_comes_from_outside_is_text(runs: Runs, tmp_path: Path) -> None:
     assert "</script><p>" not in data_block("x", ["</script><p>"])
 
 
+@pytest.mark.slow
+def test_labels_columns_and_files_of_any_name_are_text(tmp_path: Path) -> None:
+    evil = "<script>alert('1')</script><img src=x onerror=alert(2)>\"\u202e\u2066"
+    long = evil * 130
+    rng = np.random.default_rng(0)
+    size, town, label = rng.normal(size=300), np.array([evil, long]), np.array([evil, 3 * evil])
+    frame = pl.DataFrame({f"size {evil}": size, f"town {long}": town[np.arange(300) % 2], evil: label[(size > 0) * 1]})
+    frame.write_csv(tmp_path / "<b>\u202e.csv")
+    settings = {"data.name": "table", "data.path": str(tmp_path / "<b>\u202e.csv"), "data.target": evil}
+    for name in ("<i>", "<u>\u202e"):
+        xpmlp.train(digits_config({**settings, "backend.fused": False}), tmp_path / name)
+    pages = [write_page(tmp_path / "<i>", rows=5), tmp_path / "compare.html"]
+    write_comparison(compare([tmp_path / "<i>", tmp_path / "<u>\u202e"]), pages[1])
+    for path in pages:
+        page = path.read_text(encoding="utf-8")
+        tags = Tags(page).found
+        assert not {"img", "b", "i", "u"} & {tag for tag, _ in tags}
+        assert (
+            sum(tag == "script" for tag, _ in tags)
+            == sum("type" in given for tag, given in tags if tag == "script") + 1
+        )
+        assert not any(name.startswith("on") for _, given in tags for name in given)
+        assert not {"\u202e", "\u2066"} & set(page)
+    shown = re.sub(r"<script.*?</script>", "", pages[0].read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert shown.count("alert(2)") > 20
+    assert max(map(len, re.findall(r">([^<]*)<", shown))) < 10_000
+
+
 def test_no_rows_and_no_rare_category_unless_asked_for(runs: Runs, tmp_path: Path) -> None:
     page = page_of(runs("pets"), tmp_path)
     assert "Bonn" in page
@@ -126,6 +158,19 @@ def test_its_file_replaces_nothing_that_is_read(runs: Runs, tmp_path: Path) -> N
     for path in (Path(os.devnull), tmp_path, tmp_path / "none" / "page.html"):
         with pytest.raises(XpmlpError, match=r"the output .* cannot be written"):
             write_page(runs("pets"), out=path)
+
+
+def test_a_column_that_the_network_does_not_use_has_no_importance(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor has it in a part of the rows, whose variance is another one."""
+    material = gather(runs("price"), "train")
+    assert material.rows is not None
+    every = places(material)
+    monkeypatch.setattr("xpmlp.pages.columns.MOST_ROWS", 50)
+    monkeypatch.setattr("xpmlp.pages.columns._numbers_of", lambda *_: [])
+    uncoded = [place for place in every if place.code is None]
+    assert [one.mean for one in importances(material, material.rows, uncoded)] == pytest.approx(
+        [0.0] * len(uncoded), abs=1e-6
+    )
 
 
 def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> None:

@@ -65,8 +65,12 @@ def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = F
         return
     from xpmlp.pages import write_page
 
+    def tell(line: str) -> None:
+        if not quiet:
+            typer.echo(f"page: {line}", err=True)
+
     try:
-        path = write_page(folder, run="best" if config.grid.is_grid else None, allow_code=allow_code)
+        path = write_page(folder, run="best" if config.grid.is_grid else None, allow_code=allow_code, tell=tell)
     except (XpmlpError, ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:
         why = f"{error}".rstrip(".") or type(error).__name__
         sentence = f"warning: the page was not written: {why}; the training is whole, try `xpmlp page {folder}`."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from xpmlp.data.tables.cells import gap_texts
@@ -19,7 +21,7 @@ def text(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) 
     length = graph("Log", graph("Add", _length(graph, raw), f64(1.0)))
     present, has = graph.cast(graph("Not", gap), np.float64), {}
     for word in dict.fromkeys([*one.words, *(one.statistic.words if one.statistic else ())]):
-        found = _matches(graph, raw, rf"(?is)(?:.*\P{{L}})?{word}(?:\P{{L}}.*)?")
+        found = _matches(graph, raw, rf"(?is)(?:.*\P{{L}})?{re.escape(word)}(?:\P{{L}}.*)?")
         has[word] = graph("Mul", found, present)
     numbers = [graph("Where", gap, f64(np.nan), length), *(has[word] for word in one.words)]
     if one.statistic is not None:

@@ -87,14 +87,14 @@ class _Body:
         self.lines.append(f"x{self.count} = {expression}")
         return f"x{self.count}"
 
-    def tensor(self, name: str, array: npt.NDArray[Any]) -> str:
+    def entry(self, name: str, array: npt.NDArray[Any]) -> str:
         """Put an array into the state_dict: the expression that finds it."""
         self.code.tensors[self.prefix + name] = array
         return f'w[p + "{name}"]'
 
-    def tensors(self, node: LayerNode, name: str) -> list[str]:
+    def entries(self, node: LayerNode, name: str) -> list[str]:
         """Put a layer's parameters into the state_dict."""
-        return [self.tensor(one, array) for one, array in leaves(node.parameters, name)]
+        return [self.entry(one, array) for one, array in leaves(node.parameters, name)]
 
 
 def _below(name: str, place: int) -> str:
@@ -125,24 +125,24 @@ def _vote(body: _Body, node: LayerNode, x: str, name: str) -> str:
 
 
 def _dense(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    weights, biases = body.tensors(node, name)
+    weights, biases = body.entries(node, name)
     scale = node.settings["scale"]
     return body.step(f"{x if scale == 1 else f'{scale} * {x}'} @ {weights} + {biases}")
 
 
 def _adapters(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    weights, inputs, outputs, biases = body.tensors(node, name)
+    weights, inputs, outputs, biases = body.entries(node, name)
     adapted = f"{x}.unflatten(0, ({node.settings['members']}, -1)) * {inputs}[:, None]"
     return body.step(f"({adapted} @ {weights} * {outputs}[:, None] + {biases}[:, None]).flatten(0, 1)")
 
 
 def _normalisation(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    scales, biases = body.tensors(node, name)
+    scales, biases = body.entries(node, name)
     return body.step(f"F.layer_norm({x}, {x}.shape[-1:], {scales}[0], {biases}[0], {node.settings['epsilon']})")
 
 
 def _parametric(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    (alphas,) = body.tensors(node, name)
+    (alphas,) = body.entries(node, name)
     return body.step(f"{x} + {alphas} * ({ACTIVATIONS[node.settings['name']].format(x)} - {x})")
 
 
@@ -154,24 +154,24 @@ def _by_feature(body: _Body, values: str, weights: str, biases: str) -> str:
 
 
 def _periodic(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    frequencies, phases, weights, biases = body.tensors(node, name)
+    frequencies, phases, weights, biases = body.entries(node, name)
     return _by_feature(body, f"torch.cos(2 * torch.pi * {x}[..., None] * {frequencies} + {phases})", weights, biases)
 
 
 def _piecewise_linear(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    begins, slopes, lower, upper, weights, biases = body.tensors(node, name)
+    begins, slopes, lower, upper, weights, biases = body.entries(node, name)
     free = f"({x}[..., None] - {begins}) * {slopes}"
     return _by_feature(body, f"torch.clamp({free}, {lower}, {upper})", weights, biases)
 
 
 def _embedding(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    (rows,) = body.tensors(node, name)
+    (rows,) = body.entries(node, name)
     columns, firsts = node.settings["columns"], node.settings["firsts"]
     return body.step(f"{rows}[codes[:, {columns}] + codes.new_tensor({firsts})].flatten(1)")
 
 
 def _one_hot(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    spread, plus, minus = body.tensors(node, name)
+    spread, plus, minus = body.entries(node, name)
     codes = body.step(f"codes[:, {spread}.argmax(0)]")
     return body.step(f"({codes} == {plus}).to({x}.dtype) - ({codes} == {minus}).to({x}.dtype)")
 
@@ -187,7 +187,7 @@ LAYERS: dict[str, Callable[[_Body, LayerNode, str, str], str]] = {
     "activation": lambda body, node, x, name: body.step(ACTIVATIONS[node.settings["name"]].format(x)),
     "dense": _dense,
     "adapters": _adapters,
-    "scaling": lambda body, node, x, name: body.step(f"{x} * {body.tensors(node, name)[0]}"),
+    "scaling": lambda body, node, x, name: body.step(f"{x} * {body.entries(node, name)[0]}"),
     "normalisation": _normalisation,
     "parametric": _parametric,
     "periodic": _periodic,

@@ -128,7 +128,7 @@ def _drawn(one: Series, x_range: tuple[float, float], y_range: tuple[float, floa
     some = np.unique(np.linspace(0, max(len(one.x) - 1, 0), min(len(one.x), MOST_POINTS)).astype(int))
     x, y = one.x[some], one.y[some]
     drawn = np.isfinite(x) & np.isfinite(y)
-    if one.dots:
+    if one.dots or drawn.sum() == 1:  # of one epoch there is no line
         return [
             element("circle", cx=_short(_across(a, x_range)), cy=_short(_up(b, y_range)), r=2.2, class_=f"dot {kind}")
             for a, b in zip(x[drawn], y[drawn], strict=True)

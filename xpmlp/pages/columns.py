@@ -98,7 +98,8 @@ def importances(material: Material, rows: Rows, every: list[Place]) -> list[Impo
     some = np.sort(generator.permutation(len(rows.part))[: _rows_to_shuffle(material, rows, every)])
     part, loss = rows.part[some], material.saved.network.loss
     numbers, codes = np.asarray(part.features), part.codes
-    before = float(np.average(rows.scores[some], weights=rows.weights[some]))
+    weights = rows.weights[some]
+    before = float(np.average(example_scores(loss, material.predict(numbers, codes), part), weights=weights))
     found = []
     for place in every:
         shuffled = np.concatenate([generator.permutation(len(part)) for _ in range(REPEATS)])
@@ -109,7 +110,7 @@ def importances(material: Material, rows: Rows, every: list[Place]) -> list[Impo
             coded[:, place.code] = codes[shuffled, place.code]
         outputs = np.split(material.predict(changed, coded), REPEATS)
         scores = [example_scores(loss, one, part) for one in outputs]
-        falls = [before - float(np.average(one, weights=rows.weights[some])) for one in scores]
+        falls = [before - float(np.average(one, weights=weights)) for one in scores]
         found.append(Importance(place.one.column.name, float(np.mean(falls)), float(np.std(falls))))
     return sorted(found, key=lambda one: -one.mean)
 

@@ -17,7 +17,7 @@ from xpmlp.nn import metric_names
 from xpmlp.pages.charts import MOST_SERIES, Series, chart
 from xpmlp.pages.comparing import CELLS, Comparison, Judged, Test
 from xpmlp.pages.markup import Markup, document, element, figure, paragraph, section, table
-from xpmlp.pages.measures import RESAMPLES
+from xpmlp.pages.measures import RESAMPLES, figure_text
 from xpmlp.pages.paired import FLIPS
 from xpmlp.plots.saved import Epochs, read_epochs
 
@@ -83,11 +83,11 @@ def scores_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     figures = list(dict.fromkeys(one.name for run in comparison.runs for one in run.measures))
     rows = []
     for run in comparison.runs:
-        told = dict(zip((one.name for one in run.measures), run.intervals, strict=True))
-        cells = [
-            f"{told[one][0]:.4g} ({told[one][1]:.4g} to {told[one][2]:.4g})" if one in told else "-" for one in figures
-        ]
-        rows.append([*run.cells, *cells])
+        told = {
+            one.name: "{} ({} to {})".format(*map(figure_text, interval))
+            for one, interval in zip(run.measures, run.intervals, strict=True)
+        }
+        rows.append([*run.cells, *(told.get(one, "-") for one in figures)])
     return [*CELLS, *figures], rows
 
 
@@ -100,8 +100,9 @@ def tests_rows(comparison: Comparison) -> Iterator[tuple[Test, list[list[str]]]]
         yield (
             test,
             [
-                [name, f"{one.difference:+.4g}", f"{one.low:+.4g} to {one.high:+.4g}", f"{one.p:.4f}", one.verdict]
+                [name, middle, f"{low} to {high}", f"{one.p:.4f}", one.verdict]
                 for name, one in test.results
+                for middle, low, high in [[figure_text(part, "+") for part in one[:3]]]
             ],
         )
 

@@ -67,6 +67,11 @@ def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:
     return material.unscaled(rows.outputs)[:, times // 2 :: times], material.unscaled(wanted)
 
 
+def figure_text(value: float, sign: str = "") -> str:
+    """A figure for a person: four digits, or all before the point."""
+    return f"{value:{sign},.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:{sign}.4g}"
+
+
 def resampled(values: Floats, weights: Floats) -> Floats:
     """Weighted means of as many examples as there are, drawn from these with repetition (Efron, 1979).
 

@@ -14,7 +14,7 @@ from xpmlp.nn import metric_names
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
-from xpmlp.pages.measures import RESAMPLES, intervals, measures
+from xpmlp.pages.measures import RESAMPLES, figure_text, intervals, measures
 from xpmlp.plots.saved import read_epochs
 
 CLOSEST = 20
@@ -96,7 +96,7 @@ def scores(material: Material, rows: Rows) -> Markup:
     """Tell the scores of a part, with intervals, beside those of the constant and of a linear model."""
     found = measures(material, rows)
     shown = [
-        (one.name, f"{value:.4g}", f"{low:.4g} to {high:.4g}")
+        (one.name, figure_text(value), f"{figure_text(low)} to {figure_text(high)}")
         for one, (value, low, high) in zip(found, intervals(found, rows.weights), strict=True)
     ]
     shown += [(f"{found[0].name}, {how}", f"{value:.4g}", "") for how, value in _free(material, rows)]

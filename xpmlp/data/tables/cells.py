@@ -298,6 +298,9 @@ def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
     """Texts as a struct of ``wall`` and ``instant``, null where one fits no format."""
     texts = texts.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
     has_time = texts.str.contains(r"[0-9]:[0-9]{2}")
+    if not has_time.any():
+        wall = _coalesced([_parsed(texts, one) for one in formats], len(texts))
+        return pl.DataFrame({"wall": wall, "instant": wall}).to_struct(texts.name)
     zones = pl.select(pl.when(has_time).then(texts.str.extract_groups(_ZONE))).to_series()
     hours = zones.struct.field("1").cast(pl.Int64, strict=False).fill_null(0)
     minutes = zones.struct.field("2").cast(pl.Int64, strict=False).fill_null(0)
@@ -305,8 +308,7 @@ def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
     offset = hours.abs() * 60 + minutes
     offset = pl.select(pl.when(negative).then(-offset).otherwise(offset)).to_series() * 60_000_000
     plain = pl.select(pl.when(has_time).then(texts.str.replace(_ZONE, "")).otherwise(texts)).to_series()
-    walls = [_parsed(plain, one) for one in formats] or [pl.Series([None] * len(texts), dtype=pl.Datetime("us"))]
-    wall = pl.select(pl.coalesce(walls)).to_series() if len(texts) else walls[0]
+    wall = _coalesced([_parsed(plain, one) for one in formats], len(texts))
     return pl.DataFrame({"wall": wall, "instant": wall - offset.cast(pl.Duration("us"))}).to_struct(texts.name)
 
 
@@ -324,15 +326,21 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     sample = sample.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
     has_time = sample.str.contains(r"[0-9]:[0-9]{2}")
     sample = pl.select(pl.when(has_time).then(sample.str.replace(_ZONE, "")).otherwise(sample)).to_series()
+    times = _TIMES if has_time.any() else ("",)
     formats: tuple[str, ...] = ()
     doubt, rest, shapes = "", sample, set[str]()
     while len(rest) > 0.05 * len(sample):  # of several ways to write dates, one after the other
         best: tuple[str, ...] = ()
         ties, left, few = list[str](), rest, rest.head(20).str.replace(_TIME_OF_DAY, "")
+        marks = set("".join(few.to_list()))
         for date in _DATES:
-            if _shape(date) in shapes or _parsed(few, date).null_count() == len(few):
+            if (
+                _shape(date) in shapes
+                or not set(date).intersection("-/.,") <= marks
+                or _parsed(few, date).null_count() == len(few)
+            ):
                 continue
-            found = [(date + time, _parsed(rest, date + time)) for time in _TIMES]
+            found = [(date + time, _parsed(rest, date + time)) for time in times]
             found = [(one, parsed) for one, parsed in found if parsed.null_count() < len(parsed)]
             unread = rest.filter(_coalesced([parsed for _, parsed in found], len(rest)).is_null())
             if len(unread) < len(left):

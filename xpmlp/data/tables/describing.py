@@ -15,6 +15,7 @@ from xpmlp.data.messages import listed, quoted
 from xpmlp.data.tables.cells import as_texts
 from xpmlp.data.tables.columns import Column, Schema
 from xpmlp.data.tables.dialect import NO_VALUE
+from xpmlp.data.tables.frames import columns_of
 from xpmlp.data.tables.inference import FEW, read_cells
 from xpmlp.data.tables.splitting import MIN_OF_CLASS
 from xpmlp.data.tables.targets import Targets
@@ -59,8 +60,9 @@ def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, nam
         The columns of the target.
     """
     found = [*total_row(data), *_left_out(schema), *_twins(data, schema), *_repeated_rows(data)]
+    series = columns_of(data)
     for column in schema.columns:
-        values, _ = read_cells(data[column.name], column, schema.missing)
+        values, _ = read_cells(series[column.name], column, schema.missing)
         found += _of_column(column, values)
     if targets is not None:
         found += _of_target(targets, names)
@@ -215,8 +217,9 @@ def _give_away(data: pl.DataFrame, schema: Schema, targets: Targets) -> Iterator
         _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
         if counts.max() > ALONE * len(labels):
             return
+    series = columns_of(data)
     for column in schema.used:
-        values, _ = read_cells(data[column.name], column, schema.missing)
+        values, _ = read_cells(series[column.name], column, schema.missing)
         if column.kind in ("number", "truth", "clock"):
             numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
             order = np.argsort(numbers, kind="stable")

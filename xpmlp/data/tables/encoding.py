@@ -18,7 +18,7 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
 from xpmlp.data.tables.columns import MAX_COLUMNS, Schema
 from xpmlp.data.tables.features import UNSEEN, EncodedColumn, EncodedPair, Feature, Indicator
-from xpmlp.data.tables.frames import as_frame
+from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.data.tables.pairs import MOST_PAIRS
 from xpmlp.data.tables.raw import read_raw, source_of
 from xpmlp.errors import DataError
@@ -139,15 +139,20 @@ class TableEncoding(Saved):
         codes = np.empty((data.height, len(self.code_counts)), dtype=np.int32)
         unreadable = dict.fromkeys((one.column.name for one in self.columns), 0)
         present, moments = dict(unreadable), np.zeros((3, len(features)))
+        indicated = {name for indicator in self.indicators for name in indicator.columns}
+        paired = {side.column for pair in self.pairs for side in (pair.statistic.first, pair.statistic.second)}
         for start in range(0, data.height, BLOCK):
             rows = slice(start, min(start + BLOCK, data.height))
-            block, place, code_place, gaps, sources = data[rows], 0, 0, {}, {}
+            block, place, code_place, gaps, sources = columns_of(data[rows]), 0, 0, {}, {}
             for one in self.columns:
                 name = one.column.name
                 read = read_raw(one, block[name], self.table_schema.missing)
                 unreadable[name] += read.unreadable
                 present[name] += len(read.gap) - int(read.gap.sum())
-                gaps[name], sources[name] = read.gap, source_of(one, read)
+                if name in indicated:
+                    gaps[name] = read.gap
+                if name in paired:
+                    sources[name] = source_of(one, read)
                 for feature, raw in zip(one.features, read.numbers, strict=True):
                     numbers[rows, place] = scaled = feature.apply(raw)
                     moments[1:, place] += scaled.sum(), np.square(scaled).sum()

@@ -14,7 +14,7 @@ from xpmlp.data.tables.cells import as_texts, distinct_texts, words_of
 from xpmlp.data.tables.columns import MAX_LEVELS, Column, Schema
 from xpmlp.data.tables.encoding import Encoded, TableEncoding
 from xpmlp.data.tables.features import MAX_WORDS, EncodedColumn, EncodedPair, Feature, Indicator
-from xpmlp.data.tables.frames import as_frame
+from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.data.tables.inference import RARE, read_cells
 from xpmlp.data.tables.pairs import FEWEST_ROWS as FEWEST_FOR_PAIRS
 from xpmlp.data.tables.pairs import candidate, find_pairs
@@ -106,8 +106,9 @@ def _fit(
     told = None if data.height < FEWEST_ROWS else targets
     tried = set() if told is None else _most_telling(data, schema, told)
     with_pairs = with_pairs and data.height >= FEWEST_FOR_PAIRS
+    series = columns_of(data)
     for column in schema.used:
-        cells = data[column.name]
+        cells = series[column.name]
         one = _fit_column(cells, column, schema.missing, told)
         if not one.features and told is None:
             columns.append(one)
@@ -142,11 +143,11 @@ def _most_telling(data: pl.DataFrame, schema: Schema, targets: TrainingTargets) 
     """The names of all columns, or in a wide table of those that may tell most, by themselves."""
     if len(schema.used) <= MOST_TRIED:
         return {column.name for column in schema.used}
-    gains: dict[str, float] = {}
+    gains, series = dict[str, float](), columns_of(data)
     for column in schema.used:
         gains[column.name] = 1.0 if column.kind == "text" else 0.0
         if column.kind not in ("text", "truth"):
-            values, _ = read_cells(data[column.name], column, schema.missing)
+            values, _ = read_cells(series[column.name], column, schema.missing)
             places = values.rank("dense" if column.kind == "category" else "max").fill_null(0).cast(pl.Int64).to_numpy()
             if column.kind != "category":
                 places = -(-places * SCREENING_BINS // len(places))

@@ -82,6 +82,11 @@ def as_frame(source: Any, what: str = "the table") -> Frame:
     return _of_others(source, what)
 
 
+def columns_of(data: pl.DataFrame) -> dict[str, pl.Series]:
+    """The columns by name: polars goes through all of them for each name that it is asked for."""
+    return dict(zip(data.columns, data.get_columns(), strict=True))
+
+
 def names_of(source: Any) -> tuple[str, ...] | None:
     """The names of a table's columns; None of what has none, such as a plain array."""
     if isinstance(source, np.ndarray):

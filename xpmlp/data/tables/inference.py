@@ -29,7 +29,7 @@ from xpmlp.data.tables.cells import (
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
-from xpmlp.data.tables.frames import as_frame
+from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.errors import DataError
 
 FEW = 20
@@ -118,7 +118,8 @@ def infer_schema(
         )
     overrides = {name: Override(kind="category", order=order) for name, order in given.orders.items()}
     overrides |= parse_types(types, names)
-    columns = [infer_column(given.data[name], overrides.get(name), missing, decimal) for name in names]
+    cells = columns_of(given.data)
+    columns = [infer_column(cells[name], overrides.get(name), missing, decimal) for name in names]
     return Schema(columns=tuple(columns), rows=given.data.height, missing=tuple(missing))
 
 
