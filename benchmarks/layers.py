@@ -262,6 +262,11 @@ def _beside(torch: Any) -> Any:
     )
 
 
+def _add(torch: Any) -> Any:
+    linear = torch.nn.Linear(FEATURES, FEATURES)
+    return _module(torch, lambda x, scales, linear: x * scales + linear(x), torch.ones(FEATURES), linear=linear)
+
+
 def _plus(torch: Any) -> Any:
     inner = torch.nn.Sequential(torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.ReLU())
     return torch.nn.Sequential(torch.nn.ReLU(), _module(torch, lambda x, inner: x + inner(x), inner=inner))
@@ -312,6 +317,7 @@ def _activation(name: str) -> Case:
             "gelu": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
             "identity": lambda x: x,
             "scaled_tanh": lambda x: 1.7159 * torch.tanh(2 / 3 * x),
+            "unbent": lambda x: torch.clamp(x, -2.85, 2.85) * (1 - torch.clamp(x, -2.85, 2.85) ** 2 / 9).rsqrt(),
         }
         return _module(torch, functions.get(name) or getattr(torch.nn.functional, name))
 
@@ -341,6 +347,10 @@ CASES = {
     "beside": Case(
         [{"kind": "beside", "layers": [{"kind": "scaling"}, {"kind": "dense", "units": 8}]}, DENSE, RELU],
         _first(_beside),
+    ),
+    "add": Case(
+        [{"kind": "add", "layers": [{"kind": "scaling"}, {"kind": "dense", "units": FEATURES}]}, DENSE, RELU],
+        _first(_add),
     ),
     "plus": Case(
         [DENSE, RELU, {"kind": "plus", "layers": [{"kind": "chain", "layers": [DENSE, RELU]}]}], _after(_plus)

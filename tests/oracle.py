@@ -28,6 +28,7 @@ FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "mish": lambda z: z * np.tanh(np.log(1 + np.exp(z))),
     "softplus": lambda z: np.log(1 + np.exp(z)),
     "scaled_tanh": lambda z: 1.7159 * np.tanh(2 * z / 3),
+    "unbent": lambda z: np.clip(z, -2.85, 2.85) / np.sqrt(1 - np.clip(z, -2.85, 2.85) ** 2 / 9),
 }
 
 WIDTHS = {0: (3, 2), 1: (3, 4, 2), 2: (3, 4, 5, 2), 3: (3, 4, 5, 4, 2)}

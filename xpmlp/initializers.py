@@ -52,6 +52,12 @@ def _normal(deviation: Callable[[int, int, float], float]) -> Callable[[np.rando
     return lambda rng, n_in, n_out, scale: deviation(n_in, n_out, scale) * rng.standard_normal((n_in, n_out))
 
 
+def _zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Floats:
+    import numpy as np
+
+    return np.zeros((n_in, n_out))
+
+
 BIAS_PLACES = 5
 """Between how many places of the data a first bias lies."""
 
@@ -125,6 +131,7 @@ _RECORDS = (
         "normal, of variance 1 / inputs, for tanh and selu",
     ),
     Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
+    Initializer("zeros", _zeros, "0, for a layer whose output is added to another's"),
     Initializer(
         "ntk",
         _normal(lambda n_in, n_out, scale: 1.0),

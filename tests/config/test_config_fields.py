@@ -48,6 +48,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "model": {
         "hidden_layer_sizes": [100],
         "activation": "relu",
+        "linear_skip": False,
         "layers": [],
         "loss": "auto",
         "huber_delta": 1.0,
@@ -90,6 +91,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "calibrate": False,
         "members": 1,
         "folds": None,
+        "judge_folds": "apart",
         "evaluate_train": False,
         "segment_steps": 500,
     },
@@ -110,6 +112,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "folder": Path("runs"),
         "plots": True,
         "tensorboard": False,
+        "page": False,
         "checkpoint_every": "auto",
         "keep": 2,
     },
@@ -138,6 +141,7 @@ BOOLEANS = [
     ("train", "calibrate"),
     ("output", "plots"),
     ("output", "tensorboard"),
+    ("output", "page"),
     ("data", "standardize"),
 ]
 SCHEDULES = ["constant", "inverse_scaling", "adaptive", "cosine", "linear", "one_cycle", "flat_cosine", "coslog"]
@@ -148,16 +152,27 @@ LITERALS = {
     ("model", "activation"): [
         *("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus"),
         "scaled_tanh",
+        "unbent",
     ],
     ("model", "loss"): ["auto", "cross_entropy", "logistic", "squared", "poisson", "absolute", "huber", "quantile"],
     ("model", "dropout_schedule"): SCHEDULES,
     ("model", "init"): [
-        *("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal", "normal"),
+        *(
+            "glorot_uniform",
+            "glorot_normal",
+            "he_uniform",
+            "he_normal",
+            "lecun_uniform",
+            "lecun_normal",
+            "normal",
+            "zeros",
+        ),
         "ntk",
     ],
     ("train", "optimizer"): ["sgd", "momentum", "nesterov", "adam", "adamw"],
     ("train", "schedule"): SCHEDULES,
     ("train", "weight_decay_schedule"): SCHEDULES,
+    ("train", "judge_folds"): ["apart", "together", "auto"],
     ("train", "schedule_by"): ["auto", "epoch", "step"],
     ("train", "best_by"): ["loss", "log_loss", "refined_log_loss", "error", "auc", "ece", "rmse", "mae"],
 }
@@ -197,6 +212,7 @@ def test_only_the_data_set_is_required() -> None:
             [{}, {"biases": 0}, {"weights": 1, "biases": 0.1}, "none", None],
             [0.1, {"biases": -1}, {"biases": "1"}, {"biases": math.nan}, {"biases": {}}, ["biases"], "biases"],
         ),
+        ([("model", "linear_skip")], [True, False, "auto"], [0, 1, "true", "none", "Auto"]),
         ([("grid", "runs")], [1, 5], [0, -1, 1.0, True, "3", "none", [5]]),
         ([("grid", "block_width"), ("grid", "workers")], ["auto", 1, 20], [0, -1, 1.0, True, "3", "none", "Auto", [1]]),
         ([("grid", "learning_rate"), ("grid", "weight_decay")], [[], [0], [0.1, 1]], [0.1, [-1], ["1"], [math.nan]]),

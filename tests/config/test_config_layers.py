@@ -129,7 +129,7 @@ def test_every_setting_of_every_kind_has_a_default_that_is_allowed() -> None:
         "parametric": {"name": "relu"},
         "repeat": {"members": 2},
     }
-    joining = {"beside", "chain", "plus", "vote"}
+    joining = {"add", "beside", "chain", "plus", "vote"}
     given = [
         {"kind": kind, **needed.get(kind, {}), **({"layers": [{"kind": "scaling"}]} if kind in joining else {})}
         for kind in layers

@@ -10,8 +10,8 @@ import pytest
 Mistakes = Callable[..., list[str]]
 
 ACTIVATIONS = (
-    '"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus" or '
-    '"scaled_tanh"'
+    '"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", '
+    '"scaled_tanh" or "unbent"'
 )
 
 NAME_MISSING = (

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hypothesis_numpy
 from tests.helpers import assert_close, cases, tolerance
 from xpmlp import nn
 from xpmlp.backend import Backend
+from xpmlp.data.tables.features import Feature
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,12 +71,16 @@ FUNCTIONS = {
     "mish": lambda z: z * np.tanh(log_one_plus_exp(z)),
     "softplus": log_one_plus_exp,
     "scaled_tanh": lambda z: 1.7159 * np.tanh(2 * z / 3),
+    "unbent": lambda z: np.clip(z, -2.85, 2.85) / np.sqrt(1 - np.clip(z, -2.85, 2.85) ** 2 / 9),
 }
 TORCH = {
     "identity": lambda functional, z: z + 0,
     "softplus": lambda functional, z: functional.softplus(z, threshold=1000),
     "gelu": lambda functional, z: functional.gelu(z, approximate="tanh"),
     "scaled_tanh": lambda functional, z: 1.7159 * functional.tanh(2 * z / 3),
+    "unbent": lambda functional, z: (
+        functional.hardtanh(z, -2.85, 2.85) * ((1 - functional.hardtanh(z, -2.85, 2.85) ** 2 / 9).rsqrt())
+    ),
 }
 
 # At z = ln 2, where e^z = 2, and at z = -ln 2, where e^z = 1/2: the value and the derivative, in fractions of these.
@@ -159,6 +164,16 @@ def test_against_torch(backend: Backend, name: str) -> None:
     y, delta = both(backend, name, z)
     assert_close(y, value.detach().numpy(), 1e-14, backend)
     assert_close(delta, theirs.grad.numpy(), 1e-14, backend)
+
+
+def test_unbent_by_hand(backend: Backend) -> None:
+    """At 9/5 the root is 4/5; it is the inverse of the bend by which tables are encoded."""
+    y, delta = both(backend, "unbent", [9 / 5, -9 / 5, 3.0])
+    assert_close(y, [9 / 4, -9 / 4, 2.85 / np.sqrt(1 - 0.95**2)], tolerance(backend, 1e-6, 1e-14), backend)
+    assert_close(delta, [125 / 64, 125 / 64, 0], tolerance(backend, 1e-6, 1e-14), backend)
+    raw = np.linspace(-9, 9, 19)
+    bent = np.asarray([Feature(name="x", bent=True).apply(raw.copy())]).ravel()
+    assert_close(both(backend, "unbent", bent)[0], raw, tolerance(backend, 1e-5, 1e-13), backend)
 
 
 def test_relu_has_no_slope_at_zero(backend: Backend) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 import xpmlp
 from xpmlp.backend import resolve
+from xpmlp.training.configured import ConfigTrainable
+from xpmlp.training.inference import sharpened
 
 RNG = np.random.default_rng(3)
 N = 300
@@ -37,13 +39,56 @@ def test_better_than_chance_whatever_the_columns(recipe: str, targets: Any, chan
     assert result.network.root.repeats == 2
 
 
+def skipping(how: Any, rows: int = 60) -> ConfigTrainable:
+    layers = {"model.layers": [{"kind": "periodic"}, {"kind": "dense", "units": 8, "init": "data"}]}
+    config = xpmlp.load_config("xpmlp:table.toml", {**layers, "model.linear_skip": how})
+    numbers, codes, classes = (np.resize(one, (rows, *one.shape[1:])) for one in (NUMBERS, CODES, CLASSES))
+    data = xpmlp.from_arrays(numbers, classes, codes=codes, validation=(numbers, classes, codes))
+    return ConfigTrainable(config, data, resolve("numpy", None, "float64", threads=1).backend)
+
+
+def test_a_linear_skip_begins_at_0_and_is_linear_in_the_numbers_as_they_were() -> None:
+    """Its weights are the last ones: of each number, then of each category's outputs, the missing ones first."""
+    (plain, skip), x = (skipping(how) for how in (False, True)), NUMBERS[:7].astype(float)
+    before, parameters = plain.initial_parameters(5), skip.initial_parameters(5)
+    np.testing.assert_array_equal(
+        skip.inference.predict(parameters, x, CODES[:7]), plain.inference.predict(before, x, CODES[:7])
+    )
+    weights = parameters[0][1][-1].weights
+    weights[0, 1], weights[5, 1] = 2.0, 0.5  # of the first number, and of the first column's two categories
+    logits = [np.log(one.inference.predict(own, x, CODES[:7])) for one, own in ((plain, before), (skip, parameters))]
+    told = np.diff(logits[1]) - np.diff(logits[0])
+    sign = np.select([CODES[:7, :1] == 2, CODES[:7, :1] == 3], [-0.5, 0.5])
+    np.testing.assert_allclose(told, 2 * x[:, :1] / np.sqrt(1 - (x[:, :1] / 3) ** 2) + sign, atol=1e-10)
+
+
+def test_a_linear_skip_is_for_few_rows() -> None:
+    assert [skipping("auto", rows).network.layers.members[0].kind for rows in (999, 1000)] == ["add", "periodic"]
+    few, many = (skipping(how, 1000).network for how in (True, False))
+    assert few.n_parameters - many.n_parameters > 0
+    config = xpmlp.load_config("xpmlp:table-values.toml")
+    assert config.model.linear_skip == "auto"
+
+
+def test_a_temperature_divides_the_logits_of_a_skip_too() -> None:
+    skip = skipping(True)
+    parameters = skip.initial_parameters(1)
+    parameters[0][1][-1].weights[...] = np.random.default_rng(0).normal(size=parameters[0][1][-1].weights.shape)
+    sharper = sharpened(skip.network.layers, parameters, 2.5)
+    before, after = (np.log(skip.inference.predict(one, NUMBERS, CODES)) for one in (parameters, sharper))
+    np.testing.assert_allclose(np.diff(after), 2.5 * np.diff(before), rtol=1e-9)
+
+
 def test_a_rate_for_no_layer_is_refused() -> None:
     with pytest.raises(xpmlp.XpmlpError, match=r"train\.rates has a factor for 'adapters'"):
         trained("table", NUMBERS, CLASSES, None, **{"train.rates": {"adapters": 2.0}})
 
 
 @pytest.mark.filterwarnings("error")
-def test_its_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "targets"), [("table", CLASSES), ("table-values", VALUES)], ids=["classes", "values"]
+)
+def test_its_steps_are_compiled(recipe: str, targets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = resolve("numpy", None, "float32", threads=1).backend
     if backend.compiles_first() is None or "numba" not in backend.version:
         pytest.skip("needs Numba, which compiles NumPy's steps")
@@ -53,4 +98,4 @@ def test_its_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a step ran as it is written")
 
     monkeypatch.setattr(base.Backend, "scan", uncompiled)
-    trained("table", NUMBERS, CLASSES, CODES)
+    trained(recipe, NUMBERS, targets, CODES)

@@ -216,22 +216,24 @@ def test_few_examples_are_judged_together_out_of_fold() -> None:
 
 
 def test_folds_judged_together_have_one_temperature() -> None:
-    """By SciPy none would do better with one example more, which is of every class alike."""
+    """By SciPy none would be more probable, if its logarithm is normal before anything is known."""
     plain, calibrated = (vote_problem(folds=3, calibrate=one, judge_folds="together") for one in (False, True))
     before, runs = plain.out_of_fold(members_of(plain)), members_of(calibrated)
     calibrated.calibrate(runs)
     after, targets = calibrated.out_of_fold(runs), plain.dataset.train.targets
     assert before is not None
     assert after is not None
-    n, k = before.shape
-    hoped = (np.eye(k)[targets] * n + 1 / k) / (n + 1)
+    n = len(before)
 
-    def log_loss(log: float) -> float:
+    def at(log: float) -> np.ndarray:
         powers = before ** np.exp(log)
-        return float(-(hoped * np.log(powers / powers.sum(axis=1, keepdims=True))).mean())
+        return powers / powers.sum(axis=1, keepdims=True)
 
-    best = scipy.optimize.minimize_scalar(log_loss, bounds=(-4, 4), method="bounded")
-    assert -(hoped * np.log(after)).mean() == pytest.approx(best.fun, rel=1e-7)
+    def improbable(log: float) -> float:
+        return float(-np.log(at(log)[np.arange(n), targets]).sum() + log**2 / 2)
+
+    best = scipy.optimize.minimize_scalar(improbable, bounds=(-4, 4), method="bounded", options={"xatol": 1e-10})
+    np.testing.assert_allclose(after, at(best.x), rtol=1e-5)
 
 
 def test_classes_told_apart_without_a_mistake_are_not_called_certain() -> None:
@@ -240,8 +242,8 @@ def test_classes_told_apart_without_a_mistake_are_not_called_certain() -> None:
     right = np.eye(3)[problem.train_part.targets] * 0.1 + 0.3
     assert problem.inference.sharpening(right, problem.train_examples) > 50
     factor = problem.inference.sharpening(right, problem.train_examples, cautious=True)
-    powers = np.array([0.4, 0.3, 0.3]) ** factor
-    assert powers[0] / powers.sum() == pytest.approx((n + 1 / 3) / (n + 1), rel=1e-6)
+    wrong = 1 - 1 / (1 + 2 * 0.75**factor)  # where the derivatives of both parts, by the factor's logarithm, are alike
+    assert n * wrong * factor * np.log(4 / 3) == pytest.approx(np.log(factor), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def torch_loss(network: ReferenceNetwork, leaves: list[list[Any]], batch: Batch)
         "identity": lambda z: z,
         "gelu": lambda z: functional.gelu(z, approximate="tanh"),
         "scaled_tanh": lambda z: 1.7159 * torch.tanh(2 * z / 3),
+        "unbent": lambda z: torch.clamp(z, -2.85, 2.85) * (1 - torch.clamp(z, -2.85, 2.85) ** 2 / 9).rsqrt(),
     }
     a = torch.tensor(batch.x)
     for (weights, biases), name in zip(leaves, [*network.hidden, "identity"], strict=True):

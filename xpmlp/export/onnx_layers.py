@@ -15,6 +15,7 @@ from xpmlp.nn.activations.gelu import CUBE, ROOT, SATURATED
 from xpmlp.nn.activations.leaky_relu import SLOPE as LEAKY
 from xpmlp.nn.activations.scaled_tanh import HEIGHT, SLOPE
 from xpmlp.nn.activations.selu import ALPHA, SCALE
+from xpmlp.nn.activations.unbent import BEND, MOST
 
 
 class Batch(NamedTuple):
@@ -35,6 +36,12 @@ def _scaled_tanh(graph: Graph, z: str) -> str:
     return graph("Mul", f32(HEIGHT), graph("Tanh", graph("Mul", f32(SLOPE), z)))
 
 
+def _unbent(graph: Graph, z: str) -> str:
+    clipped = graph("Min", graph("Max", z, f32(-MOST)), f32(MOST))
+    left = graph("Mul", graph("Sub", f32(BEND), clipped), graph("Add", f32(BEND), clipped))
+    return graph("Div", graph("Mul", f32(BEND), clipped), graph("Sqrt", left))
+
+
 ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "identity": lambda graph, z: z,
     "sigmoid": lambda graph, z: graph("Sigmoid", z),
@@ -48,6 +55,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "mish": lambda graph, z: graph("Mish", z),
     "softplus": lambda graph, z: graph("Softplus", z),
     "scaled_tanh": _scaled_tanh,
+    "unbent": _unbent,
 }
 
 
@@ -133,6 +141,7 @@ def _one_hot(graph: Graph, node: LayerNode, x: Batch) -> str:
 
 LAYERS: dict[str, Callable[[Graph, LayerNode, Batch], str]] = {
     "chain": _chain,
+    "add": lambda graph, node, x: graph("Sum", *(layer(graph, one, x) for one in node.layers)),
     "beside": lambda graph, node, x: _joined(graph, node, x, axis=1),
     "vote": lambda graph, node, x: _joined(graph, node, x, axis=0),
     "plus": lambda graph, node, x: graph("Add", x.numbers, layer(graph, node.layers[0], x)),

@@ -15,6 +15,7 @@ from xpmlp._tree import leaves
 from xpmlp.export.tree import LayerNode, layer_tree, output_transform
 from xpmlp.nn.activations.leaky_relu import SLOPE as LEAKY
 from xpmlp.nn.activations.scaled_tanh import HEIGHT, SLOPE
+from xpmlp.nn.activations.unbent import BEND, MOST
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.table_prediction import table_model
 
@@ -34,6 +35,7 @@ ACTIVATIONS = {
     "mish": "F.mish({})",
     "softplus": "F.softplus({})",
     "scaled_tanh": f"{HEIGHT} * torch.tanh({SLOPE} * {{}})",
+    "unbent": f"(lambda z: {BEND} * z / torch.sqrt(({BEND} - z) * ({BEND} + z)))(torch.clamp({{}}, -{MOST}, {MOST}))",
 }
 
 TRANSFORMS = {
@@ -105,9 +107,12 @@ def _chain(body: _Body, node: LayerNode, x: str, name: str) -> str:
     return x
 
 
+def _parts(body: _Body, node: LayerNode, x: str, name: str) -> list[str]:
+    return [body.layer(one, x, _below(name, place)) for place, one in enumerate(node.layers)]
+
+
 def _beside(body: _Body, node: LayerNode, x: str, name: str) -> str:
-    parts = [body.layer(one, x, _below(name, place)) for place, one in enumerate(node.layers)]
-    return body.step(f"torch.cat([{', '.join(parts)}], -1)")
+    return body.step(f"torch.cat([{', '.join(_parts(body, node, x, name))}], -1)")
 
 
 def _vote(body: _Body, node: LayerNode, x: str, name: str) -> str:
@@ -173,6 +178,7 @@ def _one_hot(body: _Body, node: LayerNode, x: str, name: str) -> str:
 
 LAYERS: dict[str, Callable[[_Body, LayerNode, str, str], str]] = {
     "chain": _chain,
+    "add": lambda body, node, x, name: body.step(" + ".join(_parts(body, node, x, name))),
     "beside": _beside,
     "vote": _vote,
     "plus": lambda body, node, x, name: body.step(f"{x} + {body.layer(node.layers[0], x, name)}"),

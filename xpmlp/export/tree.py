@@ -12,7 +12,7 @@ from xpmlp.nn.layer import Tree, Widths, width_of
 from xpmlp.nn.layers.embedding import chosen_columns
 from xpmlp.storage import SavedNetwork
 
-JOINED = frozenset({"beside", "chain", "plus", "vote"})
+JOINED = frozenset({"add", "beside", "chain", "plus", "vote"})
 
 KINDS = JOINED | {
     *("activation", "adapters", "dense", "dropout", "embedding", "normalisation", "one_hot", "parametric", "periodic"),

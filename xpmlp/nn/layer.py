@@ -1,7 +1,7 @@
 """A layer: a record of pure functions over parameters of its own.
 
 Shapes have the runs axis in front, ``(runs, batch, n)``; a network without one, ``(batch, n)``, computes the same.
-Layers are joined by `xpmlp.nn.layers.chain`, `beside` and `plus`, which are layers, too.
+Layers are joined by `xpmlp.nn.layers.chain`, `beside`, `add` and `plus`, which are layers, too.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ const activations = {
   mish: (z) => z * Math.tanh(Math.log1p(Math.exp(Math.min(z, 20)))),
   softplus: (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))),
   scaled_tanh: (z) => 1.7159 * Math.tanh((2 * z) / 3),
+  unbent: (z) => clip(z, 2.85) / Math.sqrt(1 - (clip(z, 2.85) / 3) ** 2),
 };
 
 const transforms = {
@@ -63,6 +64,11 @@ const layers = {
   beside(node, x) {
     const parts = node.layers.map((layer) => forward(layer, x).rows);
     return { rows: parts[0].map((_, row) => parts.flatMap((part) => part[row])) };
+  },
+  add(node, x) {
+    const parts = node.layers.map((layer) => forward(layer, x).rows);
+    const sum = (row, column) => parts.reduce((total, part) => total + part[row][column], 0);
+    return { rows: parts[0].map((one, row) => one.map((_, column) => sum(row, column))) };
   },
   plus(node, x) {
     const y = forward(node.layers[0], x).rows;

@@ -25,7 +25,7 @@ from xpmlp.training.decision import Decision, decision_of
 from xpmlp.training.labelled import by_class
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
-from xpmlp.training.sizes import length_of
+from xpmlp.training.sizes import FEW, length_of
 from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
@@ -70,6 +70,8 @@ class ConfigTrainable(Trainable):
         else:
             units = [*model.hidden_layer_sizes, n_outputs]
             layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
+        if model.linear_skip is True or (model.linear_skip == "auto" and len(dataset.train) < FEW):
+            layers = with_linear_skip(layers, n_outputs)
         return Network(layers, widths, loss, dataset.preprocessing.scale)
 
     @cached_property
@@ -184,6 +186,13 @@ def layers_of(model: ModelConfig, widths: Widths, n_outputs: int) -> LayerSpec:
         if not taken:
             raise ConfigError(f"{place} gives no numbers for these data: leave it out, or give codes of categories.")
     return LayerSpec("chain", (), (*specs, LayerSpec.of({"kind": "dense", "units": n_outputs, **drawn})))
+
+
+def with_linear_skip(layers: LayerSpec, n_outputs: int) -> LayerSpec:
+    """Add to what layers give a linear function of their input that begins at 0: numbers unbent, categories one-hot."""
+    inputs = LayerSpec("beside", (), (LayerSpec("activation", (("name", "unbent"),)), LayerSpec("one_hot")))
+    linear = LayerSpec("chain", (), (inputs, LayerSpec("dense", (("units", n_outputs), ("init", "zeros")))))
+    return LayerSpec("chain", (), (LayerSpec("add", (), (layers, linear)),))
 
 
 def _with_init(table: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from xpmlp.backend import Backend, Fold
 from xpmlp.data import Part
 from xpmlp.data.codes import known_codes
 from xpmlp.errors import BackendError
-from xpmlp.nn import Criterion, Network, inverse_temperature, pure_ops
+from xpmlp.nn import Criterion, LayerSpec, Network, inverse_temperature, pure_ops
 from xpmlp.training.segments import segments
 from xpmlp.training.stack import as_stack, runs_of
 from xpmlp.training.step import Examples, evaluation_fold, prediction_fold
@@ -168,14 +168,12 @@ class Inference:
     ) -> float:
         """The factor on logits, 1 over the best temperature, for probabilities (n, n_out) of some of the rows.
 
-        A cautious one is found with one example more, which is of every class alike: classes that are told apart
-        without a mistake have no best temperature.  Platt, Probabilistic outputs for support vector machines, 1999.
+        A cautious one is near 1 as long as few examples say otherwise: see `xpmlp.nn.inverse_temperature`.
         """
         targets, weights = self._truth(examples, rows)
-        if cautious:
-            targets = (targets * len(targets) + 1 / targets.shape[1]) / (len(targets) + 1)
         logits = np.log(np.maximum(prediction[None, rows], np.finfo(np.float64).tiny))
-        return float(inverse_temperature(_HOST, logits, targets, weights)[0])
+        caution = 1 / len(targets) if cautious else 0.0
+        return float(inverse_temperature(_HOST, logits, targets, weights, caution)[0])
 
     def _truth(
         self, examples: Examples, rows: slice | npt.NDArray[np.bool_]
@@ -189,7 +187,7 @@ class Inference:
     def calibrated(self, parameters: Parameters, examples: Examples) -> Parameters:
         """A run's parameters with logits divided by the best temperature for some examples."""
         prediction = self.backend.to_numpy(self._predictions(as_stack(parameters), examples))[0].astype(np.float64)
-        return sharpened(parameters, self.sharpening(prediction, examples))
+        return sharpened(self.network.layers, parameters, self.sharpening(prediction, examples))
 
     def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
         """Predict with stacked runs, (runs, n, n_out), on the device."""
@@ -211,12 +209,16 @@ class Inference:
             yield outputs
 
 
-def sharpened(parameters: Parameters, factor: float) -> Parameters:
-    """Parameters that multiply the logits by a factor.
+def sharpened(layers: LayerSpec, parameters: Any, factor: float) -> Any:
+    """The parameters of a network's layers, which multiply the logits by a factor.
 
-    They are a chain's whose last layer is dense, which takes the factor: nothing else has to know of it.
+    A dense layer, of which the logits are the output or a part of their sum, takes it: nothing else has to know of it.
     """
-    return [*parameters[:-1], map_leaves(lambda leaf: leaf * factor, parameters[-1])]
+    if layers.kind == "chain":
+        return [*parameters[:-1], sharpened(layers.members[-1], parameters[-1], factor)]
+    if layers.kind == "add":
+        return [sharpened(one, own, factor) for one, own in zip(layers.members, parameters, strict=True)]
+    return map_leaves(lambda leaf: leaf * factor, parameters)
 
 
 def inverse_variance_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:

@@ -29,6 +29,9 @@ EPOCHS = (8, 256)
 BATCH = (256, 1024)
 """The smallest and the largest batch; between them it is the square root of the number of rows."""
 
+FEW = 1000
+"""Training examples below which `judge_folds = "auto"` means together, and there is a `linear_skip = "auto"`."""
+
 PROBE_SECONDS = 1.0
 """The time in which a training's pace is measured."""
 

@@ -29,11 +29,9 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score, sharpened
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
+from xpmlp.training.sizes import FEW
 from xpmlp.training.stack import as_stack, one_of
 from xpmlp.training.step import Examples, TrainingState
-
-FEW = 1000
-"""Training examples below which `judge_folds = "auto"` means together."""
 
 OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
 """The criterion by which a vote is judged where the config names none, by what targets are."""
@@ -177,7 +175,7 @@ class VoteTrainable(ConfigTrainable):
         assert prediction is not None
         factor = self.inference.sharpening(prediction, self.train_examples, rows, cautious=True)
         for run in voters:
-            run.parameters = sharpened(run.parameters or [], factor)
+            run.parameters = sharpened(self.network.layers, run.parameters, factor)
 
     def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
         """The same data and config with the network of the vote."""

@@ -77,12 +77,16 @@ ACTIVATIONS = {
     "scaled_tanh": Activation(
         lambda z: 1.7159 * np.tanh(2 * z / 3), lambda z: 1.7159 * 2 / 3 * (1 - np.tanh(2 * z / 3) ** 2)
     ),
+    "unbent": Activation(
+        lambda z: np.clip(z, -2.85, 2.85) / np.sqrt(1 - (np.clip(z, -2.85, 2.85) / 3) ** 2),
+        lambda z: np.where(np.abs(z) <= 2.85, (1 - (np.clip(z, -2.85, 2.85) / 3) ** 2) ** -1.5, 0.0),
+    ),
 }
 
 UNDECAYED = ("biases", "scales", "state")
 """The kinds of parameters that do not decay."""
 
-KINKED = ("relu", "leaky_relu", "selu")
+KINKED = ("relu", "leaky_relu", "selu", "unbent")
 """The activations whose derivative jumps at 0."""
 
 

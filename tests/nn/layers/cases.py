@@ -15,6 +15,7 @@ from xpmlp.nn.layer import Inputs, Layer, LayerMaker, Tree, Widths
 from xpmlp.nn.layers import (
     activation,
     adapters,
+    add,
     beside,
     categories,
     chain,
@@ -337,6 +338,18 @@ CASES: dict[str, LayerCase] = {
             [[3, 4], [1, 0.5]], None, [[6, -4], [2, -0.5], [9, 4], [3, 0.5]],
             [[1, 10], [2, -2], [1, 1], [0, 2]], [[5, -9], [4, 4]],
             (ScalingParameters([[5, 39]]), ScalingParameters([[3, 5]])),
+        ),
+    ),
+    "add": LayerCase(
+        add(chain(scaling(), activation("tanh")), scaling()),
+        lambda parameters, numbers, codes: (
+            (numbers * parameters[0][0].scales).tanh() + numbers * parameters[1].scales
+        ),
+        Worked(
+            add(scaling(), scaling()), Widths(2), (ScalingParameters([[2, -1]]), ScalingParameters([[3, 1]])),
+            [[3, 4], [1, 0.5]], None, [[15, 0], [5, 0]],
+            [[1, 10], [2, -2]], [[5, 0], [10, 0]],
+            (ScalingParameters([[5, 39]]), ScalingParameters([[5, 39]])),
         ),
     ),
     "first layers": LayerCase(beside(categories(3, 2), periodic(waves=4, width=2)), _first_layers, None),

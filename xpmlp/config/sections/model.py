@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from xpmlp.config.layers import LayersOf
 from xpmlp.config.names import NameOf
@@ -26,6 +26,11 @@ class ModelConfig(Section):
 
     activation: ActivationName = "relu"
     """The hidden layers' activation function, or a list with one for each."""
+
+    linear_skip: bool | Literal["auto"] = False
+    """Add to the network's outputs a linear function of its inputs, numbers `unbent` and categories one-hot, that
+    begins at 0. `auto`: with fewer than 1,000 training examples.
+    """
 
     layers: Annotated[list[dict[str, Any]], LayersOf("layer")] = []
     """The layers one after another, instead of `hidden_layer_sizes`, `activation` and `dropout`: a table

@@ -14,8 +14,9 @@ from xpmlp.nn.activations.sigmoid import SIGMOID
 from xpmlp.nn.activations.silu import SILU
 from xpmlp.nn.activations.softplus import SOFTPLUS
 from xpmlp.nn.activations.tanh import TANH
+from xpmlp.nn.activations.unbent import UNBENT
 
-_RECORDS = (IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, MISH, SOFTPLUS, SCALED_TANH)
+_RECORDS = (IDENTITY, SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, MISH, SOFTPLUS, SCALED_TANH, UNBENT)
 
 activations = RecordTable("activation", Activation, {one.name: one for one in _RECORDS})
 

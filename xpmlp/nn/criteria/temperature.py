@@ -19,7 +19,9 @@ def log_loss(ops: Ops, log_probabilities: Array, targets: Array, weights: Array)
     return -weighted_mean(ops, ops.xp.sum(targets * log_probabilities, axis=-1), weights)
 
 
-def inverse_temperature(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
+def inverse_temperature(
+    ops: Ops, log_probabilities: Array, targets: Array, weights: Array, caution: float = 0.0
+) -> Array:
     """The factor on logits, or on logarithms of probabilities, for which the log-loss is lowest.
 
     The log-loss is convex in the factor ``b``; its derivative, the mean of ``sum_j (p_j(b) - t_j) z_j``, is 0 where it
@@ -31,6 +33,9 @@ def inverse_temperature(ops: Ops, log_probabilities: Array, targets: Array, weig
     targets : (n, n_out)
         One-hot.
     weights : (n,)
+    caution : float
+        Times half of the square of ``log(b)`` is added to the log-loss.  With 1 / n the factor is the most probable one
+        if its logarithm is normal, of variance 1, before anything is known: examples that are all right have no best.
 
     Returns
     -------
@@ -58,8 +63,10 @@ def inverse_temperature(ops: Ops, log_probabilities: Array, targets: Array, weig
     high = xp.full_like(low, LARGEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        scaled = ops.softmax(xp.exp(middle)[..., None, None] * log_probabilities)
+        factor = xp.exp(middle)
+        scaled = ops.softmax(factor[..., None, None] * log_probabilities)
         slope = weighted_mean(ops, xp.sum((scaled - targets) * log_probabilities, axis=-1), weights)
+        slope = factor * slope + caution * middle if caution else slope
         low, high = xp.where(slope < 0, middle, low), xp.where(slope < 0, high, middle)
     return xp.exp((low + high) / 2)
 

@@ -9,7 +9,7 @@ from xpmlp.nn.layers.adapters import adapters
 from xpmlp.nn.layers.dense import dense
 from xpmlp.nn.layers.dropout import dropout
 from xpmlp.nn.layers.embedding import embedding
-from xpmlp.nn.layers.joining import beside, chain, plus, vote
+from xpmlp.nn.layers.joining import add, beside, chain, plus, vote
 from xpmlp.nn.layers.normalisation import normalisation
 from xpmlp.nn.layers.one_hot import categories, one_hot
 from xpmlp.nn.layers.parametric import parametric, prelu
@@ -19,8 +19,8 @@ from xpmlp.nn.layers.repeat import repeat
 from xpmlp.nn.layers.scaling import scaling
 
 _MAKERS: tuple[Callable[..., LayerMaker], ...] = (
-    *(activation, adapters, beside, categories, chain, dense, dropout, embedding, normalisation, one_hot, parametric),
-    *(periodic, piecewise_linear, plus, prelu, repeat, scaling, vote),
+    *(activation, adapters, add, beside, categories, chain, dense, dropout, embedding, normalisation, one_hot),
+    *(parametric, periodic, piecewise_linear, plus, prelu, repeat, scaling, vote),
 )
 
 layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
@@ -31,6 +31,7 @@ layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
 __all__ = [
     "activation",
     "adapters",
+    "add",
     "beside",
     "categories",
     "chain",

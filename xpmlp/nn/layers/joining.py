@@ -135,6 +135,25 @@ def _concatenated(ops: Ops, outputs: Sequence[Array]) -> Array:
     return ops.xp.concat(outputs, axis=-1)
 
 
+def add(*makers: LayerMaker) -> LayerMaker:
+    """Layers side by side: each takes the input, and their outputs, of the same width, are added.
+
+    Raises
+    ------
+    ValueError
+        If the layers give different widths.
+    """
+
+    def make(widths: Widths | int) -> Layer:
+        layers = [maker(widths) for maker in makers]
+        width, *others = {layer.width: None for layer in layers}
+        if others:
+            raise ValueError(f"outputs of {width} and of {others[0]} numbers are added: make them as many.")
+        return _parallel("add", layers, layers, width, _added, lambda upstream: [copied(upstream) for _ in layers])
+
+    return make
+
+
 def plus(maker: LayerMaker) -> LayerMaker:
     """A layer with a skip: ``x + layer(x)``, of the same width.
 
@@ -195,6 +214,10 @@ def _skipped(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tr
 
 def _skipped_backward(ops: Ops, parameters: Tree, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
     return upstream if wanted else None, ()
+
+
+def _added(ops: Ops, outputs: Sequence[Array]) -> Array:
+    return _sum(ops, outputs) if len(outputs) > 1 else copied(outputs[0])
 
 
 def _sum(ops: Ops, outputs: Sequence[Array]) -> Array:

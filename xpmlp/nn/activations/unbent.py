@@ -1,0 +1,31 @@
+"""The inverse of the bend by which tables' numbers are kept between -3 and 3."""
+
+from __future__ import annotations
+
+from xpmlp._typing import Array
+from xpmlp.nn.activations.activation import Activation, Kept
+from xpmlp.nn.ops import Ops
+
+BEND = 3.0
+"""Bent numbers are ``x / sqrt(1 + (x / 3)^2)``: `xpmlp.data.tables.encoding`."""
+
+MOST = 2.85
+"""Beyond it a number is taken for it, which was 9.13 before it was bent: rounding grows without end towards 3."""
+
+
+def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
+    """``3 c / sqrt((3 - c) (3 + c))``, where ``c`` is ``z`` between -2.85 and 2.85, and ``3 - c`` is exact."""
+    clipped = ops.xp.maximum(ops.xp.minimum(z, MOST), -MOST)
+    root = ops.xp.sqrt((BEND - clipped) * (BEND + clipped))
+    return BEND * clipped / root, (z, clipped, root)
+
+
+def backward(ops: Ops, upstream: Array, kept: Kept) -> Array:
+    """The derivative is ``27 / ((3 - z) (3 + z))^(3/2)``, and 0 beyond 2.85."""
+    z, clipped, root = kept
+    slope = BEND**3 * ops.xp.astype(z == clipped, upstream.dtype)
+    slope /= root * root * root
+    return upstream * slope
+
+
+UNBENT = Activation("unbent", forward, backward, "z / sqrt(1 - (z / 3)^2), with z from -2.85 to 2.85")
