@@ -42,3 +42,16 @@ def test_what_cannot_be_split() -> None:
         hold_out(ROWS, 0.2, seed=0, groups=np.zeros(1000, dtype=int))
     with pytest.raises(DataError, match="one time"):
         hold_out(ROWS, 0.2, seed=0, times=np.zeros(1000))
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "message"),
+    [
+        (ROWS[:1], None, "1 rows cannot be split .*: more are needed"),
+        (ROWS[:2], np.arange(2), ": more are needed"),
+        (ROWS[:60], np.arange(60), ": no class has 4; if the target is a quantity, give --task values"),
+    ],
+)
+def test_why_it_cannot_be_split(rows: np.ndarray, classes: np.ndarray | None, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        hold_out(rows, 0.2, seed=0, classes=classes)

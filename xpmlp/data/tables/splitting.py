@@ -72,13 +72,15 @@ def hold_out(
         held[np.random.default_rng(seed).permutation(len(rows))[:size]] = True
     if not held.any() or held.all():
         raise DataError(
-            f"{len(rows):,} rows cannot be split into a part to train on and one of {fraction:.0%} to hold out"
+            f"{len(rows):,} rows cannot be split into a part to train on and one of {fraction:.0%} to hold out: "
             + (
-                ": they are of one group"
+                "they are of one group"
                 if groups is not None
-                else ": they are of one time"
+                else "they are of one time"
                 if times is not None
-                else ""
+                else "more are needed"
+                if classes is None or len(rows) < MIN_OF_CLASS
+                else f"no class has {MIN_OF_CLASS}; if the target is a quantity, give --task values"
             )
         )
     return rows[~held], rows[held]

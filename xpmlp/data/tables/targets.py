@@ -190,7 +190,10 @@ def _task(numbers: npt.NDArray[np.float64] | None, task: Task) -> tuple[Literal[
 
 def _texts(column: pl.Series, missing: Sequence[str], source: str) -> pl.Series:
     if column.dtype.is_temporal() and not isinstance(column.dtype, pl.Duration):
-        raise DataError(f"{source}: the target {quoted(column.name)} has dates, which are neither labels nor numbers")
+        raise DataError(
+            f"{source}: the target {quoted(column.name)} has dates or times, which are neither labels nor numbers: "
+            "give the days or hours since one of them"
+        )
     texts = as_texts(column.cast(pl.Float64) if isinstance(column.dtype, pl.Duration) else column, missing)
     if column.dtype.is_float():
         return texts.set(~column.is_finite().fill_null(False), None)
