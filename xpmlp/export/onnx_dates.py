@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xpmlp.data.tables.cells import SECONDS_PER_DAY
+from xpmlp.data.tables.dates import SECONDS_PER_DAY
 from xpmlp.data.tables.features import EncodedColumn
 from xpmlp.data.tables.raw import CYCLES
 from xpmlp.export.graph import Graph, f64

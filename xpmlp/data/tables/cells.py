@@ -1,4 +1,4 @@
-"""How the cells of a column are read: as texts, numbers, truth values, dates or clock times.
+"""How the cells of a column are read: as texts, numbers or truth values.
 
 A column may come as text, from a CSV file, or typed, from Parquet or a data frame.  Either way the same cells are read
 alike: ``7`` and 7 and 7.0 are one category, and ``TRUE`` and True one truth value.
@@ -15,14 +15,13 @@ import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.messages import quoted
-from xpmlp.data.tables.columns import Column, NumberStyle
+from xpmlp.data.tables.columns import NumberStyle
 from xpmlp.errors import DataError
 
 TRUE = ("true", "t", "yes", "y", "on", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "off", "0", "0.0")
 """The words for yes and no, in small letters; words in one place of the two belong together."""
 
-SECONDS_PER_DAY = 86_400
 
 MANY = 10_000
 """Texts from which on those that come again and again are cleaned once."""
@@ -37,19 +36,6 @@ _BRACKETS = r"^\(([$€£]?[ ]?[0-9][0-9.,]*[ ]?[%€]?)\)$"
 _UNITS = ("%", "$", "€", "£")
 _SIGN = "[-+\u2212]?"
 _EXPONENT = "(?:[eE][-+]?[0-9]+)?"
-
-_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d %b %Y",
-          "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y",
-          "%d-%b-%y", "%Y-%m")  # fmt: skip
-_TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p")
-ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f"))
-"""How dates are read from texts where those of training were typed."""
-
-_LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
-_ZONE = r"(?:[ ]?(?:Z|UTC|GMT)|([-+][0-9]{2}):?([0-9]{2})?)$"
-_YEAR_OF = {"%Y": r"(^|[^0-9])[0-9]{4}([^0-9]|$)", "%y": r"[-/.][0-9]{2}([^0-9]|$)"}
-_TIME_OF_DAY = r"[ ][0-9]{1,2}:.*$"
-_CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?(?:[ ]?([AaPp])\.?[Mm]\.?)?$"
 
 
 class Reading(NamedTuple):
@@ -171,54 +157,6 @@ def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:
     return Reading(truths, truths.null_count() - texts.null_count())
 
 
-def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Reading:
-    """Read cells as points in time: a struct with ``wall``, the time as the column's zone tells it, and ``instant``.
-
-    Both are datetimes in microseconds without a zone.  Times without a zone are taken for those of the column's.
-    """
-    dtype, unreadable = cells.dtype, 0
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-            instant = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-            wall = cells.dt.convert_time_zone(column.zone or "UTC").dt.replace_time_zone(None)
-        else:
-            wall = cells.cast(pl.Datetime("us"))
-            instant = _to_utc(wall, column.zone)
-    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype == pl.Null:
-        texts = as_texts(cells, missing)
-        parsed = parsed_dates(texts, column.date_formats or ISO_FORMATS)
-        wall, instant = parsed.struct.field("wall"), parsed.struct.field("instant")
-        if column.zone:
-            instant = _to_utc(wall, column.zone)
-        unreadable = wall.null_count() - texts.null_count()
-    else:
-        wall = instant = pl.Series(cells.name, [None] * len(cells), dtype=pl.Datetime("us"))
-        unreadable = len(cells) - cells.null_count()
-    both = pl.DataFrame({"wall": wall.cast(pl.Datetime("us")), "instant": instant.cast(pl.Datetime("us"))})
-    return Reading(both.to_struct(cells.name), unreadable)
-
-
-def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
-    """Read cells as hours of the day: of ``14:05``, of a time, or of whole numbers such as 1405."""
-    if cells.dtype == pl.Time:
-        return Reading(cells.to_physical().cast(pl.Float64) / 3.6e12, 0)
-    if isinstance(cells.dtype, pl.Datetime):
-        seconds = cells.dt.hour().cast(pl.Float64) + cells.dt.minute().cast(pl.Float64) / 60
-        return Reading(seconds, 0)
-    texts = as_texts(cells, missing)
-    parts = texts.str.extract_groups(_CLOCK)
-    hours, minutes, seconds = (parts.struct.field(str(part)).cast(pl.Float64) for part in (1, 2, 3))
-    half = parts.struct.field("4").str.to_lowercase()
-    of_twelve = hours % 12 + 12 * (half == "p").cast(pl.Float64)
-    hours = pl.select(pl.when(half.is_not_null()).then(of_twelve).otherwise(hours)).to_series()
-    told = hours + minutes / 60 + seconds.fill_null(0.0) / 3600
-    whole = texts.cast(pl.Int64, strict=False)
-    valid = whole.is_between(0, 2400) & (whole % 100 < 60)
-    counted = pl.select(pl.when(valid).then((whole // 100).cast(pl.Float64) + (whole % 100) / 60)).to_series()
-    clock = pl.select(pl.coalesce(told, counted)).to_series().alias(cells.name)
-    return Reading(clock, clock.null_count() - texts.null_count())
-
-
 def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     """Texts as float64, null where one is no number of this style."""
     texts = _with_plain_signs(texts)
@@ -294,78 +232,6 @@ def _with_plain_signs(texts: pl.Series) -> pl.Series:
     return texts
 
 
-def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
-    """Texts as a struct of ``wall`` and ``instant``, null where one fits no format."""
-    texts = texts.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
-    has_time = texts.str.contains(r"[0-9]:[0-9]{2}")
-    if not has_time.any():
-        wall = _coalesced([_parsed(texts, one) for one in formats], len(texts))
-        return pl.DataFrame({"wall": wall, "instant": wall}).to_struct(texts.name)
-    zones = pl.select(pl.when(has_time).then(texts.str.extract_groups(_ZONE))).to_series()
-    hours = zones.struct.field("1").cast(pl.Int64, strict=False).fill_null(0)
-    minutes = zones.struct.field("2").cast(pl.Int64, strict=False).fill_null(0)
-    negative = zones.struct.field("1").str.starts_with("-").fill_null(False)
-    offset = hours.abs() * 60 + minutes
-    offset = pl.select(pl.when(negative).then(-offset).otherwise(offset)).to_series() * 60_000_000
-    plain = pl.select(pl.when(has_time).then(texts.str.replace(_ZONE, "")).otherwise(texts)).to_series()
-    wall = _coalesced([_parsed(plain, one) for one in formats], len(texts))
-    return pl.DataFrame({"wall": wall, "instant": wall - offset.cast(pl.Duration("us"))}).to_struct(texts.name)
-
-
-def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
-    """Find the formats of dates that are text, and say if day and month cannot be told apart; no formats if none fit.
-
-    Parameters
-    ----------
-    texts : (n,)
-        Without gaps.
-    """
-    if texts.is_empty() or not texts.head(100).str.contains(_LIKE_A_DATE).mean() > 0.9:  # type: ignore[operator]
-        return (), ""
-    sample = texts.unique(maintain_order=True).head(5_000)
-    sample = sample.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
-    has_time = sample.str.contains(r"[0-9]:[0-9]{2}")
-    sample = pl.select(pl.when(has_time).then(sample.str.replace(_ZONE, "")).otherwise(sample)).to_series()
-    times = _TIMES if has_time.any() else ("",)
-    formats: tuple[str, ...] = ()
-    doubt, rest, shapes = "", sample, set[str]()
-    while len(rest) > 0.05 * len(sample):  # of several ways to write dates, one after the other
-        best: tuple[str, ...] = ()
-        ties, left, few = list[str](), rest, rest.head(20).str.replace(_TIME_OF_DAY, "")
-        marks = set("".join(few.to_list()))
-        for date in _DATES:
-            if (
-                _shape(date) in shapes
-                or not set(date).intersection("-/.,") <= marks
-                or _parsed(few, date).null_count() == len(few)
-            ):
-                continue
-            found = [(date + time, _parsed(rest, date + time)) for time in times]
-            found = [(one, parsed) for one, parsed in found if parsed.null_count() < len(parsed)]
-            unread = rest.filter(_coalesced([parsed for _, parsed in found], len(rest)).is_null())
-            if len(unread) < len(left):
-                best, ties, left = tuple(one for one, _ in found), [date], unread
-            elif len(unread) == len(left) < len(rest):
-                ties.append(date)
-        if not best:
-            return (), ""
-        if {"%m/%d/%Y", "%d/%m/%Y"} <= set(ties) or {"%m-%d-%Y", "%d-%m-%Y"} <= set(ties):
-            doubt = "month before day, which the values do not tell"
-        formats, rest = formats + best, left
-        shapes.add(_shape(ties[0]))
-    return formats, doubt
-
-
-def _shape(date: str) -> str:
-    """A format of dates without the order of day and month, of which a column has one alone."""
-    return re.sub("%[dm]", "%x", date)
-
-
-def is_clock(texts: pl.Series) -> bool:
-    """Whether texts, without gaps, are times of day such as ``14:05``."""
-    return bool(len(texts)) and bool(texts.str.contains(_CLOCK).all())
-
-
 def words_of(texts: pl.Series) -> pl.Series:
     """The words of each text, in small letters: a list of the runs of letters in it."""
     return texts.str.to_lowercase().str.extract_all(r"\p{L}+")
@@ -416,29 +282,6 @@ def _all_groups(digits: pl.Series, mark: str) -> bool:
     """Whether the marks of all of these stand between groups of three digits."""
     decimals = r"(\.[0-9]*)?" if mark == "," else ""
     return bool(digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}({mark}[0-9]{{3}})+{decimals}$").all())
-
-
-def _parsed(texts: pl.Series, one: str) -> pl.Series:
-    """Texts as datetimes by one format, with years of four or two digits: ``1.2.3`` is a version, ``2-5`` a range."""
-    if one == "%Y-%m":
-        texts, one = texts + "-01", "%Y-%m-%d"
-    parsed = texts.str.to_datetime(one, time_unit="us", strict=False, exact=True)
-    if parsed.null_count() < len(parsed) and ("%y" in one or (parsed.dt.year() < 1000).any()):
-        return pl.select(pl.when(texts.str.contains(_YEAR_OF["%y" if "%y" in one else "%Y"])).then(parsed)).to_series()
-    return parsed
-
-
-def _coalesced(parsed: Sequence[pl.Series], length: int) -> pl.Series:
-    if not parsed:
-        return pl.Series([None] * length, dtype=pl.Datetime("us"))
-    return pl.select(pl.coalesce(*parsed)).to_series()
-
-
-def _to_utc(wall: pl.Series, zone: str) -> pl.Series:
-    if not zone:
-        return wall
-    aware = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return aware.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
 
 
 def _cannot_be_read(cells: pl.Series) -> str:

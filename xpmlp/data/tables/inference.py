@@ -14,21 +14,17 @@ from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.tables.cells import (
     Distinct,
-    as_clock,
-    as_dates,
     as_numbers,
     as_texts,
     as_truths,
-    date_formats,
     distinct_texts,
-    is_clock,
     looks_true_or_false,
     number_style,
-    parsed_dates,
     parsed_numbers,
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
+from xpmlp.data.tables.dates import as_clock, as_dates, date_formats, is_clock, parsed_dates
 from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.errors import DataError
 

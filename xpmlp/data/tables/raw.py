@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from xpmlp.data.tables.cells import SECONDS_PER_DAY, as_dates, as_texts, words_of
+from xpmlp.data.tables.cells import as_texts, words_of
 from xpmlp.data.tables.columns import Column
+from xpmlp.data.tables.dates import SECONDS_PER_DAY, as_dates
 from xpmlp.data.tables.features import FIRST, MISSING_CODE, UNSEEN, EncodedColumn
 from xpmlp.data.tables.inference import read_cells
 from xpmlp.data.tables.pairs import Source
