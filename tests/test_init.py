@@ -23,6 +23,7 @@ STANDARD_DEVIATIONS = {
     "ntk": 1.0,
     "data": 1.0,
     "normal": 0.3,
+    "zeros": 0.0,
 }
 
 
@@ -33,7 +34,7 @@ def test_distribution(name: str) -> None:
     assert weights.shape == (N_IN, N_OUT)
     assert weights.dtype == np.float64
     # of 60,000 numbers: four standard errors of the mean, and of the standard deviation (at most 1 / sqrt(2 n) of it)
-    assert abs(weights.mean()) < 4 * expected / math.sqrt(weights.size)
+    assert abs(weights.mean()) <= 4 * expected / math.sqrt(weights.size)
     assert weights.std() == pytest.approx(expected, rel=4 / math.sqrt(2 * weights.size))
     assert biases.shape == (1, N_OUT)
     assert not biases.any()
@@ -63,6 +64,7 @@ PINNED = {
     "ntk": ([0.1257302210933933, -0.1321048632913019], [1.3040000451301372, 0.9470809631292422]),
     "data": ([0.1257302210933933, -0.1321048632913019], [1.3040000451301372, 0.9470809631292422]),
     "normal": ([0.001257302210933933, -0.0013210486329130189], [0.013040000451301373, 0.009470809631292421]),
+    "zeros": ([0.0, 0.0], [0.0, 0.0]),
 }
 
 

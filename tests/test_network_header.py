@@ -96,6 +96,7 @@ def test_a_foreign_file_is_no_checkpoint_before_its_arrays_are_read(tmp_path: Pa
         newest_checkpoint(tmp_path, lambda _: None)
 
 
+@pytest.mark.slow
 def test_names_without_end_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is safetensors that would take its time: seconds for some hundred thousand."""
     path = with_header(tmp_path / "weights", {f"a{index}": ("F32", [0], 0) for index in range(100_001)}, DESCRIBED)

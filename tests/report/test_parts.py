@@ -22,6 +22,8 @@ from xpmlp.report.part import PartInputs, ReportPart
 from xpmlp.report.parts import PARTS, figure1, figure3, final, table4
 from xpmlp.training import evaluate
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(file: Path) -> list[dict[str, str]]:
     with file.open(newline="") as opened:
@@ -124,7 +126,6 @@ def test_a_part_that_diverges_says_so(part: Any, what: str, change: dict[str, An
         part.compute(work)
 
 
-@pytest.mark.slow
 def test_runs_that_diverged_are_told(quick: Report, tmp_path: Path) -> None:
     done = quick.done["table4"]
     assert done.results["diverged"] == 0
@@ -241,7 +242,6 @@ def test_verdicts_follow_the_numbers(quick: Report) -> None:
         assert [one.verdict.holds for one in shown.comparisons] == holds
 
 
-@pytest.mark.slow
 def test_a_learning_rate_that_the_coursework_has_not_is_not_compared(quick: Report, tmp_path: Path) -> None:
     done = quick.done["table4"]
     line = {**done.results["lines"][0], "learning_rate": 0.5}

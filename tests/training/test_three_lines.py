@@ -19,6 +19,7 @@ CHAIN = f'{{ kind = "chain", layers = [{HIDDEN}] }}'
 
 LAYERS = {
     "activation": HIDDEN,
+    "add": f'{{ kind = "add", layers = [{{ kind = "dense", units = 64 }}, {CHAIN}] }}',
     "adapters": '{ kind = "repeat", members = 4 }, { kind = "adapters", units = 64, members = 4, random = true }, '
     '{ kind = "activation", name = "relu" }',
     "beside": f'{{ kind = "beside", layers = [{{ kind = "scaling" }}, {{ kind = "dense", units = 8 }}] }}, {HIDDEN}',

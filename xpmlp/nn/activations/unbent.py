@@ -7,7 +7,7 @@ from xpmlp.nn.activations.activation import Activation, Kept
 from xpmlp.nn.ops import Ops
 
 BEND = 3.0
-"""Bent numbers are ``x / sqrt(1 + (x / 3)^2)``: `xpmlp.data.tables.encoding`."""
+"""Bent numbers are ``x / sqrt(1 + (x / 3)^2)``: `xpmlp.data.tables.features`."""
 
 MOST = 2.85
 """Beyond it a number is taken for it, which was 9.13 before it was bent: rounding grows without end towards 3."""
