@@ -22,7 +22,6 @@ from xpmlp.estimator.parameters import MLPParameters
 from xpmlp.estimator.places import backend_at, placed, to_host
 from xpmlp.estimator.samples import inference_of, to_engine
 from xpmlp.estimator.saving import load_estimator, save_estimator, saved_network_of
-from xpmlp.export.onnx_model import write_onnx
 from xpmlp.nn import Network, Ops, Widths, losses, mlp
 from xpmlp.training.inference import BATCH
 
@@ -129,6 +128,8 @@ class FittedMLP(MLPParameters):
         OSError
             If the folder is missing or cannot be written to.
         """
+        from xpmlp.export.onnx_model import write_onnx
+
         check_is_fitted(self)
         write_onnx(given_path(path), saved_network_of(self))
 
