@@ -33,7 +33,7 @@ CHAIN: dict[str, Any] = {
 
 
 def computed(saved: SavedNetwork, **inputs: npt.NDArray[Any] | None) -> dict[str, npt.NDArray[Any]]:
-    """What onnxruntime makes of inputs, by the names of the outputs."""
+    """The outputs of onnxruntime for some inputs, by the names of the outputs."""
     session = onnxruntime.InferenceSession(onnx_bytes(saved), providers=["CPUExecutionProvider"])
     given = {
         name: array.astype(np.int64) if name == "codes" else array

@@ -26,7 +26,7 @@ ALL = dict(networks())
 def computed(
     saved: SavedNetwork, folder: Path, numbers: npt.NDArray[Any], codes: npt.NDArray[Any] | None
 ) -> npt.NDArray[Any]:
-    """What the written code makes of inputs, in a namespace of its own."""
+    """The outputs of the written code for some inputs, in a namespace of its own."""
     tensors, code = torch_state(saved, "net.safetensors")
     write_arrays(folder / "net.safetensors", tensors, {"format": "pt"})
     (folder / "net.py").write_text(code, encoding="utf-8")

@@ -30,7 +30,7 @@ axe.run(document).then((found) => {
 
 
 def faults(page: Path) -> list[list[str]]:
-    """What axe finds on a page; its own script is let in, for which the page's policy has to go."""
+    """The faults that axe finds on a page; its own script is let in, for which the page's policy has to go."""
     content = page.read_text(encoding="utf-8")
     content = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", content)
     page.write_text(content.replace("</body>", f'<script src="{Path(AXE or "").as_uri()}"></script>{RUN}'), "utf-8")

@@ -173,7 +173,7 @@ def test_a_digit_that_is_drawn_gives_numpys_outputs(runs: Runs, tmp_path: Path) 
 
 
 def computed(models: dict[str, Any], page: Path) -> Any:
-    """What the page's script makes of models' examples: numbers and codes, or a row's cells."""
+    """The outputs of the page's script for models' examples: numbers and codes, or a row's cells."""
     scripts = "\n".join(files("xpmlp.pages").joinpath(one).read_text(encoding="utf-8") for one in SCRIPTS[:2])
     page.write_text(
         f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre><script>{scripts}\n'

@@ -28,7 +28,7 @@ from xpmlp.export.tree import NotExportableError
 
 
 class _Told(NamedTuple):
-    """What is known of a column.
+    """A column in the graph.
 
     Attributes
     ----------

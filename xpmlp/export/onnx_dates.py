@@ -14,7 +14,7 @@ from xpmlp.export.onnx_numbers import finite, places_of
 from xpmlp.export.zones import zone_offsets
 
 Parts = dict[str, Callable[[], str]]
-"""What adds a part of a date to a graph, by the part's name."""
+"""The functions that add a part of a date to a graph, by the part's name."""
 
 
 def clock(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
@@ -87,5 +87,5 @@ def _floored(graph: Graph, value: str, divisor: float) -> str:
 
 
 def _rest(graph: Graph, value: str, divisor: float, quotient: str) -> str:
-    """What as many divisors leave of a number."""
+    """The remainders of a number by as many divisors."""
     return graph("Sub", value, _times(graph, quotient, divisor))

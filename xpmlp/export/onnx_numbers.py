@@ -1,4 +1,4 @@
-"""What becomes of raw numbers in ONNX's operators: gaps, and places among edges."""
+"""Raw numbers in ONNX's operators: their gaps, and their places among edges."""
 
 from __future__ import annotations
 

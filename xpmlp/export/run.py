@@ -20,7 +20,7 @@ NAMES: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.safetensors"}
 
 
 class Exported(NamedTuple):
-    """What was written.
+    """The files that were written.
 
     Attributes
     ----------

@@ -253,7 +253,7 @@ def _in_units(saved: SavedNetwork, y: str) -> str:
 
 
 def _about(saved: SavedNetwork) -> str:
-    """What goes in and what comes out, for the docstring."""
+    """The docstring of the written function: its inputs and outputs."""
     widths, is_table = saved.network.widths, "table" in (saved.sections or {})
     numbers = f"{'A table as xpmlp.TableEncoder encodes it' if is_table else 'Raw features'}, (n, {widths.numbers})"
     codes = f", and codes of categories, (n, {len(widths.codes)})" if widths.codes else ""

@@ -51,7 +51,7 @@ class Judged(NamedTuple):
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What is told of it: its name, size, epochs, time and how it ended."""
+        """Its row in a table: its name, size, epochs, time and how it ended."""
         took = duration(float(self.facts.get("seconds", {}).get("training") or 0.0))
         ended = short_text(self.facts.get("status", ""))
         return self.name, f"{self.parameters:,}", f"{self.facts.get('epochs', '')}", took, ended
@@ -69,7 +69,7 @@ class Test(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What is told of several runs, the first of which the others are held against.
+    """A comparison of several runs, the first of which the others are held against.
 
     Attributes
     ----------

@@ -38,7 +38,7 @@ class Paired(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What it says."""
+        """The result in words."""
         return "not told apart" if self.p >= LEVEL else "better" if self.better else "worse"
 
 

@@ -1,4 +1,4 @@
-"""What the columns of a table become: numbers, each with its centre and scale, and codes of categories."""
+"""The features that a table's columns become: numbers, each with its centre and scale, and codes of categories."""
 
 from __future__ import annotations
 
