@@ -35,6 +35,7 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.record import saved_network
 from xpmlp.training.table_prediction import interval_ends
+from xpmlp.training.vote import with_folds_for
 
 LARGEST_SEED = 2**32 - 2**17
 """Seeds below it leave room for those of a vote's members, which follow them."""
@@ -83,11 +84,12 @@ class _Tabular(FittedTabular):
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             given = None if eval_set is None else self._given(eval_set)
             config = self._config(_seed(self.random_state))
-            few = self.folds is None and len(targets) < 2 * (config.train.folds or 1)
             if given is not None and self.folds is not None:
                 raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
-            if given is not None or few:  # instead of the folds of the recipe
+            if given is not None:  # instead of the folds of the recipe
                 config = _with(config, folds=None)
+            if self.folds is None:
+                config = with_folds_for(config, len(targets))
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
             kept, held = self._parts(targets, config, given is not None)

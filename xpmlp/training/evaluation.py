@@ -167,7 +167,8 @@ def part_for(
     part: Part | None = getattr(given, split)
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(given, name) is not None]
-        raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}.")
+        other = f"--split {here[-1]}" + (", or name a file: --set data.test=FILE" if given.table is not None else "")
+        raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}: give {other}.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
     return replace(part, features=network.preprocessing.apply(part.features), targets=targets), split
 

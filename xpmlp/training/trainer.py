@@ -32,7 +32,15 @@ from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.sizes import in_time, sized
 from xpmlp.training.stack import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
-from xpmlp.training.vote import VoteTrainable, joined, notes_on_groups, parameters_to_start, settings_of, voters_note
+from xpmlp.training.vote import (
+    VoteTrainable,
+    joined,
+    notes_on_groups,
+    parameters_to_start,
+    settings_of,
+    voters_note,
+    with_folds_for,
+)
 
 
 @dataclass(frozen=True)
@@ -181,6 +189,9 @@ def train(
             config = config.named(resumed.provenance["name"])
         if folder is not None and not resume:
             held.enter_context(run_folder.locked(folder))
+        wanted = config.train.folds
+        if dataset.folds is None:
+            config = with_folds_for(config, len(dataset.train))
         settings = settings_of(config)
         kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
         trainable: ConfigTrainable = kind(
@@ -190,6 +201,8 @@ def train(
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
+        if wanted != config.train.folds:
+            reporter.warning(f"train.folds = {config.train.folds}, for {len(dataset.train)} examples, and not {wanted}")
         for note in notes_on_groups(trainable):
             reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):

@@ -264,6 +264,19 @@ class FoldPolicy(ConfigPolicy):
         return figure
 
 
+def with_folds_for(config: Config, examples: int) -> Config:
+    """The config with so few folds that each has two examples; with two or three examples it has two folds.
+
+    A single example has none, and nothing that judges networks by other ones.
+    """
+    folds = config.train.folds
+    if folds is None or examples >= 2 * folds:
+        return config
+    fewer = {"folds": max(examples // 2, 2)}
+    alone = {"folds": None, "patience": None, "best_by": "loss", "calibrate": False}
+    return config.model_copy(update={"train": config.train.model_copy(update=fewer if examples > 1 else alone)})
+
+
 def notes_on_groups(trainable: ConfigTrainable) -> Iterator[str]:
     """Say that there are too few groups for folds that leave them whole."""
     groups, folds = trainable.dataset.groups, trainable.config.train.folds

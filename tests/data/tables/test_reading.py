@@ -261,6 +261,12 @@ def test_empty_fields_are_no_fewer_fields(line: str, tmp_path: Path) -> None:
     assert "fewer" not in "; ".join(read_table(written(tmp_path, with_line(9, line))).notes)
 
 
+@pytest.mark.parametrize("header", ["remark", "short remark"])
+def test_blanks_between_words_separate_no_columns(header: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f"{header}\n" + "very good\nnot bad\nquite fine\n" * 20)
+    assert read_table(path).data.columns == [header]
+
+
 @pytest.mark.parametrize("separator", [",", "\t", " "])
 def test_rows_with_more_fields(separator: str, tmp_path: Path) -> None:
     path = written(tmp_path, with_line(9, "1,2,cat,4").replace(",", separator))

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from xpmlp.data.labels import MISSING
 from xpmlp.data.tables import Schema, infer_schema
 from xpmlp.data.tables.describing import suggestions, total_row
 from xpmlp.errors import DataError
@@ -102,6 +103,34 @@ def test_text_and_typed_columns_are_alike() -> None:
     one, other = infer_schema(typed), infer_schema(written)
     for a, b in zip(one.columns, other.columns, strict=True):
         assert (a.kind, a.missing, a.distinct, a.shown) == (b.kind, b.missing, b.distinct, b.shown)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{n / 8}" for n in range(60)],
+        [f"{n * 7 % 50}" for n in range(60)],
+        [str(n) for n in range(60)],
+        ["007", *map(str, range(59))],
+        [None if n % 5 == 0 else f" {n}e-3" for n in range(60)],
+        ["NaN" if n % 5 == 0 else f"{n}" for n in range(60)],
+        [f"{n % 2}" for n in range(60)],
+        ["7" if n % 2 else None for n in range(60)],
+        ["inf", *[f"{n / 2}" for n in range(59)]],
+        [f"{2**60 + n % 4}" for n in range(60)],
+    ],
+)
+def test_plain_numbers_are_read_at_once_as_others_are(cells: list[str | None]) -> None:
+    """A number among the markers of gaps keeps the short way from being taken."""
+    for name in ("a", "id"):
+        short, long = (infer_schema({name: cells}, missing=[*MISSING, *more]) for more in ((), ("-98765",)))
+        assert short.columns == long.columns
+
+
+def test_digits_of_other_scripts_are_named() -> None:
+    for zero in "٠०０":
+        cells = ["".join(chr(ord(zero) + int(digit)) for digit in str(n * 7 % 50)) for n in range(60)]
+        assert "write them as 0 to 9" in infer_schema({"a": cells})["a"].why
 
 
 def test_kinds_are_overruled() -> None:

@@ -49,7 +49,7 @@ def test_what_cannot_be_split() -> None:
     [
         (ROWS[:1], None, "1 rows cannot be split .*: more are needed"),
         (ROWS[:2], np.arange(2), ": more are needed"),
-        (ROWS[:60], np.arange(60), ": no class has 4; if the target is a quantity, give --task values"),
+        (ROWS[:60], np.arange(60), ": no class has 4; give --test 0, or --task values for a quantity"),
     ],
 )
 def test_why_it_cannot_be_split(rows: np.ndarray, classes: np.ndarray | None, message: str) -> None:

@@ -76,8 +76,7 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
     """Texts as a struct of ``wall`` and ``instant``, null where one fits no format."""
-    texts = texts.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
-    has_time = texts.str.contains(r"[0-9]:[0-9]{2}")
+    texts, has_time = _tidied(texts)
     if not has_time.any():
         wall = _coalesced([_parsed(texts, one) for one in formats], len(texts))
         return pl.DataFrame({"wall": wall, "instant": wall}).to_struct(texts.name)
@@ -92,6 +91,13 @@ def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
     return pl.DataFrame({"wall": wall, "instant": wall - offset.cast(pl.Duration("us"))}).to_struct(texts.name)
 
 
+def _tidied(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Texts with a blank between date and time, and which have a time."""
+    tidy = pl.col("text").str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
+    frame = texts.to_frame("text").select(tidy, has_time=tidy.str.contains(r"[0-9]:[0-9]{2}"))
+    return frame["text"].alias(texts.name), frame["has_time"]
+
+
 def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     """Find the formats of dates that are text, and say if day and month cannot be told apart; no formats if none fit.
 
@@ -102,9 +108,7 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     """
     if texts.is_empty() or not texts.head(100).str.contains(_LIKE_A_DATE).mean() > 0.9:  # type: ignore[operator]
         return (), ""
-    sample = texts.unique(maintain_order=True).head(5_000)
-    sample = sample.str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
-    has_time = sample.str.contains(r"[0-9]:[0-9]{2}")
+    sample, has_time = _tidied(texts.unique(maintain_order=True).head(5_000))
     sample = pl.select(pl.when(has_time).then(sample.str.replace(_ZONE, "")).otherwise(sample)).to_series()
     times = _TIMES if has_time.any() else ("",)
     formats: tuple[str, ...] = ()

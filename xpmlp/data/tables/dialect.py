@@ -312,9 +312,11 @@ def _separator(text: str, quote: str) -> str:
             best = score, separator
     if best is not None and best[0][0] >= 0.5:
         return best[1]
-    widths = Counter(len(line.split()) for line in text.split("\n")[:MAX_ROWS] if line.strip())
-    width, times = widths.most_common(1)[0]
-    if width > 1 and times >= 0.95 * widths.total():
+    words = [line.split() for line in text.split("\n")[:MAX_ROWS] if line.strip()]
+    width = _width(words)
+    whole = [row for row in words[1:] if len(row) == width]
+    numeric = any(all(map(_is_number, column)) for column in zip(*whole, strict=True))  # or they may be sentences
+    if numeric and width > 1 and len(words[0]) > 1 and 1 + len(whole) >= 0.95 * len(words):
         return BLANKS
     return best[1] if best is not None else ","
 

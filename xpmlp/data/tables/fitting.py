@@ -148,12 +148,20 @@ def _most_telling(data: pl.DataFrame, schema: Schema, targets: TrainingTargets) 
         gains[column.name] = 1.0 if column.kind == "text" else 0.0
         if column.kind not in ("text", "truth"):
             values, _ = read_cells(series[column.name], column, schema.missing)
-            places = values.rank("dense" if column.kind == "category" else "max").fill_null(0).cast(pl.Int64).to_numpy()
-            if column.kind != "category":
+            if column.kind == "category":
+                places = values.rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
+            else:
+                places = _ranked(values.to_physical().cast(pl.Float64).to_numpy())
                 places = -(-places * SCREENING_BINS // len(places))
             means = shrunk_means(places, int(places.max()) + 1, targets.columns)
             gains[column.name] = targets.gain(means[places])
     return set(sorted(gains, key=lambda name: -gains[name])[:MOST_TRIED])
+
+
+def _ranked(raw: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """How many of some numbers (n,) are at most each of them; 0 for NaN."""
+    gap = np.isnan(raw)
+    return np.where(gap, 0, np.sort(raw[~gap]).searchsorted(raw, side="right"))
 
 
 class _Statistics:

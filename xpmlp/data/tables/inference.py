@@ -13,6 +13,7 @@ import polars as pl
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.tables.cells import (
+    LIKE_A_NUMBER,
     Distinct,
     as_numbers,
     as_texts,
@@ -21,6 +22,7 @@ from xpmlp.data.tables.cells import (
     looks_true_or_false,
     number_style,
     parsed_numbers,
+    plain_numbers,
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
@@ -52,6 +54,9 @@ _ID_NAME = re.compile(
     r"(?:^|[_. -])(?:[pu]?id|ids|uuid|guid|key|index|row|rownames?|serial|no|nr)$|[a-z](?:ID|Id)$|^[PU]?I[Dd]$|_ID$"
     r"|^__index_level_[0-9]+__$|^Unnamed: 0(?:[._]|$)"
 )
+
+
+_OTHER_DIGITS = r"^[-+]?[\p{Nd}--0-9]"
 
 
 class _Found(NamedTuple):
@@ -123,6 +128,8 @@ def infer_column(
     cells: pl.Series, override: Override | None, missing: Sequence[str], decimal: str | None = None
 ) -> Column:
     """Infer the kind of one column, or describe it as the kind that it is set to."""
+    if override is None and decimal != ",":
+        cells = _typed(cells, missing)
     texts = distinct_texts(cells, missing) if cells.dtype == pl.String else None
     if override is not None:
         found = _as_told(cells, override, missing, decimal)
@@ -131,6 +138,19 @@ def infer_column(
     else:
         found = _of_typed(cells, missing)
     return _column(cells, texts, found, override.order if override else (), missing)
+
+
+def _typed(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
+    """Texts that are plain numbers as these, where nothing but their values can tell the kind; else the cells."""
+    numbers = plain_numbers(cells, missing)
+    if numbers is None or numbers.null_count() == len(numbers):
+        return cells
+    values = numbers.drop_nulls().to_numpy()
+    size = np.abs(values).max()
+    if not size < 2.0**53 or values.min() == values.max():
+        return cells
+    whole = bool((np.floor(values) == values).all())
+    return cells if whole and cells.str.contains("^0[0-9]").any() else numbers
 
 
 def _column(
@@ -286,6 +306,8 @@ def _of_texts(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found:
     if values.str.contains(r"^[0-9]+$").all() and values.str.contains(r"^0[0-9]").any():
         return _of_words(texts, told="digits that begin with zeros")
     found = _numbers_as_text(texts, cells, decimal) or _dates_as_text(texts) or _of_words(texts)
+    if texts.rows_where(values.str.contains(_OTHER_DIGITS)) > texts.present / 2:
+        return found._replace(why="digits of another script, which are no numbers here: write them as 0 to 9")
     return (_numbers_with_a_unit(texts, cells, decimal) or found) if found.kind in ("id", "text") else found
 
 
@@ -293,7 +315,7 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
     values, rows = texts.values, texts.present
     style, numbers = NumberStyle(), parsed_numbers(values, NumberStyle())
     if numbers.null_count() or decimal == ",":
-        if texts.rows_where(values.str.contains(r"[0-9]")) < (1 - ODD_SHARE) * rows and rows >= FEW:
+        if texts.rows_where(values.str.contains(LIKE_A_NUMBER)) < (1 - ODD_SHARE) * rows and rows >= FEW:
             return None
         style = number_style(values, decimal)
         numbers = parsed_numbers(values, style)

@@ -15,6 +15,7 @@ from xpmlp.data.tables.cells import as_texts, words_of
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.dates import SECONDS_PER_DAY, as_dates
 from xpmlp.data.tables.features import FIRST, MISSING_CODE, UNSEEN, EncodedColumn
+from xpmlp.data.tables.frames import columns_of
 from xpmlp.data.tables.inference import read_cells
 from xpmlp.data.tables.pairs import Source
 
@@ -164,16 +165,16 @@ def meaning_of(text: str) -> float | str | None:
 
 def date_parts(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> dict[str, pl.Series]:
     """The parts of dates: days passed since 1970, the year, and those that come round again, from 0."""
-    both = as_dates(cells, column, missing).values
-    wall, instant = both.struct.field("wall"), both.struct.field("instant")
-    return {
-        "days": instant.to_physical().cast(pl.Float64) / (SECONDS_PER_DAY * 1e6),
-        "year": wall.dt.year(),
-        "month": wall.dt.month() - 1,
-        "day": wall.dt.day() - 1,
-        "weekday": wall.dt.weekday() - 1,
-        "hour": wall.dt.hour().cast(pl.Float64) + wall.dt.minute().cast(pl.Float64) / 60,
-    }
+    wall, instant = pl.col("wall").dt, pl.col("instant")
+    parts = as_dates(cells, column, missing).values.struct.unnest().select(
+        days=instant.to_physical().cast(pl.Float64) / (SECONDS_PER_DAY * 1e6),
+        year=wall.year(),
+        month=wall.month() - 1,
+        day=wall.day() - 1,
+        weekday=wall.weekday() - 1,
+        hour=wall.hour().cast(pl.Float64) + wall.minute().cast(pl.Float64) / 60,
+    )  # fmt: skip
+    return columns_of(parts)
 
 
 def _cycled(parts: dict[str, pl.Series], part: str) -> npt.NDArray[np.float64]:

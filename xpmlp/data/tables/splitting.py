@@ -78,9 +78,9 @@ def hold_out(
                 if groups is not None
                 else "they are of one time"
                 if times is not None
-                else "more are needed"
+                else "more are needed, or --test 0 to train on all"
                 if classes is None or len(rows) < MIN_OF_CLASS
-                else f"no class has {MIN_OF_CLASS}; if the target is a quantity, give --task values"
+                else f"no class has {MIN_OF_CLASS}; give --test 0, or --task values for a quantity"
             )
         )
     return rows[~held], rows[held]

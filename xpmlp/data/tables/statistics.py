@@ -338,16 +338,16 @@ def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
 
     def split(low: int, high: int) -> tuple[float, int, int, int]:
         """The best split of a leaf, places ``low`` to ``high - 1``: its gain, the leaf, and where."""
-        cuts = np.arange(low + 1, high)
-        left, right = n[cuts] - n[low], n[high] - n[cuts]
-        allowed = (left >= least) & (right >= least)
-        if not allowed.any():
+        first = low + int(n[low:high].searchsorted(n[low] + least))
+        end = low + int(n[low:high].searchsorted(n[high] - least, side="right"))
+        if first >= end:  # no cut leaves enough rows on both sides
             return 0.0, low, high, low
-        of_left, of_right = total[cuts] - total[low], total[high] - total[cuts]
-        gains = (of_left**2).sum(1) / np.maximum(left, 1) + (of_right**2).sum(1) / np.maximum(right, 1)
-        gains -= ((total[high] - total[low]) ** 2).sum() / max(n[high] - n[low], 1)
-        best = int(np.where(allowed, gains, 0.0).argmax())
-        return float(gains[best]), low, high, int(cuts[best])
+        left, of_left = n[first:end] - n[low], total[first:end] - total[low]
+        right, of_right = n[high] - n[first:end], total[high] - total[first:end]
+        gains = np.square(of_left).sum(axis=1) / left + np.square(of_right).sum(axis=1) / right
+        best = int(gains.argmax())
+        whole = float(np.square(total[high] - total[low]).sum() / (n[high] - n[low]))
+        return max(float(gains[best]) - whole, 0.0), low, high, first + best
 
     leaves = [split(1, count)]
     while len(leaves) < LEAVES and max(leaves)[0] > 0:
