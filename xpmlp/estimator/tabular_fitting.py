@@ -80,7 +80,7 @@ class FittingTabular(FittedTabular):
             if given is not None and self.folds is not None:
                 raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
             if given is not None or few:  # instead of the folds of the recipe
-                config = _with(config, folds=None)
+                config = config.replaced(train={"folds": None})
             types = told_types(None, categorical_features, frame.data.columns)
             ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
             kept, held = self._parts(targets, config, given is not None)
@@ -181,9 +181,9 @@ def _trained(
 ) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
     """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
     if ends is not None:
-        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
+        config = config.replaced(train={"max_seconds": max(ends - time.monotonic(), 1e-3)})
     if dataset.validation is None and not config.train.folds:
-        config = _with(config, patience=None, best_by="loss", calibrate=False)
+        config = config.replaced(train={"patience": None, "best_by": "loss", "calibrate": False})
 
     def is_over() -> bool:
         return ends is not None and time.monotonic() > ends
@@ -200,11 +200,6 @@ class _Warning(Reporter):
     def warning(self, text: str) -> None:
         """Warn."""
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
-
-
-def _with(config: Config, **fields: Any) -> Config:
-    """A config with other values in ``[train]``."""
-    return config.model_copy(update={"train": config.train.model_copy(update=fields)})
 
 
 def _seed(random_state: Any) -> int:
