@@ -1,4 +1,4 @@
-"""A person's own CSV file: a header, numeric feature columns, and a target column of any type.
+"""The format `csv`: a CSV file with a header, numeric feature columns, and a target column of any type.
 
 polars reads it.  What polars lets pass (repeated column names, short rows, an index without a name) is found
 here, since it would train a network on something that nobody meant.

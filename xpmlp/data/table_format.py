@@ -1,4 +1,4 @@
-"""A table as people have it, as a format of ``[data]``."""
+"""The format `table`: columns of any kind, from any file that `xpmlp.data.tables` reads."""
 
 from __future__ import annotations
 
