@@ -1,4 +1,4 @@
-"""A training, of one run or of a grid, that a person watches."""
+"""A training, of one run or of a grid, that a person watches: its progress, and the last lines about its result."""
 
 from __future__ import annotations
 

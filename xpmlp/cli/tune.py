@@ -1,4 +1,4 @@
-"""A tuning that a person watches."""
+"""A tuning that a person watches: a line for each trial, and the last lines about its result."""
 
 from __future__ import annotations
 
