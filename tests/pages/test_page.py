@@ -217,6 +217,8 @@ def test_ticks_are_told_apart() -> None:
     drawn = chart("", "", "", [Series("", np.asarray([2017.0, 2018.2]), np.asarray([44.95, 44.975]))])
     ticks = [re.findall(rf'class="tick {place}"[^>]*>([^<]*)<', drawn) for place in ("middle", "end")]
     assert ticks == [["2017", "2017.5", "2018"], ["44.95", "44.955", "44.96", "44.965", "44.97", "44.975"]]
+    drawn = chart("", "", "", [Series("", np.asarray([1.0, 2.0, 3.0]), np.asarray([0.1, 0.2, 0.3]))])
+    assert re.findall(r'class="tick middle"[^>]*>([^<]*)<', drawn) == ["1", "2", "3"]  # there is no epoch 1.5
     drawn = chart("", "", "", [Series("", np.asarray([12_340.0, 12_390.0]), np.asarray([600.0, 7_700.0]))])
     assert {"12.34k", "12.39k", "2000", "6000"} <= set(re.findall(r'class="tick[^>]*>([^<]*)<', drawn))
 

@@ -78,7 +78,7 @@ def chart(
         x_range = y_range = (0.0, 1.0)
     elif diagonal:
         x_range = y_range = (min(x_range[0], y_range[0]), max(x_range[1], y_range[1]))
-    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    parts = [*_axes(x_range, y_range, x_title, y_title, least=(float((xs == np.round(xs)).all()), 0.0))]
     if diagonal:
         parts.append(_line([x_range[0], x_range[1]], [y_range[0], y_range[1]], x_range, y_range, "reference"))
     for place, one in enumerate(series):
@@ -101,7 +101,7 @@ def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup
 def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
     """Draw a histogram: ``heights`` between ``edges``, one more of these."""
     x_range, y_range = (float(edges[0]), float(edges[-1])), (0.0, float(heights.max(initial=1)) * 1.05)
-    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    parts = [*_axes(x_range, y_range, x_title, y_title, least=(0.0, 1.0))]
     for begin, end, height in zip(edges[:-1], edges[1:], heights, strict=True):
         left, right = _across(float(begin), x_range), _across(float(end), x_range)
         top = _up(float(height), y_range)
@@ -147,13 +147,20 @@ def _line(
     return element("polyline", points=Markup(points), class_=f"line {kind}")
 
 
-def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: str, y_title: str) -> list[Markup]:
+def _axes(
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    x_title: str,
+    y_title: str,
+    least: tuple[float, float],
+) -> list[Markup]:
+    """Draw the frame, ticks at least so far apart (1 between whole numbers), and titles."""
     parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
-    for tick, told in _ticks(*x_range):
+    for tick, told in _ticks(*x_range, least[0]):
         x = _short(_across(tick, x_range))
         parts.append(element("text", told, x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
         parts.append(element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="grid"))
-    for tick, told in _ticks(*y_range):
+    for tick, told in _ticks(*y_range, least[1]):
         y = _short(_up(tick, y_range))
         parts.append(element("text", told, x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
@@ -164,9 +171,9 @@ def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: s
     return parts
 
 
-def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Two to six round numbers between two others, each with its text."""
-    rough = (high - low) / 6
+def _ticks(low: float, high: float, least: float) -> list[tuple[float, str]]:
+    """Up to six round numbers between two others, ``least`` or more apart, each with its text."""
+    rough = max((high - low) / 6, least)
     if not (rough > 0 and math.isfinite(rough)):
         return [(low, f"{low:.4g}")]
     power = 10.0 ** math.floor(math.log10(rough))
