@@ -18,6 +18,19 @@ STEPS = 41
 """In an epoch: 1,293 digits in batches of 32, the last of 13."""
 
 
+CODED = {
+    "model.layers": [
+        {"kind": "beside", "layers": [{"kind": "activation", "name": "identity"}, {"kind": "categories", "width": 3}]},
+        {"kind": "dense", "units": 16},
+        {"kind": "activation", "name": "relu"},
+    ]
+}
+"""For tables: the same hidden units, which take the codes of categories, too."""
+
+
 def digits_config(overrides: Mapping[str, Any] | None = None) -> Config:
     """quickstart.toml with two epochs, 16 hidden units and no plots, where ``overrides`` do not say otherwise."""
-    return xpmlp.load_config(QUICKSTART, {**QUICK, **(overrides or {})})
+    settings = {**QUICK, **(overrides or {})}
+    if "model.layers" in settings:
+        del settings["model.hidden_layer_sizes"]
+    return xpmlp.load_config(QUICKSTART, settings)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import xpmlp
-from tests.digits import digits_config
+from tests.digits import CODED, digits_config
 from xpmlp.export.run import export_run
 
 TEXT = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> xpmlp.training.Pr
     rows = pl.DataFrame(
         {
             "age": [None if one % 7 == 0 else float(one % 50) for one in range(n)],
-            "sex": [("female", "male", None)[one % 3] for one in range(n)],
+            "sex": [("female", " male ", None)[one % 3] for one in range(n)],
             "class": [one % 3 + 1 for one in range(n)],
             "survived": [("yes", "no")[one % 3 > 0] for one in range(n)],
         }
@@ -38,7 +38,7 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> xpmlp.training.Pr
     rows.write_csv("titanic.csv")
     rows.drop("survived").head(20).write_csv("new.csv")
     settings = {"data.name": "table", "data.path": "titanic.csv", "data.target": "survived", "backend.fused": False}
-    xpmlp.train(digits_config({**settings, "data.types": {"class": "category"}}), "run")
+    xpmlp.train(digits_config({**settings, **CODED, "data.types": {"class": "category"}}), "run")
     export_run(Path("run"), "onnx", out=Path("titanic.onnx"))
     return xpmlp.predict("run", pl.read_csv("new.csv"))
 

@@ -218,7 +218,7 @@ def test_not_fused_are_the_definitions(name: str, get_backend: Callable[..., Bac
     [
         ("numpy", {"gather", *ARGUMENTS} - {"affine"}),
         ("torch", {"gather", *ARGUMENTS}),
-        ("jax", {"add_product"}),
+        ("jax", {"add_product", "multiply_transposed", "product_of_factors"}),
     ],
 )
 def test_fused_by_default(

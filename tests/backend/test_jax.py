@@ -105,6 +105,25 @@ def test_the_state_is_donated_and_nothing_else(in_session: Backend) -> None:
     assert not x.is_deleted()
 
 
+@pytest.mark.parametrize("runs", [(), (1,), (3,)])
+def test_products_transpose_nothing(in_session: Any, runs: tuple[int, ...]) -> None:
+    import jax
+
+    def products(x: Any, weights: Any, delta: Any) -> Any:
+        ops = in_session.ops
+        return (
+            ops.multiply_transposed(delta, weights),
+            ops.product_of_factors(x, delta),
+            ops.add_product(weights, x, delta, in_session.xp.ones((), dtype=in_session.dtype)),
+        )
+
+    shapes = ((2, 4), (4, 50), (2, 50))
+    arrays = [in_session.xp.ones((*runs, *shape), dtype=in_session.dtype) for shape in shapes]
+    program = str(jax.make_jaxpr(products)(*arrays))
+    assert program.count("dot_general") == 3
+    assert "transpose[" not in program
+
+
 def test_synchronize_waits(in_session: Backend) -> None:
     matrix = in_session.parameters([np.eye(500)])
     batches = (in_session.asarray(np.zeros(50), in_session.dtype),)

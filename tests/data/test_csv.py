@@ -262,3 +262,29 @@ def test_no_damage_does_worse_than_a_data_error(changes: list[tuple[int, str]]) 
             return
     assert np.isfinite(dataset.train.features).all()
     assert len(dataset.classes) >= 2
+
+
+@pytest.mark.parametrize(
+    ("content", "as_table"),
+    [
+        (GOOD.replace(",", ";"), True),
+        (GOOD.replace("7,49,", "7,many,"), True),
+        (GOOD.replace("7,49,", "7,,"), True),
+        (GOOD.replace("kind", "sort"), False),
+        ("", False),
+    ],
+)
+def test_a_refusal_says_if_it_can_be_read_as_a_table(write_csv: Write, content: str, as_table: bool) -> None:
+    path = write_csv(content)
+    with pytest.raises(DataError) as refused:
+        load("csv", path=path, target="kind")
+    assert ("leave out data.name" in str(refused.value)) == as_table
+    if as_table:
+        assert sorted(load("table", path=path, target="kind").classes) == ["cat", "dog"]
+
+
+def test_what_is_no_table_either_is_refused_as_before(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes(b"\x00\x01\x02" * 50)
+    with pytest.raises(DataError) as refused:
+        load("csv", path=tmp_path / "mine.csv", target="kind")
+    assert "leave out data.name" not in str(refused.value)

@@ -182,13 +182,13 @@ def test_the_mean_score_is_r2(backend: Backend, name: str) -> None:
     logits, targets, loss = LOGITS["2-D"], TARGETS[name]["2-D"].copy(), nn.losses[name]
     targets[:, 1] = 3.0  # constant: R2 is 0, as in scikit-learn
     variance = targets.var(axis=0)
-    precision = np.divide(1, variance, out=np.zeros(4), where=variance > 0)
+    inverse_variance = np.divide(1, variance, out=np.zeros(4), where=variance > 0)
     decided = loss.decide(backend.ops, backend.asarray(logits, backend.dtype))
     score = loss.score(
         backend.ops,
         decided,
         backend.asarray(targets, backend.dtype),
-        backend.asarray(precision, backend.dtype),
+        backend.asarray(inverse_variance, backend.dtype),
     )
     assert score.shape == (6,)
     expected = r2_score(targets, logits if name == "squared" else np.exp(logits))

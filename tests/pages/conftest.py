@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import xpmlp
-from tests.digits import digits_config
+from tests.digits import CODED, digits_config
 
 HOSTILE = "<script>alert('1')</script>\"\u202e"
 """A category; nothing of it may be markup."""
@@ -50,7 +50,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A function (name) -> run folder, each trained once, and not to be changed: pets, price or digits."""
     folder = tmp_path_factory.mktemp("runs")
     table().write_csv(folder / "pets.csv")
-    common = {"data.path": str(folder / "pets.csv"), "backend.fused": False, "data.types": TYPES}
+    common = {"data.path": str(folder / "pets.csv"), "backend.fused": False, "data.types": TYPES, **CODED}
     kinds: dict[str, dict[str, Any]] = {
         "pets": {**common, "data.name": "table", "data.target": "kind", "data.drop": ["price"]},
         "price": {**common, "data.name": "table", "data.target": "price", "data.drop": ["kind"]},

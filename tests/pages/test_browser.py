@@ -52,6 +52,14 @@ const uses = {
     return { outputs: values(page), pixels: [...pixels].filter((_, place) => place % 4 === 0) };
   },
 };
+const crowded = (svg) => {
+  const whole = svg.getBoundingClientRect(), texts = [...svg.querySelectorAll("text")];
+  const boxes = texts.map((e) => e.getBoundingClientRect());
+  const out = texts.filter((_, at) => boxes[at].left < whole.left || boxes[at].right > whole.right + 0.5);
+  const over = texts.filter((_, at) => boxes.some((one, other) => other < at && one.left < boxes[at].right - 0.5 &&
+    one.right > boxes[at].left + 0.5 && one.top < boxes[at].bottom - 2 && one.bottom > boxes[at].top + 2));
+  return [...out, ...over].map((e) => e.textContent);
+};
 let left = frames.length;
 frames.forEach(([name, width]) => {
   const frame = document.createElement("iframe");
@@ -68,6 +76,7 @@ frames.forEach(([name, width]) => {
       overflow: root.scrollWidth - width,
       out: out.map((e) => e.tagName + " " + e.textContent.slice(0, 40)),
       small: Math.min(...text.map((e) => parseFloat(page.defaultView.getComputedStyle(e).fontSize))),
+      crowded: [...page.querySelectorAll("svg")].flatMap(crowded),
       figures: [...page.querySelectorAll("svg")].map((e) => e.getBoundingClientRect().width),
       begin, recall: slider && page.querySelectorAll("#trade td")[2].textContent,
       unnamed: [...page.querySelectorAll("input, select, canvas, button, img, svg, meter")].filter((e) => !(
@@ -95,6 +104,7 @@ def look(page: Path, given: list[list[str]]) -> dict[str, Any]:
         assert seen["overflow"] <= 0, width
         assert seen["out"] == []
         assert seen["unnamed"] == []
+        assert seen["crowded"] == []
         assert seen["small"] >= 13
         assert min(seen["figures"]) >= 280
     assert found["1280"]["used"] == found["390"]["used"]

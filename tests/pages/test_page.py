@@ -22,6 +22,7 @@ from tests.digits import digits_config
 from tests.pages.conftest import HOSTILE
 from xpmlp.errors import XpmlpError
 from xpmlp.pages import compare, write_comparison, write_page
+from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.columns import importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
 from xpmlp.pages.material import gather
@@ -210,6 +211,25 @@ def test_colours_can_be_told_from_the_paper_in_light_and_in_dark() -> None:
         for name in ("right", "wrong"):  # the darkest cells of a confusion matrix
             cell = 0.42 * np.array([int(one) for one in mode[name].split(",")]) / 255 + 0.58 * colours["paper"]
             assert contrast(colours["ink"], cell) >= 4.5
+
+
+def test_ticks_are_told_apart() -> None:
+    drawn = chart("", "", "", [Series("", np.asarray([2017.0, 2018.2]), np.asarray([44.95, 44.975]))])
+    ticks = [re.findall(rf'class="tick {place}"[^>]*>([^<]*)<', drawn) for place in ("middle", "end")]
+    assert ticks == [["2017", "2017.5", "2018"], ["44.95", "44.955", "44.96", "44.965", "44.97", "44.975"]]
+    drawn = chart("", "", "", [Series("", np.asarray([1.0, 2.0, 3.0]), np.asarray([0.1, 0.2, 0.3]))])
+    assert re.findall(r'class="tick middle"[^>]*>([^<]*)<', drawn) == ["1", "2", "3"]  # there is no epoch 1.5
+    drawn = chart("", "", "", [Series("", np.asarray([12_340.0, 12_390.0]), np.asarray([600.0, 7_700.0]))])
+    assert {"12.34k", "12.39k", "2000", "6000"} <= set(re.findall(r'class="tick[^>]*>([^<]*)<', drawn))
+
+
+def test_the_commonest_mistake_is_as_dark_as_the_commonest_right_answer(runs: Runs, tmp_path: Path) -> None:
+    page = page_of(runs("narrow"), tmp_path)
+    for kind in ("right", "wrong"):
+        cells = {int(count): int(shade) for shade, count in re.findall(rf'{kind}(\d)">(\d+)<', page)}
+        assert len(cells) > 2
+        assert cells[max(cells)] == 4
+        assert cells[min(cells)] < 4
 
 
 def test_the_calibration_error_is_the_mean_distance() -> None:

@@ -13,10 +13,9 @@ from tests.verify.problems import random_batch, random_parameters
 from xpmlp.backend import Backend
 from xpmlp.config import TrainConfig
 from xpmlp.verify import reference
+from xpmlp.verify.formulas import ACTIVATIONS, LOSSES
 from xpmlp.verify.quantities import relative_difference
 from xpmlp.verify.reference import (
-    ACTIVATIONS,
-    LOSSES,
     Batch,
     ReferenceNetwork,
     ReferenceTraining,

@@ -13,7 +13,7 @@ from xpmlp import nn
 from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.nn import ops
 from xpmlp.nn.activations import activations
-from xpmlp.verify import reference
+from xpmlp.verify import formulas
 
 ADAM = importlib.import_module("xpmlp.optim.adam")  # the module; in its package, the name is the function's
 SGD = importlib.import_module("xpmlp.optim.sgd")
@@ -127,7 +127,7 @@ def test_a_backend_that_gives_nan(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reference_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = reference.ACTIVATIONS["tanh"]
+    right = formulas.ACTIVATIONS["tanh"]
     wrong = right._replace(derivative=lambda z: right.derivative(z) + 0.01)
-    monkeypatch.setitem(reference.ACTIVATIONS, "tanh", wrong)
+    monkeypatch.setitem(formulas.ACTIVATIONS, "tanh", wrong)
     assert failure().startswith("the reference's gradients of layer 1 differ from finite differences of its loss by")

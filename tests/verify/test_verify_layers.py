@@ -53,6 +53,13 @@ def layers_of(text: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_what_is_beside_hidden_units_is_no_plain_perceptron() -> None:
+    config = digits_config({"train.batch_size": 16, "model.linear_skip": True})
+    result = verify(config, parse_candidates("numpy"), steps=11, dtype="float64")
+    assert result.failure is None
+    assert max(one.value for one in result.differences) < 1e-12
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_every_layer(kind: str) -> None:
     result = verify_layers(layers_of(LAYERS[kind]), dtype=None)

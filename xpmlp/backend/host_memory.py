@@ -22,12 +22,12 @@ class Memory:
         return free_host_memory()
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """Whether an error says that memory could not be had, on the device or on the host."""
+        """Whether an error says that the device or the host has run out of memory."""
         return isinstance(error, MemoryError)
 
 
 def free_host_memory() -> int | None:
-    """Bytes that can still be had: the machine's, or fewer in a container with a limit; ``None`` if nothing tells."""
+    """Bytes that are still free: the machine's, or fewer in a container with a limit; ``None`` if nothing tells."""
     found = [free for free in (_free_of_machine(), *map(_free_of_cgroup, CGROUPS)) if free is not None]
     return min(found, default=None)
 

@@ -93,7 +93,7 @@ class JaxBackend(Backend):
             ) from error
 
     def _fused_ops(self) -> Ops:
-        ops, barrier = super()._fused_ops(), self._jax.lax.optimization_barrier
+        ops, barrier = _with_contractions(super()._fused_ops()), self._jax.lax.optimization_barrier
         if self.is_accelerator:
             return ops
         return ops._replace(add_product=_add_product(ops, barrier), add_rows=partial(_add_rows, ops.xp))
@@ -214,6 +214,20 @@ class JaxMemory(Memory):
         """JAX says it by a status code in the text of its one error."""
         said = isinstance(error, self._jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
         return said or super().is_exhausted(error)
+
+
+def _with_contractions(ops: Ops) -> Ops:
+    """Products that name the axes they sum over: XLA copies a transposed array where its runs axis is of length one."""
+    product_of_factors = partial(ops.xp.einsum, "...bi,...bo->...io")
+
+    def add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
+        return weights + scale * product_of_factors(activation, delta)
+
+    return ops._replace(
+        multiply_transposed=partial(ops.xp.einsum, "...bo,...io->...bi"),
+        product_of_factors=product_of_factors,
+        add_product=add_product,
+    )
 
 
 NARROW = 32

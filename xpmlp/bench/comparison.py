@@ -184,7 +184,7 @@ def _measured(config: Config, name: str, seconds: float, listen: Callable[[str],
 
 def _on(config: Config, name: str, device: str | None) -> Config:
     """A config on another backend."""
-    return config.model_copy(update={"backend": config.backend.model_copy(update={"name": name, "device": device})})
+    return config.replaced(backend={"name": name, "device": device})
 
 
 def _probed(config: Config) -> Availability:

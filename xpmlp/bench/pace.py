@@ -1,4 +1,4 @@
-"""The pace of a config's training on one backend, measured in a process of its own."""
+"""The pace of a config's training on its backend, measured in this process: steps and examples a second, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A grid of runs that a person watches."""
+"""A grid of runs that a person watches: a line for each run, and the table of means at the end."""
 
 from __future__ import annotations
 

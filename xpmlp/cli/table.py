@@ -53,7 +53,7 @@ def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[s
 
 
 def config_of(path: Path, values: dict[str, Any]) -> Config:
-    """The config that trains on a table, by the recipe for the task that its target has.
+    """The config that a file holds, or that trains on a table, by the recipe for the task that its target has.
 
     Raises
     ------
@@ -65,6 +65,8 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
     from xpmlp.data.tables import read_table
     from xpmlp.data.tables.targets import find_targets, read_targets
 
+    if not is_table(path):
+        return load_config(path, values)
     if "data.target" not in values:
         raise ConfigError(
             f"{path}: which column is to be predicted? Say it with --target, of {listed(_names(path, values))}."

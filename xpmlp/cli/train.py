@@ -1,11 +1,10 @@
-"""A training, of one run or of a grid, that a person watches."""
+"""A training, of one run or of a grid, that a person watches: its progress, and the last lines about its result."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from xpmlp.cli.grid import ShownGrid, grid_summary
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import ShownRun
 from xpmlp.cli.streams import print_lines
-from xpmlp.config import Config, OutputConfig
+from xpmlp.config import Config
 from xpmlp.errors import XpmlpError
 from xpmlp.grid import GridReporter, train_grid
 from xpmlp.nn import metric_names
@@ -51,7 +50,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:
             result = train(config, folder, **how, **told)
-            lines = chain(summary(result, config.output), beside(result, reporter, config))
+            lines = summary(result, reporter, config)
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     if not status:
@@ -79,7 +78,7 @@ def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = F
         print_lines(() if quiet else [f"its page: {path}"])
 
 
-def beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
+def _beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
     """Set the score for a table beside two that cost nothing."""
     dataset = getattr(reporter, "dataset", None)
     if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
@@ -97,9 +96,9 @@ def beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
         yield from free_scores(dataset, score)
 
 
-def summary(result: Result, output: OutputConfig) -> Iterator[str]:
-    """The last lines: how it ended, the score on the test set, and where the results are."""
-    run = result.run
+def summary(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
+    """The last lines: how it ended, the score on the test set, where the results are, and a table's free scores."""
+    run, output = result.run, config.output
     if run.status is Status.INTERRUPTED:
         kept = f"progress saved; continue with `xpmlp resume {result.run_dir}`"
         if output.checkpoint_every is None:
@@ -112,3 +111,4 @@ def summary(result: Result, output: OutputConfig) -> Iterator[str]:
     drawn = output.plots and result.run_dir is not None and (result.run_dir / "loss.png").is_file()
     curves = f"; its curves are {result.run_dir}/loss.png and epochs.png" if drawn else ""
     yield f"run folder: {result.run_dir}{curves}"
+    yield from _beside(result, reporter, config)

@@ -1,17 +1,17 @@
-"""A tuning that a person watches."""
+"""A tuning that a person watches: a line for each trial, and the last lines about its result."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import nullcontext
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from xpmlp.cli.interrupt import stop_on_signals
 from xpmlp.cli.progress import ShownRun
 from xpmlp.cli.streams import print_lines
-from xpmlp.cli.train import beside, draw_page, summary
+from xpmlp.cli.train import draw_page, summary
 from xpmlp.config import Config
 from xpmlp.grid import Trial, TuningReporter, tune
 from xpmlp.grid.tuning import BEST, FOLDER
@@ -54,15 +54,13 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     with stop_on_signals(quiet) as stop, watching as reporter:
         result = tune(config, folder, **how, reporter=reporter, should_stop=lambda: stop.requested)
         if result is None:
-            lines = iter(
-                [
-                    f"trials saved; go on with the same command and --resume, or train with the best settings so far: "
-                    f"`xpmlp train {folder / FOLDER / BEST}`"
-                ]
-            )
+            lines: Iterable[str] = [
+                "trials saved; go on with the same command and --resume, or train with the best settings so far: "
+                f"`xpmlp train {folder / FOLDER / BEST}`"
+            ]
             status = stop.exit_status
         else:
-            lines = chain(summary(result, config.output), beside(result, reporter, config))
+            lines = summary(result, reporter, config)
             status = stop.exit_status if result.run.status is Status.INTERRUPTED else 0
     print_lines(() if quiet else lines)
     if result is not None and not status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,18 @@ class Config(Section):
         copy = self.model_copy()
         copy._name = name
         return copy
+
+    def replaced(self, **sections: Mapping[str, Any]) -> Config:
+        """Copy the config with other values in some sections, which are not checked.
+
+        Examples
+        --------
+        >>> config = Config.model_validate({"data": {"name": "digits"}})
+        >>> config.replaced(train={"seed": 3, "epochs": 5}).train.seed
+        3
+        """
+        update = {name: getattr(self, name).model_copy(update=values) for name, values in sections.items()}
+        return self.model_copy(update=update)
 
     def to_toml(self) -> str:
         """Every key with its value as TOML, "none" standing for None; loading it gives an equal Config."""

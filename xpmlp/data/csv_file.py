@@ -1,4 +1,4 @@
-"""A person's own CSV file: a header, numeric feature columns, and a target column of any type.
+"""The format `csv`: a CSV file with a header, numeric feature columns, and a target column of any type.
 
 polars reads it.  What polars lets pass (repeated column names, short rows, an index without a name) is found
 here, since it would train a network on something that nobody meant.
@@ -25,6 +25,7 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.objects import MAX_LABEL_LENGTH
 from xpmlp.data.source import check_source
 from xpmlp.data.table import Table, TargetKind, check_features
+from xpmlp.data.table_format import or_as_table
 from xpmlp.errors import DataError
 
 if TYPE_CHECKING:
@@ -376,9 +377,12 @@ def _is_number(text: str) -> bool:
 
 
 def _read(request: Request) -> Table:
-    return read_csv_table(
-        request.path, request.target, request.feature_names, kind=request.targets, missing=request.missing
-    )
+    try:
+        return read_csv_table(
+            request.path, request.target, request.feature_names, kind=request.targets, missing=request.missing
+        )
+    except DataError as error:
+        raise DataError(f"{error}{or_as_table(request)}") from None
 
 
 def _read_features(request: Request) -> NDArray[np.float64]:

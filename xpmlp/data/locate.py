@@ -1,4 +1,4 @@
-"""Where an image set's files are looked for on this machine."""
+"""The folders of this machine in which an image set's files are looked for."""
 
 from __future__ import annotations
 

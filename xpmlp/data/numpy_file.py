@@ -1,4 +1,4 @@
-"""A person's own arrays: npz files with features and targets, npy files with features.
+"""The format `npz`: a person's own arrays of features and targets; and npy files with features.
 
 NumPy reads an array's header.  Its elements are read here, so that nothing is unpickled, nothing is allocated that the
 file cannot hold, and nothing is decompressed beyond what the header promises.

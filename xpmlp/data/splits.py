@@ -1,4 +1,4 @@
-"""Which examples train, which validate and which test."""
+"""The division of examples into a training, a validation and a test part."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ sees, over ``parameters``, ``fitted`` (weights, predictions, files) and ``base``
 check what is given; ``trainable`` and ``policy`` tell the training loop what to train and how scikit-learn would go
 about it.
 
-The estimators for tables, of ``tabular`` (over ``tabular_parameters`` and ``fitted_tabular``) and ``table_encoder``,
-are imported from `xpmlp` itself: they bring a library of data frames, which starts threads.
+The estimators for tables, of ``tabular`` (over ``tabular_parameters``, ``fitted_tabular`` and ``tabular_fitting``) and
+``table_encoder``, are imported from `xpmlp` itself: they bring a library of data frames, which starts threads.
 """
 
 from xpmlp.estimator.classifier import MLPClassifier

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp._files import write_text
@@ -18,7 +17,7 @@ from xpmlp._paths import given_path
 from xpmlp.data.tables import Frame
 from xpmlp.errors import DataError
 from xpmlp.estimator.table_encoder import TableEncoder
-from xpmlp.estimator.tables import as_value_errors, given_frame
+from xpmlp.estimator.tables import TableInput, as_value_errors, given_frame
 from xpmlp.estimator.tabular_parameters import TabularParameters
 from xpmlp.export.onnx_model import write_onnx
 from xpmlp.storage import SavedNetwork, load_network, save_network
@@ -28,7 +27,7 @@ from xpmlp.training.trainer import resolve_configured
 _PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
 
 
-class FittedTabular(TabularParameters):
+class FittedTabular(TableInput, TabularParameters):
     """The network of an estimator for tables, to predict with, to save and to pickle."""
 
     encoder_: TableEncoder
@@ -154,10 +153,3 @@ class FittedTabular(TabularParameters):
         frame = given_frame(self, X, reset=False)
         with as_value_errors():
             return self._outputs(frame)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags

@@ -1,4 +1,4 @@
-"""Fitting: what scikit-learn's parameters mean to the training loop."""
+"""Fitting of an estimator's weights, by the training loop or by L-BFGS, with scikit-learn's warnings and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of the estimators, scikit-learn's and more, and their checks."""
+"""The parameters of `MLPClassifier` and `MLPRegressor`, scikit-learn's and more, and their checks."""
 
 from __future__ import annotations
 
@@ -31,8 +31,18 @@ def parameter(default: Any, *allowed: Any) -> Any:
 
 
 @dataclass(eq=False, repr=False)
-class MLPParameters(BaseEstimator):
-    """The parameters of an estimator; each is a field, which says what is allowed, too."""
+class DeclaredParameters(BaseEstimator):
+    """The parameters of an estimator as fields of a dataclass, made by `parameter`."""
+
+    @property
+    def _parameter_constraints(self) -> dict[str, list[Any]]:
+        """The values that scikit-learn's checks allow for each parameter."""
+        return {one.name: list(one.metadata["allowed"]) for one in fields(self)}
+
+
+@dataclass(eq=False, repr=False)
+class MLPParameters(DeclaredParameters):
+    """The parameters of `MLPClassifier` and `MLPRegressor`; each is a field, which says what is allowed, too."""
 
     hidden_layer_sizes: int | Sequence[int] = parameter((100,), "array-like", COUNT)
     activation: str | Sequence[str] = parameter("relu", StrOptions(set(ACTIVATIONS)), list, tuple)
@@ -63,11 +73,6 @@ class MLPParameters(BaseEstimator):
     backend: str | None = parameter(None, StrOptions(set(LISTED)), Hidden(StrOptions(set(NAMES))), None)
     device: str | None = parameter(None, str, None)
     dtype: str | None = parameter(None, StrOptions({"float32", "float64"}), None)
-
-    @property
-    def _parameter_constraints(self) -> dict[str, list[Any]]:
-        """The values that scikit-learn's checks allow for each parameter."""
-        return {one.name: list(one.metadata["allowed"]) for one in fields(self)}
 
     def _hidden_layer_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes

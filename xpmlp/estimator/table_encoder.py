@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
-from typing import Any, ClassVar, Self
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import TransformerMixin
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp.data.labels import MISSING
-from xpmlp.data.tables import Encoded, Schema, TableEncoding, fit_encoding, infer_schema
+from xpmlp.data.tables import Encoded, TableEncoding, fit_encoding, infer_schema
 from xpmlp.data.tables.columns import type_pairs
 from xpmlp.data.tables.features import MISSING_CODE
-from xpmlp.estimator.tables import as_value_errors, given_frame
+from xpmlp.estimator.parameters import COUNT, DeclaredParameters, parameter
+from xpmlp.estimator.tables import TableInput, as_value_errors, given_frame
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):
+@dataclass(eq=False, repr=False)
+class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
     """Encode a table of numbers, categories, truth values, dates and text as numbers, by rules that are said.
 
     ``schema_`` says what each column was taken for, and why; ``types`` overrules it.
@@ -58,31 +59,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     ([[0]], {'size': 1})
     """
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "types": [str, dict, None],
-        "missing": ["array-like"],
-        "categories": [StrOptions({"one-hot", "codes"})],
-        "max_categories": [Interval(Integral, 1, None, closed="left")],
-        "categorical_features": ["array-like", None],
-    }
-
-    schema_: Schema
-    encoding_: TableEncoding
-
-    def __init__(
-        self,
-        types: str | Mapping[str, str] | None = None,
-        *,
-        missing: Sequence[str] = MISSING,
-        categories: str = "one-hot",
-        max_categories: int = 100,
-        categorical_features: Sequence[str | int] | None = None,
-    ) -> None:
-        self.types = types
-        self.missing = missing
-        self.categories = categories
-        self.max_categories = max_categories
-        self.categorical_features = categorical_features
+    types: str | Mapping[str, str] | None = parameter(None, str, dict, None)
+    _: KW_ONLY
+    missing: Sequence[str] = parameter(MISSING, "array-like")
+    categories: str = parameter("one-hot", StrOptions({"one-hot", "codes"}))
+    max_categories: int = parameter(100, COUNT)
+    categorical_features: Sequence[str | int] | None = parameter(None, "array-like", None)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Infer the kinds of the columns of ``X``, and fit their encoding.
@@ -146,13 +128,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 names += [f"{one.column.name} rare"] if shared else []
                 names += [f"{one.column.name} missing"] if one.column.missing else []
         return np.asarray(names, dtype=object)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
 
 
 def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: Sequence[str]) -> dict[str, str]:

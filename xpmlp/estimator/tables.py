@@ -8,11 +8,23 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names
 
 from xpmlp.data.tables import Frame, as_frame
 from xpmlp.data.tables.frames import names_of
 from xpmlp.errors import ConfigError, DataError
+
+
+class TableInput(BaseEstimator):
+    """An estimator whose ``X`` is a table, with gaps, texts and categories; scikit-learn's tools ask for its tags."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
 
 
 @contextmanager
@@ -55,9 +67,9 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
             del estimator.feature_names_in_
         return frame
     known = getattr(estimator, "feature_names_in_", None)
-    if names is None:
-        if known is not None:
-            _check_feature_names(estimator, X, reset=False)  # which warns
+    if names is None and known is not None:
+        _check_feature_names(estimator, X, reset=False)  # which warns
+    if names is None or known is None:
         if columns != estimator.n_features_in_:
             raise ValueError(
                 f"X has {columns} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
@@ -65,11 +77,4 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
             )
         wanted = [f"x{place}" for place in range(columns)] if known is None else list(known)
         frame = Frame(frame.data.rename(dict(zip(frame.data.columns, wanted, strict=True))), {})
-    elif known is None:
-        if columns != estimator.n_features_in_:
-            raise ValueError(
-                f"X has {columns} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
-                "features as input"
-            )
-        frame = Frame(frame.data.rename({name: f"x{place}" for place, name in enumerate(frame.data.columns)}), {})
     return frame

@@ -2,190 +2,29 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar, Literal, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
-from xpmlp.config import Config
-from xpmlp.data import Dataset, Part, Preprocessing
-from xpmlp.data.tables import Encoded, Frame, TableModel, as_frame, as_series, fit_encoded, infer_schema
-from xpmlp.data.tables.splitting import hold_out, rows_to_validate
-from xpmlp.data.tables.targets import Targets, fit_target
-from xpmlp.errors import DataError
-from xpmlp.estimator.fitted_tabular import FittedTabular
-from xpmlp.estimator.table_encoder import told_types
-from xpmlp.estimator.tables import as_value_errors, given_frame
-from xpmlp.estimator.tabular_parameters import metric_of
-from xpmlp.storage import SavedNetwork
-from xpmlp.training import Reporter, Result, train
-from xpmlp.training.arrays import GivenExamples
-from xpmlp.training.configured import ConfigTrainable
+from xpmlp.data.tables import Frame, as_frame, as_series
+from xpmlp.estimator.parameters import parameter
+from xpmlp.estimator.tables import as_value_errors
+from xpmlp.estimator.tabular_fitting import FittingTabular
 from xpmlp.training.decision import Decision, saved_decision
-from xpmlp.training.record import saved_network
 from xpmlp.training.table_prediction import interval_ends
-from xpmlp.training.vote import with_folds_for
-
-LARGEST_SEED = 2**32 - 2**17
-"""Seeds below it leave room for those of a vote's members, which follow them."""
 
 
-class _Tabular(FittedTabular):
-    """Common base of the classifier and the regressor: fitting."""
-
-    @abstractmethod
-    def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
-        """Targets as the network learns them: class indices (n,), or values (n, n_targets) that are not yet scaled."""
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
-        categorical_features: Sequence[str | int] | None = None,
-    ) -> Self:
-        """Find out the kinds of the columns, encode them, and train.
-
-        Parameters
-        ----------
-        X : data frame or array (n, n_columns)
-            Columns of any kind, with missing values; of pandas, polars, pyarrow or whatever narwhals knows.
-        y : (n,), or (n, n_targets) for values
-        sample_weight : (n,), optional
-        eval_set : (X, y) or a list of one, optional
-            The rows that decide when the network is best; by default a part of the others, which is held out.
-        categorical_features : sequence of str or int, optional
-            Columns that are categories whatever they look like.
-
-        Raises
-        ------
-        ValueError
-            If ``X`` is no table, ``y`` is of no use, or their lengths differ.
-        """
-        self._validate_params()
-        frame = given_frame(self, X, reset=True)
-        with as_value_errors():
-            targets = self._targets(y, frame)
-            weights = None if sample_weight is None else _check_sample_weight(sample_weight, targets)
-            if weights is not None and not weights.any():
-                raise ValueError("Sample weights must contain at least one non-zero number.")
-            given = None if eval_set is None else self._given(eval_set)
-            config = self._config(_seed(self.random_state))
-            if given is not None and self.folds is not None:
-                raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
-            if given is not None:  # instead of the folds of the recipe
-                config = _with(config, folds=None)
-            if self.folds is None:
-                config = with_folds_for(config, len(targets))
-            types = told_types(None, categorical_features, frame.data.columns)
-            ends = None if self.max_seconds is None else time.monotonic() + self.max_seconds
-            kept, held = self._parts(targets, config, given is not None)
-            dataset = self._dataset(frame, targets, weights, kept, held, given, types)
-            self.network_, out_of_fold = _trained(config, dataset, ends)
-            if out_of_fold is not None:
-                assert dataset.table is not None
-                self.oof_prediction_ = self._shaped(dataset.table.target.unscaled(out_of_fold))
-            elif hasattr(self, "oof_prediction_"):
-                del self.oof_prediction_
-            self.encoder_ = self._encoder()
-            self._predictors = {}
-        return self
-
-    def _parts(
-        self, targets: npt.NDArray[Any], config: Config, given: bool
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """The rows to train on, and those that decide when the network is best."""
-        rows, seed = np.arange(len(targets)), config.train.seed
-        if given or config.train.folds:  # of which each member is judged by the one that it leaves out
-            return rows, rows[:0]
-        size = rows_to_validate(len(rows))
-        try:
-            return hold_out(rows, size / max(len(rows), 1), seed=seed, classes=targets if targets.ndim == 1 else None)
-        except DataError:
-            return rows, rows[:0]
-
-    def _dataset(
-        self,
-        frame: Frame,
-        targets: npt.NDArray[Any],
-        weights: npt.NDArray[Any] | None,
-        kept: npt.NDArray[np.intp],
-        held: npt.NDArray[np.intp],
-        given: tuple[Frame, npt.NDArray[Any]] | None,
-        types: Mapping[str, str],
-    ) -> Dataset:
-        train_frame = Frame(frame.data[kept], frame.orders)
-        schema = infer_schema(train_frame, types=types)
-        task: Literal["values", "classes"] = "values" if targets.ndim == 2 else "classes"
-        names = tuple(f"y{place + 1}" for place in range(targets.shape[1])) if task == "values" else ()
-        found = Targets(task, "", targets, np.ones(len(targets), np.bool_))
-        target = fit_target(names or ("y",), found, kept, log=False, scale=True)
-        shaped = target.scaled(targets) if names else targets
-        encoding, of_training = fit_encoded(train_frame, schema, shaped[kept])
-        model = TableModel(encoding=encoding, target=target)
-
-        def part(encoded: Encoded, wanted: npt.NDArray[Any], weight: npt.NDArray[Any] | None) -> Part:
-            numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((len(wanted), 1), np.float32)
-            return Part(numbers, wanted, weight, encoded.codes if encoded.codes.shape[1] else None)
-
-        validation = None
-        if given is not None:
-            validation = part(encoding.encode(given[0], what="X"), target.scaled(given[1]) if names else given[1], None)
-        elif len(held):
-            rest = encoding.encode(Frame(frame.data[held], frame.orders), what="X")
-            validation = part(rest, shaped[held], None if weights is None else weights[held])
-            if weights is not None and not weights[held].any():
-                validation = None
-        return Dataset(
-            name="arrays",
-            train=part(of_training, shaped[kept], None if weights is None else weights[kept]),
-            validation=validation,
-            test=None,
-            classes=self._known_classes,
-            preprocessing=Preprocessing(),
-            image_shape=None,
-            feature_names=encoding.number_names or ("none",),
-            hashes={},
-            target_names=names,
-            code_counts=encoding.code_counts,
-            table=model,
-        )
-
-    @property
-    def _known_classes(self) -> npt.NDArray[Any]:
-        """The labels of the classes, as they are saved with the network; none of values."""
-        return np.arange(0)
-
-    def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
-        """The rows of ``eval_set``, of which LightGBM has a list."""
-        pair: Any = eval_set
-        if isinstance(pair, list) and len(pair) != 1:
-            raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
-        pair = pair[0] if isinstance(pair, list | tuple) and len(pair) == 1 else pair
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise ValueError("eval_set is no pair (X, y), and no list of one")
-        frame = given_frame(self, pair[0], reset=False)
-        return frame, self._known_targets(pair[1], frame)
-
-    @abstractmethod
-    def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
-        """Targets of rows to judge by, as `_targets` has them."""
-
-
-class TabularClassifier(ClassifierMixin, _Tabular):
+@dataclass(eq=False, repr=False)
+class TabularClassifier(ClassifierMixin, FittingTabular):
     """Classify the rows of a table with columns of any kind, by the recipe for tables.
 
     Parameters
@@ -196,7 +35,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         Networks that are trained with different seeds, and vote; with folds, this many for each fold.
     folds : int, optional
         Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
-        unless ``fit`` gets an ``eval_set`` or very few rows.
+        fewer where rows are few, none if ``fit`` gets an ``eval_set``.
     metric : str, optional
         The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
         "rmse" (by default) or "mae".
@@ -233,42 +72,11 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     (20, 2)
     """
 
-    _task = "classes"
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        **_Tabular._parameter_constraints,
-        **metric_of("classes"),
-        "threshold": [Interval(Real, 0, 1, closed="neither"), StrOptions({"balanced"}), dict, None],
-    }
-    classes_: npt.NDArray[Any]
+    threshold: float | str | Mapping[Any, Any] | None = parameter(
+        None, Interval(Real, 0, 1, closed="neither"), StrOptions({"balanced"}), dict, None
+    )
 
-    def __init__(
-        self,
-        *,
-        recipe: str | None = None,
-        members: int = 1,
-        folds: int | None = None,
-        metric: str | None = None,
-        max_seconds: float | None = None,
-        random_state: Any = None,
-        backend: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-        threshold: float | str | Mapping[Any, Any] | None = None,
-    ) -> None:
-        super().__init__(
-            recipe=recipe,
-            members=members,
-            folds=folds,
-            metric=metric,
-            max_seconds=max_seconds,
-            random_state=random_state,
-            backend=backend,
-            device=device,
-            dtype=dtype,
-            settings=settings,
-        )
-        self.threshold = threshold
+    _task = "classes"
 
     @property
     def _asked(self) -> dict[str, Any]:
@@ -319,7 +127,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         self.classes_ = np.asarray(facts["classes"])
 
 
-class TabularRegressor(RegressorMixin, _Tabular):
+@dataclass(eq=False, repr=False)
+class TabularRegressor(RegressorMixin, FittingTabular):
     """Predict values for the rows of a table with columns of any kind, by the recipe for tables.
 
     The parameters are those of `TabularClassifier`; the recipe is ``xpmlp:table-values.toml``.  Targets are scaled, and
@@ -342,8 +151,6 @@ class TabularRegressor(RegressorMixin, _Tabular):
     """
 
     _task = "values"
-    _parameter_constraints: ClassVar[dict[str, Any]] = {**_Tabular._parameter_constraints, **metric_of("values")}
-    _flat: bool
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         values = _values(y, frame.data.height)
@@ -396,43 +203,6 @@ class TabularRegressor(RegressorMixin, _Tabular):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-def _trained(
-    config: Config, dataset: Dataset, ends: float | None
-) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
-    """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
-    if ends is not None:
-        config = _with(config, max_seconds=max(ends - time.monotonic(), 1e-3))
-    if dataset.validation is None and not config.train.folds:
-        config = _with(config, patience=None, best_by="loss", calibrate=False)
-
-    def is_over() -> bool:
-        return ends is not None and time.monotonic() > ends
-
-    result: Result = train(config, data=dataset, reporter=_Warning(), should_stop=is_over)
-    trainable = ConfigTrainable(config, dataset, result.backend)
-    saved = saved_network(trainable, result.run, result.sections)._replace(network=result.network)
-    return saved, result.out_of_fold
-
-
-class _Warning(Reporter):
-    """A listener that passes warnings on as scikit-learn's."""
-
-    def warning(self, text: str) -> None:
-        """Warn."""
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
-
-
-def _with(config: Config, **fields: Any) -> Config:
-    """A config with other values in ``[train]``."""
-    return config.model_copy(update={"train": config.train.model_copy(update=fields)})
-
-
-def _seed(random_state: Any) -> int:
-    if isinstance(random_state, int | np.integer):
-        return int(random_state) % LARGEST_SEED
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _labels(y: Any, rows: int) -> npt.NDArray[Any]:

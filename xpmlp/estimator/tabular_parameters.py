@@ -3,64 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from xpmlp.backend import LISTED, NAMES
 from xpmlp.config import Config, load_config
 from xpmlp.config.metrics import OF_TASK
 from xpmlp.config.table import recipe_config
+from xpmlp.estimator.parameters import COUNT, POSITIVE, DeclaredParameters, parameter
 
 
-def metric_of(task: str) -> dict[str, Any]:
-    """The constraint on the parameter ``metric`` of the estimator for a task."""
-    return {"metric": [StrOptions(set(OF_TASK[task])), None]}
+@dataclass(eq=False, repr=False)
+class TabularParameters(DeclaredParameters):
+    """The parameters of an estimator for tables; each is a field, which says what is allowed, too."""
 
-
-class TabularParameters(BaseEstimator):
-    """The parameters of an estimator for tables."""
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "recipe": [str, None],
-        "members": [Interval(Integral, 1, None, closed="left")],
-        "folds": [Interval(Integral, 2, None, closed="left"), None],
-        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "backend": [StrOptions({*LISTED, "auto"}), Hidden(StrOptions(set(NAMES))), None],
-        "device": [str, None],
-        "dtype": [StrOptions({"float32", "float64"}), None],
-        "settings": [dict, None],
-    }
+    _: KW_ONLY
+    recipe: str | None = parameter(None, str, None)
+    members: int = parameter(1, COUNT)
+    folds: int | None = parameter(None, Interval(Integral, 2, None, closed="left"), None)
+    metric: str | None = parameter(None, None)
+    max_seconds: float | None = parameter(None, POSITIVE, None)
+    random_state: Any = parameter(None, "random_state")
+    backend: str | None = parameter(None, StrOptions({*LISTED, "auto"}), Hidden(StrOptions(set(NAMES))), None)
+    device: str | None = parameter(None, str, None)
+    dtype: str | None = parameter(None, StrOptions({"float32", "float64"}), None)
+    settings: Mapping[str, Any] | None = parameter(None, dict, None)
 
     _task: ClassVar[str]
 
-    def __init__(
-        self,
-        *,
-        recipe: str | None = None,
-        members: int = 1,
-        folds: int | None = None,
-        metric: str | None = None,
-        max_seconds: float | None = None,
-        random_state: Any = None,
-        backend: str | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.recipe = recipe
-        self.members = members
-        self.folds = folds
-        self.metric = metric
-        self.max_seconds = max_seconds
-        self.random_state = random_state
-        self.backend = backend
-        self.device = device
-        self.dtype = dtype
-        self.settings = settings
+    @property
+    def _parameter_constraints(self) -> dict[str, list[Any]]:
+        return {**super()._parameter_constraints, "metric": [StrOptions(set(OF_TASK[self._task])), None]}
 
     @property
     def _asked(self) -> dict[str, Any]:

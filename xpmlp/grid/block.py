@@ -81,11 +81,10 @@ def _train(
 
 def _common(config: Config, threads: int | None) -> Config:
     """Make one config for blocks of equal shapes, so that a process prepares once: data, backend, compiled steps."""
-    train = config.train.model_copy(update={"seed": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0})
-    backend = config.backend
-    if backend.threads is None and threads is not None and backend.name != "numpy":
-        backend = backend.model_copy(update={"threads": threads})
-    return config.model_copy(update={"train": train, "backend": backend})
+    config = config.replaced(train={"seed": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0})
+    if config.backend.threads is None and threads is not None and config.backend.name != "numpy":
+        config = config.replaced(backend={"threads": threads})
+    return config
 
 
 @lru_cache(maxsize=2)

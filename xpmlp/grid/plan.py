@@ -100,16 +100,10 @@ def blocks_of(members: Iterable[Member], width: int) -> list[Block]:
 
 def _alone(config: Config, point: dict[str, Any], seed: int) -> Config:
     """The config of one run: the grid's values in the places that they vary."""
-    updates: dict[str, dict[str, Any]] = {"model": {}, "train": {"seed": seed}}
+    values: dict[str, dict[str, Any]] = {"model": {}, "train": {"seed": seed}}
     for name, value in point.items():
-        updates[GRID_AXES[name]][name] = value
-    return config.model_copy(
-        update={
-            "model": config.model.model_copy(update=updates["model"]),
-            "train": config.train.model_copy(update=updates["train"]),
-            "grid": GridConfig(),
-        }
-    )
+        values[GRID_AXES[name]][name] = value
+    return config.replaced(**values).model_copy(update={"grid": GridConfig()})
 
 
 def _shape(member: Member) -> str:

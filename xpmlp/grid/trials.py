@@ -109,9 +109,7 @@ def config_with(config: Config, settings: Mapping[str, Any]) -> Config:
         else:
             model |= {"hidden_layer_sizes": [width] * depth, "dropout": dropout}
             model |= {"activation": config.model.hidden_activations[0]} if config.model.hidden_activations else {}
-    return config.model_copy(
-        update={"train": config.train.model_copy(update=rates), "model": config.model.model_copy(update=model)}
-    )
+    return config.replaced(train=rates, model=model)
 
 
 def suggested(trial: optuna.Trial, config: Config) -> dict[str, Any]:

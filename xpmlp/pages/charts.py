@@ -12,7 +12,7 @@ import numpy.typing as npt
 from xpmlp.pages.markup import Markup, element
 
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 44
 
 MOST_POINTS = 600
 """Points of a line or a cloud; of more, some are drawn."""
@@ -78,7 +78,7 @@ def chart(
         x_range = y_range = (0.0, 1.0)
     elif diagonal:
         x_range = y_range = (min(x_range[0], y_range[0]), max(x_range[1], y_range[1]))
-    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    parts = [*_axes(x_range, y_range, x_title, y_title, least=(float((xs == np.round(xs)).all()), 0.0))]
     if diagonal:
         parts.append(_line([x_range[0], x_range[1]], [y_range[0], y_range[1]], x_range, y_range, "reference"))
     for place, one in enumerate(series):
@@ -101,7 +101,7 @@ def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup
 def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
     """Draw a histogram: ``heights`` between ``edges``, one more of these."""
     x_range, y_range = (float(edges[0]), float(edges[-1])), (0.0, float(heights.max(initial=1)) * 1.05)
-    parts = [*_axes(x_range, y_range, x_title, y_title)]
+    parts = [*_axes(x_range, y_range, x_title, y_title, least=(0.0, 1.0))]
     for begin, end, height in zip(edges[:-1], edges[1:], heights, strict=True):
         left, right = _across(float(begin), x_range), _across(float(end), x_range)
         top = _up(float(height), y_range)
@@ -147,15 +147,22 @@ def _line(
     return element("polyline", points=Markup(points), class_=f"line {kind}")
 
 
-def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: str, y_title: str) -> list[Markup]:
+def _axes(
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    x_title: str,
+    y_title: str,
+    least: tuple[float, float],
+) -> list[Markup]:
+    """Draw the frame, ticks at least so far apart (1 between whole numbers), and titles."""
     parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
-    for tick in _ticks(*x_range):
+    for tick, told in _ticks(*x_range, least[0]):
         x = _short(_across(tick, x_range))
-        parts.append(element("text", _tick(tick), x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
+        parts.append(element("text", told, x=x, y=HEIGHT - BOTTOM + 16, class_="tick middle"))
         parts.append(element("line", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM, class_="grid"))
-    for tick in _ticks(*y_range):
+    for tick, told in _ticks(*y_range, least[1]):
         y = _short(_up(tick, y_range))
-        parts.append(element("text", _tick(tick), x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
+        parts.append(element("text", told, x=LEFT - 5, y=y, class_="tick end", dy="0.35em"))
         parts.append(element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y, class_="grid"))
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(element("text", x_title, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="title middle"))
@@ -164,18 +171,21 @@ def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_title: s
     return parts
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """About four round numbers between two others."""
-    rough = (high - low) / 4
+def _ticks(low: float, high: float, least: float) -> list[tuple[float, str]]:
+    """Up to six round numbers between two others, ``least`` or more apart, each with its text."""
+    rough = max((high - low) / 6, least)
     if not (rough > 0 and math.isfinite(rough)):
-        return [low]
+        return [(low, f"{low:.4g}")]
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    ticks = [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [(tick, _tick(tick, step)) for tick in ticks]
 
 
-def _tick(value: float) -> str:
-    return f"{value / 1_000:.4g}k" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
+def _tick(value: float, step: float) -> str:
+    """A number with the digits in which it differs from the next one, ``step`` away."""
+    digits = max(math.floor(math.log10(abs(value))) - math.floor(math.log10(step)) + 1, 4) if value else 1
+    return f"{value / 1_000:.{digits}g}k" if 1e4 <= abs(value) < 1e7 else f"{value:.{digits}g}"
 
 
 def _across(x: float, x_range: tuple[float, float]) -> float:

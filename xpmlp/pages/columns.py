@@ -68,7 +68,7 @@ def relies_on(material: Material, rows: Rows) -> Markup:
     ranked, some = importances(material, rows, every[:MOST_COLUMNS]), _rows_to_shuffle(material, rows, every)
     listed = [(one.name, f"{one.mean:z.4f}", f"{one.spread:.4f}") for one in ranked]
     rest = [place.one.column.name for place in every[MOST_COLUMNS:]]
-    unlooked = f" Not looked at: {', '.join(rest[:20])}{' …' if len(rest) > 20 else ''}." if rest else ""
+    unlooked = f" Not looked at: {', '.join(rest)}." if rest else ""
     told = paragraph(
         f"Importance: by how much the score falls where a column's values are shuffled, over {REPEATS} shuffles of "
         f"{counted(some, 'row')}, with the deviation of these.{unlooked}"

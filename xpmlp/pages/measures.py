@@ -41,13 +41,13 @@ class Measure(NamedTuple):
 
 
 def measures(material: Material, rows: Rows) -> list[Measure]:
-    """The figures of a run: accuracy and log-loss; or R², root of the mean square and mean absolute error."""
+    """The figures of a run: accuracy and log-loss; or R², root mean square error and mean absolute error."""
     loss = material.saved.network.loss
     found = [Measure(metric_names[loss.metric], rows.scores, higher=True)]
     if material.classes or loss.out_activation == "logistic":
         found.append(Measure("log-loss", rows.losses))
     elif (errors := errors_of(material, rows)) is not None:
-        found.append(Measure("root of the mean square", (errors**2).mean(axis=1), root=True))
+        found.append(Measure("root mean square error", (errors**2).mean(axis=1), root=True))
         found.append(Measure("mean absolute error", np.abs(errors).mean(axis=1)))
     return found
 

@@ -41,7 +41,8 @@ def classes(material: Material, rows: Rows) -> Markup:
     counts = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(counts, (targets, decided), 1)
     common = np.sort(np.argsort(-counts.sum(axis=1), kind="stable")[:MOST_CLASSES])
-    most = counts[np.ix_(common, common)].max(initial=1)
+    shown, mine = counts[np.ix_(common, common)], np.eye(len(common), dtype=int)
+    most = (int((shown * (1 - mine)).max(initial=1)), int((shown * mine).max(initial=1)))
     matrix = [
         (labels[row], *(_shaded(counts[row, column], most, row == column) for column in common)) for row in common
     ]
@@ -72,8 +73,9 @@ def _part(some: Any, all_of_them: Any) -> float:
     return float(some) / float(all_of_them) if all_of_them else 0.0
 
 
-def _shaded(count: int, most: int, right: bool) -> Markup:
-    shade = int(np.ceil(4 * count / most)) if count else 0
+def _shaded(count: int, most: tuple[int, int], right: bool) -> Markup:
+    """Make a cell that is the darker the nearer it is to the most of its kind, wrong or right."""
+    shade = int(np.ceil(4 * count / most[int(right)]))
     return element("span", f"{count:,}", class_=f"cell {'right' if right else 'wrong'}{shade}")
 
 

@@ -274,7 +274,7 @@ def read(
     config = load_config(folder / "config.toml", overrides)
     if backend is not None or device is not None:
         place = {"device": device} if backend is None else {"name": backend, "device": device}
-        config = config.model_copy(update={"backend": config.backend.model_copy(update=place)})
+        config = config.replaced(backend=place)
     admit_code(config, allow_code=allow_code)
     return config, load_network(folder / "weights.safetensors")
 

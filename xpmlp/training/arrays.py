@@ -53,8 +53,8 @@ def from_arrays(
         Labels: whole numbers, booleans or names, as one column, or (n, n_classes) with a one in the class's column.
         Or values to predict, in one or several columns.
     codes : (n, columns), optional
-        Of categories, integers: 0 for one that is not known, 1 for a missing one, the others from 2.  A network takes
-        them by layers (``model.layers``) of the kinds "categories", "embedding" and "one_hot".
+        Of categories, integers: 0 for one that is not known, 1 for a missing one, the others from 2.  A network of
+        ``model.layers`` takes them by layers of the kinds "categories", "embedding" and "one_hot".
     validation, test : (x, y), or (x, y, codes), optional
         To evaluate after each epoch, and once at the end where ``data.split`` says so.
     scale : float

@@ -70,6 +70,7 @@ class ConfigTrainable(Trainable):
         else:
             units = [*model.hidden_layer_sizes, n_outputs]
             layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
+            layers = with_categories(layers) if widths.codes else layers
         if model.linear_skip is True or (model.linear_skip == "auto" and len(dataset.train) < FEW):
             layers = with_linear_skip(layers, n_outputs)
         return Network(layers, widths, loss, dataset.preprocessing.scale)
@@ -186,6 +187,13 @@ def layers_of(model: ModelConfig, widths: Widths, n_outputs: int) -> LayerSpec:
         if not taken:
             raise ConfigError(f"{place} gives no numbers for these data: leave it out, or give codes of categories.")
     return LayerSpec("chain", (), (*specs, LayerSpec.of({"kind": "dense", "units": n_outputs, **drawn})))
+
+
+def with_categories(layers: LayerSpec) -> LayerSpec:
+    """Put ahead of layers that take numbers alone what makes numbers of categories: one-hot if few, else embedded."""
+    categories = LayerSpec("categories", (("width", 8), ("one_hot_up_to", 9)))
+    inputs = LayerSpec("beside", (), (LayerSpec("activation", (("name", "identity"),)), categories))
+    return LayerSpec("chain", (), (inputs, *layers.members))
 
 
 def with_linear_skip(layers: LayerSpec, n_outputs: int) -> LayerSpec:

@@ -1,4 +1,4 @@
-"""Tables of a config by the labels of classes, as their weights are."""
+"""A config's values by the labels of classes, such as their weights, found for the classes' indices."""
 
 from __future__ import annotations
 

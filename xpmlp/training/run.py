@@ -34,8 +34,7 @@ class RunSettings(NamedTuple):
 
     def applied_to(self, config: Config) -> Config:
         """The config of this run alone."""
-        train = config.train.model_copy(update=self._asdict())
-        return config.model_copy(update={"train": train})
+        return config.replaced(train=self._asdict())
 
 
 class EpochRow(NamedTuple):

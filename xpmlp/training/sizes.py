@@ -131,5 +131,4 @@ class _Pace(Reporter):
 
 
 def _with(trainable: Some, fields: Mapping[str, int | None]) -> Some:
-    config = trainable.config
-    return replace(trainable, config=config.model_copy(update={"train": config.train.model_copy(update=fields)}))
+    return replace(trainable, config=trainable.config.replaced(train=fields))

@@ -1,4 +1,4 @@
-"""A trainable: what the training loop trains."""
+"""A trainable: the network, optimiser, examples and policy that the training loop works with, on a backend."""
 
 from __future__ import annotations
 

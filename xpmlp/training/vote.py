@@ -274,7 +274,7 @@ def with_folds_for(config: Config, examples: int) -> Config:
         return config
     fewer = {"folds": max(examples // 2, 2)}
     alone = {"folds": None, "patience": None, "best_by": "loss", "calibrate": False}
-    return config.model_copy(update={"train": config.train.model_copy(update=fewer if examples > 1 else alone)})
+    return config.replaced(train=fewer if examples > 1 else alone)
 
 
 def notes_on_groups(trainable: ConfigTrainable) -> Iterator[str]:

@@ -32,8 +32,7 @@ class Candidate(NamedTuple):
 
     def named_in(self, config: Config) -> Config:
         """A config with this backend."""
-        settings = config.backend.model_copy(update={"name": self.name, "device": self.device})
-        return config.model_copy(update={"backend": settings})
+        return config.replaced(backend=self._asdict())
 
     def resolve(self, settings: BackendConfig, dtype: DTypeName) -> Backend:
         """The backend, with a config's other settings.

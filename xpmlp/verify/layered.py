@@ -17,7 +17,8 @@ from array_api_compat import numpy as numpy_namespace
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.nn import Inputs, LayerSpec, Network, pure_ops
-from xpmlp.verify.reference import ACTIVATIONS, KINKED, Batch, Pass, ReferenceLayer, loss_and_delta
+from xpmlp.verify.formulas import ACTIVATIONS, KINKED, loss_and_delta
+from xpmlp.verify.reference import Batch, Pass, ReferenceLayer
 
 
 class LayerName(NamedTuple):

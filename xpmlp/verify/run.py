@@ -170,8 +170,7 @@ def verify(
     for candidate in candidates:
         admit_code(candidate.named_in(config), allow_code=allow_code)
     _check_reference(config)
-    model = config.model.model_copy(update={"dropout_schedule": "constant"})  # a few steps, with all of it
-    config = config.model_copy(update={"model": model})
+    config = config.replaced(model={"dropout_schedule": "constant"})  # a few steps, with all of it
     backends, unsupported = _resolve(config, candidates, dtype)
     dataset = load_data(config)
     trial = make_trial(ConfigTrainable(config, dataset, next(iter(backends.values()))), steps)

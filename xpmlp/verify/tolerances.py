@@ -1,4 +1,4 @@
-"""How far two trainings may be apart; measured and reasoned for in docs/parity.md."""
+"""Tolerances: how far two trainings may be apart; measured and reasoned for in docs/parity.md."""
 
 from __future__ import annotations
 

@@ -73,7 +73,8 @@ class Trial:
     @property
     def is_plain(self) -> bool:
         """Whether the network is a multilayer perceptron, whose textbook is `xpmlp.verify.reference`."""
-        return not self.config.model.layers
+        kinds = {layer.kind for layer in self.network.layers.members}
+        return not self.config.model.layers and kinds <= {"dense", "activation", "dropout"}
 
     @property
     def names(self) -> list[LayerName]:

@@ -1,4 +1,4 @@
-"""Whether a program's helpers pay: on a quiet machine they do, and cost where other programs have their cores.
+"""Contention for the cores: helpers pay on a quiet machine, and are sent away while other programs have their cores.
 
 Who waits at a barrier for a worker that the system has put aside waits for milliseconds.  So a leader keeps an account
 of what its helpers bring (`loop`), and goes on alone when it is overdrawn.  From time to time they are tried again.

@@ -35,7 +35,7 @@ SHARED_LINES = 2000
 """About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
 
 LEAST_TERMS = 5
-"""So many times as many terms as rows a product has whose terms are divided."""
+"""The terms of a product's sums are divided between threads if it has at least this many times as many as rows."""
 
 DOWN_ROWS = {"sum", "add_rows"}
 """Instructions whose numbers depend on all rows, in their order."""
@@ -48,7 +48,7 @@ NOTHING = (0, 1, 1)
 
 
 def threads_for(instructions: Sequence[Instruction], threads: int) -> int:
-    """How many of so many threads pay for a step."""
+    """The number of threads, of those that there are, that pay for a step."""
     least = max(LEAST_STEP, LEAST_INSTRUCTION * len(instructions))
     return max(1, min(threads, math.isqrt(sum(map(_work, instructions)) // least)))
 

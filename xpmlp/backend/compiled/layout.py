@@ -1,4 +1,4 @@
-"""How an instruction is written as integers: which kernel it names, and what stands where in its line."""
+"""The layout of an instruction as a line of integers: its kernel, its sizes, its operands and their strides."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class CompiledSteps:
     def scan(
         self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
-        """As `Backend.scan`, with so many threads at most; ``None``, with nothing done, for what cannot be traced.
+        """As `Backend.scan`, with at most ``threads``; ``None``, with nothing done, for a step that cannot be traced.
 
         How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
         """
@@ -181,7 +181,7 @@ class CompiledSteps:
                     self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
 
     def _ready(self, step: Step, arguments: Arguments, key: Any, count: int) -> _Ready | None:
-        """The step's program for arguments that ``key`` describes, so many arrays, traced where it is new."""
+        """The step's program for the ``count`` arrays of arguments that ``key`` describes, traced if it is new."""
         with _LOCK:
             known = self._programs.setdefault(step, {})
             if key in known:

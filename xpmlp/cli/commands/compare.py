@@ -1,4 +1,4 @@
-"""``xpmlp compare``."""
+"""``xpmlp compare``: which of several runs is better, and whether that is chance."""
 
 from __future__ import annotations
 

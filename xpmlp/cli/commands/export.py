@@ -1,4 +1,4 @@
-"""``xpmlp export``."""
+"""``xpmlp export``: a run's network for programs without xpmlp."""
 
 from __future__ import annotations
 

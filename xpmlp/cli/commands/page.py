@@ -1,4 +1,4 @@
-"""``xpmlp page``."""
+"""``xpmlp page``: one HTML file on what a network has learned."""
 
 from __future__ import annotations
 

@@ -101,9 +101,9 @@ def train(
     configs/mnist.toml --backend torch --set train.epochs=1`.
     """
     given = locals()
-    from xpmlp.cli.table import config_of, going_on_config, is_table, values_of
+    from xpmlp.cli.table import config_of, going_on_config, values_of
     from xpmlp.cli.train import run
-    from xpmlp.config import load_config, unused_settings
+    from xpmlp.config import unused_settings
 
     values = placed(values_of({name: given[name] for name in FOR_TABLES}, overrides), backend, device)
     how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "force": force, "allow_code": allow_code}
@@ -115,7 +115,7 @@ def train(
         if not quiet:
             typer.echo(printable(said))
     else:
-        loaded = config_of(config, values) if is_table(config) else load_config(config, values)
+        loaded = config_of(config, values)
     for sentence in unused_settings(loaded):
         typer.echo(printable(f"warning: {sentence}"), err=True)
     raise typer.Exit(run(loaded, out or loaded.output.folder / loaded.name, quiet=quiet, **how))

@@ -22,7 +22,9 @@ class ModelConfig(Section):
     """The network: its layers between input and output, its loss, and its first weights."""
 
     hidden_layer_sizes: list[Units] = [100]
-    """Units of each hidden layer, from input to output. `[]`: a linear model."""
+    """Units of each hidden layer, from input to output. `[]`: a linear model. Categories enter the first one as a 1
+    among zeros if they are up to nine, else as 8 numbers that are learned.
+    """
 
     activation: ActivationName = "relu"
     """The hidden layers' activation function, or a list with one for each."""

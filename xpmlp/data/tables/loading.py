@@ -68,7 +68,8 @@ def load_table(request: Request) -> Dataset:
         notes.append(f"{lost:,} rows without a target are left out")
         data = data.filter(pl.Series(targets.kept))
     notes += total_row(data)
-    notes.append(f"the target {listed(names)} is {'classes' if targets.task == 'classes' else 'values'}: {targets.why}")
+    if task == "auto":
+        notes.append(f"the target {listed(names)} is {targets.task}: {targets.why}")
     classes, indices = _indices(targets)
     parts, more, groups = _split(data, indices, request, held_out)
     notes += more

@@ -56,8 +56,8 @@ def _most_probable_class(ops: Ops, logits: Array) -> Array:
     return ops.xp.argmax(logits, axis=-1)
 
 
-def _right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
-    return ops.xp.astype(decided == targets, precision.dtype)
+def _right(ops: Ops, decided: Array, targets: Array, inverse_variance: Array) -> Array:
+    return ops.xp.astype(decided == targets, inverse_variance.dtype)
 
 
 @functools.lru_cache(maxsize=None, typed=True)  # or False would be found for 0

@@ -41,8 +41,8 @@ def _more_probable_than_not(ops: Ops, logits: Array) -> Array:
     return ops.xp.astype(logits > 0, logits.dtype)
 
 
-def _all_right(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
-    return ops.xp.astype(ops.xp.all(decided == targets, axis=-1), precision.dtype)
+def _all_right(ops: Ops, decided: Array, targets: Array, inverse_variance: Array) -> Array:
+    return ops.xp.astype(ops.xp.all(decided == targets, axis=-1), inverse_variance.dtype)
 
 
 def _refusal(columns: Columns, n_classes: int) -> str | None:

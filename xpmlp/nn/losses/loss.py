@@ -29,15 +29,15 @@ def logarithm(ops: Ops, prediction: Array) -> Array:
     return ops.xp.log(ops.xp.maximum(prediction, float(ops.xp.finfo(prediction.dtype).smallest_normal)))
 
 
-def explained(ops: Ops, decided: Array, targets: Array, precision: Array) -> Array:
+def explained(ops: Ops, decided: Array, targets: Array, inverse_variance: Array) -> Array:
     """Each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
 
     Its mean over the part is ``1 - (mean squared error) / variance``, averaged over the outputs.  An output whose
     targets are constant counts as 0.
     """
     xp = ops.xp
-    known = xp.astype(precision > 0, precision.dtype)
-    return xp.mean(known - (targets - decided) ** 2 * precision, axis=-1)
+    known = xp.astype(inverse_variance > 0, inverse_variance.dtype)
+    return xp.mean(known - (targets - decided) ** 2 * inverse_variance, axis=-1)
 
 
 class Loss(NamedTuple):
@@ -66,10 +66,10 @@ class Loss(NamedTuple):
         The inverse of ``transform``, by which a mean of predictions has a loss; not needed where logits are values.
     decide : (ops, logits) -> decided
         The prediction in the terms of stored targets, of their shape: a class index, yes or no, a value.
-    score : (ops, decided, targets, precision) -> score
-        A figure for each example, (..., batch), in the dtype of ``precision``, whose mean over a part is the part's
-        ``metric``.  ``precision`` is 1 over the variance of each column of values, 0 where they are constant; a metric
-        that needs no variance takes its dtype alone.
+    score : (ops, decided, targets, inverse_variance) -> score
+        A figure for each example, (..., batch), in the dtype of ``inverse_variance``, whose mean over a part is the
+        part's ``metric``.  ``inverse_variance`` is 1 over the variance of each column of values, 0 where they are
+        constant; a metric that needs no variance takes its dtype alone.
     metric : "accuracy" or "r2"
         The part of the examples that are right in every output; R², its mean over the outputs.
     out_activation : str

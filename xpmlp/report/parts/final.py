@@ -15,8 +15,7 @@ from xpmlp.training.trainer import load_data
 def compute(work: PartInputs) -> dict[str, Any]:
     """Train with the learning rate that Table 4 found best, and open the test set."""
     rate = work.needed["table4"].results["best"]
-    train = work.settings.train.model_copy(update={"learning_rate": rate})
-    result = train_run(work, work.settings.model_copy(update={"train": train}))
+    result = train_run(work, work.settings.replaced(train={"learning_rate": rate}))
     test = result.run.test
     assert test is not None
     dataset = load_data(work.settings)
