@@ -53,6 +53,15 @@ def test_a_tree_finds_where_targets_change() -> None:
     assert means[-1] > 0.9
 
 
+def test_a_leaf_of_the_tree_has_ten_rows() -> None:
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        targets = (random.random((240, 1)) < 0.05).astype(float)
+        means = tree_means(np.arange(240) + 1, 241, targets)[1:, 0]
+        ends = np.flatnonzero(np.diff(means)) + 1
+        assert np.diff([0, *ends, 240]).min() >= 10
+
+
 @pytest.mark.parametrize("targets", [CLASSES, VALUES[:, None]], ids=["classes", "values"])
 @pytest.mark.parametrize("kind", ["category", "number", "text"])
 def test_a_row_does_not_see_its_own_target(kind: str, targets: np.ndarray) -> None:

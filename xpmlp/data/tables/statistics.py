@@ -345,9 +345,9 @@ def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
         left, of_left = n[first:end] - n[low], total[first:end] - total[low]
         right, of_right = n[high] - n[first:end], total[high] - total[first:end]
         gains = np.square(of_left).sum(axis=1) / left + np.square(of_right).sum(axis=1) / right
+        gains -= np.square(total[high] - total[low]).sum() / (n[high] - n[low])
         best = int(gains.argmax())
-        whole = float(np.square(total[high] - total[low]).sum() / (n[high] - n[low]))
-        return max(float(gains[best]) - whole, 0.0), low, high, first + best
+        return max(float(gains[best]), 0.0), low, high, first + best
 
     leaves = [split(1, count)]
     while len(leaves) < LEAVES and max(leaves)[0] > 0:
