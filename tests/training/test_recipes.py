@@ -62,8 +62,11 @@ def test_a_linear_skip_begins_at_0_and_is_linear_in_the_numbers_as_they_were() -
     np.testing.assert_allclose(told, 2 * x[:, :1] / np.sqrt(1 - (x[:, :1] / 3) ** 2) + sign, atol=1e-10)
 
 
-def test_a_linear_skip_is_for_few_rows() -> None:
-    assert [skipping("auto", rows).network.layers.members[0].kind for rows in (999, 1000)] == ["add", "periodic"]
+def test_a_linear_skip_is_for_few_rows_but_some_for_each_of_its_weights() -> None:
+    inputs = NUMBERS.shape[1] + sum(skipping(False).dataset.code_counts)
+    rows = [4 * inputs - 1, 4 * inputs, 999, 1000]
+    kinds = [skipping("auto", count).network.layers.members[0].kind for count in rows]
+    assert kinds == ["periodic", "add", "add", "periodic"]
     few, many = (skipping(how, 1000).network for how in (True, False))
     assert few.n_parameters - many.n_parameters > 0
     config = xpmlp.load_config("xpmlp:table-values.toml")

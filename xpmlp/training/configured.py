@@ -25,7 +25,7 @@ from xpmlp.training.decision import Decision, decision_of
 from xpmlp.training.labelled import by_class
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
-from xpmlp.training.sizes import FEW, length_of
+from xpmlp.training.sizes import length_of, skips
 from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
@@ -71,7 +71,8 @@ class ConfigTrainable(Trainable):
             units = [*model.hidden_layer_sizes, n_outputs]
             layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
             layers = with_categories(layers) if widths.codes else layers
-        if model.linear_skip is True or (model.linear_skip == "auto" and len(dataset.train) < FEW):
+        inputs = dataset.n_features + sum(dataset.code_counts)
+        if model.linear_skip is True or (model.linear_skip == "auto" and skips(len(dataset.train), inputs)):
             layers = with_linear_skip(layers, n_outputs)
         return Network(layers, widths, loss, dataset.preprocessing.scale)
 

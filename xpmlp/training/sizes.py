@@ -30,7 +30,10 @@ BATCH = (256, 1024)
 """The smallest and the largest batch; between them it is the square root of the number of rows."""
 
 FEW = 1000
-"""Training examples below which `judge_folds = "auto"` means together, and there is a `linear_skip = "auto"`."""
+"""Training examples below which `judge_folds = "auto"` means together, and there may be a `linear_skip = "auto"`."""
+
+EXAMPLES_A_WEIGHT = 4
+"""Training examples for each input of a `linear_skip = "auto"`, at least: with fewer it learns noise."""
 
 PROBE_SECONDS = 1.0
 """The time in which a training's pace is measured."""
@@ -40,6 +43,17 @@ PROBE_STEPS = 8
 
 SHARE = 0.85
 """The part of ``train.max_seconds`` that epochs are planned for: the pace varies."""
+
+
+def skips(examples: int, inputs: int) -> bool:
+    """Whether ``linear_skip = "auto"`` is a skip: few examples, but several for each input, a number or a category.
+
+    Examples
+    --------
+    >>> skips(200, 13), skips(200, 300), skips(20_000, 13)
+    (True, False, False)
+    """
+    return EXAMPLES_A_WEIGHT * inputs <= examples < FEW
 
 
 def batch_size_for(n_examples: int) -> int:

@@ -31,7 +31,7 @@ class ModelConfig(Section):
 
     linear_skip: bool | Literal["auto"] = False
     """Add to the network's outputs a linear function of its inputs, numbers `unbent` and categories one-hot, that
-    begins at 0. `auto`: with fewer than 1,000 training examples.
+    begins at 0. `auto`: with fewer than 1,000 training examples, but four for each number and category.
     """
 
     layers: Annotated[list[dict[str, Any]], LayersOf("layer")] = []
