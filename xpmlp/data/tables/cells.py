@@ -41,7 +41,7 @@ _EXPONENT = "(?:[eE][-+]?[0-9]+)?"
 LIKE_A_NUMBER = (
     rf"^[(]?{_SIGN}[ ]?[%$€£]?[ ]?{_SIGN}[.,]?[0-9][0-9.,' \u00a0\u202f]*{_EXPONENT}[ \u00a0\u202f]?[%$€£]?[)]?$"
 )
-"""What all texts are like that may be numbers in any style."""
+"""The pattern of texts that may be numbers in any style."""
 
 
 class Reading(NamedTuple):
