@@ -62,11 +62,11 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
     DataError
         If the table cannot be read, or has no such target.
     """
+    if not is_table(path):
+        return load_config(path, values)
     from xpmlp.data.tables import read_table
     from xpmlp.data.tables.targets import find_targets, read_targets
 
-    if not is_table(path):
-        return load_config(path, values)
     if "data.target" not in values:
         raise ConfigError(
             f"{path}: which column is to be predicted? Say it with --target, of {listed(_names(path, values))}."
