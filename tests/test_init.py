@@ -111,6 +111,13 @@ def test_fitted_to_one_row_or_to_constants() -> None:
         np.testing.assert_allclose(x @ weights + biases, np.zeros((len(x), 4)), atol=1e-15)
 
 
+def test_fitted_to_few_rows_no_unit_is_out_of_proportion() -> None:
+    fit = initializers["data"].from_data
+    assert fit is not None
+    weights, _ = fit(generator(0, Purpose.WEIGHTS), np.random.default_rng(2).normal(size=(2, 30)), 500, 1.0)
+    assert 0.1 < abs(weights).max(axis=0).min() < abs(weights).max() < 2  # 240, if each were divided by its own
+
+
 def test_data_rows() -> None:
     rows = data_rows(0, 5000)
     assert len(set(rows.tolist())) == 1000

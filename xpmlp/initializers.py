@@ -58,6 +58,9 @@ def _zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Flo
     return np.zeros((n_in, n_out))
 
 
+FEW_ROWS = 10
+"""Below so many rows a unit's own deviation is chance, and may be next to nothing."""
+
 BIAS_PLACES = 5
 """Between how many places of the data a first bias lies."""
 
@@ -65,9 +68,9 @@ BIAS_PLACES = 5
 def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scale: float) -> tuple[Floats, Floats]:
     """Weights whose sums vary by 1 over the data, and biases that put each unit's zero among the data.
 
-    Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit; a unit whose
-    sums do not vary is left alone.  A bias is minus a random mean of the unit's sums at five rows of ``x``, whose
-    weights are spread evenly over all that sum to 1.
+    Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit, or with few
+    rows by that of all units together; a unit whose sums do not vary is left alone.  A bias is minus a random mean of
+    the unit's sums at five rows of ``x``, whose weights are spread evenly over all that sum to 1.
 
     Parameters
     ----------
@@ -84,9 +87,13 @@ def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scal
     Holzmüller, Grinsztajn and Steinwart, Better by default, NeurIPS 2024 (RealMLP), section 3 and the code published
     with it; Steinwart, A sober look at neural network initializations, 2019, for the biases.
     """
+    import numpy as np
+
     weights = rng.standard_normal((x.shape[1], n_out))
     sums = forward_scale * (x @ weights)
     deviation = sums.std(axis=0)
+    if len(x) < FEW_ROWS:
+        deviation[:] = np.sqrt(np.mean(deviation**2))
     deviation[deviation == 0] = 1.0
     places = rng.integers(0, len(x), (BIAS_PLACES, n_out))
     parts = rng.standard_exponential((BIAS_PLACES, n_out))

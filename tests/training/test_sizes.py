@@ -10,7 +10,7 @@ import pytest
 
 import xpmlp
 from xpmlp.training import sizes
-from xpmlp.training.sizes import BATCH, EPOCHS, WORK, batch_size_for, epochs_for
+from xpmlp.training.sizes import A_UNIT, BATCH, EPOCHS, WORK, batch_size_for, epochs_for
 
 
 @pytest.mark.parametrize("n", [1, 2, 255, 256, 257, 640, 12_345, 65_537, 10**6, 10**7])
@@ -24,15 +24,16 @@ def test_batches_are_equal_but_for_a_few_examples_and_within_bounds(n: int) -> N
 
 @pytest.mark.parametrize("members", [1, 5])
 def test_epochs_take_a_fixed_amount_of_work_between_the_fewest_and_the_most(members: int) -> None:
-    weights = 160_000
-    assert epochs_for(1, weights, members) == epochs_for(500, weights, members) == EPOCHS[1]
-    n = 100_000
-    assert epochs_for(n, weights, members) * n * weights * members == pytest.approx(WORK, rel=0.1)
-    assert epochs_for(10**8, weights, members) == EPOCHS[0]
+    weights, units = 160_000, 2_000
+    assert epochs_for(1, weights, units, members) == epochs_for(500, weights, units, members) == EPOCHS[1]
+    n = 80_000
+    work = epochs_for(n, weights, units, members) * n * (weights + A_UNIT * units) * members
+    assert work == pytest.approx(WORK, rel=0.1)
+    assert epochs_for(10**8, weights, units, members) == EPOCHS[0]
 
 
 def test_fewer_epochs_for_wide_tables() -> None:
-    assert epochs_for(6_000, 1_600_000, 5) < epochs_for(6_000, 160_000, 5)
+    assert epochs_for(6_000, 1_600_000, 40_000, 5) < epochs_for(6_000, 1_600_000, 2_000, 5) < EPOCHS[1]
 
 
 @pytest.mark.parametrize("keys", [{}, {"train.max_seconds": 1e-3}], ids=["by size", "by time"])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 WORK = 2.5e12
 """Multiplications by a weight in the forward passes of a whole training, all members together: minutes on two cores."""
 
+A_UNIT = 40
+"""Multiplications that what is done to a unit, its function above all, takes as long as."""
+
 EPOCHS = (8, 256)
 """The fewest epochs, for millions of rows, and the most."""
 
@@ -69,32 +72,34 @@ def batch_size_for(n_examples: int) -> int:
     return max(1, math.ceil(n_examples / math.ceil(n_examples / wanted)))
 
 
-def epochs_for(n_examples: int, n_parameters: int, members: int = 1) -> int:
+def epochs_for(n_examples: int, n_parameters: int, n_units: int, members: int = 1) -> int:
     """Choose the number of epochs, by the work that all members together take.
 
     Parameters
     ----------
     n_examples : int
         Of an epoch of a member.
-    n_parameters : int
-        Of a member.
+    n_parameters, n_units : int
+        Of a member; the units of all its layers.
     members : int
 
     Examples
     --------
-    >>> [epochs_for(n, 160_000, 5) for n in (100, 10_000, 40_000, 1_000_000)]
-    [256, 256, 78, 8]
+    >>> [epochs_for(n, 160_000, 2_000, 5) for n in (100, 8_000, 40_000, 1_000_000)]
+    [256, 256, 52, 8]
     """
     least, most = EPOCHS
-    return min(max(least, int(WORK / (members * max(n_examples, 1) * n_parameters))), most)
+    work = members * max(n_examples, 1) * (n_parameters + A_UNIT * n_units)
+    return min(max(least, int(WORK / work)), most)
 
 
 def length_of(trainable: ConfigTrainable) -> Length:
     """The epochs and the batch size of a trainable, with numbers in the place of `"auto"`."""
-    train, n = trainable.config.train, trainable.n_examples
+    train, network, n = trainable.config.train, trainable.network, trainable.n_examples
     epochs, batch_size = train.epochs, train.batch_size
     if epochs == "auto":
-        epochs = epochs_for(n, trainable.network.n_parameters, train.members * (train.folds or 1))
+        members = train.members * (train.folds or 1)
+        epochs = epochs_for(n, network.n_parameters, network.n_outputs_within, members)
     return Length(epochs, batch_size_for(n) if batch_size == "auto" else batch_size)
 
 
