@@ -98,7 +98,8 @@ def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...]
 
 
 def test_every_operation_is_compared() -> None:
-    assert {"xp", "gather", "add_rows", "constant", *ARGUMENTS} == set(Ops._fields)  # which have tests of their own
+    with_tests_of_their_own = {"xp", "gather", "add_rows", "at_least", "constant"}
+    assert {*with_tests_of_their_own, *ARGUMENTS} == set(Ops._fields)
 
 
 def test_a_constant_is_its_number(backend: Backend) -> None:
@@ -107,6 +108,15 @@ def test_a_constant_is_its_number(backend: Backend) -> None:
         product = array * backend.ops.constant(number)
         assert product.dtype == array.dtype
         np.testing.assert_array_equal(backend.to_numpy(product), backend.to_numpy(array * number))
+
+
+def test_at_least(backend: Backend) -> None:
+    numbers = np.asarray([[-(2**31), -6, -5], [-4, 0, 2**31 - 1]], np.int32)
+    for least in (-5, np.asarray([[-5], [0]], np.int32)):
+        sent = least if isinstance(least, int) else backend.asarray(least)
+        found = backend.ops.at_least(backend.asarray(numbers.copy()), sent, backend.dtype)
+        assert found.dtype == backend.dtype
+        np.testing.assert_array_equal(backend.to_numpy(found), numbers >= least)
 
 
 @pytest.mark.parametrize("rows", [1, 300], ids=["one row", "300 rows"])

@@ -158,6 +158,7 @@ class TorchBackend(Backend):
             add_product=_add_product,
             add_sum=_add_sum,
             sum_over_batch=_sum_over_batch,
+            at_least=_at_least,
             constant=functools.cache(partial(torch.tensor, dtype=self.dtype)),
         )
         if self.device.type == "cuda":
@@ -312,6 +313,11 @@ def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     below, numbers = rows_below_each_other(xp, table, codes)
     sums = xp.zeros(below.shape, dtype=below.dtype)
     return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
+
+
+def _at_least(numbers: Array, least: Any, dtype: Any) -> Array:
+    """By way of integers: PyTorch compares into booleans, and converts them, number by number."""
+    return numbers.ge_(least).to(dtype)
 
 
 def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:

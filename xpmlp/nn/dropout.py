@@ -56,7 +56,7 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
     if draw.parts is not None:
         dropped = min(round(rate * 2**16), 2**16 - 1) * draw.parts[..., None]  # of 2**31
         least, keep = 2 * (dropped - 2**30), 1.0 - xp.astype(dropped, draw.dtype) / 2.0**31
-    return xp.astype(numbers >= least, draw.dtype) * (1.0 / keep)
+    return ops.at_least(numbers, least, draw.dtype) * (1.0 / keep)
 
 
 def as_int32(number: int) -> int:

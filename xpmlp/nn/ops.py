@@ -49,6 +49,8 @@ class Ops(NamedTuple):
     add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
         ``table`` ([runs,] n, width), ``codes`` ([runs,] m), int32 and within it, ``rows`` ([runs,] m, width); a fresh
         array, of which two calls give the same bits.
+    at_least : (numbers, least, dtype) -> 1 where ``numbers >= least``, else 0, in ``dtype``
+        Of integers; may overwrite ``numbers``.
     constant : (number) -> number
         A number of Python's as the library's operators take it in the least time: itself, or an array ().
     """
@@ -66,6 +68,7 @@ class Ops(NamedTuple):
     add_sum: Callable[[Array, Array, Array], Array]
     sum_over_batch: Callable[[Array], Array]
     add_rows: Callable[[Array, Array, Array], Array]
+    at_least: Callable[[Array, Any, object], Array]
     constant: Callable[[float], Any]
 
 
@@ -169,6 +172,11 @@ def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
 
 
+def at_least(xp: Namespace, numbers: Array, least: Any, dtype: object) -> Array:
+    """1 for the numbers that are at least ``least``, 0 for the others."""
+    return xp.astype(numbers >= least, dtype)
+
+
 def constant(xp: Namespace, number: float) -> float:
     """The number itself."""
     return number
@@ -176,7 +184,7 @@ def constant(xp: Namespace, number: float) -> float:
 
 _DEFINITIONS: tuple[Callable[..., Any], ...] = (
     *(gather, affine, sigmoid, sigmoid_backward, softmax, log_softmax),
-    *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, constant),
+    *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, at_least, constant),
 )
 """In the order of the fields of `Ops`."""
 
