@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from xpmlp.data.table_options import Given
-from xpmlp.data.tables import infer_schema, read_batches, read_table, reading
+from xpmlp.data.tables import csv_rows, infer_schema, read_batches, read_table, reading
 from xpmlp.errors import DataError
 
 ROWS = [f"{i % 7},{i * 3 % 5},{'cat' if i % 2 else 'dog'}" for i in range(60)]
@@ -224,7 +224,7 @@ def test_refused(content: str | bytes, message: str, tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_BYTES", 10**6)
+    monkeypatch.setattr(csv_rows, "MAX_BYTES", 10**6)
     path = written(tmp_path, gzip.compress(GOOD.encode() + b"1,2,cat\n" * 10**6))
     with pytest.raises(DataError, match="more than 1,000,000 bytes"):
         read_table(path)
@@ -248,7 +248,7 @@ def test_rows_with_fewer_fields(separator: str, tmp_path: Path, monkeypatch: pyt
     """They are read with gaps, and said once: for the whole file, by the number of the first of them."""
     lines = [*ROWS[:20], "1,2", *ROWS[20:40], "", "3", *ROWS[40:]]
     path = written(tmp_path, "\n".join([LINES[0], *lines]).replace(",", separator))
-    monkeypatch.setattr(reading, "BATCH_BYTES", 100)
+    monkeypatch.setattr(csv_rows, "BATCH_BYTES", 100)
     table = read_table(path)
     assert table.data.rows()[20] == ("1", "2", None)
     assert table.data.rows()[41] == ("3", None, None)
@@ -275,7 +275,7 @@ def test_rows_with_more_fields(separator: str, tmp_path: Path) -> None:
 
 
 def test_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BATCH_BYTES", 100)
+    monkeypatch.setattr(csv_rows, "BATCH_BYTES", 100)
     text = with_line(9, '1,2,"two\nlines, ""quoted"""')
     _, batches = read_batches(written(tmp_path, text))
     frames = list(batches)

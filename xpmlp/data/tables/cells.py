@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.messages import quoted
-from xpmlp.data.tables.columns import NumberStyle
+from xpmlp.data.tables.columns import Kind, NumberStyle
 from xpmlp.errors import DataError
 
 TRUE = ("true", "t", "yes", "y", "on", "1", "1.0")
@@ -324,3 +324,23 @@ def _cannot_be_read(cells: pl.Series) -> str:
         f"column {quoted(cells.name)} holds values of type {cells.dtype}, which cannot be read: drop it, or make "
         "numbers or text of it"
     )
+
+
+def shown_values(values: pl.Series, counts: npt.NDArray[np.int64] | None, kind: Kind) -> str:
+    """The range or the commonest of values without gaps; ``counts``, if given, says how many rows have each."""
+    if values.is_empty():
+        return ""
+    if kind == "date":
+        moments = values.to_physical()
+        ends = pl.Series([moments.min(), moments.max()]).cast(pl.Datetime("us"))  # which Python's dates may not reach
+        return " to ".join(text.removesuffix(" 00:00") for text in ends.dt.strftime("%Y-%m-%d %H:%M").to_list())
+    if kind in ("number", "clock"):
+        low: Any = values.min()
+        high: Any = values.max()
+        return f"{low:.6g} to {high:.6g}"
+    times = np.ones(len(values), np.int64) if counts is None else counts
+    if kind == "truth":
+        return f"true {times[values.to_numpy()].sum() / times.sum():.0%}"
+    few = pl.DataFrame({"value": values, "count": times}).group_by("value", maintain_order=True).sum()
+    few = few.sort("count", descending=True, maintain_order=True).head(1 if kind == "text" else 3)
+    return ", ".join(f"{str(value)[:40]} {count / times.sum():.0%}" for value, count in few.iter_rows())

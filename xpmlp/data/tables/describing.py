@@ -14,8 +14,8 @@ import polars as pl
 from xpmlp.data.messages import listed, quoted
 from xpmlp.data.tables.cells import as_texts
 from xpmlp.data.tables.columns import Column, Schema
-from xpmlp.data.tables.dialect import NO_VALUE
 from xpmlp.data.tables.frames import columns_of
+from xpmlp.data.tables.header import NO_VALUE
 from xpmlp.data.tables.inference import FEW, read_cells
 from xpmlp.data.tables.splitting import MIN_OF_CLASS
 from xpmlp.data.tables.targets import Targets

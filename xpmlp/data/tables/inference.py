@@ -23,6 +23,7 @@ from xpmlp.data.tables.cells import (
     number_style,
     parsed_numbers,
     plain_numbers,
+    shown_values,
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
@@ -177,7 +178,7 @@ def _column(
         update={
             "missing": gaps,
             "distinct": present.n_unique(),
-            "shown": _shown(present, counts, column),
+            "shown": shown_values(present, counts, column.kind),
             "note": "; ".join(part for part in (note, odd, more) if part),
         }
     )
@@ -385,23 +386,3 @@ def _of_words(texts: Distinct, told: str = "") -> _Found:
 
 def _infinities(cells: pl.Series) -> int:
     return int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
-
-
-def _shown(values: pl.Series, counts: npt.NDArray[np.int64] | None, column: Column) -> str:
-    """The range or the commonest of values without gaps; ``counts``, if given, says how many rows have each."""
-    if values.is_empty():
-        return ""
-    if column.kind == "date":
-        moments = values.to_physical()
-        ends = pl.Series([moments.min(), moments.max()]).cast(pl.Datetime("us"))  # which Python's dates may not reach
-        return " to ".join(text.removesuffix(" 00:00") for text in ends.dt.strftime("%Y-%m-%d %H:%M").to_list())
-    if column.kind in ("number", "clock"):
-        low: Any = values.min()
-        high: Any = values.max()
-        return f"{low:.6g} to {high:.6g}"
-    times = np.ones(len(values), np.int64) if counts is None else counts
-    if column.kind == "truth":
-        return f"true {times[values.to_numpy()].sum() / times.sum():.0%}"
-    few = pl.DataFrame({"value": values, "count": times}).group_by("value", maintain_order=True).sum()
-    few = few.sort("count", descending=True, maintain_order=True).head(1 if column.kind == "text" else 3)
-    return ", ".join(f"{str(value)[:40]} {count / times.sum():.0%}" for value, count in few.iter_rows())

@@ -1,0 +1,204 @@
+"""The rows of a CSV file whose dialect is known, a few megabytes at a time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from xpmlp.data.tables.dialect import BLANKS, Dialect
+from xpmlp.data.tables.streams import MAX_BYTES
+from xpmlp.errors import DataError
+
+BATCH_BYTES = 1 << 25
+"""Text that is read at a time."""
+
+MAX_RECORD = 1 << 26
+"""Bytes of a row; one that is longer has a quote that is not closed."""
+
+_TAKEN_FOR_PACKED = (b"x", b"\x1f", b"\x28", b"\xef", b"B")
+
+
+def csv_batches(
+    stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool
+) -> Iterator[pl.DataFrame]:
+    """The rows of a CSV file, a few megabytes at a time."""
+    row, empty = 0, True
+    short, first_short = 0, 0
+    for piece in _records(stream, dialect, path, bounded):
+        frame = _parsed(piece, dialect, path, row)
+        if some := _short_rows(piece, frame, dialect):
+            short, first_short = short + len(some), first_short or row + some[0]
+        row += frame.height
+        frame = _without_repeated_header(frame, dialect, notes)
+        blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series() if frame.width else None
+        if blank is not None and blank.any():
+            frame = frame.filter(~blank)
+        for place, name in enumerate(dialect.names):
+            if not name:
+                frame = _without_unnamed(frame, place, path)
+        if frame.height:
+            empty = False
+            yield frame
+    if empty:
+        raise DataError(f"{path}: has a header but no rows")
+    if short:
+        notes.append(
+            f"{short:,} rows have fewer fields than there are columns, the first of them row {first_short:,}: the "
+            "fields that they lack are taken for gaps"
+        )
+
+
+def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> Iterator[bytes]:
+    """Whole rows as UTF-8, a few megabytes at a time, without the lines before the first one."""
+    quote = (dialect.quote or "\0").encode()
+    carry, total, skipped, odd = b"", 0, dialect.skipped, 0
+    for piece in _text(stream, dialect):
+        total += len(piece)
+        if bounded and total > MAX_BYTES:
+            raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes of text: save it as Parquet")
+        carry += piece
+        while skipped and (end := carry.find(b"\n")) >= 0:
+            carry, skipped = carry[end + 1 :], skipped - 1
+        if skipped or len(carry) < BATCH_BYTES:
+            continue
+        end = carry.rfind(b"\n")
+        while end >= 0 and (carry.count(quote, 0, end) - odd) % 2:
+            end = carry.rfind(b"\n", 0, end)
+        if end < 0:
+            if len(carry) > MAX_RECORD:
+                raise DataError(f"{path}: has a row of more than {MAX_RECORD:,} bytes; is a quote left open?")
+            continue
+        yield _ready(carry[: end + 1], dialect)
+        carry = carry[end + 1 :]
+    if carry.strip() and not skipped:
+        yield _ready(carry, dialect)
+
+
+def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
+    """The file as UTF-8, its lines ended by line feeds."""
+    import codecs
+
+    name = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
+    decoder = codecs.getincrementaldecoder(name)("strict")
+    is_utf8, first, size = name.replace("-", "").lower() == "utf8", True, 1 << 22
+    while True:
+        chunk = stream.read(size)
+        if is_utf8:
+            piece = chunk
+        else:
+            try:
+                piece = decoder.decode(chunk, final=not chunk).encode()
+            except UnicodeDecodeError:
+                decoder.reset()
+                piece = chunk.decode("latin-1").encode()
+        if first:
+            piece, first = piece.removeprefix("\ufeff".encode()), False
+        if dialect.carriage_returns:
+            piece = piece.replace(b"\r", b"\n")
+        if piece:
+            yield piece
+        if not chunk:
+            return
+
+
+def _ready(piece: bytes, dialect: Dialect) -> bytes:
+    """Rows as polars takes them: it would take some of them for packed, by their first bytes."""
+    try:
+        piece.decode("utf-8")
+    except UnicodeDecodeError:  # beyond the part by which the encoding was told; what is before it is ASCII
+        piece = piece.decode("cp1252", "replace").encode()
+    if dialect.separator == BLANKS:
+        lines = (re.sub(rb"[ \t]+", b"\t", line.strip()) for line in piece.split(b"\n"))
+        piece = b"\n".join(lines)
+    return b"\xef\xbb\xbf" + piece if piece[:1] in _TAKEN_FOR_PACKED else piece
+
+
+def _parsed(piece: bytes, dialect: Dialect, path: Path, row: int) -> pl.DataFrame:
+    names = [name or f"\0{place}" for place, name in enumerate(dialect.names)]
+    try:
+        return pl.read_csv(
+            piece,
+            has_header=False,
+            separator=_separator(dialect),
+            quote_char=dialect.quote or None,
+            comment_prefix=dialect.comment or None,
+            schema=dict.fromkeys(names, pl.String),
+            infer_schema=False,
+            glob=False,
+        )
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{path}: not a well-formed CSV file ({_reason(piece, dialect, len(names), row, error)})"
+        ) from None
+
+
+def _reason(piece: bytes, dialect: Dialect, width: int, row: int, error: Exception) -> str:
+    """Say which row is malformed, where it can be found."""
+    for number, fields in enumerate(_fields(piece, dialect), start=row + 1):
+        if fields > width:
+            return f"row {number} has {fields} fields, and the header {width}"
+    first = str(error).strip().splitlines()[0]
+    return "a field cannot be parsed; is a quote left open?" if "could not parse" in first else first[:200]
+
+
+def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int]:
+    """The numbers of the rows that have fewer fields than there are columns with a name, from 1; not of blank ones."""
+    width = max((place + 1 for place, name in enumerate(dialect.names) if name), default=0)
+    if width < 2 or not frame.get_columns()[width - 1].null_count():
+        return []
+    separators = piece.count(_separator(dialect).encode())
+    if not (dialect.quote and dialect.quote.encode() in piece) and separators == frame.height * (frame.width - 1):
+        return []
+    return [number for number, fields in enumerate(_fields(piece, dialect), start=1) if 0 < fields < width]
+
+
+def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
+    """The number of fields of each row that is no comment, as far as they can be told."""
+    lines = io.StringIO(piece.decode("utf-8-sig", "replace"), newline="\n")
+    try:
+        for row in csv.reader(
+            lines,
+            delimiter=_separator(dialect),
+            quotechar=dialect.quote or None,
+            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        ):
+            if not (dialect.comment and row and row[0].startswith(dialect.comment)):
+                yield len(row)
+    except csv.Error:
+        return
+
+
+def _separator(dialect: Dialect) -> str:
+    """The separator in pieces that are ready."""
+    return "\t" if dialect.separator == BLANKS else dialect.separator
+
+
+def _without_repeated_header(frame: pl.DataFrame, dialect: Dialect, notes: list[str]) -> pl.DataFrame:
+    if dialect.header is None or not frame.width or len(dialect.header) != frame.width:
+        return frame
+    columns = frame.get_columns()
+    told = [place for place, name in enumerate(dialect.header) if name]
+    likely = (columns[told[0]] == dialect.header[told[0]]).fill_null(False)
+    if not likely.any():
+        return frame
+    for place in told[1:]:
+        likely &= (columns[place].str.strip_chars() == dialect.header[place]).fill_null(False)
+    if likely.any():
+        notes.append(f"{int(likely.sum()):,} rows that repeat the header are left out")
+    return frame.filter(~likely)
+
+
+def _without_unnamed(frame: pl.DataFrame, place: int, path: Path) -> pl.DataFrame:
+    """Without a column that has no name: it is empty, or the first one, which counts the rows."""
+    column = frame[f"\0{place}"]
+    if place and column.str.strip_chars().replace("", None).null_count() < len(column):
+        raise DataError(f"{path}: column {place + 1} has no name in the header, and has values: name it")
+    return frame.drop(column.name)

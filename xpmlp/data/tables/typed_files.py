@@ -1,0 +1,102 @@
+"""Tables from Parquet, Arrow and Excel files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from xpmlp._optional import Library
+from xpmlp.data.messages import quoted
+from xpmlp.data.table_options import Given
+from xpmlp.data.tables.dialect import MAX_ROWS
+from xpmlp.data.tables.header import find_header, name_columns
+from xpmlp.data.tables.streams import MAX_BYTES
+from xpmlp.errors import DataError
+
+MAX_CELLS = 2**32
+"""Rows times columns of a file that says in advance how many it has."""
+
+_DAY_ZERO = r"^1899-12-3[01] ([0-9]{2}:[0-9]{2})"  # of times of day in a workbook
+_EXCEL = Library("fastexcel", "fastexcel", "'xpmlp[excel]'")
+
+
+def scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file, of a folder of them, or of an Arrow file."""
+    with _explained(path):
+        if path.is_dir():
+            if not next(path.rglob("*.parquet"), None):
+                raise DataError(f"{path}: no such file; there is a folder of this name, without Parquet files in it")
+            scan = pl.scan_parquet(path / "**/*.parquet")
+        else:
+            scan = pl.scan_parquet(path, glob=False) if content == "parquet" else pl.scan_ipc(path, glob=False)
+        width, height = len(scan.collect_schema()), int(scan.select(pl.len()).collect().item())
+        if width * height > MAX_CELLS:
+            raise DataError(
+                f"{path}: has {height:,} rows of {width:,} columns; at most {MAX_CELLS:,} values can be read"
+            )
+        if not height:
+            raise DataError(f"{path}: has no rows")
+        size = rows or height
+    for start in range(0, height, size):
+        with _explained(path):
+            frame = scan.slice(start, size).collect() if size < height else scan.collect()
+        yield frame
+
+
+def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame], None]:
+    """The first sheet of a workbook that has rows, its cells as texts, its header found as that of a CSV file."""
+    import zipfile
+
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+            raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes: save the sheet as CSV")
+    with _EXCEL.needed_by(f"reading {path}"):
+        import fastexcel
+    how: Any = {"engine": "calamine", "has_header": False, "infer_schema_length": 0, "raise_if_empty": False}
+    with _explained(path):
+        try:
+            sheets = pl.read_excel(path, sheet_id=0, **how)
+        except fastexcel.FastExcelError as error:
+            raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0][:200]})") from None
+    name = next((name for name, cells in sheets.items() if cells.height), "")
+    if not name:
+        raise DataError(f"{path}: its sheets have no rows")
+    cells = sheets[name].with_columns(pl.all().cast(pl.String).str.replace(_DAY_ZERO, "$1"))
+    cells = cells.filter(~pl.all_horizontal(pl.all().str.strip_chars().replace("", None).is_null()))
+    notes = [f"of {len(sheets)} sheets {quoted(name)} is read, the first with rows"] if len(sheets) > 1 else []
+    rows = [[cell or "" for cell in row] for row in cells.head(MAX_ROWS).rows()]
+    titles, in_header, header = find_header([_without_end(row) for row in rows], given, notes)
+    data = cells[titles + in_header :]
+    if not data.height:
+        raise DataError(f"{path}: its first sheet with rows, {quoted(name)}, has a header but no rows")
+    if header is not None:
+        header = (*map(str.strip, header), *[""] * (data.width - len(header)))
+    names = name_columns(header, data.width, rows[titles + in_header :], notes, str(path))
+    kept = {place: name for place, name in enumerate(names) if name}
+    frame = pl.DataFrame([data.to_series(place).alias(name) for place, name in kept.items()])
+    return notes, iter([frame]), None
+
+
+def _without_end(row: Sequence[str]) -> list[str]:
+    """A row to its last field that is not blank."""
+    filled = [place for place, cell in enumerate(row) if cell.strip()]
+    return list(row[: filled[-1] + 1]) if filled else []
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn polars' errors, its panics on damaged files among them, into sentences."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path}: cannot be read ({str(error).strip().splitlines()[0][:200]})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise DataError(f"{path}: is damaged, and cannot be read") from None
