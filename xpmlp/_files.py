@@ -117,7 +117,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def flush(descriptor: int, path: Path) -> None:
-    """Flush an open file through to the disk, where the file system can.
+    """Flush an open file through to the disk, if the file system can.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Library(NamedTuple):
         anything there and may call `sys.exit`; Python imports a mere folder of its name as an empty package.  Errors of
         this program and Ctrl-C pass.
 
-        Warnings while the package is imported concern its own authors and are not shown: where the host turns
+        Warnings while the package is imported concern its own authors and are not shown: if the host turns
         warnings into errors, a library that works would seem broken.
 
         Parameters
@@ -99,7 +99,7 @@ SCIKIT_LEARN = Library("sklearn", "scikit-learn", "scikit-learn")
 
 
 def _import(package: str) -> None:
-    """Import a package; if another that it imports is broken, then as where that one is not installed.
+    """Import a package; if another that it imports is broken, then as if that one were not installed.
 
     A library is prepared for an optional package that is missing, but not for one that raises anything else.
     """

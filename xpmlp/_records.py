@@ -124,7 +124,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         Returns
         -------
         name : str
-            Its own in the table; else ``module:object``, where a module that others can import has it; else
+            Its own in the table; else ``module:object``, if a module that others can import has it; else
             ``__main__:...``.
         """
         for name, known in [*self._records.items(), *self._given.items(), *self._outside.items()]:

@@ -59,11 +59,11 @@ class Backend(ABC):
     memory : Memory
         Where its arrays live.
     recordings : Recordings or None
-        Of steps, where the library can record and replay them.
+        Of steps, if the library can record and replay them.
     recipe : (callable, arguments)
         For pickle: what makes the same backend.
     tf32 : bool
-        Whether float32 products may be rounded to TensorFloat-32 within a session, where the device has it.
+        Whether float32 products may be rounded to TensorFloat-32 within a session, if the device has it.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Backend(ABC):
         """The names of the devices that this library can use here, its default first."""
 
     def _fused_ops(self) -> Ops:
-        """The operations with this backend's faster equals in place; the pure ones where there are none."""
+        """The operations with this backend's faster equals in place; the pure ones if there are none."""
         return pure_ops(self.xp)
 
     @property
@@ -135,7 +135,7 @@ class Backend(ABC):
         Parameters
         ----------
         batch_size : int
-            How many examples the products take at once: by it the number of threads is chosen where the user gave none.
+            How many examples the products take at once: by it the number of threads is chosen if the user gave none.
         """
         with np.errstate(all="ignore"):
             yield

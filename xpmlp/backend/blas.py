@@ -241,7 +241,7 @@ class Threads(ProcessSetting):
 
     @property
     def number(self) -> int:
-        """When nobody holds them to one; 1 where NumPy's library is not known."""
+        """When nobody holds them to one; 1 if NumPy's library is not known."""
         return int(self.before)
 
     def set(self, number: int) -> None:
@@ -282,7 +282,7 @@ def _controllers() -> list[Any]:
 
 @functools.cache
 def _numpys_libraries() -> list[str]:
-    """The BLAS that NumPy multiplies with: of its wheel, or the one that all share; none where it is not known."""
+    """The BLAS that NumPy multiplies with: of its wheel, or the one that all share; none if it is not known."""
     paths = [library.filepath for library in ThreadpoolController().select(user_api="blas").lib_controllers]
     own = [path for path in paths if _belongs_to(np, path)]
     return own or [path for path in paths if len(paths) == 1 and not _belongs_to(scipy, path)]

@@ -57,7 +57,7 @@ class CupyBackend(Backend):
         self.device_name = properties["name"].decode()
 
     def devices(self) -> list[str]:
-        """The GPUs that CuPy can use; none where there is no driver."""
+        """The GPUs that CuPy can use; none if there is no driver."""
         try:
             return [f"cuda:{index}" for index in range(self._cupy.cuda.runtime.getDeviceCount())]
         except self._cupy.cuda.runtime.CUDARuntimeError:
@@ -178,7 +178,7 @@ class CupyMemory(Memory):
             return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """CuPy says it by a MemoryError of its own; CUDA, where a recording finds none, by a number."""
+        """CuPy says it by a MemoryError of its own; CUDA, if a recording finds none, by a number."""
         failed = isinstance(error, self._cupy.cuda.runtime.CUDARuntimeError)
         return (failed and getattr(error, "status", None) == OUT_OF_MEMORY) or super().is_exhausted(error)
 

@@ -28,7 +28,7 @@ class Fold(NamedTuple):
         Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
         tuples of arrays with the same first axis.
     steps_per_call : int
-        How many steps of a training one of this fold takes: its batches have one more axis, after the first, where
+        How many steps of a training one of this fold takes: its batches have one more axis, after the first, if
         that is more than one.
     """
 

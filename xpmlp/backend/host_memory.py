@@ -18,7 +18,7 @@ class Memory:
     """The memory where a backend's arrays live; a backend whose arrays live elsewhere has a subclass."""
 
     def free(self) -> int | None:
-        """Free bytes; ``None`` where nothing can tell."""
+        """Free bytes; ``None`` if nothing can tell."""
         return free_host_memory()
 
     def is_exhausted(self, error: BaseException) -> bool:

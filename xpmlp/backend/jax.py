@@ -120,7 +120,7 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The configured device, 64-bit mode where float64 was asked for, and TF32 only where it was."""
+        """The configured device, 64-bit mode if float64 was asked for, and TF32 only if it was."""
         _refuse_fork()
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax

@@ -65,7 +65,7 @@ class NumpyBackend(Backend):
         return self._compiling(ops)
 
     def _compiling(self, ops: Ops) -> Ops:
-        """``ops`` whose steps are compiled, where Numba is installed and works; the version says so."""
+        """``ops`` whose steps are compiled, if Numba is installed and works; the version says so."""
         from xpmlp.backend.blas import numpys_product
 
         product = numpys_product(self.dtype_name)
@@ -94,7 +94,7 @@ class NumpyBackend(Backend):
         return map_leaves(np.array, tree)
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
-        """Fold ``step`` over ``batches``, compiled where Numba is and the step can be traced."""
+        """Fold ``step`` over ``batches``, compiled if Numba is here and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
         done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
@@ -185,7 +185,7 @@ FEW_CLASSES, MANY_ROWS = 64, 64
 
 
 def _softmax(logits: Array) -> Array:
-    """The pure definition by ufuncs alone, over columns where the rows are many and short."""
+    """The pure definition by ufuncs alone, over columns if the rows are many and short."""
     if _many_short_rows(logits):
         return np.ascontiguousarray(_exponentials(logits.mT.copy(), -2).mT)
     return _exponentials(logits, -1)

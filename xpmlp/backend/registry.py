@@ -81,7 +81,7 @@ class Choice(NamedTuple):
     ----------
     backend : Backend
     reason : str or None
-        One sentence, or ``None`` where the user chose.
+        One sentence, or ``None`` if the user chose.
     """
 
     backend: Backend
@@ -95,7 +95,7 @@ class Availability(NamedTuple):
     ----------
     name, version : str
     devices : list of str
-        Empty where the backend cannot be used.
+        Empty if the backend cannot be used.
     float64 : bool
         Whether its first device has float64.
     problem : str or None
@@ -125,7 +125,7 @@ def resolve(
     name : str
         One of `backends`, or ``auto``: CuPy, PyTorch or JAX on a GPU if there is one, in this order, else NumPy.
     device : str, optional
-        As the library names it; its default where not given.
+        As the library names it; its default if not given.
     dtype : "float32" or "float64"
     fused : bool
         Use the backend's faster equals of the hot operations.
@@ -175,7 +175,7 @@ def _library_of(name: str) -> AbstractContextManager[None]:
 
 
 def found_again(name: str, recipe: dict[str, Any]) -> Backend:
-    """A backend that was pickled, by what `resolve` was given; where it is not available, NumPy's, with a warning."""
+    """A backend that was pickled, by what `resolve` was given; if it is not available, NumPy's, with a warning."""
     try:
         return resolve(name, **recipe).backend
     except (BackendError, ConfigError) as error:

@@ -128,7 +128,7 @@ def _is_small(leaf: Any) -> bool:
 
 
 def _pairs(own: Any, others: Any) -> Iterator[tuple[Any, Any]]:
-    """The leaves of the first tree, each with the second's of the same name; ``None`` where it has none."""
+    """The leaves of the first tree, each with the second's of the same name; ``None`` if it has none."""
     by_name, by_name_too = dict(leaves(own)), dict(leaves(others))
     return ((by_name.get(name), by_name_too.get(name)) for name in by_name | by_name_too)
 

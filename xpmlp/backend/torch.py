@@ -49,7 +49,7 @@ class Precision(NamedTuple):
     Attributes
     ----------
     overall : str or None
-        The switch for all kinds of devices; ``None`` where a host has used the others, and it cannot be read.
+        The switch for all kinds of devices; ``None`` if a host has used the others, and it cannot be read.
     kinds : list of str
         The switches for CUDA and for CPUs, which PyTorch has since version 2.9.  Setting the other sets these.
     """

@@ -20,7 +20,7 @@ _NONE = (None, "none")
 def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
     """Make the config that trains on a table: the recipe for its task, with a test part.
 
-    Rows to validate are held out where they are asked for, or there are no folds that judge the networks.
+    Rows to validate are held out if they are asked for, or there are no folds that judge the networks.
 
     Parameters
     ----------

@@ -170,7 +170,7 @@ class BaseMLP(FittedMLP, ABC):
             self.best_validation_score_: float | None = None
 
     def _prepare_figures(self) -> None:
-        """Have the figures that this training adds to, also where one before was by another solver or rule to stop."""
+        """Have the figures that this training adds to, also if one before was by another solver or rule to stop."""
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         for name, nothing in (("loss_curve_", []), ("validation_loss_curve_", None)):

@@ -45,7 +45,7 @@ class FittedMLP(MLPParameters):
         return Network(mlp(units, self._activations(n_hidden), rates), Widths(n_in), loss)
 
     def _keep(self, parameters: Parameters, engine: Backend) -> None:
-        """Make weights the fitted ones, where those before were."""
+        """Make weights the fitted ones, if those before were."""
         self._set_weights(parameters, backend_at(*residence_of(self.coefs_[0]), engine.dtype_name))
 
     def _set_weights(self, parameters: Parameters, home: Backend) -> None:

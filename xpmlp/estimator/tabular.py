@@ -35,7 +35,7 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         Networks that are trained with different seeds, and vote; with folds, this many for each fold.
     folds : int, optional
         Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
-        fewer where rows are few, none if ``fit`` gets an ``eval_set``.
+        fewer if rows are few, none if ``fit`` gets an ``eval_set``.
     metric : str, optional
         The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
         "rmse" (by default) or "mae".

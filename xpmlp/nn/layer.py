@@ -238,7 +238,7 @@ def sparing(layer: Layer) -> Layer:
 def descend_by(
     gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()
 ) -> Callable[[Ops, Tree, Tree, Array], Tree]:
-    """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` where some are "state"."""
+    """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` if some are "state"."""
     states = {name for name, slot in leaves(slots) if slot.kind == "state"}
 
     def descend(ops: Ops, parameters: Tree, factors: Tree, scale: Array) -> Tree:

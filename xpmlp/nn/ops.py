@@ -43,7 +43,7 @@ class Ops(NamedTuple):
         The gradient of a layer's weights, ([runs,] n_in, n_out); a fresh array.
     add_product : (weights, activation, delta, scale) -> weights + scale * activation.T @ delta
     add_sum : (biases, delta, scale) -> biases + scale * sum of delta over the batch
-        ``scale`` ([runs,] 1, 1) or (), in the same dtype.  These two overwrite their first argument where arrays are
+        ``scale`` ([runs,] 1, 1) or (), in the same dtype.  These two overwrite their first argument if arrays are
         mutable; only what they return may be used afterwards.
     sum_over_batch : (array) -> its sum over the batch, ([runs,] 1, n)
     add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
@@ -151,13 +151,13 @@ def product_of_factors(xp: Namespace, activation: Array, delta: Array) -> Array:
 
 
 def add_product(xp: Namespace, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
-    """``weights + scale * activation.T @ delta``, in place where arrays are mutable: ([runs,] n_in, n_out)."""
+    """``weights + scale * activation.T @ delta``, in place if arrays are mutable: ([runs,] n_in, n_out)."""
     weights += scale * (xp.matrix_transpose(activation) @ delta)
     return weights
 
 
 def add_sum(xp: Namespace, biases: Array, delta: Array, scale: Array) -> Array:
-    """``biases + scale * sum of delta over the batch``, in place where arrays are mutable: ([runs,] 1, n_out)."""
+    """``biases + scale * sum of delta over the batch``, in place if arrays are mutable: ([runs,] 1, n_out)."""
     biases += scale * sum_over_batch(xp, delta)
     return biases
 

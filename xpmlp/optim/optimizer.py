@@ -41,7 +41,7 @@ class Hyperparameters(NamedTuple):
         ``-learning_rate / divisor``: what plain SGD multiplies a batch's sum of gradients by before it adds it.
     kept : optional
         ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.  `left` gives it
-        where it is not given.
+        if it is not given.
     kept_per_call : optional
         ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
     """

@@ -47,7 +47,7 @@ def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
     Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
     several runs the mean and the standard deviation of each run's own last.  Of a grid each combination of values has
     a line, of the validation part alone if there is one, and the legends begin with the lowest loss.  A line marks the
-    epoch whose weights were kept, where that was the best one.
+    epoch whose weights were kept, if that was the best one.
     """
     combinations = ranked(epochs, facts.combinations)
     shown = combinations[:MOST]

@@ -56,7 +56,7 @@ class Facts(NamedTuple):
     combinations : tuple of Combination
         Of a grid that has several.
     kept : int, optional
-        The epoch whose weights were kept, where that was the best one.
+        The epoch whose weights were kept, if that was the best one.
     """
 
     name: str

@@ -66,7 +66,7 @@ def own_style() -> Iterator[None]:
 def import_matplotlib() -> None:
     """Import matplotlib, whatever ``MPLBACKEND`` names: files need no backend, and that one need not be installed here.
 
-    The user's own figures get it all the same, where it is.
+    The user's own figures get it all the same, if it is.
 
     Raises
     ------

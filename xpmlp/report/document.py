@@ -110,7 +110,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side where the page is wide enough."""
+    """Pictures side by side if the page is wide enough."""
 
     pictures: Sequence[Picture]
 

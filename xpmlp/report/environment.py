@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's product name where the system tells it (Linux), else its architecture."""
+    """The processor's product name if the system tells it (Linux), else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

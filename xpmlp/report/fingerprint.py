@@ -1,4 +1,4 @@
-"""One hash of all that a finished part depends on: where it is the same, nothing has to be computed again."""
+"""One hash of all that a finished part depends on: if it is the same, nothing has to be computed again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Computing the parts: those that are missing, one after another, and one beside the others where there is a core."""
+"""Computing the parts: those that are missing, one after another, and one beside the others if there is a core."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ backticks around names and dollars around formulas, unless the first line says o
 
 The lines below are the caption, and ``files:`` names the files with the numbers.  Figures that follow each other are a
 gallery.  ``> `` begins a notice.  ``{value:format}`` is filled in, within text alone: what it holds cannot become
-markup.  A table without rows is left out, and so is a block with ``[value] `` before it where that is empty.
+markup.  A table without rows is left out, and so is a block with ``[value] `` before it if that is empty.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iter
 
 
 def _harm(name: str, config: Config, epochs_done: int) -> str | None:
-    """Why a change of this key matters, where that is not plain; ``None`` if it does not matter."""
+    """Why a change of this key matters, if that is not plain; ``None`` if it does not matter."""
     if name not in HARMLESS:
         return ""
     if name == "train.epochs":

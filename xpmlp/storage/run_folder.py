@@ -59,7 +59,7 @@ def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = Fal
         If the folder holds something that is neither to be replaced nor a training to go on with, is no folder, or
         cannot be looked into.
     XpmlpError
-        If it holds the config's own file or its data, where the training would write over them; or the config has an
+        If it holds the config's own file or its data, if the training would write over them; or the config has an
         object that its text cannot name.
     BackendError
         If TensorBoard's files are asked for and their writer is not installed.
@@ -252,7 +252,7 @@ def read(
     overrides : dict, optional
         Values by dotted key, laid over the config's: where the data are now, or what to compute on.
     backend, device : str, optional
-        Where to compute, if not where the config says.
+        Where to compute, if not as the config says.
     allow_code : bool
         Import the records from outside of the package that the config names as ``module:object``.
 
@@ -280,7 +280,7 @@ def read(
 
 
 def member_folder(folder: Path, run: str | int | None) -> Path:
-    """Find the folder of one run of a grid, its number or ``best``; the same folder where it holds a single run.
+    """Find the folder of one run of a grid, its number or ``best``; the same folder if it holds a single run.
 
     Raises
     ------

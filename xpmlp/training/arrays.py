@@ -39,7 +39,7 @@ def from_arrays(
 ) -> Dataset:
     """A data set of arrays or data frames, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
 
-    Features in the host's memory are shared, not copied, where their library can (DLPack) and their layout serves.
+    Features in the host's memory are shared, not copied, if their library can (DLPack) and their layout serves.
     Features on a GPU, or another accelerator, stay there: train on the backend and device that they are on, or on
     another library's for the same device.  Targets are read to the host once, where the classes are counted.
 
@@ -56,7 +56,7 @@ def from_arrays(
         Of categories, integers: 0 for one that is not known, 1 for a missing one, the others from 2.  A network of
         ``model.layers`` takes them by layers of the kinds "categories", "embedding" and "one_hot".
     validation, test : (x, y), or (x, y, codes), optional
-        To evaluate after each epoch, and once at the end where ``data.split`` says so.
+        To evaluate after each epoch, and once at the end if ``data.split`` says so.
     scale : float
         What the features are multiplied by, for example 1 / 255 for uint8 images; they stay as they are stored.
     values : bool
@@ -102,7 +102,7 @@ def from_arrays(
 
 
 def host_array(array: Any, what: str) -> npt.NDArray[Any]:
-    """An array in the host's memory, of any library, as NumPy's: the same memory where the library can share it.
+    """An array in the host's memory, of any library, as NumPy's: the same memory if the library can share it.
 
     Raises
     ------

@@ -133,7 +133,7 @@ def _run(table: dict[str, Any]) -> Run:
 
 
 def _rows_as_arrays(rows: Sequence[Sequence[float | None]], prefix: str) -> Tensors:
-    """Figures, each (rows, width), and which of them there are not; nothing where there are no rows."""
+    """Figures, each (rows, width), and which of them there are not; nothing if there are no rows."""
     if not rows:
         return {}
     missing = np.array([[figure is None for figure in row] for row in rows])

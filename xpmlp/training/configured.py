@@ -94,7 +94,7 @@ class ConfigTrainable(Trainable):
 
     @cached_property
     def length(self) -> Length:
-        """The epochs and the batch size, also where the config leaves them to the size of the data."""
+        """The epochs and the batch size, also if the config leaves them to the size of the data."""
         return length_of(self)
 
     @property
@@ -129,7 +129,7 @@ class ConfigTrainable(Trainable):
             raise ConfigError(f"train.calibrate is for classes, and not for {what}: leave it out.")
 
     def calibrate(self, runs: Iterable[Run]) -> None:
-        """Calibrate the runs that have ended well, where ``train.calibrate`` asks for it."""
+        """Calibrate the runs that have ended well, if ``train.calibrate`` asks for it."""
         if not self.config.train.calibrate:
             return
         for run in runs:
@@ -299,7 +299,7 @@ def large_targets(dataset: Dataset) -> str | None:
 
 
 def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] | None:
-    """The weight of each training example by its class, (n,); ``None`` where all count the same.
+    """The weight of each training example by its class, (n,); ``None`` if all count the same.
 
     "balanced" gives class ``c`` the weight ``n / (n_classes * n_c)``, as scikit-learn does.
 

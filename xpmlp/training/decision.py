@@ -1,4 +1,4 @@
-"""Decisions: which class a prediction is, where that is not simply the most probable one."""
+"""Decisions: which class a prediction is, if that is not simply the most probable one."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def saved_decision(saved: SavedNetwork) -> Decision | None:
 def _decision(
     given: Any, classes: npt.NDArray[Any], n_outputs: int, loss: Loss, shares: npt.NDArray[np.float64] | None
 ) -> Decision:
-    """The decision by a number, by shares where it is "balanced", or by a table of costs."""
+    """The decision by a number, by shares if it is "balanced", or by a table of costs."""
     of_flags = loss.targets == "flags" and not classes.size
     if not of_flags and not classes.size:
         raise ConfigError(f"model.threshold is for classes, and not for the loss {loss.name}: leave it out.")

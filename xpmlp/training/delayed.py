@@ -54,7 +54,7 @@ class _Delayed(NamedTuple):
     similarities : (runs, batch, steps * batch)
         Scalar products of their inputs with those of all.
     hyperparameters : Hyperparameters, or ()
-        None of a step's own where they do not change from step to step: the scan's constants are those of all.
+        None of a step's own if they do not change from step to step: the scan's constants are those of all.
     """
 
     positions: Array

@@ -69,11 +69,11 @@ def evaluate(
     ----------
     run_dir : path
     split : "train", "validation" or "test", optional
-        By default the part that the training held out: validation, or test where it had none.
+        By default the part that the training held out: validation, or test if it had none.
     run : int or "best", optional
-        Which run, where the folder holds those of a grid.
+        Which run, if the folder holds those of a grid.
     backend, device : str, optional
-        Where to compute, if not where the config says.
+        Where to compute, if not as the config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has, ``{"data.path": "moved.csv"}``.
     allow_code : bool

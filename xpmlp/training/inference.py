@@ -36,7 +36,7 @@ class Score(NamedTuple):
     Attributes
     ----------
     loss, value : float
-        Means over the examples, weighted where they have weights.  What ``value`` is, the loss says (`nn.losses`): the
+        Means over the examples, weighted if they have weights.  What ``value`` is, the loss says (`nn.losses`): the
         accuracy, from 0 to 1, or R², at most 1.
     """
 

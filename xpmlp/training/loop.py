@@ -52,7 +52,7 @@ def train_block(
     reporter : Reporter
         Hears of every segment and epoch.
     should_stop : () -> bool
-        Asked before each segment; where it says so, the runs end as interrupted, with the weights they have.
+        Asked before each segment; if it says so, the runs end as interrupted, with the weights they have.
     policy : RunPolicy, optional
         First weights, orders of examples, rates and when to stop, if not as the trainable has it.
     start : Snapshot, optional

@@ -59,7 +59,7 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     batch three numbers in training, or two in evaluation (of the input one), whichever takes more; and what a segment
     goes by and gives, eight numbers for each example.  Where steps are replayed, two recordings have parameters, state
     and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
-    backend wants; their features only where the steps do not take them from the data themselves.
+    backend wants; their features only if the steps do not take them from the data themselves.
     """
     train, dataset, network = trainable.config.train, trainable.dataset, trainable.network
     n_inputs, n_outputs, within = network.n_inputs, network.root.width, network.n_outputs_within

@@ -107,7 +107,7 @@ class RunPolicy:
         Returns
         -------
         rates : float or (steps,)
-            One number where they do not change within the epoch.
+            One number if they do not change within the epoch.
         """
         return run.settings.learning_rate
 
@@ -120,7 +120,7 @@ class RunPolicy:
         return None
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
-        """The score of each run of a block on examples that it has not learned from; ``None`` where there are none."""
+        """The score of each run of a block on examples that it has not learned from; ``None`` if there are none."""
         examples = self.trainable.validation_examples
         if examples is None:
             return [None] * len(runs)
@@ -135,7 +135,7 @@ class RunPolicy:
         Parameters
         ----------
         run : Run
-            Its record; where ``best_parameters`` is set, the run ends with them.
+            Its record; if ``best_parameters`` is set, the run ends with them.
         column : int
             Of the run in the state.
         state : TrainingState
@@ -207,7 +207,7 @@ class ConfigPolicy(RunPolicy):
         return self.stopping.is_exhausted(epoch - run.best_epoch)
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """The figure by which an epoch that has ended is compared with others; ``None`` where nothing is held out."""
+        """The figure by which an epoch that has ended is compared with others; ``None`` if nothing is held out."""
         examples = self.trainable.validation_examples
         if self.criterion is None or examples is None:
             return run.epochs[-1].validation_loss

@@ -68,14 +68,14 @@ def predict(
     run_dir : path
     features : (n, n_features)
         As the data set has them, before any preprocessing: the run's own is applied.  Images may keep their shape.
-        The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, where the
+        The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, if the
         training data had names; others are left out.
     codes : (n, columns), optional
-        Of categories, where the training data had them; those that they did not have are taken for 0.
+        Of categories, if the training data had them; those that they did not have are taken for 0.
     run : int or "best", optional
-        Which run, where the folder holds those of a grid.
+        Which run, if the folder holds those of a grid.
     backend, device : str, optional
-        Where to compute, if not where the run's config says.
+        Where to compute, if not as the run's config says.
     overrides : dict, optional
         Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
     allow_code : bool
@@ -215,7 +215,7 @@ def predict_file(
         (n, n_targets), or with intervals one with the fields ``value``, ``lower`` and ``upper``.  Written whole or not
         at all.
     run : int or "best", optional
-        Which run, where the folder holds those of a grid.
+        Which run, if the folder holds those of a grid.
     backend, device : str, optional
     overrides : dict, optional
     allow_code : bool

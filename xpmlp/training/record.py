@@ -46,7 +46,7 @@ class History:
     train_loss, train_value : (rows,)
         Means over the epoch's examples, each as its batch met it during training.
     validation_loss, validation_value : (rows,)
-        After the epoch; NaN where nothing is held out.
+        After the epoch; NaN if nothing is held out.
     learning_rate : (rows,)
     batch_losses : (steps,) for one run, (steps, runs) for several
         The mean loss of each batch, before its update; NaN after a run's end.
@@ -90,7 +90,7 @@ def _side_by_side(losses: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.floa
 def files_of(runs: Sequence[Run], numbers: Sequence[int] | None = None) -> dict[str, str | bytes]:
     """The figures of runs as a run folder keeps them, by file name.
 
-    ``epochs.csv`` has numbers in full precision, and an empty cell where there is no figure; ``train_after.csv``, of
+    ``epochs.csv`` has numbers in full precision, and an empty cell if there is no figure; ``train_after.csv``, of
     the training examples after each epoch, is missing if no such figures were taken; ``batch_losses.npy`` has a column
     for each of several runs.
 

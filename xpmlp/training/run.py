@@ -48,7 +48,7 @@ class EpochRow(NamedTuple):
         Means over the epoch's examples, each as its batch met it during training.  ``value`` is the run's metric,
         accuracy or R², which names the column.
     validation_loss, validation_value : float or None
-        After the epoch; ``None`` where nothing is held out.
+        After the epoch; ``None`` if nothing is held out.
     learning_rate : float
     """
 
@@ -132,7 +132,7 @@ class Run:
     ended_at : (epoch, step in the epoch) or None
         Where it diverged.
     train_scores : list of Score
-        On the training examples after each epoch, where the config asks for it.
+        On the training examples after each epoch, if the config asks for it.
     test : Score or None
     """
 

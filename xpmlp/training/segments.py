@@ -46,7 +46,7 @@ def segments(examples: int, batch_size: int, longest: int | None = None, *, done
     ----------
     examples, batch_size : int
     longest : int, optional
-        The most steps in a segment; no bound where not given.
+        The most steps in a segment; no bound if not given.
     done : int
         Examples of the epoch that were visited before: only the rest is cut.
     """

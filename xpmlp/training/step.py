@@ -109,7 +109,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
     fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
         ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, runs, batch) the numbers of the
         examples, ``hyperparameters`` as `device_rates` makes them, and for a network that draws ``numbers``
-        (steps, 1, 1) those of the steps since the training's beginning and, where dropout changes, ``parts``
+        (steps, 1, 1) those of the steps since the training's beginning and, if dropout changes, ``parts``
         (steps, runs, 1) as `xpmlp.nn.layer.Draw` takes them.  ``loss`` and ``score``, shaped as ``rows``, are those of
         each example before the update, times its weight relative to its batch.
     """

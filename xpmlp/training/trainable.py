@@ -104,7 +104,7 @@ class Trainable(ABC):
 
     @property
     def steps_per_call(self) -> int:
-        """The steps that one call of the fold takes: more than one where updates of the first layer are delayed."""
+        """The steps that one call of the fold takes: more than one if updates of the first layer are delayed."""
         if self.network.after_first is None or self.optimizer.update_from_factors is None:
             return 1
         return steps_per_call(self.settings.batch_size, self.network.widths.numbers, self.backend.prefetch.most_delayed)
@@ -121,7 +121,7 @@ class Trainable(ABC):
 
     @cached_property
     def validation_examples(self) -> Examples | None:
-        """The validation part on the device, or ``None`` where nothing is held out."""
+        """The validation part on the device, or ``None`` if nothing is held out."""
         part = self.validation_part
         return None if part is None else self.inference.to_device(part)
 

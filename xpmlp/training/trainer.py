@@ -122,7 +122,7 @@ def train(
     reporter : Reporter, optional
         Hears of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
-        Asked before each segment of steps; where it says so, the training ends with what there is.
+        Asked before each segment of steps; if it says so, the training ends with what there is.
     start : SavedNetwork, optional
         A network that was trained on a table, to go on with on the rows of another one, encoded as its own were.
 
@@ -256,7 +256,7 @@ def train_to_the_end(
     checkpoints: Path | None = None,
     resumed: ResumePoint | None = None,
 ) -> tuple[list[Run], float]:
-    """Train a block, and evaluate the test set where the config says so.
+    """Train a block, and evaluate the test set if the config says so.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
     ----------
     config : Config
     quiet : bool
-        Draw no progress bar where it is downloaded.
+        Draw no progress bar when it is downloaded.
     instead
         Arguments of `xpmlp.data.load` in place of the config's.
     """
@@ -349,7 +349,7 @@ def table_options(config: Config) -> TableOptions:
 
 
 def _task_of(config: Config) -> Task:
-    """The task that a loss is for, where it is for one alone."""
+    """The task that a loss is for, if it is for one alone."""
     wanted = losses[config.model.loss].targets
     return "values" if wanted == "values" else config.data.task if wanted == "flags" else "classes"
 
@@ -361,7 +361,7 @@ def _thrift(trainable: ConfigTrainable, runs: int) -> str:
 
 
 def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
-    """Open the test set, once, at the end, where the config says so and the training came to its end."""
+    """Open the test set, once, at the end, if the config says so and the training came to its end."""
     wanted = trainable.config.data.split != "validation" and run.status in (Status.FINISHED, Status.STOPPED_EARLY)
     if wanted and trainable.dataset.test is not None and run.parameters is not None:
         examples = trainable.inference.to_device(trainable.dataset.test)

@@ -166,7 +166,7 @@ class VoteTrainable(ConfigTrainable):
         return np.isin(self.folds, [self.fold_of(seed) for seed in seeds])
 
     def calibrate(self, runs: Iterable[Run]) -> None:
-        """As for any runs, but by one temperature where members are judged together."""
+        """As for any runs, but by one temperature if members are judged together."""
         voters = _voters([run for run in runs if run.parameters is not None])
         if not (voters and self.config.train.calibrate and self.judged_together):
             super().calibrate(runs)
@@ -298,7 +298,7 @@ def voters_note(runs: Sequence[Run]) -> str | None:
 def joined(runs: Sequence[Run], settings: RunSettings) -> Run:
     """The record of a vote: its members' parameters, and the means of their figures.
 
-    Members that diverged have left it; where all have, it is the first of them.
+    Members that diverged have left it; if all have, it is the first of them.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from xpmlp.backend.compiled.instructions import Operand, Shape, Sizes
 def matrices(shape: Shape, operands: Sequence[tuple[Operand, Shape]]) -> Iterator[tuple[Sizes, list[Operand]]]:
     """An elementwise computation as computations on three axes: ((runs, rows, columns), operands) of each.
 
-    Axes are joined where all operands allow it.  Where more than three are left, there is one computation for each
+    Axes are joined if all operands allow it.  Where more than three are left, there is one computation for each
     index of the first.
 
     Parameters

@@ -111,9 +111,9 @@ def _nothing(instruction: Instruction) -> Instruction:
 
 
 def _split(instruction: Instruction, threads: int) -> _Split:
-    """How an instruction is divided: by runs where they come out even; or else by rows, which lie together in memory.
+    """How an instruction is divided: by runs if they come out even; or else by rows, which lie together in memory.
 
-    A product is divided by columns, too, where that has its factors read by fewer threads, and is worth that threads
+    A product is divided by columns, too, if that has its factors read by fewer threads, and is worth that threads
     write to the same lines of the cache.
     """
     runs, rows, columns = instruction.sizes

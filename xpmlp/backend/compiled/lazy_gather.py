@@ -92,7 +92,7 @@ def _row_by_row(array: Array) -> bool:
 
 
 def lazily(gather: Gather) -> Gather:
-    """``gather`` that leaves it to the step, where a compiled one can do it."""
+    """``gather`` that leaves it to the step, if a compiled one can do it."""
 
     def gather_later(features: Array, rows: Array, dtype: Any, scale: float) -> Any:
         known = features.dtype in (np.uint8, dtype) and rows.dtype == np.int64

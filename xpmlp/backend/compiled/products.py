@@ -46,7 +46,7 @@ def _multiplied(
 
 @njit
 def product(line: Any, step: int, run: int, slots: Slots, gemm: Gemm) -> None:
-    """A product by BLAS, in pieces where it has kernels for small ones; that of two vectors row by row.
+    """A product by BLAS, in pieces if it has kernels for small ones; that of two vectors row by row.
 
     Parameters
     ----------

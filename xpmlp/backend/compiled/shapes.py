@@ -1,4 +1,4 @@
-"""NumPy's functions of shapes for symbols: views of the same memory, and copies where a view is not possible."""
+"""NumPy's functions of shapes for symbols: views of the same memory, and copies if a view is not possible."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class Symbol(NDArrayOperatorsMixin):
     kind : "real", "index" or "truth"
         Whole numbers are added, multiplied, compared and taken by; truths are kept as 0.0 and 1.0.
     value : float
-        The number, where there is no buffer.
+        The number, if there is no buffer.
     """
 
     device = "cpu"

@@ -42,7 +42,7 @@ def _auc(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
 
 
 def _at_least_one(ops: Ops, number: Array) -> Array:
-    """A divisor of a sum of as many terms, which is 0 where there are none."""
+    """A divisor of a sum of as many terms, which is 0 if there are none."""
     return ops.xp.where(number > 0, number, ops.xp.ones_like(number))
 
 

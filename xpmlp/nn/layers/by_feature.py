@@ -45,7 +45,7 @@ class EmbeddingFactors(NamedTuple):
     x, value : n of 1, n of the functions
         The numbers, and what the dense layers take.
     delta, argument_delta : n of the embedding's width, n of the functions
-        The derivatives by the output and, where anybody needs it, by the functions' arguments.
+        The derivatives by the output and, if anybody needs it, by the functions' arguments.
     """
 
     parameters: Any

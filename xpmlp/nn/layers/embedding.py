@@ -49,7 +49,7 @@ def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMa
     ----------
     width : int
     columns : sequence of int, optional
-        The columns of `Inputs.codes`; all where not given.
+        The columns of `Inputs.codes`; all if not given.
 
     References
     ----------

@@ -42,7 +42,7 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
     Parameters
     ----------
     columns : sequence of int, optional
-        The columns of `Inputs.codes`; all where not given.
+        The columns of `Inputs.codes`; all if not given.
     """
 
     def make(widths: Widths | int) -> Layer:

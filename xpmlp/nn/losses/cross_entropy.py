@@ -119,7 +119,7 @@ def cross_entropy(ops: Ops, logits: Array, targets: Array, sample_weights: Array
     targets : ([runs,] batch, n_out)
         Probabilities that sum to one for each example: one-hot for a class.
     sample_weights : ([runs,] batch), optional
-        Multiply each example's loss and delta.  Divide by their sum, not by the batch size, where a mean is formed.
+        Multiply each example's loss and delta.  Divide by their sum, not by the batch size, when a mean is formed.
 
     Returns
     -------

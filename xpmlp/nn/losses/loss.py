@@ -79,7 +79,7 @@ class Loss(NamedTuple):
     n_outputs : (n_targets, n_classes) -> int
         The width of the network's output; ``n_targets`` is 0 for classes, ``n_classes`` for values.
     output_names : (target_names) -> list of str
-        What each output is about, where the targets have names.
+        What each output is about, if the targets have names.
     refusal : (columns, n_classes) -> str or None
         Why it is not for these targets: what follows "is for".
     settings : tuple of (str, value)

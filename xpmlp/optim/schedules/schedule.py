@@ -44,7 +44,7 @@ class Schedule(NamedTuple):
         The value after ``done`` epochs or steps; ``losses`` are the training losses of the epochs before, if it needs
         them.
     by : "epoch" or "step"
-        How often it sets a new value, where the config does not say so.
+        How often it sets a new value, unless the config says so.
     keys : tuple of str
         Those of ``[train]`` that it alone reads.
     needs_losses : bool
