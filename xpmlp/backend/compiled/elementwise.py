@@ -181,7 +181,7 @@ def _table(kernels: dict[str, Any], otherwise: Any) -> Any:
     branches = [f"    if chosen == {NUMBERS[name]}:\n        {name}({arguments})\n        return\n" for name in kernels]
     defined = {**kernels, "otherwise": otherwise}
     exec(f"def choose(chosen, {arguments}):\n{''.join(branches)}    otherwise({arguments})\n", defined)
-    return njit(defined["choose"])
+    return njit(inline="always")(defined["choose"])
 
 
 one_by_one = _table(_KERNELS, otherwise=_over_copy(_sizes))
