@@ -98,7 +98,7 @@ def test_operation_is_what_its_definition_says(name: str, stack: tuple[int, ...]
 
 
 def test_every_operation_is_compared() -> None:
-    with_tests_of_their_own = {"xp", "gather", "add_rows", "at_least", "constant"}
+    with_tests_of_their_own = {"xp", "gather", "add_rows", "mask", "constant"}
     assert {*with_tests_of_their_own, *ARGUMENTS} == set(Ops._fields)
 
 
@@ -110,13 +110,20 @@ def test_a_constant_is_its_number(backend: Backend) -> None:
         np.testing.assert_array_equal(backend.to_numpy(product), backend.to_numpy(array * number))
 
 
-def test_at_least(backend: Backend) -> None:
-    numbers = np.asarray([[-(2**31), -6, -5], [-4, 0, 2**31 - 1]], np.int32)
-    for least in (-5, np.asarray([[-5], [0]], np.int32)):
-        sent = least if isinstance(least, int) else backend.asarray(least)
-        found = backend.ops.at_least(backend.asarray(numbers.copy()), sent, backend.dtype)
-        assert found.dtype == backend.dtype
-        np.testing.assert_array_equal(backend.to_numpy(found), numbers >= least)
+@pytest.mark.parametrize("changing", [False, True], ids=["one rate", "rates by step"])
+def test_masks_are_the_definition_to_the_bit(changing: bool, backend: Backend) -> None:
+    rng = np.random.default_rng(3)
+    rows, columns = (rng.integers(-(2**31), 2**31, size, np.int32) for size in ((4, 2, 5), 37))
+    least: Any = rng.integers(-(2**31), 2**31, (4, 2, 1, 1), np.int32) if changing else -(2**29)
+    factor: Any = rng.uniform(1, 2, (4, 2, 1, 1)).astype(backend.dtype_name) if changing else 1 / 0.7
+    wanted = DEFINITIONS.mask(rows, columns, least, factor, np.dtype(backend.dtype_name))
+    assert 0.2 < (wanted == 0).mean() < 0.8
+    sent = [
+        backend.asarray(one.copy()) if isinstance(one, np.ndarray) else one for one in (rows, columns, least, factor)
+    ]
+    found = backend.ops.mask(*sent, backend.dtype)
+    assert found.dtype == backend.dtype
+    np.testing.assert_array_equal(backend.to_numpy(found), wanted)
 
 
 @pytest.mark.parametrize("rows", [1, 300], ids=["one row", "300 rows"])

@@ -76,6 +76,7 @@ class NumpyBackend(Backend):
                 import numba
 
                 from xpmlp.backend.compiled import CompiledSteps
+                from xpmlp.backend.compiled.masks import mask
 
                 if numba.config.DISABLE_JIT:
                     return ops
@@ -87,7 +88,7 @@ class NumpyBackend(Backend):
             return ops
         self._scans, self.prefetch = scans, COMPILED
         self.version += f"+numba{numba.__version__}"
-        return scans.traced(ops)
+        return scans.traced(ops._replace(mask=mask))
 
     def copy(self, tree: Any) -> Any:
         """A copy of every array of a tree, as it lies."""

@@ -23,6 +23,7 @@ from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
+from xpmlp.nn.hashing import mixed
 from xpmlp.nn.ops import rows_below_each_other
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -158,7 +159,7 @@ class TorchBackend(Backend):
             add_product=_add_product,
             add_sum=_add_sum,
             sum_over_batch=_sum_over_batch,
-            at_least=_at_least,
+            mask=_mask,
             constant=functools.cache(partial(torch.tensor, dtype=self.dtype)),
         )
         if self.device.type == "cuda":
@@ -315,9 +316,9 @@ def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
 
 
-def _at_least(numbers: Array, least: Any, dtype: Any) -> Array:
+def _mask(rows: Array, columns: Array, least: Any, factor: Any, dtype: Any) -> Array:
     """By way of integers: PyTorch compares into booleans, and converts them, number by number."""
-    return numbers.ge_(least).to(dtype)
+    return mixed(rows[..., None] + columns).ge_(least).to(dtype).mul_(factor)
 
 
 def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:

@@ -6,8 +6,7 @@ trains alone or in a stack, and a training that is resumed in the middle of an e
 would have had.
 
 The hash is of 32-bit integers, by multiplications that wrap around as two's complement does in every array library,
-on ``int32``, the one integer type that all devices have.  Its mixing function is "lowbias32" of Chris Wellons, with
-a bias near the least that two multiplications allow (https://nullprogram.com/blog/2018/07/31/).
+on ``int32``, the one integer type that all devices have.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from __future__ import annotations
 from array_api_compat import device
 
 from xpmlp._typing import Array
+from xpmlp.nn.hashing import mixed
 from xpmlp.nn.layer import Draw
 from xpmlp.nn.ops import Ops
 
-_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 _GOLDEN = 0x9E3779B9 - 2**32  # odd: multiples of it are different for all numbers below 2**32
 
 WHOLE = 2**15
@@ -49,14 +48,13 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
     """
     xp, where = ops.xp, device(draw.seeds)
     places, units = (xp.arange(size, dtype=xp.int32, device=where) for size in (draw.batch, width))
-    steps = _mixed(_mixed(draw.seeds) ^ draw.steps)
-    examples = _mixed(_mixed(steps + stream) ^ places)
-    numbers = _mixed(examples[..., None] + units * _GOLDEN)
+    steps = mixed(mixed(draw.seeds) ^ draw.steps)
+    examples = mixed(mixed(steps + stream) ^ places)
     least, keep = min(round(rate * 2**32) - 2**31, 2**31 - 1), 1.0 - rate  # uniform on all of int32
     if draw.parts is not None:
         dropped = min(round(rate * 2**16), 2**16 - 1) * draw.parts[..., None]  # of 2**31
         least, keep = 2 * (dropped - 2**30), 1.0 - xp.astype(dropped, draw.dtype) / 2.0**31
-    return ops.at_least(numbers, least, draw.dtype) * (1.0 / keep)
+    return ops.mask(examples, units * _GOLDEN, least, 1.0 / keep, draw.dtype)
 
 
 def as_int32(number: int) -> int:
@@ -68,20 +66,3 @@ def as_int32(number: int) -> int:
     (7, -1)
     """
     return (number + 2**31) % 2**32 - 2**31
-
-
-def _mixed(number: Array) -> Array:
-    """A one-to-one map of the 32-bit integers, after which each bit depends on all bits."""
-    number = number ^ _shifted(number, 16)
-    number *= _FIRST
-    number ^= _shifted(number, 15)
-    number *= _SECOND
-    number ^= _shifted(number, 16)
-    return number
-
-
-def _shifted(number: Array, places: int) -> Array:
-    """A logical shift to the right: the sign bit is a bit like the others."""
-    shifted = number >> places
-    shifted &= (1 << (32 - places)) - 1
-    return shifted

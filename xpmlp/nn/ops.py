@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from array_api_compat import device
 
 from xpmlp._typing import Array, Namespace
+from xpmlp.nn.hashing import mixed
 
 
 class Ops(NamedTuple):
@@ -49,8 +50,9 @@ class Ops(NamedTuple):
     add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
         ``table`` ([runs,] n, width), ``codes`` ([runs,] m), int32 and within it, ``rows`` ([runs,] m, width); a fresh
         array, of which two calls give the same bits.
-    at_least : (numbers, least, dtype) -> 1 where ``numbers >= least``, else 0, in ``dtype``
-        Of integers; may overwrite ``numbers``.
+    mask : (rows, columns, least, factor, dtype) -> ``factor`` where ``mixed(rows + columns) >= least``, else 0
+        ``rows`` (..., batch) and ``columns`` (width,) int32, ``least`` and ``factor`` numbers or (..., 1, 1): a fresh
+        array (..., batch, width) in ``dtype``; see `xpmlp.nn.dropout`.
     constant : (number) -> number
         A number of Python's as the library's operators take it in the least time: itself, or an array ().
     """
@@ -68,7 +70,7 @@ class Ops(NamedTuple):
     add_sum: Callable[[Array, Array, Array], Array]
     sum_over_batch: Callable[[Array], Array]
     add_rows: Callable[[Array, Array, Array], Array]
-    at_least: Callable[[Array, Any, object], Array]
+    mask: Callable[[Array, Array, Any, Any, object], Array]
     constant: Callable[[float], Any]
 
 
@@ -172,9 +174,9 @@ def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
 
 
-def at_least(xp: Namespace, numbers: Array, least: Any, dtype: object) -> Array:
-    """1 for the numbers that are at least ``least``, 0 for the others."""
-    return xp.astype(numbers >= least, dtype)
+def mask(xp: Namespace, rows: Array, columns: Array, least: Any, factor: Any, dtype: object) -> Array:
+    """``factor`` where the number of a row and a column is at least ``least``, else 0: (..., batch, width), fresh."""
+    return xp.astype(mixed(rows[..., None] + columns) >= least, dtype) * factor
 
 
 def constant(xp: Namespace, number: float) -> float:
@@ -184,7 +186,7 @@ def constant(xp: Namespace, number: float) -> float:
 
 _DEFINITIONS: tuple[Callable[..., Any], ...] = (
     *(gather, affine, sigmoid, sigmoid_backward, softmax, log_softmax),
-    *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, at_least, constant),
+    *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, mask, constant),
 )
 """In the order of the fields of `Ops`."""
 

@@ -1,0 +1,56 @@
+"""Dropout's masks in one pass over their numbers, where the definition in `xpmlp.nn.ops` takes fifteen."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from xpmlp.nn.hashing import FIRST, SECOND
+
+
+def mask(
+    rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], least: Any, factor: Any, dtype: Any
+) -> npt.NDArray[Any]:
+    """As `xpmlp.nn.ops.mask`, to the bit."""
+    batch, lead = rows.shape[-1], rows.shape[:-1]
+    masks = np.empty((math.prod(lead), batch, len(columns)), dtype)
+
+    def of_each(number: Any, kind: Any) -> npt.NDArray[Any]:
+        return np.broadcast_to(np.asarray(number, kind), (*lead, 1, 1)).reshape(-1)
+
+    fill = _compiled(masks.dtype.type)
+    fill(rows.reshape(-1, batch), columns, of_each(least, np.int32), of_each(factor, dtype), masks)
+    return masks.reshape(*rows.shape, len(columns))
+
+
+def _fill(rows: Any, columns: Any, least: Any, factor: Any, masks: Any) -> None:
+    """``rows`` (n, batch), ``columns`` (width,), ``least`` and ``factor`` (n,), ``masks`` (n, batch, width)."""
+    nothing = masks.dtype.type(0)
+    for n in range(len(rows)):
+        for i in range(rows.shape[1]):
+            for j in range(len(columns)):
+                number = np.int32(rows[n, i] + columns[j])
+                number = np.int32(number ^ ((number >> 16) & 0xFFFF))
+                number = np.int32(number * FIRST)
+                number = np.int32(number ^ ((number >> 15) & 0x1FFFF))
+                number = np.int32(number * SECOND)
+                number = np.int32(number ^ ((number >> 16) & 0xFFFF))
+                masks[n, i, j] = factor[n] if number >= least[n] else nothing
+
+
+@functools.cache
+def _compiled(real: type) -> Any:
+    """`_fill` for masks of this NumPy type, kept by Numba for the next process if there is a place."""
+    integers = np.zeros(1, np.int32)
+    example: tuple[Any, ...] = integers[None], integers, integers, np.zeros(1, real), np.zeros((1, 1, 1), real)
+    with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
+        kept = njit(cache=True, nogil=True)(_fill)
+        kept(*example)
+        return kept
+    return njit(nogil=True)(_fill)
