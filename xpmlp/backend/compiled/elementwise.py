@@ -171,18 +171,30 @@ _KERNELS = {
 }
 
 
-def _table(kernels: dict[str, Any], otherwise: Any) -> Any:
-    """(number, ...) -> the kernel of this number, or else another one.
+def _chosen(number: int, kernel: Any, otherwise: Any) -> Any:
+    """(number, ...) -> the kernel of this number, or else of another one.
 
-    A chain of comparisons, since Numba knows no table of functions; as text, since it compiles nested functions anew at
-    each level.
+    A chain of comparisons, since Numba knows no table of functions, and compiles each call that it sees into its loop.
     """
-    arguments = "length, x, x_column, z, z_column, y, in_place"
-    branches = [f"    if chosen == {NUMBERS[name]}:\n        {name}({arguments})\n        return\n" for name in kernels]
-    defined = {**kernels, "otherwise": otherwise}
-    exec(f"def choose(chosen, {arguments}):\n{''.join(branches)}    otherwise({arguments})\n", defined)
-    return njit(inline="always")(defined["choose"])
+
+    @njit(inline="always")
+    def choose(chosen: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+        if chosen == number:
+            kernel(length, x, x_column, z, z_column, y, in_place)
+        else:
+            otherwise(chosen, length, x, x_column, z, z_column, y, in_place)
+
+    return choose
 
 
-one_by_one = _table(_KERNELS, otherwise=_over_copy(_sizes))
-"""A row of an elementwise instruction: (number, length, ...) of ``y = function(x)`` or ``function(x, z)``."""
+_absolute = _over_copy(_sizes)
+
+
+@njit(inline="always")
+def one_by_one(chosen: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
+    """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each."""
+    _absolute(length, x, x_column, z, z_column, y, in_place)
+
+
+for _name in reversed(_KERNELS):
+    one_by_one = _chosen(NUMBERS[_name], _KERNELS[_name], one_by_one)
