@@ -149,59 +149,32 @@ def log_from(x: Any, begin: Any) -> Any:
     return to(y if u < math.inf else u, x)
 
 
-FAR = 8192.0
+FAR = 1e6
 """Up to it sine and cosine are polynomials; beyond, they are the C library's, which knows more digits of pi."""
 
 
-def wave(x: Any, quarters: Any) -> Any:
-    """``sin(x + quarters pi / 2)`` for whole ``quarters`` and ``|x| <= FAR``.
-
-    The argument is reduced in three steps as by Cody and Waite: the multiples of the first two parts of pi / 2, which
-    have few digits, are exact.  The polynomials are FreeBSD's, of `k_sin.c` and `k_cos.c`; those in float32, Cephes's,
-    of `sinf.c`.
-    """
-
-
-@overload(wave, inline="always")
-def _wave_of(x: Any, quarters: Any) -> Any:
-    if x == types.float32:
-
-        def single(x: Any, quarters: Any) -> Any:
-            n = np.floor(x * np.float32(0.636619772) + np.float32(0.5))
-            r = x - n * np.float32(1.5703125)
-            r = r - n * np.float32(4.837512969970703125e-4)
-            r = r - n * np.float32(7.54978995489188216e-8)
-            z = r * r
-            p = np.float32(8.3321608736e-3) + z * np.float32(-1.9515295891e-4)
-            sine = r + r * z * (np.float32(-1.6666654611e-1) + z * p)
-            p = np.float32(-1.388731625493765e-3) + z * np.float32(2.443315711809948e-5)
-            cosine = np.float32(1) - np.float32(0.5) * z + z * z * (np.float32(4.166664568298827e-2) + z * p)
-            return _turned(sine, cosine, n + quarters)
-
-        return single
-
-    def double(x: Any, quarters: Any) -> Any:
-        n = np.floor(x * 0.63661977236758134308 + 0.5)
-        r = x - n * 1.57079632673412561417
-        r = r - n * 6.07710050630396597660e-11
-        r = r - n * 2.02226624879595063154e-21
-        z = r * r
-        p = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10)
-        p = 8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * p)
-        sine = r + r * z * (-1.66666666666666324348e-1 + z * p)
-        p = 2.08757232129817482790e-9 + z * -1.13596475577881948265e-11
-        p = -1.38888888888741095749e-3 + z * (2.48015872894767294178e-5 + z * (-2.75573143513906633035e-7 + z * p))
-        half = 0.5 * z
-        w = 1.0 - half
-        cosine = w + (((1.0 - w) - half) + z * z * (4.16666666666666019037e-2 + z * p))
-        return _turned(sine, cosine, n + quarters)
-
-    return double
-
-
 @njit(inline="always")
-def _turned(sine: Any, cosine: Any, quarters: Any) -> Any:
-    """The sine after so many quarters of a circle."""
-    turned = quarters - to(4.0, sine) * np.floor(to(0.25, sine) * quarters)
-    y = sine if turned - to(2.0, sine) * np.floor(to(0.5, sine) * turned) < to(0.5, sine) else cosine
-    return -y if turned > to(1.5, sine) else y
+def wave(x: Any, quarters: Any) -> Any:
+    """``sin(x + quarters pi / 2)`` for whole ``quarters`` and ``|x| <= FAR``, in float64 for float32.
+
+    The argument is reduced in three steps as by Cody and Waite: the multiples of the first two parts of pi / 2, of 33
+    bits each, are exact.  The polynomials are FreeBSD's, of `k_sin.c` and `k_cos.c`.
+    """
+    given = to(x, 0.0)
+    n = np.floor(given * 0.63661977236758134308 + 0.5)
+    r = given - n * 1.57079632673412561417
+    r = r - n * 6.07710050630396597660e-11
+    r = r - n * 2.02226624879595063154e-21
+    z = r * r
+    p = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10)
+    p = 8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * p)
+    sine = r + r * z * (-1.66666666666666324348e-1 + z * p)
+    p = 2.08757232129817482790e-9 + z * -1.13596475577881948265e-11
+    p = -1.38888888888741095749e-3 + z * (2.48015872894767294178e-5 + z * (-2.75573143513906633035e-7 + z * p))
+    half = 0.5 * z
+    w = 1.0 - half
+    cosine = w + (((1.0 - w) - half) + z * z * (4.16666666666666019037e-2 + z * p))
+    turned = n + to(quarters, 0.0)
+    turned = turned - 4.0 * np.floor(0.25 * turned)
+    y = sine if turned - 2.0 * np.floor(0.5 * turned) < 0.5 else cosine
+    return to(-y if turned > 1.5 else y, x)
