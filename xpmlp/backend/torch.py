@@ -322,8 +322,18 @@ def _mask(rows: Array, columns: Array, least: Any, factor: Any, dtype: Any) -> A
 
 
 def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
-    """The delta is scaled, since PyTorch's products take their factor from the host."""
-    return (weights.baddbmm_ if weights.ndim == 3 else weights.addmm_)(activation.mT, scale * delta)
+    """The delta is scaled, since PyTorch's products take their factor from the host.
+
+    To a stack that lies column by column it adds one product after another; to the transposes it adds all at once.
+    """
+    delta = scale * delta
+    if weights.ndim == 2:
+        weights.addmm_(activation.mT, delta)
+    elif weights.is_contiguous():
+        weights.baddbmm_(activation.mT, delta)
+    else:
+        weights.mT.baddbmm_(delta.mT, activation)
+    return weights
 
 
 def _add_sum(biases: Array, delta: Array, scale: Array) -> Array:

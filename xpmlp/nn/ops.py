@@ -176,7 +176,9 @@ def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
 
 def mask(xp: Namespace, rows: Array, columns: Array, least: Any, factor: Any, dtype: object) -> Array:
     """``factor`` where the number of a row and a column is at least ``least``, else 0: (..., batch, width), fresh."""
-    return xp.astype(mixed(rows[..., None] + columns) >= least, dtype) * factor
+    kept = xp.astype(mixed(rows[..., None] + columns) >= least, dtype)
+    kept *= factor
+    return kept
 
 
 def constant(xp: Namespace, number: float) -> float:
