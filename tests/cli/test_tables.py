@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 
 from tests.cli.conftest import Run
 from xpmlp import TabularClassifier, TabularRegressor, load_config
-from xpmlp.cli.table import config_of, values_of
+from xpmlp.cli.table import config_of, overrides_of
 from xpmlp.config.table import table_config
 from xpmlp.errors import ConfigError
 
@@ -148,7 +148,7 @@ def test_few_rows_have_fewer_folds(rows: int, folds: int, there: Path, xpmlp: Ru
 
 
 def test_the_metric_tells_the_task(there: Path) -> None:
-    values = values_of({"target": "price", "metric": "mae", "class_weight": None}, None)
+    values = overrides_of({"target": "price", "metric": "mae", "class_weight": None}, None)
     assert config_of(there / "pets.csv", values).model.loss == "absolute"
     with pytest.raises(ConfigError, match=r"train\.metric = auc is for classes, and the target is values"):
         config_of(there / "pets.csv", {"data.target": "price", "train.metric": "auc", "data.task": "values"})

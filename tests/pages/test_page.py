@@ -25,7 +25,7 @@ from xpmlp.pages import compare, write_comparison, write_page
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.columns import importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
-from xpmlp.pages.material import gather
+from xpmlp.pages.material import read_material
 from xpmlp.pages.quality import calibration, chosen
 from xpmlp.training.decision import decided_by
 
@@ -163,7 +163,7 @@ def test_its_file_replaces_nothing_that_is_read(runs: Runs, tmp_path: Path) -> N
 
 def test_a_column_that_the_network_does_not_use_has_no_importance(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor has it in a part of the rows, whose variance is another one."""
-    material = gather(runs("price"), "train")
+    material = read_material(runs("price"), "train")
     assert material.rows is not None
     every = places(material)
     monkeypatch.setattr("xpmlp.pages.columns.MOST_ROWS", 50)
@@ -175,7 +175,7 @@ def test_a_column_that_the_network_does_not_use_has_no_importance(runs: Runs, mo
 
 
 def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> None:
-    material = gather(runs("flags"))
+    material = read_material(runs("flags"))
     decided = replace(material, saved=decided_by(material.saved, 0.1))
     assert material.rows is not None
     (column,) = material.rows.outputs.T

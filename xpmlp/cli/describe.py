@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from xpmlp.cli.columns import aligned
-from xpmlp.cli.options import names_in
+from xpmlp.cli.options import split_names
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import listed
 from xpmlp.data.table_options import Given
@@ -27,7 +27,9 @@ def described(path: Path, target: str | None, types: str | None, given: Given) -
     names: tuple[str, ...] = ()
     about: dict[str, Any] = {"table": str(path), "rows": data.height, "notes": list(table.notes)}
     if target is not None:
-        names = find_targets(data.columns, target if target in data.columns else names_in(target) or target, str(path))
+        names = find_targets(
+            data.columns, target if target in data.columns else split_names(target) or target, str(path)
+        )
         targets = read_targets(data, names, "auto", MISSING, table.decimal, str(path))
         about["target"] = {
             "names": list(names),

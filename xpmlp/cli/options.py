@@ -111,6 +111,6 @@ def placed(values: dict[str, Any], backend: str | None, device: str | None) -> d
     return values
 
 
-def names_in(text: str | None) -> list[str] | None:
+def split_names(text: str | None) -> list[str] | None:
     """The names in a list that is separated by commas."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.cli.options import names_in, overriding
+from xpmlp.cli.options import overriding, split_names
 from xpmlp.config import Config, load_config
 from xpmlp.config.load import METRIC
 from xpmlp.config.metrics import task_of
@@ -30,13 +30,13 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() != ".toml" and not str(path).startswith("xpmlp:")
 
 
-def values_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[str, Any]:
+def overrides_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[str, Any]:
     """The options of the command as values by dotted key, and those of ``--set``, which come last."""
     given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name in ("features", "drop"):
-            values[f"data.{name}"] = names_in(value)
+            values[f"data.{name}"] = split_names(value)
         elif name == "types":
             from xpmlp.data.tables.columns import type_pairs
 

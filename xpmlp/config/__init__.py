@@ -16,7 +16,7 @@
 ==================  ==========================================================================
 """
 
-from xpmlp.config.layers import check_layers, settings_of
+from xpmlp.config.layers import check_layers, layer_settings
 from xpmlp.config.load import load_config, parse_override
 from xpmlp.config.model import Config
 from xpmlp.config.names import admit_code, outside_names, refuse_unimportable
@@ -45,11 +45,11 @@ __all__ = [
     "admit_code",
     "check_layers",
     "json_schema",
+    "layer_settings",
     "load_config",
     "markdown",
     "outside_names",
     "parse_override",
     "refuse_unimportable",
-    "settings_of",
     "unused_settings",
 ]

@@ -137,7 +137,7 @@ def _bounds(annotation: Any) -> Setting | None:
 
 
 @functools.cache
-def settings_of(maker: Any) -> dict[str, TypeAdapter[Any]]:
+def layer_settings(maker: Any) -> dict[str, TypeAdapter[Any]]:
     """The settings of a layer's maker, with what each may be: a type with its bounds, or a name."""
     return {name: _adapter(one.annotation) for name, one in _settings(maker).items()}
 
@@ -154,7 +154,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 def _setting(kind: str, maker: Any, key: str, value: Any, place: Place, mistakes: list[InitErrorDetails]) -> Any:
     from xpmlp.data.messages import did_you_mean  # which comes with NumPy
 
-    known = settings_of(maker)
+    known = layer_settings(maker)
     if key not in known:
         hint = did_you_mean(key, list(known)) if known else "; it has none"
         end = "" if hint.endswith("?") else "."

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
-from xpmlp.data.objects import numbers_of
+from xpmlp.data.objects import column_as_numbers
 from xpmlp.errors import DataError
 
 
@@ -133,7 +133,7 @@ def _numeric(table: Any, places: Sequence[int], source: str) -> npt.NDArray[Any]
             kinds = {dtype.kind for dtype in dtypes}
             if kinds <= set("iuf") or kinds == {"b"}:
                 return np.asarray(table)
-    columns = [numbers_of(column_at(table, place), source, str(labels[place])) for place in places]
+    columns = [column_as_numbers(column_at(table, place), source, str(labels[place])) for place in places]
     return np.stack(columns, axis=1) if columns else np.empty((len(table), 0))
 
 

@@ -20,7 +20,7 @@ _GAPS = ("NoneType", "NAType", "NaTType")
 """The types of a value that is missing; NaN is another."""
 
 
-def numbers_of(column: Any, source: str, name: str) -> npt.NDArray[Any]:
+def column_as_numbers(column: Any, source: str, name: str) -> npt.NDArray[Any]:
     """A column as numbers, (n,); a gap is NaN.
 
     Parameters

@@ -104,7 +104,7 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
 
     def transform(self, X: Any) -> npt.NDArray[np.float64]:
         """Encode a table as one array of numbers, (n, n_features_out)."""
-        return flattened(self.encode(X), self.encoding_, self.categories, self.max_categories)
+        return side_by_side(self.encode(X), self.encoding_, self.categories, self.max_categories)
 
     def get_feature_names_out(self, input_features: Any = None) -> npt.NDArray[np.object_]:
         """Name the columns of `transform`."""
@@ -137,7 +137,7 @@ def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: S
     return {**dict.fromkeys(chosen, "category"), **type_pairs(types)}
 
 
-def flattened(
+def side_by_side(
     encoded: Encoded, encoding: TableEncoding, categories: str = "one-hot", max_categories: int = 100
 ) -> npt.NDArray[np.float64]:
     """Numbers and codes side by side in one array, the codes one-hot or as they are."""

@@ -150,7 +150,7 @@ def train_grid(
             if not resume:
                 held.enter_context(run_folder.locked(folder))
             run_folder.begin(folder, config, overwrite=overwrite, resume=resume)
-            with run_folder.explained(folder):
+            with run_folder.as_run_folder_errors(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 setup.write(folder)
         network = ConfigTrainable(config, dataset, choice.backend).network
@@ -279,7 +279,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
     """
     name = f"{member.number:0{len(str(count - 1))}d}"
     final = folder / run_folder.RUNS / name
-    with run_folder.explained(final):
+    with run_folder.as_run_folder_errors(final):
         partial = final.with_name(f".{name}")
         for old in (partial, final):
             if old.exists():

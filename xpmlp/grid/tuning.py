@@ -130,7 +130,7 @@ def tune(
         _begin(own, config, resume=resume)
         best, count = _search(config, own / JOURNAL, 60 * minutes, trials, workers, reporter, should_stop)
         chosen = config if best is None else config_with(config, best.settings)
-        with run_folder.explained(folder):
+        with run_folder.as_run_folder_errors(folder):
             write_text(own / BEST, chosen.to_toml())
     if should_stop():
         return None
@@ -140,7 +140,7 @@ def tune(
 
 def _begin(own: Path, config: Config, *, resume: bool) -> None:
     """Write down the config that is tuned, or hold it against that of the trials to go on with."""
-    with run_folder.explained(own):
+    with run_folder.as_run_folder_errors(own):
         if not resume:
             for name in (JOURNAL, BEST):
                 (own / name).unlink(missing_ok=True)

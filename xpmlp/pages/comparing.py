@@ -12,7 +12,7 @@ import numpy as np
 from xpmlp._text import duration, printable
 from xpmlp.config import Config
 from xpmlp.errors import RunFolderError, XpmlpError
-from xpmlp.pages.material import Material, Rows, gather, read_facts
+from xpmlp.pages.material import Material, Rows, read_facts, read_material
 from xpmlp.pages.measures import Measure, intervals, measures
 from xpmlp.pages.paired import Paired, paired
 from xpmlp.storage import run_folder
@@ -123,7 +123,7 @@ def compare(
     first, runs, notes, same = None, [], [], []
     for name, folder in zip(names_of(folders), folders, strict=True):
         tell(name)
-        material = gather(folder, split, allow_code=allow_code, strict=False)
+        material = read_material(folder, split, allow_code=allow_code, strict=False)
         rows = material.rows
         found = [] if rows is None else measures(material, rows)
         told = [] if rows is None else intervals(found, rows.weights)
@@ -152,7 +152,7 @@ def _folders(run_dirs: Sequence[Path]) -> list[Path]:
     """The folder of each run; of a single grid that of the best run first."""
     found: list[Path] = []
     for run_dir in run_dirs:
-        members = list(run_folder.members_of(run_dir).values())
+        members = list(run_folder.runs_in(run_dir).values())
         if members and len(run_dirs) == 1:
             best = run_folder.member_folder(run_dir, "best")
             members = [best, *(one for one in members if one != best)]

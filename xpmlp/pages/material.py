@@ -111,7 +111,7 @@ class Material:
         return _predicted(self.saved, features, codes, "float32")
 
 
-def gather(
+def read_material(
     run_dir: Path,
     split: str | None = None,
     data: Path | None = None,

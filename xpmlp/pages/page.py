@@ -11,7 +11,7 @@ from xpmlp._version import __version__
 from xpmlp.errors import RunFolderError
 from xpmlp.pages import columns, overview, pictures, quality, trying
 from xpmlp.pages.markup import Markup, document, element, paragraph
-from xpmlp.pages.material import Material, gather
+from xpmlp.pages.material import Material, read_material
 from xpmlp.storage import run_folder
 
 
@@ -52,7 +52,7 @@ def write_page(
         If the run or the data cannot be read, or the file not written.
     """
     tell("reading the run and its data")
-    material = gather(run_dir, split, data, run, rows, allow_code=allow_code)
+    material = read_material(run_dir, split, data, run, rows, allow_code=allow_code)
     target = material.folder / run_folder.PAGE if out is None else out
     refuse_overwriting([target], [*material.config.files, *(material.folder / name for name in ("run.json",))])
     unwritable = f"the output {target} cannot be written"

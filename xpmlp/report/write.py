@@ -19,7 +19,7 @@ from xpmlp.report.page import make_page
 from xpmlp.report.part import FinishedPart
 from xpmlp.report.parts import COMPUTING_ORDER, PARTS, named_parts
 from xpmlp.report.schedule import PartSchedule, ReportReporter
-from xpmlp.storage.run_folder import explained, locked
+from xpmlp.storage.run_folder import as_run_folder_errors, locked
 
 MARK = "report.json"
 """The file by which a folder is known as a report's: in no other is anything replaced."""
@@ -90,7 +90,7 @@ def write_report(
     schedule = PartSchedule(COMPUTING_ORDER, folder, quick=quick, backend=backend)
     import_matplotlib()  # before anything is computed
     _claim(folder)
-    with locked(folder), explained(folder):
+    with locked(folder), as_run_folder_errors(folder):
         schedule.run(names, reporter or ReportReporter(), should_stop)
         done = schedule.finished()
         page, comparisons = make_page(PARTS, done, folder, quick=quick, backend=schedule.backend_in_words)
@@ -107,7 +107,7 @@ def _claim(folder: Path) -> None:
     RunFolderError
         If it holds something else, is no folder, or cannot be written to.
     """
-    with explained(folder):
+    with as_run_folder_errors(folder):
         if folder.exists() and not folder.is_dir():
             raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
         folder.mkdir(parents=True, exist_ok=True)

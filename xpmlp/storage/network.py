@@ -16,7 +16,7 @@ import pydantic
 from xpmlp._records import is_outside
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
-from xpmlp.config import settings_of
+from xpmlp.config import layer_settings
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError, RunFolderError
 from xpmlp.nn import LayerSpec, Loss, Network, Widths, activations, layers, losses, mlp
@@ -190,7 +190,7 @@ def _check_settings(kind: str, settings: dict[str, Any]) -> None:
         return
     if kind not in layers:
         raise ValueError(f"there is no layer {kind!r}")
-    known = settings_of(layers[kind])
+    known = layer_settings(layers[kind])
     for name, value in settings.items():
         if isinstance(value, int) and abs(value) > MAX_SIZE:
             raise ValueError(f"a layer {kind!r} has {name} above {MAX_SIZE:,}")

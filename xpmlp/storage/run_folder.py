@@ -112,7 +112,7 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
         raise RunFolderError(f"the run folder {folder} cannot be written to: choose another with --out.")
     with contextlib.ExitStack() as held:
         try:
-            with explained(folder):
+            with as_run_folder_errors(folder):
                 held.enter_context(exclusive(folder / LOCK, timeout))
         except InUseError as error:
             advice = f"; {error}" if str(error) else ""
@@ -131,7 +131,7 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> Non
         As `prepare`, or if the folder cannot be written to.
     """
     _check_usable(folder, overwrite=overwrite, resume=resume)
-    with explained(folder):
+    with as_run_folder_errors(folder):
         for debris in _debris(folder):
             debris.unlink(missing_ok=True)
         if not resume:
@@ -172,7 +172,7 @@ def write(folder: Path, config: Config, files: Mapping[str, str | bytes], networ
     RunFolderError
         If the disk is full or the folder cannot be written to.
     """
-    with explained(folder):
+    with as_run_folder_errors(folder):
         _remove_results(folder)  # of the training before it was resumed: never a mixture of two
         write_text(folder / "config.toml", config.to_toml())
         if network is not None:
@@ -199,7 +199,7 @@ def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> Non
     RunFolderError
         If the disk is full or the folder cannot be written to.
     """
-    with explained(folder):
+    with as_run_folder_errors(folder):
         if output.plots:
             from xpmlp.plots import draw_run
 
@@ -226,7 +226,7 @@ def remove_members(folder: Path) -> None:
             runs.rmdir()
 
 
-def explained(folder: Path) -> AbstractContextManager[None]:
+def as_run_folder_errors(folder: Path) -> AbstractContextManager[None]:
     """Turn an operating system's error into a sentence about a run folder."""
     return os_errors_as(RunFolderError, f"the run folder {folder} cannot be written")
 
@@ -294,7 +294,7 @@ def member_folder(folder: Path, run: str | int | None) -> Path:
     return _member(folder, None if run is None else str(run))
 
 
-def members_of(folder: Path) -> dict[int, Path]:
+def runs_in(folder: Path) -> dict[int, Path]:
     """The folders of a grid's runs by their numbers; none of a single run.
 
     Raises
@@ -312,7 +312,7 @@ def members_of(folder: Path) -> dict[int, Path]:
 
 def _member(folder: Path, run: str | None) -> Path:
     """The folder of one run of a grid."""
-    members = members_of(folder)
+    members = runs_in(folder)
     allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
     if run is None:
         raise RunFolderError(f"{folder} holds {len(members)} runs: {allowed}.")

@@ -16,7 +16,7 @@ from xpmlp.data import Dataset, Part, Preprocessing
 from xpmlp.data.codes import check_codes, count_codes
 from xpmlp.data.frames import column_at, column_names, matched_columns
 from xpmlp.data.numpy_file import image_shape_of
-from xpmlp.data.objects import labels_of_objects, numbers_of
+from xpmlp.data.objects import column_as_numbers, labels_of_objects
 from xpmlp.data.table import as_labels, check_features, check_finite, class_indices, class_labels
 from xpmlp.errors import DataError
 
@@ -194,7 +194,7 @@ def host_features(x: Any, names: tuple[str, ...] | None, what: str) -> npt.NDArr
     if features.dtype.kind != "O" or features.ndim not in (1, 2) or not features.size:
         return features
     columns = features.reshape(len(features), -1).T
-    numbers = [numbers_of(column, what, str(place)) for place, column in enumerate(columns, start=1)]
+    numbers = [column_as_numbers(column, what, str(place)) for place, column in enumerate(columns, start=1)]
     return np.stack(numbers, axis=1).reshape(features.shape)
 
 

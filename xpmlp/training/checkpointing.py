@@ -266,7 +266,7 @@ class Checkpoints:
         """
         description, tensors = encode(snapshot)
         losses = [run.batch_losses for run in snapshot.runs]
-        with run_folder.explained(self._writer.folder):
+        with run_folder.as_run_folder_errors(self._writer.folder):
             content = {"training": description, KEY: self.provenance}
             self._writer.write(snapshot.steps, content, tensors, losses)
         self._epochs, self._steps, self._time = 0, snapshot.steps, time.monotonic()

@@ -19,7 +19,7 @@ from xpmlp._version import __version__
 from xpmlp.backend import DTypeName
 from xpmlp.errors import PlotError, RunFolderError
 from xpmlp.plots import ParityCurve, draw, parity_figure
-from xpmlp.storage.run_folder import explained
+from xpmlp.storage.run_folder import as_run_folder_errors
 from xpmlp.verify.comparison import REFERENCE
 from xpmlp.verify.quantities import Quantity
 from xpmlp.verify.run import Verification
@@ -37,7 +37,7 @@ def check_folder(folder: Path) -> None:
     RunFolderError
         If its name is too long, it may not be looked at or written to, or it is a file.
     """
-    with explained(folder):
+    with as_run_folder_errors(folder):
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISDIR(folder.stat().st_mode):
                 raise RunFolderError(f"{folder} is a file, not a folder: choose another with --out.")
@@ -63,7 +63,7 @@ def write_files(result: Verification, folder: Path, note: Callable[[str], None])
     RunFolderError
         If the folder cannot be made or written to.
     """
-    with explained(folder):
+    with as_run_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         numbers, drawing = (folder / name for name in FILES)
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xpmlp.cli.options import AllowCode, ConfigFile, Overrides, file_option, load, names_in
+from xpmlp.cli.options import AllowCode, ConfigFile, Overrides, file_option, load, split_names
 
 
 def bench(
@@ -31,6 +31,6 @@ def bench(
     """
     from xpmlp.cli.bench import run
 
-    names = [""] if (named := names_in(backends)) == [] else named  # a name that is none is refused as one
+    names = [""] if (named := split_names(backends)) == [] else named  # a name that is none is refused as one
     loaded = load(config, overrides)
     raise typer.Exit(run(loaded, backends=names, seconds=seconds, allow_code=allow_code, out=out))

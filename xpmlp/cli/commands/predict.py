@@ -17,8 +17,8 @@ from xpmlp.cli.options import (
     RunDir,
     RunNumber,
     file_option,
-    names_in,
     overriding,
+    split_names,
 )
 
 
@@ -78,7 +78,7 @@ def predict(
         device=device,
         overrides=values,
         allow_code=allow_code,
-        keep=names_in(keep) or (),
+        keep=split_names(keep) or (),
         allow_missing=allow_missing,
         interval=interval,
         threshold=None if threshold is None else parse_override(f"threshold={threshold}")[1],

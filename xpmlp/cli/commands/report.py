@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from xpmlp.cli.options import AllowCode, BackendName, Quiet, file_option, names_in
+from xpmlp.cli.options import AllowCode, BackendName, Quiet, file_option, split_names
 
 
 def report(
@@ -36,4 +36,4 @@ def report(
 
     folder = out or Path("runs/report-quick" if quick else "runs/report")
     how = {"quick": quick, "allow_code": allow_code, "quiet": quiet}
-    raise typer.Exit(run(folder, only=names_in(only), backend=backend, **how))
+    raise typer.Exit(run(folder, only=split_names(only), backend=backend, **how))

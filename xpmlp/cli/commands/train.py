@@ -101,11 +101,11 @@ def train(
     configs/mnist.toml --backend torch --set train.epochs=1`.
     """
     given = locals()
-    from xpmlp.cli.table import config_of, going_on_config, values_of
+    from xpmlp.cli.table import config_of, going_on_config, overrides_of
     from xpmlp.cli.train import run
     from xpmlp.config import unused_settings
 
-    values = placed(values_of({name: given[name] for name in FOR_TABLES}, overrides), backend, device)
+    values = placed(overrides_of({name: given[name] for name in FOR_TABLES}, overrides), backend, device)
     how: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "force": force, "allow_code": allow_code}
     if start is not None:
         from xpmlp.storage import load_network

@@ -70,10 +70,10 @@ def tune(
     Example: `xpmlp tune titanic.csv --target survived --minutes 10`.
     """
     given = locals()
-    from xpmlp.cli.table import config_of, values_of
+    from xpmlp.cli.table import config_of, overrides_of
     from xpmlp.cli.tune import run
 
-    values = placed(values_of({name: given[name] for name in FOR_TABLES}, overrides), backend, device)
+    values = placed(overrides_of({name: given[name] for name in FOR_TABLES}, overrides), backend, device)
     loaded = config_of(config, values)
     how = {"minutes": minutes, "trials": trials, "workers": workers, "overwrite": overwrite, "resume": resume}
     raise typer.Exit(run(loaded, out or loaded.output.folder / loaded.name, quiet=quiet, **how))
