@@ -1,7 +1,7 @@
 """Multilayer perceptrons on any array library that follows the Python array API standard.
 
-``load_config`` reads what to train, `train` trains it, `evaluate` and `predict` use what was trained.  The network
-itself is in `xpmlp.nn`, its optimisers in `xpmlp.optim`: array-API code that names no array library.
+``load_config`` reads a config, `train` trains its network, `evaluate` and `predict` use the trained network.  The
+network itself is in `xpmlp.nn`, its optimisers in `xpmlp.optim`: array-API code that names no array library.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: ``import xpmlp`` itself is quick."""
+    """Import a public name on first use, so that ``import xpmlp`` itself is quick."""
     if name not in _HOMES:
         raise AttributeError(f"module 'xpmlp' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

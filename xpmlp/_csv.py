@@ -1,4 +1,4 @@
-"""CSV as this program writes it: numbers in full precision, and no text that a spreadsheet would run."""
+"""Writing of CSV: numbers in full precision, and no text that a spreadsheet would run."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from collections.abc import Iterable
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20].*\w", re.DOTALL)
 """Text that a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection): one of these
-characters, the last four those of East Asian keyboards, twice as wide, and something to compute with, which signs alone
-are not."""
+characters, the last four the full-width ones of East Asian keyboards, and then some operand, not signs alone."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-"""Number, which may begin with a sign, too, and is harmless."""
+"""A number, harmless even with a leading sign."""
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Rows as CSV.
+    """Convert rows to CSV.
 
-    Numbers, also those in text, are written as they are, ``None`` as an empty cell.  Text that a spreadsheet would take
-    for a formula gets an apostrophe in front, by which spreadsheets mark text; ``+`` and ``-`` alone are none.
+    Numbers, also those in text, are written unchanged, ``None`` as an empty cell.  Text that a spreadsheet would take
+    for a formula gets a leading apostrophe, the spreadsheets' mark of text; ``+`` and ``-`` alone are not formulas.
 
     Parameters
     ----------
     rows : iterable of rows
-        The header among them.
+        Including the header.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)

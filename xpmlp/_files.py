@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from xpmlp._notices import notice_once
 from xpmlp.errors import XpmlpError
 
 REFUSED = frozenset({errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
-"""The errors of a file system that lacks an operation: network mounts and FUSE differ in which one they choose."""
+"""The errors of a file system that lacks an operation: network mounts and FUSE differ in their choice."""
 
 _NO_FLUSH = REFUSED | {errno.EACCES, errno.EBADF, errno.EISDIR}
-"""The same of flushing; a folder that may be written to but not read cannot be opened for it."""
+"""The same for flushing; a folder that is writable but not readable cannot be opened for it."""
 
 _NO_MOVE = REFUSED | {errno.EXDEV, errno.EBUSY}
-"""The same of moving; a file that is mounted into a container by itself cannot be moved over."""
+"""The same for moving; a file mounted into a container by itself cannot be replaced."""
 
 _KEPT = 24
-"""Characters of a file's name in that of its temporary file: a name as long as the file system allows has no room for
-more, and the names of a run's files, by which debris is found, are shorter."""
+"""Characters of a file's name kept in that of its temporary file: the longest names leave no room for additions, and
+the names of a run's files, by which debris is recognised, are shorter."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` and, if the block succeeds, move it there in one step.
 
-    The content is flushed to the disk before the move and the folder after it, so that after a crash the file
-    is either the old one or the new one.  If the block raises, ``path`` is untouched and no debris is left.
-    Where the file system cannot flush or move, this is left out, and said once.
+    The content is flushed to the disk before the move and the folder after it, so that after a crash the file is either
+    the old or the new one.  If the block raises, ``path`` is untouched and no debris is left.  Where the file system
+    cannot flush or move, this is skipped, with a single notice.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse outputs that are inputs, by this or another name: relative, through links, or a hard link.
+    """Refuse outputs that are also inputs, even under another name: relative, through links, or a hard link.
 
     Parameters
     ----------
     outputs : iterable of Path
-        Files, and folders with all that is in them.
+        Files, and folders with all their contents.
     inputs : iterable of Path
         Files.
 
@@ -78,19 +78,19 @@ def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def check_writable(path: Path, *, makes_folders: bool = False) -> None:
-    """Raise the error that writing a file would end with, as far as its folder tells, before anything is computed.
+    """Raise the error of writing a file, as far as its folder can tell, before anything is computed.
 
     Parameters
     ----------
     path : Path
     makes_folders : bool
-        Whether the folders that are missing will be made.
+        Whether missing folders will be created.
 
     Raises
     ------
     OSError
-        If the path is that of a folder, a device, a pipe or a socket, or the folder of the file, or that in which the
-        missing ones will be made, is missing or may not be written to.
+        If the path is a folder, a device, a pipe or a socket, or the file's folder (or the one in which missing folders
+        will be created) is missing or not writable.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -105,19 +105,19 @@ def check_writable(path: Path, *, makes_folders: bool = False) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, its line ends as they are, whole or not at all."""
+    """Write ``text`` as UTF-8 atomically, with its line ends unchanged."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content``, whole or not at all."""
+    """Write ``content`` atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def flush(descriptor: int, path: Path) -> None:
-    """Flush an open file through to the disk, if the file system can.
+    """Flush an open file to the disk, if the file system can.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def flush(descriptor: int, path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file or a folder to a name that is free, or a file over another; copy it if that is refused.
+    """Move a file or a folder to a free name, or a file over another; copy it if that is refused.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def _refuse_special(path: Path) -> None:
-    """Raise for what a file must not take the place of: root may move one over /dev/null."""
+    """Raise if a file must not replace the path, such as a device: root could move a file over /dev/null."""
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing is there, or a link to nothing or to itself, which a file may replace
@@ -170,7 +170,7 @@ def _refuse_special(path: Path) -> None:
 
 
 def _new_file(path: Path) -> Path:
-    """Create an empty file for the content of ``path``, with the mode that the system gives to any new file."""
+    """Create an empty file for the content of ``path``, with the system's usual mode for new files."""
     while True:
         name = f".{path.name[:_KEPT]}.{secrets.token_hex(4)}.part{path.suffix[:_KEPT]}"
         with contextlib.suppress(FileExistsError):

@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal by which a container is stopped, as a request."""
+"""Turning Ctrl-C, and the signal that stops a container, into a request to stop."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from xpmlp.errors import signal_status
 
 
 class Stop:
-    """Whether a signal has asked to stop, and which."""
+    """A request to stop by a signal, if one has arrived."""
 
     number: int | None = None
 
     @property
     def requested(self) -> bool:
-        """Whether one has."""
+        """Whether a signal has asked to stop."""
         return self.number is not None
 
     @property
     def exit_status(self) -> int:
-        """Of a program that a signal has ended, by the shells' convention; 0 if none has."""
+        """The exit status of a program ended by the signal, by the shells' convention; 0 without one."""
         return 0 if self.number is None else signal_status(self.number)
 
 
 @contextlib.contextmanager
 def stop_on_interrupt(quiet: bool, signals: Sequence[int] | None = None) -> Iterator[Stop]:
-    """Turn the first Ctrl-C, or another of these signals, into a request to stop; the second one stops at once.
+    """Turn the first Ctrl-C, or another of these signals, into a request to stop; a second one stops at once.
 
-    Only the main thread hears of signals: in others nothing is changed.
+    Only the main thread receives signals: in others this has no effect.
 
     Parameters
     ----------
     quiet : bool
-        Say nothing on standard error.
+        Whether to print nothing on standard error.
     signals : sequence of int, optional
         By default Ctrl-C, unless the process ignores it or has a handler of its own for it.
     """

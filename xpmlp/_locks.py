@@ -1,4 +1,4 @@
-"""Locks between processes: the system's where the file system has them, else a file that names its holder."""
+"""Locks between processes: the system's if the file system supports them, else a file that names its holder."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from xpmlp._files import REFUSED
 from xpmlp._notices import notice_once
 
 MARKER = ".held"
-"""The ending of the file that names the holder, where the file system has no locks."""
+"""The extension of the file that names the holder, where the file system has no locks."""
 
 PATIENCE = 600.0
-"""Seconds to wait for such a file at most: its holder may have been killed on another machine."""
+"""Maximum seconds to wait for such a file: its holder may have been killed on another machine."""
 
 
 class InUseError(Exception):
-    """A lock that another process holds; its text says what to do if that process is gone, and may be empty."""
+    """A lock held by another process; its text is advice in case that process is gone, and may be empty."""
 
 
 @contextlib.contextmanager
 def exclusive(path: Path, timeout: float = -1.0) -> Iterator[None]:
-    """Hold a lock that goes with the process.
+    """Hold a lock, released at the latest when the process ends.
 
-    On a file system without locks a file beside it is the lock; one that a killed process of this machine has left is
-    removed.  Where that is refused, too, there is no lock, which is said once.
+    On a file system without locks, a file beside it is the lock; one left by a killed process of this machine is
+    removed.  Where that is refused, too, there is no lock, with a single notice.
 
     Parameters
     ----------
     path : Path
-        The lock's file; it may stay behind.
+        The lock's file; it may be left behind.
     timeout : float
-        Seconds to wait for another process; negative: as long as it takes.
+        Seconds to wait for another process; negative to wait without limit (`PATIENCE` for a lock file).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Notices about what was left out: shown once, however often it happens."""
+"""Notices about omitted steps, each shown only once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _shown: set[str] = set()
 
 
 def notice_once(topic: str, sentence: str) -> None:
-    """Log a warning to the logger ``xpmlp``, which prints it on standard error if nobody has set up logging.
+    """Log a warning to the logger ``xpmlp``, which prints it on standard error if logging is not configured.
 
-    A worker process stays silent: it works in the folders of the process that started it, which has said it.
+    A worker process stays silent: it works in the folders of its parent process, which has issued the notice.
 
     Parameters
     ----------
     topic : str
-        The first notice of each topic is shown.
+        Only the first notice of each topic is shown.
     sentence : str
     """
     import logging

@@ -1,4 +1,4 @@
-"""Optional libraries: imported where they are needed, and refused in one sentence if they are missing or broken."""
+"""Optional libraries: imported where needed, with a one-sentence error if they are missing or broken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from xpmlp.errors import BackendError, XpmlpError
 
 REASON_LENGTH = 300
-"""Characters of a library's own error that a message quotes: some print a page."""
+"""Maximum number of characters quoted of a library's own error: some print a page."""
 
 
 class NotInstalledError(BackendError):
@@ -30,13 +30,13 @@ class Library(NamedTuple):
     Attributes
     ----------
     package : str
-        The package that is imported.
+        The package to import.
     name : str
-        For people.
+        The library's name in messages.
     requirement : str
-        For pip, quoted for a shell.
+        The requirement for pip, quoted for a shell.
     advice : str
-        What else there is to say about installing it.
+        Further advice on installing it.
     """
 
     package: str
@@ -46,24 +46,24 @@ class Library(NamedTuple):
 
     @property
     def install(self) -> str:
-        """How to install it: the end of a sentence."""
+        """Advice on installing it, as the end of a sentence."""
         return f"install it with `pip install {self.requirement}`{self.advice}"
 
     @contextmanager
     def needed_by(self, user: str) -> Iterator[None]:
-        """Import the library for a block of code, and turn whatever goes wrong with it into one sentence.
+        """Import the library for a block of code, and turn any failure into a one-sentence error.
 
-        The block imports the names that it uses and tries what may fail in a broken installation.  A library may raise
-        anything there and may call `sys.exit`; Python imports a mere folder of its name as an empty package.  Errors of
-        this program and Ctrl-C pass.
+        The block imports the names that it uses and tries anything that may fail in a broken installation.  A library
+        may raise any exception there and may call `sys.exit`; Python imports a mere folder of its name as an empty
+        package.  Errors of this program and Ctrl-C pass.
 
-        Warnings while the package is imported concern its own authors and are not shown: if the host turns
-        warnings into errors, a library that works would seem broken.
+        Warnings during the package's import concern its authors and are not shown: if the host turned them into errors,
+        a working library would seem broken.
 
         Parameters
         ----------
         user : str
-            For what it is needed: the beginning of a sentence.
+            The feature that needs it, as the beginning of a sentence.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Library(NamedTuple):
         need = f"{user} needs {self.name}"
         try:
             spec = find_spec(self.package)
-        except ValueError:  # a module that was made by hand
+        except ValueError:  # a module created by hand
             spec = ModuleSpec(self.package, None, origin="the module of that name in this process")
         if spec is None:
             raise NotInstalledError(f"{need}, which is not installed: {self.install}.")
@@ -95,13 +95,13 @@ class Library(NamedTuple):
 
 
 SCIKIT_LEARN = Library("sklearn", "scikit-learn", "scikit-learn")
-"""Required, but of no use where an optional package of its own is broken."""
+"""Required, but unusable where an optional package of its own is broken."""
 
 
 def _import(package: str) -> None:
-    """Import a package; if another that it imports is broken, then as if that one were not installed.
+    """Import a package; if another that it imports is broken, retry as if that one were not installed.
 
-    A library is prepared for an optional package that is missing, but not for one that raises anything else.
+    Libraries handle an optional package that is missing, but not one that raises another error.
     """
     try:
         import_module(package)
@@ -120,14 +120,14 @@ def _import(package: str) -> None:
 
 
 def _source(error: BaseException) -> str | None:
-    """The file that an error comes from; ``None`` if that is one of ours, which asked for what is not there."""
+    """Return the file that raised an error; ``None`` for a file of this package, which used a missing name."""
     *_, frame = traceback.extract_tb(error.__traceback__)
     is_ours = Path(frame.filename).is_relative_to(Path(__file__).parent)
     return None if is_ours or not Path(frame.filename).is_file() else frame.filename
 
 
 def _reason(error: BaseException) -> str:
-    """The type and text, in one line, of an error's first cause: libraries wrap it in advice of their own."""
+    """Return the type and text, in one line, of an error's first cause: libraries wrap it in their own advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = " ".join(traceback.format_exception_only(error)).strip().rstrip(".")

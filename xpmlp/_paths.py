@@ -1,4 +1,4 @@
-"""Paths as people write them, and the operating system's objections to them in words."""
+"""Paths given by users, and the operating system's errors about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xpmlp.errors import XpmlpError
 
 
 def given_path(path: str | os.PathLike[str]) -> Path:
-    """The path that a person gave, with ``~`` at its beginning for the home folder, as in a shell.
+    """Convert a path given by the user, with a leading ``~`` for the home folder, as in a shell.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def given_path(path: str | os.PathLike[str]) -> Path:
 
 
 def impossible_name(text: str) -> str:
-    """Say in a sentence that no file can have a name, and what to do if that is the locale's fault."""
+    """Return the sentence that no file can have a name, with advice if the locale is the cause."""
     encoding = sys.getfilesystemencoding()
     if encoding != "utf-8" and "\0" not in text:
         return (
@@ -40,13 +40,13 @@ def impossible_name(text: str) -> str:
 
 
 def with_home(path: str | os.PathLike[str]) -> Path:
-    """The path with ``~`` at its beginning for the home folder; given its own result it changes nothing."""
+    """Expand a leading ``~`` to the home folder; idempotent."""
     found = Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib's takes "./~" for "~", and raises without a home)
     return found.absolute() if str(found).startswith("~") else found
 
 
 def is_text(path: Path) -> bool:
-    """Whether a path's bytes are text, as some libraries and all configs need them."""
+    """Whether a path's bytes are text, as required by some libraries and all configs."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -56,7 +56,7 @@ def is_text(path: Path) -> bool:
 
 @contextlib.contextmanager
 def os_errors_as(kind: type[XpmlpError], sentence: str) -> Iterator[None]:
-    """Turn an operating system's error into one of the program's: ``sentence``, and the reason after a colon."""
+    """Turn an operating system's error into this program's: ``sentence``, and the reason after a colon."""
     try:
         yield
     except OSError as error:

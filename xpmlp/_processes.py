@@ -1,4 +1,4 @@
-"""Starting worker processes: undisturbed by Ctrl-C, without the caller's script, and whether it is possible at all."""
+"""Starting worker processes, shielded from Ctrl-C and without the caller's script; and whether that is possible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def lock_over_forks() -> contextlib.AbstractContextManager[Any]:
-    """A lock that a fork by another thread waits for: a child would have nobody to release it."""
+    """Return a lock that forks by other threads wait for: in the child, no thread could release it."""
     lock = threading.RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
@@ -31,7 +31,7 @@ _MAIN = lock_over_forks()
 
 
 def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:
-    """Whether this process can start others; if not, say so once, and what it does ``instead``."""
+    """Whether this process can start others; if not, a single notice says so, with the alternative ``instead``."""
     reason = obstacle_to_processes(semaphores=semaphores)
     if reason is not None:
         notice_once("processes", f"{instead}, in this process: {reason}")
@@ -39,12 +39,12 @@ def can_start_processes(instead: str, *, semaphores: bool = False) -> bool:
 
 
 def obstacle_to_processes(*, semaphores: bool = False) -> str | None:
-    """Why this process cannot start others, in words; ``None`` if it can.
+    """Return the reason why this process cannot start others, in words; ``None`` if it can.
 
     Parameters
     ----------
     semaphores : bool
-        Whether they have to share semaphores, as the processes of an executor do.
+        Whether they must share semaphores, as the processes of an executor do.
     """
     import multiprocessing
 
@@ -64,16 +64,16 @@ def obstacle_to_processes(*, semaphores: bool = False) -> str | None:
 def starting_processes() -> Iterator[None]:
     """Start processes within the block.
 
-    They inherit that Ctrl-C is held back, and so start undisturbed.  They do not run the script that the caller is in,
-    as Python's `multiprocessing` would have them do: all that they need is in this package, a script without
-    ``if __name__ == "__main__":`` would start processes in its turn, and one from standard input cannot be run again.
+    They inherit a mask that blocks Ctrl-C, and so start undisturbed.  They do not run the caller's script, as they
+    would by Python's `multiprocessing`: all they need is in this package, a script without
+    ``if __name__ == "__main__":`` would start processes in turn, and one from standard input cannot be run again.
 
     Raises
     ------
     XpmlpError
         If the system starts no more processes.
     """
-    with _MAIN:  # one at a time, so that the module that is put back is the caller's
+    with _MAIN:  # one at a time, so that the module restored is the caller's
         main = sys.modules["__main__"]
         without_file = types.ModuleType("__main__")
         without_file.__dict__.update(vars(main), __file__=None, __spec__=None)
@@ -95,7 +95,7 @@ class ProcessDiedError(Exception):
 class RemoteCall:
     """A call of a function in a process of its own, which ends with this process, however that ends.
 
-    It does not hear of Ctrl-C, which is for the process that waits for it.
+    It ignores Ctrl-C, which is left to the waiting process.
 
     Raises
     ------
@@ -119,18 +119,18 @@ class RemoteCall:
             sender.close()
 
     def has_ended(self, timeout: float) -> bool:
-        """Wait for at most these seconds, and say whether there is a result."""
+        """Wait for at most ``timeout`` seconds, and return whether there is a result."""
         return self._receiver.poll(timeout)
 
     def result(self) -> Any:
-        """Wait for what the function returns.
+        """Wait for the function's result, and return it.
 
         Raises
         ------
         XpmlpError
-            If the function did.
+            If the function raised it.
         RuntimeError
-            If the function raised anything else: its text.
+            With the text of any other error raised by the function.
         ProcessDiedError
         """
         try:
@@ -143,14 +143,14 @@ class RemoteCall:
         return answer
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, even while it works."""
         self._process.terminate()
         self._process.join()
         self._receiver.close()
 
 
 def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In the process: call the function, and send what it returns and ``None``, or nothing and its error."""
+    """In the process: call the function, and send its result and ``None``, or ``None`` and its error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     answer: tuple[Any, Exception | None]
@@ -158,13 +158,13 @@ def _answer(sender: Connection, function: Callable[..., Any], arguments: tuple[A
         answer = function(*arguments), None
     except XpmlpError as error:
         answer = None, error
-    except Exception as error:  # of whatever kind, which another process may not be able to make
+    except Exception as error:  # of any type, which another process may be unable to construct
         answer = None, RuntimeError(f"{type(error).__name__}: {error}")
     sender.send(answer)
 
 
 def _end_with_the_parent() -> None:
-    """Wait until the parent is gone, if it was killed with no time to end this process: nobody waits for the answer."""
+    """Exit once the parent is gone, as when killed before it could end this process: nobody waits for the answer."""
     import multiprocessing
 
     parent = multiprocessing.parent_process()
@@ -174,5 +174,5 @@ def _end_with_the_parent() -> None:
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""Tables of records by name: all that a config chooses by a name stands in one.
+"""Tables of records by name, for everything that a config chooses by name.
 
-A name is a key of the table, or ``module:object`` of a record outside of the package.  Looking a name up imports
-nothing: `RecordTable.admit` alone imports what a text names, if the person who runs the program allows it.
+A name is a key of the table, or ``module:object`` for a record outside the package.  Looking a name up imports
+nothing: only `RecordTable.admit` imports the module named, if the user allows it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUTSIDE = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-
 """The pattern of ``module:object``."""
 
 _UNIMPORTABLE = "__main__:"
-"""The beginning of the name of an object that no other process can import."""
+"""The prefix of the names of objects that no other process can import."""
 
 
 def is_outside(name: str) -> bool:
@@ -30,24 +30,23 @@ def is_outside(name: str) -> bool:
 
 
 def is_importable(name: str) -> bool:
-    """Whether another process finds what a name means: not the objects of a main program or of a function."""
+    """Whether another process can import the object of a name, unlike those of a main program or a function."""
     return not name.startswith(_UNIMPORTABLE)
 
 
 class RecordTable(Mapping[str, Record], Generic[Record]):
-    """The records of one kind by name, in the order in which people should read them.
+    """The records of one kind by name, in the order of the documentation.
 
-    Iteration gives the table's own names; looking up finds the records of outside, too, that were admitted or
-    registered.
+    Iteration gives the table's own names; lookup also finds records from outside that were admitted or registered.
 
     Parameters
     ----------
     kind : str
-        For people: ``activation``.
+        The kind's name in messages: ``activation``.
     record_type : type
-        Of every record.
+        The type of every record.
     records : mapping
-        The table's own.
+        The table's own records.
     """
 
     def __init__(self, kind: str, record_type: Any, records: Mapping[str, Record]) -> None:
@@ -57,14 +56,14 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         self._outside: dict[str, Record] = {}
 
     def __getitem__(self, name: str) -> Record:
-        """The record of a name.
+        """Look up a record by name.
 
         Raises
         ------
         ConfigError
-            If it is one of outside that was not admitted.
+            If it is from outside and was not admitted.
         KeyError
-            If there is none.
+            If there is no such record.
         """
         record = self.find(name)
         if record is not None:
@@ -72,7 +71,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         raise _not_allowed(f"the {self.kind} {name!r}") if is_outside(name) else KeyError(name)
 
     def find(self, name: str) -> Record | None:
-        """The record of a name; ``None`` if there is none, or it is not imported."""
+        """Find a record by name; ``None`` if there is none, or it is not imported."""
         return self._records.get(name, self._outside.get(name))
 
     def __contains__(self, name: object) -> bool:
@@ -85,20 +84,20 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         return len(self._records)
 
     def admit(self, name: str, key: str, *, allow_code: bool) -> None:
-        """Import the record that ``module:object`` names; any other name is left alone.
+        """Import the record named by ``module:object``; any other name is ignored.
 
         Parameters
         ----------
         name : str
         key : str
-            Where the name stands, for messages: ``model.activation``.
+            The config key of the name, for messages: ``model.activation``.
         allow_code : bool
-            Whether the person who runs the program allows it.
+            Whether the user allows it.
 
         Raises
         ------
         ConfigError
-            If it is not allowed, or cannot be imported, or is no record of this kind.
+            If it is not allowed, cannot be imported, or is not a record of this kind.
         """
         if name in self or not is_outside(name):
             return
@@ -119,13 +118,12 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         return record
 
     def register(self, record: Record) -> str:
-        """The name of a record that was passed from Python; from here on it is found by it.
+        """Name a record passed from Python, and keep it for lookup by that name.
 
         Returns
         -------
         name : str
-            Its own in the table; else ``module:object``, if a module that others can import has it; else
-            ``__main__:...``.
+            Its own name in the table; else ``module:object``, if an importable module has it; else ``__main__:...``.
         """
         for name, known in [*self._records.items(), *self._given.items(), *self._outside.items()]:
             if known is record:
@@ -138,12 +136,12 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
         return name
 
     def _keep(self, name: str, record: Any) -> None:
-        """Have a record of outside found; if it has a name, that is the one by which it is found."""
+        """Keep a record from outside for lookup, with the name set in the record if it has such a field."""
         self._given[name] = record
         self._outside[name] = record._replace(name=name) if "name" in getattr(record, "_fields", ()) else record
 
     def sentence(self, name: str) -> str:
-        """The documentation of a record, in a sentence."""
+        """Return the documentation of a record, in a sentence."""
         record = self[name]
         said = [getattr(record, field, "") for field in ("sentence", "description", "formula")]
         if isinstance(record, FunctionType):
@@ -170,12 +168,12 @@ def _imported(module: str, subject: str) -> Any:
         ) from None
     except (KeyboardInterrupt, XpmlpError):
         raise
-    except BaseException as error:  # whatever it raises, or that it exits
+    except BaseException as error:  # any error, or an exit
         raise ConfigError(f"{subject}: {module} cannot be imported ({type(error).__name__}: {error}).") from error
 
 
 def _importable_name(record: Any) -> str | None:
-    """``module:object`` of the first module that has the object and that others can import."""
+    """Return ``module:object`` for the first importable module that has the object."""
     for name, module in list(sys.modules.items()):
         if name != "__main__" and getattr(module, "__spec__", None) is not None:
             for attribute, value in list(vars(module).items()):

@@ -1,4 +1,4 @@
-"""Text streams that do not fail: nothing that is computed ends because something cannot be printed."""
+"""Text streams that do not fail: no computation ends because something cannot be printed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ _PIECE = 1024
 """Characters written at a time: their bytes fit in a stream's buffer, which keeps them while a reader is busy."""
 
 _PAUSE = 0.01
-"""Seconds between two attempts, on a stream that does not wait for its reader by itself."""
+"""Seconds between two attempts, on a non-blocking stream."""
 
 _READER_GONE = {errno.EIO, errno.EBADF, errno.EINVAL}
-"""Beside a broken pipe or connection: a terminal that was closed, no open stream, and Windows' broken pipe."""
+"""The errors of a lost reader, besides a broken pipe or connection: a closed terminal, no open stream, and Windows'
+broken pipe."""
 
 
 class SafeStream(io.TextIOBase):
-    """Text stream over another one that may be missing, closed, out of reach, or unable to hold a character.
+    """Text stream over another one that may be missing, closed, disconnected, or unable to encode a character.
 
-    A character that the encoding lacks is replaced.  After any other failure nothing more is written.  Each write goes
-    through at once.
+    A character that the encoding lacks is replaced.  After any other failure nothing more is written.  Each write is
+    flushed at once.
 
     Parameters
     ----------
     stream : text stream, optional
-        ``None`` if a process has none.  Of its methods only ``write`` is needed.
+        ``None`` if the process has none.  Only its method ``write`` is required.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -36,12 +37,12 @@ class SafeStream(io.TextIOBase):
 
     @property
     def encoding(self) -> Any:  # type: ignore[override]
-        """That of the stream, or ``None``."""
+        """The encoding of the stream, or ``None``."""
         return getattr(self.stream, "encoding", None)
 
     @property
     def loss(self) -> str | None:
-        """Why text is missing that was to be kept; ``None`` if none is, or if only its reader is gone."""
+        """The reason why text was lost; ``None`` if none was, or if only its reader is gone."""
         if not isinstance(self.problem, OSError) or isinstance(self.problem, ConnectionError):
             return None
         return None if self.problem.errno in _READER_GONE else self.problem.strerror
@@ -54,7 +55,7 @@ class SafeStream(io.TextIOBase):
             return False
 
     def fileno(self) -> int:
-        """The stream's file descriptor.
+        """Return the stream's file descriptor.
 
         Raises
         ------
@@ -67,11 +68,11 @@ class SafeStream(io.TextIOBase):
             raise io.UnsupportedOperation("fileno") from error
 
     def writable(self) -> bool:
-        """Whether text may be given to it: always."""
+        """Return True: text may always be written."""
         return True
 
     def write(self, text: str) -> int:
-        """Write ``text`` if that is possible, and give its length."""
+        """Write ``text`` if possible, and return its length."""
         if not isinstance(text, str):
             raise TypeError(f"write() takes text, not {type(text).__name__}")
         if self.stream is not None and self.problem is None:
@@ -83,7 +84,7 @@ class SafeStream(io.TextIOBase):
         return len(text)
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(BlockingIOError):  # what could not be passed on stays in the stream's buffer
+        with contextlib.suppress(BlockingIOError):  # unwritten text stays in the stream's buffer
             try:
                 self.stream.write(text)
             except UnicodeEncodeError:

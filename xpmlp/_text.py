@@ -1,4 +1,4 @@
-"""Text for people: fit to be shown on a terminal, numbers with their units, and names that may have been meant."""
+"""Text for users: safe for terminals, numbers with units, and suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterable
 
 MAX_COMPARED, MAX_LENGTH = 1_000, 100
-"""How many names, and how much of each, are compared with one that is not among them."""
+"""Maximum number of names compared with a mistyped one, and of characters of each."""
 
 
 def printable(text: str) -> str:
-    """``text`` with what would garble a terminal, or send it commands, written as escapes; line ends stay.
+    """Escape characters that would garble a terminal or send it commands; line ends stay.
 
-    The escapes are those of JSON and TOML, so that a config stays one.
+    The escapes are those of JSON and TOML, so that an escaped config is still valid.
     """
     return "".join(
         character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
 
 
 def closest(word: str, names: Iterable[str]) -> str | None:
-    """The name that a mistyped word most likely stands for, whatever its case and its hyphens; ``None`` if none."""
+    """Return the name most likely meant by a mistyped word, ignoring case and hyphens; ``None`` if none is close."""
     plain = {_plain(name): name for name in list(names)[:MAX_COMPARED]}
     close = difflib.get_close_matches(_plain(word), plain, n=1)
     return plain[close[0]] if close else None
@@ -32,12 +32,12 @@ def _plain(word: str) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """A number with what it counts: ``1 epoch``, ``5,000 epochs``."""
+    """Format a count with its noun: ``1 epoch``, ``5,000 epochs``."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def duration(seconds: float) -> str:
-    """A time: ``1.4 s``, ``24 s``, ``3 min 50 s``."""
+    """Format a duration: ``1.4 s``, ``24 s``, ``3 min 50 s``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def byte_size(size: float) -> str:
-    """Bytes: ``24.0 kB``, ``1.5 MB``, ``2.0 GB``."""
+    """Format a size in bytes: ``24.0 kB``, ``1.5 MB``, ``2.0 GB``."""
     for unit, name in ((1e9, "GB"), (1e6, "MB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"

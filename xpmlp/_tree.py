@@ -1,6 +1,6 @@
 """Nested NamedTuples and lists of arrays: a training's state, its constants, a network's parameters.
 
-JAX knows such trees by itself; these few functions serve the other backends, copying, files and comparison.
+JAX supports such trees itself; these few functions serve the other backends, copying, files and comparison.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The arrays of a tree with their names, such as ``("parameters.0.weights", array)``, in a fixed order.
+    """Yield the arrays of a tree with their names, such as ``("parameters.0.weights", array)``, in a fixed order.
 
-    A NamedTuple's fields give names, a list's or tuple's items numbers; ``None`` is an empty tree.
+    The fields of a NamedTuple give names, the items of a list or tuple numbers; ``None`` is an empty tree.
     """
     if tree is None:
         return
@@ -26,7 +26,7 @@ def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """A tree of the same structure with ``function`` of each array, and of those in its place in other trees."""
+    """Apply ``function`` to each array of a tree, and the corresponding ones of other trees; keeps the structure."""
     if isinstance(tree, (list, tuple)):
         items = [map_leaves(function, *group) for group in zip(tree, *others, strict=True)]
         return getattr(tree, "_make", type(tree))(items)
@@ -34,9 +34,9 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
 
 def flattener(tree: Any) -> Callable[[Any], list[Any]]:
-    """Make a function that gives the arrays of trees of one structure, in the order of `leaves`.
+    """Build a function that lists the arrays of trees of one structure, in the order of `leaves`.
 
-    It is made once: to find out what a tree is made of takes longer than to update a small array.
+    It is built once, since analysing a tree's structure takes longer than updating a small array.
     """
     if not isinstance(tree, (list, tuple)):
         return lambda leaf: [leaf]
@@ -51,7 +51,7 @@ def flattener(tree: Any) -> Callable[[Any], list[Any]]:
 
 
 def values(tree: Any) -> list[Any]:
-    """The arrays of a tree, in the order of `leaves`."""
+    """List the arrays of a tree, in the order of `leaves`."""
     found: list[Any] = []
     _collect(tree, found)
     return found
@@ -66,13 +66,13 @@ def _collect(tree: Any, found: list[Any]) -> None:
 
 
 def with_leaves(tree: Any, arrays: Iterable[Any]) -> Any:
-    """A tree of the same structure with other arrays, in the order of `leaves`."""
+    """Build a tree of the same structure from other arrays, in the order of `leaves`."""
     found = iter(arrays)
     return map_leaves(lambda _: next(found), tree)
 
 
 def iterate(tree: Any, unstack: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
-    """The trees that the arrays of a tree hold along their first axis, which ``unstack`` takes apart."""
+    """Yield the trees stacked along the first axis of a tree's arrays, split by ``unstack``."""
     if isinstance(tree, (list, tuple)) and tree:
         items = [itertools.repeat(item) if item is None else iterate(item, unstack) for item in tree]
         return map(getattr(tree, "_make", type(tree)), zip(*items, strict=False))

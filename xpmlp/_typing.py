@@ -1,7 +1,7 @@
-"""The names that signatures use for arrays, devices and parameters.
+"""Type names for arrays, devices and parameters in signatures.
 
-The array API standard has no published static types, so ``Array`` is ``Any``; what an array must be is said by
-the shapes in the docstrings.  ``[runs,]`` in a shape is an optional leading axis: many runs stacked in one array.
+The array API standard has no published static types, so ``Array`` is ``Any``; the docstrings give the arrays'
+shapes.  ``[runs,]`` in a shape is an optional leading axis: many runs stacked in one array.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Array: TypeAlias = Any
 """An array of any library that follows the Python array API standard."""
 
 Device: TypeAlias = Any
-"""A device as its array library names it."""
+"""A device of an array library."""
 
 Namespace: TypeAlias = Any
 """An array library's namespace: ``xp`` in ``xp.exp(x)``."""
@@ -32,5 +32,5 @@ class DenseParameters(NamedTuple):
 
 
 Parameters: TypeAlias = Any
-"""A network's parameters, arrays ([runs,] rows, columns) in a tree as its layers have them, on a device or on the host;
-of a multilayer perceptron a list of `DenseParameters`, from input to output."""
+"""A network's parameters: arrays ([runs,] rows, columns) in a tree structured like its layers, on a device or on the
+host; for a multilayer perceptron a list of `DenseParameters`, from input to output."""

@@ -1,6 +1,6 @@
-"""Errors for the person who runs the program, each with the exit status that the shell sees.
+"""Errors for the user, each with an exit status for the shell.
 
-Every message is one clear sentence (or a list of them) that says what was given, what is allowed and what to do.
+Every message is one clear sentence (or a list of them) with the value given, the values allowed and the remedy.
 The command line prints it without a traceback; a library user catches ``XpmlpError``.
 """
 
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 
 def signal_status(number: int) -> int:
-    """The exit status of a program that a signal has ended, by the shells' convention; 130 for Ctrl-C."""
+    """Return the exit status of a program ended by a signal, by the shells' convention; 130 for Ctrl-C."""
     return 128 + number
 
 
 class XpmlpError(Exception):
-    """A mistake that its reader can mend; ``exit_status`` is what the command line exits with."""
+    """A mistake that the user can correct; ``exit_status`` is the command line's."""
 
     exit_status = 2
 
@@ -23,7 +23,7 @@ class ConfigError(XpmlpError):
 
 
 class DataError(XpmlpError):
-    """A data set that is missing, damaged, or not what the config says."""
+    """A data set that is missing, damaged, or not as the config describes it."""
 
 
 class BackendError(XpmlpError):
@@ -41,16 +41,16 @@ class DivergenceError(XpmlpError):
 
 
 class GridError(XpmlpError):
-    """A grid of runs of which some could not be trained."""
+    """A grid in which some runs could not be trained."""
 
     exit_status = 1
 
 
 class PlotError(XpmlpError):
-    """Figures that cannot be drawn, since matplotlib cannot be used."""
+    """Figures that cannot be drawn because matplotlib is unusable."""
 
 
 class VerificationError(XpmlpError):
-    """Backends that do not compute the same, or not what the textbook says."""
+    """Backends whose results differ from one another or from the textbook."""
 
     exit_status = 1

@@ -1,7 +1,7 @@
-"""Random numbers of a training, for first weights and orders of examples: by the seed alone, alike on every backend.
+"""Random numbers of a training, for initial weights and orders of examples: set by the seed, equal on every backend.
 
-The array API standard has no random numbers.  NumPy draws here, in float64, as a function of (seed, purpose), and
-the backend takes the result.
+The array API standard has no random numbers.  NumPy draws them here, in float64, as a function of (seed, purpose),
+and the backend converts the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xpmlp.initializers import initializers
 
 
 class Purpose(IntEnum):
-    """Purposes that random numbers are drawn for: each purpose has a stream of its own."""
+    """The purposes of random numbers; each has a stream of its own."""
 
     WEIGHTS = 0
     BATCH_ORDER = 1
@@ -25,21 +25,21 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, *index: int) -> np.random.Generator:
-    """A generator that depends on nothing but its arguments, for example (seed, BATCH_ORDER, epoch)."""
+    """Build a generator that depends only on the arguments, for example (seed, BATCH_ORDER, epoch)."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, int(purpose), *index])))
 
 
 def batch_order(seed: int, epoch: int, examples: int) -> npt.NDArray[np.int64]:
-    """The order in which an epoch visits its examples: a permutation of ``range(examples)``."""
+    """Draw the order of an epoch's examples: a permutation of ``range(examples)``."""
     return generator(seed, Purpose.BATCH_ORDER, epoch).permutation(examples)
 
 
 ROWS = 1000
-"""To how many training examples first parameters are fitted."""
+"""Maximum number of training examples to which initial parameters are fitted."""
 
 
 def data_rows(seed: int, examples: int) -> npt.NDArray[np.int64]:
-    """The training examples, rising, to which first parameters are fitted: up to a thousand, drawn by the seed."""
+    """Draw by the seed up to a thousand training examples, in ascending order, to fit initial parameters to."""
     rng = generator(seed, Purpose.INITIAL_ROWS)
     return np.sort(rng.choice(examples, min(ROWS, examples), replace=False))
 
@@ -57,7 +57,7 @@ def initial_parameters(
     initializer : str
         A key of `initializers`.
     scale : float
-        The standard deviation of ``normal``; the others ignore it.
+        The standard deviation of ``normal``; ignored by the others.
 
     Returns
     -------

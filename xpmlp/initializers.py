@@ -1,6 +1,6 @@
-"""Initialisers: how a dense layer's first weights are drawn, on the host in float64.  The table is `initializers`.
+"""Initialisers of a dense layer's weights, drawn on the host in float64.  The table is `initializers`.
 
-The streams of random numbers are those of `xpmlp.init`.  NumPy is not imported here: a config knows the names.
+The streams of random numbers are those of `xpmlp.init`.  NumPy is not imported here, since configs import the names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Initializer(NamedTuple):
-    """A way to make a dense layer's first parameters.
+    """An initialiser of a dense layer's parameters.
 
     Attributes
     ----------
@@ -27,12 +27,12 @@ class Initializer(NamedTuple):
     draw : (generator, n_in, n_out, scale) -> weights (n_in, n_out)
         In float64; ``scale`` is the config's ``init_scale``.
     formula : str
-        For the documentation.
+        The formula, for the documentation.
     forward_scale : (n_in) -> float
-        By what a layer multiplies ``x @ weights`` in its forward pass.
+        The factor applied to ``x @ weights`` in the layer's forward pass.
     from_data : (generator, x, n_out, forward_scale) -> (weights (n_in, n_out), biases (1, n_out)), optional
-        In place of ``draw`` and biases of zero, where the layer's inputs ``x`` (rows, n_in) of some training examples
-        are known: on the host, in float64.
+        Replaces ``draw`` and zero biases if the layer's inputs ``x`` (rows, n_in) for some training examples are known:
+        on the host, in float64.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Initializer(NamedTuple):
 
 
 def _uniform(bound: Callable[[int, int], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
-    """Uniform on ``+- bound(n_in, n_out)``."""
+    """Build a draw from the uniform distribution on ``+- bound(n_in, n_out)``."""
     return lambda rng, n_in, n_out, scale: rng.uniform(-bound(n_in, n_out), bound(n_in, n_out), (n_in, n_out))
 
 
 def _normal(deviation: Callable[[int, int, float], float]) -> Callable[[np.random.Generator, int, int, float], Floats]:
-    """Normal with the standard deviation ``deviation(n_in, n_out, scale)``."""
+    """Build a draw from the normal distribution of standard deviation ``deviation(n_in, n_out, scale)``."""
     return lambda rng, n_in, n_out, scale: deviation(n_in, n_out, scale) * rng.standard_normal((n_in, n_out))
 
 
@@ -59,18 +59,18 @@ def _zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Flo
 
 
 FEW_ROWS = 10
-"""Below so many rows a unit's own deviation is chance, and may be next to nothing."""
+"""Minimum number of rows for a unit's own deviation; with fewer it is chance, and may be close to zero."""
 
 BIAS_PLACES = 5
-"""Between how many places of the data a first bias lies."""
+"""The number of data points averaged for an initial bias."""
 
 
 def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scale: float) -> tuple[Floats, Floats]:
-    """Weights whose sums vary by 1 over the data, and biases that put each unit's zero among the data.
+    """Draw weights whose sums have deviation 1 over the data, and biases that put each unit's zero among the data.
 
     Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit, or with few
-    rows by that of all units together; a unit whose sums do not vary is left alone.  A bias is minus a random mean of
-    the unit's sums at five rows of ``x``, whose weights are spread evenly over all that sum to 1.
+    rows by that of all units together; a unit whose sums do not vary is not scaled.  A bias is minus a random mean of
+    the unit's sums at five rows of ``x``, with coefficients uniformly distributed over those that sum to 1.
 
     Parameters
     ----------

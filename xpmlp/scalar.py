@@ -1,4 +1,4 @@
-"""A multilayer perceptron in plain Python, to be read: loops over lists of floats, with ``math`` alone.
+"""A multilayer perceptron in plain Python, for reading: loops over lists of floats, with ``math`` alone.
 
 One hidden layer of sigmoid units, then softmax with cross-entropy, trained one example at a time.  With row
 vectors and weights of shape (n_in, n_out), as everywhere in this package, the network is ::
@@ -10,7 +10,7 @@ and the chain rule, followed from the loss back to the input, gives ::
     do_k = y_k - [k = target]                      dV_jk = h_j do_k        dc_k = do_k
     dz_j = (sum_k do_k V_jk) h_j (1 - h_j)         dW_ij = x_i dz_j        db_j = dz_j
 
-where ``do`` is short for the loss's derivatives by ``o``, and [k = target] is 1 for the target, else 0;
+where ``do`` is short for the derivatives of the loss by ``o``, and [k = target] is 1 for the target, else 0;
 docs/gradients.md derives it.  The package's other modules do the same with arrays, to any depth and for many
 examples at once; their tests take this one as an oracle.
 """
@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """A fully connected layer, ``x @ weights + biases``; or the loss's derivatives by each of its numbers.
+    """A fully connected layer, ``x @ weights + biases``; or the derivatives of the loss by its numbers.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The two layers; or the loss's derivatives by each of their numbers.
+    """The two layers; or the derivatives of the loss by their numbers.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class Network(NamedTuple):
 def initial(n_in: int, n_hidden: int, n_out: int, seed: int) -> Network:
     """Return a network with random weights and zero biases.
 
-    Hidden units that start equal get equal gradients and stay equal for ever; hence random weights.  They are
-    drawn evenly from [-r, r] with r = sqrt(6 / (n_in + n_out)) of their layer: Glorot and Bengio,
+    Hidden units that start equal get equal gradients and stay equal forever; hence random weights.  They are
+    drawn uniformly from [-r, r] with r = sqrt(6 / (n_in + n_out)) of their layer: Glorot and Bengio,
     "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 16.
     """
     generator = random.Random(seed)
@@ -109,7 +109,7 @@ def softmax_cross_entropy(o: list[float], target: int) -> tuple[float, list[floa
 
 
 def backward(output: Layer, h: list[float], do: list[float]) -> list[float]:
-    """Return ``dz``, (n_hidden,): the loss's derivatives by the hidden units' sums z, before the sigmoid."""
+    """Return ``dz``, (n_hidden,): the derivatives of the loss by the hidden units' sums z, before the sigmoid."""
     dz = []
     for j, h_j in enumerate(h):
         row = output.weights[j]
@@ -127,7 +127,7 @@ def loss(network: Network, x: Sequence[float], target: int) -> float:
 
 
 def gradients(network: Network, x: Sequence[float], target: int) -> Network:
-    """Return the derivatives of one example's loss by every weight and bias, arranged as the network is."""
+    """Return the derivatives of one example's loss by every weight and bias, arranged like the network."""
     h, o = forward(network, x)
     _, do = softmax_cross_entropy(o, target)
     dz = backward(network.output, h, do)
@@ -139,8 +139,7 @@ def gradients(network: Network, x: Sequence[float], target: int) -> Network:
 def step(network: Network, x: Sequence[float], target: int, learning_rate: float) -> float:
     """Take one step of gradient descent, changing ``network``; return the example's loss before the step.
 
-    A weight's gradient is a product of two factors, subtracted as it is multiplied out: no list of gradients
-    is made.
+    A weight's gradient is a product of two factors, subtracted as it is computed: no list of gradients is built.
     """
     h, o = forward(network, x)
     example_loss, do = softmax_cross_entropy(o, target)
@@ -180,10 +179,10 @@ def train(
     labels : (examples,)
         Classes, from 0 to n_out - 1.
     epochs : int
-        How often every example is taken.
+        The number of passes over the examples.
     learning_rate : float
     seed : int
-        Of the examples' order, which is drawn anew for each epoch.
+        The seed of the examples' order, which is drawn anew for each epoch.
 
     Returns
     -------
@@ -193,8 +192,8 @@ def train(
     Raises
     ------
     ValueError
-        If there are no points, not as many labels as points, a point that is not as long as the network's
-        input, or a label that is none of its classes.
+        If there are no points, the numbers of labels and points differ, a point does not have the length of the
+        network's input, or a label is not one of its classes.
     """
     examples = _checked_examples(network, points, labels)
     generator = random.Random(seed)
@@ -211,7 +210,7 @@ def train(
 def _checked_examples(
     network: Network, points: Collection[Collection[float]], labels: Collection[int]
 ) -> list[tuple[list[float], int]]:
-    """Pair the points with their labels, as Python's own numbers: NumPy's are slower one by one."""
+    """Check the points and labels and pair them, as Python's own numbers: NumPy's are slower one by one."""
     n_in, classes = len(network.hidden.weights), len(network.output.biases)
     if len(points) == 0 or len(points) != len(labels):
         raise ValueError(f"{len(points)} points and {len(labels)} labels given; give one label for each point.")

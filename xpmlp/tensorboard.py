@@ -1,4 +1,4 @@
-"""The curves of a run as TensorBoard event files, written from the numbers that its folder holds."""
+"""TensorBoard event files of a run's curves, written from the numbers in its folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from xpmlp.errors import RunFolderError
 TENSORBOARDX = Library("tensorboardX", "tensorboardX", "'xpmlp[tensorboard]'")
 
 FOLDER = "tensorboard"
-"""The folder of the event files within a run folder; `tensorboard --logdir` takes it, or a folder of run folders."""
+"""The event files' folder within a run folder; `tensorboard --logdir` takes it, or a folder of run folders."""
 
 LONGEST = 1000
-"""Points of the batch losses: each the mean of as many steps as it takes to stay below this."""
+"""Maximum number of points of the curve of batch losses, each the mean of consecutive steps."""
 
 _TAGS = {
     "train_loss": "loss/train",
@@ -32,7 +32,7 @@ _TAGS = {
 
 
 def check_installed() -> None:
-    """Say what to install before any training is done for nothing.
+    """Check before training that the writer of event files is installed.
 
     Raises
     ------
@@ -54,8 +54,8 @@ def write_events(folder: Path) -> Path:
     Returns
     -------
     Path
-        The folder with the event files: in it a folder for each run of a grid.  What an earlier training left there
-        is removed.
+        The folder with the event files, with a folder for each run of a grid.  Files of an earlier training there are
+        removed.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def write_events(folder: Path) -> Path:
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], np.ndarray[tuple[int, int], np.dtype[np.floating]]]:
-    """The rows of ``epochs.csv`` and the batch losses (steps, runs)."""
+    """Read the rows of ``epochs.csv`` and the batch losses (steps, runs)."""
     try:
         with (folder / "epochs.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -98,7 +98,7 @@ def _read(folder: Path) -> tuple[list[dict[str, str]], np.ndarray[tuple[int, int
 
 
 def _thinned(losses: np.ndarray[tuple[int], np.dtype[np.floating]]) -> list[tuple[int, float]]:
-    """(step, mean loss of the steps up to it), at most `LONGEST` of them; the NaN after a run's end is left out."""
+    """Compute at most `LONGEST` points (step, mean loss of the steps up to it), without the NaN after a run's end."""
     finite = losses[np.isfinite(losses)]
     width = -(-len(finite) // LONGEST) or 1
     return [

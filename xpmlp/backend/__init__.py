@@ -1,12 +1,12 @@
-"""The array libraries: the only place in the program that names them, one a file, imported when asked for.
+"""Array libraries, one module each, imported on demand; no other part of the program names them.
 
 ======================== ==================================================================
-`resolve`                the backend that a config names, or a sentence that says why not
-`probe`                  what there is on this machine
-`backends`               the table of their records, which need no library
-`residence_of`           where an array lives: the backend and device whose it is
+`resolve`                the backend named by a config, or an error that says why not
+`probe`                  the version and devices of a backend on this machine
+`backends`               the table of backend records, usable without their libraries
+`residence_of`           the backend and device of an array
 `Backend`                devices, transfers, the fold over batches, fused operations
-`blas_threads_at_most`   a bound for processes that share the cores
+`blas_threads_at_most`   a limit on BLAS threads, for processes that share the cores
 ======================== ==================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Backends: where arrays live, how a training step is folded over batches, and which operations are fused.
+"""Backends: storage of arrays, folding of a training step over batches, and fused operations.
 
 Everything else in the program is written once, in the array API.
 """
@@ -28,7 +28,7 @@ from xpmlp.nn import Ops, pure_ops
 DTypeName = Literal["float32", "float64"]
 
 OUTPUTS = 1_000_000
-"""The most numbers that the outputs of a fold's steps may be before they are concluded."""
+"""Number of elements in a fold's pending step outputs at which they are concluded."""
 
 
 class Backend(ABC):
@@ -37,13 +37,13 @@ class Backend(ABC):
     Attributes
     ----------
     name : str
-        As the config names it.
+        Its name in the config.
     xp : namespace
         The array library, following the standard.
     device : device
-        As the library names it.
+        In the library's own form.
     device_name : str
-        For people: ``cpu``, or the GPU's product name.
+        For display: ``cpu`` or the GPU's product name.
     dtype_name : "float32" or "float64"
         Of weights, activations and losses.
     index_dtype : dtype
@@ -57,11 +57,11 @@ class Backend(ABC):
     prefetch : Prefetch
         How batches are prepared ahead of their steps.
     memory : Memory
-        Where its arrays live.
+        The memory that holds its arrays.
     recordings : Recordings or None
-        Of steps, if the library can record and replay them.
+        Recorded steps, if the library can record and replay them.
     recipe : (callable, arguments)
-        For pickle: what makes the same backend.
+        For pickle: the callable and arguments that recreate the backend.
     tf32 : bool
         Whether float32 products may be rounded to TensorFloat-32 within a session, if the device has it.
     """
@@ -100,15 +100,15 @@ class Backend(ABC):
 
     @abstractmethod
     def devices(self) -> list[str]:
-        """The names of the devices that this library can use here, its default first."""
+        """Return the names of the devices that this library can use here, its default first."""
 
     def _fused_ops(self) -> Ops:
-        """The operations with this backend's faster equals in place; the pure ones if there are none."""
+        """Return the operations, the pure ones by default; a backend substitutes its faster versions."""
         return pure_ops(self.xp)
 
     @property
     def dtype(self) -> Any:
-        """The floating-point dtype as the library has it."""
+        """The library's floating-point dtype."""
         return getattr(self.xp, self.dtype_name)
 
     @property
@@ -117,45 +117,46 @@ class Backend(ABC):
         return getattr(self.xp, self.index_dtype_name)
 
     def compiles_first(self) -> bool:
-        """Whether the next session will compile, for seconds, what no process has compiled on this machine before."""
+        """Check whether the next session will spend seconds compiling code not yet compiled on this machine."""
         return False
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
-        """The library's settings as this program's code needs them, whatever the host has chosen; for this thread."""
+        """Set the library's options to the values that this program needs, overriding the host's, in this thread."""
         yield
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
         """Hold precision modes, threads and the current device while arrays are made and steps run.
 
-        Floating-point errors on the host pass without a word, whatever `numpy.seterr` says: the training loop looks for
-        what is not finite.  All of it is put back at the end.
+        Floating-point errors on the host are ignored, whatever `numpy.seterr` says: the training loop checks for
+        non-finite values.  All settings are restored at the end.
 
         Parameters
         ----------
         batch_size : int
-            How many examples the products take at once: by it the number of threads is chosen if the user gave none.
+            Number of examples in a product; determines the number of threads if the user gave none.
         """
         with np.errstate(all="ignore"):
             yield
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
-        """Move a host array to the device: one of the two functions that do (`to_numpy` is the other).
+        """Move a host array to the device; only `asarray` and `to_numpy` transfer between the two.
 
-        The result may share memory with ``host`` (NumPy, torch), so it must not be written to; see `parameters`.
+        The result may share memory with ``host`` (NumPy, torch), so do not write to it; see `parameters`.
         """
         return self.xp.asarray(host, dtype=dtype, device=self.device)
 
     def adopt(self, array: Array) -> Array:
-        """An array that is on an accelerator already, of any library, as this backend computes with it.
+        """Convert an accelerator array of any library to an array of this backend.
 
-        It stays where it is; another library's is taken through DLPack.  Reals become the backend's dtype.
+        The data stay in place; another library's array is taken through DLPack.  Reals are converted to the backend's
+        dtype.
 
         Raises
         ------
         BackendError
-            If it is elsewhere than where this backend computes: nothing is moved silently.
+            If the array is not on this backend's device: nothing is moved silently.
         """
         adopted, own = array, array_namespace(array) is self.xp
         if not own and self.is_accelerator:
@@ -173,16 +174,16 @@ class Backend(ABC):
     def parameters(self, host: Any) -> Any:
         """Move a tree of host arrays to the device as fresh arrays of the backend's dtype, free to be overwritten.
 
-        They are row-major whatever the order of the host's, but for PyTorch's on a CPU: updates in place need to know.
+        They are row-major whatever the host's order, except for PyTorch on a CPU: updates in place depend on the order.
         """
         return self.copy(map_leaves(lambda leaf: self.asarray(np.array(leaf, order="C"), self.dtype), host))
 
     def to_numpy(self, array: Array) -> npt.NDArray[Any]:
-        """Copy an array to the host: one of the two functions that do."""
+        """Copy an array to the host; only `asarray` and `to_numpy` transfer between host and device."""
         return np.array(array)
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree, on the same device, sharing no memory with it."""
+        """Copy every array of a tree on the same device, sharing no memory with the original."""
         return map_leaves(lambda leaf: self.xp.asarray(leaf, copy=True), tree)
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
@@ -194,9 +195,9 @@ class Backend(ABC):
             Written in the array API, without host reads or branches on values.  ``batch`` is a tree and ``outputs`` a
             tuple of arrays.
         state : tree of arrays
-            Dead afterwards: the step may overwrite it.  Use what comes back.
+            Invalid afterwards, since the step may overwrite it: use the returned state.
         batches : tree of (steps, ...)
-            One step's batch is what they hold at one index of their first axis.
+            Each index of the first axis holds the batch of one step.
         constants : tree of arrays and numbers
             The same for every step.
 
@@ -212,18 +213,18 @@ class Backend(ABC):
         return state, tuple(map(self._stacked, zip(*collected, strict=True)))
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
-        """The batch of each step."""
+        """Yield the batch of each step."""
         return iterate(batches, self.xp.unstack)
 
     def _stacked(self, series: Sequence[Array]) -> Array:
-        """The outputs of all steps as one array."""
+        """Stack the outputs of all steps into one array."""
         stacked: Array = self.xp.stack(series)
         return stacked
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int
     ) -> tuple[Any, tuple[Array, ...]]:
-        """Fold a step over batches that are prepared for ``ahead`` steps at once, and concluded for as many as is good.
+        """Fold a step over batches, preparing ``ahead`` steps at a time and concluding outputs in large groups.
 
         Parameters
         ----------
@@ -231,7 +232,7 @@ class Backend(ABC):
         state, batches, constants
             As in `scan`.
         ahead : int
-            At least 1.  Bounds the memory that prepared batches take; the results do not depend on it.
+            At least 1.  Bounds the memory of prepared batches; the results do not depend on it.
 
         Returns
         -------
@@ -250,13 +251,13 @@ class Backend(ABC):
         if self.recordings is not None:
             ahead = ahead // length * length
         for first in range(0, steps, ahead):
-            last = min(first + ahead, steps)  # the standard leaves open what a slice beyond the end gives
+            last = min(first + ahead, steps)  # the standard does not define slices beyond the end
             prepared = fold.prepare(part(first, last), constants)
-            if self.recordings is None or ahead == 1:  # one by one, as evaluation goes, a recording saves nothing
+            if self.recordings is None or ahead == 1:  # a recording of single steps, as in evaluation, saves nothing
                 state, outputs = self.scan(fold.step, state, prepared, constants)
             else:
                 state, outputs = self.recordings.scan(fold.step, state, prepared, constants, length, steps - first)
-            del prepared  # before the next ones are
+            del prepared  # to free it before the next part is prepared
             pending.append(outputs)
             if last == steps or sum(math.prod(output.shape) for output in outputs) * len(pending) >= OUTPUTS:
                 concluded.append(fold.conclude(part(begin, last), self._joined(pending), constants))
@@ -264,27 +265,27 @@ class Backend(ABC):
         return state, self._joined(concluded)
 
     def _joined(self, parts: list[tuple[Array, ...]]) -> tuple[Array, ...]:
-        """The outputs of one stretch of steps after another as those of all of them."""
+        """Concatenate the outputs of consecutive stretches of steps."""
         return parts[0] if len(parts) == 1 else tuple(self.xp.concat(one) for one in zip(*parts, strict=True))
 
     def threads_in_use(self) -> int | None:
-        """The number of CPU threads that compute within a session: with another one the bits may differ."""
+        """Return the number of CPU threads used within a session: with a different number the bits may differ."""
         return self.threads
 
     def synchronize(self) -> None:
-        """Wait until the device has done what was asked of it."""
+        """Wait until the device has finished all queued work."""
         return
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle: the same backend is found again where it is read."""
+        """Pickle the backend as its recipe, by which unpickling finds the same backend."""
         return self.recipe
 
     def __copy__(self) -> Backend:
-        """Itself: what it is never changes."""
+        """Return the backend itself, since it never changes."""
         return self
 
     def __deepcopy__(self, memo: Any) -> Backend:
-        """Itself: what it is never changes."""
+        """Return the backend itself, since it never changes."""
         return self
 
     def __repr__(self) -> str:

@@ -1,12 +1,12 @@
-"""A layer's update in place by BLAS, which takes the product of its factors off the weights as it forms it.
+"""In-place layer updates by BLAS, which adds the scaled product of a layer's factors to the weights as it forms it.
 
-NumPy multiplies by a BLAS but has no product that is added to what is there.  It is asked of the same library: large
-updates of NumPy's own, by ctypes, with as many threads as its products have; small ones of SciPy's, on one thread,
-whose wrapper takes a third of the time of ctypes.  Only an array that is written to has to be row-major.
+NumPy multiplies with a BLAS but has no product that adds to an existing array, so the library is called directly: for
+large updates NumPy's own, through ctypes, with as many threads as its products have; for small ones SciPy's, on one
+thread, since its wrapper takes a third of the time of ctypes.  Only the array written to has to be row-major.
 
-NumPy's and SciPy's wheels bring a BLAS each, with a pool of threads each.  The threads of one go on looking for work
-for milliseconds after each product and keep the cores from those of the other: when both are used threaded, a step
-takes a thousand times as long.  So NumPy's alone has threads.
+NumPy's and SciPy's wheels each bring a BLAS with its own pool of threads.  After a product the threads of one keep
+polling for work for milliseconds and keep the other's off the cores: if both are threaded, a step takes a thousand
+times as long.  So only NumPy's has threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from xpmlp.backend.threads import BLAS, BOUND, set_threads
 from xpmlp.nn import Ops
 
 SMALL = 500_000
-"""The multiply-adds up to which a product takes as long on one thread as on several."""
+"""Number of multiply-adds up to which a product takes as long on one thread as on several."""
 
 _ROW_MAJOR, _NO, _TRANSPOSED = 101, 111, 112
 _REALS: dict[str, Any] = {"float32": ctypes.c_float, "float64": ctypes.c_double}
@@ -42,21 +42,21 @@ _SYMBOLS: list[tuple[str, Any]] = [
     ("cblas_{}gemm_64", np.int64),
     ("cblas_{}gemm", np.intc),
 ]
-"""Names of the product in builds of OpenBLAS and MKL, with the type of its sizes."""
+"""Symbols of the product in builds of OpenBLAS and MKL, each with the type of its sizes."""
 
 
 class Product(NamedTuple):
-    """The product of row-major matrices in the library that NumPy multiplies with.
+    """Product of row-major matrices in NumPy's BLAS library.
 
     Attributes
     ----------
     function : (order, transposed, transposed, rows, columns, inner, alpha, a, lda, b, ldb, beta, c, ldc) -> None
         ``cblas_sgemm`` or ``cblas_dgemm``.
     integer : type
-        Of its sizes, in NumPy.
+        NumPy type of its sizes.
     unpacked : int
-        Up to so many multiply-adds it has kernels that read matrices where they lie, which are the quicker ones: larger
-        products take less time in pieces; 0 if there are none.
+        Number of multiply-adds up to which it has faster kernels that read matrices in place: larger products take less
+        time in pieces; 0 if it has none.
     """
 
     function: Any
@@ -65,12 +65,12 @@ class Product(NamedTuple):
 
     @property
     def address(self) -> int:
-        """The address of its code."""
+        """Address of the product's code."""
         return int(ctypes.cast(self.function, ctypes.c_void_p).value or 0)
 
 
 class Blas(NamedTuple):
-    """The products of one dtype that add to what is there.
+    """BLAS products of one dtype that add to an existing array.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class Blas(NamedTuple):
     product : Product, optional
         NumPy's.
     gemm, gemv : functions
-        SciPy's, of matrices and of a matrix and a vector.
+        SciPy's products of matrices, and of a matrix and a vector.
     """
 
     dtype: Any
@@ -88,14 +88,14 @@ class Blas(NamedTuple):
 
 
 def with_blas(ops: Ops, dtype_name: str) -> Ops:
-    """``ops`` with the updates of NumPy arrays of this dtype replaced by those in place."""
+    """Return ``ops`` with the updates of NumPy arrays of this dtype done in place by BLAS."""
     gemm, gemv = {"float32": (blas.sgemm, blas.sgemv), "float64": (blas.dgemm, blas.dgemv)}[dtype_name]
     found = Blas(np.dtype(dtype_name), numpys_product(dtype_name), gemm, gemv)
     return ops._replace(add_product=partial(_add_product, found), add_sum=partial(_add_sum, found))
 
 
 def _add_product(blas: Blas, weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
-    """One call for each run, without a temporary for the product."""
+    """Update the weights with one BLAS call for each run, without a temporary for the product."""
     if weights.ndim > 2:
         for run, factor in enumerate(_by_run(scale, len(weights))):
             _add_product_of_one(blas, weights[run], activation[run], delta[run], factor)
@@ -119,7 +119,7 @@ def _add_product_of_one(blas: Blas, weights: Array, activation: Array, delta: Ar
 
 
 def _add_sum(blas: Blas, biases: Array, delta: Array, scale: Array) -> Array:
-    """The sum over the batch as a product with ones, which BLAS adds to the biases as it forms it."""
+    """Add the sum over the batch to the biases, as a product with ones that BLAS accumulates."""
     batch = delta.shape[-2]
     if batch == 1:
         biases += scale * delta
@@ -138,7 +138,7 @@ def _add_sum_of_one(blas: Blas, biases: Array, delta: Array, factor: float) -> N
 
 
 def _by_run(scale: Array, runs: int) -> list[float]:
-    """The scale of each run."""
+    """Return the scale of each run."""
     return [scale.item()] * runs if scale.size == 1 else scale.ravel().tolist()
 
 
@@ -149,7 +149,7 @@ def _ones(length: int, dtype: Any) -> Array:
 
 @functools.cache
 def numpys_product(dtype_name: str) -> Product | None:
-    """The product of NumPy's library, if that has one under a name that is known and it does what it should."""
+    """Find the product in NumPy's BLAS; ``None`` if it has none under a known name, or one with wrong results."""
     for path in _numpys_libraries():
         library = ctypes.CDLL(path)
         for name, integer in _SYMBOLS:
@@ -169,18 +169,18 @@ def numpys_product(dtype_name: str) -> Product | None:
 
 
 UNPACKED = 1_000_000
-"""OpenBLAS's bound: see ``kernel/x86_64/sgemm_small_kernel_permit_skylakex.c`` there."""
+"""OpenBLAS's limit for small matrices, from its ``kernel/x86_64/sgemm_small_kernel_permit_skylakex.c``."""
 
 
 def _unpacked(path: str) -> int:
-    """For AVX-512 OpenBLAS has kernels for small products, by which pieces take a tenth to a quarter less time."""
+    """Return the limit of OpenBLAS's small-product kernels for AVX-512 (10 to 25% less time); 0 for other libraries."""
     library = next((one for one in _controllers() if one.filepath == path), None)
     is_known = getattr(library, "architecture", None) in ("SkylakeX", "Cooperlake", "SapphireRapids")
     return UNPACKED if is_known and library is not None and library.internal_api == "openblas" else 0
 
 
 def add_product(product: Product, weights: Array, activation: Array, delta: Array, factor: float) -> None:
-    """``weights += factor * activation.T @ delta``, for row-major weights."""
+    """Compute ``weights += factor * activation.T @ delta`` in place, for row-major weights."""
     activation, delta = np.ascontiguousarray(activation), np.ascontiguousarray(delta)
     (batch, n_in), n_out = activation.shape, delta.shape[1]
     if weights.shape != (n_in, n_out) or len(delta) != batch:
@@ -191,7 +191,7 @@ def add_product(product: Product, weights: Array, activation: Array, delta: Arra
 
 
 def _is_right(product: Product, dtype: Any) -> bool:
-    """Whether a name that was found means what it should: small integers come out exactly."""
+    """Check a product found by name on small integers, whose results must be exact."""
     weights, activation, delta = (np.arange(n * m, dtype=dtype).reshape(n, m) for n, m in ((5, 3), (4, 5), (4, 3)))
     expected = weights - 2 * activation.T @ delta
     add_product(product, weights, activation, delta, -2.0)
@@ -199,7 +199,7 @@ def _is_right(product: Product, dtype: Any) -> bool:
 
 
 def address(array: Array) -> int:
-    """Of a row-major array's first number; NumPy's own attributes for it take three times as long."""
+    """Return the address of a row-major array's first element; NumPy's own attributes take three times as long."""
     if not array.flags.writeable:
         return int(array.ctypes.data)
     return ctypes.addressof(ctypes.c_char.from_buffer(array))
@@ -207,20 +207,20 @@ def address(array: Array) -> int:
 
 @contextlib.contextmanager
 def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
-    """Set the threads of NumPy's BLAS for products of batches of this size, and hold every other BLAS to one.
+    """Set the threads of NumPy's BLAS for products of batches of this size, and limit every other BLAS to one.
 
     Parameters
     ----------
     batch_size : int
-        A thread for each 16 examples: with less work than that they cost more than they bring.
+        One thread for every 16 examples: with less work a thread costs more than it saves.
     threads : int, optional
-        As many at most; if not given, as many as BLAS has been given by the environment, by default the cores that
-        this process may use.
+        The maximum; if not given, the number that the environment gives BLAS, by default the cores available to this
+        process.
 
     Yields
     ------
     most : int
-        How many it may be at most, for products of any size.
+        The maximum for products of any size.
     """
     with BLAS.borrowed() as before:
         ours = _numpys_libraries()
@@ -234,18 +234,18 @@ def threads_for(batch_size: int, threads: int | None) -> Iterator[int]:
 
 
 class Threads(ProcessSetting):
-    """Threads of NumPy's products, but for a while in which several threads ask for products of one each."""
+    """Number of threads of NumPy's products, which several Python threads can hold at one for a while."""
 
     def __init__(self) -> None:
         super().__init__(_numpys_threads, _set_numpys_threads)
 
     @property
     def number(self) -> int:
-        """When nobody holds them to one; 1 if NumPy's library is not known."""
+        """Number of threads while nobody holds it at one; 1 if NumPy's library is unknown."""
         return int(self.before)
 
     def set(self, number: int) -> None:
-        """Set it, for when nobody holds them to one."""
+        """Set the number of threads for when nobody holds it at one."""
         with self._lock:
             self._before = number
             if not self._borrowers:
@@ -253,7 +253,7 @@ class Threads(ProcessSetting):
 
     @contextlib.contextmanager
     def held_to_one(self) -> Iterator[None]:
-        """Hold them to one; any number of Python's threads may do so at a time."""
+        """Hold the number of threads at one; any number of Python threads may do so at the same time."""
         with self.borrowed():
             self._write(1)
             yield
@@ -269,12 +269,12 @@ def _set_numpys_threads(number: int) -> None:
 
 
 THREADS = Threads()
-"""NumPy's library is there once."""
+"""The only instance, since a process has one NumPy library."""
 
 
 @functools.cache
 def _controllers() -> list[Any]:
-    """Of NumPy's libraries; finding them takes milliseconds."""
+    """Return threadpoolctl's controllers of NumPy's libraries; cached, since finding them takes milliseconds."""
     ours = _numpys_libraries()
     found = ThreadpoolController().select(user_api="blas").lib_controllers
     return [library for library in found if library.filepath in ours]
@@ -282,7 +282,7 @@ def _controllers() -> list[Any]:
 
 @functools.cache
 def _numpys_libraries() -> list[str]:
-    """The BLAS that NumPy multiplies with: of its wheel, or the one that all share; none if it is not known."""
+    """Return the paths of NumPy's BLAS: its wheel's, or the only one loaded if not SciPy's; empty if unknown."""
     paths = [library.filepath for library in ThreadpoolController().select(user_api="blas").lib_controllers]
     own = [path for path in paths if _belongs_to(np, path)]
     return own or [path for path in paths if len(paths) == 1 and not _belongs_to(scipy, path)]

@@ -1,4 +1,4 @@
-"""cuBLAS's product on CuPy arrays, into an array that is there: one launch, and one that a CUDA graph may record.
+"""Products by cuBLAS into existing CuPy arrays: one launch each, which a CUDA graph may record.
 
 CuPy's own products refuse to be recorded (cupy issue 6290), and spend several times as long in Python.
 """
@@ -15,7 +15,7 @@ from xpmlp._typing import Array
 from xpmlp.errors import BackendError
 
 WORKSPACE_BYTES = 32 * 2**20
-"""The workspace that cuBLAS asks for on Hopper, more than elsewhere.  Without an array of ours it would allocate."""
+"""Workspace that cuBLAS asks for on Hopper, more than elsewhere.  Without an array of ours it would allocate one."""
 
 _NO, _TRANSPOSED = 0, 1
 _TYPES = {"float32": (ctypes.c_float, 0), "float64": (ctypes.c_double, 1)}  # CUDA_R_32F, CUDA_R_64F
@@ -31,11 +31,11 @@ _GEMM_ARGUMENTS: list[Any] = [
     *[ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_longlong],
     *[ctypes.c_int] * 3,
 ]
-"""Of ``cublasGemmStridedBatchedEx``."""
+"""Argument types of ``cublasGemmStridedBatchedEx``."""
 
 
 class CublasError(RuntimeError):
-    """A call that cuBLAS refused."""
+    """A failed call of cuBLAS."""
 
 
 class Cublas:
@@ -67,7 +67,7 @@ class Cublas:
         self._threads = threading.local()
 
     def product(self, a: Array, b: Array, out: Array, alpha: Any = 1.0, beta: float = 0.0) -> Array:
-        """``alpha * a @ b + beta * out``, into ``out``.
+        """Compute ``alpha * a @ b + beta * out`` into ``out``.
 
         Parameters
         ----------
@@ -83,15 +83,15 @@ class Cublas:
         Returns
         -------
         out : ([runs,] m, n)
-            The array that was given.
+            The given array.
 
         Raises
         ------
         ValueError
-            If types or numbers of axes differ, or ``out`` is not row-major: cuBLAS would write beside it.  An array
-            ``alpha`` of another type is refused, too.
+            If dtypes (an array ``alpha`` included) or numbers of axes differ, or ``out`` is not row-major: cuBLAS would
+            write outside it.
         MemoryError, CublasError
-            If cuBLAS refuses.
+            If the call fails.
         """
         if not (a.ndim == b.ndim == out.ndim and a.dtype == b.dtype == getattr(alpha, "dtype", a.dtype) == out.dtype):
             raise ValueError(
@@ -124,14 +124,14 @@ class Cublas:
         return out
 
     def _one(self, dtype: Any) -> Array:
-        """The number 1 on the GPU, the calling thread's own."""
+        """Return the number 1 on the GPU, one array for each thread and dtype."""
         made = self._threads.__dict__.setdefault("ones", {})
         if dtype not in made:
             made[dtype] = self._cupy.ones(1, dtype)
         return made[dtype]
 
     def _operand(self, array: Array) -> tuple[Array, int, int, int]:
-        """An array with how cuBLAS reads it, and the distances of its rows and of its runs, in numbers."""
+        """Return an array with its order for cuBLAS and its row and run strides, in elements."""
         size = array.dtype.itemsize
         for _ in range(2):
             *outer, row, column = array.strides
@@ -145,7 +145,7 @@ class Cublas:
         return array, _NO, max(array.shape[-1], 1), array.shape[-1] * array.shape[-2]  # a single row, or none
 
     def _handle(self) -> int:
-        """The handle of the calling thread, on the current stream."""
+        """Return the handle of the calling thread, on the current stream."""
         threads = self._threads
         stream = self._cupy.cuda.get_current_stream().ptr
         if getattr(threads, "stream", None) != stream:
@@ -165,7 +165,7 @@ class Cublas:
         _raise_for(getattr(self._library, name)(*arguments), name)
 
     def release(self) -> None:
-        """Give the calling thread's handle and workspace back."""
+        """Release the calling thread's handle and workspace."""
         threads = self._threads
         if hasattr(threads, "handle"):
             self._check("cublasDestroy_v2", ctypes.c_void_p(threads.handle))
@@ -173,7 +173,7 @@ class Cublas:
 
 
 def _library(module: str) -> ctypes.CDLL:
-    """The cuBLAS that CuPy's module is linked to: elsewhere than on Windows it is found through the module."""
+    """Load the cuBLAS that CuPy's module is linked to: through the module, except on Windows."""
     if os.name != "nt":
         return ctypes.CDLL(module)
     for version in (13, 12):

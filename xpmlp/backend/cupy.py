@@ -22,7 +22,7 @@ OUT_OF_MEMORY = 2
 """``cudaErrorMemoryAllocation``."""
 
 FIRST_WITH_TF32 = 80
-"""The compute capability of the first GPUs that have TensorFloat-32, times ten."""
+"""Compute capability of the first GPUs with TensorFloat-32, times ten."""
 
 
 class CupyBackend(Backend):
@@ -57,7 +57,7 @@ class CupyBackend(Backend):
         self.device_name = properties["name"].decode()
 
     def devices(self) -> list[str]:
-        """The GPUs that CuPy can use; none if there is no driver."""
+        """Return the names of the GPUs that CuPy can use; none without a driver."""
         try:
             return [f"cuda:{index}" for index in range(self._cupy.cuda.runtime.getDeviceCount())]
         except self._cupy.cuda.runtime.CUDARuntimeError:
@@ -79,10 +79,10 @@ class CupyBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The configured GPU, a stream of the session's own, and TF32 only if asked for; the memory is given back.
+        """Use the configured GPU, a stream of the session's own, and TF32 only if asked for; free memory at the end.
 
-        The stream is one that waits for the default stream and that the default stream waits for: arrays made before
-        the session can be used in it, and its own afterwards.
+        This stream and the default stream wait for each other: arrays made before the session can be used in it, and
+        its own afterwards.
         """
         with self.device, self._precision(), np.errstate(all="ignore"), self._cupy.cuda.Stream() as stream:
             try:
@@ -97,9 +97,9 @@ class CupyBackend(Backend):
                     self._cupy.get_default_memory_pool().free_all_blocks()
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
-        """Fold ``step`` over ``batches``.  Outputs are written to their places: CuPy stacks by addresses from the host.
+        """Fold ``step`` over ``batches``, writing each output directly to its place.
 
-        As a part of a recording they would be read from there again when it is replayed.
+        CuPy stacks by addresses from the host, which a recording would read from there again at each replay.
         """
         series: tuple[Array, ...] = ()
         count = next(leaves(batches))[1].shape[0]
@@ -112,7 +112,7 @@ class CupyBackend(Backend):
         return state, series
 
     def _record(self, body: Callable[[], None]) -> Callable[[], None]:
-        """Record what ``body`` asks of the GPU as a CUDA graph, with memory of its own for its temporary arrays."""
+        """Record the GPU work of ``body`` as a CUDA graph, with memory of its own for temporary arrays."""
         cupy = self._cupy
         stream, pool = cupy.cuda.get_current_stream(), cupy.cuda.MemoryPool()
         with cupy.cuda.using_allocator(pool.malloc):
@@ -124,12 +124,12 @@ class CupyBackend(Backend):
         return CudaGraph(graph, stream, pool).launch
 
     def _can_tf32(self) -> bool:
-        """Whether TF32 was asked for, and the GPU has it."""
+        """Check whether TF32 was asked for and the GPU has it."""
         return self.tf32 and int(self.device.compute_capability) >= FIRST_WITH_TF32
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
-        """Float32 products in TF32 if asked for, else in full, whatever ``CUPY_TF32`` says.
+        """Compute float32 products in TF32 if asked for, otherwise in full precision, whatever ``CUPY_TF32`` says.
 
         That variable is CuPy's public switch, but it is read once, at the first product of the process.
         """
@@ -148,12 +148,12 @@ class CupyBackend(Backend):
             return self.xp.asarray(host, dtype=dtype)
 
     def adopt(self, array: Array) -> Array:
-        """An array that is on the GPU already."""
+        """Convert an array that is already on the GPU."""
         with self.device:
             return super().adopt(array)
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree, on the GPU."""
+        """Copy every array of a tree, on the GPU."""
         with self.device:
             return super().copy(tree)
 
@@ -173,12 +173,12 @@ class CupyMemory(Memory):
         self._cupy, self._device = cupy, device
 
     def free(self) -> int | None:
-        """Free bytes, with those that CuPy holds in reserve."""
+        """Return the free bytes, including those that CuPy holds in reserve."""
         with self._device:
             return int(self._cupy.cuda.runtime.memGetInfo()[0] + self._cupy.get_default_memory_pool().free_bytes())
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """CuPy says it by a MemoryError of its own; CUDA, if a recording finds none, by a number."""
+        """Recognize CuPy's own MemoryError, and CUDA's status when a recording finds no memory."""
         failed = isinstance(error, self._cupy.cuda.runtime.CUDARuntimeError)
         return (failed and getattr(error, "status", None) == OUT_OF_MEMORY) or super().is_exhausted(error)
 
@@ -190,9 +190,9 @@ class CudaGraph(NamedTuple):
     ----------
     graph : cupy.cuda.Graph
     stream : cupy.cuda.Stream
-        Where it is launched.
+        The stream that it is launched on.
     memory : cupy.cuda.MemoryPool
-        What it computes in: kept as long as the graph is.
+        Its working memory, kept as long as the graph.
     """
 
     graph: Any
@@ -200,5 +200,5 @@ class CudaGraph(NamedTuple):
     memory: Any
 
     def launch(self) -> None:
-        """Do it."""
+        """Launch the graph."""
         self.graph.launch(self.stream)

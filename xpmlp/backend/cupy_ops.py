@@ -1,4 +1,4 @@
-"""CuPy's faster equals: products by cuBLAS into arrays that are there, and a few chains as one kernel each.
+"""CuPy's fused operations: products by cuBLAS into existing arrays, and a few chains as one kernel each.
 
 A small step on a GPU is bound by the number of kernels.  The sigmoid's two are the definitions' own formulas, which
 `cupy.fuse` compiles for each dtype; the others are written out below.
@@ -20,14 +20,14 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import one_hot_codes
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
-"""The most that a fused operation may differ from its definition: products are summed in another order."""
+"""Maximum difference of a fused operation from its definition: products are summed in another order."""
 
 TF32_TOLERANCE = 1e-2
-"""Where the factors of a product are rounded to 10 bits."""
+"""Tolerance with TF32, which rounds the factors of a product to 10 bits."""
 
 
 def with_fused(ops: Ops, cupy: Any, cublas: Cublas) -> Ops:
-    """``ops`` with what pays on a GPU replaced."""
+    """Return ``ops`` with the operations replaced that are faster fused on a GPU."""
 
     def sigmoid(x: Array) -> Array:
         return 0.5 * cupy.tanh(0.5 * x) + 0.5
@@ -58,10 +58,10 @@ GATHER = (
     "x = T(features[rows[i / width] * width + i % width]) * scale",
     "xpmlp_gather",
 )
-"""Rows of row-major features, converted and scaled in one pass."""
+"""Rows of row-major features, gathered, converted and scaled in one pass."""
 
 RANK_ONE = "T a, T d, T scale, T w", "T updated", "updated = w + scale * (a * d)", "xpmlp_rank_one"
-"""The update for a batch of one, where a product has nothing to add up."""
+"""Weight update for a batch of one, whose product has nothing to add up."""
 
 SOFTMAX = r"""
 extern "C" __global__ void softmax(const NUMBER* logits, NUMBER* probabilities, const long long rows, const int width) {
@@ -91,10 +91,10 @@ extern "C" __global__ void softmax(const NUMBER* logits, NUMBER* probabilities, 
     for (int j = lane; j < width; j += 32) probabilities[j] /= sum;
 }
 """
-"""The definition's steps, on a row in one go."""
+"""Softmax by the definition's steps, a row in one go."""
 
 THREADS = 128
-"""Of a block of a kernel: four rows."""
+"""Threads in a block of a kernel: four rows."""
 
 C_NAMES = {"float32": "float", "float64": "double"}
 
@@ -142,21 +142,21 @@ def _add_product(
 
 
 def _scaled_product(cublas: Cublas, a: Array, delta: Array, out: Array, scale: Array) -> Array:
-    """``out + scale * a @ delta``, into ``out``: cuBLAS reads one number on the GPU, but not one for each run."""
+    """Compute ``out + scale * a @ delta`` into ``out``: cuBLAS reads one number on the GPU, but not one per run."""
     if scale.size == 1:
         return cublas.product(a, delta, out, scale, 1.0)
     return cublas.product(a, scale * delta, out, 1.0, 1.0)
 
 
 class Ones:
-    """Rows of ones, by which sums over a batch are products; kept, since making one takes a launch."""
+    """Rows of ones that turn sums over a batch into products; kept, since making one takes a launch."""
 
     def __init__(self, xp: Any) -> None:
         self._xp = xp
         self._made: dict[tuple[int, ...], Array] = {}
 
     def __call__(self, like: Array) -> Array:
-        """Ones (1, batch) for a delta ([runs,] batch, width), the same for every run."""
+        """Return ones (1, batch) for a delta ([runs,] batch, width), the same for every run."""
         *runs, batch, _ = like.shape
         key = *runs, batch
         if key not in self._made:
@@ -178,7 +178,7 @@ Moves = tuple[Callable[..., Array], Callable[[Array], Any]]
 
 
 def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, moves: Moves) -> None:
-    """Hold every fused operation against its definition on the GPU that is there: compilers and drivers differ.
+    """Check every fused operation against its definition on this GPU, since compilers and drivers differ.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, moves: 
     Raises
     ------
     BackendError
-        If one differs, with the way to train without them.
+        If one differs; the message says how to train without them.
     """
     asarray, to_numpy = moves
     for stack, batch in itertools.product(((), (2,)), (4, 1)):
@@ -208,7 +208,7 @@ def check(ops: Ops, definitions: Ops, tolerance: float, dtype_name: str, moves: 
 def _examples(
     xp: Any, dtype_name: str, asarray: Callable[..., Array], stack: tuple[int, ...], batch: int
 ) -> dict[str, tuple[Any, ...]]:
-    """Arguments of each fused operation."""
+    """Return example arguments of each fused operation."""
     rng, dtype = np.random.default_rng(0), getattr(xp, dtype_name)
 
     def array(*shape: int) -> Array:

@@ -1,4 +1,4 @@
-"""A training step with what can be done for many steps at once, and how far ahead of its steps that is done."""
+"""Folds: a training step with work done for many steps at once, and how far ahead of its steps that is done."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ Step = Callable[[Any, Any, Any], tuple[Any, tuple[Array, ...]]]
 """(state, batch, constants) -> (state, outputs): one step of a fold."""
 
 GPU_AHEAD_BYTES = 128_000_000
-"""Bytes of batches that are prepared ahead on a GPU: enough that preparing them costs next to no launches."""
+"""Bytes of batches prepared ahead on a GPU: enough that preparing them costs next to no launches."""
 
 
 class Fold(NamedTuple):
-    """A step with what can be done for many steps at once, before and after it.
+    """A step, with work done for many steps at once before and after it.
 
     Attributes
     ----------
     prepare : (batches, constants) -> prepared
-        From a tuple to a tree of arrays with a common first axis, one entry a step; does to each step what it would do
-        to it alone.
+        From a tuple to a tree of arrays with a common first axis, one entry a step; each step's result is the same as
+        if prepared alone.
     step : Step
-        Gets one step of what is prepared.
+        Takes one step's entry of the prepared arrays.
     conclude : (batches, outputs, constants) -> results
-        Makes of the outputs of many steps, and of their batches as they were before `prepare`, what is kept of them:
-        tuples of arrays with the same first axis.
+        Computes the results to keep from the outputs of many steps and from their batches before `prepare`: tuples of
+        arrays with the same first axis.
     steps_per_call : int
-        How many steps of a training one of this fold takes: its batches have one more axis, after the first, if
-        that is more than one.
+        Number of training steps in one step of this fold; if more than one, its batches have one more axis, after the
+        first.
     """
 
     prepare: Callable[[tuple[Array, ...], Any], Any]
@@ -44,11 +44,11 @@ class Prefetch(NamedTuple):
     Attributes
     ----------
     bytes : int
-        The memory that they should take: on a CPU what its cache holds beside the weights.
+        Target memory of the prepared batches: on a CPU, the space in its cache beside the weights.
     rows_in_step : bool
-        Whether a step takes its rows from the data itself, so that its features are not prepared ahead of it.
+        Whether a step gathers its rows from the data itself, so that features are not prepared ahead.
     most_delayed : int
-        Up to which batch size it pays to delay the first layer's updates; see `xpmlp.training.delayed`.
+        Largest batch size at which delaying the first layer's updates pays; see `xpmlp.training.delayed`.
     """
 
     bytes: int = 400_000

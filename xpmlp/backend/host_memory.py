@@ -1,4 +1,4 @@
-"""The memory where arrays live: by default the host's, as far as this process may have it."""
+"""Memory for arrays: by default the host's, as far as this process may use it."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ CGROUPS = (
     (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
     (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
 )
-"""The files with a container's limit and what it uses of it, in version 2 and in version 1."""
+"""Files with a container's memory limit and usage, in cgroup versions 2 and 1."""
 
 
 class Memory:
-    """The memory where a backend's arrays live; a backend whose arrays live elsewhere has a subclass."""
+    """Memory of a backend's arrays, here the host's; a backend with arrays elsewhere has a subclass."""
 
     def free(self) -> int | None:
-        """Free bytes; ``None`` if nothing can tell."""
+        """Return the free bytes; ``None`` if unknown."""
         return free_host_memory()
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """Whether an error says that the device or the host has run out of memory."""
+        """Check whether an error means that the device or the host has run out of memory."""
         return isinstance(error, MemoryError)
 
 
 def free_host_memory() -> int | None:
-    """Bytes that are still free: the machine's, or fewer in a container with a limit; ``None`` if nothing tells."""
+    """Return the free bytes: the machine's, or fewer in a container with a limit; ``None`` if unknown."""
     found = [free for free in (_free_of_machine(), *map(_free_of_cgroup, CGROUPS)) if free is not None]
     return min(found, default=None)
 
 
 def _free_of_machine() -> int | None:
-    """Read the memory that Linux calls available, caches included; elsewhere the unused pages, if they are counted."""
+    """Read Linux's available memory, caches included; elsewhere the unused pages, if they are counted."""
     try:
         lines = dict(line.split(":") for line in MEMINFO.read_text(encoding="utf-8").splitlines())
         return int(lines["MemAvailable"].removesuffix("kB")) * 1024
@@ -46,7 +46,7 @@ def _free_of_machine() -> int | None:
 
 
 def _free_of_cgroup(names: tuple[Path, str, str]) -> int | None:
-    """The limit less what is in use, but for the cached files, which would be given up; ``None`` without a limit."""
+    """Return a container's limit less its usage without reclaimable cached files; ``None`` without a limit."""
     folder, limit, usage = names
     try:
         statistics = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())

@@ -22,14 +22,14 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 PROCESS = os.getpid()
-"""The process in which JAX has its threads."""
+"""Process with JAX's threads."""
 
 _NO_PLATFORM = RuntimeError, AssertionError
-"""Errors of JAX for a platform that it does not have, or is not to look for."""
+"""JAX's errors for a platform that is missing or disabled."""
 
 
 def _refuse_fork() -> None:
-    """Raise a `BackendError` in a process that was forked from the one with JAX's threads: it would wait for them."""
+    """Raise a `BackendError` in a process forked from the one with JAX's threads, where it would wait for them."""
     if os.getpid() != PROCESS:
         raise BackendError(
             "backend jax does not work in a process that was forked from one that has used it: start processes by "
@@ -70,7 +70,7 @@ class JaxBackend(Backend):
                 )
 
     def devices(self) -> list[str]:
-        """The names of the devices that this JAX can use."""
+        """Return the names of the devices that this JAX can use."""
         names = ["cpu"]
         with contextlib.suppress(*_NO_PLATFORM):
             names += [f"gpu:{device.id}" for device in self._jax.devices("gpu")]
@@ -100,9 +100,9 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def settings(self) -> Iterator[None]:
-        """Compile for one device, and refuse no promotion, no transfer and no value that is not finite.
+        """Compile for one device, and allow every promotion, transfer and non-finite value.
 
-        A training looks for the last itself.
+        A training checks for non-finite values itself.
         """
         jax = self._jax
         promotion = jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard")
@@ -114,13 +114,13 @@ class JaxBackend(Backend):
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
-        """float64 on JAX is a mode: all that touches an array has to run inside it."""
+        """Enter JAX's 64-bit mode for float64: everything that touches an array has to run inside it."""
         with self.settings(), self._jax.enable_x64(self.dtype_name == "float64"):
             yield
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The configured device, 64-bit mode if float64 was asked for, and TF32 only if it was."""
+        """Use the configured device, with 64-bit mode and TF32 only if asked for."""
         _refuse_fork()
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"
         jax = self._jax
@@ -138,12 +138,12 @@ class JaxBackend(Backend):
             return self._jax.device_put(np.asarray(host, dtype), self.device, may_alias=False)
 
     def adopt(self, array: Array) -> Array:
-        """An array that is on an accelerator already, in the right mode for float64."""
+        """Convert an array that is already on an accelerator, in the right mode for float64."""
         with self._precision():
             return super().adopt(array)
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree, by one compiled program."""
+        """Copy every array of a tree, by one compiled program."""
         with self._precision():
             return self._copied(tree)
 
@@ -153,9 +153,9 @@ class JaxBackend(Backend):
             return np.array(array)
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
-        """Fold ``step`` over ``batches`` in one compiled program: one for each step function and each shape.
+        """Fold ``step`` over ``batches`` in one compiled program for each step function and each shape.
 
-        Within a step it becomes a part of that step's program.
+        Within another step it becomes a part of that step's program.
         """
         state, outputs = self.compiled(step)(state, batches, constants)
         if not any(isinstance(output, self._jax.core.Tracer) for output in outputs):
@@ -165,7 +165,7 @@ class JaxBackend(Backend):
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Array, ...], constants: Any, ahead: int
     ) -> tuple[Any, tuple[Array, ...]]:
-        """Fold a step in one compiled program.  The compiler fuses what comes before and after with the step."""
+        """Fold a step in one compiled program, which fuses preparation and conclusion with the step."""
         if fold not in self._whole:
 
             def whole(state: Any, batch: tuple[Array, ...], constants: Any) -> Any:
@@ -177,7 +177,7 @@ class JaxBackend(Backend):
         return self.scan(self._whole[fold], state, batches, constants)
 
     def compiled(self, step: Step) -> Any:
-        """The jitted fold of ``step``; its ``_cache_size()`` tells how many shapes it was compiled for."""
+        """Return the jitted fold of ``step``; its ``_cache_size()`` is the number of shapes it was compiled for."""
         if step not in self._compiled:
             jax = self._jax
 
@@ -188,7 +188,7 @@ class JaxBackend(Backend):
         return self._compiled[step]
 
     def threads_in_use(self) -> int | None:
-        """One for each core of the machine, which JAX does not let one choose."""
+        """Return the number of the machine's cores, which JAX does not let one change."""
         return os.cpu_count()
 
     def synchronize(self) -> None:
@@ -198,26 +198,26 @@ class JaxBackend(Backend):
 
 
 class JaxMemory(Memory):
-    """The part of an accelerator's memory that JAX has taken for itself; or the host's."""
+    """Memory of an accelerator reserved by JAX, or the host's."""
 
     def __init__(self, jax: Any, device: Any) -> None:
         self._jax, self._device = jax, device
 
     def free(self) -> int | None:
-        """Of an accelerator what JAX's statistics say."""
+        """Return the free bytes, for an accelerator by JAX's statistics."""
         if self._device.platform == "cpu":
             return super().free()
         statistics = self._device.memory_stats()
         return int(statistics["bytes_limit"] - statistics["bytes_in_use"]) if statistics else None
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """JAX says it by a status code in the text of its one error."""
+        """Recognize the status code in the text of JAX's only error class."""
         said = isinstance(error, self._jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
         return said or super().is_exhausted(error)
 
 
 def _with_contractions(ops: Ops) -> Ops:
-    """Products that name the axes they sum over: XLA copies a transposed array where its runs axis is of length one."""
+    """Replace products by einsums: XLA copies a transposed array whose runs axis has length one."""
     product_of_factors = partial(ops.xp.einsum, "...bi,...bo->...io")
 
     def add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
@@ -231,8 +231,10 @@ def _with_contractions(ops: Ops) -> Ops:
 
 
 NARROW = 32
-"""Up to this width a delta is transposed for its product: XLA's CPU runtime is quicker with that than with the layer's
-inputs transposed, which are not copied but read across."""
+"""Maximum width at which a delta is transposed for its product.
+
+XLA's CPU runtime is faster with that than with the layer's inputs transposed, which are not copied but read across.
+"""
 
 
 def _add_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., Array]:
@@ -246,6 +248,6 @@ def _add_product(ops: Ops, barrier: Callable[[Array], Array]) -> Callable[..., A
 
 
 def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
-    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    """Add one row after another, on a CPU; on GPUs the order would vary, so they keep the definition."""
     below, numbers = rows_below_each_other(xp, table, codes)
     return xp.zeros_like(below).at[numbers].add(rows.reshape(len(numbers), -1)).reshape(table.shape)

@@ -44,7 +44,7 @@ class NumpyBackend(Backend):
         self._session = threading.local()  # each thread's own
 
     def devices(self) -> list[str]:
-        """The host alone."""
+        """Return the host as the only device."""
         return ["cpu"]
 
     def _fused_ops(self) -> Ops:
@@ -65,7 +65,7 @@ class NumpyBackend(Backend):
         return self._compiling(ops)
 
     def _compiling(self, ops: Ops) -> Ops:
-        """``ops`` whose steps are compiled, if Numba is installed and works; the version says so."""
+        """Return ``ops`` whose steps are compiled, if Numba is installed and works; the version then names Numba."""
         from xpmlp.backend.blas import numpys_product
 
         product = numpys_product(self.dtype_name)
@@ -91,33 +91,33 @@ class NumpyBackend(Backend):
         return scans.traced(ops._replace(mask=mask))
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree, as it lies."""
+        """Copy every array of a tree, keeping its layout in memory."""
         return map_leaves(np.array, tree)
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
-        """Fold ``step`` over ``batches``, compiled if Numba is here and the step can be traced."""
+        """Fold ``step`` over ``batches``, compiled if Numba is installed and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
         done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
         return done or super().scan(step, state, self._scans.materialized(batches), constants)
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
-        """NumPy's arrays go through their first axis by themselves, in a tenth of the time."""
+        """Iterate over NumPy arrays directly, in a tenth of the time."""
         return iterate(batches, iter)
 
     def _stacked(self, series: Sequence[Array]) -> Array:
-        """Without the view of each array that NumPy's function makes."""
+        """Stack without the view of each array that NumPy's function makes."""
         if not series[0].ndim:
             return np.array(series)
         return np.concatenate(series).reshape(len(series), *series[0].shape)
 
     def compiles_first(self) -> bool:
-        """Whether Numba is here, and has kept no compiled loop yet."""
+        """Check whether Numba is used and no compiled loop is cached yet."""
         return self._scans is not None and not self._scans.is_kept()
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """Hold at most as many threads as the config says, or as there are cores, and the compiled loop ready."""
+        """Limit threads to the configured number, or to the cores, and prepare the compiled loop."""
         from xpmlp.backend.blas import threads_for
 
         before = getattr(self._session, "threads", None)
@@ -129,18 +129,21 @@ class NumpyBackend(Backend):
                 self._session.threads = before
 
     def threads_in_use(self) -> int:
-        """At most: how many of them compute is decided by the sizes of what is computed."""
+        """Return the maximum number of threads; the sizes of a computation decide how many take part."""
         from xpmlp.backend.blas import THREADS
 
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
 
 COMPILED = Prefetch(bytes=16_000_000, rows_in_step=True, most_delayed=3)
-"""Before compiled steps: more than the cache holds, but few calls; with larger batches than of three examples they take
-less time one by one, since their weights stay in the cores' caches."""
+"""Preparation for compiled steps: more than the cache holds, but few calls.
+
+With batches of more than three examples, steps take less time one by one, since their weights stay in the cores'
+caches.
+"""
 
 BLOCK = 128
-"""Rows that several elementwise passes run over while they are in the core's cache."""
+"""Number of rows that several elementwise passes process while in the core's cache."""
 
 
 def _blocks(rows: int) -> Iterator[slice]:
@@ -159,7 +162,7 @@ def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
 
 
 def _sigmoid(half: Any, x: Array) -> Array:
-    """The pure definition over its argument, with constants that NumPy need not convert."""
+    """Compute the sigmoid's definition in place, with constants that NumPy need not convert."""
     if x.ndim > 1 and x.shape[-2] > BLOCK:
         for block in _blocks(x.shape[-2]):
             _sigmoid(half, x[..., block, :])
@@ -182,11 +185,11 @@ def _sigmoid_backward(one: Any, upstream: Array, activation: Array) -> Array:
 
 
 FEW_CLASSES, MANY_ROWS = 64, 64
-"""Of rows that are shorter than this NumPy's reductions cost more than their sums, where there are as many as this."""
+"""Rows shorter than the first, and at least as many as the second: NumPy's reductions cost more than their sums."""
 
 
 def _softmax(logits: Array) -> Array:
-    """The pure definition by ufuncs alone, over columns if the rows are many and short."""
+    """Compute the softmax by ufuncs alone, over columns if the rows are many and short."""
     if _many_short_rows(logits):
         return np.ascontiguousarray(_exponentials(logits.mT.copy(), -2).mT)
     return _exponentials(logits, -1)
@@ -212,7 +215,7 @@ def _logarithms(logits: Array, axis: int) -> Array:
 
 
 def _multiply_transposed(delta: Array, weights: Array) -> Array:
-    """The pure definition, without the dispatch of a function for what is an attribute."""
+    """Multiply by the transposed weights, without the dispatch of a function for an attribute."""
     return delta @ weights.mT
 
 
@@ -221,7 +224,7 @@ def _product_of_factors(activation: Array, delta: Array) -> Array:
 
 
 def _add_rows(table: Array, codes: Array, rows: Array) -> Array:
-    """The definition as a sum in the order of the batch, number by number: NumPy adds those fastest."""
+    """Add rows in the order of the batch, as the definition does, number by number: NumPy's fastest way."""
     joined, numbers = rows_below_each_other(np, table, codes)
     result, width = np.zeros(joined.size, rows.dtype), table.shape[-1]
     np.add.at(result, (numbers.astype(np.intp)[:, None] * width + np.arange(width)).ravel(), rows.ravel())

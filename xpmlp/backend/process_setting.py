@@ -1,4 +1,4 @@
-"""Settings of the whole process that a session changes for a while, such as how many threads a library has."""
+"""Process-wide settings that a session changes for a while, such as a library's number of threads."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from typing import Any
 
 
 class _Own(threading.local):
-    """The number of times that the running thread borrows a setting."""
+    """Number of times that the running thread borrows a setting."""
 
     count = 0
 
 
 class ProcessSetting:
-    """A setting that several threads may borrow at once; the last of them puts back what the first has found.
+    """A setting that several threads may borrow at once; the last one restores the value that the first one found.
 
-    If each put back what it has found itself, that could be what another one had set.  A process that is forked
-    meanwhile has none of the threads but the one that forks: unless that one borrows the setting, it is put back in the
-    child at once.
+    If each restored the value that it found, that could be another thread's.  A process forked meanwhile has only the
+    thread that forked: unless that thread borrows the setting, the child restores it at once.
 
     Parameters
     ----------
     read : () -> value
     write : (value) -> None
     of_thread : bool
-        Whether the library keeps the setting for each thread as well, so that each puts it back for itself.
+        Whether the library also keeps the setting for each thread, so that each restores its own.
     """
 
     def __init__(self, read: Callable[[], Any], write: Callable[[Any], None], *, of_thread: bool = False) -> None:
@@ -40,13 +39,13 @@ class ProcessSetting:
 
     @property
     def before(self) -> Any:
-        """The value when nobody borrows it."""
+        """The value outside of all borrowing."""
         with self._lock:
             return self._before if self._borrowers else self._read()
 
     @contextlib.contextmanager
     def borrowed(self) -> Iterator[Any]:
-        """Put it back at the end; yields its value when nobody borrows it."""
+        """Borrow the setting and restore it at the end; yields the value outside of all borrowing."""
         with self._lock:
             if not self._borrowers:
                 self._before = self._read()
@@ -66,7 +65,7 @@ class ProcessSetting:
                 self._borrowers -= 1
 
     def after_fork(self) -> None:
-        """Forget the threads that are not in this process, and the lock, which one of them may have held."""
+        """Forget the threads that do not exist in this process, and the lock, which one of them may have held."""
         others = self._borrowers - self._own.count
         self._lock, self._borrowers = threading.Lock(), self._own.count
         if others and not self._borrowers:
@@ -74,7 +73,7 @@ class ProcessSetting:
 
 
 _settings: list[weakref.ref[ProcessSetting]] = []
-"""In the order in which they were made: a later one is borrowed within the borrowing of an earlier one."""
+"""Settings in order of creation: a later one is borrowed within the borrowing of an earlier one."""
 
 
 def _after_fork() -> None:

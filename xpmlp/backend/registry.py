@@ -1,4 +1,4 @@
-"""Finding a backend by name, choosing one, and saying what there is."""
+"""Backends by name: lookup, automatic choice and availability."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xpmlp.errors import BackendError, ConfigError
 
 
 class BackendRecord(NamedTuple):
-    """A backend, without its library.
+    """A backend's description, without its library.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class BackendRecord(NamedTuple):
     load : () -> type of Backend
         Imports the library.
     library : Library, optional
-        Where it is one that may be missing.
+        The library, if it may be missing.
     keys : tuple of str
-        Those of ``[backend]`` that it has a use for, of those that not every backend has.
+        The keys of ``[backend]`` that it uses, among those that not every backend uses.
     listed : bool
-        Whether people are told of it; a test's is not.
+        Whether users are told of it; the one for tests is not listed.
     """
 
     sentence: str
@@ -68,14 +68,14 @@ backends = RecordTable(
 )
 
 NAMES = tuple(backends)
-"""The backends' names, as a config gives them."""
+"""Names of the backends in a config."""
 
 LISTED = tuple(name for name in NAMES if backends[name].listed)
-"""The backends that people are told of."""
+"""Names of the backends that users are told of."""
 
 
 class Choice(NamedTuple):
-    """A backend, and for ``auto`` why it was chosen.
+    """A backend and, for ``auto``, the reason for its choice.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Availability(NamedTuple):
     float64 : bool
         Whether its first device has float64.
     problem : str or None
-        Why it cannot be used here.
+        The reason that it cannot be used here.
     """
 
     name: str
@@ -118,7 +118,7 @@ def resolve(
     threads: int | None = None,
     tf32: bool = False,
 ) -> Choice:
-    """Find the backend that a config names.
+    """Find the backend named by a config.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def resolve(
         As the library names it; its default if not given.
     dtype : "float32" or "float64"
     fused : bool
-        Use the backend's faster equals of the hot operations.
+        Use the backend's faster versions of the hot operations.
     threads : int, optional
         Threads of CPU libraries.
     tf32 : bool
@@ -158,7 +158,7 @@ def resolve(
 
 
 def check_name(name: str, *besides: str, option: str = "") -> None:
-    """Refuse a backend that there is not, and tell those that there are, and ``besides``.
+    """Raise an error for an unknown backend, with the names of the known ones and ``besides``.
 
     Raises
     ------
@@ -169,13 +169,13 @@ def check_name(name: str, *besides: str, option: str = "") -> None:
 
 
 def _library_of(name: str) -> AbstractContextManager[None]:
-    """Whatever goes wrong with a backend's library, while it starts and while it looks for devices, is a sentence."""
+    """Turn any failure of a backend's library, at start or in its search for devices, into a one-sentence error."""
     library = backends[name].library
     return nullcontext() if library is None else library.needed_by(f"backend {name}")
 
 
 def found_again(name: str, recipe: dict[str, Any]) -> Backend:
-    """A backend that was pickled, by what `resolve` was given; if it is not available, NumPy's, with a warning."""
+    """Recreate a pickled backend from the arguments of `resolve`; if unavailable, return NumPy's with a warning."""
     try:
         return resolve(name, **recipe).backend
     except (BackendError, ConfigError) as error:
@@ -204,12 +204,12 @@ def _choose(device: str | None, dtype: DTypeName, **options: Any) -> Choice:
 
 
 def _without_advice(problem: str) -> str:
-    """The problem alone: who left the choice to the program has made no mistake to mend."""
+    """Strip the advice from a problem: a user who left the choice to the program has no mistake to correct."""
     return (problem.rpartition(": ")[0] or problem).rstrip(".")
 
 
 def probe(name: str) -> Availability:
-    """Try a backend and say what it can do here."""
+    """Try a backend and report its availability here."""
     try:
         with _library_of(name):
             backend = resolve(name).backend

@@ -1,8 +1,8 @@
-"""Steps of a fold recorded once on a GPU, and replayed: what a CUDA graph is for.
+"""Recorded steps of a fold, replayed on a GPU: the use of CUDA graphs.
 
 A small step on a GPU is bound by the host, which launches its kernels one by one and takes some microseconds for each.
-A recording of many steps is launched as one.  It knows arrays by their addresses, so that it works on its own: what
-a fold brings is copied into them, and what it is to have is copied back.
+A recording of many steps is launched as one.  It refers to arrays by address, so it has arrays of its own: a fold's
+inputs are copied into them, and its results are copied back.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from xpmlp._typing import Array, Namespace
 from xpmlp.backend.fold import Step
 
 STEPS = 20
-"""Steps in a recording: enough that launching it and copying batches into it costs next to nothing."""
+"""Number of steps in a recording: enough that launching it and copying batches into it costs next to nothing."""
 
 WORTH = 3
-"""A recording is made when a fold has been through, or has left, so many times as many steps as it has, and has twice
-as many left: making it takes as long as its steps do one after another."""
+"""A recording is made if a fold's past and remaining steps are together at least this many times its length, and at
+least twice its length remain: making it takes as long as its steps do one after another.
+"""
 
 OWNED_BYTES = 1_000_000
-"""Constants up to this size are copied into a recording's own; larger ones, the data set, have to stay the same."""
+"""Maximum bytes of constants copied into a recording; larger ones, such as the data set, have to stay the same."""
 
 Record = Callable[[Callable[[], None]], Callable[[], None]]
-"""(body) -> launch: record what a function asks of the GPU, without doing it; ``launch`` does it."""
+"""(body) -> launch: record the GPU work of a function without doing it; ``launch`` does it."""
 
 
 class Scanning(Protocol):
@@ -35,14 +36,14 @@ class Scanning(Protocol):
     xp: Namespace
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree, on the same device."""
+        """Copy every array of a tree, on the same device."""
 
     def scan(self, step: Step, state: Any, batches: Any, constants: Any) -> tuple[Any, tuple[Array, ...]]:
         """Fold a step over batches."""
 
 
 class Recording:
-    """Some steps of a fold, over arrays of its own.
+    """Recorded steps of a fold, over arrays of its own.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ class Recording:
     step : Step
     state : tree of arrays
     batches : tree of (steps, ...)
-        Of as many steps as are to be recorded.
+        One entry for each step to record.
     outputs : tuple of (steps, ...)
-        As the steps give them.
+        The steps' outputs.
     constants : tree of arrays and numbers
         The four are examples: only the numbers and large arrays of the constants have to be the same in each use.
 
@@ -61,7 +62,7 @@ class Recording:
     ----------
     steps : int
     launch : () -> None
-        What ``record`` gave.
+        The function returned by ``record``.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Recording:
         self.launch = record(body)
 
     def fits(self, state: Any, batches: Any, constants: Any) -> bool:
-        """Whether it can take them: arrays of the same shapes but for the number of steps, and the same constants.
+        """Check whether arguments fit: arrays of the same shapes but for the number of steps, and the same constants.
 
         Constants are the same if their numbers and large arrays are.
         """
@@ -98,12 +99,12 @@ class Recording:
         )
 
     def begin(self, state: Any, constants: Any) -> None:
-        """Take a state and constants that fit, for the replays that follow."""
+        """Load a state and constants that fit, for the following replays."""
         _write(self._state, state)
         _write(self._constants, constants)
 
     def replay(self, batches: Any) -> tuple[Array, ...]:
-        """Go through as many batches as it has steps: (steps, ...) each.  Returns the steps' outputs, (steps, ...)."""
+        """Go through as many batches as it has steps, (steps, ...) each; returns the steps' outputs, (steps, ...)."""
         _write(self._batches, batches)
         self.launch()
         outputs: tuple[Array, ...] = self._backend.copy(self._outputs)
@@ -115,7 +116,7 @@ class Recording:
 
 
 def _steps(batches: Any) -> int:
-    """The length of their first axis."""
+    """Return the length of the batches' first axis."""
     return int(values(batches)[0].shape[0])
 
 
@@ -128,7 +129,7 @@ def _is_small(leaf: Any) -> bool:
 
 
 def _pairs(own: Any, others: Any) -> Iterator[tuple[Any, Any]]:
-    """The leaves of the first tree, each with the second's of the same name; ``None`` if it has none."""
+    """Pair the leaves of two trees by name, with ``None`` for a missing one."""
     by_name, by_name_too = dict(leaves(own)), dict(leaves(others))
     return ((by_name.get(name), by_name_too.get(name)) for name in by_name | by_name_too)
 
@@ -152,9 +153,9 @@ def _write(targets: Any, sources: Any) -> None:
 
 
 class Recordings:
-    """The recordings of a thread's session: of each fold the last one of many steps, and of single steps.
+    """Recordings of a thread's session: for each fold the last one of many steps, and of single steps.
 
-    Threads that share a backend have recordings of their own: one's would be written to by the other.
+    Threads that share a backend have separate recordings, since each would write to the other's.
 
     Parameters
     ----------
@@ -174,19 +175,19 @@ class Recordings:
 
     @property
     def _seen(self) -> dict[tuple[Step, int], int]:
-        """The number of steps that the calling thread has been through before."""
+        """Number of steps that the calling thread has gone through, by step and length of a recording."""
         found: dict[tuple[Step, int], int] = self._thread.__dict__.setdefault("seen", {})
         return found
 
     def clear(self) -> None:
-        """Forget those of the calling thread, with the arrays that they hold."""
+        """Forget the calling thread's recordings, with their arrays."""
         self.made.clear()
         self._seen.clear()
 
     def scan(
         self, step: Step, state: Any, batches: Any, constants: Any, length: int, left: int
     ) -> tuple[Any, tuple[Array, ...]]:
-        """As the backend's own `scan`, replaying ``length`` steps at a time, and those left over one by one.
+        """Fold as the backend's `scan` does, replaying ``length`` steps at a time and the remaining ones one by one.
 
         Parameters
         ----------
@@ -195,7 +196,7 @@ class Recordings:
         length : int
             At least 1.
         left : int
-            Steps that the fold has still to go through, those of ``batches`` included.
+            Remaining steps of the fold, those of ``batches`` included.
 
         Returns
         -------
@@ -216,7 +217,7 @@ class Recordings:
                 if ahead < 2 * size or self._seen.get((step, size), 0) + ahead < WORTH * size:
                     continue
                 self.made.pop((step, size), None)  # with the arrays that it holds
-                # one after another at first: what has to be compiled is compiled then, which no recording can do
+                # without a recording first, to compile the kernels, which cannot be done while recording
                 state, outputs = self._backend.scan(step, state, cut(size), constants)
                 recording = Recording(self._backend, self._record, step, state, cut(size), outputs, constants)
                 self.made[step, size] = recording

@@ -1,4 +1,4 @@
-"""The residence of an array: the backend whose array it is, and the device."""
+"""Residence of an array: its backend and device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpmlp.errors import BackendError
 
 
 class Residence(NamedTuple):
-    """A backend's name and a device's, as `xpmlp.backend.resolve` takes them."""
+    """Names of a backend and a device, as `xpmlp.backend.resolve` takes them."""
 
     backend: str
     device: str
@@ -20,11 +20,11 @@ class Residence(NamedTuple):
 
 
 HOST = Residence("numpy", "cpu")
-"""The residence of NumPy's arrays, and of what is no array at all."""
+"""Residence of NumPy arrays, and of anything that is not an array."""
 
 
 def residence_of(array: Any) -> Residence:
-    """The backend and device of an array; the host's for anything that is no backend's array, such as a list.
+    """Return the backend and device of an array; the host for anything that is no backend's array, such as a list.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def residence_of(array: Any) -> Residence:
         For an array whose numbers are not in one piece of memory: spread over several devices, deleted, sparse,
         quantized, or an argument of a function that is being traced.
     """
-    # a library that its type does not come from is not asked: it may be broken, or a mere folder
+    # only the library of the array's type is asked: another may be broken, or a mere folder
     packages = {parent.__module__.partition(".")[0] for parent in type(array).__mro__}
     if "torch" in packages and array_api_compat.is_torch_array(array):
         return Residence("torch", _device_of_torch(array))

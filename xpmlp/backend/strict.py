@@ -1,4 +1,4 @@
-"""array-api-strict: the newest standard that it knows and nothing but the standard, with devices that refuse to mix.
+"""array-api-strict: the newest standard that it knows and nothing else, with devices that refuse to mix.
 
 For checking, not for speed.  ``device1`` imitates a GPU: its arrays refuse to become NumPy arrays by themselves.
 """
@@ -41,15 +41,15 @@ class StrictBackend(Backend):
             ) from error
 
     def devices(self) -> list[str]:
-        """The names of the devices that array-api-strict simulates."""
+        """Return the names of the devices that array-api-strict simulates."""
         names = [str(device).split("'")[1] for device in self.xp.__array_namespace_info__().devices()]
         return ["cpu" if name == "CPU_DEVICE" else name for name in names]
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """The standard without what it makes optional: boolean indexing, data-dependent shapes, extensions.
+        """Exclude the optional parts of the standard: boolean indexing, data-dependent shapes, extensions.
 
-        Overflows and underflows pass as they do on other backends: the training loop looks for what is not finite.
+        Overflows and underflows are ignored as on other backends: the training loop checks for non-finite values.
         """
         minimal = self.xp.ArrayAPIStrictFlags(
             boolean_indexing=False, data_dependent_shapes=False, enabled_extensions=()

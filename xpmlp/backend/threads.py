@@ -1,4 +1,4 @@
-"""The number of threads that the BLAS of this process may take, when several processes share the cores."""
+"""Limits on the threads of this process's BLAS, for several processes that share the cores."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from xpmlp.backend.process_setting import ProcessSetting
 
 BOUND: ContextVar[int | None] = ContextVar("BOUND", default=None)
-"""The most threads that a session may choose."""
+"""Maximum number of threads that a session may choose."""
 
 
 @contextlib.contextmanager
 def blas_threads_at_most(threads: int | None) -> Iterator[None]:
-    """Let no BLAS that is loaded take more threads; no bound for ``None``.
+    """Limit the threads of every loaded BLAS; ``None`` sets no limit.
 
-    A session that chooses the number by itself keeps within it; one that is given a number keeps to that.
+    A session that chooses its own number of threads keeps within the limit; a session given a number keeps to that.
     """
     if threads is None:
         yield
@@ -33,9 +33,9 @@ def blas_threads_at_most(threads: int | None) -> Iterator[None]:
 
 
 def set_threads(library: Any, number: int) -> None:
-    """Set the threads of a library, of threadpoolctl's, from any thread.
+    """Set the number of threads of a threadpoolctl library, from any thread.
 
-    In threadpoolctl's newer versions only one thread can set those of an OpenBLAS, and others are not heard.
+    In newer versions of threadpoolctl only one thread can set that of an OpenBLAS; calls by others have no effect.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
 
@@ -53,4 +53,4 @@ def _write(numbers: list[tuple[Any, int]]) -> None:
 
 
 BLAS = ProcessSetting(_read, _write)
-"""Each BLAS that is loaded, with its number of threads."""
+"""Every loaded BLAS, with its number of threads."""

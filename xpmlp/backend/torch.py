@@ -37,35 +37,35 @@ def _torch() -> Any:
 
 
 RECORDING = threading.Lock()
-"""PyTorch can record in one thread of a process at a time."""
+"""Lock for recording, which PyTorch can do in one thread of a process at a time."""
 
 
 PROCESS = os.getpid()
-"""The process in which PyTorch has its threads: in one that is forked from it they would be waited for in vain."""
+"""Process with PyTorch's threads: a process forked from it would wait for them in vain."""
 
 
 class Precision(NamedTuple):
-    """PyTorch's setting for rounding the factors of float32 products.
+    """PyTorch's settings for rounding the factors of float32 products.
 
     Attributes
     ----------
     overall : str or None
-        The switch for all kinds of devices; ``None`` if a host has used the others, and it cannot be read.
+        The switch for all kinds of devices; ``None`` if a host has used the others, so that it cannot be read.
     kinds : list of str
-        The switches for CUDA and for CPUs, which PyTorch has since version 2.9.  Setting the other sets these.
+        The switches for CUDA and for CPUs, in PyTorch since version 2.9.  Setting ``overall`` sets these.
     """
 
     overall: str | None
     kinds: list[str]
 
     def of_products(self, *, tf32: bool) -> Precision:
-        """The switches as this was read for products in TF32, or in full."""
+        """Return these switches set for products in TF32, or in full precision."""
         overall = None if self.overall is None else "high" if tf32 else "highest"
         return Precision(overall, ["tf32" if tf32 else "ieee"] * len(self.kinds))
 
 
 def read_precision() -> Precision:
-    """The process's precision of float32 products."""
+    """Read the process's precision of float32 products."""
     torch = _torch()
     kinds = [kind.fp32_precision for kind in _kinds()]
     try:
@@ -96,7 +96,7 @@ THREADS = ProcessSetting(
     lambda: _torch().get_num_threads(), lambda threads: _torch().set_num_threads(threads), of_thread=True
 )
 PRECISION = ProcessSetting(read_precision, write_precision)
-"""PyTorch's settings for the process: its threads, and how the factors of float32 products are rounded."""
+"""PyTorch's process-wide settings: its threads, and the rounding of factors of float32 products."""
 
 
 class TorchBackend(Backend):
@@ -125,7 +125,7 @@ class TorchBackend(Backend):
         self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
 
     def _find_device(self, device: str) -> Device:
-        """The device of that name, as tensors say it: "cuda" is "cuda:0"."""
+        """Find the device of a name in the form that tensors give it: "cuda" is "cuda:0"."""
         refusal: Exception | None = None
         try:
             found = self._torch.empty(0, device=device).device
@@ -140,7 +140,7 @@ class TorchBackend(Backend):
         return found
 
     def devices(self) -> list[str]:
-        """The names of the devices that this PyTorch can use."""
+        """Return the names of the devices that this PyTorch can use."""
         names = ["cpu", *(f"cuda:{index}" for index in range(self._torch.cuda.device_count()))]
         if self._torch.backends.mps.is_available():
             names.append("mps")
@@ -175,9 +175,9 @@ class TorchBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int) -> Iterator[None]:
-        """No autograd or autocast, TF32 only if asked for, the configured number of threads; all is put back.
+        """Disable autograd and autocast, set TF32 and threads as configured, and restore everything at the end.
 
-        A GPU's memory is given back, too.
+        A GPU's cached memory is released, too.
         """
         torch, cuda = self._torch, self.device.type == "cuda"
         try:
@@ -199,9 +199,9 @@ class TorchBackend(Backend):
                 torch.cuda.empty_cache()
 
     def _record(self, body: Callable[[], None]) -> Callable[[], None]:
-        """Record what ``body`` asks of the GPU as a CUDA graph.
+        """Record the GPU work of ``body`` as a CUDA graph.
 
-        Relaxed, so that what other threads ask of it meanwhile, those of JAX for example, ends neither theirs nor this.
+        Relaxed, so that GPU work of other threads meanwhile, those of JAX for example, breaks neither theirs nor this.
         """
         cuda = self._torch.cuda
         graph = cuda.CUDAGraph()
@@ -215,15 +215,16 @@ class TorchBackend(Backend):
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the device.
 
-        Tensors know no read-only memory, no negative strides and no foreign byte order: such arrays are copied first.
+        Tensors support no read-only memory, no negative strides and no foreign byte order: such arrays are copied
+        first.
         """
         host = np.asarray(host)
         return super().asarray(np.require(host, host.dtype.newbyteorder("="), ("C", "W")), dtype)
 
     def copy(self, tree: Any) -> Any:
-        """A copy of every array of a tree; on a CPU a matrix is kept column by column.
+        """Copy every array of a tree; on a CPU, matrices are stored column by column.
 
-        With such weights a layer's products take less time there, a third to a half where it has few outputs.
+        With such weights a layer's products take less time there, by a third to a half for a layer with few outputs.
         """
         if self.is_accelerator:
             return super().copy(tree)
@@ -237,7 +238,7 @@ class TorchBackend(Backend):
         return np.array(array.numpy(force=True), order="C")
 
     def threads_in_use(self) -> int:
-        """The number of threads as configured, or as PyTorch takes it by itself."""
+        """Return the configured number of threads, or PyTorch's own."""
         return self._threads_asked_for() or int(self._torch.get_num_threads())
 
     def _threads_asked_for(self) -> int | None:
@@ -252,13 +253,13 @@ class TorchBackend(Backend):
 
 
 class TorchMemory(Memory):
-    """A CUDA GPU's memory; that of the host, which mps shares, for other devices."""
+    """Memory of a CUDA GPU; for other devices, that of the host, which mps shares."""
 
     def __init__(self, torch: Any, device: Device) -> None:
         self._torch, self._device = torch, device
 
     def free(self) -> int | None:
-        """Free bytes, with those that PyTorch holds in reserve."""
+        """Return the free bytes, including those that PyTorch holds in reserve."""
         if self._device.type != "cuda":
             return super().free()
         cuda = self._torch.cuda
@@ -266,7 +267,7 @@ class TorchMemory(Memory):
         return int(cuda.mem_get_info(self._device)[0] + reserve)
 
     def is_exhausted(self, error: BaseException) -> bool:
-        """CUDA has an error of its own for it; the CPU and Metal say it in words."""
+        """Recognize CUDA's own error class, and the messages of the CPU and Metal."""
         said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
         return said or isinstance(error, self._torch.OutOfMemoryError) or super().is_exhausted(error)
 
@@ -277,11 +278,11 @@ def _gather(features: Array, rows: Array, dtype: Any, scale: float) -> Array:
 
 
 SHORT_ROW, LEAST_ROWS = 32, 128
-"""PyTorch takes longer for the softmax of many short rows than for turning them round and back, too."""
+"""Maximum length and minimum number of rows at which PyTorch's softmax is faster with the rows as columns."""
 
 
 def _across(along_rows: Callable[[Array], Array], along_columns: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """A function of rows (..., n, width) that vector instructions do only for many rows at once."""
+    """Make a function of rows (..., n, width) that handles many short rows at once, with vector instructions."""
 
     def function(logits: Array) -> Array:
         *rows, width = logits.shape
@@ -300,31 +301,31 @@ def _affine(torch: Any) -> Any:
 
 
 def _multiply_transposed(torch: Any, delta: Array, weights: Array) -> Array:
-    """By the function for stacked matrices: PyTorch's operator takes as long to find it as a small product takes."""
+    """Multiply; call the function for stacked matrices directly, whose lookup takes as long as a small product."""
     return torch.bmm(delta, weights.mT) if delta.ndim == weights.ndim == 3 else delta @ weights.mT
 
 
 def _product_of_factors(torch: Any, activation: Array, delta: Array) -> Array:
-    """Ordered as the weights are, see `TorchBackend.copy`: optimisers pass over both together."""
+    """Return the product in the weights' order, see `TorchBackend.copy`: optimisers pass over both together."""
     return (torch.bmm(delta.mT, activation) if delta.ndim == activation.ndim == 3 else delta.mT @ activation).mT
 
 
 def _add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
-    """One row after another, on a CPU; on GPUs the order would be another each time, so that the definition stays."""
+    """Add one row after another, on a CPU; on GPUs the order would vary, so they keep the definition."""
     below, numbers = rows_below_each_other(xp, table, codes)
     sums = xp.zeros(below.shape, dtype=below.dtype)
     return sums.index_add_(0, numbers, rows.reshape(len(numbers), -1)).reshape(table.shape)
 
 
 def _mask(rows: Array, columns: Array, least: Any, factor: Any, dtype: Any) -> Array:
-    """By way of integers: PyTorch compares into booleans, and converts them, number by number."""
+    """Compute masks by way of integers: PyTorch compares into booleans, and converts them, number by number."""
     return mixed(rows[..., None] + columns).ge_(least).to(dtype).mul_(factor)
 
 
 def _add_product(weights: Array, activation: Array, delta: Array, scale: Array) -> Array:
-    """The delta is scaled, since PyTorch's products take their factor from the host.
+    """Add a product to the weights by scaling the delta, since PyTorch's products take their factor from the host.
 
-    To a stack that lies column by column it adds one product after another; to the transposes it adds all at once.
+    To a stack stored column by column PyTorch adds one product after another; to the transposes, all at once.
     """
     delta = scale * delta
     if weights.ndim == 2:

@@ -1,8 +1,8 @@
 """Timings of a config's training on every backend of this machine.
 
 ==================== ==================================================================
-`bench`              a config to the speed of its training on each backend
-`recommend`          which of them to use, and why
+`bench`              measures the speed of a config's training on each backend
+`recommend`          recommends one of the backends, with the reason
 `Stopwatch`          a reporter that times the steps of a training
 ==================== ==================================================================
 """

@@ -18,17 +18,17 @@ from xpmlp.data.source import check_source
 from xpmlp.errors import BackendError, ConfigError, XpmlpError
 
 ALIKE = 1.05
-"""Backends whose speeds differ by less than this factor are as fast as each other."""
+"""Factor within which the speeds of two backends count as equal."""
 
 
 class Measured(NamedTuple):
-    """A backend on a device, with its pace or with what stood in the way.
+    """Measurement of a backend on a device: its pace, or the problem that prevented it.
 
     Attributes
     ----------
     backend : str
     device : str or None
-        As its library names it; ``None`` if the backend cannot be used at all.
+        Its name in the library; ``None`` if the backend cannot be used at all.
     pace : Pace or None
     problem : str or None
     """
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For people: ``torch on cuda:0``."""
+        """Name for display: ``torch on cuda:0``."""
         return self.backend if self.device is None else f"{self.backend} on {self.device}"
 
 
@@ -70,21 +70,21 @@ def bench(
 ) -> list[Measured]:
     """Measure a config's training on each backend, on its CPU and on its first GPU.
 
-    Every measurement runs in a process of its own, so that the peaks of memory are true and one that fails takes no
-    other with it.
+    Every measurement runs in its own process, so that its peak memory is accurate and a failure does not affect the
+    others.
 
     Parameters
     ----------
     config : Config
-        Its backend and device do not matter; of a grid the first run is measured.
+        Its backend and device are ignored; of a grid, the first run is measured.
     backends : sequence of str, optional
-        All that are listed if not given.
+        By default all listed backends.
     seconds : float
         The length of a measurement, after a warm-up.
     allow_code : bool
-        Import the records from outside of the package that the config names as ``module:object``.
+        Import records from outside the package, named in the config as ``module:object``.
     listen : (name) -> None
-        Hears of each measurement before it begins.
+        Called with the name of each measurement before it begins.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def bench(
     Raises
     ------
     BackendError
-        If there is no such backend, or this process cannot start others.
+        If a backend is unknown, none is given, or this process cannot start others.
     ConfigError
         If ``seconds`` is not a positive number, or the config names code that is not allowed or cannot be imported.
     DataError
@@ -117,7 +117,7 @@ def bench(
 
 
 def recommend(measured: Sequence[Measured]) -> Recommendation | None:
-    """Which backend to use: the fastest, or of those as fast as it the one that takes the least memory.
+    """Recommend a backend: the fastest, or the one of least memory among those as fast.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def recommend(measured: Sequence[Measured]) -> Recommendation | None:
 
 
 def report_json(config: Config, seconds: float, measured: Sequence[Measured]) -> dict[str, Any]:
-    """Put the measurements and the recommendation into JSON's types."""
+    """Convert the measurements and the recommendation to JSON types."""
     recommendation, model = recommend(measured), config.model
     return {
         "xpmlp": __version__,
@@ -183,7 +183,7 @@ def _measured(config: Config, name: str, seconds: float, listen: Callable[[str],
 
 
 def _on(config: Config, name: str, device: str | None) -> Config:
-    """A config on another backend."""
+    """Return the config with another backend and device."""
     return config.replaced(backend={"name": name, "device": device})
 
 
@@ -200,7 +200,7 @@ def _paced(config: Config, seconds: float) -> Pace:
 
 
 def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
-    """The first of ``cuda:0``, ``cuda:1`` and so on, and all that are alone."""
+    """Return the first device of each kind, such as ``cuda:0`` for all of CUDA's."""
     kinds: dict[str, str] = {}
     for device in devices:
         kinds.setdefault(device.partition(":")[0], device)
@@ -208,11 +208,11 @@ def _one_of_each_kind(devices: Sequence[str]) -> list[str]:
 
 
 def _in_a_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the result of ``function(*arguments)`` in a fresh process, or in words why there is none."""
+    """Return the result of ``function(*arguments)`` in a fresh process, or an error message."""
     try:
         with contextlib.closing(RemoteCall(function, *arguments)) as call:
             return call.result()
     except ProcessDiedError as error:
         return f"{error} (out of memory?)"
-    except (XpmlpError, RuntimeError) as error:  # whatever it is, the other backends are still to be measured
+    except (XpmlpError, RuntimeError) as error:  # the other backends are measured all the same
         return str(error)

@@ -1,4 +1,4 @@
-"""The pace of a config's training on its backend, measured in this process: steps and examples a second, memory."""
+"""Pace of a config's training on its backend, measured in this process: steps and examples a second, memory."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from xpmlp.training.stack import as_stack
 from xpmlp.training.trainer import load_data, resolve_configured
 
 WARM_UP = 10.0
-"""Seconds that compilers and caches are given before a measurement, at most, unless the measurement is longer."""
+"""Maximum seconds of warm-up, for compilers and caches, unless the measurement is longer."""
 
 
 class Pace(NamedTuple):
-    """How fast a training goes.
+    """Speed and memory of a training.
 
     Attributes
     ----------
     version : str
-        Of the backend's library.
+        Version of the backend's library.
     device_name : str
         ``cpu``, or the GPU's product name.
     steps_per_second, examples_per_second : float
-        Of the training loop, without validation.
+        Rates of the training loop, without validation.
     epoch_seconds : float
-        For an epoch, with its validation.
+        Time of an epoch, with its validation.
     peak_memory : int or None
-        The most host memory, in bytes, that the process had: library, data and training.  ``None`` if the system
-        does not tell (Windows).
+        Peak host memory of the process in bytes: library, data and training.  ``None`` if the system does not report it
+        (Windows).
     """
 
     version: str
@@ -49,9 +49,9 @@ class Pace(NamedTuple):
 
 
 def measure_pace(config: Config, seconds: float) -> Pace:
-    """Measure a config's training on its backend, for about as long as this; of a grid its first run.
+    """Measure the pace of a config's training on its backend, for about ``seconds``; of a grid, its first run.
 
-    Before that it is trained for an epoch, within `WARM_UP`.
+    A warm-up of at most an epoch comes first, limited by `WARM_UP`.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _seconds_of_validation(trainable: ConfigTrainable, run: Run) -> float:
 
 
 def peak_memory() -> int | None:
-    """The most memory, in bytes, that this process has had; ``None`` if the system does not tell."""
+    """Return this process's peak memory in bytes; ``None`` if the system does not report it."""
     # Linux's getrusage counts what the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():

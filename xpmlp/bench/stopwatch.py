@@ -1,4 +1,4 @@
-"""A clock that listens to a training: the time of its steps, without what comes before them or between epochs."""
+"""A stopwatch for the steps of a training, without the work before them and between epochs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from xpmlp.training import EpochRow, Progress, Reporter
 class Stopwatch(Reporter):
     """Time the steps of one or more trainings, segment by segment, and end each when it has seen enough.
 
-    What is timed is the training loop as everybody runs it, with drawing orders, sending row numbers and reading
-    losses; validation is left out.
+    The time is that of the training loop as users run it, including drawing orders, sending row numbers and reading
+    losses, but not validation.
 
     Parameters
     ----------
     most_steps : int, optional
-        End a training at the first segment's end that has as many.
+        End a training after the segment that reaches this many steps.
     most_seconds : float, optional
-        End it at the first segment's end after this time, in all trainings together.
+        End it after the segment that reaches this time, over all trainings together.
 
     Attributes
     ----------
     seconds : float
-        Of all steps so far.
+        Time of all steps so far.
     steps, examples : int
-        Done in this time.
+        Number done in this time.
     """
 
     def __init__(self, *, most_steps: int | None = None, most_seconds: float | None = None) -> None:
@@ -49,11 +49,11 @@ class Stopwatch(Reporter):
         self._since, self._in_epoch, self._in_training = now, progress.step, self._in_training + steps
 
     def epoch(self, run: int, row: EpochRow) -> None:
-        """Leave out what came after the epoch's last segment."""
+        """Exclude the time after the epoch's last segment."""
         self._since, self._in_epoch = time.perf_counter(), 0
 
     def enough(self) -> bool:
-        """Whether the training shall end: its ``should_stop``."""
+        """Check whether the training should end: its ``should_stop``."""
         return (self.most_steps is not None and self._in_training >= self.most_steps) or (
             self.most_seconds is not None and self.seconds >= self.most_seconds
         )

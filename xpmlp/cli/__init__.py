@@ -1,8 +1,8 @@
 """The command line: read arguments, call the library, print.
 
 A mistake in a file or an option ends with one clear message and the exit status of its error, without a traceback.
-What the message quotes of a file or a path cannot send the terminal commands.  Output that nobody reads, or that cannot
-be written, ends no command.
+Text of a file or path quoted in a message cannot send commands to the terminal.  A command does not fail because its
+output is not read or cannot be written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xpmlp.cli.streams import safe_streams
 from xpmlp.errors import XpmlpError, signal_status
 
 _OUTPUT_LOST = 1
-"""The exit status of a command that did its work and could not write what it printed."""
+"""The exit status of a command that completed its work but could not write its output."""
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _run() -> Any:
-    """Run the command that the arguments name, and give its exit status."""
+    """Run the command named by the arguments, and return its exit status."""
     try:
         from xpmlp.cli.app import app
 
@@ -54,10 +54,10 @@ def _run() -> Any:
         if error.encoding != sys.getfilesystemencoding():
             raise
         return _refuse(impossible_name(error.object), XpmlpError.exit_status)
-    except OSError as error:  # from whichever library: a mistake in a path is for its reader, too
+    except OSError as error:  # from any library: a mistake in a path is the user's to mend, too
         subject = "" if error.filename is None else f"{error.filename}: "
         return _refuse(f"{subject}{error.strerror or error}.{_no_folder()}", XpmlpError.exit_status)
-    except KeyboardInterrupt:  # while the program was being loaded; afterwards the commands see to it
+    except KeyboardInterrupt:  # while the program was loading; afterwards the commands handle it
         return signal_status(signal.SIGINT)
 
 
@@ -67,7 +67,7 @@ def _refuse(sentence: str, status: int) -> int:
 
 
 def _no_folder() -> str:
-    """A sentence to add if the current folder, which relative paths are taken from, is gone."""
+    """Return a sentence to add if the current folder, the base of relative paths, is gone."""
     try:
         os.getcwd()  # noqa: PTH109
     except OSError:
@@ -76,10 +76,10 @@ def _no_folder() -> str:
 
 
 def _collect_rarely() -> None:
-    """Have Python look for circular garbage less often, and not at exit, when the process gives all memory back anyway.
+    """Make Python collect circular garbage less often, and not at exit, when the process returns all memory anyway.
 
-    Each time it goes through the many objects of the imported libraries, which stay: in a short training an eighth of
-    the time.
+    Each collection traverses the many permanent objects of the imported libraries: an eighth of the time of a short
+    training.
     """
     gc.set_threshold(10_000)
     atexit.register(gc.freeze)

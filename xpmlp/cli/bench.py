@@ -1,4 +1,4 @@
-"""``xpmlp bench``: which backend is the fastest for a config on this machine."""
+"""``xpmlp bench``: measure which backend is the fastest for a config on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xpmlp.errors import RunFolderError, signal_status
 
 
 def run(config: Config, *, backends: list[str] | None, seconds: float, allow_code: bool, out: Path | None) -> int:
-    """Measure, print a table and what to use, and write a file if one was asked for.
+    """Measure, print a table and a recommendation, and write a file if one was asked for.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def run(config: Config, *, backends: list[str] | None, seconds: float, allow_cod
 
 
 def table(measured: Sequence[Measured]) -> Table:
-    """The figures of what could be measured, the fastest first."""
+    """Build a table of the successful measurements, the fastest first."""
     result = Table()
     result.add_column("backend", no_wrap=True)
     for header in ("steps/s", "examples/s", "s/epoch", "peak MB"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as text; the last column, which may be long, is left to wrap as the terminal likes.
+    """Lay out a table as text; the last column, which may be long, is left to the terminal to wrap.
 
     Parameters
     ----------

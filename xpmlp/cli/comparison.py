@@ -1,4 +1,4 @@
-"""A comparison of runs on the terminal."""
+"""Printing of a comparison of runs on the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpmlp.pages.comparison_page import TESTED, about_intervals, about_tests, sc
 
 
 def lines_of(comparison: Comparison) -> Iterator[str]:
-    """Lay a comparison out for a person."""
+    """Yield the lines of a comparison."""
     head, rows = settings_table(comparison)
     yield "settings that differ" if rows else "no setting differs"
     if rows:

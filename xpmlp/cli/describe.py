@@ -1,4 +1,4 @@
-"""``xpmlp data describe``: a table's columns, its target, and what looks wrong."""
+"""``xpmlp data describe``: a table's columns, its target, and suspicious values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from xpmlp.data.tables.targets import find_targets, read_targets
 
 
 def described(path: Path, target: str | None, types: str | None, given: Given) -> dict[str, Any]:
-    """Describe a table as values of JSON's types."""
+    """Describe a table in values of JSON types."""
     table = read_table(path, given)
     data, targets = table.data, None
     names: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ def described(path: Path, target: str | None, types: str | None, given: Given) -
 
 
 def lines_of(about: dict[str, Any]) -> Iterator[str]:
-    """Lay a description out for a person."""
+    """Yield the lines of a description."""
     yield f"{about['table']}: {about['rows']:,} rows, {len(about['columns'])} columns to learn from"
     yield from about["notes"]
     if "target" in about:

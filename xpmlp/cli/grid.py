@@ -1,4 +1,4 @@
-"""A grid of runs that a person watches: a line for each run, and the table of means at the end."""
+"""Progress and summary of a grid on the terminal: a line for each run, and the table of means at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xpmlp.training.record import Outcome
 
 
 def grid_summary(result: GridResult) -> Iterator[str | Text]:
-    """The table of means and deviations, the best line marked (and in bold on a terminal), and where the rest is."""
+    """Yield the table of means and deviations, the best line marked (and bold on a terminal), and the run folder."""
     if result.summaries:
         header, rows = summary_rows(result.summaries)
         winner = best(result.summaries) if len(rows) > 1 else None
@@ -32,21 +32,21 @@ def grid_summary(result: GridResult) -> Iterator[str | Text]:
 
 
 class ShownGrid(ShownTraining, GridReporter):
-    """A line for each run as it ends and, on a terminal, one bar for all."""
+    """A reporter that prints a line for each run as it ends and, on a terminal, draws one bar for all."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream, MofNCompleteColumn(), TextColumn("{task.fields[speed]:,.0f} examples/s"))
         self.runs, self.seen, self.total, self.started = 0, 0, 1, 0.0
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        """Say how much there is to do, and begin with the bar."""
+        """Print the amount of work, and start the bar."""
         where = "on a Dask cluster" if workers is None else f"{workers} at a time"
         self.line(f"grid of {counted(runs, 'run')} in {counted(blocks, 'block')}, {where}")
         self.runs, self.total, self.started = runs, examples, time.perf_counter()
         self.start(runs, speed=0.0)
 
     def segment(self, progress: Progress) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._advance(progress.examples)
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:

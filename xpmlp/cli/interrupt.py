@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal by which a container is stopped, on the command line."""
+"""Handling of Ctrl-C, and of the signal that stops a container, on the command line."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from xpmlp._interrupt import Stop, stop_on_interrupt
 
 
 def stop_on_signals(quiet: bool) -> AbstractContextManager[Stop]:
-    """Turn Ctrl-C or SIGTERM into a request to stop, whose ``exit_status`` the program ends with."""
+    """Turn Ctrl-C or SIGTERM into a request to stop; its ``exit_status`` is the program's."""
     return stop_on_interrupt(quiet, (signal.SIGINT, signal.SIGTERM))

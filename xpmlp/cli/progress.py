@@ -1,4 +1,4 @@
-"""Work that takes long, as it is shown: lines of text and, on a terminal, a bar below them."""
+"""Progress of long work: lines of text and, on a terminal, a bar below them."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from xpmlp.training import EpochRow, Progress, Reporter
 from xpmlp.training.vote import mean_row
 
 _OF_THE_USER = ("table", "csv", "npz", "arrays")
-"""The data whose classes are found, not known from the beginning."""
+"""The data sets whose classes are found in the data rather than known beforehand."""
 
 MAX_SHOWN = 101
-"""Lines of a table's schema that are shown, its head among them."""
+"""Maximum number of lines shown of a table's schema, including the head."""
 
 SHOWN_EPOCHS = 30
-"""Of twice as many epochs and more, those whose lines are shown where there is no bar."""
+"""About how many epochs get a line where there is no bar, if there are at least twice as many."""
 
 _MANY = 10
-"""Classes that are listed one by one."""
+"""Maximum number of classes listed one by one."""
 
 
 class Shown(Reporter):
-    """Lines and, on a terminal that can, a bar while something is under way.
+    """A reporter that prints lines and, on a capable terminal, draws a bar while work is in progress.
 
     Parameters
     ----------
     stream : text stream
     before, after : ProgressColumn
-        Beside the bar, the second before the time that is left.
+        The columns on either side of the bar, the second followed by the remaining time.
     """
 
     quiet = False
@@ -59,12 +59,12 @@ class Shown(Reporter):
         self.end()
 
     def start(self, total: float, description: str = "", **fields: Any) -> None:
-        """Show a bar for so much work."""
+        """Show a bar for ``total`` units of work."""
         self.task = self.bar.add_task(description, total=total, **fields)
         self.bar.start()
 
     def update(self, completed: float, **fields: Any) -> None:
-        """Say how much of it is done."""
+        """Set the amount of work done."""
         if self.task is not None:
             self.bar.update(self.task, completed=completed, **fields)
 
@@ -73,7 +73,7 @@ class Shown(Reporter):
         self.console.print(Text(printable(text)), soft_wrap=True)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.stop()
         if self.task is not None:
             self.bar.remove_task(self.task)
@@ -81,7 +81,7 @@ class Shown(Reporter):
 
 
 class ShownTraining(Shown):
-    """A training, of one run or of many: what is trained, and notes on it."""
+    """A reporter of a training of one or many runs, with a description of the network and notes."""
 
     dataset: Dataset | None = None
 
@@ -90,22 +90,22 @@ class ShownTraining(Shown):
         self.line(text)
 
     def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
-        """Say what is about to be trained, and where."""
+        """Describe the network, the data and the backend."""
         self.dataset = dataset
         for line in describe(choice, dataset, network):
             self.line(line)
 
 
 class ShownRun(ShownTraining):
-    """A line for each epoch, above a bar with loss, metric, speed and the time that is left.
+    """A reporter with a line for each epoch, above a bar with loss, metric, speed and remaining time.
 
-    Where there is no bar, as in a file, of many epochs every few have a line, and the first and the last.
+    Where there is no bar, as in a file, only every few of many epochs get a line, besides the first and the last.
 
     Parameters
     ----------
     stream : text stream
     members : int
-        Runs that vote: an epoch's line has the means of their figures.
+        The number of runs that vote: an epoch's line has the means of their figures.
     """
 
     def __init__(self, stream: IO[str], members: int = 1) -> None:
@@ -116,13 +116,13 @@ class ShownRun(ShownTraining):
         self.in_epoch, self.epoch_began, self.seen, self.began = 0, 0.0, 0, 0.0
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
-        """Begin with the bar."""
+        """Start the bar."""
         self.epochs, self.metric = epochs, metric_names[metric]
         self.epoch_began = self.began = time.perf_counter()
         self.start(epochs * steps, f"epoch 1/{epochs}", figures="")
 
     def segment(self, progress: Progress) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._epoch_ended()  # if a member has left the vote
         self.in_epoch += progress.examples
         self.seen += progress.examples
@@ -134,13 +134,13 @@ class ShownRun(ShownTraining):
         )
 
     def epoch(self, run: int, row: EpochRow) -> None:
-        """Print the figures of an epoch, once all members have ended it."""
+        """Print the figures of an epoch, once all members have completed it."""
         self.rows.append(row)
         if len(self.rows) >= self.members:
             self._epoch_ended()
 
     def end(self) -> None:
-        """Take the bar away, and print the last epoch, if it was left out."""
+        """Remove the bar, and print the last epoch's line if it was left out."""
         self._epoch_ended()
         super().end()
         if self.unsaid:
@@ -169,7 +169,7 @@ class ShownRun(ShownTraining):
 
 
 def describe(choice: Choice, dataset: Dataset, network: Network) -> Iterator[str]:
-    """The lines that say what is about to be trained, and where."""
+    """Yield lines that describe the data, the network and the backend before training."""
     if choice.reason is not None:
         yield choice.reason
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
@@ -196,7 +196,7 @@ def _more_columns(dataset: Dataset) -> Iterator[str]:
 
 
 def _classes(dataset: Dataset) -> str:
-    """The classes with their counts over all parts, and of many the first and what the others have."""
+    """Describe the classes with their counts over all parts; of many, the first ones, and the range of the others."""
     parts = [part.targets for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
     counts = np.bincount(np.concatenate(parts), minlength=dataset.n_classes)
     shown = [

@@ -1,4 +1,4 @@
-"""The report that a person watches being computed."""
+"""Progress and summary of the report on the terminal."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from xpmlp.training.record import Outcome
 
 
 def run(folder: Path, *, quiet: bool, **how: Any) -> int:
-    """Write the report, show how it goes, and say what it has shown.
+    """Write the report, showing its progress, and print a summary.
 
     Parameters
     ----------
     folder : Path
     quiet : bool
     **how
-        As `xpmlp.report.write_report` takes it.
+        Further arguments of `xpmlp.report.write_report`.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def run(folder: Path, *, quiet: bool, **how: Any) -> int:
 
 
 def summary(report: Report, seconds: float) -> Iterator[str]:
-    """The last lines: the verdicts, and where the page is."""
+    """Yield the last lines: the verdicts, and the page's path."""
     for item, figure, coursework, here, verdict in report.comparisons:
         if verdict.holds is False:
             yield f"{item}, {figure}: {here}, coursework {coursework}: {verdict.text}"
@@ -63,47 +63,47 @@ def summary(report: Report, seconds: float) -> Iterator[str]:
 
 
 class ShownReport(Shown, ReportReporter):
-    """A line for each part and, on a terminal, a bar while one trains."""
+    """A reporter with a line for each part and, on a terminal, a bar while one trains."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream, TextColumn("{task.description}"), TextColumn("{task.percentage:>3.0f}%"))
         self.part, self.runs, self.seen = "", 0, 0
 
     def part_kept(self, part: ReportPart, done: FinishedPart) -> None:
-        """Say that it is kept."""
+        """Print that a finished part is kept."""
         self.line(f"{part.title}: finished {done.finished}, kept")
 
     def part_begins(self, part: ReportPart, beside: bool) -> None:
-        """Say that it begins."""
+        """Print that a part begins."""
         self.part = part.name
         self.line(f"{part.title} ..." + (" (beside the following ones)" if beside else ""))
 
     def part_ends(self, part: ReportPart, done: FinishedPart) -> None:
-        """Say how long it took."""
+        """Print the time a part took."""
         self.line(f"{part.title}: done in {duration(done.seconds)}")
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        """Say how much there is to do, and begin with the bar."""
+        """Print the amount of work, and start the bar."""
         self.runs, self.seen = runs, 0
         self.line(f"  {runs} runs" + ("" if workers is None else f", {workers} at a time"))
         self.start(examples, self.part)
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
-        """Begin with the bar."""
+        """Start the bar."""
         if not self.runs:
             self.start(epochs * steps, self.part)
 
     def segment(self, progress: Progress) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self.seen += progress.examples
         self.update(self.seen if self.runs else (progress.epoch - 1) * progress.steps + progress.step)
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
-        """Count runs that were trained."""
+        """Advance the bar by a trained block of runs."""
         self.seen += examples
         self.update(self.seen)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         super().end()
         self.runs = 0

@@ -1,4 +1,4 @@
-"""The streams and the terminal of the command line, whatever the program was started from."""
+"""The command line's streams and terminal, safe however the program was started."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _WARN = "PYTHONWARNDEFAULTENCODING"
-"""Of the processes of a grid, too, which read it anew."""
+"""Removed from the environment, since a grid's processes would read it, too."""
 
 LEAST_WIDTH = 20
-"""Columns of a terminal that tables and help can be shown on."""
+"""Minimum width, in columns, of a terminal for tables and help."""
 
 
 @contextmanager
 def safe_streams() -> Iterator[SafeStream]:
     """Replace standard output and standard error by streams that do not fail, and yield the first of them.
 
-    Closed descriptors are opened on the null device.  Widths in the environment that nothing can be printed in are left
-    out, and so are warnings of files opened without an encoding, which are the libraries' affair.  All but the
-    descriptors is put back afterwards.
+    Closed descriptors are opened on the null device.  Unusable widths in the environment are removed, and warnings
+    about files opened without an encoding, which concern only the libraries, are suppressed.  Everything but the
+    descriptors is restored afterwards.
     """
     _open_descriptors()
     before = sys.stdout, sys.stderr
@@ -50,15 +50,15 @@ def safe_streams() -> Iterator[SafeStream]:
 
 
 def console_on(stream: IO[str], *, quiet: bool = False, width: int | None = None) -> Console:
-    """A console on a stream, which moves the cursor on terminals that can, and uses styles if the user wants them.
+    """Build a console on a stream; it moves the cursor on capable terminals, and uses styles if the user wants them.
 
     Parameters
     ----------
     stream : text stream
     quiet : bool
-        Print nothing.
+        Whether to print nothing.
     width : int, optional
-        Columns, if the stream is no terminal.
+        The width in columns, if the stream is not a terminal.
     """
     from rich.console import Console
 
@@ -73,7 +73,7 @@ def console_on(stream: IO[str], *, quiet: bool = False, width: int | None = None
 
 
 def print_lines(lines: Iterable[str | Text]) -> None:
-    """Print lines on standard output; what of them is plain text cannot send a terminal commands."""
+    """Print lines on standard output; plain text among them cannot send commands to the terminal."""
     from rich.text import Text
 
     console = console_on(sys.stdout)
@@ -82,20 +82,20 @@ def print_lines(lines: Iterable[str | Text]) -> None:
 
 
 def can_redraw(stream: IO[str]) -> bool:
-    """Whether a stream is a terminal on which a line can be written anew."""
+    """Whether a stream is a terminal that can rewrite a line."""
     return stream.isatty() and (os.name == "nt" or os.environ.get("TERM", "") not in ("", "dumb", "unknown"))
 
 
 def _is_width(name: str) -> bool:
-    """Whether an environment variable is unset, or a number of columns that something can be printed in."""
+    """Whether an environment variable is unset or a usable number of columns."""
     value = os.environ.get(name)
     return value is None or (value.isdecimal() and int(value) >= LEAST_WIDTH)
 
 
 def _open_descriptors() -> None:
-    """Open the null device on each of 0, 1 and 2 that is closed.
+    """Open the null device on each closed descriptor among 0, 1 and 2.
 
-    A file opened later would get its number, and whatever a library prints there.
+    Otherwise a file opened later would get that number, and the text that libraries print there.
     """
     with contextlib.suppress(OSError):  # a container may have no null device
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
@@ -104,7 +104,7 @@ def _open_descriptors() -> None:
 
 
 def _discard(stream: SafeStream) -> None:
-    """Lead a stream's descriptor to the null device, so that what is left in its buffer can be written at exit."""
+    """Redirect a stream's descriptor to the null device, so that its remaining buffer can be written at exit."""
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         try:

@@ -1,4 +1,4 @@
-"""``xpmlp train TABLE``: options become a config, and the score is set beside two that cost nothing."""
+"""``xpmlp train TABLE``: the config built from the options, and the score compared with two baselines."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from xpmlp.errors import ConfigError
 from xpmlp.training import Result
 
 FROM_RATE = 0.1
-"""The learning rate of a network that goes on with new rows, as a part of that in its config."""
+"""The learning rate for continuing a network with new rows, as a fraction of its config's."""
 
 
 def is_table(path: Path) -> bool:
-    """Whether an argument of ``xpmlp train`` is a table, and no config."""
+    """Whether an argument of ``xpmlp train`` is a table rather than a config."""
     return path.suffix.lower() != ".toml" and not str(path).startswith("xpmlp:")
 
 
 def overrides_of(options: Mapping[str, Any], overrides: list[str] | None) -> dict[str, Any]:
-    """The options of the command as values by dotted key, and those of ``--set``, which come last."""
+    """Convert the command's options to values by dotted key, with those of ``--set`` last."""
     given = {name: value for name, value in options.items() if value is not None}
     values: dict[str, Any] = {}
     for name, value in given.items():
@@ -53,12 +53,12 @@ def overrides_of(options: Mapping[str, Any], overrides: list[str] | None) -> dic
 
 
 def config_of(path: Path, values: dict[str, Any]) -> Config:
-    """The config that a file holds, or that trains on a table, by the recipe for the task that its target has.
+    """Load a config file, or build the config for training on a table by the recipe for its target's task.
 
     Raises
     ------
     ConfigError
-        If no target is named, or a value is not allowed.
+        If no target is named, or a value is invalid.
     DataError
         If the table cannot be read, or has no such target.
     """
@@ -83,7 +83,7 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
 
 
 def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[Config, str]:
-    """The config of a run for new rows, with a lower learning rate, and a sentence that says so."""
+    """Load a run's config for new rows, with a lower learning rate; return it and a sentence about it."""
     config = load_config(run_dir / "config.toml")
     rate = config.train.learning_rate * FROM_RATE
     given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
@@ -93,18 +93,18 @@ def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[
 
 
 def out_of_fold_score(result: Result, dataset: Dataset) -> float:
-    """The accuracy or R² of what members predict for the training rows that they have left out."""
+    """Compute the accuracy or R² of the members' predictions for the training rows they left out."""
     from xpmlp.pages.material import example_scores
 
     assert result.out_of_fold is not None
-    told = np.isfinite(result.out_of_fold).all(axis=1)  # not of a fold all of whose members have diverged
+    told = np.isfinite(result.out_of_fold).all(axis=1)  # not for a fold whose members have all diverged
     part = dataset.train[np.flatnonzero(told)]
     scores = example_scores(result.network.loss, result.out_of_fold[told], part)
     return float(np.average(scores, weights=part.weights))
 
 
 def free_scores(dataset: Dataset, score: float, folds: npt.NDArray[np.int64] | None = None) -> Iterator[str]:
-    """Say what the score on rows that were held out, a part or folds (n,), is worth beside two that cost nothing."""
+    """Compare the score on held-out rows, of a part or of folds (n,), with the two baselines."""
     from xpmlp.data.tables.baselines import baselines
 
     part, name = (dataset.test, "test") if dataset.test is not None else (dataset.validation, "validation")

@@ -1,4 +1,4 @@
-"""A training, of one run or of a grid, that a person watches: its progress, and the last lines about its result."""
+"""Progress and summary of a training, of one run or of a grid, on the terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from xpmlp.training.vote import settings_of
 
 
 def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
-    """Train, show how it goes, and say what came out and where it is.
+    """Train, showing the progress, and print a summary of the result.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     folder : Path
     quiet : bool
     **how
-        As `xpmlp.train` takes it.
+        Further arguments of `xpmlp.train` or `xpmlp.train_grid`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
 
 
 def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = False) -> None:
-    """Write the page that ``[output]`` asks for; say what goes wrong, since the training is whole without it."""
+    """Write the page if ``[output]`` asks for it; a failure is only reported, since the training is complete."""
     if not config.output.page:
         return
     from xpmlp.pages import write_page
@@ -79,7 +79,7 @@ def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = F
 
 
 def _beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
-    """Set the score for a table beside two that cost nothing."""
+    """Compare the score of a table with the two baselines."""
     dataset = getattr(reporter, "dataset", None)
     if dataset is None or dataset.table is None or result.run.status is Status.INTERRUPTED:
         return
@@ -97,7 +97,7 @@ def _beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]
 
 
 def summary(result: Result, reporter: Reporter, config: Config) -> Iterator[str]:
-    """The last lines: how it ended, the score on the test set, where the results are, and a table's free scores."""
+    """Yield the last lines: how the training ended, the test score, the run folder, and a table's baselines."""
     run, output = result.run, config.output
     if run.status is Status.INTERRUPTED:
         kept = f"progress saved; continue with `xpmlp resume {result.run_dir}`"

@@ -1,4 +1,4 @@
-"""A tuning that a person watches: a line for each trial, and the last lines about its result."""
+"""Progress and summary of a tuning on the terminal."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from xpmlp.training.vote import settings_of
 
 
 class ShownTuning(ShownRun, TuningReporter):
-    """A line for each trial, and then the training of the vote."""
+    """A reporter with a line for each trial, and then the training of the vote."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """Print how good it is, and its settings."""
+        """Print a trial's figure and settings."""
         figure = "given up" if trial.figure is None else f"{trial.figure:.4f}"
         mark = " *" if trial is best or (best is not None and trial.number == best.number) else ""
         self.line(f"trial {trial.number}: {figure}{mark}   {_words(trial.settings)}   {trial.seconds:.0f} s")
 
     def chosen(self, best: Trial | None, trials: int) -> None:
-        """Say which settings were best."""
+        """Print the best settings."""
         settled = "the config's own settings" if best is None else f"trial {best.number}, {_words(best.settings)}"
         self.line(f"{trials} trials; training with {settled}")
 
 
 def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
-    """Tune, show how it goes, and say what came out and where it is.
+    """Tune, showing the progress, and print a summary of the result.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     folder : Path
     quiet : bool
     **how
-        As `xpmlp.grid.tune` takes it.
+        Further arguments of `xpmlp.grid.tune`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""``xpmlp verify``: the parity of backends, as a table that a person reads."""
+"""``xpmlp verify``: the parity of backends, printed as tables."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
     out : Path
         The folder of the files.
     backends : str
-        As `xpmlp.verify.parse_candidates` takes them.
+        The argument of `xpmlp.verify.parse_candidates`.
     quiet : bool
     **how
-        As `xpmlp.verify.verify` takes it.
+        Further arguments of `xpmlp.verify.verify`.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
 
 
 def report(result: Verification) -> Iterator[Table | Text]:
-    """Lay out the result for printing: the trial, a table for each dtype, and what does not fit into one."""
+    """Lay out the result for printing: the trial, a table for each dtype, and further remarks."""
     trial = result.trial
     sizes, kinds = "-".join(map(str, trial.network.sizes)), dict.fromkeys(trial.network.hidden)
     yield Text(
@@ -98,7 +98,7 @@ def report(result: Verification) -> Iterator[Table | Text]:
 
 
 def _table(result: Verification, dtype: DTypeName) -> Table:
-    """Rows by step and quantity in the order of computation, a column for each backend."""
+    """Build a table with rows by step and quantity in the order of computation, and a column for each backend."""
     participants = [one for one in result.participants if one.dtype == dtype]
     differences = [one for one in result.differences if one.dtype == dtype]
     labels = [one.label for one in participants]
@@ -131,7 +131,7 @@ def _add_row(table: Table, name: str, labels: Sequence[str], differences: Sequen
 
 
 def _cell(differences: Sequence[Difference]) -> Text:
-    """The largest difference; red with a mark if one is too large, in parentheses if none is judged."""
+    """Format the largest difference: red with a mark if one is too large, in parentheses if none is judged."""
     if not differences:
         return Text("-", style="dim")
     value = max((one.value for one in differences), key=lambda value: (math.isnan(value), value))

@@ -1,16 +1,16 @@
-"""The configuration: TOML files, checked against typed models that also write their own documentation.
+"""The configuration: TOML files, checked against typed models that also generate their documentation.
 
 ==================  ==========================================================================
-``names``           names of records: what tables have them, and code from outside of the package
+``names``           names of records, in the tables or from outside the package
 ``layers``          the layers of a network, checked against the signatures of their makers
-``value_types``     what a value may be: types with bounds, for the fields
+``value_types``     types with bounds, for the fields' values
 ``sections``        the fields of each section, with bounds, defaults and descriptions
-``rules``           values that do not go together
+``rules``           rules across fields: incompatible values
 ``model``           ``Config``: the sections together
-``unused``          settings to no effect
+``unused``          settings without effect
 ``read``, ``load``  one TOML file; files that extend one another, overrides
-``show``            values as a person would write them
-``schema``          the JSON schema, and what it allows in words
+``show``            values in TOML notation, for messages
+``schema``          the JSON schema, and its allowed values in words
 ``explain``         error messages
 ``reference``       docs/configuration.md
 ==================  ==========================================================================

@@ -1,4 +1,4 @@
-"""Write the reference: ``python -m xpmlp.config > docs/configuration.md``."""
+"""Print the configuration reference: ``python -m xpmlp.config > docs/configuration.md``."""
 
 from xpmlp.config.reference import markdown
 

@@ -1,4 +1,4 @@
-"""pydantic's errors as sentences for the person who wrote the file."""
+"""Conversion of pydantic's errors to sentences for the file's author."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_MISTAKES = 30
 
 
 def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], str]) -> str:
-    """One line for each error: where it is, what was given, what is allowed, and perhaps what was meant.
+    """Write one line for each error: its place, the value given, the values allowed, and perhaps a suggestion.
 
     Parameters
     ----------
     errors
-        As given by ``ValidationError.errors()``.
+        The result of ``ValidationError.errors()``.
     origin
-        The prefix of a message about a location: ``"mnist.toml: "`` or ``"--set "``.
+        Returns the prefix of a message about a location: ``"mnist.toml: "`` or ``"--set "``.
     """
     schemas = sections(json_schema())
     lines = []
@@ -37,7 +37,7 @@ def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], 
 
 
 def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict[str, JsonSchema]) -> str:
-    """``place`` is the key in the section, and where within its value."""
+    """Word one error; ``place`` is the key in the section, and the position within its value."""
     given = error["input"]
     if section not in schemas:
         return _unknown_section(section, given, schemas)

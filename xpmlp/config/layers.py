@@ -1,4 +1,4 @@
-"""The layers of a network as a config gives them: tables, checked against the signatures of the layers' makers."""
+"""The layers of a network in a config: tables, checked against the signatures of the layers' makers."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ RULE = "rule"
 """The type of an error whose message ends a sentence; see `xpmlp.config.value_types`."""
 
 NOT_ALLOWED = "setting"
-"""The type of an error about a setting, the JSON schema of which is in its context."""
+"""The type of an error about a setting, with the setting's JSON schema in its context."""
 
 Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class LayersOf(NameOf):
-    """The type of a list of layers: annotates ``list``.  Each is a table with ``kind``, and ``layers`` if it joins any.
+    """The type of a list of layers: annotates ``list``.  Each is a table of ``kind``, and ``layers`` if it joins some.
 
-    From Python a layer may be a `xpmlp.nn.LayerSpec`, and a kind the maker itself.
+    In Python, a layer may also be an `xpmlp.nn.LayerSpec`, and a kind the maker itself.
     """
 
     def sentence(self, name: str) -> str:
@@ -44,7 +44,7 @@ class LayersOf(NameOf):
         return super().sentence(name) + (f" Settings: {', '.join(described)}." if described else "")
 
     def names(self, value: Any) -> Iterator[tuple[str, RecordTable[Any], str]]:
-        """The kinds, and the names among the settings."""
+        """Yield the kinds, and the names among the settings."""
         for number, layer in enumerate(value):
             yield f"[{number}].kind", self.table, layer["kind"]
             for key, one in _settings(self.table.find(layer["kind"])).items():
@@ -54,7 +54,7 @@ class LayersOf(NameOf):
                 yield f"[{number}].layers{place}", table, name
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """A list of tables, the settings of each kind left open."""
+        """Describe a list of tables; the settings of each kind are left open."""
         kind = super().__get_pydantic_json_schema__(schema, handler)
         layer = {"properties": {"kind": kind}, "required": ["kind"], "type": "object"}
         return {"items": layer, "type": "array"}
@@ -97,12 +97,12 @@ class LayersOf(NameOf):
 
 
 def check_layers(layers: list[dict[str, Any]]) -> None:
-    """Check layers whose kinds were from outside of the package when the config was read, and are imported now.
+    """Check layers again, once kinds from outside the package have been imported.
 
     Raises
     ------
     ConfigError
-        With the first mistake.
+        With one line for each mistake.
     """
     try:
         TypeAdapter(Annotated[list[Any], LayersOf("layer")]).validate_python(layers)
@@ -117,18 +117,18 @@ def check_layers(layers: list[dict[str, Any]]) -> None:
 def _signature(maker: Any) -> dict[str, inspect.Parameter]:
     try:
         return dict(inspect.signature(maker, eval_str=True).parameters)
-    except NameError:  # a type that is imported for checkers only: values of any type will do
+    except NameError:  # a type imported for checkers only: values of any type are accepted
         parameters = inspect.signature(maker).parameters
         return {name: one.replace(annotation=Any) for name, one in parameters.items()}
 
 
 def _joined(maker: Any) -> list[inspect.Parameter]:
-    """The parameters of the layers that a layer joins."""
+    """Return the parameters that take the layers joined by a layer."""
     return [one for one in _signature(maker).values() if one.annotation == LayerMaker]
 
 
 def _settings(maker: Any) -> dict[str, inspect.Parameter]:
-    """The other parameters; none of a maker that is not imported."""
+    """Return the other parameters; none for a maker that is not imported."""
     return {name: one for name, one in _signature(maker).items() if one.annotation != LayerMaker} if maker else {}
 
 
@@ -138,7 +138,7 @@ def _bounds(annotation: Any) -> Setting | None:
 
 @functools.cache
 def layer_settings(maker: Any) -> dict[str, TypeAdapter[Any]]:
-    """The settings of a layer's maker, with what each may be: a type with its bounds, or a name."""
+    """Return the settings of a layer's maker, each with a validator: of a type with bounds, or of a name."""
     return {name: _adapter(one.annotation) for name, one in _settings(maker).items()}
 
 
@@ -152,7 +152,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def _setting(kind: str, maker: Any, key: str, value: Any, place: Place, mistakes: list[InitErrorDetails]) -> Any:
-    from xpmlp.data.messages import did_you_mean  # which comes with NumPy
+    from xpmlp.data.messages import did_you_mean  # imports NumPy
 
     known = layer_settings(maker)
     if key not in known:

@@ -1,4 +1,4 @@
-"""From a config file, what it extends, and overrides to a validated ``Config``."""
+"""Loading of a config file, the files it extends, and overrides, as a validated ``Config``."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from xpmlp.config.value_types import MISTAKEN_ESCAPE, SINGLE_QUOTES, is_mistaken
 from xpmlp.errors import ConfigError
 
 MAX_EXTENDS = 10
-"""Files in a chain of ``extends``."""
+"""Maximum number of files in a chain of ``extends``."""
 
 METRIC = "train.metric"
 
 _PATHS = ("root", "path", "test", "validation")
-"""The keys of ``[data]`` that are relative to the file in which they stand."""
+"""The keys of ``[data]`` with paths relative to their file."""
 
 
 class _Draft:
-    """Tables that were laid over each other, not yet validated, and where each value came from."""
+    """Merged tables, not yet validated, with the origin of each value."""
 
     def __init__(self, file: Path) -> None:
         self.tables: dict[str, Any] = {}
@@ -40,7 +40,7 @@ class _Draft:
         self._origins: dict[tuple[str, ...], str] = {}
 
     def lay(self, tables: Mapping[str, Any], origin: str) -> None:
-        """Lay tables over what is there, key by key, after what a metric among them means.
+        """Merge tables over the present ones, key by key, after the settings implied by a metric among them.
 
         ``origin`` is the prefix of messages about them.
         """
@@ -58,7 +58,7 @@ class _Draft:
                 self.tables[section] = table
 
     def origin(self, location: tuple[str, ...]) -> str:
-        """The origin of the value at a location, or of its section, or else the file that was asked for."""
+        """Return the origin of the value at a location, or of its section, or else the file being loaded."""
         return self._origins.get(location) or self._origins.get(location[:1]) or f"{self._file}: "
 
 
@@ -68,16 +68,16 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     Parameters
     ----------
     path
-        A TOML file, or ``xpmlp:NAME`` for one that comes with the package.  If it ``extends`` another, its keys are
-        laid over that file's.
+        A TOML file, or ``xpmlp:NAME`` for one shipped with the package.  If it ``extends`` another, its keys override
+        that file's.
     overrides
-        Values by dotted key, ``{"train.epochs": 1}``, laid over the file's.  Paths among them are relative to the
-        working directory, those in a file are relative to that file.
+        Values by dotted key, ``{"train.epochs": 1}``, which override the file's.  Paths among them are relative to the
+        working directory, those in a file to that file.
 
     Raises
     ------
     ConfigError
-        If a file cannot be read, or for all unknown keys and values that are not allowed: one line for each.
+        If a file cannot be read, or for unknown keys and invalid values, with one line for each.
 
     Examples
     --------
@@ -85,12 +85,12 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
     >>> config.data.name, config.train.epochs
     ('digits', 2)
     """
-    file = located(path)  # a name that no file can have is refused where the file is read
+    file = located(path)  # an impossible file name is refused when the file is read
     draft = _Draft(file)
     chain = _chain(file)
     for source, tables in reversed(chain):
         draft.lay(_anchored(tables, source.parent), f"{source}: ")
-    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] != METRIC):  # others overrule it
+    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] != METRIC):  # others override it
         section, _, name = key.partition(".")
         draft.lay({section: {name: value}} if name else {key: value}, "--set ")
     try:
@@ -103,15 +103,15 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Take ``--set``'s argument apart: "train.epochs=1" gives ("train.epochs", 1).
+    """Parse the argument of ``--set``: "train.epochs=1" gives ("train.epochs", 1).
 
-    The value is TOML.  What is not, and does not begin like a quoted string, a list or a table, is taken as a
-    string, so that ``backend.name=torch`` needs no quotes that a shell would eat.
+    The value is TOML.  Anything else that does not begin like a quoted string, a list or a table is taken as a string,
+    so that ``backend.name=torch`` needs no quotes that a shell would remove.
 
     Raises
     ------
     ConfigError
-        If there is no ``=``, nothing on one side of it, a broken quoted string, list or table, or no valid Unicode.
+        If there is no ``=`` or nothing on one side of it, a malformed string, list or table, or invalid Unicode.
     """
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
@@ -136,7 +136,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The file and those it extends, nearest first, each with its tables."""
+    """Read the file and those it extends, nearest first, each with its tables."""
     chain: list[tuple[Path, dict[str, Any]]] = []
     seen: list[Path] = []
     while True:
@@ -169,23 +169,23 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _besides_layers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """``[model]`` without the layers, or what describes them, where that which is laid over it describes them anew."""
+    """Drop ``layers`` from ``[model]``, or the keys that stand for them, if an overriding table sets the other."""
     gone = INSTEAD_OF_LAYERS if over.get("layers") else ("layers",) if {*INSTEAD_OF_LAYERS} & {*over} else ()
     return {key: value for key, value in under.items() if key not in gone}
 
 
 def _besides_arrays(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """``[data]`` without its name, if that stands for arrays from Python and a path is laid over it."""
+    """Drop the name from ``[data]`` if it stands for arrays from Python and an overriding table has a path."""
     is_path_given = over.get("path") not in (None, "none") and under.get("name") == "arrays"
     return {key: value for key, value in under.items() if not (is_path_given and key == "name")}
 
 
 _replaced_in = {"model": _besides_layers, "data": _besides_arrays}
-"""By section: what is left of it when a table is laid over it."""
+"""By section: a function that drops the keys replaced by an overriding table."""
 
 
 def _may_never_end(path: Path) -> bool:
-    """Whether it is neither a file nor a folder: a pipe, or a terminal, which would be waited for."""
+    """Whether a path is neither a file nor a folder: reading a pipe or a terminal might never end."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -194,7 +194,7 @@ def _may_never_end(path: Path) -> bool:
 
 
 def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables with the paths in ``[data]`` taken as relative to the folder of their file."""
+    """Make the paths in ``[data]`` absolute, taking them as relative to the folder of their file."""
     data = tables.get("data")
     if not isinstance(data, dict):
         return tables
@@ -209,10 +209,10 @@ def _anchored(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _rules_broken_besides(tables: dict[str, Any], mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
-    """The rules that are broken by values that are fine in themselves.
+    """Find the rules broken by values that are valid in themselves.
 
-    pydantic looks at a rule only when every field is fine; so that all mistakes are told at once, the others are
-    taken out and the rest is looked at again.
+    pydantic checks rules only if every field is valid; to report all mistakes at once, the invalid fields are removed
+    and the rest is validated again.
     """
     wrong = {".".join(map(str, mistake["loc"][:2])) for mistake in mistakes}
     fine = {

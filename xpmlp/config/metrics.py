@@ -1,4 +1,4 @@
-"""Metrics: figures that a training can be told to be good at, and the settings that each of them means."""
+"""Metrics that a training can optimise for, and the settings implied by each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ METRICS: dict[str, dict[str, Any]] = {
     "rmse": {"train.best_by": "rmse", "model.loss": "auto"},
     "mae": {"train.best_by": "mae", "model.loss": "absolute"},
 }
-"""The values by dotted key that ``train.metric`` lays over what the config extends."""
+"""The values by dotted key that ``train.metric`` lays over the config's base."""
 
 OF_TASK = {"classes": ("log_loss", "error", "auc"), "values": ("rmse", "mae")}
 """The metrics by task, the recipes' own first."""
 
 
 def meant_by(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings, as tables, that the metric in some tables of a config means; none without a known one."""
+    """Return the settings, as tables, implied by the metric in a config's tables; none without a known metric."""
     train = tables.get("train")
     metric = train.get("metric") if isinstance(train, Mapping) else None
     settings: dict[str, dict[str, Any]] = {}
@@ -32,12 +32,12 @@ def meant_by(tables: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def task_of(metric: str | None) -> str:
-    """The task that a metric is for, or "auto"."""
+    """Return the task of a metric, or "auto"."""
     return next((task for task, metrics in OF_TASK.items() if metric in metrics), "auto")
 
 
 def check_metric(metric: str | None, task: str) -> None:
-    """Refuse a metric that is for another task.
+    """Refuse a metric of another task.
 
     Raises
     ------

@@ -22,9 +22,9 @@ from xpmlp.config.sections import (
 
 
 class Config(Section):
-    """All that a training needs to know: what to train, on which data, on which backend.
+    """The complete settings of a training: the network, the data and the backend.
 
-    Built from a file by ``load_config``, which words its mistakes for a person, or directly from sections:
+    Built from a file by ``load_config``, which reports mistakes in readable sentences, or directly from sections:
     ``Config(data=DataConfig(name="digits"))``, which raises pydantic's ``ValidationError``.
     """
 
@@ -40,12 +40,12 @@ class Config(Section):
 
     @property
     def name(self) -> str:
-        """The stem of the file that the config was loaded from, or "run"; no part of the TOML or of equality."""
+        """The stem of the file that the config was loaded from, or "run"; not part of the TOML or of equality."""
         return self._name
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it was loaded from, and the data that it names by ``data.path``: what a command reads."""
+        """The files that a command reads: those that the config was loaded from, and the data at ``data.path``."""
         return self._files if self.data.path is None else (*self._files, Path(self.data.path))
 
     def named(self, name: str) -> Config:
@@ -55,7 +55,7 @@ class Config(Section):
         return copy
 
     def replaced(self, **sections: Mapping[str, Any]) -> Config:
-        """Copy the config with other values in some sections, which are not checked.
+        """Copy the config with other values in some sections; they are not validated.
 
         Examples
         --------
@@ -67,7 +67,7 @@ class Config(Section):
         return self.model_copy(update=update)
 
     def to_toml(self) -> str:
-        """Every key with its value as TOML, "none" standing for None; loading it gives an equal Config."""
+        """Write every key with its value as TOML, "none" standing for None; loading it gives an equal Config."""
         tables = self.model_dump(mode="json")
         resolved = {
             section: {key: "none" if value is None else value for key, value in table.items()}
@@ -76,13 +76,13 @@ class Config(Section):
         return tomli_w.dumps(resolved)
 
     def __eq__(self, other: object) -> bool:
-        """Whether all sections are equal, wherever the two came from."""
+        """Whether all sections are equal, regardless of name and files."""
         if not isinstance(other, Config):
             return NotImplemented
         return self.model_dump() == other.model_dump()
 
     def model_post_init(self, context: Any) -> None:
-        """Take name and files from the validation context, where ``load_config`` puts them."""
+        """Take name and files from the validation context, set by ``load_config``."""
         if context is not None:
             self._name, self._files = context["name"], context["files"]
 

@@ -1,7 +1,7 @@
-"""The values of a config that are names: of activations, losses, backends and so on, as their tables have them.
+"""Config values that name records in tables: activations, losses, backends and so on.
 
-What a name may be, the messages, the JSON schema and the documentation are derived from the tables.  They are imported
-with the first config that is read, since NumPy comes with some.
+The allowed names, the messages, the JSON schema and the documentation are derived from the tables.  These are imported
+with the first config that is read, since some of them import NumPy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def tables() -> dict[str, RecordTable[Any]]:
-    """The tables by kind."""
+    """Import the tables, by kind."""
     from xpmlp.backend.registry import backends
     from xpmlp.data.formats import formats
     from xpmlp.initializers import initializers
@@ -37,16 +37,16 @@ def tables() -> dict[str, RecordTable[Any]]:
 
 @dataclass(frozen=True)
 class NameOf:
-    """The type of a value that names a record: annotates ``str``.  From Python the record itself will do.
+    """The type of a value that names a record: annotates ``str``.  In Python, the record itself is accepted, too.
 
     Attributes
     ----------
     kind : str
-        The table's.
+        The kind of the table.
     besides : tuple of str
-        Other words that are allowed.
+        Other allowed words.
     lists : bool
-        Whether a list of names is, too.
+        Whether a list of names is allowed, too.
     """
 
     kind: str
@@ -55,11 +55,11 @@ class NameOf:
 
     @property
     def table(self) -> RecordTable[Any]:
-        """The table that has the records."""
+        """The table of the records."""
         return tables()[self.kind]
 
     def listed(self) -> list[str]:
-        """The names that people are told of."""
+        """Return the names shown to users."""
         return [name for name in self.table if getattr(self.table[name], "listed", True)]
 
     def sentence(self, name: str) -> str:
@@ -67,16 +67,16 @@ class NameOf:
         return self.table.sentence(name)
 
     def names(self, value: Any) -> Iterator[tuple[str, RecordTable[Any], str]]:
-        """The names in a value: what follows the key, the table, and the name."""
+        """Yield the names in a value: the suffix of the key, the table, and the name."""
         for name in _texts(value):
             yield "", self.table, name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        """Have pydantic call `_value`."""
+        """Make pydantic validate by `_value`."""
         return core_schema.no_info_plain_validator_function(self._value)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """The names that people should know, and a pattern for the others."""
+        """Describe the names shown to users, and a pattern for the others."""
         others = [name for name in self.table if name not in self.listed()]
         one: dict[str, Any] = {
             "anyOf": [
@@ -101,19 +101,19 @@ class NameOf:
 
 
 def admit_code(config: Config, *, allow_code: bool) -> None:
-    """Import the records from outside of the package that a config names.
+    """Import the records from outside the package that a config names.
 
     Raises
     ------
     ConfigError
-        If there are any and this is not allowed, or one cannot be imported.
+        If there are any without permission, or one cannot be imported.
     """
     for key, table, name in outside_names(config):
         table.admit(name, key, allow_code=allow_code)
 
 
 def refuse_unimportable(config: Config) -> None:
-    """Refuse a config that is to be saved and has a record that nobody will find again.
+    """Refuse to save a config with a record that no other process can import.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def refuse_unimportable(config: Config) -> None:
 
 
 def outside_names(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, RecordTable[Any], str]]:
-    """The names from outside in a config, or in a part of one, with their keys and tables."""
+    """Yield the names from outside the package in a config or a part of one, with their keys and tables."""
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         for found in names_in(field):
@@ -141,7 +141,7 @@ def outside_names(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, R
 
 
 def names_in(field: FieldInfo) -> Iterator[NameOf]:
-    """The types of the names that a field's value may have in it."""
+    """Yield the types of the names in a field's value."""
     yield from _annotations((field.annotation, *field.metadata))
 
 

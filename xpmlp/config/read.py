@@ -1,4 +1,4 @@
-"""Reading one TOML file, with a sentence for whatever can be wrong with it."""
+"""Reading of one TOML file, with a sentence for every possible mistake in it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from xpmlp.config.value_types import SINGLE_QUOTES
 from xpmlp.errors import ConfigError
 
 MAX_BYTES = 1_000_000
-"""No config is near this size: a larger file is a mistaken argument, not worth parsing."""
+"""Size limit of a config: a larger file is a mistaken argument, not worth parsing."""
 
 MAX_KEY_PARTS = 16
-"""A config's keys have two parts.  The parser needs memory with the square of their number."""
+"""Maximum number of parts of a key (a config's have two), since the parser's memory grows with their square."""
 
 _PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{MAX_KEY_PARTS}}}")
 
 _ESCAPE = re.compile("[Ee]scaped|hex value")
-"""In the parser's messages about backslashes."""
+"""Words in the parser's messages about backslashes."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file.
+    """Read the tables of a TOML file.
 
     Raises
     ------
     ConfigError
-        If the file is missing, unreadable, larger than ``MAX_BYTES``, not UTF-8 text, not TOML, or nested more deeply
-        than any config.
+        If the file is missing, unreadable, larger than ``MAX_BYTES``, not UTF-8 text, not TOML, or too deeply nested.
     """
     text = _decoded(_content(path), path)
     if _LONG_KEY.search(text):
@@ -45,7 +44,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: the values are nested too deeply for a config file.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_mistake(path, text, str(error))) from None
-    except ValueError:  # the parser hands it on from int()
+    except ValueError:  # the parser passes it on from int()
         raise ConfigError(f"{path}: an integer in this file has thousands of digits.") from None
 
 
@@ -66,9 +65,9 @@ def _content(path: Path) -> bytes:
 
 
 def _bytes_to_read(file: BinaryIO) -> int:
-    """At most those that a file says it has: in /proc it says none, and some of those files never come to an end.
+    """Return how many bytes to read: at most a file's reported size, which is 0 in /proc, where some files never end.
 
-    A pipe does not say; one that is named on the command line is read.
+    A pipe has no size; one named on the command line is read up to the limit.
     """
     about = os.fstat(file.fileno())
     return min(about.st_size, MAX_BYTES + 1) if stat.S_ISREG(about.st_mode) else MAX_BYTES + 1
@@ -85,7 +84,7 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _similar(path: Path) -> str:
-    """The end of a message about a missing file: the TOML file beside it that may have been meant."""
+    """Return the end of a message about a missing file, suggesting a TOML file of a similar name beside it."""
     try:
         stems = [entry.stem for entry in path.parent.iterdir() if entry.suffix == ".toml"]
     except OSError:
@@ -95,7 +94,7 @@ def _similar(path: Path) -> str:
 
 
 def _syntax_mistake(path: Path, text: str, message: str) -> str:
-    """The parser's message with the place first and the offending line last."""
+    """Reword the parser's message, with the position first and the offending line last."""
     lines = text.splitlines() or [""]
     found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
     if found:

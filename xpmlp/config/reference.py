@@ -1,4 +1,4 @@
-"""docs/configuration.md, written from the models; reference.md is what it says beside them."""
+"""Generation of docs/configuration.md from the models; reference.md holds the text around them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from xpmlp.config.show import show
 
 
 def markdown() -> str:
-    """The reference of all sections and keys: the content of docs/configuration.md."""
+    """Write the reference of all sections and keys: the content of docs/configuration.md."""
     page = Path(__file__).with_name("reference.md").read_text(encoding="utf-8")
     tables = [_section(name, schema) for name, schema in sections(json_schema()).items()]
     return page.replace("<!-- sections -->", "\n".join(tables)).replace("<!-- names -->\n", "\n".join(_names()))
 
 
 def _names() -> Iterator[str]:
-    """A table of the names of each kind that keys name."""
+    """Yield a table of the allowed names for each kind of record named by keys."""
     keys: dict[NameOf, list[str]] = {}
     for section in Config.model_fields:
         for key, field in fields_of(section).items() if section != "grid" else ():

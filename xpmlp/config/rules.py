@@ -1,4 +1,4 @@
-"""Rules across several fields, which none can check alone: values that do not go together."""
+"""Rules across several fields: combinations of values that are not allowed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TABLE_KEYS = (
     *("drop", "weights", "group", "time", "types", "task", "log_target", "test", "validation"),
     *("separator", "quote", "decimal", "encoding", "header", "comment"),
 )
-"""The keys of ``[data]`` for tables alone."""
+"""The keys of ``[data]`` that apply to tables only."""
 
 VALUES = [name for name, loss in losses.items() if loss.targets == "values"]
-"""The losses of values."""
+"""The losses for values."""
 
 _DATA, _MODEL = DataConfig.model_fields, ModelConfig.model_fields
 
@@ -40,27 +40,27 @@ _INSTEAD = {
     "standardize": " (the other sets bring their own scale)",
     "test_fraction": " (the test sets of the others are fixed)",
 }
-"""The keys of ``[data]`` that are refused if the data set has no use for them, and why or what to do."""
+"""The keys of ``[data]`` refused if the data set does not use them, each with a reason or advice."""
 
 
 def _users(has: Callable[[Format], bool]) -> str:
-    """The data sets that have something, for a sentence."""
+    """List the data sets with a property, for a sentence."""
     *most, last = (f'"{name}"' for name, record in tables()["data set"].items() if has(record))
     return f"data.name = {', '.join(most)} or {last}" if most else f"data.name = {last}"
 
 
 def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
-    """List the values of a config that do not go together.
+    """Yield the incompatible values of a config.
 
     Yields
     ------
     keys : tuple of str
-        The dotted keys concerned.  The first is the one to name in the message, and never at its default.
+        The dotted keys concerned.  The first is named in the message, and is never at its default.
     message : str
-        What follows ``key = value``: why not, and what to do.
+        The text after ``key = value``: the reason and the remedy.
     """
     data, model, train, grid = config.data, config.model, config.train, config.grid
-    record = tables()["data set"].find(data.name)  # None of one from outside that is not imported
+    record = tables()["data set"].find(data.name)  # None for one from outside that is not imported
     if record and data.path is None and "path" in record.keys:
         yield ("data.name", "data.path"), "needs data.path: the file to read."
     for key, instead in _INSTEAD.items():
@@ -135,12 +135,12 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def check_rules(config: Config) -> None:
-    """Refuse values that do not go together.
+    """Refuse incompatible values.
 
     Raises
     ------
     ValidationError
-        One error of the type ``RULE`` for each broken rule, its key as the location, all keys in its context.
+        With one error of the type ``RULE`` for each broken rule, its first key as location and all keys in its context.
     """
     errors = []
     for keys, message in broken_rules(config):

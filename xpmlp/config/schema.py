@@ -1,4 +1,4 @@
-"""The JSON schema of a config file, and in words what each key allows."""
+"""The JSON schema of a config file, and each key's allowed values in words."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _BOUNDS = {
 
 
 def json_schema() -> JsonSchema:
-    """The JSON schema of a config file, for editors that complete and check.
+    """Build the JSON schema of a config file, for completion and checks in editors.
 
-    It describes a file as it is written: "none" where the models have None, and ``extends``, which may bring what
-    is otherwise required.
+    It describes the file's notation: "none" where the models have None, and ``extends``, by which otherwise required
+    keys may be inherited.
     """
     schema = _without_null(Config.model_json_schema())
     for name, section in sections(schema).items():
@@ -47,13 +47,13 @@ def json_schema() -> JsonSchema:
 
 
 def fields_of(section: str) -> dict[str, FieldInfo]:
-    """The fields of a section of the config."""
+    """Return the fields of a section of the config."""
     fields: dict[str, FieldInfo] = getattr(Config.model_fields[section].annotation, "model_fields", {})
     return fields
 
 
 def description(field: FieldInfo, *, with_names: bool) -> str:
-    """Describe a key in one line, perhaps with each record that it may name."""
+    """Describe a key in one line, with ``with_names`` also each record that it may name."""
     said = [" ".join((field.description or "").split())]
     for found in names_in(field) if with_names else ():
         said += [f"`{name}`: {found.sentence(name).rstrip('.')}." for name in found.listed()]
@@ -61,7 +61,7 @@ def description(field: FieldInfo, *, with_names: bool) -> str:
 
 
 def sections(schema: JsonSchema) -> dict[str, JsonSchema]:
-    """Each section's own schema by the section's name, in order, from that of the whole file."""
+    """Extract each section's schema, by name and in order, from that of the whole file."""
     return {
         name: schema["$defs"][value["$ref"].rsplit("/", 1)[-1]]
         for name, value in schema["properties"].items()
@@ -70,7 +70,7 @@ def sections(schema: JsonSchema) -> dict[str, JsonSchema]:
 
 
 def allowed(schema: JsonSchema) -> str:
-    """Put into words what the schema of one key allows: 'an integer of at least 1, or "none"'."""
+    """Describe the values allowed by the schema of one key: 'an integer of at least 1, or "none"'."""
     if "anyOf" in schema:
         return ", or ".join(allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice))
     choices = choices_of(schema)
@@ -94,7 +94,7 @@ def allowed(schema: JsonSchema) -> str:
 
 
 def choices_of(schema: JsonSchema) -> list[str]:
-    """The literals that a key allows, or an empty list if it takes any value of its type."""
+    """Return the literals allowed for a key, or an empty list if it takes any value of its type."""
     if "anyOf" in schema:
         return [choice for part in schema["anyOf"] for choice in choices_of(part)]
     if "const" in schema:
@@ -103,7 +103,7 @@ def choices_of(schema: JsonSchema) -> list[str]:
 
 
 def takes_outside(schema: JsonSchema) -> bool:
-    """Whether a key allows ``module:object``, of which `allowed` says nothing."""
+    """Whether a key allows ``module:object``, which `allowed` does not mention."""
     return any(_is_outside(part) or takes_outside(part) for part in schema.get("anyOf", []))
 
 
@@ -112,7 +112,7 @@ def _is_outside(schema: JsonSchema) -> bool:
 
 
 def _without_null(schema: Any) -> Any:
-    """Replace JSON's null, which TOML cannot write, by the word "none"."""
+    """Replace JSON's null, which TOML lacks, by the word "none"."""
     if isinstance(schema, list):
         return [_without_null(item) for item in schema]
     if not isinstance(schema, dict):

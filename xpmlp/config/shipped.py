@@ -1,4 +1,4 @@
-"""The configs that come with the package, ``xpmlp:NAME``."""
+"""The configs shipped with the package, ``xpmlp:NAME``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpmlp._paths import with_home
 from xpmlp.errors import ConfigError
 
 PREFIX = "xpmlp:"
-"""The prefix of a shipped config's name, where a path may stand, too."""
+"""The prefix of a shipped config's name, which may stand in place of a path."""
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -19,7 +19,7 @@ _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
 
 
 def shipped_config(name: str) -> Path:
-    """Find a shipped config by its path in their folder, as "table.toml".
+    """Find a shipped config by its path in the configs' folder, as "table.toml".
 
     Raises
     ------
@@ -37,7 +37,7 @@ def shipped_config(name: str) -> Path:
 
 
 def located(path: str | os.PathLike[str], folder: Path | None = None) -> Path:
-    """A config's file: a shipped one, or a path, relative to ``folder`` if that is given.
+    """Locate a config's file: a shipped one, or a path, relative to ``folder`` if given.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Values and keys as a person would write them in TOML: short and on one line, whatever they are."""
+"""Values and keys in TOML notation for messages: short and always on one line."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ MAX_LENGTH = 60
 
 
 def show(value: Any) -> str:
-    """A value as TOML, cut to ``MAX_LENGTH`` characters; control characters escaped, nested values left out."""
+    """Write a value as TOML, cut to ``MAX_LENGTH`` characters; control characters escaped, nested values left out."""
     if isinstance(value, list):
         return _cut(f"[{', '.join(map(_scalar, value[:MAX_LENGTH]))}]")
     return _cut(_scalar(value))
 
 
 def show_key(key: str) -> str:
-    """A key as TOML: bare if it may be."""
+    """Write a key as TOML: bare if possible."""
     return key if re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_LENGTH}}}", key) else show(key)
 
 

@@ -1,4 +1,4 @@
-"""The config of `xpmlp train TABLE`: a recipe, and what the command says of the table."""
+"""The config of `xpmlp train TABLE`: a recipe with the command's options for the table."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _NONE = (None, "none")
 
 
 def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
-    """Make the config that trains on a table: the recipe for its task, with a test part.
+    """Build the config for training on a table: the recipe for its task, with a test part.
 
-    Rows to validate are held out if they are asked for, or there are no folds that judge the networks.
+    Validation rows are held out if asked for, or if there are no folds to judge the networks by.
 
     Parameters
     ----------
     path : Path
-        The table, whose stem is the config's name.
+        The table; its stem becomes the config's name.
     task : "classes" or "values"
     overrides : mapping
-        Values by dotted key that are laid over it.
+        Values by dotted key that override the recipe's.
 
     Raises
     ------
     ConfigError
-        For all unknown keys and values that are not allowed.
+        For unknown keys and invalid values.
     """
     given = {"data.name": "table", "data.path": str(path), **overrides}
     folds = given.get("train.folds", load_config(PREFIX + RECIPES[task]).train.folds)
@@ -44,17 +44,17 @@ def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
 
 
 def recipe_config(task: str, given: Mapping[str, Any]) -> Config:
-    """The recipe for a task with values by dotted key laid over it.
+    """Load the recipe for a task, with values by dotted key laid over it.
 
     Raises
     ------
     ConfigError
-        If a value is not allowed, or the metric is for another task.
+        If a value is invalid, or the metric is for another task.
     """
     check_metric(given.get(METRIC), task)
     return load_config(PREFIX + RECIPES[task], given)
 
 
 def stem_of(path: Path) -> str:
-    """The name of a table without its endings, as ``sales`` of ``sales.csv.gz``."""
+    """Return the name of a table without its extensions, as ``sales`` for ``sales.csv.gz``."""
     return path.name.split(".")[0] or path.name

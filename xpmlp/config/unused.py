@@ -1,4 +1,4 @@
-"""Settings that a config changes and that nothing in it uses."""
+"""Settings that a config changes without effect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xpmlp.optim import optimizers, schedules, users_of
 
 
 def _uses() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """A key, the key of the choice by which it is used, and the choices that use it; a grid may choose, too."""
+    """Yield a key, the key of the choice that decides whether it is used, and the choices that use it."""
 
     def having(kind: str, key: str) -> tuple[str, ...]:
         return tuple(name for name, record in tables()[kind].items() if key in record.keys)
@@ -33,7 +33,7 @@ def _uses() -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def unused_settings(config: Config) -> Iterator[str]:
-    """A sentence for each setting that has another value than its default to no effect."""
+    """Yield a sentence for each setting changed from its default without effect; a grid's choices count, too."""
     for key, choice, users in _uses():
         section, name = key.split(".")
         fields = type(getattr(config, section)).model_fields

@@ -1,4 +1,4 @@
-"""Types of the values in a config: with bounds, read from TOML, each with its form in the JSON schema."""
+"""Types of the values in a config, with bounds, conversions from TOML, and forms in the JSON schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from xpmlp.config.layers import RULE
 Value = TypeVar("Value")
 
 _ESCAPED = frozenset("\b\t\n\f\r\x1b")
-"""The control characters that TOML writes with a backslash and a letter."""
+"""The control characters that TOML spells with a backslash and a letter."""
 
 SINGLE_QUOTES = "write a Windows path in single quotes, or with / for each backslash"
 
@@ -33,12 +33,12 @@ MISTAKEN_ESCAPE = f"a control character, which TOML makes of a backslash and a l
 
 
 def _none_from_text(value: Any) -> Any:
-    """TOML has no null: the word "none" stands for it, so that a file or ``--set`` can undo what it extends."""
+    """Convert "none", TOML's stand-in for null, to None, so that a file or ``--set`` can undo an inherited value."""
     return None if value == "none" else value
 
 
 def _path(value: Any) -> Any:
-    """Text to a path, with "~" for the home folder; no path is made of "" or NUL: pydantic refuses them as text."""
+    """Convert text to a path, with "~" for the home folder; "" and NUL stay text, which pydantic refuses."""
     if not isinstance(value, str) or not value or "\0" in value:
         return value
     if value.startswith("file://"):
@@ -50,17 +50,17 @@ def _path(value: Any) -> Any:
 
 
 def is_mistaken_escape(path: Path) -> bool:
-    """Whether a path does not exist, and has a control character as TOML makes of a Windows path's backslashes."""
+    """Whether a path does not exist and has a control character, such as TOML makes of a Windows path's backslashes."""
     return not _ESCAPED.isdisjoint(str(path)) and not os.path.lexists(path)
 
 
 def _text_of(path: Path) -> str:
-    """A path as text; one of other bytes, which TOML cannot hold, as a ``file:`` address."""
+    """Convert a path to text; one of other bytes, which TOML cannot hold, to a ``file:`` address."""
     return str(path) if is_text(path) else path.absolute().as_uri()
 
 
 def _as_one(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """One error for the whole value, where pydantic has one for each type that it may be, or for each item."""
+    """Raise one error for the whole value, where pydantic has one for each possible type or each item."""
     try:
         return handler(value)
     except ValidationError:
@@ -80,7 +80,7 @@ def _different(names: str | list[str]) -> str | list[str]:
 
 
 def _by_label(value: Any) -> Any:
-    """A table's labels as text; the word "none" for no table."""
+    """Convert a table's labels to text, and "none" to None."""
     return (
         {str(label): _by_label(one) for label, one in value.items()}
         if isinstance(value, dict)

@@ -1,12 +1,12 @@
 """Data sets on the host, as NumPy arrays.
 
 =====================  ===================================================================================
-``load``               find or download a set, split it, preprocess it: one door, ``[data]``'s arguments
-``formats``            the table of sets and formats, of which each is a ``Format``
-``Dataset``            what it gives: parts, classes, and the preprocessing that prediction repeats
-``read_features``      features to predict from, out of npy, npz, csv and IDX files
+``load``               find or download a data set, split and preprocess it; its arguments are ``[data]``'s
+``formats``            the table of data sets and formats, each a ``Format``
+``Dataset``            the result: parts, classes, and the preprocessing that prediction repeats
+``read_features``      read features to predict from npy, npz, csv and IDX files
 ``read_idx``           the hardened reader of the IDX format
-``list_sets, fetch``   which sets there are, and how to get those that are downloaded
+``list_sets, fetch``   list the data sets, and download one
 =====================  ===================================================================================
 """
 

@@ -1,4 +1,4 @@
-"""The data sets that there are, whether they are here, and how to get them."""
+"""Catalog of the data sets: their names, their location on this machine, and how to get them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class SetRow(NamedTuple):
     ----------
     name : str
     description : str
-        What it is.
+        One line about the set.
     where : str
-        Where it is; or "not here", and how to get it.
+        The set's location; or "not here", and how to get it.
     """
 
     name: str
@@ -30,7 +30,7 @@ class SetRow(NamedTuple):
 
 
 def list_sets() -> list[SetRow]:
-    """A row for every set that ``load`` knows; files are looked for, not read.
+    """List every data set that ``load`` knows; files are located, not read.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def list_sets() -> list[SetRow]:
 
 
 def fetch(name: str, quiet: bool = False) -> Path:
-    """Download a set into the user's cache, unless it is on this machine already, and verify it.
+    """Download a data set into the user's cache, unless it is already on this machine, and verify it.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def fetch(name: str, quiet: bool = False) -> Path:
     Returns
     -------
     Path
-        The folder that its files are in.
+        The folder that holds its files.
 
     Raises
     ------
     DataError
-        If ``name`` is no set that is downloaded, it is not available, or what is here is not the published one.
+        If ``name`` is not a downloadable set, the set is unavailable, or a file here is not the published one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Categories as codes, which are looked up within a training step: 0 never seen, 1 missing, the others from 2."""
+"""Category codes, looked up within a training step: 0 for never seen, 1 for missing, the others from 2."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xpmlp.errors import DataError
 
 
 def check_codes(codes: NDArray[Any], n: int, source: str) -> NDArray[Any]:
-    """``codes`` (n, columns), contiguous, once they are found to be some; of (n,) one column.
+    """Check category codes and return them as a contiguous array (n, columns); (n,) becomes one column.
 
     Raises
     ------
     DataError
-        If they are no integers, one is negative, or they have another shape.
+        If they are not integers, one is negative, or they have another shape.
     """
     if codes.dtype.kind not in "iu":
         raise DataError(f"{source} are of type {codes.dtype}: give whole numbers, stored as integers")
@@ -31,12 +31,12 @@ def check_codes(codes: NDArray[Any], n: int, source: str) -> NDArray[Any]:
 
 
 def count_codes(codes: NDArray[Any] | None) -> tuple[int, ...]:
-    """The largest code of each column and 1, of the training part: what a network knows.
+    """Count the codes of each column of the training part: the largest code plus 1.
 
     Raises
     ------
     DataError
-        If there are more than a table of them could have rows.
+        If there are more codes than an embedding table can have rows.
     """
     counts = () if codes is None else tuple(int(largest) + 1 for largest in codes.max(axis=0))
     if sum(counts) >= 2**31:
@@ -45,6 +45,6 @@ def count_codes(codes: NDArray[Any] | None) -> tuple[int, ...]:
 
 
 def known_codes(codes: NDArray[Any], counts: tuple[int, ...]) -> NDArray[np.int32]:
-    """Codes of which those beyond the training part's are 0, those of categories never seen."""
+    """Replace codes beyond the training part's with 0, the code of categories never seen."""
     known: NDArray[np.int32] = np.where(codes < np.asarray(counts), codes, 0).astype(np.int32)
     return known

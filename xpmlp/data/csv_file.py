@@ -1,7 +1,7 @@
 """The format `csv`: a CSV file with a header, numeric feature columns, and a target column of any type.
 
-polars reads it.  What polars lets pass (repeated column names, short rows, an index without a name) is found
-here, since it would train a network on something that nobody meant.
+polars reads the file.  Mistakes that polars lets pass (repeated column names, short rows, an index without a name)
+are caught here, since the network would otherwise be trained on the wrong columns.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 POLARS = Library("polars", "polars", "polars")
 
 MAX_BYTES = 2**32
-"""A larger table belongs in an npz file: read as text it needs several times its size in memory."""
+"""Size limit of a CSV file; a larger table belongs in an npz file, since text takes several times its size to read."""
 
 MAX_COLUMNS = 50_000
-"""A header with more names is taken for a mistake (a table on its side, a file that is no table)."""
+"""Limit on columns; a longer header is taken for a mistake (a transposed table, or not a table at all)."""
 
 _CONTROL = r"[\x00-\x1f\x7f]"
-"""Characters that are in no name: what polars makes of quotes and line ends around them is not what was meant."""
+"""Control characters, allowed in no name: with stray quotes and line ends, polars misreads the fields around them."""
 
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 """The first bytes of gzip, zstd and zlib."""
 
 _ZLIB_OR_TEXT = b"x^"
-"""Text, as in the header ``x^2,y``, but polars takes it for zlib."""
+"""First bytes of text (the header ``x^2,y``) that polars takes for zlib."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
@@ -60,25 +60,25 @@ def read_csv_table(
     kind: TargetKind = "auto",
     missing: Sequence[str] = MISSING,
 ) -> Table:
-    """Read a table: column ``target``, or several columns, are the labels.
+    """Read a table whose labels are the column ``target``, or several columns.
 
     Parameters
     ----------
     path : str or Path
-        A file, or a pipe, which is read once.
+        A file, or a pipe (which can be read only once).
     target : str or sequence of str
     feature_names : tuple of str, or None
         The columns that are features, in this order; by default all but the targets.
     kind : "auto", "classes", "values" or "flags"
-        What a single column of targets is: labels, as `xpmlp.data.labels` reads them, or numbers; by default numbers
-        where there are fractions among them.
+        How a single target column is read: as labels (see `xpmlp.data.labels`) or as numbers; by default as numbers
+        where it has fractions.
     missing : sequence of str
-        The texts that mean a gap.
+        The texts that mean a missing value.
 
     Raises
     ------
     DataError
-        If the file is missing, empty or no well-formed CSV with a header, has no column ``target`` or no other
+        If the file is missing, empty or not a well-formed CSV with a header, has no column ``target`` or no other
         column, lacks one of ``feature_names``, or a value is missing or not a number where one is needed.
     """
     targets = (target,) if isinstance(target, str) else tuple(target)
@@ -111,7 +111,7 @@ def read_csv_features(
     *,
     missing: Sequence[str] = MISSING,
 ) -> NDArray[np.float64]:
-    """The feature columns of ``path``: those called ``names``, in that order, or all but ``target``.
+    """Read the feature columns of a CSV file: those in ``names``, in that order, or all but ``target``.
 
     Raises
     ------
@@ -129,19 +129,19 @@ def read_csv_features(
 def _feature_names(
     path: Path, frame: pl.DataFrame, targets: tuple[str, ...], wanted: tuple[str, ...] | None
 ) -> tuple[str, ...]:
-    """The feature columns: those wanted, in their order, or all but the targets."""
+    """Return the feature columns' names: those wanted, in their order, or all but the targets."""
     excluded = set(targets)
     names = [name for name in frame.columns if name not in excluded]
     return tuple(names[place] for place in places_of(names, wanted, str(path)))
 
 
 def _content(path: Path) -> bytes:
-    """The content of a file or a pipe, read once.
+    """Read the content of a file or a pipe, once.
 
     Raises
     ------
     DataError
-        If it is compressed, since polars would decompress it without a limit, or absurdly large, or cannot be read.
+        If it is compressed (polars would decompress it without a limit), larger than `MAX_BYTES`, or unreadable.
     """
     pipe = check_source(path, pipes=True)
     try:
@@ -165,9 +165,9 @@ def _content(path: Path) -> bytes:
 
 
 def _read_frame(path: Path, source: bytes) -> pl.DataFrame:
-    """The file's fields as strings, and its columns' names as the header has them.
+    """Read the file's fields as strings, under the header's column names.
 
-    To have polars infer the columns' types from all rows takes ten times as long, and from some rows it errs.
+    Letting polars infer the column types from all rows takes ten times as long, and from some rows it is unreliable.
     """
     with POLARS.needed_by(f"reading {path}"):
         import polars as pl
@@ -212,12 +212,12 @@ def _read_frame(path: Path, source: bytes) -> pl.DataFrame:
 
 
 def _not_taken_for_zlib(source: bytes) -> bytes:
-    """The content, after a byte order mark where it begins as a header may and zlib does."""
+    """Put a byte order mark before content whose first bytes polars would take for zlib."""
     return _BYTE_ORDER_MARK + source if source.startswith(_ZLIB_OR_TEXT) else source
 
 
 def _reason(error: Exception) -> str:
-    """The reason that polars gives, without its advice on how to call polars."""
+    """Return the reason in a polars error, without its advice on calling polars."""
     first = str(error).strip().splitlines()[0]
     if "more fields" in first:
         return "a row has more fields than the header"
@@ -227,7 +227,7 @@ def _reason(error: Exception) -> str:
 
 
 def _without_blank_end(frame: pl.DataFrame) -> pl.DataFrame:
-    """Without the rows of nothing that blank lines at a file's end make."""
+    """Drop the empty rows that blank lines at the end of a file become."""
     height = frame.height
     while height and all(value is None for value in frame.row(height - 1)):
         height -= 1
@@ -252,12 +252,12 @@ def _numeric_columns(
 
 
 def _field_column(frame: pl.DataFrame, name: str) -> pl.Series:
-    """A column's fields without the spaces around them, null where there is nothing else."""
+    """Return a column's fields stripped of surrounding spaces, with blank ones null."""
     return frame[name].str.strip_chars().replace("", None)
 
 
 def _numbers(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[np.float64]:
-    """The numbers of a column, or its truth values as 1 and 0."""
+    """Convert a column to numbers, truth values to 1 and 0."""
     import polars as pl
 
     _refuse_empty(path, column)
@@ -286,7 +286,7 @@ def _numbers(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[n
 
 
 def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
-    """Whether each value is "true", if all are "true" or "false", in capitals or not; else None."""
+    """Convert a column of "true" and "false", in any case, to booleans; None if it has other values."""
     folded = column.str.to_lowercase()
     return (folded == "true").to_numpy() if folded.is_in(["true", "false"]).all() else None
 
@@ -294,7 +294,7 @@ def _truths(column: pl.Series) -> NDArray[np.bool_] | None:
 def _targets(
     path: Path, frame: pl.DataFrame, names: tuple[str, ...], kind: TargetKind, missing: Sequence[str]
 ) -> NDArray[Any]:
-    """The labels or numbers of one column, (n,), or the numbers of several, (n, n_targets)."""
+    """Return the labels or numbers of one column, (n,), or the numbers of several, (n, n_targets)."""
     if len(names) > 1:
         return np.stack([_numbers(path, _field_column(frame, name), missing) for name in names], axis=1)
     column = _field_column(frame, names[0])
@@ -305,7 +305,7 @@ def _targets(
 
 
 def _has_numbers(column: pl.Series, kind: TargetKind) -> bool:
-    """Whether targets are read as numbers: all of them are, and values are wanted or some can be no labels."""
+    """Whether to read targets as numbers: all are numbers, and values are wanted or some cannot be labels."""
     import polars as pl
 
     fields = column.cast(pl.Float64, strict=False)
@@ -317,7 +317,7 @@ def _has_numbers(column: pl.Series, kind: TargetKind) -> bool:
 
 
 def _labels(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[Any]:
-    """The labels as numbers or truth values where text and value correspond, or else as the text that they are."""
+    """Return the labels as numbers or truth values where text and value correspond, else as text."""
     gap = gaps(column, missing)
     if gap.any():
         row = gap.arg_max() or 0
@@ -354,7 +354,7 @@ def _refuse_empty(path: Path, column: pl.Series) -> None:
 
 
 def _refuse_other_separators(path: Path, header: pl.DataFrame) -> None:
-    """Notice the semicolons and tabs that spreadsheets write where the comma is the decimal point."""
+    """Refuse fields separated by semicolons or tabs, which spreadsheets write where the comma is the decimal point."""
     if header.shape == (1, 1):
         for character, name in ((";", "semicolons"), ("\t", "tabs")):
             if character in (header.item() or ""):
@@ -362,7 +362,7 @@ def _refuse_other_separators(path: Path, header: pl.DataFrame) -> None:
 
 
 def _refuse_data_as_header(path: Path, names: Sequence[str]) -> None:
-    """Notice a file without a header, whose first row would be lost; a header 0, 1, 2 ... is one."""
+    """Refuse a file without a header, whose first row would be lost; a header of 0, 1, 2 ... is accepted."""
     counted = ([str(i) for i in range(len(names))], [str(i + 1) for i in range(len(names))])
     if list(names) not in counted and all(_is_number(name) for name in names):
         raise DataError(f"{path}: its first line has numbers only; a header that names the columns is needed")

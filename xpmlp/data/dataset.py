@@ -1,4 +1,4 @@
-"""A data set once it is loaded: its parts, its classes, and how raw features become network input."""
+"""A loaded data set: its parts, its classes, and the preprocessing of raw features into network input."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a data set: the examples to train on, to validate with, or to test with.
+    """One part of a data set: the training, validation or test examples.
 
     Attributes
     ----------
     features : (n, n_features), C-contiguous
-        In the type they are stored in; MNIST's are uint8.  Arrays of NumPy's, or of another library on an accelerator
-        (see `xpmlp.from_arrays`).
+        In their stored type; MNIST's are uint8.  NumPy arrays, or another library's on an accelerator (see
+        `xpmlp.from_arrays`).
     targets : (n,) int64, or (n, n_targets) float64
         The index of each example's class, from 0 to n_classes - 1; or values.
     weights : (n,), optional
-        How much each example counts, at least 0; equally if not given.
+        The weight of each example, at least 0; equal if not given.
     codes : (n, columns), of an integer type, optional
-        Of categories: 0 for one never seen in training, 1 for a missing one, the others from 2.
+        Category codes: 0 for a category never seen in training, 1 for a missing one, the others from 2.
     """
 
     features: Array
@@ -43,21 +43,21 @@ class Part:
         return len(self.targets)
 
     def __getitem__(self, rows: Any) -> Part:
-        """Some of the examples, by numbers or a slice; of a slice arrays are views."""
+        """Select examples by index or slice; the arrays of a slice are views."""
         weights, codes = (None if array is None else array[rows] for array in (self.weights, self.codes))
         return Part(self.features[rows], self.targets[rows], weights, codes)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The way from raw features to network input.  Saved with a run, so that prediction repeats it.
+    """Conversion of raw features to network input, saved with a run so that prediction repeats it.
 
     Attributes
     ----------
     mean, std : (n_features,) float64, or None
         Standardisation on the host, ``(raw - mean) / std``, fitted on the training part only.
     scale : float
-        What each batch is multiplied by on the device, after its conversion to the network's type.
+        The factor applied to each batch on the device, after its conversion to the network's type.
     """
 
     mean: NDArray[np.float64] | None = None
@@ -70,9 +70,9 @@ class Preprocessing:
 
     @classmethod
     def fit(cls, train: NDArray[Any]) -> Preprocessing:
-        """The standardisation that gives each column of ``train``, (n, n_features), mean 0 and deviation 1.
+        """Fit the standardisation of the columns of ``train``, (n, n_features), to mean 0 and standard deviation 1.
 
-        A constant column has no deviation to divide by: its ``std`` is 1, so that it becomes zero.
+        A constant column would be divided by zero: its ``std`` is set to 1, so that the column becomes zero.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # looked for below
             mean = train.mean(axis=0, dtype=np.float64)
@@ -85,12 +85,12 @@ class Preprocessing:
         return cls(mean=mean, std=std)
 
     def apply(self, raw: NDArray[Any]) -> NDArray[Any]:
-        """The host's part: ``raw``, (n, n_features), standardised to float64, or as it is without a mean.
+        """Standardise ``raw``, (n, n_features), to float64 on the host, or return it unchanged if there is no mean.
 
         Raises
         ------
         DataError
-            If ``raw`` has not as many columns as the mean.
+            If the number of columns differs from the mean's.
         """
         if self.mean is None or self.std is None:
             return raw
@@ -102,7 +102,7 @@ class Preprocessing:
         return standardized
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON's types that ``from_json`` reads back without loss."""
+        """Convert to a dict of JSON types, which ``from_json`` reads back without loss."""
         return {
             "mean": None if self.mean is None else self.mean.tolist(),
             "std": None if self.std is None else self.std.tolist(),
@@ -111,12 +111,12 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, saved: object) -> Preprocessing:
-        """The preprocessing that ``to_json`` saved.
+        """Restore a preprocessing saved by ``to_json``.
 
         Raises
         ------
         DataError
-            If ``saved`` is not what ``to_json`` writes.
+            If ``saved`` is not in the form written by ``to_json``.
         """
         if not isinstance(saved, dict) or set(saved) != {"mean", "std", "scale"}:
             raise DataError("a saved preprocessing needs exactly the keys 'mean', 'std' and 'scale'")
@@ -134,7 +134,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, split and with its preprocessing's host part already applied to every part.
+    """A data set, split into parts, with the host's preprocessing already applied to each.
 
     Attributes
     ----------
@@ -146,23 +146,23 @@ class Dataset:
         values.
     preprocessing : Preprocessing
     image_shape : (height, width) or None
-        What one example's features were before they were flattened.
+        The shape of one example's features before they were flattened.
     feature_names : tuple of str, or None
         The columns' names where the source has them.
     hashes : dict
-        Name of a file (or array) to the SHA-256 of the content that was read.
+        The SHA-256 of each file's (or array's) content, by name.
     target_names : tuple of str
         The columns' names where the targets are values; else empty.
     code_counts : tuple of int
-        The number of codes of each column of categories, by the training part; others are taken for 0.
+        The number of codes in each categorical column of the training part; higher codes are taken for 0.
     folds : (n_train,) int64, optional
-        The fold of each training example, from 0, where it is not drawn.
+        The fold of each training example, from 0, where folds are given rather than drawn.
     groups : (n_train,) int64, optional
-        The group of each training example, as a person: folds that are drawn leave groups whole.
+        The group of each training example (one person, say): drawn folds leave groups whole.
     table : TableModel, optional
-        How its columns became features, codes and targets, where it is a table of any kinds of columns.
+        The fitted conversion of the columns to features, codes and targets, where the data set is a table.
     notes : tuple of str
-        What a person should be told about it.
+        Remarks for the user.
     """
 
     name: str

@@ -12,7 +12,7 @@ from xpmlp.data.table import Table
 
 
 def read_digits(request: Request) -> Table:
-    """All of the digits, stored as uint8."""
+    """Read all digits, as uint8."""
     with SCIKIT_LEARN.needed_by("data set digits"):
         from sklearn.datasets import load_digits  # heavy, so imported late
 

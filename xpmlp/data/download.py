@@ -1,4 +1,4 @@
-"""Downloading the image sets: several mirrors, one process at a time, nothing kept or parsed that was not verified."""
+"""Download of the image sets: several mirrors, one process at a time, nothing kept or parsed before verification."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from xpmlp.data.locate import by_hand, cache_folder, locate
 from xpmlp.data.transfer import answers, transfer
 from xpmlp.errors import DataError
 
-# Seconds.  A firewall that drops packets costs a connection's whole time limit for every address of every
-# mirror, so the mirrors are first asked all at once, and together get no longer than this.
+# Seconds.  A firewall that drops packets costs a full connection timeout for every address of every mirror, so all
+# mirrors are first asked at once, with this limit in total.
 _ANSWER_WITHIN = 4.0
 _CONNECT_TIMEOUT = 3.0
 _READ_TIMEOUT = 20.0
 
 _GZIP_OVERHEAD = 1 << 16
-"""Bytes that gzip may add to a content that it cannot make smaller, and then some."""
+"""Upper bound on the bytes that gzip adds to incompressible content, with a margin."""
 
 _NO_DOWNLOAD_NEEDED = "or train configs/quickstart.toml, which needs no download"
 
 
 def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
-    """The cache folder of ``image_set``, with all its files in it, downloaded if need be and verified.
+    """Return the cache folder of ``image_set`` with all its files, downloaded if need be and verified.
 
-    Processes that want the same set at the same time wait for the first of them.
+    Processes that want the same set at the same time wait for the first.
 
     Parameters
     ----------
@@ -40,8 +40,7 @@ def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
     Raises
     ------
     DataError
-        If no mirror gives a file that is missing, a file in the cache is not the published one, or the cache
-        cannot be written to.
+        If no mirror provides a missing file, a cached file is not the published one, or the cache is not writable.
     """
     folder = cache_folder(image_set.name)
     try:
@@ -71,7 +70,7 @@ def fetch_image_set(image_set: ImageSet, *, quiet: bool) -> Path:
 
 
 def _answering_first(image_set: ImageSet, file: IdxFile) -> list[str]:
-    """The mirrors, the one that answers first in front.
+    """Return the mirrors, the first to answer in front.
 
     Raises
     ------
@@ -104,7 +103,7 @@ def _answering_first(image_set: ImageSet, file: IdxFile) -> list[str]:
 
 
 def _download(image_set: ImageSet, file: IdxFile, mirrors: list[str], target: Path, quiet: bool) -> None:
-    """Put ``file``, gzipped, at ``target``, from the first mirror that gives the published bytes."""
+    """Download ``file``, gzipped, to ``target`` from the first mirror that has the published bytes."""
     reasons = {}
     for mirror in mirrors:
         try:

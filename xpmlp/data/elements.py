@@ -1,4 +1,4 @@
-"""Filling an array from a file whose header has promised its size, and how much such a header may promise."""
+"""Reading of array elements from a file whose header announces their size, and limits on that size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEFAULT_MAX_BYTES = 2**30
 """The limit in decompressed bytes; anything larger is refused."""
 
 MAX_DEFLATE_RATIO = 1032
-"""Deflate spends at least two bits on a copy of at most 258 bytes, so it cannot compress beyond 1032 to 1."""
+"""Deflate's compression limit: it spends at least two bits on a copy of at most 258 bytes."""
 
 _CHUNK = 1 << 20
 
@@ -23,19 +23,19 @@ def read_elements(
     flat: NDArray[Any],
     see: Callable[[memoryview], object] = lambda piece: None,
 ) -> int:
-    """Fill ``flat``, (n,), with what comes next in ``content``, in place.
+    """Fill ``flat``, (n,), in place with the next bytes of ``content``.
 
     Parameters
     ----------
     content : binary file
     flat : (n,), contiguous
     see : (memoryview) -> object
-        Is shown each piece that was read.
+        Called with each piece read.
 
     Returns
     -------
     read : int
-        The bytes read: fewer than the array's where ``content`` ends before.
+        The number of bytes read: fewer than the array's if ``content`` ends early.
     """
     elements = flat.view(np.uint8).data
     read = 0

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 def fold_numbers(
     targets: NDArray[Any], folds: int, seed: int, groups: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """Spread examples over folds of equal sizes, and those of each class, too; groups as wholes.
+    """Assign examples to folds of equal size, stratified by class; groups stay whole.
 
     Parameters
     ----------
     targets : (n,) or (n, n_targets)
-        Indices of classes, or values, which are spread at random.
+        Class indices; or values, which are assigned at random.
     folds : int
     seed : int
     groups : (n,), optional
-        The examples of a group are in one fold; the folds are then about equal, whatever the classes.  Fewer groups
-        than folds do not count.
+        The examples of a group share a fold; the folds are then about equal in size and not stratified.  Ignored if
+        there are fewer groups than folds.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def fold_numbers(
 
 
 def _of_groups(groups: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Groups, the largest first and equal ones at random, each to the fold that has fewest examples."""
+    """Assign groups, the largest first and ties at random, each to the fold with the fewest examples."""
     distinct, places, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = rng.permutation(len(distinct))
     order = order[np.argsort(-counts[order], kind="stable")]

@@ -1,4 +1,4 @@
-"""A data set or a kind of file that can be read: a record that says how, and what it needs to be told."""
+"""The record of a data set or file format: its reader, and the settings it needs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Request(NamedTuple):
-    """A request to read data, as a config's ``[data]`` and the loss say; see `xpmlp.data.load`.
+    """A request to read data, from a config's ``[data]`` and loss; see `xpmlp.data.load`.
 
     Attributes
     ----------
     path : Path
-        Of a format with ``"path"`` among its keys a file or a pipe that exists; of others without meaning.
+        An existing file or pipe for a format with ``"path"`` among its keys; unused by the others.
     target : str or sequence of str
     features : str
     feature_names : tuple of str, or None
-        The features to take, in this order; all if there are none.
+        The features to take, in this order; None for all.
     missing : sequence of str
     targets : "auto", "classes", "values" or "flags"
     split : "validation", "test" or "three-way"
@@ -37,11 +37,11 @@ class Request(NamedTuple):
     quiet : bool
     test_fraction : float
     seed : int
-        With them a format draws the parts that it makes by itself.
+        ``test_fraction`` and ``seed`` are for formats that draw their own parts.
     table : TableOptions
-        What is said of a table's columns.
+        Options for a table's columns.
     table_model : TableModel, optional
-        That of the network which a table is read for.
+        The table model of the network for which a table is read.
     """
 
     path: Path = Path()
@@ -66,25 +66,23 @@ class Format(NamedTuple):
     Attributes
     ----------
     sentence : str
-        What it is, for the documentation and ``xpmlp data list``.
+        A description, for the documentation and ``xpmlp data list``.
     read : (request) -> Table or Dataset
-        All examples, of which the parts are drawn by ``data.seed``; or a data set that has parts of its own.  Raises
+        Read all examples, to be split by ``data.seed``; or a data set with its own parts.  Raises
         `xpmlp.errors.DataError`.
     keys : tuple of str
-        The keys of ``[data]`` that it has a use for, of ``path`` (which it needs, then), ``root``, ``target``,
-        ``features``, ``missing``, ``standardize``, ``validation_size``, ``test_fraction``, ``seed``, and those that say
-        more about a table.
+        The keys of ``[data]`` that it uses, among ``path`` (then required), ``root``, ``target``, ``features``,
+        ``missing``, ``standardize``, ``validation_size``, ``test_fraction``, ``seed``, and the further keys for tables.
     extensions : tuple of str
-        How its files' names end, in small letters: ``(".csv",)``.
+        The extensions of its files, in lower case: ``(".csv",)``.
     read_features : (request) -> features (n, ...), optional
-        From a file without targets, for prediction: columns in the order of ``request.feature_names`` where there are
-        any.
+        Read features from a file without targets, for prediction, in the order of ``request.feature_names`` if given.
     has_test : bool
-        Whether there is a test part.
+        Whether it has a test part.
     has_values : bool
-        Whether its targets may be values, or flags in several columns, and not classes alone.
+        Whether its targets may be values, or flags in several columns, besides classes.
     where : str
-        Where it is to be found.
+        Where to find it.
     folders : bool
         Whether ``path`` may be a folder of files.
     """
@@ -101,4 +99,4 @@ class Format(NamedTuple):
 
 
 DRAWN_PARTS = ("validation_size", "test_fraction", "seed")
-"""The keys by which the parts of a `Table` are drawn."""
+"""The keys that control how a `Table` is split into parts."""

@@ -1,6 +1,6 @@
 """Tables with named columns, matched by name: data frames, Arrow tables, structured arrays.
 
-Nothing of pandas, polars or pyarrow is imported: a table is known by its attributes.
+pandas, polars and pyarrow are never imported: a table is recognised by its attributes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from xpmlp.errors import DataError
 
 
 def is_table(source: Any) -> bool:
-    """Whether ``source`` has columns with labels, and is no plain array, series or list."""
+    """Whether ``source`` has labelled columns, unlike a plain array, series or list."""
     if isinstance(source, np.ndarray):
         return source.dtype.names is not None
     return hasattr(type(source), "column_names") or hasattr(type(source), "columns")
 
 
 def column_names(source: Any, what: str) -> tuple[str, ...] | None:
-    """The names by which the columns of a table are matched later.
+    """Return the names by which a table's columns are matched later.
 
-    ``None`` if it is no table, or pandas has only counted its columns, from 0.
+    ``None`` if it is not a table, or its columns only have pandas' default numbers, from 0.
 
     Raises
     ------
     DataError
-        If two columns have one name, or the table is of a kind that cannot be read.
+        If two columns share a name, or this kind of table cannot be read.
     """
     labels = _labels(source) if is_table(source) else []
     if _are_counted(labels):
@@ -43,11 +43,11 @@ def column_names(source: Any, what: str) -> tuple[str, ...] | None:
 
 
 def matched_columns(source: Any, wanted: Sequence[str] | None, what: str) -> Any:
-    """The columns ``wanted`` of a table as numbers, (n, n_columns); anything but a table as it is.
+    """Return the columns ``wanted`` of a table as numbers, (n, n_columns); anything but a table unchanged.
 
     Parameters
     ----------
-    source : table, array or what NumPy takes
+    source : table, or array-like
     wanted : sequence of str, or None
         See `places_of`.
     what : str
@@ -56,7 +56,7 @@ def matched_columns(source: Any, wanted: Sequence[str] | None, what: str) -> Any
     Returns
     -------
     (n, n_columns)
-        In one storage type for all columns; a gap is NaN.
+        In one storage type for all columns; missing values are NaN.
 
     Raises
     ------
@@ -67,22 +67,22 @@ def matched_columns(source: Any, wanted: Sequence[str] | None, what: str) -> Any
 
 
 def places_of(labels: Sequence[Any], wanted: Sequence[str] | None, source: str) -> list[int]:
-    """Where the columns ``wanted`` are, in their order.
+    """Find the positions of the columns ``wanted``, in their order.
 
     Parameters
     ----------
     labels : sequence
-        The labels of the columns that there are.
+        The labels of the table's columns.
     wanted : sequence of str, or None
-        Names; columns of other names are left out.  ``None``: the columns as they stand, or counted where their names
-        are the numbers from 0.  They are taken as they stand, too, where pandas has only counted them.
+        Names; other columns are left out.  ``None``: all columns in their present order, or in numerical order if
+        they are named by the numbers from 0.  Columns with pandas' default numbers keep their present order, too.
     source : str
         What messages begin with.
 
     Raises
     ------
     DataError
-        If one of them is missing, or there twice.
+        If one of them is missing or repeated.
     """
     as_they_stand = list(range(len(labels)))
     names = list(map(str, labels))
@@ -105,7 +105,7 @@ def places_of(labels: Sequence[Any], wanted: Sequence[str] | None, source: str) 
 
 
 def column_at(table: Any, place: int) -> Any:
-    """One column of a table: a series, an Arrow array or a field."""
+    """Return one column of a table: a series, an Arrow array or a field."""
     if isinstance(table, np.ndarray):
         return table[_labels(table)[place]]
     for method in ("to_series", "column"):  # of polars, of pyarrow
@@ -115,7 +115,7 @@ def column_at(table: Any, place: int) -> Any:
 
 
 def _labels(table: Any) -> list[Any]:
-    """The labels of a table's columns: names, or of pandas also numbers and tuples."""
+    """Return the labels of a table's columns: names, in pandas also numbers and tuples."""
     if isinstance(table, np.ndarray):
         return list(table.dtype.names or ())
     if not any(hasattr(type(table), method) for method in ("to_series", "column", "iloc")):
@@ -138,7 +138,7 @@ def _numeric(table: Any, places: Sequence[int], source: str) -> npt.NDArray[Any]
 
 
 def _are_counted(labels: Sequence[Any]) -> bool:
-    """Whether the labels are the whole numbers from 0: what pandas gives columns without names."""
+    """Whether the labels are the whole numbers from 0, pandas' default for columns without names."""
     return list(labels) == list(range(len(labels)))
 
 

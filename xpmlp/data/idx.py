@@ -1,4 +1,4 @@
-"""The IDX format, in which MNIST is published: read with every number in the header held to account.
+"""Reader of the IDX format, in which MNIST is published; every number in the header is checked.
 
 A file is two zero bytes, a type code, the number of dimensions, each dimension as a big-endian uint32, and the
 elements, big-endian, in C order (http://yann.lecun.com/exdb/mnist/, "The IDX file format").  Gzip is recognised
@@ -32,13 +32,13 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_idx(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[Any]:
-    """The array in an IDX file, gzipped or not, in the machine's byte order.
+    """Read the array in an IDX file, gzipped or not, in the machine's byte order.
 
     Parameters
     ----------
     path : str or Path
     max_bytes : int
-        The most that header and elements may need, in bytes, once decompressed.
+        The size limit of header and elements, in bytes, once decompressed.
 
     Raises
     ------
@@ -57,10 +57,10 @@ def read_idx(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> NDArray[An
 
 
 def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> tuple[NDArray[Any], str]:
-    """The array in an IDX file and the SHA-256, in hexadecimal, of the decompressed content, in one pass.
+    """Read the array in an IDX file and compute the SHA-256, in hexadecimal, of its decompressed content, in one pass.
 
-    The elements are read into the array's own memory, which is allocated only after the header was found
-    plausible.  Parameters and errors are those of ``read_idx``.
+    The elements are read into the array's own memory, which is allocated only once the header has proved plausible.
+    Parameters and errors are those of ``read_idx``.
     """
     path = given_path(path)
     with opened(path) as (content, capacity):
@@ -69,12 +69,12 @@ def read_idx_and_hash(path: str | Path, max_bytes: int = DEFAULT_MAX_BYTES) -> t
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
-    """The content of a file, decompressed if it is gzipped, and how many bytes that could be at most.
+    """Open a file, decompressing it if it is gzipped; give its content and an upper bound on the content's bytes.
 
     Raises
     ------
     DataError
-        If the file is missing or, within the block, cannot be read or is no whole gzip file.
+        If the file is missing or, within the block, cannot be read or is a damaged gzip file.
     """
     check_source(path)
     try:

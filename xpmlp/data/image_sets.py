@@ -1,7 +1,7 @@
-"""The published image sets: which files they are, what is in them, and where they are published.
+"""The published image sets: their files, contents and mirrors.
 
-The SHA-256 of the decompressed content is what identifies a file, so any gzip of the right bytes is accepted
-and any wrong byte is refused.
+A file is identified by the SHA-256 of its decompressed content, so any gzip of the right bytes is accepted and any
+wrong byte is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 
 class IdxFile(NamedTuple):
-    """One of a set's files: its name without ``.gz`` and what is in it, decompressed."""
+    """One file of a set: its name without ``.gz``, and the size and SHA-256 of its decompressed content."""
 
     name: str
     size: int
@@ -47,7 +47,7 @@ class ImageSet:
 
     @property
     def file_names(self) -> str:
-        """The four names, as a message says them."""
+        """The four names, for messages."""
         return ", ".join(f"{file.name}.gz" for file in self.files)
 
 
@@ -98,12 +98,12 @@ IMAGE_SETS = {
 
 
 def check_published(path: Path, file: IdxFile) -> None:
-    """Compare the content of ``path`` with the published ``file``, without parsing it.
+    """Check that ``path`` has the content of the published ``file``, without parsing it.
 
     Raises
     ------
     DataError
-        If it is another, or cannot be read.  No more is decompressed than the published one has.
+        If the content differs or cannot be read.  At most one byte beyond the published size is decompressed.
     """
     digest, left = hashlib.sha256(), file.size + 1
     with opened(path) as (content, _):
@@ -114,7 +114,7 @@ def check_published(path: Path, file: IdxFile) -> None:
 
 
 def read_published(path: Path, file: IdxFile) -> NDArray[np.uint8]:
-    """The array in ``path``, which must hold exactly the bytes of the published ``file``.
+    """Read the array in ``path``, which must hold exactly the bytes of the published ``file``.
 
     Raises
     ------

@@ -31,36 +31,36 @@ def read_features(
     target: str | Sequence[str] | None = None,
     missing: Sequence[str] = MISSING,
 ) -> NDArray[Any]:
-    """Raw features to predict from, as ``Preprocessing.apply`` takes them; the file's ending says its format.
+    """Read raw features to predict from, for ``Preprocessing.apply``; the file's extension tells its format.
 
     Parameters
     ----------
     path : str or Path
-        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), this one gzipped or not.  A pipe without
-        an ending is read as CSV.
+        ``.npy``, ``.npz``, ``.csv``, or ``.idx`` (also MNIST's ``-ubyte``), the last gzipped or not.  A pipe without an
+        extension is read as CSV.
     n_features : int
         The width of the model's input.
     data_format : str
-        That of the training data; its reader comes first where several read files of one ending.
+        The format of the training data; its reader comes first where several read files of one extension.
     feature_names : tuple of str, or None
-        The columns that the model was trained on; the columns of a CSV file or of a structured array are matched by
-        them, in any order.
+        The columns that the model was trained on; the columns of a CSV file or a structured array are matched by name,
+        in any order.
     features : str
-        The array to take from an npz file that has several.
+        The array to take from an npz file with several.
     target : str, sequence of str, or None
-        A CSV file's columns to leave out, where ``feature_names`` does not say which to take.
+        The columns of a CSV file to leave out, where ``feature_names`` is not given.
     missing : sequence of str
-        The texts that mean a gap in a CSV file.
+        The texts that mean a missing value in a CSV file.
 
     Returns
     -------
-    (n, n_features), in the type they are stored in
+    (n, n_features), in the stored type
         Images, (n, height, width), are flattened.
 
     Raises
     ------
     DataError
-        If the file is of no known kind, cannot be read, has another width, or a value is not a finite number.
+        If the file's kind is unknown, it cannot be read, its width is wrong, or a value is not a finite number.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def read_features(
 
 
 def _name_and_pipe(path: Path) -> tuple[str, bool]:
-    """The name whose ending says the format, and whether it is a pipe without one: /dev/stdin leads to either."""
+    """Return the name whose extension tells the format, and whether it is a pipe without one; resolves /dev/stdin."""
     if path.suffix:
         return path.name.lower(), False
     try:

@@ -1,7 +1,7 @@
-"""Labels as text writes them: which are numbers, which mean a gap, and which label a text names.
+"""Labels written as text: their types, missing values, and the lookup of a label by its text.
 
-Labels that are different texts are different classes.  So text becomes numbers, or truth values, only where each text
-is the way in which its number is written: ``7`` but not ``007``, ``1.0`` but not ``1E0``.
+Different texts are different classes.  So text becomes numbers or truth values only where every text is the standard
+spelling of its number: ``7`` but not ``007``, ``1.0`` but not ``1E0``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     import polars as pl
 
 MISSING = ("?", "NA", "N/A", "null", "NaN", "-")
-"""The texts that mean a gap where ``data.missing`` does not say others."""
+"""The texts that mean a missing value by default (see ``data.missing``)."""
 
 _WHOLE_REAL = r"^(0|-?[1-9][0-9]{0,14})\.0$"
-"""A whole number as Python and others write it as a real, exact in float64."""
+"""A whole number written as a real, as by Python; exact in float64."""
 
 _TRUTHS = {"False": "false", "True": "true"}
-"""How Python writes truth values, and what their spellings have in common."""
+"""Python's spellings of truth values, and their case-folded forms."""
 
 
 def gaps(column: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """Tell for each field whether it means a gap: a text of ``missing``, as it is, in capitals or in small letters.
+    """Tell which fields are missing values: a text of ``missing``, as given, in upper case or in lower case.
 
-    ``-`` means none where ``+`` is a label, too.
+    ``-`` is not a missing value where ``+`` is a label, too.
     """
     markers = {form for text in missing for form in (text, text.upper(), text.lower())}
     if "-" in markers and (column == "+").any():
@@ -62,8 +62,8 @@ def label_places(texts: Iterable[str], labels: NDArray[Any]) -> list[int | None]
     Returns
     -------
     places : list of int or None
-        For each text the index of the label that is written like it or, if there is none, of the only label that is
-        the same number or truth value (``1.0`` for 1, ``TRUE`` for True); None if there is no such label.
+        For each text, the index of the label spelled like it or, failing that, of the only label with the same number
+        or truth value (``1.0`` for 1, ``TRUE`` for True); None if there is no such label.
     """
     written = [str(label) for label in labels.tolist()]
     meanings = [_meaning(text) for text in written]
@@ -74,7 +74,7 @@ def label_places(texts: Iterable[str], labels: NDArray[Any]) -> list[int | None]
 
 
 def finite_number(text: str) -> Decimal | None:
-    """Return the number that a text writes, exactly; None if it writes none."""
+    """Convert a text to the exact number it spells; None if it is not a finite number."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -83,7 +83,7 @@ def finite_number(text: str) -> Decimal | None:
 
 
 def _meaning(text: str) -> str | Decimal:
-    """Return what spellings of the same number or truth value have in common."""
+    """Return the common form of all spellings of the same number or truth value."""
     number = finite_number(text)
     folded = text.lower()
     return (folded if folded in _TRUTHS.values() else text) if number is None else number

@@ -1,4 +1,4 @@
-"""One door to every data set: its arguments are the ``[data]`` section of a config."""
+"""Loading of any data set; the arguments are those of a config's ``[data]`` section."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xpmlp.data.tables.loading import TableModel
 
 FEATURES = "features"
-"""The array of an npz file with the features where no other is named; of a table, all columns."""
+"""The default name of an npz file's array of features; for a table, all columns."""
 
 
 def load(
@@ -48,48 +48,48 @@ def load(
 ) -> Dataset:
     """Load a data set, split it and preprocess it.
 
-    Messages name the arguments as a config does, ``data.split``.
+    Messages name the arguments as in a config: ``data.split``.
 
     Parameters
     ----------
     name : str
-        A key of `xpmlp.data.formats.formats`, or the name of a format from outside that was allowed.
+        A key of `xpmlp.data.formats.formats`, or the name of an allowed format from outside.
     split : str
         ``validation`` holds examples out of the training data; ``test`` trains on all of them and has no
-        validation part; ``three-way`` has the parts of ``validation``, for a trainer that tests at the end.
-        The test part is the same for each of them.
+        validation part; ``three-way`` has the same parts as ``validation``, for a trainer that tests at the end.
+        The test part is the same in all three.
     root : str, Path or None
-        For mnist and fashion-mnist: the folder to look for their files in first.
+        For mnist and fashion-mnist: the folder to search first.
     path : str, Path or None
         For csv and npz: the file.
     target, features : str
-        The file's column or columns (csv) or its array (npz) with the targets, and the npz file's array with the
-        features.
+        The column or columns (csv) or array (npz) of the targets, and the npz file's array of the features.
     validation_size : int or None
         How many examples to hold out.  None: 5,000 of mnist and fashion-mnist, 10,000 of synth (the last ones),
         and a tenth of the others, stratified by ``seed``.
     test_fraction : float
-        For digits, csv and npz: the share of all examples, stratified by ``seed``, that makes the test part.
+        For digits, csv and npz: the share of all examples in the test part, stratified by ``seed``.
     seed : int
         Of the stratified splits.
     standardize : bool or None
-        Whether to standardise the features with the training part's means and deviations.  None: csv and npz
-        are, unless the npz file has uint8 images.
+        Whether to standardise the features by the training part's means and standard deviations.  None: csv and npz
+        are standardised, unless the npz file has uint8 images.
     targets : "auto", "classes", "values" or "flags"
-        What the targets of csv and npz are; see `xpmlp.data.table.split_table`.
+        The kind of targets in csv and npz; see `xpmlp.data.table.split_table`.
     feature_names : tuple of str, or None
-        The columns of csv and npz to take, where they have names, in this order; by default all but the targets.
+        The named columns of csv and npz to take, in this order; by default all but the targets.
     missing : sequence of str
-        For csv: the texts that mean a gap, as they are, in capitals or in small letters; ``-`` means none among labels
-        of which one is ``+``.
+        For csv: the texts that mean a missing value, as given, in upper case or in lower case; ``-`` is a label if
+        ``+`` is one, too.
     known_labels : sequence of str, or None
-        The labels of a network that csv and npz are read for: one of them alone will do, and none of them means a gap.
+        The labels of the network for which csv and npz are read: a single class suffices, and no label means a missing
+        value.
     quiet : bool
         Whether a download draws no progress bars.
     table : TableOptions, optional
-        For tables: what is said about their columns.
+        For tables: options for their columns.
     table_model : TableModel, optional
-        Of the network that a table is read for.
+        The table model of the network for which a table is read.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def load(
     Raises
     ------
     DataError
-        If an argument is not one of those above, or the data are missing, damaged or not fit for the split.
+        If an argument is not valid, or the data are missing, damaged or unfit for the split.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def _record(name: str) -> Format:
 
 
 def _checked_path(name: str, record: Format, path: str | Path | None, root: str | Path | None) -> Path:
-    """The path that a format reads, where it does, once it is found to lead to a file or a pipe."""
+    """Check the path given for a format, and return it; an empty one for a format without files."""
     for key, value in (("path", path), ("root", root)):
         if value is not None and key not in record.keys:
             users = " and ".join(one for one in formats if key in formats[one].keys)
@@ -175,7 +175,7 @@ def _array_name(name: str, features: str | Sequence[str]) -> str:
 
 
 def _options(table: TableOptions | None, features: str | Sequence[str]) -> TableOptions:
-    """The options of a table, with the columns that are features if they are told."""
+    """Return the options of a table, with the feature columns if they are given."""
     options = table or TableOptions()
     if features == FEATURES:
         return options

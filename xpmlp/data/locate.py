@@ -1,4 +1,4 @@
-"""The folders of this machine in which an image set's files are looked for."""
+"""Search of this machine's folders for an image set's files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LAYOUTS = {
     "mnist": ("mnist", "MNIST", "MNIST/raw"),
     "fashion-mnist": ("fashion-mnist", "FashionMNIST", "FashionMNIST/raw"),
 }
-"""The folders of a set within the one that is named: ours, and torchvision's."""
+"""The subfolders that may hold a set: this package's layout, and torchvision's."""
 
 
 def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
-    """The folder that holds all four files: within ``root`` if it is given, else the first of ``places``; or None.
+    """Find the folder with all four files, or None: within ``root`` if given, else in ``places`` or the cache.
 
     Raises
     ------
     DataError
-        If ``root``, or what XPMLP_DATA_DIR names, is no folder, ``root`` does not hold all four files, or a folder
-        before that holds some of them only.
+        If ``root`` or XPMLP_DATA_DIR is not a folder, ``root`` does not hold all four files, or an earlier folder holds
+        only some of them.
     """
     if root is not None:
         return _find_below(image_set, root)
@@ -47,12 +47,12 @@ def find(image_set: ImageSet, root: str | Path | None = None) -> Path | None:
 
 
 def places(image_set: ImageSet) -> Iterator[Path]:
-    """The folders that a person may have put the files in, in the order in which they are looked at.
+    """Yield the folders in which a user may have put the files, in the order of the search.
 
     Raises
     ------
     DataError
-        If XPMLP_DATA_DIR names no folder.
+        If XPMLP_DATA_DIR is not a folder.
     """
     if variable := os.environ.get("XPMLP_DATA_DIR"):
         folder = given_path(variable)
@@ -61,20 +61,20 @@ def places(image_set: ImageSet) -> Iterator[Path]:
         if not is_folder:
             raise DataError(f"XPMLP_DATA_DIR = {variable!r} is not a folder: set it to one, or leave it unset")
         if any(folder.absolute().parts[-len(parts) :] == parts for parts in _layouts(image_set)):
-            yield folder  # the set's own folder in place of the one that holds it
+            yield folder  # the set's own folder instead of its parent
         yield from (folder.joinpath(*parts) for parts in _layouts(image_set))
     yield DEBIAN_FOLDER / image_set.name
 
 
 def locate(folder: Path, file: IdxFile) -> Path | None:
-    """``file`` in ``folder``, decompressed (quicker to read) or gzipped, or None.
+    """Find ``file`` in ``folder``, decompressed (preferred, being quicker to read) or gzipped; None if absent.
 
-    Its name may have other separators and capitals than the published one: ``train-images.idx3-ubyte``.
+    Its name may differ from the published one in separators and case: ``train-images.idx3-ubyte``.
 
     Raises
     ------
     DataError
-        If the folder may not be looked into.
+        If the folder cannot be read.
     """
     try:
         named = [path for path in folder.iterdir() if _plain(path.name) == file.name and path.is_file()]
@@ -86,14 +86,14 @@ def locate(folder: Path, file: IdxFile) -> Path | None:
 
 
 def cache_folder(name: str) -> Path:
-    """Where downloads of the set ``name`` are kept."""
+    """Return the cache folder for downloads of the set ``name``."""
     import pooch  # imports requests, which is slow
 
     return given_path(pooch.os_cache("xpmlp")) / name
 
 
 def by_hand(image_set: ImageSet) -> str:
-    """Say what a person without a network can do, as the end of a sentence."""
+    """Return advice for a user without a network, as the end of a sentence."""
     return (
         f"put {image_set.file_names} into a folder named {image_set.name} and set XPMLP_DATA_DIR to the folder "
         "that holds it"
@@ -101,7 +101,7 @@ def by_hand(image_set: ImageSet) -> str:
 
 
 def _find_below(image_set: ImageSet, given: str | Path) -> Path:
-    """``root``, or the set's folder within it, whichever holds most of the files; all four are needed."""
+    """Return ``root`` or the set's folder within it, whichever holds most of the files; all four are needed."""
     root = given_path(given)
     with os_errors_as(DataError, f"data.root = {str(given)!r} cannot be used"):
         is_folder = root.is_dir()
@@ -126,5 +126,5 @@ def _layouts(image_set: ImageSet) -> list[tuple[str, ...]]:
 
 
 def _plain(name: str) -> str:
-    """A file's name in small letters, with hyphens only, without ``.gz``."""
+    """Normalise a file's name: lower case, hyphens as the only separators, no ``.gz``."""
     return re.sub(r"[._ ]", "-", name.lower().removesuffix(".gz"))

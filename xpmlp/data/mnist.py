@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST as data sets: found or downloaded, read, and split as their users do."""
+"""MNIST and Fashion-MNIST as data sets: found or downloaded, read, and split in the customary way."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DEFAULT_VALIDATION_SIZE = 5_000
 
 
 def load_image_set(name: str, request: Request) -> Dataset:
-    """Find, or else download, an image set and read it.  The pixels stay uint8.
+    """Find or download an image set and read it.  The pixels stay uint8.
 
     Raises
     ------
     DataError
-        If the files are nowhere and cannot be downloaded, or one that was found is not the published one.
+        If the files are not found and cannot be downloaded, or a file found is not the published one.
     """
     image_set = IMAGE_SETS[name]
     folder = find(image_set, request.root)

@@ -1,7 +1,7 @@
-"""The format `npz`: a person's own arrays of features and targets; and npy files with features.
+"""The format `npz`: a user's own arrays of features and targets; and npy files with features.
 
-NumPy reads an array's header.  Its elements are read here, so that nothing is unpickled, nothing is allocated that the
-file cannot hold, and nothing is decompressed beyond what the header promises.
+NumPy reads an array's header.  The elements are read here, so that nothing is unpickled, no more is allocated than the
+file can hold, and no more is decompressed than the header announces.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from xpmlp.data.table import Table, check_features
 from xpmlp.errors import DataError
 
 CODES = "codes"
-"""The array of an npz file with codes of categories, if there is one."""
+"""The name of an npz file's optional array of category codes."""
 
 _NPY, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-# What NumPy's reader of headers and zipfile let through for damaged headers, archives, and encrypted members.
+# Errors that NumPy's header reader and zipfile raise for damaged headers, archives, and encrypted members.
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -54,16 +54,16 @@ _UNREADABLE = (
 
 
 def read_npz_table(path: str | Path, features: str, target: str, feature_names: tuple[str, ...] | None = None) -> Table:
-    """The table in ``path``: arrays ``features`` and ``target``.
+    """Read a table from an npz file: the arrays ``features`` and ``target``.
 
-    ``features`` is (n, n_features), (n, height, width), or (n,) with a field for each feature, of which those called
+    ``features`` is (n, n_features), (n, height, width), or (n,) with a field for each feature; of these fields the
     ``feature_names`` are taken, in that order, or all.  ``target`` is (n,) or (n, n_targets).  An array `CODES`,
-    (n, columns), has codes of categories.
+    (n, columns), holds category codes.
 
     Raises
     ------
     DataError
-        If the file, an array or a field is missing, damaged, of the wrong type or shape, or has no numbers.
+        If the file, an array or a field is missing, damaged, of the wrong type or shape, or not numeric.
     """
     path = given_path(path)
     with _open_npz(path) as archive:
@@ -102,21 +102,21 @@ def read_npz_table(path: str | Path, features: str, target: str, feature_names: 
 
 
 def _column_names(target: str, labels: NDArray[Any]) -> tuple[str, ...]:
-    """``target`` for one column, ``target[0]``, ``target[1]`` ... for several."""
+    """Name the targets: ``target`` for one column, ``target[0]``, ``target[1]`` ... for several."""
     if labels.shape[1:] in ((), (1,)):
         return (target,)
     return tuple(f"{target}[{column}]" for column in range(labels.shape[1]))
 
 
 def read_npz_features(path: Path, features: str) -> NDArray[Any]:
-    """The array ``features`` of ``path``, or its only array."""
+    """Read the array ``features`` of an npz file, or its only array."""
     with _open_npz(path) as archive:
         names = _array_names(archive)
         return _member(path, archive, names[0] if len(names) == 1 else features)
 
 
 def read_npz_codes(path: Path) -> NDArray[Any] | None:
-    """The array ``codes`` of ``path``, if it has one."""
+    """Read the array `CODES` of an npz file, or return None if it has none."""
     with _open_npz(path) as archive:
         return _codes(path, archive)
 
@@ -126,7 +126,7 @@ def _codes(path: Path, archive: zipfile.ZipFile) -> NDArray[Any] | None:
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """The array in ``path``.
+    """Read the array in an npy file.
 
     Raises
     ------
@@ -141,9 +141,9 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 def flattened(raw: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[int, int] | None]:
-    """``raw`` as (n, n_features), and the images' shape if it had one.
+    """Flatten ``raw`` to (n, n_features), and return the images' shape or None.
 
-    It may have the shape (n, n_features) or (n, height, width), images also a channel, as first or last axis.
+    ``raw`` is (n, n_features) or (n, height, width); images may also have a single channel, as first or last axis.
     """
     if raw.ndim == 2:
         return raw, None
@@ -152,12 +152,12 @@ def flattened(raw: NDArray[Any], source: str) -> tuple[NDArray[Any], tuple[int, 
 
 
 def image_shape_of(shape: Sequence[int], source: str) -> tuple[int, int]:
-    """The height and width in the shape of images: (n, height, width), with a channel as first or last axis or none.
+    """Return height and width from the shape of images: (n, height, width), or with a channel before or after these.
 
     Raises
     ------
     DataError
-        If there are several channels, or it is no shape of images.
+        If there are several channels, or the shape is not one of images.
     """
     sides = tuple(shape[1:])
     if len(sides) == 3 and 1 in (sides[0], sides[2]):
@@ -205,7 +205,7 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 
 def _read_array(content: IO[bytes], source: str, size: int) -> NDArray[Any]:
-    """The array in ``content``, which is ``size`` bytes long."""
+    """Read the array in ``content``, which is ``size`` bytes long."""
     if content.read(len(_NPY)) != _NPY:
         raise ValueError("its signature is missing")
     content.seek(0)
@@ -225,14 +225,14 @@ def _read_array(content: IO[bytes], source: str, size: int) -> NDArray[Any]:
 
 
 def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran's order, and type."""
+    """Read the shape, whether the order is Fortran's, and the type."""
     version = np.lib.format.read_magic(content)
     if version not in _HEADER_READERS:
         raise ValueError(f"version {version[0]}.{version[1]} of the format")
     try:
-        with warnings.catch_warnings(action="ignore"):  # that Python 2 has written it
+        with warnings.catch_warnings(action="ignore"):  # about files written by Python 2
             shape, fortran_order, dtype = _HEADER_READERS[version](content)
-    except MemoryError:  # how Python's parser refuses what is nested too deeply
+    except MemoryError:  # raised by Python's parser for excessive nesting
         raise ValueError("its header is nested too deeply") from None
     if any(side < 0 for side in shape):
         raise ValueError(f"its header gives the shape {shape}")
@@ -241,7 +241,7 @@ def _read_header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[An
 
 @contextmanager
 def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
-    """Turn what is raised for a bad file into one sentence."""
+    """Turn the errors raised for a bad file into a one-sentence `DataError`."""
     check_source(path)
     try:
         yield
@@ -254,7 +254,7 @@ def _one_sentence(path: Path, kind: str, source: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """The start of what ``error`` says."""
+    """Return the first line of an error's message, shortened."""
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 

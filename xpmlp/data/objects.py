@@ -1,4 +1,4 @@
-"""Columns as NumPy's own types: what data frames keep as Python objects or in types of their own."""
+"""Conversion of data frame columns, held as Python objects or in types of their own, to NumPy's types."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from xpmlp.data.messages import quoted
 from xpmlp.errors import DataError
 
 MAX_LABEL_LENGTH = 256
-"""A class's name is no longer; what is longer is no class but a text."""
+"""Longest name of a class; anything longer is taken for text."""
 
 _GAPS = ("NoneType", "NAType", "NaTType")
-"""The types of a value that is missing; NaN is another."""
+"""The type names of missing values, besides NaN."""
 
 
 def column_as_numbers(column: Any, source: str, name: str) -> npt.NDArray[Any]:
-    """A column as numbers, (n,); a gap is NaN.
+    """Convert a column to numbers, (n,), with NaN for missing values.
 
     Parameters
     ----------
     column : (n,)
-        A series of pandas or polars, an Arrow array, or an array of NumPy's.
+        A pandas or polars series, an Arrow array, or a NumPy array.
     source, name : str
-        How messages call the table and the column.
+        The names of the table and the column in messages.
 
     Raises
     ------
@@ -59,12 +59,12 @@ def column_as_numbers(column: Any, source: str, name: str) -> npt.NDArray[Any]:
 
 
 def labels_of_objects(values: Sequence[Any], source: str) -> npt.NDArray[Any]:
-    """Labels that are Python objects, (n,): text, truth values, whole numbers or reals, as an array of that type.
+    """Convert labels given as Python objects, (n,), to an array of text, truth values, whole numbers or reals.
 
     Raises
     ------
     DataError
-        If one is missing, or they are of several types or of another.
+        If a label is missing, or the labels are of mixed or unsupported types.
     """
     missing = next((row for row, value in enumerate(values) if _is_missing(value)), None)
     if missing is not None:

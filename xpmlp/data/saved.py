@@ -1,4 +1,4 @@
-"""Records that are saved as JSON beside a network's weights, and read again within bounds."""
+"""Base classes of records saved as JSON beside a network's weights, and validated when read."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Frozen(BaseModel):
-    """A record that is saved as JSON: frozen, no unknown keys, no silent conversions."""
+    """A record saved as JSON: frozen, no unknown keys, no silent conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Saved(Frozen):
-    """A record that is written and read by itself.
+    """A record written and read on its own, not only as part of another.
 
     Attributes
     ----------
     called : str
-        How messages call it, with its article.
+        The record's name in messages, with its article.
     """
 
     called: ClassVar[str]
 
     def to_json(self) -> str:
-        """Write it as JSON, which ``from_json`` reads back without loss."""
+        """Convert the record to JSON, which ``from_json`` reads back without loss."""
         return self.model_dump_json(exclude_defaults=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what ``to_json`` has written.
+        """Read a record written by ``to_json``.
 
         Raises
         ------
         DataError
-            If it is something else.
+            If it is not such a record.
         """
         with cls._refused():
             return cls.model_validate_json(text)
 
     @classmethod
     def from_saved(cls, saved: Any) -> Self:
-        """Read what ``model_dump(mode="json")`` has given.
+        """Read a record from the result of ``model_dump(mode="json")``.
 
         Raises
         ------
         DataError
-            If it is something else.
+            If it is not such a record.
         """
         with cls._refused():
             return cls.model_validate(saved, strict=False)

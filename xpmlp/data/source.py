@@ -1,4 +1,4 @@
-"""Check of a path to data: a file, or the true reason why it cannot be read as one."""
+"""Check of a path to data, with the true reason if it cannot be read as a file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from xpmlp.errors import DataError
 
 
 def check_source(path: Path, *, pipes: bool = False, advice: str = "") -> bool:
-    """Check that a path leads to a file, or to a pipe if ``pipes`` will do, too.
+    """Check that a path leads to a file, or with ``pipes`` to a file or a pipe.
 
     Parameters
     ----------
     path : Path
     pipes : bool
     advice : str
-        What to do if there is nothing.
+        Advice in the message if nothing is there.
 
     Returns
     -------
@@ -25,7 +25,7 @@ def check_source(path: Path, *, pipes: bool = False, advice: str = "") -> bool:
     Raises
     ------
     DataError
-        If there is nothing, a folder or a device, a pipe where a file is needed, or it may not be looked at.
+        If nothing is there, it is a folder or a device, or a pipe where a file is needed, or access is denied.
     """
     try:
         mode = path.stat().st_mode

@@ -1,4 +1,4 @@
-"""The division of examples into a training, a validation and a test part."""
+"""Splitting of examples into a training, a validation and a test part."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Parts(NamedTuple):
 
 
 def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
-    """``part`` without its last ``size`` examples, and those examples; both are views.
+    """Split off the last ``size`` examples of ``part``; returns the rest and those examples, both as views.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def split_parts(
     validation_size: int | None,
     seed: int,
 ) -> Parts:
-    """Cut one table into parts by ``seed``, which keep the classes' shares if there are any.
+    """Split one table into parts by ``seed``, stratified by class if there are classes.
 
-    The test part is taken first, so that it is the same whatever is held out for validation afterwards.
+    The test part is taken first, so that it does not depend on the validation part.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def split_parts(
     classes : (n_classes,) or None
         The labels, for messages; ``None`` if the targets are values.
     test_fraction : float
-        The share of all examples that the test part gets; 0 for no test part.
+        The share of all examples in the test part; 0 for no test part.
     validation_size : int or None
-        How many of the remaining examples validate; None for a tenth of them.
+        The number of the remaining examples to validate with; None for a tenth of them.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def _hold_out(
     what: str,
     option: str,
 ) -> tuple[Part, Part]:
-    """Hold ``size`` examples out of ``whole``; of each class there are ``in_file`` examples, (n_classes,), in all."""
+    """Hold ``size`` examples out of ``whole``; ``in_file``, (n_classes,), counts each class in the whole table."""
     if classes is not None and in_file is not None:
         return _hold_out_stratified(whole, classes, in_file, size, seed, what, option)
     if size >= len(whole):

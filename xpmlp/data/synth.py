@@ -17,10 +17,10 @@ _THRESHOLD = 0.6
 
 
 def load_synth(request: Request) -> Dataset:
-    """70,000 points ``x ~ N(0, I)`` with class ``x^T Q x > 0.6``; the last 10,000 validate, and none test.
+    """Draw 70,000 points ``x ~ N(0, I)`` of class ``x^T Q x > 0.6``; the last 10,000 validate, and none test.
 
-    The points are drawn from NumPy's legacy generator with seed 0, whose stream NumPy keeps unchanged, so that
-    every machine has the same ones as ``numpy.random.seed(0)`` gives.
+    The points come from NumPy's legacy generator with seed 0, whose stream NumPy keeps unchanged, so that they are the
+    same on every machine, equal to those after ``numpy.random.seed(0)``.
     """
     x = np.random.RandomState(0).randn(_EXAMPLES, 2)
     y = (((x @ _Q) * x).sum(axis=1) > _THRESHOLD).astype("<i8")

@@ -1,4 +1,4 @@
-"""A table of examples that has no parts of its own: its labels become class indices and it is split by seed."""
+"""Tables of examples without parts of their own: encoding of the labels, and the split by seed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TargetKind = Literal["auto", "classes", "values", "flags"]
 
 @dataclass(frozen=True)
 class Table:
-    """Features and labels as a file has them.
+    """Features and labels as read from a file.
 
     Attributes
     ----------
     name : str
-        How messages call the source.
+        The name of the source in messages.
     features : (n, n_features)
     labels : (n,), or (n, n_targets)
         Of any of NumPy's boolean, integer, real or string types.
@@ -33,15 +33,15 @@ class Table:
     feature_names : tuple of str, or None
     hashes : dict
     target_names : tuple of str
-        What the labels are called, one name for each column.
+        The names of the labels' columns.
     class_names : tuple of str, or None
-        What the file itself calls the columns of the labels.
+        The file's own names of the labels' columns.
     keeps_reals : bool
-        Whether labels such as 1.0 stay reals, since they come from a text that writes them so; else they become int64.
+        Whether labels such as 1.0 stay reals, as they are spelled in a text file; else they become int64.
     standardize : bool
-        Whether to standardise the features where the config does not say.
+        Whether to standardise the features by default.
     scale : float
-        What the features are multiplied by where they are not standardised.
+        The factor applied to the features where they are not standardised.
     codes : (n, columns), optional
         See `Part`.
     """
@@ -72,23 +72,23 @@ def split_table(
     targets: TargetKind = "auto",
     fewest_classes: int = 2,
 ) -> Dataset:
-    """``table`` as a data set: parts by ``seed``, stratified by class, standardised with the training part's moments.
+    """Split a table into a data set by ``seed``, stratified by class, and standardise it by the training part.
 
     Parameters
     ----------
     standardize : bool or None
-        Whether to standardise, by default as the table says; if not, the features stay as they are stored and their
-        scale is left to the device.
+        Whether to standardise, by default as the table asks; if not, the features keep their stored type and are
+        scaled on the device.
     targets : "auto", "classes", "values" or "flags"
-        What the labels are.  By default values where they have fractions or several columns, else classes; several
-        columns with a single one in each row are classes, too, but for "flags".
+        The kind of labels.  By default values where they have fractions or several columns, else classes; several
+        columns with a single 1 in each row are classes, too, except with "flags".
     fewest_classes : int
-        How many classes there have to be: those who train need two.
+        The least number of classes: two for training.
 
     Raises
     ------
     DataError
-        If the labels are not what they should be, or the classes have too few examples for the split.
+        If the labels are not of the kind required, or the classes have too few examples for the split.
     """
     classes: NDArray[Any] | None
     encoded: NDArray[Any]
@@ -123,7 +123,7 @@ def split_table(
 
 
 def standardized(dataset: Dataset) -> Dataset:
-    """``dataset`` with every part standardised by the mean and deviation of its training part."""
+    """Standardise every part of a data set by the training part's means and standard deviations."""
     preprocessing = Preprocessing.fit(dataset.train.features)
 
     def apply(part: Part | None) -> Part | None:
@@ -139,12 +139,12 @@ def standardized(dataset: Dataset) -> Dataset:
 
 
 def target_values(table: Table) -> NDArray[np.float64]:
-    """The labels as values, (n, n_targets).
+    """Convert a table's labels to values, (n, n_targets).
 
     Raises
     ------
     DataError
-        If they are no numbers, or one is missing or not finite.
+        If they are not numbers, or one is missing or not finite.
     """
     labels, names = table.labels, table.target_names
     if labels.dtype.kind not in "biuf":
@@ -158,19 +158,19 @@ def target_values(table: Table) -> NDArray[np.float64]:
 
 
 def _are_values(labels: NDArray[Any]) -> bool:
-    """Whether labels have several columns, or a fraction among them."""
+    """Whether labels have several columns or include a fraction."""
     if labels.ndim == 2:
         return True
     return labels.dtype.kind == "f" and bool((np.isfinite(labels) & (labels != np.trunc(labels))).any())
 
 
 def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
-    """Labels (n,) of columns (n, n_classes) with a single one in each row; labels of another kind as they are.
+    """Convert one-hot columns (n, n_classes) to labels (n,); other labels are returned unchanged.
 
     Parameters
     ----------
     names : sequence of str, or None
-        The columns' names, which become the labels; without them the columns' numbers do, from 0.
+        The columns' names, used as labels; without them the columns are numbered from 0.
     """
     if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "biuf":
         return labels
@@ -184,15 +184,15 @@ def class_labels(labels: NDArray[Any], names: Sequence[str] | None) -> NDArray[A
 def class_indices(
     labels: NDArray[Any], source: str, *, keep_reals: bool = False, fewest: int = 2
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The sorted distinct labels, and each example's index among them.
+    """Return the sorted distinct labels, and the index of each example's label.
 
-    Whole numbers stored as reals (what a table with a missing value leaves behind) become int64, or stay float64 with
+    Whole numbers stored as reals (as in a column that once had a missing value) become int64, or stay float64 with
     ``keep_reals``.
 
     Raises
     ------
     DataError
-        If a label is missing or a fraction, or there are fewer classes than ``fewest``, or several columns.
+        If a label is missing or a fraction, there are fewer classes than ``fewest``, or several columns.
     """
     if labels.ndim != 1:
         raise DataError(f"{source}: has {labels.shape[1]} columns of targets, but classes are told by a single one")
@@ -204,7 +204,7 @@ def class_indices(
 
 
 def as_labels(labels: NDArray[Any], source: str, *, keep_reals: bool = False) -> NDArray[Any]:
-    """Labels, (n,), as int64, bool or text, or float64 with ``keep_reals``; what cannot be labels is refused.
+    """Convert labels, (n,), to int64, bool or text, or reals to float64 with ``keep_reals``.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def as_labels(labels: NDArray[Any], source: str, *, keep_reals: bool = False) ->
 
 
 def check_features(features: NDArray[Any], source: str, names: tuple[str, ...] | None = None) -> NDArray[Any]:
-    """``features`` in a plain, C-contiguous storage type, once they are found fit to be network input.
+    """Check that features are fit to be network input, and return them C-contiguous in a plain storage type.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def check_features(features: NDArray[Any], source: str, names: tuple[str, ...] |
     Raises
     ------
     DataError
-        If there are no rows or no columns, a value is missing or not finite, or the type is no number.
+        If there are no rows or no columns, a value is missing or not finite, or the type is not numeric.
     """
     if features.dtype.kind not in "biuf":
         raise DataError(f"{source}: features of type {features.dtype} are not numbers")
@@ -269,7 +269,7 @@ def check_features(features: NDArray[Any], source: str, names: tuple[str, ...] |
 
 
 def check_finite(features: NDArray[Any], source: str, names: tuple[str, ...] | None) -> None:
-    """Refuse a missing or infinite value, and say in which row (from 1) and column it is."""
+    """Refuse missing and infinite values; the error names the row (from 1) and the column."""
     for column in range(features.shape[1]):  # one column at a time keeps the temporary small
         broken = ~np.isfinite(features[:, column])
         if broken.any():

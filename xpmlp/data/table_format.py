@@ -10,7 +10,7 @@ from xpmlp.errors import DataError
 TABLE_KEYS = tuple(
     name for name in (*TableOptions._fields, *Given._fields) if name not in ("features", "scale_target", "given")
 )
-"""The keys of ``[data]`` for tables alone."""
+"""The keys of ``[data]`` that apply to tables only."""
 
 
 def _read(request: Request) -> Dataset:
@@ -20,7 +20,7 @@ def _read(request: Request) -> Dataset:
 
 
 def or_as_table(request: Request) -> str:
-    """The advice to leave out ``data.name``, if the file is read as a table, with all targets; else nothing."""
+    """Return the advice to leave out ``data.name`` if the file can be read as a table with all targets, else ""."""
     from xpmlp.data.tables import read_batches  # heavy, so imported late
 
     if not request.path.is_file():  # a pipe is read once

@@ -1,4 +1,4 @@
-"""Options that a person gives for a table: its columns, its parts, and the dialect of its file."""
+"""User options for a table: its columns, its parts, and the dialect of its file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Task = Literal["auto", "classes", "values"]
 
 
 class Given(NamedTuple):
-    """The dialect of a file as a person gives it; None to have it found out.
+    """The dialect of a file as given by the user; None for settings to detect.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Given(NamedTuple):
     encoding : str, optional
     header : bool, optional
     comment : str, optional
-        How lines begin that are comments; "" for none.
+        The start of comment lines; "" for none.
     """
 
     separator: str | None = None
@@ -39,20 +39,20 @@ class TableOptions(NamedTuple):
     Attributes
     ----------
     features : tuple of str, optional
-        The columns to take; all but the others that are named here.
+        The columns to take; by default all not named by another option.
     drop : tuple of str
     weights, group, time : str, optional
-        Columns: how much each row counts; whose rows are never on both sides of a split; by which the newest are held
-        out.
+        Columns: the weight of each row; the group, whose rows are never on both sides of a split; the time, by which
+        the newest rows are held out.
     types : mapping, optional
-        Kinds by column.
+        The kinds of columns, by name.
     task : "auto", "classes" or "values"
     test, validation : Path, optional
-        Files of those parts.
+        Files with those parts.
     log_target : bool
     scale_target : bool
     given : Given
-        Of a CSV file's dialect.
+        Settings of a CSV file's dialect.
     """
 
     features: tuple[str, ...] | None = None

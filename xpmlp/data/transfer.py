@@ -1,4 +1,4 @@
-"""Getting one file from a mirror: over HTTPS and nothing else, and no more bytes than it can have."""
+"""Download of one file from a mirror, over HTTPS only and within a size limit."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     import requests
 
 SECURE = ("https://",)
-"""How an address must begin, the first one and every one that it is redirected to."""
+"""The prefixes allowed for an address and for every redirect."""
 
 _CHUNK = 1 << 16
 _AS_STORED = {"Accept-Encoding": "identity"}
 
 
 def answers(url: str, timeout: float) -> None:
-    """Ask for a file's head.
+    """Check by a HEAD request that a mirror has a file.
 
     Raises
     ------
     OSError
-        If nobody answers, or it is not there; requests' own errors are OSErrors too.
+        If there is no answer, or the file is not there; requests' own errors are OSErrors too.
     """
     with _session() as session:
         session.head(url, timeout=timeout, allow_redirects=True).raise_for_status()
 
 
 def transfer(url: str, target: Path, *, at_most: int, timeout: tuple[float, float], quiet: bool) -> None:
-    """Write the file at an address to ``target``, as it is stored there.
+    """Download the file at an address to ``target``, in its stored encoding.
 
     Parameters
     ----------
     url : str
     target : Path
     at_most : int
-        Bytes after which the mirror is not listened to any longer.
+        The size limit in bytes; a longer download is aborted.
     timeout : (float, float)
-        Seconds for the connection, and between two answers.
+        Seconds for connecting, and for each read.
     quiet : bool
         Whether to draw no progress bar (on standard error).
 
     Raises
     ------
     OSError
-        If it cannot be downloaded, is larger, or cannot be written.
+        If the file cannot be downloaded, is larger than ``at_most``, or cannot be written.
     """
     from tqdm import tqdm
 
@@ -70,7 +70,7 @@ def transfer(url: str, target: Path, *, at_most: int, timeout: tuple[float, floa
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """Turn urllib3's errors, which come through where bytes are read as they are stored, into those of a connection."""
+    """Turn urllib3's errors, which reading raw bytes lets through, into `ConnectionError`."""
     from urllib3.exceptions import HTTPError
 
     try:
@@ -80,7 +80,7 @@ def _as_os_errors() -> Iterator[None]:
 
 
 def _session() -> requests.Session:
-    """A session that cannot leave HTTPS, redirected or not."""
+    """Return a session confined to HTTPS, even when redirected."""
     import requests
     from requests.adapters import HTTPAdapter
 

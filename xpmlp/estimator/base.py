@@ -1,4 +1,4 @@
-"""The common base of the classifier and the regressor: fitting."""
+"""Fitting, the common base of the classifier and the regressor."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from xpmlp.training.inference import BATCH
 
 @dataclass(eq=False, repr=False)
 class BaseMLP(FittedMLP, ABC):
-    """A multilayer perceptron with scikit-learn's parameters, and how it is fitted; see its two subclasses."""
+    """A multilayer perceptron with scikit-learn's parameters and fitting; see its two subclasses."""
 
     _y_numeric: ClassVar[bool]
 
     @abstractmethod
     def _encode(self, given: Samples, *, incremental: bool) -> npt.NDArray[Any]:
-        """Targets as the loss wants them; sets ``n_outputs_`` and what else is known from them."""
+        """Encode targets for the loss; sets ``n_outputs_`` and other attributes of the targets."""
 
     @abstractmethod
     def _encode_more(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Targets of the kind that is known already, as the loss wants them."""
+        """Encode further targets, of the same kind, for the loss."""
 
     @property
     @abstractmethod
     def _loss_name(self) -> str:
-        """The core's loss."""
+        """The name of the core's loss."""
 
     @abstractmethod
     def _score_of(self, raw: npt.NDArray[Any], y: npt.NDArray[Any], sample_weight: npt.NDArray[Any] | None) -> float:
-        """The score of predictions (n, n_outputs), all on the host."""
+        """Score predictions (n, n_outputs), all on the host."""
 
     def _weights_of(self, given: Samples) -> npt.NDArray[Any] | None:
-        """The weight of each example; the targets are encoded by then."""
+        """Return the weight of each example; called after the targets are encoded."""
         return given.weights
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -62,12 +62,12 @@ class BaseMLP(FittedMLP, ABC):
         X : (n, n_features)
             An array of any backend, a data frame, a list, or a sparse matrix.
         y : (n,) or (n, n_outputs)
-            Of a classifier classes of any type, or an indicator matrix of labels; of a regressor values.  It follows
-            ``X`` to where that is, as ``sample_weight`` does.
+            For a classifier, classes of any type or an indicator matrix of labels; for a regressor, values.  Like
+            ``sample_weight``, it may be in any library and is moved as needed.
         sample_weight : (n,), optional
         validation_data : (X, y) or (X, y, sample_weight), optional
-            What to evaluate after each epoch (``validation_loss_curve_``); with ``early_stopping`` it is watched, and
-            nothing is held out of ``X``.
+            Data to evaluate after each epoch (``validation_loss_curve_``); with ``early_stopping`` they are watched,
+            and nothing is held out of ``X``.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class BaseMLP(FittedMLP, ABC):
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train one more epoch, exactly as `fit` would go on.
+        """Train for one more epoch, exactly as `fit` would continue.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class BaseMLP(FittedMLP, ABC):
         self._random_state = random
 
     def _validation(self, engine: Backend, X: Any, y: Any, sample_weight: Any = None) -> Samples:
-        """The examples to validate with, checked as those to train on."""
+        """Check and prepare validation examples in the same way as training examples."""
         given = check_training_input(self, X, y, sample_weight, reset=False, y_numeric=self._y_numeric)
         return replace(given, features=to_engine(given.features, engine), targets=self._encode_more(given.targets))
 
@@ -139,7 +139,7 @@ class BaseMLP(FittedMLP, ABC):
         return not hasattr(self, "coefs_") or not (self.warm_start or incremental)
 
     def _random(self, *, fresh: bool) -> np.random.RandomState:
-        """The random stream: for a seed, a copy of where the training before left it."""
+        """Return the random stream: for a seed, a copy of its state after the previous training."""
         stream: np.random.RandomState
         if fresh or not isinstance(self.random_state, Integral) or not hasattr(self, "_random_state"):
             stream = check_random_state(self.random_state)
@@ -149,7 +149,7 @@ class BaseMLP(FittedMLP, ABC):
         return stream
 
     def _begin(self, units: list[int], given: Samples, random: np.random.RandomState) -> None:
-        """Draw first weights as scikit-learn does, and forget what was fitted before."""
+        """Draw initial weights as scikit-learn does, and forget any earlier fit."""
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(units)
         hidden = self._activations(len(units) - 2)
         last = hidden[-1] if hidden else ACTIVATIONS.get(str(self.activation))
@@ -170,7 +170,7 @@ class BaseMLP(FittedMLP, ABC):
             self.best_validation_score_: float | None = None
 
     def _prepare_figures(self) -> None:
-        """Have the figures that this training adds to, also if one before was by another solver or rule to stop."""
+        """Initialise figures that an earlier training, by another solver or stopping rule, does not have."""
         if self.solver not in STOCHASTIC_SOLVERS:
             return
         for name, nothing in (("loss_curve_", []), ("validation_loss_curve_", None)):

@@ -1,4 +1,4 @@
-"""`MLPClassifier`: classes from features."""
+"""`MLPClassifier`: prediction of classes from features."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from xpmlp.estimator.targets import Labels
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier, with scikit-learn's interface, on any array library.
 
-    Parameters are those of `sklearn.neural_network.MLPClassifier`, with the same meaning and defaults, and in addition:
+    The parameters are those of `sklearn.neural_network.MLPClassifier`, with the same meaning and defaults, and:
 
     Parameters
     ----------
     activation : str or list of str
         One for all hidden layers, or one for each.
     dropout : float or list of float, default=0.0
-        The part of each hidden layer's units that is dropped in training; one for all, or one for each.
+        The fraction of each hidden layer's units dropped in training; one for all, or one for each.
     class_weight : dict, "balanced" or None
-        How much each class counts, times ``sample_weight``; a class that is not in the table counts 1.  "balanced":
-        inversely to its frequency, which is for `fit` alone.  For several labels at once, a list of tables.
+        The weight of each class, multiplied by ``sample_weight``; 1 for a class not in the table.  "balanced":
+        inversely proportional to its frequency, only in `fit`.  For multilabel targets, a list of tables.
     callbacks : list of callables, optional
-        Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
-        training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
+        Called as ``callback(estimator, row)`` after every epoch, with the estimator as if the training ended there, and
+        the epoch's `xpmlp.training.EpochRow`.  The training stops if one returns true.
     backend : {"numpy", "cupy", "torch", "jax"}, optional
-        What to compute with; by default the library of the arrays given as ``X``, and NumPy for lists and data frames.
-        What comes back is always where ``X`` is.
+        The library to compute with; by default that of the arrays given as ``X``, and NumPy for lists and data frames.
+        Results are always returned where ``X`` is.
     device : str, optional
-        The device to compute on, as its library names it.
+        The device to compute on, by its library's name for it.
     dtype : {"float32", "float64"}, optional
-        What to compute in; by default float32 for ``X`` in float32, float64 for everything else.
+        The precision to compute in; by default float32 for ``X`` in float32, float64 for everything else.
 
     Attributes
     ----------
@@ -81,14 +81,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train one more epoch, exactly as `fit` would go on.
+        """Train for one more epoch, exactly as `fit` would continue.
 
         Parameters
         ----------
         X, y, sample_weight
             As for `fit`.
         classes : (n_classes,)
-            All classes; needed in the first call, since ``y`` need not have them all.
+            All classes; required in the first call, since ``y`` may lack some.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            scikit-learn's own; also for ``class_weight="balanced"``, since a batch does not tell how often classes are.
+            scikit-learn's own; also for ``class_weight="balanced"``, since a batch does not tell class frequencies.
         """
         if "balanced" in (self.class_weight if isinstance(self.class_weight, list) else [self.class_weight]):
             raise ValueError(
@@ -151,7 +151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @with_own_settings
     def predict_log_proba(self, X: Any) -> Array:
-        """Predict the logarithms of the probabilities of the classes, from the logits: finite where these are.
+        """Predict the logarithms of the classes' probabilities from the logits: finite if these are.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._raw_predictions(X, "predict_log_proba", self._labels.log_probabilities)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The part of the predictions that is right; of labels, right in all of them.
+        """Compute the accuracy; of several labels, all must be right.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.encode(y)
 
     def _place_classes(self, home: Backend) -> None:
-        """Put the classes where the weights are; strings stay on the host, for no other library has them."""
+        """Put the classes where the weights are; strings stay on the host, since no other library has them."""
         classes = self._labels.classes
         self.classes_ = placed(classes, home) if classes.dtype.kind in "biuf" else classes
 

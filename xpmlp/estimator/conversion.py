@@ -1,4 +1,4 @@
-"""Between scikit-learn's own estimators and ours."""
+"""Conversion between scikit-learn's estimators and this package's."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xpmlp.nn import activations
 
 
 def from_sklearn(cls: type[Any], theirs: Any) -> Any:
-    """Ours, with the parameters, the weights and the figures of a fitted estimator of scikit-learn's.
+    """Convert a fitted scikit-learn estimator, with its parameters, weights and figures.
 
-    The optimiser's state stays behind: `partial_fit` goes on from the weights.
+    The optimiser's state is lost: `partial_fit` continues from the weights alone.
     """
     their_class = _counterpart(cls)
     if not isinstance(theirs, their_class) or not hasattr(theirs, "coefs_"):
@@ -38,12 +38,12 @@ def from_sklearn(cls: type[Any], theirs: Any) -> Any:
 
 
 def to_sklearn(ours: Any) -> Any:
-    """scikit-learn's own, with the parameters that it has, and the weights and the figures, as NumPy arrays.
+    """Convert to a scikit-learn estimator, with the parameters it has, and the weights and figures as NumPy arrays.
 
     Raises
     ------
     ValueError
-        If the hidden layers have different activations, or one that scikit-learn has not.
+        If the hidden layers have different activations, or one that scikit-learn lacks.
     """
     cls = _counterpart(type(ours))
     parameters = {name: getattr(ours, name) for name in cls().get_params()}
@@ -66,7 +66,7 @@ def to_sklearn(ours: Any) -> Any:
 
 
 def _counterpart(cls: type[Any]) -> type[Any]:
-    """scikit-learn's class of the same name; a subclass of ours has that of the class above it."""
+    """Return scikit-learn's class of the same name as a class or one of its bases."""
     import sklearn.neural_network as theirs
 
     found: type[Any] = next(getattr(theirs, base.__name__) for base in cls.__mro__ if hasattr(theirs, base.__name__))
@@ -74,7 +74,7 @@ def _counterpart(cls: type[Any]) -> type[Any]:
 
 
 def _copy_figures(source: Any, target: Any) -> None:
-    """Set fitted attributes; lists are copied, for they grow as the training goes on."""
+    """Copy fitted attributes; lists are copied, since they grow as the training continues."""
     for name in (*FIGURES, "feature_names_in_"):
         if hasattr(source, name):
             setattr(target, name, copy.copy(getattr(source, name)))

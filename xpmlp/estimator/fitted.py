@@ -1,4 +1,4 @@
-"""Fitted estimators: their weights, wherever these live, and what is done with them."""
+"""Fitted estimators: their weights on any device, prediction, and files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from xpmlp.nn import Network, Ops, Widths, losses, mlp
 from xpmlp.training.inference import BATCH
 
 OUT_ACTIVATIONS = {name: loss.out_activation for name, loss in losses.items()}
-"""The core's losses, and scikit-learn's names of the output functions that come with them."""
+"""scikit-learn's name of the output function of each of the core's losses."""
 
 LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(list(losses.values()))}
 """The first loss of each output function."""
@@ -34,10 +34,10 @@ LOSS_OF_OUTPUT = {loss.out_activation: loss for loss in reversed(list(losses.val
 
 @dataclass(eq=False, repr=False)
 class FittedMLP(MLPParameters):
-    """The weights of an estimator, to predict with, to move, to save and to pickle."""
+    """The weights of an estimator: predicting with them, moving, saving and pickling them."""
 
     def _network(self) -> Network:
-        """The network whose weights there are, whatever the parameters say about the next one."""
+        """Build the network of the fitted weights, even if the parameters now describe other layers."""
         n_hidden = len(self.coefs_) - 1
         rates = self._dropouts(n_hidden)
         loss = LOSS_OF_OUTPUT[self.out_activation_]
@@ -45,7 +45,7 @@ class FittedMLP(MLPParameters):
         return Network(mlp(units, self._activations(n_hidden), rates), Widths(n_in), loss)
 
     def _keep(self, parameters: Parameters, engine: Backend) -> None:
-        """Make weights the fitted ones, if those before were."""
+        """Replace the fitted weights, keeping their residence."""
         self._set_weights(parameters, backend_at(*residence_of(self.coefs_[0]), engine.dtype_name))
 
     def _set_weights(self, parameters: Parameters, home: Backend) -> None:
@@ -53,22 +53,22 @@ class FittedMLP(MLPParameters):
         self.intercepts_ = [placed(layer.biases[0, :], home) for layer in parameters]
 
     def _engine(self) -> Backend:
-        """The backend to compute with: where the weights live, unless ``backend`` or ``device`` say otherwise."""
+        """Return the backend to compute with: that of the weights, unless ``backend`` or ``device`` is set."""
         residence = residence_of(self.coefs_[0])
         name = self.backend or residence.backend
         device = self.device or (residence.device if name == residence.backend else None)
         return backend_at(name, device, self.dtype or dtype_name(self.coefs_[0]))
 
     def _parameters(self) -> Parameters:
-        """The fitted weights as the core has them."""
+        """Return the fitted weights in the core's form."""
         xp = array_namespace(self.coefs_[0])
         biases = [xp.reshape(intercept, (1, -1)) for intercept in self.intercepts_]
         return [DenseParameters(*layer) for layer in zip(self.coefs_, biases, strict=True)]
 
     def _raw_predictions(self, X: Any, method: str, of: Callable[[Ops, Array], Array] | None = None) -> Array:
-        """The network's output (n, n_outputs) where the estimator was fitted: probabilities or values.
+        """Compute the network's output (n, n_outputs) where the estimator was fitted: probabilities or values.
 
-        With ``of``, what that function makes of the logits.
+        With ``of``, that function of the logits instead.
         """
         check_is_fitted(self)
         features, residence = check_features(self, X, method=method, fitted=self.coefs_[0])
@@ -77,12 +77,12 @@ class FittedMLP(MLPParameters):
             parameters = [DenseParameters(*(placed(leaf, engine) for leaf in layer)) for layer in self._parameters()]
             network = self._network()
             if of is not None:
-                network = network._replace(loss=losses["squared"])  # whose outputs are the logits
+                network = network._replace(loss=losses["squared"])  # its outputs are the logits
             raw = inference_of(network, engine).outputs(parameters, to_engine(features, engine))
             return placed(raw if of is None else of(engine.ops, raw), backend_at(*residence, engine.dtype_name))
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted estimator to a file, safetensors with JSON, whole or not at all; callbacks are left out.
+        """Write the fitted estimator to a file (safetensors with JSON) atomically; callbacks are left out.
 
         Raises
         ------
@@ -96,13 +96,13 @@ class FittedMLP(MLPParameters):
 
     @classmethod
     def load(cls, path: str | Path, *, backend: str | None = None, device: str | None = None) -> Self:
-        """Read what `save` has written.
+        """Read an estimator written by `save`.
 
         Parameters
         ----------
         path : path
         backend, device : str, optional
-            Where its arrays shall be; by default where they were.
+            Where to put its arrays; by default where they were.
 
         Raises
         ------
@@ -124,7 +124,7 @@ class FittedMLP(MLPParameters):
         BackendError
             If onnx is not installed.
         ValueError
-            If the classes are of a type that ONNX does not have.
+            If the classes are of a type that ONNX lacks.
         OSError
             If the folder is missing or cannot be written to.
         """
@@ -135,12 +135,12 @@ class FittedMLP(MLPParameters):
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:
-        """Take the parameters and the weights of a fitted estimator of scikit-learn's."""
+        """Convert a fitted scikit-learn estimator, with its parameters and weights."""
         ours: Self = from_sklearn(cls, estimator)
         return ours
 
     def to_sklearn(self) -> Any:
-        """Give parameters and weights to an estimator of scikit-learn's, as NumPy arrays."""
+        """Convert to a scikit-learn estimator, with the parameters, and the weights as NumPy arrays."""
         check_is_fitted(self)
         return to_sklearn(self)
 
@@ -151,7 +151,7 @@ class FittedMLP(MLPParameters):
             setattr(self, name, [placed(array, home) for array in getattr(self, name)])
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle, with arrays of NumPy in place of other libraries' and a note of where they were."""
+        """Return the state for pickle, with all arrays converted to NumPy and a note of their residence."""
         state = dict(super().__getstate__())
         if "coefs_" in state:
             state["_pickled_at"] = residence_of(self.coefs_[0])
@@ -163,7 +163,7 @@ class FittedMLP(MLPParameters):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """From pickle, back to where the arrays were; if that is not available, they stay NumPy's, with a warning."""
+        """Restore from pickle, moving the arrays back; if that is impossible, they stay NumPy's, with a warning."""
         residence = state.pop("_pickled_at", HOST)
         super().__setstate__(state)
         if residence == HOST:

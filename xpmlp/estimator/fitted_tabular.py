@@ -1,4 +1,4 @@
-"""Fitted estimators for tables: their network, predictions with it, and their files."""
+"""Fitted estimators for tables: their network, its predictions, and their files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PARAMETERS, _NETWORK = "estimator.json", "network.safetensors"
 
 
 class FittedTabular(TableInput, TabularParameters):
-    """The network of an estimator for tables, to predict with, to save and to pickle."""
+    """The network of an estimator for tables: predicting with it, saving and pickling it."""
 
     encoder_: TableEncoder
     network_: SavedNetwork
@@ -36,14 +36,14 @@ class FittedTabular(TableInput, TabularParameters):
     _predictors: dict[str, TablePredictor]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies, without what is on a device."""
+        """Return the state for pickle and copies, without the predictors on devices."""
         state: dict[str, Any] = super().__getstate__()
         return {**state, "_predictors": {}} if "_predictors" in state else state
 
     def _predictor(self) -> TablePredictor:
-        """The network where it computes."""
+        """Build a predictor of the network on its backend."""
         place = self._config(0).backend
-        if place.name == "numpy":  # so that a row's prediction does not depend on those beside it by rounding
+        if place.name == "numpy":  # so that rounding does not make a row's prediction depend on its neighbours
             place = place.model_copy(update={"dtype": "float64"})
         model = table_model(self.network_)
         assert model is not None
@@ -52,7 +52,7 @@ class FittedTabular(TableInput, TabularParameters):
     def _outputs(self, frame: Frame) -> npt.NDArray[np.float64]:
         """Predict probabilities, or values.
 
-        The predictor is kept for the next call, and taken out while it is used, as another thread needs one of its own.
+        The predictor is cached for the next call, and taken out while in use, since another thread needs its own.
         """
         where = repr((self.backend, self.device, self.dtype, self.recipe, self.settings))
         predict = self._predictors.pop(where, None) or self._predictor()
@@ -66,10 +66,10 @@ class FittedTabular(TableInput, TabularParameters):
 
     @abstractmethod
     def _shaped(self, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The network's outputs (n, n_out), as predictions are shown."""
+        """Convert the network's outputs (n, n_out) to the shape of predictions."""
 
     def _encoder(self) -> TableEncoder:
-        """The network's encoding, as a transformer."""
+        """Return the network's encoding as a transformer."""
         model = table_model(self.network_)
         assert model is not None
         encoder = TableEncoder()
@@ -103,7 +103,7 @@ class FittedTabular(TableInput, TabularParameters):
         Raises
         ------
         NotExportableError
-            If a text column has words that are hashed.
+            If a text column has hashed words.
         BackendError
             If onnx is not installed.
         OSError
@@ -121,12 +121,12 @@ class FittedTabular(TableInput, TabularParameters):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Load an estimator that `save` has written.
+        """Load an estimator saved by `save`.
 
         Raises
         ------
         DataError
-            If there is none of this class.
+            If the folder holds no estimator of this class.
         """
         folder = given_path(path)
         try:
@@ -146,7 +146,7 @@ class FittedTabular(TableInput, TabularParameters):
         return estimator
 
     def _restore(self, facts: Mapping[str, Any]) -> None:
-        """Take what `_facts` has saved besides."""
+        """Restore the subclass's own entries of `_facts`."""
 
     def _predicted(self, X: Any) -> npt.NDArray[np.float64]:
         check_is_fitted(self, "network_")

@@ -34,7 +34,7 @@ DIVERGED = (
 )
 
 _NOT_THE_USER = ("xpmlp", "sklearn", "contextlib")
-"""The packages whose calls are between a warning and the user's own line, which it names."""
+"""Packages to skip in the call stack, so that a warning names the user's own line."""
 
 
 def fit_by_epochs(
@@ -51,16 +51,16 @@ def fit_by_epochs(
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        With weights to begin with; its fitted attributes are kept up to date, except for the weights.
+        With initial weights; its fitted attributes are kept up to date, except for the weights.
     backend : Backend
         In its session.
     samples : Samples
     random : numpy.random.RandomState
-        For the examples that are held out and for the orders of the others.
+        For the choice of held-out examples and the orders of the others.
     validation : Samples, optional
-        What the user gave to validate with.
+        The validation data given by the user.
     incremental : bool
-        Whether this is `partial_fit`: one epoch, and no word about convergence.
+        Whether this is `partial_fit`: one epoch, and no warning about convergence.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def fit_by_epochs(
     Raises
     ------
     ValueError
-        If the loss or a weight stops being finite, and early stopping has kept no weights from before that.
+        If the loss or a weight stops being finite, and early stopping has kept no earlier weights.
     """
     memory: Continuation = replace(getattr(estimator, "_memory", Continuation()))  # none if a user has set the weights
     rows, watched = np.arange(len(samples)), None
@@ -121,9 +121,9 @@ def fit_by_epochs(
             ConvergenceWarning,
         )
     if watched is not None or run.status is Status.INTERRUPTED:
-        memory.state = None  # it does not belong to the weights that are kept
+        memory.state = None  # it does not belong to the weights kept
     estimator._memory = memory
-    if watched is not None and not policy.has_improved:  # a warm start that has found nothing better
+    if watched is not None and not policy.has_improved:  # a warm start that found nothing better
         return moved(trainable.initial, backend)
     return run.parameters
 
@@ -134,7 +134,7 @@ def fit_at_once(estimator: Any, backend: Backend, samples: Samples, validation: 
     Raises
     ------
     ValueError
-        If the weights are not finite, or if something is asked for that happens from epoch to epoch.
+        If the weights are not finite, or dropout, callbacks or validation data are given, which need epochs.
     """
     asked = {
         "dropout": any(estimator._network().dropout),
@@ -152,7 +152,7 @@ def fit_at_once(estimator: Any, backend: Backend, samples: Samples, validation: 
 def _split(
     estimator: Any, targets: npt.NDArray[Any], random: np.random.RandomState
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The examples to train on, and those to watch, as scikit-learn splits them."""
+    """Split the examples into those to train on and those to watch, as scikit-learn does."""
     stratify = targets.astype(bool) if is_classifier(estimator) and estimator.n_outputs_ == 1 else None
     kept, held = train_test_split(
         np.arange(len(targets)), random_state=random, test_size=estimator.validation_fraction, stratify=stratify
@@ -180,7 +180,7 @@ def _warn(sentence: str, category: type[Warning] = UserWarning) -> None:
 
 @contextmanager
 def _progress_bar(*, shown: bool) -> Iterator[Reporter]:
-    """A reporter that draws a bar on standard error, if that is a terminal and ``shown`` is true."""
+    """Give a reporter that draws a bar on standard error, if that is a terminal and ``shown`` is true."""
     if not shown:
         yield Reporter()
         return
@@ -189,13 +189,13 @@ def _progress_bar(*, shown: bool) -> Iterator[Reporter]:
 
 
 class _Tqdm(tqdm):
-    """A bar that starts no thread to watch over it, which would stay in the process."""
+    """A bar without tqdm's monitor thread, which would stay in the process."""
 
     monitor_interval = 0
 
 
 class _Bar(Reporter):
-    """One bar for an epoch's steps."""
+    """A reporter that draws one bar for an epoch's steps."""
 
     def __init__(self, bar: Any) -> None:
         self.bar = bar

@@ -1,8 +1,8 @@
-"""Checks of the input of an estimator: features stay where they are, targets and weights come to the host.
+"""Checks of an estimator's input: features stay where they are, targets and weights are moved to the host.
 
-NumPy arrays, lists, data frames and sparse matrices go through scikit-learn's own checks.  Arrays of other libraries
-would be turned into NumPy arrays by those, or refused, unless scikit-learn's dispatch is on; they are checked here,
-in their own namespace, with scikit-learn's messages.
+NumPy arrays, lists, data frames and sparse matrices go through scikit-learn's own checks.  These would convert other
+libraries' arrays to NumPy, or refuse them, unless scikit-learn's array API dispatch is on; such arrays are therefore
+checked here, in their own namespace, with scikit-learn's messages.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from xpmlp.estimator.samples import Samples
 def check_training_input(
     estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, *, reset: bool, y_numeric: bool
 ) -> Samples:
-    """Check what `fit` or `partial_fit` was given.
+    """Check the arguments of `fit` or `partial_fit`.
 
     Parameters
     ----------
     estimator : estimator
-        Its ``dtype`` is what to compute in; ``None`` keeps float32 and makes float64 of everything else.
+        Its ``dtype`` is the type to compute in; ``None`` keeps float32 and converts everything else to float64.
     X : (n, n_features)
         Of any backend, array-like or sparse.
     y : (n,) or (n, n_outputs)
     sample_weight : (n,), number or None
     reset : bool
-        Whether to remember the number and the names of the features, or to compare with those remembered.
+        Whether to remember the number and names of the features; else they are compared with those remembered.
     y_numeric : bool
-        Whether ``y`` has to be numbers.
+        Whether ``y`` must be numeric.
 
     Returns
     -------
     samples : Samples
-        The features where they were given, in the dtype to compute in, a sparse matrix in CSR form; the targets, as
-        they were given, and the weights on the host.
+        The features where they were given, in the type to compute in, sparse ones in CSR form; the unencoded targets
+        and the weights on the host.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check_training_input(
         X = _check_device_array(estimator, X, reset=reset)
         y = validate_data(estimator, y=_required(estimator, y), multi_output=True, y_numeric=y_numeric)
         check_consistent_length(X, y)
-    if y.dtype.kind in "mM" and np.isnat(y).any():  # which scikit-learn's checks let pass as a class
+    if y.dtype.kind in "mM" and np.isnat(y).any():  # scikit-learn's checks let it pass as a class
         raise ValueError("Input y contains NaT.")
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, y, dtype=np.dtype(dtype_name(X)))
@@ -74,12 +74,12 @@ def check_training_input(
 
 
 def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Array) -> tuple[Any, Residence]:
-    """Check the features that ``method`` of a fitted estimator was given.
+    """Check the features passed to ``method`` of a fitted estimator.
 
     Parameters
     ----------
     fitted : array
-        One of the estimator's, which says where it lives.
+        One of the estimator's arrays, for its residence.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def check_features(estimator: BaseEstimator, X: Any, *, method: str, fitted: Arr
 
 
 def elsewhere(estimator: BaseEstimator, method: str, fitted: Array, residence: Residence) -> ValueError:
-    """The error for features that are not where the estimator is, in scikit-learn's words."""
+    """Build the error for features that are not where the estimator is, in scikit-learn's words."""
     return ValueError(
         f"Inputs passed to {type(estimator).__name__}.{method}() must use the same namespace and the same device as "
         f"those passed to fit(). The estimator was fitted with arrays of {residence_of(fitted)}, {method} was given "
@@ -108,12 +108,12 @@ def elsewhere(estimator: BaseEstimator, method: str, fitted: Array, residence: R
 
 
 def dtype_name(X: Any) -> DTypeName:
-    """The dtype of checked features."""
+    """Return the name of the dtype of checked features."""
     return "float32" if str(X.dtype).endswith("float32") else "float64"
 
 
 def _rows(X: Any) -> Any:
-    """Sparse features in the form whose rows can be taken."""
+    """Convert sparse features to CSR form, whose rows can be selected."""
     return X.tocsr() if hasattr(X, "tocsr") else X
 
 
@@ -130,7 +130,7 @@ def _required(estimator: BaseEstimator, y: Any) -> Any:
 
 
 def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:
-    """Features of another library than NumPy, as `sklearn.utils.check_array` would check them."""
+    """Check features of another library than NumPy as `sklearn.utils.check_array` would."""
     xp, name = array_namespace(X), type(estimator).__name__
     if X.ndim < 2:
         raise ValueError(
@@ -157,6 +157,6 @@ def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:
 
 
 def _dtype_on(X: Array) -> DTypeName:
-    """float32 for float32 and without a float64, as on JAX outside its 64-bit mode; else float64."""
+    """Return float32 for float32, or if the device has no float64, as on JAX outside its 64-bit mode; else float64."""
     here = array_namespace(X).__array_namespace_info__().dtypes(device=device(X))
     return "float32" if str(X.dtype).endswith("float32") or "float64" not in here else "float64"

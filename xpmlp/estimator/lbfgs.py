@@ -1,4 +1,4 @@
-"""Fitting by L-BFGS: SciPy's, on the host, over the core's loss and gradients of all examples."""
+"""Fitting by SciPy's L-BFGS on the host, with the core's loss and gradients over all examples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Constants(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def _gradient_step(network: Network, backend: Backend) -> Step:
-    """(gradients, (rows,), constants) -> (gradients, (loss,)): a batch's part in the mean loss and its gradients."""
+    """Build (gradients, (rows,), constants) -> (gradients, (loss,)): a batch's part of the mean loss and gradients."""
     ops, loss = backend.ops, network.loss
 
     def step(
@@ -56,7 +56,7 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
 
 
 class _Objective:
-    """The loss with its penalty, and its gradient, as functions of all parameters in one host vector of float64.
+    """The penalised loss and its gradient, as functions of all parameters in one float64 vector on the host.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class _Objective:
         self.divisor = float(len(trainable.samples) if weights is None else weights.sum())
 
     def __call__(self, vector: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        """The objective and its gradient at a point."""
+        """Compute the objective and its gradient at a point."""
         trainable, backend = self.trainable, self.trainable.backend
         step, host = _gradient_step(trainable.network, backend), self.layers(vector)
         parameters = backend.parameters(as_stack(host))
@@ -94,16 +94,16 @@ class _Objective:
         return loss + self.penalty(vector), self.vector(slopes)
 
     def penalty(self, vector: npt.NDArray[np.float64]) -> float:
-        """The part of the objective that is the penalty's."""
+        """Compute the penalty's part of the objective."""
         squares = sum(float(np.vdot(layer.weights, layer.weights)) for layer in self.layers(vector))
         return 0.5 * self.alpha / self.divisor * squares
 
     def vector(self, layers: Parameters) -> npt.NDArray[np.float64]:
-        """Parameters on the host as one vector."""
+        """Flatten parameters on the host to one vector."""
         return np.concatenate([np.asarray(leaf, dtype=np.float64).reshape(-1) for leaf in _leaves(layers)])
 
     def layers(self, vector: npt.NDArray[np.float64]) -> Parameters:
-        """A vector as parameters, on the host."""
+        """Reshape a vector to parameters, on the host."""
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])
         parts = [part.reshape(shape) for part, shape in zip(np.split(vector, ends[:-1]), self.shapes, strict=True)]
         half = len(parts) // 2
@@ -111,7 +111,7 @@ class _Objective:
 
 
 def _leaves(layers: Parameters) -> list[Array]:
-    """All weights, then all biases: scikit-learn's order."""
+    """List all weights, then all biases: scikit-learn's order."""
     return [layer.weights for layer in layers] + [layer.biases for layer in layers]
 
 
@@ -121,7 +121,7 @@ def fit_lbfgs(trainable: EstimatorTrainable) -> Parameters:
     Parameters
     ----------
     trainable : EstimatorTrainable
-        Of its estimator ``n_iter_`` and ``loss_`` are set; the backend's session is the caller's.
+        Its estimator's ``n_iter_`` and ``loss_`` are set; the caller opens the backend's session.
 
     Returns
     -------

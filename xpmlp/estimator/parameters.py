@@ -1,4 +1,4 @@
-"""The parameters of `MLPClassifier` and `MLPRegressor`, scikit-learn's and more, and their checks."""
+"""The parameters of `MLPClassifier` and `MLPRegressor`, scikit-learn's and further ones, and their checks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xpmlp.backend import LISTED, NAMES
 from xpmlp.nn import activations
 
 ACTIVATIONS = {record.scikit_learn or name: name for name, record in activations.items()}
-"""scikit-learn's names of the activations, and the core's; those that it has not have the core's."""
+"""The core's names of the activations by scikit-learn's; those that scikit-learn lacks go by the core's."""
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 
@@ -26,23 +26,23 @@ PART = Interval(Real, 0, 1, closed="left")
 
 
 def parameter(default: Any, *allowed: Any) -> Any:
-    """A parameter of an estimator: its default, and what scikit-learn's checks allow."""
+    """Declare a parameter of an estimator: its default, and the values allowed by scikit-learn's checks."""
     return field(default=default, metadata={"allowed": allowed})
 
 
 @dataclass(eq=False, repr=False)
 class DeclaredParameters(BaseEstimator):
-    """The parameters of an estimator as fields of a dataclass, made by `parameter`."""
+    """The parameters of an estimator as fields of a dataclass, declared by `parameter`."""
 
     @property
     def _parameter_constraints(self) -> dict[str, list[Any]]:
-        """The values that scikit-learn's checks allow for each parameter."""
+        """The values allowed for each parameter by scikit-learn's checks."""
         return {one.name: list(one.metadata["allowed"]) for one in fields(self)}
 
 
 @dataclass(eq=False, repr=False)
 class MLPParameters(DeclaredParameters):
-    """The parameters of `MLPClassifier` and `MLPRegressor`; each is a field, which says what is allowed, too."""
+    """The parameters of `MLPClassifier` and `MLPRegressor`, each a field with its allowed values."""
 
     hidden_layer_sizes: int | Sequence[int] = parameter((100,), "array-like", COUNT)
     activation: str | Sequence[str] = parameter("relu", StrOptions(set(ACTIVATIONS)), list, tuple)
@@ -82,7 +82,7 @@ class MLPParameters(DeclaredParameters):
         return [operator.index(size) for size in sizes]
 
     def _check_what_is_ours(self, n_hidden: int, validation_data: Any) -> None:
-        """Refuse what scikit-learn's constraints of single parameters cannot, before anything is changed."""
+        """Check what scikit-learn's constraints on single parameters cannot express, before anything changes."""
         self._activations(n_hidden)
         self._dropouts(n_hidden)
         for callback in self.callbacks or ():
@@ -97,7 +97,7 @@ class MLPParameters(DeclaredParameters):
             )
 
     def _per_layer(self, name: str, n_hidden: int) -> list[Any]:
-        """A parameter that is one value for all hidden layers, or one for each."""
+        """Return a parameter's value for each hidden layer; it is given as one value for all, or one for each."""
         value = getattr(self, name)
         values = list(value) if isinstance(value, list | tuple) else [value] * n_hidden
         if len(values) != n_hidden:
@@ -107,7 +107,7 @@ class MLPParameters(DeclaredParameters):
         return values
 
     def _activations(self, n_hidden: int) -> list[str]:
-        """The activation of each hidden layer, by the core's names."""
+        """Return the activation of each hidden layer, by the core's names."""
         names = self._per_layer("activation", n_hidden)
         for name in names:
             if name not in list(ACTIVATIONS):
@@ -115,7 +115,7 @@ class MLPParameters(DeclaredParameters):
         return [ACTIVATIONS[name] for name in names]
 
     def _dropouts(self, n_hidden: int) -> list[float]:
-        """The part of each hidden layer's units that is dropped in training."""
+        """Return the dropout rate of each hidden layer."""
         rates = self._per_layer("dropout", n_hidden)
         for rate in rates:
             if not isinstance(rate, Real) or not 0 <= float(rate) < 1:

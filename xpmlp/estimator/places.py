@@ -1,4 +1,4 @@
-"""Arrays on their way from the user's library and device to the backend's, and back."""
+"""Movement of arrays between the user's library and device and the backend's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xpmlp.backend import HOST, Backend, DTypeName, Residence, residence_of, res
 
 @functools.cache
 def backend_at(name: str, device: str | None, dtype: DTypeName) -> Backend:
-    """The backend of that name: always the same object, so that JAX compiles a step once."""
+    """Return the backend of that name: always the same object, so that JAX compiles a step once."""
     return resolve(name, device, dtype).backend
 
 
@@ -23,7 +23,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def with_own_settings(method: Method) -> Method:
-    """Have a method ``(self, X, ...)`` run with the settings of the library of ``X`` that this program's code needs."""
+    """Wrap a method ``(self, X, ...)`` to run with the settings that this program needs of the library of ``X``."""
 
     @functools.wraps(method)
     def call(self: Any, X: Any, *arguments: Any, **options: Any) -> Any:
@@ -37,25 +37,25 @@ def with_own_settings(method: Method) -> Method:
 
 
 def to_host(array: Any) -> Any:
-    """An array of any backend as a NumPy array; anything else as it is."""
+    """Convert an array of any backend to NumPy; anything else is returned unchanged."""
     residence = residence_of(array)
     return array if residence == HOST else backend_at(*residence, "float32").to_numpy(array)
 
 
 def residence_of_backend(backend: Backend) -> Residence:
-    """The residence of a backend's arrays."""
+    """Return the residence of a backend's arrays."""
     return residence_of(backend.asarray(np.zeros(1, dtype=backend.dtype_name)))
 
 
 def placed(array: Any, backend: Backend) -> Array:
-    """An array of any backend on this one; itself, not a copy, if it is there already."""
+    """Move an array of any backend to this one; not copied if it is already there."""
     if residence_of(array) == residence_of_backend(backend):
         return array
     return backend.asarray(to_host(array))
 
 
 def moved(tree: Any, backend: Backend) -> Any:
-    """A tree of arrays of any backend as fresh arrays on this one, in its dtype and free to be overwritten."""
+    """Copy a tree of arrays of any backend to this one, in its dtype; the fresh arrays may be overwritten."""
     here = residence_of_backend(backend)
     if here != HOST and all(residence_of(leaf) == here and leaf.dtype == backend.dtype for _, leaf in leaves(tree)):
         return backend.copy(tree)

@@ -1,4 +1,4 @@
-"""scikit-learn's policy of a training: its random stream, its learning rates, its reasons to stop."""
+"""scikit-learn's training policy: its random stream, learning rates and stopping rules."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ SMALLEST_RATE = 1e-6
 
 @dataclass
 class Continuation:
-    """The memory of a training for the next one, beside the fitted attributes, so that the two are as one.
+    """State carried from one training to the next, besides the fitted attributes, so that it continues exactly.
 
     Attributes
     ----------
     choice : OptimizerChoice, optional
-        The optimiser whose state it is.
+        The optimiser that the state belongs to.
     state : tree of arrays, optional
-        What the optimiser remembers, on the backend that trained.
+        The optimiser's state, on the backend that trained.
     order : (n_examples,), optional
-        The last epoch's: the next one's is a permutation of it.
+        The last epoch's order: the next one's is a permutation of it.
     stalled : int
-        Epochs in a row without an improvement.
+        Consecutive epochs without an improvement.
     cuts : int
-        How often the schedule "adaptive" has divided the learning rate by 5.
+        The number of times the schedule "adaptive" has divided the learning rate by 5.
     epochs : int
         Epochs done.
     seed : int, optional
-        Of dropout's masks.
+        The seed of dropout's masks.
     """
 
     choice: Any = None
@@ -57,17 +57,17 @@ class Continuation:
 
 
 class EstimatorPolicy(RunPolicy):
-    """A policy that goes scikit-learn's way, and on from where an earlier training left off.
+    """A policy that follows scikit-learn's rules, and continues an earlier training.
 
     Parameters
     ----------
     trainable : EstimatorTrainable
-        The parameters of its estimator say how; the estimator's fitted attributes are kept up to date.
+        Its estimator's parameters control the training; the estimator's fitted attributes are kept up to date.
     memory : Continuation
-        Of the trainings before; changed in place.
+        The state left by earlier trainings; changed in place.
     random : numpy.random.RandomState
     score : (parameters) -> float, optional
-        What early stopping watches instead of the training loss.
+        The score that early stopping watches instead of the training loss.
     """
 
     trainable: EstimatorTrainable
@@ -87,7 +87,7 @@ class EstimatorPolicy(RunPolicy):
         self.best_before = estimator.best_validation_score_
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
-        """The given weights, with the optimiser's state of the training before if it was the same optimiser."""
+        """Return the given weights, with the earlier training's optimiser state if it was the same optimiser."""
         memory, trainable = self.memory, self.trainable
         parameters = as_stack(moved(trainable.initial_parameters(settings[0].seed), self.backend))
         if memory.choice == trainable.choice and memory.state is not None:
@@ -95,7 +95,7 @@ class EstimatorPolicy(RunPolicy):
         return TrainingState(parameters, trainable.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """The last epoch's order, shuffled."""
+        """Shuffle the last epoch's order."""
         n, rows, last = self.trainable.n_examples, self.trainable.rows, self.memory.order
         if not self.estimator.shuffle:
             return rows
@@ -104,7 +104,7 @@ class EstimatorPolicy(RunPolicy):
         return rows[self.memory.order]
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> float:
-        """The initial rate, by scikit-learn's schedules for the solver "sgd"."""
+        """Compute the learning rate by scikit-learn's schedules for the solver "sgd"; else the initial rate."""
         estimator = self.estimator
         rate = float(estimator.learning_rate_init)
         if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
@@ -114,12 +114,12 @@ class EstimatorPolicy(RunPolicy):
         return rate
 
     def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> float:
-        """``alpha`` over the batch size; over the sum of sample weights it is divided by `penalized`."""
+        """Return ``alpha`` divided by the batch size; with sample weights, `penalized` divides it by their sum."""
         alpha = run.settings.weight_decay
         return alpha / batch if self.trainable.train_part.weights is None else alpha
 
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
-        """Keep the estimator's figures; whether to stop, as scikit-learn decides it or a callback asks for it."""
+        """Update the estimator's figures; return whether to stop, by scikit-learn's rules or a callback's request."""
         estimator, row = self.estimator, run.epochs[-1]
         self.memory.choice, self.memory.state = self.trainable.choice, one_of(state.optimizer)
         self.memory.epochs += 1
@@ -142,7 +142,7 @@ class EstimatorPolicy(RunPolicy):
         return stop
 
     def diverged(self) -> None:
-        """Add the epoch in which the training diverged to the figures, as scikit-learn does: as NaN."""
+        """Add the epoch of the divergence to the figures, as NaN like scikit-learn."""
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.loss_ = math.nan
@@ -151,18 +151,18 @@ class EstimatorPolicy(RunPolicy):
 
     @property
     def has_improved(self) -> bool:
-        """Whether early stopping has found better weights than those to begin with, so far as their score is known."""
+        """Whether early stopping has found better weights than the initial ones, or these have no known score."""
         return bool(self.estimator.best_validation_score_ > self.best_before or math.isinf(self.best_before))
 
     def _improved_loss(self) -> bool:
-        """Whether the loss has fallen by more than ``tol``; the best one is kept either way."""
+        """Return whether the loss has fallen by more than ``tol``; the best loss is updated either way."""
         estimator = self.estimator
         improved = self.stopping.improves(estimator.loss_, estimator.best_loss_)
         estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
         return improved
 
     def _improved_score(self, run: Run, parameters: Parameters) -> bool:
-        """Whether the validation score has risen by at least ``tol``; the best weights are kept either way."""
+        """Return whether the validation score has risen by at least ``tol``; the best weights are kept either way."""
         assert self.score is not None
         estimator, score = self.estimator, self.score(parameters)  # NaN is no improvement
         estimator.validation_scores_.append(score)
@@ -174,7 +174,7 @@ class EstimatorPolicy(RunPolicy):
         return improved
 
     def _stop_or_slow_down(self, rate: float) -> bool:
-        """Stop, or with the schedule "adaptive" divide the learning rate first, until it is too small."""
+        """Return whether to stop; the schedule "adaptive" first divides the learning rate until it is too small."""
         estimator = self.estimator
         what = "Training loss" if self.score is None else "Validation score"
         said = (

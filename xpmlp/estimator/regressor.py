@@ -1,4 +1,4 @@
-"""`MLPRegressor`: values from features."""
+"""`MLPRegressor`: prediction of values from features."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from xpmlp.estimator.samples import Samples
 from xpmlp.nn import losses
 
 LOSSES = {loss.scikit_learn: name for name, loss in losses.items() if loss.scikit_learn}
-"""scikit-learn's names of the losses, and the core's."""
+"""The core's names of the losses by scikit-learn's."""
 
 
 @dataclass(eq=False, repr=False)
 class _WithLoss:
-    """The parameter that comes before those that a regressor shares with a classifier."""
+    """The parameter that precedes those shared with a classifier."""
 
     loss: str = parameter("squared_error", StrOptions(set(LOSSES)))
 
@@ -34,24 +34,24 @@ class _WithLoss:
 class MLPRegressor(RegressorMixin, BaseMLP, _WithLoss):
     """Multilayer perceptron regressor, with scikit-learn's interface, on any array library.
 
-    Parameters are those of `sklearn.neural_network.MLPRegressor`, with the same meaning and defaults, and in addition:
+    The parameters are those of `sklearn.neural_network.MLPRegressor`, with the same meaning and defaults, and:
 
     Parameters
     ----------
     activation : str or list of str
         One for all hidden layers, or one for each.
     dropout : float or list of float, default=0.0
-        The part of each hidden layer's units that is dropped in training; one for all, or one for each.
+        The fraction of each hidden layer's units dropped in training; one for all, or one for each.
     callbacks : list of callables, optional
-        Each is called as ``callback(estimator, row)`` after every epoch, with the estimator as it would be if the
-        training ended there, and its `xpmlp.training.EpochRow`.  Where one returns true, the training stops.
+        Called as ``callback(estimator, row)`` after every epoch, with the estimator as if the training ended there, and
+        the epoch's `xpmlp.training.EpochRow`.  The training stops if one returns true.
     backend : {"numpy", "cupy", "torch", "jax"}, optional
-        What to compute with; by default the library of the arrays given as ``X``, and NumPy for lists and data frames.
-        What comes back is always where ``X`` is.
+        The library to compute with; by default that of the arrays given as ``X``, and NumPy for lists and data frames.
+        Results are always returned where ``X`` is.
     device : str, optional
-        The device to compute on, as its library names it.
+        The device to compute on, by its library's name for it.
     dtype : {"float32", "float64"}, optional
-        What to compute in; by default float32 for ``X`` in float32, float64 for everything else.
+        The precision to compute in; by default float32 for ``X`` in float32, float64 for everything else.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class MLPRegressor(RegressorMixin, BaseMLP, _WithLoss):
         return _as_column(self._raw_predictions(X, "predict"))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R² of the predictions, the mean over the outputs.
+        """Compute R² of the predictions, averaged over the outputs.
 
         Parameters
         ----------
@@ -130,5 +130,5 @@ class MLPRegressor(RegressorMixin, BaseMLP, _WithLoss):
 
 
 def _as_column(raw: Array) -> Array:
-    """One output (n, 1) as (n,); several as they are."""
+    """Reshape a single output (n, 1) to (n,); several are returned unchanged."""
     return raw[:, 0] if raw.shape[1] == 1 else raw

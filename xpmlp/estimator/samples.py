@@ -1,4 +1,4 @@
-"""Samples as an estimator holds them: features on the device, or sparse on the host and made dense in stretches."""
+"""An estimator's samples: features on the device, or sparse on the host and made dense in stretches."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.step import Examples
 
 STRETCH_BYTES = 2**25
-"""The memory for the rows of a sparse matrix that are dense at one time, if more than one batch is."""
+"""The memory for rows of a sparse matrix made dense at one time; a single batch may take more."""
 
 
 @dataclass(frozen=True)
 class Samples(Part):
-    """Examples that were given, to train on or to validate with.
+    """Examples given to train on or to validate with.
 
     Attributes
     ----------
     features : (n, n_features)
-        An array of the backend that computes, or a sparse matrix in CSR form, on the host.
+        An array of the computing backend, or a sparse matrix in CSR form, on the host.
     targets : (n,) or (n, n_outputs)
-        As the loss wants them, on the host.
+        Encoded for the loss, on the host.
     given : (n,) or (n, n_outputs)
-        The targets as the user gave them, on the host.
+        The user's original targets, on the host.
     """
 
     given: npt.NDArray[Any] | None = None
 
     def take(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Samples:
-        """Some of the examples."""
+        """Select examples."""
         if is_sparse(self.features):
             features = self.features[rows]
         else:
@@ -49,7 +49,7 @@ class Samples(Part):
         return Samples(features, self.targets[rows], weights, given=given)
 
     def dense(self, backend: Backend, rows: npt.NDArray[np.int64]) -> Part:
-        """Some of the examples, their sparse features as an array of the backend."""
+        """Select examples, with their sparse features as a dense array of the backend."""
         features = backend.asarray(self.features[rows].toarray())
         return Part(features, self.targets[rows], None if self.weights is None else self.weights[rows])
 
@@ -60,7 +60,7 @@ def is_sparse(features: Any) -> bool:
 
 
 def stretch(features: Any, batch: int, most: int) -> int:
-    """For how many batches to take features at once: ``most``, or fewer, but one, if sparse rows fill the memory."""
+    """Return how many batches of features to take at once: ``most``, or fewer but at least one for sparse features."""
     if not is_sparse(features):
         return most
     batch_bytes: int = batch * features.shape[1] * features.dtype.itemsize
@@ -68,10 +68,10 @@ def stretch(features: Any, batch: int, most: int) -> int:
 
 
 class EstimatorInference(Inference):
-    """Inference that takes sparse features, too: a stretch of rows is dense at one time."""
+    """Inference that accepts sparse features, too, making one stretch of rows dense at a time."""
 
     def _placed(self, features: Any) -> Any:
-        """Features are where they are computed with, sparse ones on the host."""
+        """Return the features unchanged: they are on the device already, or sparse on the host."""
         return features
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
@@ -94,10 +94,10 @@ class EstimatorInference(Inference):
 
 @functools.lru_cache(maxsize=64)
 def inference_of(network: Network, backend: Backend) -> EstimatorInference:
-    """One inference for all estimators that need the same, so that JAX compiles it once."""
+    """Return the inference shared by all estimators of the same network and backend, so that JAX compiles it once."""
     return EstimatorInference(network, backend)
 
 
 def to_engine(features: Any, backend: Backend) -> Any:
-    """Checked features where they are computed with; sparse ones as they are."""
+    """Move checked features to the backend; sparse ones are returned unchanged."""
     return features if is_sparse(features) else placed(features, backend)

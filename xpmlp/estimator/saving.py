@@ -1,4 +1,4 @@
-"""Estimators in files: safetensors for arrays, JSON for the rest, nothing pickled; any backend can read them."""
+"""Files of estimators: safetensors for arrays, JSON for the rest, nothing pickled, readable by any backend."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ FIGURES = (
     "validation_scores_",
     "best_validation_score_",
 )
-"""Fitted attributes of JSON's types; an estimator may lack some."""
+"""Fitted attributes of JSON types; an estimator may lack some."""
 
 
 def save_estimator(estimator: Any, path: Path) -> None:
-    """Write a fitted estimator, whole or not at all, with all that `partial_fit` needs to go on exactly.
+    """Write a fitted estimator atomically, with the full state for `partial_fit` to continue exactly.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
     -------
     estimator : cls
     residence : (backend, device)
-        Where it was when it was saved.
+        Its residence when it was saved.
 
     Raises
     ------
@@ -112,12 +112,12 @@ def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
 
 
 def saved_network_of(estimator: Any) -> SavedNetwork:
-    """The network of a fitted estimator as runs save theirs, its weights on the host.
+    """Return the network of a fitted estimator in the form saved by runs, with its weights on the host.
 
     Raises
     ------
     ValueError
-        If classes are no numbers, strings or truth values.
+        If the classes are not numbers, strings or truth values.
     """
     parameters = map_leaves(to_host, estimator._parameters())
     names = getattr(estimator, "feature_names_in_", None)
@@ -162,7 +162,7 @@ def _estimator(cls: type[Any], sealed: Sealed) -> Any:
 
 
 def _choice(saved: list[Any] | None) -> OptimizerChoice | None:
-    """An optimiser from its name and its constants, in the order of its record; ``None`` if it has fewer."""
+    """Restore an optimiser from its name and its constants, in the order of its record; ``None`` for ``None``."""
     if saved is None:
         return None
     name, *values = saved
@@ -171,7 +171,7 @@ def _choice(saved: list[Any] | None) -> OptimizerChoice | None:
 
 
 def _optimizer_state(estimator: Any, choice: OptimizerChoice | None, tensors: Tensors) -> Any:
-    """The state of the optimiser, in the structure that it begins with."""
+    """Restore the optimiser's state, in the structure of its initial state."""
     if choice is None or not any(name.startswith("optimizer.") for name in tensors):
         return None
     parameters = [
@@ -184,7 +184,7 @@ def _optimizer_state(estimator: Any, choice: OptimizerChoice | None, tensors: Te
 
 
 def _labels_description(labels: Labels) -> tuple[dict[str, Any], npt.NDArray[Any]]:
-    """Labels as a description and an array: of classes, dates as integers, or of places in a list of strings."""
+    """Convert labels to a description and an array: of classes, dates as integers, or indices of a list of strings."""
     binarizer, classes = labels.binarizer, labels.classes
     described = {"type": binarizer.y_type_, "sparse": bool(binarizer.sparse_input_), "strings": None}
     if classes.dtype.kind in "mM":
@@ -218,7 +218,7 @@ def _named(name: str, arrays: list[Any]) -> Tensors:
 
 
 def _encoded(name: str, value: Any) -> Any:
-    """A parameter as JSON has it; what JSON has no type for is a table with one key."""
+    """Encode a parameter for JSON; a type that JSON lacks becomes a table with one key."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):

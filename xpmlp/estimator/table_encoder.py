@@ -1,4 +1,4 @@
-"""A table's columns as numbers, as scikit-learn's transformers make them: `TableEncoder`."""
+"""`TableEncoder`: a scikit-learn transformer of a table's columns to numbers."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from xpmlp.estimator.tables import TableInput, as_value_errors, given_frame
 
 @dataclass(eq=False, repr=False)
 class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
-    """Encode a table of numbers, categories, truth values, dates and text as numbers, by rules that are said.
+    """Encode a table of numbers, categories, truth values, dates and text as numbers, by rules that are reported.
 
-    ``schema_`` says what each column was taken for, and why; ``types`` overrules it.
+    ``schema_`` gives the inferred kind of each column, and the reason; ``types`` overrides it.
 
     Parameters
     ----------
     types : str or dict, optional
         Kinds of columns: ``"zip=category, size=small<medium<large"``, or a dict of the same.
     missing : sequence of str
-        The texts that mean a gap.
+        The texts that mean a missing value.
     categories : {"one-hot", "codes"}
-        What `transform` makes of categories: a number for missing and for each category, or the code as one number.
+        How `transform` encodes categories: by a number for missing and for each category, or by the code as one number.
     max_categories : int
-        With "one-hot": categories of a column that have a number of their own, the commonest; the others share one.
+        With "one-hot": the most categories of a column with an indicator of their own; the rarer ones share one.
     categorical_features : sequence of str or int, optional
-        Columns, by name or place, that are categories whatever they look like.
+        Columns, by name or index, to treat as categories regardless of their values.
 
     Attributes
     ----------
     schema_ : Schema
         The kinds of the columns; ``print(encoder.schema_)``.
     encoding_ : TableEncoding
-        What has been fitted, as JSON by its ``to_json``.
+        The fitted encoding; ``to_json`` converts it to JSON.
     n_features_in_ : int
     feature_names_in_ : (n_features_in_,)
-        Where the columns have names.
+        Only if the columns have names.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
         Raises
         ------
         ValueError
-            If ``X`` is no table, or one of its columns cannot be read.
+            If ``X`` is not a table, or one of its columns cannot be read.
         """
         self._validate_params()
         frame = given_frame(self, X, reset=True)
@@ -88,14 +88,14 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
         return self
 
     def encode(self, X: Any, *, allow_missing: bool = False) -> Encoded:
-        """Encode a table as the two arrays that a network takes: numbers (n, f) float32 and codes (n, c) int32.
+        """Encode a table as a network's two input arrays: numbers (n, f) float32 and codes (n, c) int32.
 
         Parameters
         ----------
         X : data frame or array (n, n_columns)
-            Columns with names are matched by these, in any order.
+            Named columns are matched by name, in any order.
         allow_missing : bool
-            Take a column that is missing for gaps.
+            Whether to take an absent column for missing values.
         """
         check_is_fitted(self)
         frame = given_frame(self, X, reset=False)
@@ -131,7 +131,7 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
 
 
 def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: Sequence[str]) -> dict[str, str]:
-    """The kinds that a person sets, and those of the columns that are called categorical by name or place."""
+    """Merge the kinds set by the user with "category" for the columns given as categorical, by name or index."""
     told = [] if categorical is None or isinstance(categorical, str) else list(categorical)
     chosen = [names[int(place)] if isinstance(place, int | np.integer) else str(place) for place in told]
     return {**dict.fromkeys(chosen, "category"), **type_pairs(types)}
@@ -140,7 +140,7 @@ def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: S
 def side_by_side(
     encoded: Encoded, encoding: TableEncoding, categories: str = "one-hot", max_categories: int = 100
 ) -> npt.NDArray[np.float64]:
-    """Numbers and codes side by side in one array, the codes one-hot or as they are."""
+    """Join numbers and codes in one array, the codes one-hot or unchanged."""
     parts = [encoded.numbers.astype(np.float64)]
     if categories == "codes":
         return np.concatenate([*parts, encoded.codes.astype(np.float64)], axis=1)

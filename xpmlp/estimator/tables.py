@@ -1,4 +1,4 @@
-"""Tables that are given to an estimator, with scikit-learn's own checks of their columns."""
+"""Tables passed to an estimator, with scikit-learn's own checks of their columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xpmlp.errors import ConfigError, DataError
 
 
 class TableInput(BaseEstimator):
-    """An estimator whose ``X`` is a table, with gaps, texts and categories; scikit-learn's tools ask for its tags."""
+    """An estimator whose ``X`` is a table with missing values, texts and categories, as its scikit-learn tags state."""
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
@@ -29,7 +29,7 @@ class TableInput(BaseEstimator):
 
 @contextmanager
 def as_value_errors() -> Iterator[None]:
-    """Turn an error in data or parameters into the ValueError that scikit-learn's tools expect."""
+    """Turn an error in data or parameters into the `ValueError` expected by scikit-learn's tools."""
     try:
         yield
     except (ConfigError, DataError) as error:
@@ -37,14 +37,14 @@ def as_value_errors() -> Iterator[None]:
 
 
 def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
-    """Convert what an estimator was given to a data frame, and note the columns, or compare them with those noted.
+    """Convert an estimator's ``X`` to a data frame, and record its columns or compare them with those recorded.
 
-    Columns with names are matched by them later, in any order; those without, by their places.
+    Named columns are matched by name later, in any order; unnamed ones by position.
 
     Raises
     ------
     ValueError
-        If it is no table, has no rows or no columns, or another number of columns than in `fit`.
+        If it is not a table, has no rows or no columns, or not as many columns as in `fit`.
     """
     if not isinstance(X, np.ndarray) and len(getattr(X, "shape", (0, 0))) == 1:
         raise ValueError(
@@ -68,7 +68,7 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
         return frame
     known = getattr(estimator, "feature_names_in_", None)
     if names is None and known is not None:
-        _check_feature_names(estimator, X, reset=False)  # which warns
+        _check_feature_names(estimator, X, reset=False)  # warns
     if names is None or known is None:
         if columns != estimator.n_features_in_:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Estimators for tables as people have them: `TabularClassifier` and `TabularRegressor`."""
+"""Estimators for tables with columns of any kind: `TabularClassifier` and `TabularRegressor`."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
     recipe : str, optional
         A config file, instead of ``xpmlp:table.toml``.
     members : int
-        Networks that are trained with different seeds, and vote; with folds, this many for each fold.
+        The number of networks that are trained with different seeds and vote; with folds, for each fold.
     folds : int, optional
-        Parts of the rows that members of the vote leave out in turn, and are judged by.  By default the recipe's,
-        fewer if rows are few, none if ``fit`` gets an ``eval_set``.
+        The number of parts of the rows that the vote's members leave out in turn and are judged by.  By default the
+        recipe's, fewer for few rows, none if ``fit`` gets an ``eval_set``.
     metric : str, optional
-        The figure that counts, as ``train.metric`` of a config: "log_loss" (by default), "error" or "auc"; for values
+        The decisive metric, as a config's ``train.metric``: "log_loss" (by default), "error" or "auc"; for values
         "rmse" (by default) or "mae".
     max_seconds : float, optional
-        Time after which training ends with what there is.
+        The time limit of training, which then ends with the weights reached.
     random_state : int, RandomState instance or None
     backend, device, dtype : str, optional
-        Where to compute, and how precisely; by default the recipe's.
+        Where and in which precision to compute; by default the recipe's.
     settings : dict, optional
-        Keys of a config with other values than the recipe's, ``{"train.epochs": 100}``.
+        Values of config keys that override the recipe's, as ``{"train.epochs": 100}``.
     threshold : float, "balanced" or dict, optional
-        How `predict` chooses a class, as ``model.threshold`` of a config: the second of two classes if its probability
-        is above a number; by probabilities over the classes' parts of the rows; by what mistakes cost,
-        ``{"ill": 20}``.  By default the most probable class.
+        How `predict` chooses a class, as a config's ``model.threshold``: the second of two classes if its probability
+        exceeds a number; by probabilities divided by the classes' shares of the rows ("balanced"); or by the cost of
+        mistakes, ``{"ill": 20}``.  By default the most probable class.
 
     Attributes
     ----------
     classes_ : (n_classes,)
     encoder_ : TableEncoder
-        How the columns were taken, ``print(classifier.encoder_.schema_)``.
+        The encoder; ``print(classifier.encoder_.schema_)`` shows the kinds of the columns.
     network_ : SavedNetwork
-        The network, of several members their vote.
+        The network, or the vote of several members.
     oof_prediction_ : (n, n_classes)
-        With folds, those of the recipe included: for each row of ``fit`` the probabilities by the members that have not
-        learned from it, so that they are as good as those of new rows.
+        With folds, including the recipe's: the probabilities of each row of ``fit`` by the members not trained on it,
+        which are as good as those of new rows.
     n_features_in_, feature_names_in_
 
     Examples
@@ -107,15 +107,15 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         return np.concatenate([1 - outputs, outputs], axis=1) if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Probabilities of the classes, (n, n_classes)."""
+        """Predict the probabilities of the classes, (n, n_classes)."""
         return self._predicted(X)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Logarithms of the probabilities of the classes, (n, n_classes)."""
+        """Predict the logarithms of the classes' probabilities, (n, n_classes)."""
         return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The class of each row, (n,): the most probable one, or what ``threshold`` makes of the probabilities."""
+        """Predict the class of each row, (n,): the most probable one, or the one chosen by ``threshold``."""
         probabilities = self.predict_proba(X)
         chosen: npt.NDArray[Any] = self.classes_[(saved_decision(self.network_) or Decision()).choose(probabilities)]
         return chosen
@@ -131,15 +131,15 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
 class TabularRegressor(RegressorMixin, FittingTabular):
     """Predict values for the rows of a table with columns of any kind, by the recipe for tables.
 
-    The parameters are those of `TabularClassifier`; the recipe is ``xpmlp:table-values.toml``.  Targets are scaled, and
-    predictions have the scale of the targets again.
+    The parameters are those of `TabularClassifier`, except ``threshold``; the recipe is ``xpmlp:table-values.toml``.
+    Targets are scaled for training, and predictions are returned in their original scale.
 
     Attributes
     ----------
     encoder_, network_, n_features_in_, feature_names_in_
-        As of `TabularClassifier`.
+        As for `TabularClassifier`.
     oof_prediction_ : (n,) or (n, n_targets)
-        As of `TabularClassifier`, of values.
+        As for `TabularClassifier`, but values.
 
     Examples
     --------
@@ -161,13 +161,13 @@ class TabularRegressor(RegressorMixin, FittingTabular):
         return _values(y, frame.data.height).reshape(frame.data.height, -1)
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
-        """The values of each row, (n,) or (n, n_targets)."""
+        """Predict the values of each row, (n,) or (n, n_targets)."""
         return self._predicted(X)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> npt.NDArray[np.float64]:
-        """Intervals that cover a part of the values, by the residuals of rows that members have not learned from.
+        """Predict intervals that cover a share of the values, from the residuals of rows not used to train the members.
 
-        Conformal intervals (see `xpmlp.training.intervals`), as wide as predictions of their size deserve.
+        The intervals are conformal (see `xpmlp.training.intervals`), and their width may depend on the prediction.
 
         Parameters
         ----------
@@ -206,7 +206,7 @@ class TabularRegressor(RegressorMixin, FittingTabular):
 
 
 def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
-    """Labels (n,), none of them missing."""
+    """Check labels and return them as an array (n,); none may be missing."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     if not isinstance(y, np.ndarray):
@@ -228,7 +228,7 @@ def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
 
 
 def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
-    """Values (n,) or (n, n_targets), finite."""
+    """Convert values to an array (n,) or (n, n_targets); all must be finite."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     if hasattr(y, "columns"):

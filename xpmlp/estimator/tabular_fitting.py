@@ -1,4 +1,4 @@
-"""Fitting an estimator for tables: rows to train on and to judge by, their encoding, and the training."""
+"""Fitting of an estimator for tables: the split into training and validation rows, their encoding, and the training."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from xpmlp.training.record import saved_network
 from xpmlp.training.vote import with_folds_for
 
 LARGEST_SEED = 2**32 - 2**17
-"""Seeds below it leave room for those of a vote's members, which follow them."""
+"""Bound on seeds, to leave room for those of a vote's members, which follow."""
 
 
 class FittingTabular(FittedTabular):
-    """The common base of `TabularClassifier` and `TabularRegressor`: how they are fitted."""
+    """Fitting, the common base of `TabularClassifier` and `TabularRegressor`."""
 
     @abstractmethod
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
-        """Targets as the network learns them: class indices (n,), or values (n, n_targets) that are not yet scaled."""
+        """Convert targets for the network: class indices (n,), or values (n, n_targets), not yet scaled."""
 
     def fit(
         self,
@@ -50,23 +50,23 @@ class FittingTabular(FittedTabular):
         eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
         categorical_features: Sequence[str | int] | None = None,
     ) -> Self:
-        """Find out the kinds of the columns, encode them, and train.
+        """Infer the kinds of the columns, encode them, and train.
 
         Parameters
         ----------
         X : data frame or array (n, n_columns)
-            Columns of any kind, with missing values; of pandas, polars, pyarrow or whatever narwhals knows.
+            Columns of any kind, with missing values; of pandas, polars, pyarrow or any library supported by narwhals.
         y : (n,), or (n, n_targets) for values
         sample_weight : (n,), optional
         eval_set : (X, y) or a list of one, optional
-            The rows that decide when the network is best; by default a part of the others, which is held out.
+            The rows that decide when the network is best; by default, rows held out of the others.
         categorical_features : sequence of str or int, optional
-            Columns that are categories whatever they look like.
+            Columns to treat as categories regardless of their values.
 
         Raises
         ------
         ValueError
-            If ``X`` is no table, ``y`` is of no use, or their lengths differ.
+            If ``X`` is not a table, ``y`` is unusable, or their lengths differ.
         """
         self._validate_params()
         frame = given_frame(self, X, reset=True)
@@ -100,9 +100,9 @@ class FittingTabular(FittedTabular):
     def _parts(
         self, targets: npt.NDArray[Any], config: Config, given: bool
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """The rows to train on, and those that decide when the network is best."""
+        """Split the rows into those to train on and those that decide when the network is best."""
         rows, seed = np.arange(len(targets)), config.train.seed
-        if given or config.train.folds:  # of which each member is judged by the one that it leaves out
+        if given or config.train.folds:  # each member is judged by the fold it leaves out
             return rows, rows[:0]
         size = rows_to_validate(len(rows))
         try:
@@ -159,11 +159,11 @@ class FittingTabular(FittedTabular):
 
     @property
     def _known_classes(self) -> npt.NDArray[Any]:
-        """The labels of the classes, as they are saved with the network; none of values."""
+        """The classes' labels as saved with the network; none for values."""
         return np.arange(0)
 
     def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
-        """The rows of ``eval_set``, of which LightGBM has a list."""
+        """Unpack the rows of ``eval_set``, also from a list of one pair as for LightGBM."""
         pair: Any = eval_set
         if isinstance(pair, list) and len(pair) != 1:
             raise ValueError(f"eval_set has {len(pair)} pairs (X, y); one decides when the network is best")
@@ -175,13 +175,13 @@ class FittingTabular(FittedTabular):
 
     @abstractmethod
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
-        """Targets of rows to judge by, as `_targets` has them."""
+        """Convert the targets of validation rows in the same way as `_targets`."""
 
 
 def _trained(
     config: Config, dataset: Dataset, ends: float | None
 ) -> tuple[SavedNetwork, npt.NDArray[np.float64] | None]:
-    """Train a network or a vote, bring it to the host, and give with folds the predictions by those left out."""
+    """Train a network or a vote; return it on the host, and with folds the out-of-fold predictions."""
     if ends is not None:
         config = config.replaced(train={"max_seconds": max(ends - time.monotonic(), 1e-3)})
     if dataset.validation is None and not config.train.folds:
@@ -197,10 +197,10 @@ def _trained(
 
 
 class _Warning(Reporter):
-    """A listener that passes warnings on as scikit-learn's."""
+    """A reporter that passes warnings on as scikit-learn's."""
 
     def warning(self, text: str) -> None:
-        """Warn."""
+        """Issue a `ConvergenceWarning`."""
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
 
 

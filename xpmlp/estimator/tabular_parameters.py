@@ -1,4 +1,4 @@
-"""The parameters of the estimators for tables, and the config that they amount to."""
+"""The parameters of the estimators for tables, and the config built from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xpmlp.estimator.parameters import COUNT, POSITIVE, DeclaredParameters, para
 
 @dataclass(eq=False, repr=False)
 class TabularParameters(DeclaredParameters):
-    """The parameters of an estimator for tables; each is a field, which says what is allowed, too."""
+    """The parameters of an estimator for tables, each a field with its allowed values."""
 
     _: KW_ONLY
     recipe: str | None = parameter(None, str, None)

@@ -1,4 +1,4 @@
-"""Classes: between a user's labels and the targets that the losses want."""
+"""Conversion between a user's labels and the losses' targets."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from xpmlp.nn import Ops
 
 
 class Labels:
-    """The classes that a classifier knows.
+    """The classes of a classifier.
 
     Parameters
     ----------
     binarizer : LabelBinarizer
-        Fitted to targets or to a list of all classes.
+        Fitted to the targets or to a list of all classes.
 
     Attributes
     ----------
     classes : (n_classes,)
-        Sorted.
+        The sorted classes.
     loss : "cross_entropy" or "logistic"
-        The loss by which they are learned: one of several classes, or yes or no for each output.
+        The loss to train with: one of several classes, or yes or no for each output.
     """
 
     def __init__(self, binarizer: LabelBinarizer) -> None:
@@ -42,12 +42,12 @@ class Labels:
 
     @classmethod
     def of(cls, y: npt.NDArray[Any]) -> Labels:
-        """The labels in targets (n,) or (n, n_labels), or in a list of all classes, on the host."""
+        """Find the labels in targets (n,) or (n, n_labels), or in a list of all classes, on the host."""
         return cls(LabelBinarizer().fit(y))
 
     @classmethod
     def known(cls, classes: npt.NDArray[Any], kind: str, *, sparse: bool) -> Labels:
-        """Labels by what a fitted binarizer knows: the classes, the type of the targets, whether they were sparse."""
+        """Restore labels from a fitted binarizer's classes, type of targets, and whether these were sparse."""
         binarizer = LabelBinarizer()
         binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_ = classes, kind, sparse
         return cls(binarizer)
@@ -59,12 +59,12 @@ class Labels:
         return len(self.classes) if several else 1
 
     def check(self, y: npt.NDArray[Any], *, all_of_them: bool) -> None:
-        """Refuse targets that do not go with the classes.
+        """Refuse targets that do not match the classes.
 
         Parameters
         ----------
         all_of_them : bool
-            Whether every class has to be there, as for a warm start.
+            Whether every class must be present, as for a warm start.
 
         Raises
         ------
@@ -84,7 +84,7 @@ class Labels:
             )
 
     def encode(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Targets for the loss: class indices (n,), or zeros and ones (n, n_outputs)."""
+        """Encode targets for the loss: class indices (n,), or zeros and ones (n, n_outputs)."""
         if self.loss == "logistic":
             return np.asarray(self.binarizer.transform(y))
         if type_of_target(y).startswith("multilabel"):
@@ -92,21 +92,21 @@ class Labels:
         return np.searchsorted(self.classes, y)
 
     def weights(self, class_weight: Any, y: Any) -> npt.NDArray[np.float64]:
-        """The weight of each example by its class, (n,); of several labels at once, the product over the labels.
+        """Compute the weight of each example by its class, (n,); for several labels, the product over the labels.
 
-        The classes are those that are known, whether ``y`` has all of them or not.
+        The known classes are used, whether or not ``y`` has all of them.
 
         Parameters
         ----------
         class_weight : dict, "balanced" or list of dict
-            As scikit-learn has it: one table, or a table of 0 and 1 for each label.
+            As in scikit-learn: one table, or for several labels a table of 0 and 1 for each.
         y : (n,) or (n, n_labels)
             Checked targets on the host.
 
         Raises
         ------
         ValueError
-            If a table has a class that is not known, or there is not one table for each label.
+            If a table has an unknown class, or there is not one table for each label.
         """
         if not self.binarizer.y_type_.startswith("multilabel"):
             if isinstance(class_weight, list):
@@ -127,7 +127,7 @@ class Labels:
         return product
 
     def log_probabilities(self, ops: Ops, logits: Array) -> Array:
-        """Logarithms of the classes' probabilities, (n, n_classes): no logarithm is taken of one that has become 0.
+        """Compute the logarithms of the classes' probabilities, (n, n_classes), finite even where a probability is 0.
 
         Parameters
         ----------
@@ -143,20 +143,20 @@ class Labels:
         return xp.minimum(logits, xp.zeros_like(logits)) - xp.log(1 + xp.exp(-xp.abs(logits)))
 
     def probabilities(self, ops: Ops, logits: Array) -> Array:
-        """The classes' probabilities, (n, n_classes), small ones with all their digits; see `log_probabilities`."""
+        """Compute the classes' probabilities, (n, n_classes), small ones in full precision; see `log_probabilities`."""
         if self.loss == "cross_entropy":
             return ops.softmax(_bounded(ops, logits))
         return ops.xp.exp(self.log_probabilities(ops, logits))
 
     def decode(self, predictions: Array, classes: Array) -> Array:
-        """The predicted labels, where the predictions are.
+        """Convert predictions to labels, where the predictions are.
 
         Parameters
         ----------
         predictions : (n, n_outputs)
             Probabilities.
         classes : (n_classes,)
-            The classes as an array of where the predictions are; on the host if its library has no such type.
+            The classes as an array where the predictions are; on the host if their library lacks the type.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class Labels:
 
 
 def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The weight of each target in ``y`` (n,), one of ``classes``; "balanced" is among those that ``y`` has."""
+    """Compute the weight of each target in ``y`` (n,) by class; "balanced" counts only the classes in ``y``."""
     if isinstance(class_weight, str):
         classes = np.unique(y)
         weights: npt.NDArray[np.float64] = compute_class_weight(class_weight, classes=classes, y=y)
@@ -189,7 +189,7 @@ def _class_weights(class_weight: Any, classes: npt.NDArray[Any], y: npt.NDArray[
 
 
 def _weights_by_label(table: Mapping[Any, float], classes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The weights of classes by a table that has them as they are, or whole numbers for text, as scikit-learn has it.
+    """Look up the weights of classes in a table by label, or as in scikit-learn by whole number for text labels.
 
     scikit-learn itself takes ``"007"`` and ``"7"`` for one class.
     """
@@ -208,6 +208,6 @@ def _as_number(text: str) -> int | str:
 
 
 def _bounded(ops: Ops, logits: Array) -> Array:
-    """Logits the difference of any two of which is finite."""
+    """Clip logits so that the difference of any two is finite."""
     largest = float(ops.xp.finfo(logits.dtype).max) / 2
     return ops.xp.clip(logits, -largest, largest)

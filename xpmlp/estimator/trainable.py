@@ -1,4 +1,4 @@
-"""The trainable of an estimator: its network and optimiser, and scikit-learn's penalty in the loss."""
+"""An estimator's trainable: its network and optimiser, and scikit-learn's penalty in the loss."""
 
 from __future__ import annotations
 
@@ -33,39 +33,39 @@ class OptimizerChoice(NamedTuple):
 
     @classmethod
     def of(cls, estimator: Any) -> OptimizerChoice:
-        """The first optimiser in the table that an estimator's parameters mean."""
+        """Choose the first optimiser in the table that matches an estimator's parameters."""
         for name, record in optimizers.items():
             meant = record.scikit_learn
             if meant is not None and all(getattr(estimator, key) == value for key, value in meant.items()):
                 return cls(name, tuple(record.constants(estimator).items()))
-        return cls("sgd")  # of L-BFGS, which takes none
+        return cls("sgd")  # for L-BFGS, which uses none
 
     def make(self, kinds: Any) -> Optimizer:
-        """The optimiser of a network whose parameters are of these kinds."""
+        """Build the optimiser of a network with parameters of these kinds."""
         return optimizers[self.name].make(kinds, None, **dict(self.constants))
 
 
 @functools.lru_cache(maxsize=64)
 def _training_fold(network: Network, choice: OptimizerChoice, backend: Backend, share: float) -> Fold:
-    """One fold for all trainings that need the same, so that JAX compiles it once."""
+    """Build the fold shared by all trainings with the same arguments, so that JAX compiles it once."""
     optimizer = choice.make(network.root.kinds)
     return penalized(training_fold(network, optimizer, backend.ops, backend.dtype), backend.ops, share)
 
 
 @dataclass(frozen=True)
 class EstimatorTrainable(Trainable):
-    """The trainable of an estimator, over samples that it was given.
+    """The trainable of an estimator and its samples.
 
     Attributes
     ----------
     estimator : MLPClassifier or MLPRegressor
-        With weights to begin with.
+        With initial weights.
     backend : Backend
     samples : Samples
     rows : (n_examples,)
-        Which of the samples are trained on.
+        The indices of the samples to train on.
     held_out : Samples or None
-        What is evaluated after each epoch.
+        The samples to evaluate after each epoch.
     epochs, batch_size : int
     """
 
@@ -79,56 +79,56 @@ class EstimatorTrainable(Trainable):
 
     @cached_property
     def network(self) -> Network:
-        """The network of the weights to begin with."""
+        """The network of the initial weights."""
         network: Network = self.estimator._network()
         return network
 
     @cached_property
     def choice(self) -> OptimizerChoice:
-        """The optimiser by name."""
+        """The optimiser's name and constants."""
         return OptimizerChoice.of(self.estimator)
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The rule that turns gradients into steps; what the penalty reads is sent with what it reads."""
+        """The optimiser, which also reads the penalty's hyperparameters."""
         made = self.choice.make(self.network.root.kinds)
         return made._replace(reads=(*made.reads, "learning_rate", "weight_decay"))
 
     @property
     def settings(self) -> LoopSettings:
-        """So long stretches that sparse rows fit the memory."""
+        """The loop's settings, with stretches short enough for sparse rows to fit the memory."""
         return LoopSettings(
             self.epochs, self.batch_size, stretch(self.samples.features, self.batch_size, SEGMENT_STEPS)
         )
 
     @property
     def policy(self) -> RunPolicy:
-        """The core's; scikit-learn's needs to be told where a training before left off."""
+        """The core's policy; scikit-learn's needs the state of the previous training, and is built by the caller."""
         return RunPolicy(self)
 
     @property
     def train_part(self) -> Samples:
-        """All samples, of which ``rows`` are trained on."""
+        """All samples; ``rows`` selects those to train on."""
         return self.samples
 
     @property
     def validation_part(self) -> Samples | None:
-        """The samples to validate with, if there are any."""
+        """The samples to validate with, or None."""
         return self.held_out
 
     @property
     def n_examples(self) -> int:
-        """The length of an epoch."""
+        """The number of training examples in an epoch."""
         return len(self.rows)
 
     @property
     def share(self) -> float:
-        """The part of the loss that scikit-learn reports: of squared errors the mean over the outputs, not the sum."""
+        """The factor of scikit-learn's reported loss: for squared errors the mean over outputs, instead of the sum."""
         return 1 / self.network.root.width if self.network.loss.scikit_learn == "squared_error" else 1.0
 
     @property
     def inference(self) -> EstimatorInference:
-        """The network's evaluation."""
+        """The network's inference."""
         return inference_of(self.network, self.backend)
 
     @property
@@ -138,15 +138,15 @@ class EstimatorTrainable(Trainable):
 
     @cached_property
     def initial(self) -> Parameters:
-        """The weights to begin with, wherever they are."""
+        """The initial weights, on any device."""
         return self.estimator._parameters()
 
     def initial_parameters(self, seed: int) -> Parameters:
-        """The weights to begin with; the seed has been heeded when they were drawn."""
+        """Return the initial weights; the seed was used when they were drawn."""
         return self.initial
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
-        """Row numbers on the device, and the examples they count in: sparse ones for these alone."""
+        """Return row numbers on the device, and the examples they index: for sparse features, only these rows."""
         if not is_sparse(self.samples.features):
             return super().fetch(order)
         index = self.backend.index_dtype_name
@@ -158,16 +158,16 @@ class EstimatorTrainable(Trainable):
 def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
     """Add scikit-learn's penalty, ``alpha / 2 * sum(W**2) / divisor``, to the loss of every example.
 
-    ``divisor`` is the size of the batch, by which `xpmlp.estimator.policy` has divided the weight decay already, or
-    the sum of its sample weights.  The core does not add the penalty to the loss.
+    ``divisor`` is the size of the batch, by which `xpmlp.estimator.policy` has already divided the weight decay, or the
+    sum of its sample weights.  The core does not add the penalty to the loss.
 
     Parameters
     ----------
     fold : Fold
-        As `xpmlp.training.step.training_fold` makes it.
+        From `xpmlp.training.step.training_fold`.
     ops : Ops
     share : float
-        What the loss of the data is multiplied by: scikit-learn reports the mean over the outputs of the squared
+        The factor applied to the loss of the data: scikit-learn reports the mean over the outputs of the squared
         error, and descends along the derivative of their sum.
     """
     xp = ops.xp
@@ -178,7 +178,7 @@ def penalized(fold: Fold, ops: Ops, share: float) -> Fold:
         if weights is None or rates.weight_decay is None:
             return prepared
         sums = xp.sum(take_rows(ops, weights, batches[0]), axis=-1)[..., None, None]
-        sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch that does not count changes nothing
+        sums = xp.where(sums > 0, sums, xp.full_like(sums, math.inf))  # a batch of weight 0 changes nothing
         alpha = rates.weight_decay / sums
         rates = rates._replace(weight_decay=alpha, kept=1 - rates.learning_rate * alpha)
         return prepared._replace(hyperparameters=rates)

@@ -1,5 +1,5 @@
-"""Trained networks in the forms that other programs read: ONNX, and PyTorch.
+"""Trained networks in formats of other programs: ONNX and PyTorch.
 
-A saved network is made into a tree of layers (`tree`), which each form walks with a table that has a rule for each
-layer: `onnx_layers` and, for a table's columns, `onnx_columns`; `torch_code`.  The pages of runs take the tree, too.
+A saved network is converted to a tree of layers (`tree`), which each format traverses with a table of one rule for each
+layer: `onnx_layers` and, for a table's columns, `onnx_columns`; `torch_code`.  The pages of runs use the tree, too.
 """

@@ -13,24 +13,23 @@ from xpmlp._version import __version__
 ONNX = Library("onnx", "onnx", "'xpmlp[onnx]'")
 
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 9
-"""The versions of ONNX's operators, of those for classical models, and of the format: onnxruntime reads these from 1.17
-on."""
+"""Versions of ONNX's operators, its operators for classical models, and its format, read by onnxruntime since 1.17."""
 
 ML = "ai.onnx.ml"
 
 
 def f32(array: Any) -> npt.NDArray[np.float32]:
-    """A constant in the network's type."""
+    """Return a constant in the network's dtype."""
     return np.asarray(array, np.float32)
 
 
 def f64(array: Any) -> npt.NDArray[np.float64]:
-    """A constant in the type of raw numbers."""
+    """Return a constant in the dtype of raw numbers."""
     return np.asarray(array, np.float64)
 
 
 def shape(*sizes: int) -> npt.NDArray[np.int64]:
-    """A constant of sizes, axes or places."""
+    """Return a constant of sizes, axes or indices."""
     return np.asarray(sizes, np.int64)
 
 
@@ -39,7 +38,7 @@ Value = str | npt.NDArray[Any]
 
 
 class Graph:
-    """A graph under construction; called with an operator and its inputs it adds a node and gives its output's name.
+    """A graph under construction; called with an operator and its inputs, it adds a node and returns its output's name.
 
     Names of inner tensors begin with ``#``.
     """
@@ -54,11 +53,11 @@ class Graph:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}
 
     def __call__(self, operator: str, *inputs: Value, **attributes: Any) -> str:
-        """Add a node, whose output is named after its number."""
+        """Add a node whose output is named by a running number."""
         return self.named(f"#{len(self.nodes)}", operator, *inputs, **attributes)
 
     def named(self, name: str, operator: str, *inputs: Value, **attributes: Any) -> str:
-        """Add a node with the given name of its output."""
+        """Add a node whose output has the given name."""
         names = [one if isinstance(one, str) else self._constant(one) for one in inputs]
         self.nodes.append(self._helper.make_node(operator, names, [name], **attributes))
         return name
@@ -72,15 +71,15 @@ class Graph:
         return str(self._constants[key].name)
 
     def rows(self, table: Any, places: str) -> str:
-        """The rows (N, n) of a table in float64 at places (N, 1)."""
+        """Gather rows (N, n) of a table, in float64, at indices (N, 1)."""
         return self("Reshape", self("Gather", f64(table), places), shape(-1, f64(table).shape[1]))
 
     def cast(self, value: Value, dtype: Any) -> str:
-        """Convert numbers to a type of NumPy's."""
+        """Convert numbers to a NumPy dtype."""
         return self("Cast", value, to=self._type(dtype))
 
     def encoded(self, value: str, table: dict[Any, Any], default: Any) -> str:
-        """Look up strings or whole numbers in a table, of whole numbers or float32."""
+        """Look up strings or integers in a table of integers or float32 numbers."""
         whole = isinstance(default, int)
         by_text = isinstance(next(iter(table)), str)
         keys = {"keys_strings" if by_text else "keys_int64s": list(table)}
@@ -94,7 +93,7 @@ class Graph:
         return name
 
     def output(self, name: str, value: str, dtype: Any, shape: list[Any], about: str) -> None:
-        """Declare an output, and give it what a tensor has."""
+        """Declare an output with the value of a tensor."""
         self.named(name, "Identity", value)
         self._outputs.append(self._helper.make_tensor_value_info(name, self._type(dtype), shape, about))
 
@@ -102,7 +101,7 @@ class Graph:
         return int(self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def model(self, about: str, facts: dict[str, str]) -> bytes:
-        """The whole as a file's content, once ONNX has found it well-formed."""
+        """Return the model as a file's content, once ONNX has checked that it is well-formed."""
         from onnx import checker
 
         graph = self._helper.make_graph(

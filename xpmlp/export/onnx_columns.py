@@ -1,7 +1,8 @@
-"""A table's columns as ONNX's operators: from raw cells to the numbers and codes that a network takes.
+"""Table columns in ONNX operators: from raw cells to the numbers and codes that a network takes.
 
-Each column is an input (N, 1): categories, truth values and texts as strings, of which the empty one is a gap; numbers,
-dates (seconds since 1970) and times of day (hours) in float64, NaN for a gap.  See `xpmlp.data.tables.encoding`.
+Each column is an input (N, 1): categories, truth values and texts as strings, the empty one for a missing value;
+numbers, dates (seconds since 1970) and times of day (hours) in float64, NaN for a missing value.  See
+`xpmlp.data.tables.encoding`.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class _Told(NamedTuple):
     Attributes
     ----------
     numbers : list of str
-        Tensors (N, k) of raw numbers in float64, k in all for its features; NaN for a gap.
+        Tensors (N, k) of raw numbers in float64, together one column for each of its features; NaN for a missing value.
     gap : str
-        (N, 1), whether there is a gap.
+        (N, 1), whether the value is missing.
     source : str
-        (N, 1), its codes, or the number by which statistics look it up.
+        (N, 1), its codes, or the number used to look up statistics.
     has_codes : bool
     """
 
@@ -48,12 +49,12 @@ class _Told(NamedTuple):
 
 
 def encoded_columns(graph: Graph, encoding: TableEncoding) -> Batch:
-    """Add inputs for the columns of a table, and what encodes them.
+    """Add inputs for a table's columns, and the operators that encode them.
 
     Raises
     ------
     NotExportableError
-        If a column is text of which words are hashed.
+        If words of a text column are hashed, or the table has no usable column.
     """
     hashed = [one.column.name for one in encoding.columns if any(f.part == "hashed" for f in one.features)]
     if hashed:
@@ -84,7 +85,7 @@ def encoded_columns(graph: Graph, encoding: TableEncoding) -> Batch:
 
 
 def _scaled(graph: Graph, raw: str, features: Sequence[Feature]) -> str:
-    """All numbers as `Feature.apply` makes them, (N, features) in float32."""
+    """Scale all numbers as `Feature.apply` does, to (N, features) in float32."""
     center, scale = f64([one.center for one in features]), f64([one.scale for one in features])
     z = graph("Mul", graph("Sub", raw, center), scale)
     z = graph("Where", graph("IsNaN", z), f64(0.0), z)
@@ -95,7 +96,7 @@ def _scaled(graph: Graph, raw: str, features: Sequence[Feature]) -> str:
 
 
 def _column(graph: Graph, one: EncodedColumn, missing: tuple[str, ...]) -> _Told:
-    """Add a column's input; its raw numbers with those of its statistic, or its codes."""
+    """Add a column's input; returns its raw numbers and those of its statistic, or its codes."""
     name, kind = one.column.name or "column", one.column.kind
     if one.has_codes:
         codes = graph.encoded(
@@ -133,11 +134,11 @@ READERS: dict[str, Callable[[Graph, str, EncodedColumn, tuple[str, ...]], list[s
     "date": date,
     "text": text,
 }
-"""For each kind of column with numbers: its input, and what becomes of it, (N, 1) in float64 for each own feature."""
+"""Functions by kind of column with numbers: each adds the input and returns (N, 1) in float64 for each own feature."""
 
 
 def spellings(levels: Sequence[str]) -> dict[str, int]:
-    """The place of each category by all its spellings: 7.0 is 7 and True is true, unless they are others."""
+    """Return the index of each category by all its spellings: 7.0 is 7 and True is true, unless they are others."""
     meanings = list(map(meaning_of, levels))
     counts, places = Counter(meanings), {level: place for place, level in enumerate(levels)}
     for place, meaning in enumerate(meanings):
@@ -157,7 +158,7 @@ def _forms(meaning: float | str) -> Iterator[str]:
 
 
 def _codes(one: EncodedColumn, missing: tuple[str, ...]) -> dict[str, int]:
-    """The code of each category's spellings, and of those of a gap."""
+    """Return the codes of all spellings of the categories, and of missing values."""
     known = (*one.levels, *one.rare)
     codes = {text: FIRST + min(place, len(one.levels)) for text, place in spellings(known).items()}
     gaps = gap_texts(missing) - ({"-"} if "+" in known else set())
@@ -165,12 +166,12 @@ def _codes(one: EncodedColumn, missing: tuple[str, ...]) -> dict[str, int]:
 
 
 def _side(graph: Graph, told: _Told, side: Side) -> str:
-    """The places (N, 1) of one column of a pair."""
+    """Return the indices (N, 1) of one column of a pair."""
     return told.source if told.has_codes else places_of(graph, told.source, side.edges)
 
 
 def _pair(graph: Graph, statistic: PairStatistic, first: str, second: str) -> str:
-    """The statistic of a pair of columns at places (N, 1) of both."""
+    """Add the statistic of a pair of columns, at indices (N, 1) of both."""
     key = graph("Add", graph("Mul", first, shape(len(statistic.second.means))), second)
     cells = {cell: place for place, cell in enumerate(statistic.cells)}
     nothing = [0.0] * len(statistic.means[0])

@@ -1,4 +1,4 @@
-"""Dates and times of day as ONNX's operators: their parts, by the clocks of a time zone."""
+"""Dates and times of day in ONNX operators: their parts by the clock of a time zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpmlp.export.onnx_numbers import finite, places_of
 from xpmlp.export.zones import zone_offsets
 
 Parts = dict[str, Callable[[], str]]
-"""The functions that add a part of a date to a graph, by the part's name."""
+"""Functions that add a part of a date to a graph, by the part's name."""
 
 
 def clock(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
@@ -37,7 +37,7 @@ def date(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) 
 
 
 def _part(graph: Graph, parts: Parts, part: str) -> str:
-    """A part of a date, or a wave of one."""
+    """Add a part of a date, or a sine or cosine of one."""
     if part in parts:
         return parts[part]()
     name, wave = part.rsplit(" ", 1)
@@ -46,7 +46,7 @@ def _part(graph: Graph, parts: Parts, part: str) -> str:
 
 
 def _calendar(graph: Graph, wall: str) -> Parts:
-    """The parts of a date in seconds since 1970 by the clock of its zone, with months and days from 0.
+    """Return the parts of a date, given in seconds since 1970 by its zone's clock, with months and days from 0.
 
     References
     ----------
@@ -87,5 +87,5 @@ def _floored(graph: Graph, value: str, divisor: float) -> str:
 
 
 def _rest(graph: Graph, value: str, divisor: float, quotient: str) -> str:
-    """The remainders of a number by as many divisors."""
+    """Return the remainders of a division, given its quotients."""
     return graph("Sub", value, _times(graph, quotient, divisor))

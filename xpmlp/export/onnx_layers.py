@@ -1,4 +1,4 @@
-"""Each activation and each layer as ONNX's operators: one function each, in two tables."""
+"""Activations and layers in ONNX operators: one function each, in two tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xpmlp.nn.activations.unbent import BEND, MOST
 
 
 class Batch(NamedTuple):
-    """The names of the tensors that a layer takes: numbers (rows, n), and of a first layer codes (N, columns)."""
+    """Names of a layer's input tensors: numbers (rows, n) and, for a first layer, codes (N, columns)."""
 
     numbers: str
     codes: str | None = None
@@ -60,7 +60,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
 
 
 def layer(graph: Graph, node: LayerNode, x: Batch) -> str:
-    """Add a layer to a graph: the name of its output (rows, width)."""
+    """Add a layer to a graph; returns the name of its output (rows, width)."""
     return LAYERS[node.kind](graph, node, x)
 
 
@@ -104,7 +104,7 @@ def _parametric(graph: Graph, node: LayerNode, x: Batch) -> str:
 
 
 def _by_feature(graph: Graph, values: str, weights: npt.NDArray[Any], biases: npt.NDArray[Any]) -> str:
-    """A dense layer of its own for the values (rows, features, n) of each feature."""
+    """Add a separate dense layer for each feature's values (rows, features, n)."""
     features, width = biases.shape
     stacked = graph("Transpose", values, perm=[1, 0, 2])
     product = graph("MatMul", stacked, f32(weights.reshape(features, -1, width)))

@@ -20,10 +20,10 @@ from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.table_prediction import table_model
 
 FEATURES, CODES = "features", "codes"
-"""The inputs of a network that was trained on arrays."""
+"""Names of the inputs of a network trained on arrays."""
 
 LABEL, PROBABILITIES, PREDICTION = "label", "probabilities", "prediction"
-"""The outputs: of classes, and of flags, the first two, else the third; with `_` where a column has the name."""
+"""Names of the outputs: for classes and flags the first two, else the third; with `_` if a column has the name."""
 
 
 def write_onnx(path: Path, saved: SavedNetwork) -> None:
@@ -32,7 +32,7 @@ def write_onnx(path: Path, saved: SavedNetwork) -> None:
     Raises
     ------
     NotExportableError
-        If it has a part from outside of the package, or a text column of which words are hashed.
+        If it has a part from outside the package, a text column with hashed words, or a table without usable columns.
     BackendError
         If onnx is not installed.
     OSError
@@ -42,7 +42,7 @@ def write_onnx(path: Path, saved: SavedNetwork) -> None:
 
 
 def onnx_bytes(saved: SavedNetwork) -> bytes:
-    """The content of the file that `write_onnx` writes."""
+    """Return the content of the file that `write_onnx` writes."""
     transform = output_transform(saved)
     root = layer_tree(saved.network, saved.parameters)
     with ONNX.needed_by("the format onnx"):
@@ -67,7 +67,7 @@ def onnx_bytes(saved: SavedNetwork) -> bytes:
 
 
 def _arrays(graph: Graph, saved: SavedNetwork) -> Batch:
-    """The inputs of a network that was trained on arrays, standardised in float64 as its preprocessing does."""
+    """Add the inputs of a network trained on arrays, standardised in float64 as by its preprocessing."""
     widths, (mean, std) = saved.network.widths, (saved.preprocessing.mean, saved.preprocessing.std)
     names = "" if saved.feature_names is None else f": {', '.join(saved.feature_names)}"
     raw = graph.input(FEATURES, np.float64, widths.numbers, f"numbers as the training data had them{names}"[:10_000])
@@ -90,7 +90,7 @@ TRANSFORMS: dict[str, Callable[[Graph, str], str]] = {
 
 
 def _mean(graph: Graph, rows: str, saved: SavedNetwork) -> str:
-    """The mean over the members of a vote."""
+    """Average over the members of a vote."""
     root = saved.network.root
     if root.repeats == 1:
         return rows
@@ -98,7 +98,7 @@ def _mean(graph: Graph, rows: str, saved: SavedNetwork) -> str:
 
 
 def _values(graph: Graph, saved: SavedNetwork, outputs: str, target: Target | None, taken: set[str]) -> None:
-    """The prediction, in the units of the data and in float64."""
+    """Add the output of predictions, in the units of the data and in float64."""
     values, width = graph.cast(outputs, np.float64), saved.network.root.width
     if target is not None and target.centers:
         times = width // len(target.centers)
@@ -110,7 +110,7 @@ def _values(graph: Graph, saved: SavedNetwork, outputs: str, target: Target | No
 
 
 def _classes(graph: Graph, saved: SavedNetwork, outputs: str, taken: set[str]) -> None:
-    """The labels, by the network's decision, and the probabilities."""
+    """Add the outputs of labels, by the network's decision, and of probabilities."""
     width, decision = saved.network.root.width, saved_decision(saved) or Decision()
     if saved.classes.size and width == 1:
         outputs, width = graph("Concat", graph("Sub", f32(1.0), outputs), outputs, axis=1), 2
@@ -125,7 +125,7 @@ def _classes(graph: Graph, saved: SavedNetwork, outputs: str, taken: set[str]) -
 
 
 def _chosen(graph: Graph, probabilities: str, decision: Decision, *, flags: bool) -> str:
-    """As `Decision.choose`: places of classes (N,), or yes and no (N, n_outputs)."""
+    """Choose as `Decision.choose` does: indices of classes (N,), or yes and no (N, n_outputs)."""
     if flags or decision.thresholds:
         thresholds = f64(decision.thresholds or (0.5,))
         return graph.cast(graph("Greater", probabilities, thresholds), np.int64)
@@ -137,7 +137,7 @@ def _chosen(graph: Graph, probabilities: str, decision: Decision, *, flags: bool
 
 
 def _plain(classes: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Labels in a type that ONNX has for them."""
+    """Convert labels to a type that ONNX has."""
     if classes.dtype.kind == "U":
         return classes.astype(object)
     return classes.astype(np.int64) if classes.dtype.kind in "iu" else classes

@@ -1,4 +1,4 @@
-"""Raw numbers in ONNX's operators: their gaps, and their places among edges."""
+"""Raw numbers in ONNX operators: missing values, and positions among edges."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from xpmlp.export.graph import Graph, f64, shape
 
 
 def finite(graph: Graph, raw: str) -> str:
-    """Numbers with NaN for infinities, too."""
+    """Replace infinities by NaN."""
     return graph("Add", raw, graph("Sub", raw, raw))
 
 
 def places_of(graph: Graph, source: str, edges: Sequence[float]) -> str:
-    """The place of each number (N, 1) among edges, as `xpmlp.data.tables.statistics.binned` finds it, by halving."""
+    """Find the index of each number (N, 1) among edges, as `xpmlp.data.tables.statistics.binned` does, by bisection."""
     place = graph.cast(graph("Not", graph("IsNaN", source)), np.int64)
     steps = [2**power for power in reversed(range(len(edges).bit_length()))]
     padded = np.concatenate([f64(edges), np.full(2 ** len(steps) - 1 - len(edges), np.inf)])

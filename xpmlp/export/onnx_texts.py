@@ -1,4 +1,4 @@
-"""Texts as ONNX's operators: their length and their words, by regular expressions."""
+"""Texts in ONNX operators: their length and their words, by regular expressions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from xpmlp.data.tables.features import EncodedColumn
 from xpmlp.export.graph import Graph, f64, shape
 
 LENGTH_BITS, LENGTH_BLOCKS = 9, 3
-"""The length of a text is told by 9 bits, and by up to 3 times 512 characters more."""
+"""Bits for a text's length, and the maximum number of further blocks of 512 characters."""
 
 
 def text(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
-    """Add the input of a column of texts: the length, for each word whether it is there, and the words' statistic."""
+    """Add the input of a column of texts: its length, the presence of each word, and the words' statistic."""
     raw = graph.input(name, object, 1, "a text without blanks around it, or an empty string")
     gap = graph("Equal", graph.encoded(raw, dict.fromkeys(sorted(gap_texts(missing)), 1), 0), shape(1))
     length = graph("Log", graph("Add", _length(graph, raw), f64(1.0)))
@@ -35,7 +35,7 @@ def _matches(graph: Graph, raw: str, pattern: str) -> str:
 
 
 def _length(graph: Graph, raw: str) -> str:
-    """The characters of texts, by whether bits of their number match: ONNX has no operator for it."""
+    """Compute the lengths of texts, bit by bit, with regular expressions: ONNX has no operator for it."""
     block = 2**LENGTH_BITS
     bits = [2**power for power in range(LENGTH_BITS)]
     patterns = [(rf"(?s)(?:.{{{2 * bit}}})*.{{{bit},{2 * bit - 1}}}", bit) for bit in bits]

@@ -1,4 +1,4 @@
-"""A run's network, written in another form."""
+"""Export of a run's network to another format."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from xpmlp.storage.sealed import write_arrays
 Format = Literal["onnx", "torch"]
 
 NAMES: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.safetensors"}
-"""The files that are written into a run's folder, by default."""
+"""Default names of the files in a run's folder."""
 
 
 class Exported(NamedTuple):
-    """The files that were written.
+    """Files of an export.
 
     Attributes
     ----------
     files : tuple of Path
     code : str
-        The Python that loads it, which is in the last file; "" of ONNX.
+        The Python code that loads it, also in the last file; "" for ONNX.
     """
 
     files: tuple[Path, ...]
@@ -36,26 +36,26 @@ class Exported(NamedTuple):
 def export_run(
     run_dir: Path, form: Format, *, out: Path | None = None, run: str | int | None = None, allow_code: bool = False
 ) -> Exported:
-    """Write the network of a run for other programs, each file whole or not at all.
+    """Export the network of a run for other programs, each file whole or not at all.
 
     Parameters
     ----------
     run_dir : Path
     form : "onnx" or "torch"
-        A model from raw columns to labels and probabilities, or values; or a state_dict in a safetensors file, with
-        the Python that loads it and computes the outputs beside it, in a file of the same name that ends in ``.py``.
+        A model from raw columns to labels and probabilities, or values; or a state_dict in a safetensors file, and
+        beside it the Python code that loads it and computes the outputs, in a file of the same name ending in ``.py``.
     out : Path, optional
         By default `NAMES` in the run's folder.
     run : int or "best", optional
-        Which run of a grid.
+        The run of a grid.
     allow_code : bool
-        As of `xpmlp.predict`.
+        As for `xpmlp.predict`.
 
     Raises
     ------
     XpmlpError
-        If the run cannot be read, a part of its network has no such form, onnx is not installed, the file would
-        replace one that is read, or cannot be written.
+        If the run cannot be read, a part of its network cannot be expressed in the format, onnx is not installed, or
+        the file would replace an input file or cannot be written.
     """
     config, saved = run_folder.read(run_dir, run, allow_code=allow_code)
     folder = run_folder.member_folder(run_dir, run)

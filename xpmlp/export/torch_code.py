@@ -1,6 +1,6 @@
-"""Saved networks for PyTorch: a state_dict, and the lines of Python that compute with it.
+"""Saved networks for PyTorch: a state_dict, and Python code that computes with it.
 
-The lines name no class of xpmlp, and hold what PyTorch has for each layer; they are written by one function a layer.
+The code uses no class of xpmlp, only PyTorch's equivalent of each layer; it is written by one function a layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xpmlp.storage import SavedNetwork
 from xpmlp.training.table_prediction import table_model
 
 MEAN, STD = "mean", "std"
-"""The names of what inputs are standardised by."""
+"""Names of the tensors that standardise inputs."""
 
 ACTIVATIONS = {
     "identity": "{}",
@@ -52,7 +52,7 @@ class Code:
     Attributes
     ----------
     tensors : dict
-        The state_dict, by names that the functions put together of a prefix and their own.
+        The state_dict, by names that the functions form from a prefix and their own names.
     functions : dict
         The lines of each function's body, by its name.
     """
@@ -62,7 +62,7 @@ class Code:
         self.functions: dict[str, list[str]] = {}
 
     def function(self, node: LayerNode, prefix: str) -> str:
-        """Give the name of the function that computes a layer and takes a prefix; layers that are alike share one."""
+        """Return the name of the function that computes a layer, given a prefix; identical layers share one."""
         body = _Body(self, prefix)
         result = body.layer(node, "x", "")
         lines = [*body.lines, f"return {result}"]
@@ -72,28 +72,28 @@ class Code:
 
 
 class _Body:
-    """The lines of a function; what it calls ``x`` is replaced layer by layer."""
+    """Lines of a function; the expression for ``x`` is replaced layer by layer."""
 
     def __init__(self, code: Code, prefix: str) -> None:
         self.code, self.prefix, self.lines, self.count = code, prefix, list[str](), 0
 
     def layer(self, node: LayerNode, x: str, name: str) -> str:
-        """Add a layer, with its tensors below a name: the expression of what it gives."""
+        """Add a layer, with its tensors below a name; returns the expression of its output."""
         return LAYERS[node.kind](self, node, x, name)
 
     def step(self, expression: str) -> str:
-        """Give an expression a name of its own."""
+        """Assign an expression to a new variable; returns its name."""
         self.count += 1
         self.lines.append(f"x{self.count} = {expression}")
         return f"x{self.count}"
 
     def entry(self, name: str, array: npt.NDArray[Any]) -> str:
-        """Put an array into the state_dict: the expression that finds it."""
+        """Put an array into the state_dict; returns the expression that looks it up."""
         self.code.tensors[self.prefix + name] = array
         return f'w[p + "{name}"]'
 
     def entries(self, node: LayerNode, name: str) -> list[str]:
-        """Put a layer's parameters into the state_dict."""
+        """Put a layer's parameters into the state_dict; returns their expressions."""
         return [self.entry(one, array) for one, array in leaves(node.parameters, name)]
 
 
@@ -147,7 +147,7 @@ def _parametric(body: _Body, node: LayerNode, x: str, name: str) -> str:
 
 
 def _by_feature(body: _Body, values: str, weights: str, biases: str) -> str:
-    """A dense layer of its own for the values (n, features, values) of each feature."""
+    """Add a separate dense layer for each feature's values (n, features, values)."""
     x = body.step(values)
     stacked = f"{weights}.view({x}.shape[1], {x}.shape[2], -1)"
     return body.step(f'(torch.einsum("nfv,fvo->nfo", {x}, {stacked}) + {biases}).flatten(1)')
@@ -198,13 +198,13 @@ LAYERS: dict[str, Callable[[_Body, LayerNode, str, str], str]] = {
 
 
 def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
-    """A network's state_dict, and the Python that loads it from a file and computes the outputs.
+    """Return a network's state_dict, and Python code that loads it from a file and computes the outputs.
 
     Parameters
     ----------
     saved : SavedNetwork
     file : str
-        The name of the file, beside that of the code.
+        Name of the file, in the folder of the code.
 
     Returns
     -------
@@ -215,7 +215,7 @@ def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[A
     Raises
     ------
     NotExportableError
-        If the network has a part from outside of the package.
+        If the network has a part from outside the package.
     """
     network, code = saved.network, Code()
     transform = TRANSFORMS[output_transform(saved)]
@@ -240,7 +240,7 @@ def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[A
 
 
 def _in_units(saved: SavedNetwork, y: str) -> str:
-    """Values in the units of a table's target; probabilities as they are."""
+    """Return the expression of values in the units of a table's target; that of probabilities is unchanged."""
     model = table_model(saved)
     if model is None or model.target.task == "classes":
         return y
@@ -253,7 +253,7 @@ def _in_units(saved: SavedNetwork, y: str) -> str:
 
 
 def _about(saved: SavedNetwork) -> str:
-    """The docstring of the written function: its inputs and outputs."""
+    """Return the docstring of the written function: its inputs and outputs."""
     widths, is_table = saved.network.widths, "table" in (saved.sections or {})
     numbers = f"{'A table as xpmlp.TableEncoder encodes it' if is_table else 'Raw features'}, (n, {widths.numbers})"
     codes = f", and codes of categories, (n, {len(widths.codes)})" if widths.codes else ""

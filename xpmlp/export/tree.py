@@ -1,4 +1,4 @@
-"""A saved network as a tree of layers with their parameters: what every form of export is made from."""
+"""A saved network as a tree of layers with their parameters, the basis of every export format."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KINDS = JOINED | {
     *("activation", "adapters", "dense", "dropout", "embedding", "normalisation", "one_hot", "parametric", "periodic"),
     *("piecewise_linear", "repeat", "scaling"),
 }
-"""The layers that can be exported; all others that a config can name are made of them."""
+"""Layers that can be exported; all others in a config are composed of them."""
 
 
 class NotExportableError(XpmlpError):
-    """A network that cannot be written in another form; its text says why."""
+    """A network that cannot be written in another format; the message gives the reason."""
 
 
 class LayerNode(NamedTuple):
@@ -33,12 +33,12 @@ class LayerNode(NamedTuple):
     kind : str
         One of `KINDS`.
     settings : dict
-        Those of its maker; of a dense layer also ``scale``, what its input is multiplied by; of an embedding the
-        ``columns`` of codes that it takes, and ``firsts``, the row at which each column's table begins.
+        Its maker's settings; for a dense layer also ``scale``, a factor on its input; for an embedding the ``columns``
+        of codes that it takes, and ``firsts``, the first row of each column's table.
     parameters : tree of (rows, columns)
-        On the host; of joined layers ``()``.
+        On the host; ``()`` for joined layers.
     layers : tuple of LayerNode
-        Those that it joins.
+        The layers that it joins.
     """
 
     kind: str
@@ -48,24 +48,24 @@ class LayerNode(NamedTuple):
 
 
 def layer_tree(network: Network, parameters: Tree) -> LayerNode:
-    """The layers of a network as they are computed, with their parameters.
+    """Return a network's layers as they are computed, with their parameters.
 
     Raises
     ------
     NotExportableError
-        If a layer or an activation is from outside of the package.
+        If a layer or an activation is from outside the package.
     """
     root = network.root
     return _node(LayerSpec.of({"kind": root.name, **root.settings}), network.widths, parameters)
 
 
 def output_transform(saved: SavedNetwork) -> str:
-    """The name of what makes predictions of logits: identity, exp, logistic or softmax.
+    """Return the name of the function from logits to predictions: identity, exp, logistic or softmax.
 
     Raises
     ------
     NotExportableError
-        If it is another, of a loss from outside of the package.
+        If the loss is from outside the package and has another function.
     """
     loss = saved.network.loss
     if loss.transform not in {one.transform for one in losses.values()}:

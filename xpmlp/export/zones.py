@@ -1,4 +1,4 @@
-"""Time zones as tables: by how much the clocks of a zone are ahead of UTC, and from when on."""
+"""Time zones as tables: the offsets of their clocks from UTC, and when they change."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from xpmlp.data.messages import quoted
 from xpmlp.export.tree import NotExportableError
 
 FIRST, LAST = dt.datetime(1900, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
-"""Between these the tables tell of every change; before and after, clocks are as at the ends."""
+"""Range in which the tables contain every change; before and after it, clocks are as at its ends."""
 
 STEP = 7 * 86_400
-"""Seconds within which clocks are changed once at most."""
+"""Seconds within which clocks change at most once."""
 
 
 def zone_offsets(name: str) -> tuple[list[float], list[float]]:
-    """The last moments before the clocks of a zone are changed, in seconds since 1970, and the offsets around them.
+    """Return the last moments before a zone's clocks change, in seconds since 1970, and the offsets around them.
 
     Returns
     -------

@@ -1,13 +1,13 @@
 """Grids: many runs from one config, trained in blocks of stacked runs, side by side.
 
 ==============  ====================================================================
-``plan``        the runs of a grid, and the blocks that they are trained in
-``block``       training one block, in whatever process it lands
+``plan``        the runs of a grid, and their blocks
+``block``       training of one block, in any process
 ``schedule``    blocks as futures: here, over local processes, over a Dask cluster
 ``summary``     means and deviations over the seeds
-``grid``        `train_grid`, which brings these together; its run folder
-``trials``      settings that are tried, trained and judged
-``tuning``      `tune`, which tries for some minutes and trains a vote with the best
+``grid``        `train_grid`, which combines these; its run folder
+``trials``      trials of settings: choice, training and judgement
+``tuning``      `tune`, which tries settings for some time and trains a vote with the best
 ==============  ====================================================================
 """
 

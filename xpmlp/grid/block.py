@@ -1,4 +1,4 @@
-"""Training one block.  The function is sent to another process, so it takes and gives plain values."""
+"""Training of one block.  The function is sent to other processes, so its arguments and results are plain values."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from xpmlp.training.run import Reporter
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
 
 ORPHAN_SECONDS = 60
-"""How long to wait for a process that has lost the one that started it to give up the same block."""
+"""Time to wait for an orphaned process to give up the same block."""
 
 
 def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop: Callable[[], bool]) -> list[Outcome]:
-    """Train the runs of a block, from its newest checkpoint if it has any, and bring them to the host.
+    """Train the runs of a block, from its newest checkpoint if it has one, and copy them to the host.
 
     Parameters
     ----------
     block : Block
     threads : int, optional
-        Threads of the CPU libraries, where the config leaves them open; for NumPy, which takes as many as pay, the
-        most that it may take.
+        Threads of the CPU libraries, where the config leaves them open; for NumPy, which uses as many as are
+        worthwhile, the maximum.
     reporter : Reporter
     should_stop : () -> bool
 
@@ -54,7 +54,7 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
 
 
 def _resumed(checkpoints: Path, block: Block, reporter: Reporter) -> ResumePoint | None:
-    """The training of the same runs that was begun before; one of others, as after a forced change, is left aside."""
+    """Read the resume point of a block, ignoring one with another number of runs, as after a forced change."""
     resumed = resume_point(checkpoints, reporter.note)
     if resumed is None or len(resumed.checkpoint.losses) == len(block.members):
         return resumed
@@ -80,7 +80,7 @@ def _train(
 
 
 def _common(config: Config, threads: int | None) -> Config:
-    """Make one config for blocks of equal shapes, so that a process prepares once: data, backend, compiled steps."""
+    """Make one config for all blocks of equal shapes, so that a process prepares data, backend and steps only once."""
     config = config.replaced(train={"seed": 0, "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0})
     if config.backend.threads is None and threads is not None and config.backend.name != "numpy":
         config = config.replaced(backend={"threads": threads})
@@ -89,9 +89,9 @@ def _common(config: Config, threads: int | None) -> Config:
 
 @lru_cache(maxsize=2)
 def _prepared(config_toml: str, changed: int | None) -> tuple[ConfigTrainable, float]:
-    """The trainable that a config describes, with the seconds that its data took; kept for the next block.
+    """Build the trainable of a config, and return it with the seconds for loading its data; cached for the next block.
 
-    A process may outlive the grid, so that a user's own file has to be told from what it was when it last ``changed``.
+    A process may outlive the grid, so the time when a user's own file last ``changed`` is part of the cache key.
     """
     config = Config.model_validate(tomllib.loads(config_toml))
     started = time.perf_counter()

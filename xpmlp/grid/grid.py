@@ -1,4 +1,4 @@
-"""`train_grid`: from a config with a grid to many trained networks, and their run folder."""
+"""`train_grid`: training of all networks of a config's grid, and their run folder."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from xpmlp.training.trainer import load_data, resolve_configured
 
 
 class GridReporter(Reporter):
-    """A listener that does nothing; a subclass overrides what it wants to hear.
+    """Listener to the progress of a grid that does nothing; a subclass overrides methods.
 
-    It hears of segments and epochs, too, where the blocks are trained in this process.
+    Segments and epochs are reported, too, if the blocks are trained in this process.
     """
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        """Hear the numbers of runs, of blocks, and of processes if it is no cluster; ``examples`` in all."""
+        """Called with the numbers of runs and blocks, of processes unless on a cluster, and of all ``examples``."""
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
-        """A block is done and written; ``examples`` of it were trained elsewhere, unheard."""
+        """Called when a block is done and written; ``examples`` counts those trained elsewhere, without reports."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class GridResult:
     Attributes
     ----------
     members : list of Member
-        The runs that have ended: their values, and the config of each alone.
+        The ended runs: their values, and the config of each alone.
     runs : list of Run
         Their records.
     networks : list of SavedNetwork
@@ -58,7 +58,7 @@ class GridResult:
     summaries : list of Summary
         Means and deviations over the seeds.
     history : History
-        The figures of every epoch and batch; ``run`` and the columns count the runs as they stand in ``members``.
+        The figures of every epoch and batch; ``run`` and the columns follow the order of ``members``.
     run_dir : Path or None
     """
 
@@ -83,28 +83,28 @@ def train_grid(
 ) -> GridResult:
     """Train all runs of a config's grid.
 
-    Runs of equal shapes are stacked in blocks, and blocks are trained side by side as ``[grid]`` says.  Without
-    semaphores, as in containers without /dev/shm, that is one after another, in this process.
+    Runs of equal shapes are stacked in blocks, and blocks are trained in parallel as set in ``[grid]``.  Without
+    semaphores, as in containers without /dev/shm, they are trained one after another in this process.
 
     Parameters
     ----------
     config : Config
-        One without a grid is a grid of one run.
+        A config without a grid is treated as a grid of one run.
     out : path, optional
-        The folder to write.  Each run gets a run folder of its own in ``runs/``, whole, when its block is done.
+        The folder to write.  Each run gets a run folder of its own in ``runs/``, complete, when its block is done.
     overwrite : bool
-        Replace the grid that is in the folder.
+        Replace the grid in the folder.
     resume : bool
-        Go on with the grid in the folder: runs that have ended are kept, blocks that were begun go on from their
-        newest checkpoint.
+        Resume the grid in the folder: ended runs are kept, and blocks already begun resume from their newest
+        checkpoint.
     force : bool
-        Resume even if what has changed in the config or the data makes another training of it.
+        Resume even if changes to the config or the data make it a different training.
     allow_code : bool
-        Import the records from outside of the package that the config names as ``module:object``, here and in
-        the processes that train blocks.
+        Import the external records that the config names as ``module:object``, here and in the processes that train
+        blocks.
     reporter : GridReporter, optional
     should_stop : () -> bool
-        Where it says so, blocks that have not begun are left out and the others end as interrupted.
+        If it returns true, blocks not yet begun are skipped and the others end as interrupted.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def train_grid(
     BackendError, ConfigError, DataError, RunFolderError
         As `xpmlp.train`.
     GridError
-        If a block raised an error; what the others gave is written first.
+        If a block raised an error; the results of the others are written first.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def train_grid(
 def _resumed(
     folder: Path, config: Config, members: list[Member], reporter: GridReporter, *, force: bool
 ) -> tuple[GridSetup | None, dict[int, Outcome]]:
-    """The setup of the grid to resume, if it was begun, and what its runs gave that have ended."""
+    """Read the setup of the grid to resume, if it was begun, and the outcomes of its ended runs."""
     before = read_setup(folder)
     if before is None:
         if (folder / "run.json").exists():
@@ -191,7 +191,7 @@ def _resumed(
 def _setup(
     config: Config, members: list[Member], dataset: Dataset, backend: Backend, before: GridSetup | None
 ) -> GridSetup:
-    """How the grid is cut and with how many threads: as before, but for what the config says otherwise now."""
+    """Choose the block width and the threads of a grid: as before, unless the config's block width has changed."""
     if before is not None and before.provenance["config"].get("grid", {}).get("block_width") == config.grid.block_width:
         width, threads = before.width, before.threads
     else:
@@ -212,7 +212,7 @@ def _train(
     reporter: GridReporter,
     should_stop: Callable[[], bool],
 ) -> tuple[dict[int, str], list[Block]]:
-    """Train the blocks whose ``outcomes`` are missing, into ``outcomes``; the failures, by block, and those blocks."""
+    """Train the blocks missing from ``outcomes``, and add theirs; return the failures, by block, and these blocks."""
     blocks = [
         block if folder is None else block._replace(checkpoints=_checkpoints(folder, block))
         for block in blocks_of(members, setup.width)
@@ -227,7 +227,7 @@ def _train(
     remote = workers > 1 or scheduler is not None
     if remote:
         refuse_unimportable(config)
-        blocks = [block._replace(allow_code=True) for block in blocks]  # as it was here
+        blocks = [block._replace(allow_code=True) for block in blocks]  # as admitted here
 
     def done(block: Block, ended: list[Outcome]) -> None:
         for member, outcome in zip(block.members, ended, strict=True):
@@ -236,7 +236,7 @@ def _train(
                 _write_run(folder, member, len(members), outcome)
         reporter.block(block, ended, per_run * len(ended) if remote else 0)
 
-    if scheduler is not None:  # its workers may not see this folder: their blocks have no checkpoints
+    if scheduler is not None:  # its workers may lack access to this folder: no checkpoints
         return run_on_dask([block._replace(checkpoints=None) for block in blocks], scheduler, should_stop, done), blocks
     if workers > 1:
         return run_in_processes(blocks, workers, setup.threads, should_stop, done), blocks
@@ -257,12 +257,12 @@ def _result(config: Config, ended: list[Member], outcomes: dict[int, Outcome], f
 
 
 def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int, Outcome]) -> None:
-    """Write what concerns all runs; ``run.json``, last, says that it is there."""
+    """Write the files about all runs; ``run.json``, last, marks them as complete."""
     numbers = [member.number for member in result.members]
     facts = dict(outcomes[numbers[0]].facts)
     for name in ("seconds", "layer_sizes", "batch_size", "steps_per_epoch"):
         if any(outcomes[number].facts[name] != facts[name] for number in numbers):
-            del facts[name]  # differs between the runs: in the folder of each
+            del facts[name]  # differs between the runs: see their folders
     described = [
         {"run": member.number, **member.point, **run_facts(run)}
         for member, run in zip(result.members, result.runs, strict=True)
@@ -273,9 +273,9 @@ def _write(folder: Path, config: Config, result: GridResult, outcomes: dict[int,
 
 
 def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> None:
-    """Write a run's own folder under another name, and move it into place when it is whole.
+    """Write a run's own folder under a temporary name, and move it into place when it is complete.
 
-    What the run left when it was interrupted has to go before that; its checkpoint stays.
+    Results of the run from an interrupted training are removed first; its checkpoint stays.
     """
     name = f"{member.number:0{len(str(count - 1))}d}"
     final = folder / run_folder.RUNS / name
@@ -290,7 +290,7 @@ def _write_run(folder: Path, member: Member, count: int, outcome: Outcome) -> No
 
 
 def _width(config: Config, members: list[Member], dataset: Dataset, backend: Backend) -> int:
-    """How many runs to stack: as the config says, or all on a GPU and one on a CPU; no more than the memory holds."""
+    """Return the number of runs to stack: the config's, or all on a GPU and one on a CPU; limited by the memory."""
     free, wanted = backend.memory.free(), config.grid.block_width
     if wanted == "auto":
         wanted = len(members) if backend.is_accelerator else 1
@@ -303,14 +303,14 @@ def _width(config: Config, members: list[Member], dataset: Dataset, backend: Bac
 
 
 def _workers(config: Config, backend: Backend) -> int:
-    """How many processes: as the config says, or one for each core where a process keeps to one thread."""
+    """Return the number of processes: the config's, or one per core if a process can be limited to one thread."""
     if config.grid.workers != "auto":
         return config.grid.workers
     return 1 if backend.is_accelerator or backend.name == "jax" else available_cores()
 
 
 def _share(workers: int) -> int:
-    """The cores that each process may keep busy."""
+    """Return the number of cores for each process."""
     return max(1, available_cores() // workers)
 
 

@@ -1,4 +1,4 @@
-"""The plan of a grid: its runs, and the blocks in which those of equal shapes are trained."""
+"""The plan of a grid: its runs, and blocks of runs of equal shapes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from xpmlp.config import GRID_AXES, Config, GridConfig
 from xpmlp.training.run import RunSettings
 
 STACKING = ("learning_rate", "weight_decay", "momentum")
-"""The axes that runs of one block may differ in; the others change shapes or code."""
+"""Axes that may differ between runs of one block; the others change shapes or code."""
 
 
 class Member(NamedTuple):
-    """One run of a grid.
+    """Run of a grid.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Member(NamedTuple):
     point : dict
         The value of each axis that varies.
     config : Config
-        By which it could be trained alone.
+        Config for training it alone.
     """
 
     number: int
@@ -33,18 +33,18 @@ class Member(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Runs that are trained together.
+    """Block of runs trained together.
 
     Attributes
     ----------
     number : int
     config : Config
-        What they have in common; its seed, learning rate, weight decay and momentum are the first run's.
+        Common config of the runs; its seed, learning rate, weight decay and momentum are the first run's.
     members : tuple of Member
     checkpoints : Path or None
-        Where its checkpoints are, and whence its training goes on if there are any.
+        Folder of its checkpoints, from which its training resumes if there are any.
     allow_code : bool
-        Whether the process that trains it may import the records from outside of the package that it names.
+        Whether the process that trains it may import the external records named by its config.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Block(NamedTuple):
 
     @property
     def settings(self) -> list[RunSettings]:
-        """The settings by which its runs differ."""
+        """The settings that may differ between its runs."""
         return [RunSettings.of(member.config.train) for member in self.members]
 
     @property
@@ -66,7 +66,7 @@ class Block(NamedTuple):
 
 
 def members_of(config: Config) -> list[Member]:
-    """All runs of a config's grid: every combination of its lists, with each seed.
+    """List all runs of a config's grid: every combination of its lists, with each seed.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def members_of(config: Config) -> list[Member]:
 
 
 def blocks_of(members: Iterable[Member], width: int) -> list[Block]:
-    """Cut runs into blocks of at most ``width`` that differ in nothing but what can be stacked."""
+    """Divide runs into blocks of at most ``width`` runs that differ only in the axes in `STACKING` and their seeds."""
     blocks: list[Block] = []
     ordered = sorted(members, key=lambda member: (_shape(member), member.number))
     for _, group in groupby(ordered, key=_shape):
@@ -99,7 +99,7 @@ def blocks_of(members: Iterable[Member], width: int) -> list[Block]:
 
 
 def _alone(config: Config, point: dict[str, Any], seed: int) -> Config:
-    """The config of one run: the grid's values in the places that they vary."""
+    """Return the config of one run, with its point of the grid and its seed applied."""
     values: dict[str, dict[str, Any]] = {"model": {}, "train": {"seed": seed}}
     for name, value in point.items():
         values[GRID_AXES[name]][name] = value
@@ -107,5 +107,5 @@ def _alone(config: Config, point: dict[str, Any], seed: int) -> Config:
 
 
 def _shape(member: Member) -> str:
-    """Write, as text that sorts, the values that the runs of one block must share."""
+    """Return a sortable text of the values that the runs of one block must share."""
     return repr([(name, value) for name, value in member.point.items() if name not in STACKING])

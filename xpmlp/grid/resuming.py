@@ -1,4 +1,4 @@
-"""Going on with a grid: what was planned, and which of its runs have ended."""
+"""Resuming of a grid: its setup, and its ended runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FILE = "plan.json"
 
 
 class GridSetup(NamedTuple):
-    """The setup that a grid's bits depend on, besides its config: the same again when it is resumed.
+    """Setup of a grid that determines its bits besides its config: kept when it is resumed.
 
     Attributes
     ----------
     provenance : dict
         See `xpmlp.storage.provenance.provenance_of`.
     width : int
-        How many runs are stacked in a block.
+        Number of runs stacked in a block.
     threads : int or None
         CPU threads of each process, where the config leaves them open.
     """
@@ -37,7 +37,7 @@ class GridSetup(NamedTuple):
     threads: int | None
 
     def write(self, folder: Path) -> None:
-        """Write it into a grid's folder."""
+        """Write the setup into a grid's folder."""
         checkpoints = folder / run_folder.CHECKPOINTS
         checkpoints.mkdir(exist_ok=True)
         write_text(
@@ -47,7 +47,7 @@ class GridSetup(NamedTuple):
 
 
 def read_setup(folder: Path) -> GridSetup | None:
-    """The plan of the grid in a folder; ``None`` if it has none, as when nothing was begun yet.
+    """Read the setup of the grid in a folder; ``None`` if it has none, as before a grid is begun.
 
     Raises
     ------
@@ -66,15 +66,15 @@ def read_setup(folder: Path) -> GridSetup | None:
 
 
 def ended_runs(folder: Path, members: Iterable[Member], tell: Callable[[str], None]) -> dict[int, Outcome]:
-    """Read the outcomes of the runs that need no more training, by number.
+    """Read the outcomes of the runs that need no further training, by number.
 
     Parameters
     ----------
     folder : Path
-        Of the grid.
+        Folder of the grid.
     members : iterable of Member
     tell : (str) -> None
-        Given a sentence about each run that is damaged, and so is trained again.
+        Called with a sentence about each damaged run, which is trained again.
     """
     runs = folder / run_folder.RUNS
     paths = {int(path.name): path for path in runs.iterdir() if path.name.isdecimal()} if runs.is_dir() else {}
@@ -93,7 +93,7 @@ def ended_runs(folder: Path, members: Iterable[Member], tell: Callable[[str], No
 
 
 def _has_ended(outcome: Outcome, member: Member) -> bool:
-    """Whether a run would not be trained any further by this member's config."""
+    """Return whether a run is complete by this member's config."""
     run = outcome.run
     if any(changes(outcome.config.model_dump(mode="json"), member.config, len(run.epochs))):
         return False

@@ -1,4 +1,4 @@
-"""Blocks as futures: one after another here, over local processes, or over a Dask cluster, by the same loop."""
+"""Scheduling of blocks: one after another here, or as futures over local processes or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 DASK = Library("distributed", "Dask", "'xpmlp[dask]'")
 
 RETRIES = 2
-"""How often a block whose worker died is tried again, alone in a fresh process."""
+"""Number of retries for a block whose worker died, each alone in a fresh process."""
 
 POLL = 0.2
-"""Seconds between two looks at whether the user wants to stop."""
+"""Seconds between two checks for a stop request."""
 
 ROLL_CALL = 5.0
-"""Seconds between two looks at whether a cluster has workers."""
+"""Seconds between two checks that a cluster has workers."""
 
 OnBlockDone = Callable[[Block, list[Outcome]], None]
 
@@ -50,10 +50,10 @@ def run_here(
     ----------
     blocks : iterable of Block
     reporter : Reporter
-        Hears of every segment.
+        Notified of every segment.
     should_stop : () -> bool
     done : (block, outcomes) -> None
-        Called with each block that is done.
+        Called for each finished block.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def run_here(
             break
         try:
             outcomes = train_one(block, None, reporter, should_stop)
-        except Exception as error:  # whatever it is, the other blocks go on
+        except Exception as error:  # whatever the error, the other blocks continue
             failures[block.number] = _words(error)
         else:
             done(block, outcomes)
@@ -76,7 +76,7 @@ def run_here(
 def run_in_processes(
     blocks: Iterable[Block], workers: int, threads: int | None, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
-    """Train blocks over local processes.  A process that dies is replaced, and its block tried again.
+    """Train blocks in local processes.  A process that dies is replaced, and its block retried.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ def run_in_processes(
 
     def poll() -> bool:
         if should_stop():
-            stop.set()  # blocks under way end as interrupted, and give what they have
+            stop.set()  # running blocks end as interrupted, and return their current results
         return stop.is_set()
 
     trained = _BlockPool(pool, threads, poll, done)
-    # one at a time, so that a block whose process dies again takes no other with it
+    # one at a time, so that a block whose process dies again does not affect others
     trained.again(trained.drain(blocks, workers), RETRIES, f"its process died {RETRIES + 1} times (out of memory?)")
     return trained.failures
 
@@ -111,15 +111,15 @@ def run_in_processes(
 def run_on_dask(
     blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
-    """Train blocks on the workers of a Dask cluster, which itself retries those whose worker died.
+    """Train blocks on the workers of a Dask cluster, which retries blocks whose worker died.
 
-    A cluster without workers is waited for, and a notice says so.
+    If the cluster has no workers, waits for one, with a notice.
 
     Parameters
     ----------
     blocks : iterable of Block
     scheduler : str
-        Its address, as ``tcp://host:8786``.
+        Address of the cluster's scheduler, such as ``tcp://host:8786``.
     should_stop, done
         As in `run_here`.
 
@@ -130,7 +130,7 @@ def run_on_dask(
     Raises
     ------
     BackendError
-        If Dask is not installed or broken, or the scheduler does not answer.
+        If Dask is not installed or is broken, or the scheduler does not answer.
     """
     with DASK.needed_by(f"grid.scheduler = {scheduler!r}"):
         from distributed import Client, KilledWorker
@@ -151,7 +151,7 @@ def run_on_dask(
         nonlocal looked
         if time.monotonic() - looked >= ROLL_CALL:
             looked = time.monotonic()
-            with contextlib.suppress(OSError):  # of a scheduler that has gone, the blocks tell
+            with contextlib.suppress(OSError):  # if the scheduler is gone, the blocks report it
                 if not client.nthreads():
                     notice_once(
                         scheduler,
@@ -162,24 +162,24 @@ def run_on_dask(
 
     trained = _BlockPool(pool, 1, poll, done, KilledWorker)
     with client:
-        # Dask blames all blocks that a worker held when it died: alone, only the one whose fault it is dies again
+        # Dask blames all blocks on a worker that died: when run alone, only the culprit fails again
         trained.again(trained.drain(queue, len(queue)), 1, "its worker died each time (out of memory?)")
     return trained.failures
 
 
 @dataclass
 class _BlockPool:
-    """Blocks that are trained on an executor.
+    """Pool for training blocks on an executor.
 
     Attributes
     ----------
     pool : () -> Executor
-        A fresh one whenever the last one broke.
+        Creates a new executor, also after the last one broke.
     threads : int or None
     should_stop, done
         As in `run_here`.
     given_up : type of Exception
-        By which an executor says that a block's worker died.
+        Error by which an executor reports that a block's worker died.
     failures : dict
         The error of each block, by number, that raised one.
     """
@@ -192,7 +192,7 @@ class _BlockPool:
     failures: dict[int, str] = field(default_factory=dict)
 
     def again(self, lost: Iterable[Block], times: int, failure: str) -> None:
-        """Train each of these blocks alone, this many times if it is lost again, or note that it has failed."""
+        """Train each of these blocks alone, with up to ``times`` attempts, or record its failure."""
         for block in lost:
             if self.should_stop():
                 break
@@ -202,7 +202,7 @@ class _BlockPool:
     def drain(self, blocks: Iterable[Block], window: int) -> list[Block]:
         """Train blocks, at most ``window`` at a time.
 
-        Returns those lost with an executor, and those that it has given up because their worker died.
+        Returns the blocks lost with a broken executor, and those given up because their worker died.
         """
         queue, lost = deque(blocks), []
         while queue:
@@ -214,7 +214,7 @@ class _BlockPool:
                         try:
                             with starting_processes():
                                 running[executor.submit(_work, queue[0], self.threads)] = queue[0]
-                        except BrokenExecutor:  # a process has died since the last look: its block is among the running
+                        except BrokenExecutor:  # a process has died since the last check: its block is in `running`
                             broken = True
                             break
                         queue.popleft()
@@ -231,13 +231,13 @@ class _BlockPool:
                         except CancelledError:
                             if not self.should_stop():
                                 self.failures[block.number] = "it was given up by the cluster: its scheduler has gone"
-                        except Exception as error:  # whatever it is, the other blocks go on
+                        except Exception as error:  # whatever the error, the other blocks continue
                             self.failures[block.number] = _words(error)
                         else:
                             self.done(block, outcomes)
                     if self.should_stop():
                         queue.clear()
-                        # not waited for: one of Dask's that is done at this moment stays cancelled and never says so
+                        # not waited for: a future of Dask's finished at this moment stays cancelled without notice
                         running = {future: block for future, block in running.items() if not future.cancel()}
             lost.extend(running.values())
         return lost
@@ -248,11 +248,11 @@ def _words(error: BaseException) -> str:
 
 
 _stop: Event | None = None
-"""In a worker process: set when the user wants to stop."""
+"""Event in a worker process, set when the user wants to stop."""
 
 
 def start_worker(stop: Event) -> None:
-    """Prepare a worker process: Ctrl-C is for the parent, which passes it on."""
+    """Prepare a worker process; Ctrl-C is left to the parent, which passes it on."""
     global _stop
     _stop = stop
     keep_freed_memory()
@@ -264,7 +264,7 @@ def _work(block: Block, threads: int | None) -> list[Outcome]:
 
 
 def stop_requested() -> bool:
-    """Whether the user wants to stop.  A process whose parent was killed ends at once: nobody waits for its block."""
+    """Return whether the user wants to stop.  If the parent was killed, the process exits: its block is not needed."""
     parent = multiprocessing.parent_process()
     if parent is not None and _stop is not None and not parent.is_alive():
         os._exit(1)

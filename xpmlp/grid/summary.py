@@ -1,4 +1,4 @@
-"""Results of a grid: means and standard deviations over the seeds, for each combination of its values."""
+"""Summaries of a grid: means and standard deviations over the seeds, for each combination of its values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from xpmlp.nn import metric_names
 from xpmlp.training.run import Run, Status
 
 FIGURES = tuple(f"{part}_{figure}" for part in ("train", "validation", "test") for figure in ("loss", *metric_names))
-"""The figures that are summarised, as far as they exist."""
+"""Figures to summarise, if available."""
 
 
 class Statistic(NamedTuple):
-    """A figure over several seeds.
+    """Statistics of a figure over several seeds.
 
     Attributes
     ----------
@@ -31,17 +31,17 @@ class Statistic(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One combination of a grid's values.
+    """Summary of the runs for one combination of a grid's values.
 
     Attributes
     ----------
     point : dict
         The value of each axis that varies.
     runs : int
-        How many runs are counted: those that ended with finite figures.
+        Number of runs counted: those that ended with finite figures.
     diverged : int
     figures : dict of Statistic
-        By the names in `FIGURES`; of the last epoch, or the best with early stopping.
+        By the names in `FIGURES`, from the last epoch, or the best with early stopping.
     """
 
     point: dict[str, Any]
@@ -82,7 +82,7 @@ def _summary(group: list[tuple[Member, Run]]) -> Summary:
 
 
 def figures_of(run: Run) -> dict[str, float]:
-    """A run's final figures by the names in `FIGURES`: those of its last epoch, or of its best if that was kept."""
+    """Return a run's final figures by the names in `FIGURES`: from its last epoch, or its best if that was kept."""
     if not run.epochs:
         return {}
     row = run.epochs[(run.best_epoch or len(run.epochs)) - 1]
@@ -97,12 +97,12 @@ def figures_of(run: Run) -> dict[str, float]:
 
 
 def deciding_figure(figures: dict[str, Any]) -> str | None:
-    """The figure by which runs are compared, the lower the better: the validation loss if there is one."""
+    """Return the name of the loss for comparing runs: of validation if there is one, else of test or training."""
     return next((name for name in ("validation_loss", "test_loss", "train_loss") if name in figures), None)
 
 
 def best(summaries: Sequence[Summary]) -> int | None:
-    """The index of the best combination, by the mean of its deciding figure."""
+    """Return the index of the best combination, by the mean of its deciding figure; ``None`` if none is finite."""
     means = [
         summary.figures[name].mean if (name := deciding_figure(summary.figures)) else math.inf for summary in summaries
     ]
@@ -111,7 +111,7 @@ def best(summaries: Sequence[Summary]) -> int | None:
 
 
 def summary_csv(summaries: Sequence[Summary]) -> str:
-    """The text of ``summary.csv``: the axes, the number of runs, and mean and deviation of each figure."""
+    """Return the text of ``summary.csv``: the axes, the numbers of runs, and mean and deviation of each figure."""
     axes = list(summaries[0].point)
     names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
     rows: list[list[Any]] = [
@@ -124,7 +124,7 @@ def summary_csv(summaries: Sequence[Summary]) -> str:
 
 
 def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str]]]:
-    """The same for a person: header and rows, figures as ``0.1398 ± 0.0067``."""
+    """Return the summary for display: header and rows, with figures like ``0.1398 ± 0.0067``."""
     axes = list(summaries[0].point)
     names = [name for name in FIGURES if any(name in summary.figures for summary in summaries)]
     header = [*(axis.replace("_", " ") for axis in axes), "runs", *map(figure_title, names)]
@@ -137,7 +137,7 @@ def summary_rows(summaries: Sequence[Summary]) -> tuple[list[str], list[list[str
 
 
 def figure_title(name: str) -> str:
-    """One of `FIGURES` as a person would write it: ``validation R²``."""
+    """Return the display title of one of `FIGURES`, such as ``validation R²``."""
     part, _, figure = name.partition("_")
     titles = {"loss": "loss", **metric_names}
     return f"{part} {titles[figure]}"
@@ -148,19 +148,19 @@ def _statistic(values: list[float]) -> Statistic:
 
 
 def short(value: Any) -> str:
-    """A value for a person: four decimals of a figure, or four digits of a huge one."""
+    """Format a value for display: a figure with four decimals, or a huge one with four digits."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:.4f}" if abs(value) < 1e4 else f"{value:.3e}"
 
 
 def point_text(value: Any) -> str:
-    """A value of an axis as a person would write it."""
+    """Format a value of an axis for display."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def point_in_words(point: Mapping[str, Any]) -> str:
-    """A combination of a grid's values: ``learning_rate 0.1, batch_size 32``."""
+    """Format a combination of a grid's values: ``learning_rate 0.1, batch_size 32``."""
     return ", ".join(f"{name} {point_text(value)}" for name, value in point.items())
 
 

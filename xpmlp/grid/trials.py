@@ -1,6 +1,6 @@
-"""Trials of a tuning: which settings are tried, and how a network with them is trained and judged.
+"""Trials of a tuning: the choice of settings, and the training and judgement of a network with them.
 
-Functions here are called in other processes, so they take and give plain values.
+Functions here are called in other processes, so their arguments and results are plain values.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 OPTUNA = Library("optuna", "Optuna", "'xpmlp[tune]'")
 
 FACTOR = 5.0
-"""Learning rate and weight decay are tried from a fifth of the config's to five times as much."""
+"""Range of learning rate and weight decay: from a fifth of the config's value to five times as much."""
 
 WIDTHS = (64, 128, 256, 512)
 DEPTHS = (1, 2, 3, 4)
@@ -40,20 +40,20 @@ SMOOTHING = (0.0, 0.05, 0.1, 0.2)
 MOST_DROPOUT = 0.5
 
 STARTUP_TRIALS = 8
-"""Trials with settings at random, before Optuna draws conclusions."""
+"""Number of trials with random settings, before Optuna uses the results."""
 
 VOTE_SHARE = 0.5
-"""The part of the time, at most, that is kept for the vote."""
+"""Maximum share of the time reserved for the vote."""
 
 
 class Blocks:
-    """The hidden layers of ``[[model.layers]]``: a block with one dense layer that comes again and again at the end.
+    """Hidden layers of ``[[model.layers]]`` that end with repetitions of a block with one dense layer.
 
     Attributes
     ----------
     before, block : list of dict
     times : int
-        0 if the layers do not end with such a block.
+        Number of repetitions; 0 if the layers do not end with such a block.
     """
 
     def __init__(self, layers: Sequence[dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ class Blocks:
         self.block = block
 
     def layers(self, width: int, depth: int, dropout: float | None) -> list[dict[str, Any]]:
-        """The same layers with blocks of another width, in another number, and with other dropout."""
+        """Return the layers with another width, number and dropout of the blocks."""
         block = [
             {**layer, "units": width}
             if layer["kind"] == "dense"
@@ -80,7 +80,7 @@ class Blocks:
 
 
 def settings_in(config: Config) -> dict[str, Any]:
-    """The settings of a config that are tried, by name; those alone that can be."""
+    """Return the settings of a config that can be tuned, by name."""
     model, train = config.model, config.train
     found: dict[str, Any] = {"learning_rate": train.learning_rate}
     if train.weight_decay > 0:
@@ -99,7 +99,7 @@ def settings_in(config: Config) -> dict[str, Any]:
 
 
 def config_with(config: Config, settings: Mapping[str, Any]) -> Config:
-    """A config with other settings, by the names of `settings_in`."""
+    """Return the config with other settings, by the names of `settings_in`."""
     rates = {name: settings[name] for name in ("learning_rate", "weight_decay") if name in settings}
     model: dict[str, Any] = {name: settings[name] for name in ("label_smoothing",) if name in settings}
     if "width" in settings:
@@ -113,7 +113,7 @@ def config_with(config: Config, settings: Mapping[str, Any]) -> Config:
 
 
 def suggested(trial: optuna.Trial, config: Config) -> dict[str, Any]:
-    """Have Optuna choose settings around those of a config."""
+    """Let Optuna choose settings around those of a config."""
     base, chosen = settings_in(config), dict[str, Any]()
     for name in ("learning_rate", "weight_decay"):
         if name in base:
@@ -128,18 +128,18 @@ def suggested(trial: optuna.Trial, config: Config) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Job:
-    """The trials of one process.
+    """Trials of one process.
 
     Attributes
     ----------
     config : Config
-        Whose settings are changed.
+        Config with the settings to change.
     journal : Path
-        What Optuna knows.
+        Optuna's journal of the study.
     began, ends : float
         In seconds since 1970.
     trials : int or None
-        In all, those of earlier calls included.
+        Maximum number in total, including those of earlier calls.
     worker, threads : int
     """
 
@@ -152,9 +152,9 @@ class Job:
     threads: int = 1
 
     def work(self, should_stop: Callable[[], bool], heard: Callable[[optuna.Study], None] = lambda study: None) -> None:
-        """Try settings until the time or the trials are over; ``heard`` is called after each of them."""
+        """Run trials until the time or the number of trials is used up; ``heard`` is called after each trial."""
         place = self.config.backend
-        if place.threads is None and place.name != "numpy":  # whose threads are held to fewer below
+        if place.threads is None and place.name != "numpy":  # NumPy's threads are limited below
             place = place.model_copy(update={"threads": self.threads})
         choice, dataset = resolve_configured(place), load_data(self.config)
         members = self.config.train.members * (self.config.train.folds or 1)
@@ -169,7 +169,7 @@ class Job:
                 heard(study)
 
     def _trials_end(self, study: optuna.Study, members: int) -> float:
-        """The time after which no trial begins or goes on, so that the vote has as long as it is likely to take."""
+        """Return the time after which no trial begins or continues, leaving the likely duration of the vote."""
         complete = [trial for trial in ended(study) if trial.value is not None]
         at_most = self.began + (1 - VOTE_SHARE) * (self.ends - self.began)
         if not complete:
@@ -180,12 +180,12 @@ class Job:
 
 
 def work(job: Job) -> None:
-    """Try settings in a process of its own, until it is asked to stop."""
+    """Run the trials of a job in a process of its own, until asked to stop."""
     job.work(stop_requested)
 
 
 def ended(study: optuna.Study) -> list[Any]:
-    """The trials that have ended with a figure, or were given up for what they had shown."""
+    """Return the trials that have ended with a figure or were pruned."""
     from optuna.trial import TrialState
 
     found: list[Any] = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
@@ -194,12 +194,12 @@ def ended(study: optuna.Study) -> list[Any]:
 
 @contextlib.contextmanager
 def quiet_study(journal: Path, worker: int = 0) -> Iterator[optuna.Study]:
-    """Open the study in a file, or begin it; within the block Optuna says nothing.
+    """Open the study in a file, or create it; within the block Optuna prints only errors.
 
     Raises
     ------
     BackendError
-        If Optuna is not installed, or broken.
+        If Optuna is not installed or is broken.
     """
     with OPTUNA.needed_by("xpmlp tune"):
         import optuna
@@ -222,24 +222,24 @@ def quiet_study(journal: Path, worker: int = 0) -> Iterator[optuna.Study]:
 
 @dataclass(frozen=True)
 class _Pruning(EarlyStopping):
-    """Early stopping that tells Optuna the best figure after each epoch, and stops where it gives the trial up."""
+    """Early stopping that reports the best figure to Optuna after each epoch, and stops if Optuna prunes the trial."""
 
     trial: Any = None
     figures: list[float] = field(default_factory=list)
 
     def improves(self, figure: float, best: float) -> bool:
-        """Note it, too."""
+        """Return whether a figure is an improvement, and report the best one to Optuna."""
         self.figures.append(min(figure, best))
         self.trial.report(self.figures[-1], len(self.figures))
         return super().improves(figure, best)
 
     def is_exhausted(self, stalled: int) -> bool:
-        """Whether patience is, or Optuna's."""
+        """Return whether the patience is exhausted or Optuna prunes the trial."""
         return super().is_exhausted(stalled) or self.trial.should_prune()
 
 
 def _try(study: optuna.Study, trial: optuna.Trial, trainable: ConfigTrainable, should_stop: Callable[[], bool]) -> None:
-    """Train the first member with the settings of a trainable, and tell how good it is."""
+    """Train the first member with the settings of a trainable, and report its figure to Optuna."""
     from optuna.trial import TrialState
 
     policy = trainable.policy

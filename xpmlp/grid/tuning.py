@@ -1,8 +1,8 @@
-"""`tune`: settings of a config that are tried for some minutes, and a vote with the best of them.
+"""`tune`: trials of a config's settings for some minutes, and a vote with the best of them.
 
-A trial is the first member of the vote that its settings would make: it leaves out the first fold and is judged by it,
-or without folds by the validation part.  Optuna chooses the settings, from what trials have shown, and gives up those
-that are behind.  All that it knows is in the run folder, so that a tuning goes on where it ended.
+A trial is the first member of the vote for its settings: it leaves out the first fold and is judged by it, or without
+folds by the validation part.  Optuna chooses the settings from the results of earlier trials, and prunes unpromising
+trials.  Its state is in the run folder, so that a tuning can be resumed.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
     import optuna
 
 FOLDER = "tuning"
-"""The folder within a run folder that has the trials."""
+"""Subfolder of a run folder with the trials."""
 
 JOURNAL, BASE, BEST = "trials.log", "config.toml", "best.toml"
-"""Its files: what Optuna knows, the config whose settings are tried, and that with the best of them."""
+"""Its files: Optuna's journal, the config to tune, and the config with the best settings."""
 
 
 class Trial(NamedTuple):
-    """A trial that has ended.
+    """Ended trial.
 
     Attributes
     ----------
     number : int
         From 0.
     figure : float or None
-        By which it is judged, lower is better; ``None`` if it was given up.
+        Figure for judging it, lower is better; ``None`` if it was pruned.
     settings : dict
-        What was tried, by name.
+        Tried settings, by name.
     seconds : float
     """
 
@@ -58,13 +58,13 @@ class Trial(NamedTuple):
 
 
 class TuningReporter(Reporter):
-    """A listener that does nothing; a subclass overrides what it wants to hear."""
+    """Listener to the progress of a tuning that does nothing; a subclass overrides methods."""
 
     def trial(self, trial: Trial, best: Trial | None) -> None:
-        """A trial has ended; ``best`` is the best one so far."""
+        """Called when a trial has ended; ``best`` is the best one so far."""
 
     def chosen(self, best: Trial | None, trials: int) -> None:
-        """The trials are over, and the vote is about to be trained."""
+        """Called when the trials are over, before the vote is trained."""
 
 
 def tune(
@@ -84,34 +84,34 @@ def tune(
     Parameters
     ----------
     config : Config
-        With folds, or a validation part, by which trials are judged.
+        With folds, or a validation part, for judging trials.
     out : path
-        The run folder; the trials are in its folder ``tuning``.
+        The run folder; the trials are in its subfolder ``tuning``.
     minutes : float
-        In all.  The vote has as long of it as it is likely to take, at most half.
+        Total time.  The time that the vote is likely to take, at most half, is reserved for it.
     trials : int, optional
-        Trials after which to end before the time is over.
+        Number of trials after which to end before the time is over.
     workers : int, optional
-        Processes; by default one for each two cores.
+        Number of processes; by default one for every two cores.
     overwrite : bool
-        Replace what is in the folder.
+        Replace the contents of the folder.
     resume : bool
-        Go on with the trials that are in the folder.
+        Continue the trials in the folder.
     reporter : TuningReporter, optional
     should_stop : () -> bool
-        Where it says so, the trials that have ended are kept, and nothing else is trained.
+        If it returns true, ended trials are kept, and nothing else is trained.
 
     Returns
     -------
     result : Result or None
-        Of the vote; ``None`` if it was stopped before.
+        Result of the vote; ``None`` if stopped before.
 
     Raises
     ------
     BackendError
         If Optuna is not installed, or the config's backend is not available.
     ConfigError, DataError, RunFolderError
-        As `xpmlp.train`, or if there are no rows by which trials could be judged.
+        As `xpmlp.train`, or if there are no rows for judging trials.
     """
     with OPTUNA.needed_by("xpmlp tune"):
         pass
@@ -139,7 +139,7 @@ def tune(
 
 
 def _begin(own: Path, config: Config, *, resume: bool) -> None:
-    """Write down the config that is tuned, or hold it against that of the trials to go on with."""
+    """Write the config to tune, or compare it with the config of the trials to resume."""
     with run_folder.as_run_folder_errors(own):
         if not resume:
             for name in (JOURNAL, BEST):
@@ -161,7 +161,7 @@ def _search(
     reporter: TuningReporter,
     should_stop: Callable[[], bool],
 ) -> tuple[Trial | None, int]:
-    """Try settings until the time or the trials are over: the best trial, and how many have ended."""
+    """Run trials until the time or their number is used up; return the best trial and the number of ended ones."""
     from optuna.trial import TrialState
 
     workers = workers or max(1, available_cores() // 2)
@@ -169,7 +169,7 @@ def _search(
         workers = 1
     with quiet_study(journal) as study:
         for lost in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(lost.number, state=TrialState.FAIL)  # of a process that has gone
+            study.tell(lost.number, state=TrialState.FAIL)  # from a process that is gone
         before = ended(study)
         heard = _Heard(reporter, {trial.number for trial in before})
         if not study.get_trials(deepcopy=False):
@@ -187,7 +187,7 @@ def _search(
 def _over_processes(
     job: Job, workers: int, reporter: Reporter, should_stop: Callable[[], bool], look: Callable[[], None]
 ) -> None:
-    """Have several processes try settings side by side."""
+    """Run trials in several processes in parallel."""
     context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and GPU state
     stop = context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,)) as pool:
@@ -206,20 +206,20 @@ def _over_processes(
 
 
 class _Heard:
-    """The trials that a reporter has heard of."""
+    """Trials already reported."""
 
     def __init__(self, reporter: TuningReporter, known: set[int]) -> None:
         self.reporter, self.known = reporter, known
 
     def __call__(self, study: optuna.Study) -> None:
-        """Tell of those that have ended since."""
+        """Report the trials that have ended since the last call."""
         for trial in ended(study):
             if trial.number not in self.known:
                 self.known.add(trial.number)
                 self.reporter.trial(_trial(trial), self.best(study))
 
     def best(self, study: optuna.Study) -> Trial | None:
-        """The trial with the lowest figure."""
+        """Return the trial with the lowest figure."""
         complete = [trial for trial in map(_trial, ended(study)) if trial.figure is not None]
         return min(complete, key=lambda trial: trial.figure, default=None)  # type: ignore[arg-type,return-value]
 

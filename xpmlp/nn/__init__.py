@@ -1,10 +1,10 @@
 """The multilayer perceptron as array-API code: it runs on any library that follows the standard.
 
 ======================== ==========================================================================================
-`layers`                 layers, one file each, and how they are joined (`xpmlp.nn.layer` says what a layer is)
+`layers`                 layers, one file each, and ways to join them (`xpmlp.nn.layer` defines a layer)
 `Network`, `mlp`         a network as a description of its layers
-`losses`, `cross_entropy` loss per example and its derivative by the logits
-`criteria`               by what the epochs of a training are compared
+`losses`, `cross_entropy` loss per example and its derivative with respect to the logits
+`criteria`               criteria for comparing the epochs of a training
 `Ops`, `pure_ops`        the replaceable operations and their definitions
 ======================== ==========================================================================================
 """

@@ -1,12 +1,11 @@
 """Dropout by a counter hash: which units are dropped is a function of (seed, step, layer, example, unit).
 
-The array API standard has no random numbers, and a generator's state would have to be saved, restored and split
-between runs.  A hash has none: every backend, device and dtype drops the same units, a run drops the same whether it
-trains alone or in a stack, and a training that is resumed in the middle of an epoch goes on with the masks that it
-would have had.
+The array API standard has no random numbers, and a generator's state would have to be saved, restored and split between
+runs.  A hash has no state: every backend, device and dtype drops the same units, a run drops the same units whether it
+trains alone or in a stack, and a training resumed in the middle of an epoch continues with the same masks.
 
-The hash is of 32-bit integers, by multiplications that wrap around as two's complement does in every array library,
-on ``int32``, the one integer type that all devices have.
+The hash is of 32-bit integers, by multiplications that wrap around, as two's complement does in every array library, on
+``int32``, the one integer type that all devices have.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from xpmlp.nn.ops import Ops
 _GOLDEN = 0x9E3779B9 - 2**32  # odd: multiples of it are different for all numbers below 2**32
 
 WHOLE = 2**15
-"""All of a dropout rate, in the parts that a schedule leaves of it."""
+"""A full dropout rate, in the units in which a schedule gives its parts."""
 
 
 def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> Array:
-    """The factors that dropout multiplies a layer's output by: 0 for a dropped unit, ``1 / (1 - rate)`` for the others.
+    """Compute dropout's factors on a layer's output: 0 for a dropped unit, ``1 / (1 - rate)`` for the others.
 
     Parameters
     ----------
     rate : float
-        The part that is dropped, in (0, 1).  With parts of it in ``draw``, which are integers so that every backend and
-        dtype drops the same units, it is rounded to a multiple of 2**-16.
+        The part to drop, in (0, 1).  With parts of it in ``draw``, which are integers so that every backend and dtype
+        drops the same units, it is rounded to a multiple of 2**-16.
     draw : Draw
     stream : int
-        Another one for each layer: its masks are independent of the others'.
+        A different one for each layer, so that their masks are independent.
     width : int
 
     Returns
@@ -58,7 +57,7 @@ def mask_factors(ops: Ops, rate: float, draw: Draw, stream: int, width: int) -> 
 
 
 def as_int32(number: int) -> int:
-    """A number of any size as a signed 32-bit one, by its last 32 bits.
+    """Convert an integer of any size to a signed 32-bit one, by its last 32 bits.
 
     Examples
     --------

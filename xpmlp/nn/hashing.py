@@ -11,7 +11,7 @@ FIRST, SECOND = 0x7FEB352D, 0x846CA68B - 2**32
 
 
 def mixed(number: Array) -> Array:
-    """A one-to-one map of the 32-bit integers, after which each bit depends on all bits."""
+    """Map the 32-bit integers one-to-one, so that each bit of the result depends on all bits."""
     number = number ^ _shifted(number, 16)
     number *= FIRST
     number ^= _shifted(number, 15)
@@ -21,7 +21,7 @@ def mixed(number: Array) -> Array:
 
 
 def _shifted(number: Array, places: int) -> Array:
-    """A logical shift to the right: the sign bit is a bit like the others."""
+    """Shift to the right logically: the sign bit is a bit like the others."""
     shifted = number >> places
     shifted &= (1 << (32 - places)) - 1
     return shifted

@@ -23,17 +23,17 @@ Tree = Any
 
 
 SentBack = tuple[Array | None, Tree]
-"""Result of a backward pass: the derivative by the input, or ``None``, and the factors of the gradients."""
+"""Result of a backward pass: derivative with respect to the input, or ``None``, and factors of the gradients."""
 
 
 class Inputs(NamedTuple):
-    """A batch as the first layers take it.
+    """Input batch of a first layer.
 
     Attributes
     ----------
     numbers : (runs, batch, n)
     codes : (runs, batch, columns), int32, optional
-        Of categories: 0 for one never seen in training, 1 for a missing one.
+        Codes of categories: 0 for one never seen in training, 1 for a missing one.
     """
 
     numbers: Array
@@ -55,19 +55,19 @@ class Widths(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """The arguments of the random numbers of a training step; see `xpmlp.nn.layers.dropout`.
+    """Arguments of the random numbers in a training step; see `xpmlp.nn.layers.dropout`.
 
     Attributes
     ----------
     seeds : (runs, 1), int32
-        Of each run.
+        Seed of each run.
     steps : (steps, 1, 1), int32
         The steps' numbers since the beginning of the training; without a runs axis (steps, 1), as ``seeds`` (1,).
     batch : int
     dtype : dtype
-        Of the result.
+        Dtype of the result.
     parts : (steps, runs, 1), int32, optional
-        The part of its rate that dropout has in each step, of `xpmlp.nn.dropout.WHOLE`; all of it if not given.
+        Part of the dropout rate in each step, out of `xpmlp.nn.dropout.WHOLE`; the full rate if not given.
     """
 
     seeds: Array
@@ -79,17 +79,18 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Slot:
-    """The kind and the shape of a parameter, before it has values.
+    """Kind and shape of a parameter, before it has values.
 
     Attributes
     ----------
     kind : str
         "weights", "biases", "scales" and so on, by which decay and learning rates may differ.  A parameter of kind
-        "state" is not trained: what `Layer.gradients` gives for it is its new value.
+        "state" is not trained: its entry in `Layer.gradients` is its new value.
     rows, columns : int
         Its shape, (rows, columns).
     begins : float or (generator) -> array
-        Its first value: the same for all numbers, or a host array (rows, columns) of float64.  No part of equality.
+        Its initial value: one number for all entries, or a host array (rows, columns) of float64.  Ignored in
+        comparisons.
     """
 
     kind: str
@@ -106,43 +107,43 @@ class Layer(NamedTuple):
     name : str
         A key of `xpmlp.nn.layers.layers`.
     settings : dict
-        With them, of JSON's types, its maker gives the layer again.
+        Its maker's arguments, of JSON types, which recreate the layer.
     width : int
-        Of its output.
+        Width of its output.
     init : (generator) -> parameters
         Host arrays of float64, each a matrix (rows, columns).
     slots : tree of Slot
-        What each parameter is, in the structure of the parameters.
+        The slot of each parameter, in the structure of the parameters.
     forward : (ops, parameters, x, noise) -> (y, residuals)
-        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width); ``residuals`` is what `backward` needs.
-        ``noise`` is what `draw` gave, in training; ``()`` in evaluation, and of a layer that draws nothing.
+        ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width); ``residuals`` are kept for `backward`.
+        ``noise`` is the result of `draw` in training; ``()`` in evaluation, and for a layer that draws nothing.
     backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
-        From the derivative by ``y``, which may be written over, to that by ``x``, or ``None`` if it is not ``wanted``;
-        and the factors of the gradients, per example and unscaled.
+        From the derivative with respect to ``y``, which may be overwritten, to that with respect to ``x``, or ``None``
+        if it is not ``wanted``; and the factors of the gradients, per example and unscaled.
     gradients : (ops, factors, divisor) -> gradients
         In the structure of the parameters: means over the batch, or sums divided by ``divisor``.
     descend : (ops, parameters, factors, scale) -> parameters
         ``parameters + scale * gradients`` with a divisor of 1, without forming the gradients if that can be avoided;
         ``scale`` ([runs,] 1, 1), negative to descend.
     draw : (ops, draw, stream) -> noise
-        Random numbers for many steps, each with the axis of steps in front; what a step gets of them is at one index.
-        ``stream`` is the first of the layer's numbers.
+        Random numbers for many steps, each with the axis of steps in front; a step takes one index of them.  ``stream``
+        is the first of the layer's streams.
     streams : int
-        How many streams of random numbers it draws; 0: ``draw`` is not called.
+        Number of streams of random numbers that it draws; with 0, ``draw`` is not called.
     drawn : int
-        How many numbers it draws for an example.
+        Number of random numbers that it draws for an example.
     repeats : int
         Rows of its output for each row of its input; see `xpmlp.nn.layers.repeat`.
     fit : (ops, generator, parameters, x) -> parameters, optional
-        First values that depend on the data: ``parameters`` are what `init` gave, ``x`` an input with some rows of the
+        Initial values that depend on the data: ``parameters`` are those of `init`, ``x`` an input with some rows of the
         training part, ``(batch, n)``; host arrays of float64, all of them, and ``ops`` of NumPy.
     overwrites : bool
-        Whether `forward` may write over ``x``.
+        Whether `forward` may overwrite ``x``.
     fresh : bool
-        Whether ``y`` is memory of its own, which is no part of ``x`` nor of the residuals: the next layer may write
-        over it without a copy.
+        Whether ``y`` has memory of its own, shared neither with ``x`` nor with the residuals, so that the next layer
+        may overwrite it without a copy.
     within : int
-        How many numbers it computes for an example beside its output, for the estimate of memory.
+        Number of values that it computes for an example besides its output, for the estimate of memory.
     """
 
     name: str
@@ -175,7 +176,7 @@ class Layer(NamedTuple):
         gradients: Callable[[Ops, Tree, Any], Tree] = lambda ops, factors, divisor: (),
         **others: Any,
     ) -> Layer:
-        """A layer whose parameters begin as their slots say, and whose gradients are not products of factors.
+        """Build a layer whose parameters begin as their slots specify, and whose gradients are not products of factors.
 
         Parameters
         ----------
@@ -189,31 +190,31 @@ class Layer(NamedTuple):
 
     @property
     def kinds(self) -> Tree:
-        """The kinds of the parameters, in their structure."""
+        """Kinds of the parameters, in their structure."""
         return map_leaves(lambda slot: slot.kind, self.slots)
 
 
 LayerMaker = Callable[[Widths | int], Layer]
-"""(widths of the input) -> layer: of `Inputs` for a first layer, or of what the layer before gives."""
+"""(widths of the input) -> layer, for the `Inputs` of a first layer or the output of the layer before."""
 
 
 def numbers_of(x: Any) -> Array:
-    """The numbers of `Inputs`, or an array as it is."""
+    """Return the numbers of `Inputs`, or an array as it is."""
     return x.numbers if isinstance(x, Inputs) else x
 
 
 def copied(x: Array) -> Array:
-    """An array with the same numbers, which may be written over; a product, since compiled steps know that."""
+    """Copy an array, so that it may be overwritten; by a product, since compiled steps know that."""
     return x * 1
 
 
 def width_of(widths: Widths | int) -> int:
-    """The number of numbers in an input."""
+    """Return the width of an input's numbers."""
     return widths if isinstance(widths, int) else widths.numbers
 
 
 def first_values(slots: Tree, generator: np.random.Generator) -> Tree:
-    """The parameters as their slots say: host arrays (rows, columns) of float64, drawn in the order of the slots."""
+    """Build the parameters from their slots: host arrays (rows, columns) of float64, drawn in slot order."""
     import numpy as np
 
     def first(slot: Slot) -> Any:
@@ -225,7 +226,7 @@ def first_values(slots: Tree, generator: np.random.Generator) -> Tree:
 
 
 def sparing(layer: Layer) -> Layer:
-    """A layer that leaves its input as it is: the same one, or one that copies what it writes over."""
+    """Return a layer that leaves its input unchanged: the same one, or one that overwrites a copy."""
     if not layer.overwrites:
         return layer
 
@@ -238,7 +239,7 @@ def sparing(layer: Layer) -> Layer:
 def descend_by(
     gradients: Callable[[Ops, Tree, Any], Tree], slots: Tree = ()
 ) -> Callable[[Ops, Tree, Tree, Array], Tree]:
-    """`Layer.descend` of a layer whose gradients are not products of factors; ``slots`` if some are "state"."""
+    """Build `Layer.descend` for a layer whose gradients are not products of factors; ``slots`` if some are "state"."""
     states = {name for name, slot in leaves(slots) if slot.kind == "state"}
 
     def descend(ops: Ops, parameters: Tree, factors: Tree, scale: Array) -> Tree:

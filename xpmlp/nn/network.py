@@ -1,4 +1,4 @@
-"""A network's layers as a description, which can be compared and saved, and the layers that it describes."""
+"""Networks: a description of layers that can be compared and saved, and the layers built from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpmlp.nn.losses import Loss
 
 
 class LayerSpec(NamedTuple):
-    """A layer, described by values that can be hashed.
+    """A layer, described by hashable values.
 
     Attributes
     ----------
@@ -37,18 +37,18 @@ class LayerSpec(NamedTuple):
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> LayerSpec:
-        """From a table of JSON's types: ``{"kind": "dense", "units": 30}``, joined ones under the key ``layers``."""
+        """Build from a table of JSON types: ``{"kind": "dense", "units": 30}``, with joined layers in ``layers``."""
         settings = {name: value for name, value in table.items() if name not in ("kind", "layers")}
         frozen = tuple((name, _frozen(value)) for name, value in settings.items())
         return cls(table["kind"], frozen, tuple(map(cls.of, table.get("layers", ()))))
 
     def table(self) -> dict[str, Any]:
-        """It as `of` takes it."""
+        """Return the description as the table that `of` takes."""
         joined = {"layers": [member.table() for member in self.members]} if self.members else {}
         return {"kind": self.kind, **{name: _thawed(value) for name, value in self.settings}, **joined}
 
     def maker(self) -> LayerMaker:
-        """The maker of the layer.
+        """Return the maker of the layer.
 
         Raises
         ------
@@ -68,12 +68,12 @@ def mlp(
     init: str = "glorot_uniform",
     init_scale: float = 0.01,
 ) -> LayerSpec:
-    """A multilayer perceptron: dense layers, an activation after each but the last, and dropout after that.
+    """Describe a multilayer perceptron: dense layers, an activation after each but the last, and dropout after that.
 
     Parameters
     ----------
     units : sequence of int
-        Of each dense layer, the output's included.
+        Width of each dense layer, the output's included.
     activations : sequence of str
         One fewer than there are dense layers.
     dropout : sequence of float, optional
@@ -99,17 +99,17 @@ def mlp(
 
 
 class Network(NamedTuple):
-    """The function of a network, apart from its parameters; equal ones are the same program.
+    """A network without its parameters; equal ones are the same program.
 
     Attributes
     ----------
     layers : LayerSpec
     widths : Widths
-        Of its inputs.
+        Widths of its inputs.
     loss : Loss
         With its parameters.
     input_scale : float
-        What numbers are multiplied by once they are converted.
+        Factor on numbers after their conversion.
     """
 
     layers: LayerSpec
@@ -119,32 +119,32 @@ class Network(NamedTuple):
 
     @property
     def root(self) -> Layer:
-        """The layer that is the network; it leaves its input as it is."""
+        """The network as one layer, which leaves its input unchanged."""
         return sparing(_built(self.layers, self.widths))
 
     @property
     def after_first(self) -> Layer | None:
-        """All but the first layer, of a chain that begins with ``x @ weights + biases``; else ``None``."""
+        """All layers but the first, for a chain that begins with ``x @ weights + biases``; else ``None``."""
         return _after_first(self.layers, self.widths)
 
     @property
     def sizes(self) -> list[int]:
-        """The width of the input, and of those of a chain's layers that have parameters."""
+        """Widths of the input and of a chain's layers with parameters."""
         return [self.n_inputs, *(layer.width for layer in _in_turn(self.layers, self.widths) if layer.slots != ())]
 
     @property
     def n_inputs(self) -> int:
-        """The number of numbers and codes of an example."""
+        """Number of numbers and codes of an example."""
         return self.widths.numbers + len(self.widths.codes)
 
     @property
     def n_parameters(self) -> int:
-        """The number of all parameters, those that are not trained included."""
+        """Number of all parameters, untrained ones included."""
         return sum(slot.rows * slot.columns for _, slot in leaves(self.root.slots))
 
     @property
     def takes_codes(self) -> bool:
-        """Whether the codes of categories make a difference to it."""
+        """Whether it uses the codes of categories."""
         try:
             return bool(self._replace(widths=Widths(self.widths.numbers)).root.slots != self.root.slots)
         except ValueError:  # a layer of certain columns
@@ -152,17 +152,17 @@ class Network(NamedTuple):
 
     @property
     def n_outputs_within(self) -> int:
-        """The number of values that its layers with parameters compute for an example, all together."""
+        """Total number of values that its layers with parameters compute for an example."""
         return _outputs_within(self.layers, self.widths, 1)
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The activations, in their order."""
+        """Activations, in their order."""
         return tuple(dict(one.settings)["name"] for one in _all(self.layers) if one.kind == "activation")
 
     @property
     def dropout(self) -> tuple[float, ...]:
-        """The rates of its dropout layers, in their order."""
+        """Rates of its dropout layers, in their order."""
         return tuple(dict(one.settings)["rate"] for one in _all(self.layers) if one.kind == "dropout")
 
 
@@ -182,7 +182,7 @@ def _after_first(spec: LayerSpec, widths: Widths) -> Layer | None:
 
 
 def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
-    """The layers of a chain, each for what the one before gives; of another layer itself."""
+    """Build the layers of a chain, each for the output of the one before; any other layer alone."""
     layers: list[Layer] = []
     for member in spec.members if spec.kind == "chain" else [spec]:
         layers.append(_built(member, layers[-1].width if layers else widths))
@@ -190,7 +190,7 @@ def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
 
 
 def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
-    """`Network.n_outputs_within` of a layer that gets this many rows of each example."""
+    """Compute `Network.n_outputs_within` of a layer that takes this many rows of each example."""
     if not spec.members:
         layer = _built(spec, widths)
         return (layer.width * layer.repeats + layer.within) * rows if layer.slots != () else 0
@@ -204,7 +204,7 @@ def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
 
 
 def _all(spec: LayerSpec) -> list[LayerSpec]:
-    """A layer, and those that it joins."""
+    """Return a layer's description, and those of the layers that it joins."""
     return [spec, *(inner for member in spec.members for inner in _all(member))]
 
 

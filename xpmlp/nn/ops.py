@@ -1,7 +1,7 @@
-"""The few operations that dominate a training step, and the seam where a backend puts in faster equals.
+"""The few operations that dominate a training step, which a backend may replace by faster versions.
 
-Each has one pure definition in the array API here.  They travel together as `Ops`, which the forward pass, the
-backward pass and the optimisers are given; a backend may replace entries by equals from a well-kept library
+Each has one pure definition in the array API here.  They are passed together, as `Ops`, to the forward pass, the
+backward pass and the optimisers; a backend may replace entries by equivalents from a well-maintained library
 (`xpmlp.backend`), and every replacement is tested against its definition here.
 """
 
@@ -26,8 +26,8 @@ class Ops(NamedTuple):
     xp : namespace
         The array library, following the array API standard.
     gather : (features, rows, dtype, scale) -> scale * features[rows], in ``dtype``
-        ``features`` (n, n_in) of any type, ``rows`` (m,) within them; a fresh array (m, n_in), or what becomes one in
-        the step that it is handed to: only its shape may be read or changed before.
+        ``features`` (n, n_in) of any type, ``rows`` (m,) within them; a fresh array (m, n_in), or a placeholder that
+        becomes one in the step that takes it: only its shape may be read or changed before.
     affine : (x, weights, biases) -> x @ weights + biases
         ``x`` ([runs,] batch, n_in), ``weights`` ([runs,] n_in, n_out), ``biases`` ([runs,] 1, n_out).
     sigmoid : (x) -> 1 / (1 + exp(-x))
@@ -39,22 +39,22 @@ class Ops(NamedTuple):
     log_softmax : (logits) -> logarithms of the probabilities, (..., n_out)
         A fresh array.
     multiply_transposed : (delta, weights) -> delta @ weights.T
-        What a layer's delta sends back to the layer before; a fresh array.
+        The derivative that a layer propagates to the layer before; a fresh array.
     product_of_factors : (activation, delta) -> activation.T @ delta
         The gradient of a layer's weights, ([runs,] n_in, n_out); a fresh array.
     add_product : (weights, activation, delta, scale) -> weights + scale * activation.T @ delta
     add_sum : (biases, delta, scale) -> biases + scale * sum of delta over the batch
         ``scale`` ([runs,] 1, 1) or (), in the same dtype.  These two overwrite their first argument if arrays are
-        mutable; only what they return may be used afterwards.
+        mutable; only their results may be used afterwards.
     sum_over_batch : (array) -> its sum over the batch, ([runs,] 1, n)
     add_rows : (table, codes, rows) -> table-shaped zeros with ``rows[i]`` added at ``codes[i]``
         ``table`` ([runs,] n, width), ``codes`` ([runs,] m), int32 and within it, ``rows`` ([runs,] m, width); a fresh
-        array, of which two calls give the same bits.
+        array, with the same bits in every call.
     mask : (rows, columns, least, factor, dtype) -> ``factor`` where ``mixed(rows + columns) >= least``, else 0
         ``rows`` (..., batch) and ``columns`` (width,) int32, ``least`` and ``factor`` numbers or (..., 1, 1): a fresh
         array (..., batch, width) in ``dtype``; see `xpmlp.nn.dropout`.
     constant : (number) -> number
-        A number of Python's as the library's operators take it in the least time: itself, or an array ().
+        A Python number in the form that the library's operators take fastest: itself, or an array ().
     """
 
     xp: Namespace
@@ -75,7 +75,7 @@ class Ops(NamedTuple):
 
 
 def pure_ops(xp: Namespace) -> Ops:
-    """The definitions below on the array library ``xp``, for example ``array_api_compat.numpy``.
+    """Return the definitions below on the array library ``xp``, for example ``array_api_compat.numpy``.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def pure_ops(xp: Namespace) -> Ops:
 
 
 def gather(xp: Namespace, features: Array, rows: Array, dtype: object, scale: float) -> Array:
-    """Rows of the data, converted and scaled: (m, n_in), fresh."""
+    """Gather rows of the data, converted and scaled: (m, n_in), fresh."""
     x = xp.astype(xp.take(features, rows, axis=0), dtype, copy=False)
     if scale != 1.0:
         x *= scale
@@ -105,8 +105,8 @@ def affine(xp: Namespace, x: Array, weights: Array, biases: Array) -> Array:
 def sigmoid(xp: Namespace, x: Array) -> Array:
     """``1 / (1 + exp(-x)) = (1 + tanh(x / 2)) / 2``, which cannot overflow and needs one function and no branch.
 
-    Its absolute error is a rounding of one; values near 0 are not to full *relative* precision, so that a loss must
-    not take the logarithm of it.
+    Its absolute error is a rounding of one; values near 0 lack full *relative* precision, so a loss must not take their
+    logarithm.
     """
     result = xp.tanh(0.5 * x)
     result *= 0.5
@@ -170,7 +170,7 @@ def sum_over_batch(xp: Namespace, array: Array) -> Array:
 
 
 def add_rows(xp: Namespace, table: Array, codes: Array, rows: Array) -> Array:
-    """The sum of the rows of each code, ([runs,] n, width): a product with the one-hot batch, ``one_hot.T @ rows``."""
+    """Sum the rows of each code, ([runs,] n, width): a product with the one-hot batch, ``one_hot.T @ rows``."""
     return xp.matrix_transpose(one_hot_codes(xp, table, codes)) @ rows
 
 
@@ -182,7 +182,7 @@ def mask(xp: Namespace, rows: Array, columns: Array, least: Any, factor: Any, dt
 
 
 def constant(xp: Namespace, number: float) -> float:
-    """The number itself."""
+    """Return the number itself."""
     return number
 
 
@@ -190,17 +190,17 @@ _DEFINITIONS: tuple[Callable[..., Any], ...] = (
     *(gather, affine, sigmoid, sigmoid_backward, softmax, log_softmax),
     *(multiply_transposed, product_of_factors, add_product, add_sum, sum_over_batch, add_rows, mask, constant),
 )
-"""In the order of the fields of `Ops`."""
+"""Definitions in the order of the fields of `Ops`."""
 
 
 def one_hot_codes(xp: Namespace, table: Array, codes: Array) -> Array:
-    """``codes`` ([runs,] m) of the rows of ``table`` ([runs,] n, width) as rows ([runs,] m, n) of zeros and a one."""
+    """Encode ``codes`` ([runs,] m) of the rows of ``table`` ([runs,] n, width) as one-hot rows ([runs,] m, n)."""
     numbers = xp.arange(table.shape[-2], dtype=codes.dtype, device=device(table))
     return xp.astype(codes[..., None] == numbers, table.dtype)
 
 
 def rows_below_each_other(xp: Namespace, table: Array, codes: Array) -> tuple[Array, Array]:
-    """The runs' tables as one, (runs * n, width), and the numbers of its rows that ``codes`` stand for, (runs * m,)."""
+    """Join the runs' tables, (runs * n, width); also return the row numbers of ``codes`` in the result, (runs * m,)."""
     *runs, n, width = table.shape
     if math.prod(runs) > 1:
         first = n * xp.arange(runs[0], dtype=codes.dtype, device=device(table))

@@ -19,11 +19,11 @@ from xpmlp.optim.sgd import SGD, sgd
 optimizers = RecordTable(
     "optimizer", OptimizerRecord, {one.name: one for one in (SGD, MOMENTUM, NESTEROV, ADAM, ADAMW)}
 )
-"""The optimisers by the name that the config gives them."""
+"""Optimisers by their names in a config."""
 
 
 def users_of(hyperparameter: str) -> tuple[str, ...]:
-    """The names of the optimisers that have a hyperparameter.
+    """Return the names of the optimisers that have a hyperparameter.
 
     Examples
     --------

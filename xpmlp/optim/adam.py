@@ -20,7 +20,7 @@ HYPERPARAMETERS = {
 
 
 class AdamState(NamedTuple):
-    """The moments of every parameter and the number of steps.
+    """Moments of every parameter and the number of steps.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ def adam(
     rates : mapping, optional
         Factors on the learning rate by kind.
     beta_1, beta_2 : float
-        In [0, 1): how much of the old moments is kept.
+        In [0, 1): the part of the old moments that is kept.
     epsilon : float
         Positive; keeps the division finite.
 
@@ -93,7 +93,7 @@ def adamw(
     Parameters
     ----------
     kinds, rates, beta_1, beta_2, epsilon
-        As of `adam`.
+        As for `adam`.
 
     References
     ----------
@@ -123,12 +123,12 @@ def adam_rule(
     *,
     corrected: bool = False,
 ) -> Optimizer:
-    """Adam's rule alone, without any decay.
+    """Build Adam's rule alone, without any decay.
 
     Parameters
     ----------
     kinds, rates, beta_1, beta_2, epsilon
-        As of `adam`.
+        As for `adam`.
     corrected : bool
         Whether epsilon is added to the root of the bias-corrected second moment, or to that of the running mean.
     """

@@ -11,7 +11,7 @@ from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, 
 
 
 class AverageState(NamedTuple):
-    """The averaged parameters, in their structure, and the number of steps, ()."""
+    """Averaged parameters, in the parameters' structure, and the number of steps, ()."""
 
     average: Tree
     step: Array
@@ -27,7 +27,7 @@ def averaged(kinds: Tree, decay: float) -> Piece:
     Parameters
     ----------
     kinds : tree of str
-        Of parameters of the kind "state" the last value is kept.
+        For parameters of the kind "state", the last value is kept.
     decay : float
         In [0, 1).
 

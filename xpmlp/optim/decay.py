@@ -9,11 +9,11 @@ from xpmlp.nn import Ops
 from xpmlp.optim.optimizer import STATE, Hyperparameters, Kinds, Passed, Piece, Tree, scaled_rates
 
 UNDECAYED = ("biases", "scales", STATE)
-"""The kinds of parameters that do not decay."""
+"""Kinds of parameters that do not decay."""
 
 
 def map_decaying(function: Callable[..., Array], tree: Tree, kinds: Kinds, *others: Tree) -> Tree:
-    """As `map_leaves`, of a function (kind, *others, leaf), for the parameters that decay; the others stay."""
+    """Apply a function (kind, *others, leaf) to the parameters that decay, as `map_leaves` does; the others stay."""
 
     def changed(kind: str, *group: Array) -> tuple[Array]:
         return (group[-1] if kind in UNDECAYED else function(kind, *group),)

@@ -1,4 +1,4 @@
-"""Running means: what they begin with, the count of their steps, and the correction of their bias."""
+"""Running means: initial values, the count of steps, and the correction of bias."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from xpmlp.optim.optimizer import Tree
 
 
 def zeros_like(parameters: Tree) -> Tree:
-    """A tree of zeros in the structure of the parameters."""
+    """Return a tree of zeros in the structure of the parameters."""
     return map_leaves(array_namespace(_first_leaf(parameters)).zeros_like, parameters)
 
 
 def copied(parameters: Tree) -> Tree:
-    """The parameters in memory of their own."""
+    """Copy the parameters into memory of their own."""
     xp = array_namespace(_first_leaf(parameters))
     return map_leaves(lambda leaf: xp.asarray(leaf, copy=True), parameters)
 
 
 def first_step(parameters: Tree) -> Array:
-    """A count of steps, (), in the parameters' dtype.
+    """Return a count of steps, (), at zero in the parameters' dtype.
 
     float32 counts exactly to 16.7 million, where the bias corrections have long been one.
     """
@@ -37,7 +37,7 @@ def _first_leaf(parameters: Tree) -> Array:
 
 
 def one_minus_power(ops: Ops, beta: float, step: Array) -> Array:
-    """``1 - beta**step``, by expm1: in float32 ``1 - 0.999`` would lose four digits."""
+    """Compute ``1 - beta**step`` by expm1: in float32 ``1 - 0.999`` would lose four digits."""
     if beta == 0:
         return ops.xp.ones_like(step)
     return -ops.xp.expm1(step * math.log(beta))

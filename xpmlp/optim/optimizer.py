@@ -12,23 +12,23 @@ from xpmlp._typing import Array
 from xpmlp.nn import Ops
 
 Tree: TypeAlias = Any
-"""Nested NamedTuples, lists and tuples of arrays; of parameters and gradients each a matrix ([runs,] rows, columns)."""
+"""Nested NamedTuples, lists and tuples of arrays; parameters and gradients are matrices ([runs,] rows, columns)."""
 
 Updated: TypeAlias = tuple[Tree, Tree]
-"""The parameters and the state after a step."""
+"""Parameters and state after a step."""
 
 Passed: TypeAlias = tuple[Tree, Tree, Tree]
-"""Parameters, gradients and a state, as a piece hands them on."""
+"""Parameters, gradients and state, as returned by a piece."""
 
 STATE = "state"
-"""The kind of the parameters that are not trained: their "gradient" is their new value."""
+"""Kind of the parameters that are not trained: their "gradient" is their new value."""
 
 
 class Hyperparameters(NamedTuple):
-    """The numbers of an update, which may differ between steps and between stacked runs.
+    """Hyperparameters of an update, which may differ between steps and between stacked runs.
 
     Each is an array ([runs,] 1, 1) in a step, and a series (steps, runs, 1, 1) of float64 on the host, where `series`
-    makes those that follow from others: a quotient of rounded numbers is not the rounded quotient.
+    computes the derived ones: a quotient of rounded numbers is not the rounded quotient.
 
     Attributes
     ----------
@@ -36,14 +36,14 @@ class Hyperparameters(NamedTuple):
     weight_decay : optional
         See `xpmlp.optim.decay`.  ``None`` spends no operation on it.
     momentum
-        Only of the optimisers that have one.
+        Only for the optimisers that have one.
     descent
-        ``-learning_rate / divisor``: what plain SGD multiplies a batch's sum of gradients by before it adds it.
+        ``-learning_rate / divisor``: plain SGD's factor on a batch's sum of gradients, which it then adds.
     kept : optional
-        ``1 - learning_rate * weight_decay``: what a step leaves of the weights; with weight decay.  `left` gives it
-        if it is not given.
+        ``1 - learning_rate * weight_decay``: the part of the weights that a step keeps; with weight decay.  `left`
+        computes it if it is not given.
     kept_per_call : optional
-        ``kept`` to the power of the steps that are taken by one call; see `xpmlp.training.delayed`.
+        ``kept`` to the power of the number of steps in one call; see `xpmlp.training.delayed`.
     """
 
     learning_rate: Array | None
@@ -54,7 +54,7 @@ class Hyperparameters(NamedTuple):
     kept_per_call: Array | None = None
 
     def left(self) -> Array | None:
-        """``kept``, or what it is of the learning rate and the weight decay; ``None`` without weight decay."""
+        """Return ``kept``, from the learning rate and the weight decay if not given; ``None`` without weight decay."""
         if self.kept is not None or self.weight_decay is None:
             return self.kept
         return 1 - self.learning_rate * self.weight_decay
@@ -63,7 +63,7 @@ class Hyperparameters(NamedTuple):
     def series(
         cls, learning_rate: Array, weight_decay: Array | None, momentum: Array, divisor: float | Array
     ) -> Hyperparameters:
-        """Those of steps with batches of ``divisor`` examples, from arrays or numbers."""
+        """Build the hyperparameters of steps with batches of ``divisor`` examples, from arrays or numbers."""
         made = cls(learning_rate, weight_decay, momentum, -(learning_rate / divisor))
         return made._replace(kept=made.left())
 
@@ -76,13 +76,13 @@ class Optimizer(NamedTuple):
     init : (parameters) -> state
         The state before the first step: a tree of arrays that share no memory with ``parameters`` or each other.
     update : (ops, parameters, gradients, state, hyperparameters) -> (parameters, state)
-        One step.  ``gradients`` are in the structure of the parameters.  All trees that go in may be overwritten: use
-        only what comes back.  The hyperparameters may not.
+        One step.  ``gradients`` are in the structure of the parameters.  All input trees may be overwritten, so use
+        only the returned ones; the hyperparameters may not.
     evaluated : (parameters, state) -> parameters
-        What is validated and saved: the parameters, or an average of them that the state keeps.
+        The parameters to validate and save: the current ones, or an average kept in the state.
     update_from_factors : (ops, layer, parameters, state, factors, hyperparameters) -> (parameters, state)
-        ``update`` by the factors of the gradients, which `xpmlp.nn.layer.Layer.backward` gives, of an optimiser that
-        need not form the gradients; ``None`` for all others.
+        ``update`` by the factors of the gradients, from `xpmlp.nn.layer.Layer.backward`, for an optimiser that need not
+        form the gradients; ``None`` for all others.
     reads : tuple of str
         The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: the
         others need not be on the device.
@@ -101,11 +101,11 @@ class Piece(NamedTuple):
     Attributes
     ----------
     update : (ops, parameters, gradients, state, hyperparameters) -> (parameters, gradients, state)
-        All trees that go in may be overwritten.
+        All input trees may be overwritten.
     init : (parameters) -> state, optional
-        ``None`` for a piece that remembers nothing: its state is ``None``.
+        ``None`` for a piece without state, whose state is ``None``.
     evaluated : (state) -> parameters, optional
-        See `Optimizer`, of a piece that averages.
+        See `Optimizer`; for a piece that averages.
     reads : tuple of str
         See `Optimizer`.
     """
@@ -117,17 +117,17 @@ class Piece(NamedTuple):
 
 
 def compose(*parts: Piece | Optimizer) -> Optimizer:
-    """Make one optimiser of pieces and a rule, which are applied in the order given.
+    """Compose an optimiser of pieces and a rule, applied in the order given.
 
     Parameters
     ----------
     *parts : Piece or Optimizer
-        One of them, the rule, is an optimiser: it uses the gradients up.
+        One of them, the rule, is an optimiser, which consumes the gradients.
 
     Returns
     -------
     optimizer : Optimizer
-        Its state is that of its only part with a state, or a list of them.
+        Its state is that of its only part with a state, or a list of its parts' states.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
             return part.evaluated(state if len(keeping) == 1 else state[index])  # type: ignore[misc]
         return parameters
 
-    # without factors a rule reads what its update does, which it does not say
+    # without factors such a rule reads the hyperparameters of its update, which it does not declare
     formed = [part for part in parts if isinstance(part, Optimizer) and part.update_from_factors is not None]
     read = {name for part in parts for name in part.reads} | set(Hyperparameters._fields if formed else ())
     reads = tuple(name for name in Hyperparameters._fields if name in read)
@@ -174,18 +174,18 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
 
 
 def scaled_rates(learning_rate: Array, rates: Mapping[str, float] | None) -> Callable[[str], Array]:
-    """The learning rate by kind of parameter, ``rates`` being factors on it; a factor of 1 costs no operation."""
+    """Return the learning rate by kind of parameter, with the factors ``rates``; a factor of 1 costs no operation."""
     scaled = {kind: learning_rate * factor for kind, factor in (rates or {}).items() if factor != 1}
     return lambda kind: scaled.get(kind, learning_rate)
 
 
 class Kinds:
-    """The kinds of the parameters, leaf by leaf.
+    """Kinds of the parameters, leaf by leaf.
 
     Parameters
     ----------
     tree : tree of str
-        In the structure of all trees that are gone through.
+        In the structure of all trees to traverse.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -195,7 +195,7 @@ class Kinds:
     def unzip(self, function: Callable[..., tuple[Array, ...]], trees: Sequence[Tree], *others: Tree) -> list[Tree]:
         """Apply (kind, *leaves of others, *leaves of trees) -> (new leaf of each of the trees).
 
-        What is written over in place leaves a tree as it is.
+        A tree whose leaves are all updated in place is returned as it is.
         """
         if not self._names:
             return list(trees)
@@ -218,10 +218,10 @@ def move_leaves(
     Parameters
     ----------
     move : (rate, value, slope, *memories) -> (value, *memories)
-        The rule for one parameter, its gradient and what is remembered of it.
+        The rule for one parameter, its gradient and its memories.
     kinds : Kinds or tree of str
-        An optimiser that makes the first once spends less on each step.  Parameters of the kind "state" take their
-        gradient as their new value.
+        `Kinds` made once by an optimiser save time on each step.  Parameters of the kind "state" take their gradient as
+        their new value.
     rate_of : (kind) -> ([runs,] 1, 1)
     parameters, gradients, *memories : trees of arrays
 

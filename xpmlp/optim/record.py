@@ -1,4 +1,4 @@
-"""All that the rest of the program asks of an optimiser, in one record."""
+"""The record of an optimiser: everything that the rest of the program asks of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Hyperparameter(NamedTuple):
     description : str
         For the documentation, without a full stop.
     minimum, above, below : float, optional
-        Bounds; the first is allowed itself.
+        Bounds; only ``minimum`` itself is allowed.
     """
 
     default: float
@@ -33,20 +33,20 @@ class OptimizerRecord(NamedTuple):
     Attributes
     ----------
     name : str
-        As the config names it.
+        Its name in a config.
     description : str
         For the documentation, without a full stop.
     make : (kinds, rates, **constants) -> Optimizer
         ``kinds`` is a tree of str in the structure of the parameters, ``rates`` are factors on the learning rate by
         kind.  ``constants`` are the hyperparameters that are not among the fields of `Hyperparameters`.
     slots : int
-        How many numbers it remembers for each parameter.
+        Number of values that it stores for each parameter.
     hyperparameters : mapping of Hyperparameter
-        By name, beside the learning rate and the weight decay, which all have.
+        By name, besides the learning rate and the weight decay, which all optimisers have.
     normalizes : bool
         Whether it divides gradients by their own size, so that the rounding error of one near zero decides its step.
     scikit_learn : mapping, optional
-        The parameters of scikit-learn's estimators that mean this optimiser: the first in the table that agrees.
+        The parameters of scikit-learn's estimators that select this optimiser; the first match in the table counts.
     """
 
     name: str
@@ -58,7 +58,7 @@ class OptimizerRecord(NamedTuple):
     scikit_learn: Mapping[str, Any] | None = None
 
     def constants(self, settings: Any) -> dict[str, float]:
-        """Arguments of ``make`` from the attributes of ``settings`` that have their names; defaults for the others."""
+        """Return the arguments of ``make``: the attributes of ``settings`` with their names, or defaults."""
         return {
             name: float(getattr(settings, name, one.default))
             for name, one in self.hyperparameters.items()

@@ -1,4 +1,4 @@
-"""The page of a model: one HTML file to look at, to try and to pass on; and what tells several models apart."""
+"""The page of a model: one HTML file for viewing, trying and sharing it; and comparisons of several models."""
 
 from xpmlp.pages.comparing import compare
 from xpmlp.pages.comparison_page import write_comparison

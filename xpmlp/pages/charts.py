@@ -1,4 +1,4 @@
-"""Figures as SVG that takes its colours from the page's style, so that they are right in light and dark."""
+"""SVG figures with colours from the page's style, for light and dark mode."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ WIDTH, HEIGHT = 420, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 44
 
 MOST_POINTS = 600
-"""Points of a line or a cloud; of more, some are drawn."""
+"""Maximum number of points drawn of a line or a cloud."""
 
 MOST_SERIES = 8
-"""Lines of a figure that can be told apart."""
+"""Maximum number of distinguishable lines in a figure."""
 
 LINE = 16
 """Height of a line of the legend."""
 
 SHORT = 20
-"""Characters of a name beside which another one has room."""
+"""Maximum length of names for two names on a line of the legend."""
 
 Numbers = npt.NDArray[np.float64]
 
 
 class Series(NamedTuple):
-    """Points that are drawn alike.
+    """Points drawn in the same style.
 
     Attributes
     ----------
     name : str
     x, y : (n,)
-        Where one of them is not finite nothing is drawn.
+        Points with a coordinate that is not finite are not drawn.
     dots : bool
-        Draw dots and not a line.
+        Draw dots instead of a line.
     """
 
     name: str
@@ -62,15 +62,15 @@ def chart(
     Parameters
     ----------
     title : str
-        What a screen reader says.
+        Label for screen readers.
     x_title, y_title : str
     series : sequence of Series
     diagonal : bool
-        Draw the line on which both are equal, too; both axes are then the same.
+        Draw the line of equality, too, with the same range for both axes.
     unit : bool
-        Have both axes go from 0 to 1.
+        Use the range from 0 to 1 for both axes.
     zero : bool
-        Have the vertical axis contain 0.
+        Include 0 in the vertical axis.
     """
     xs, ys = (np.concatenate([getattr(one, name) for one in series] or [np.zeros(1)]) for name in ("x", "y"))
     x_range, y_range = _range(xs), _range(np.append(ys, 0.0) if zero else ys)
@@ -87,7 +87,7 @@ def chart(
 
 
 def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup], int]:
-    """Add the names of several series below the figure, two beside each other if they are short; and its height."""
+    """Add the names of several series below the figure, two per line if short; return the parts and the height."""
     columns = 2 if max(map(len, names), default=0) <= SHORT else 1
     lines = -(-len(names) // columns) if len(names) > 1 else 0
     for place, name in enumerate(names if lines else ()):
@@ -99,7 +99,7 @@ def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup
 
 
 def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
-    """Draw a histogram: ``heights`` between ``edges``, one more of these."""
+    """Draw a histogram: ``heights`` between ``edges``, which are one more."""
     x_range, y_range = (float(edges[0]), float(edges[-1])), (0.0, float(heights.max(initial=1)) * 1.05)
     parts = [*_axes(x_range, y_range, x_title, y_title, least=(0.0, 1.0))]
     for begin, end, height in zip(edges[:-1], edges[1:], heights, strict=True):
@@ -115,7 +115,7 @@ def _svg(title: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:
 
 
 def _range(values: Numbers) -> tuple[float, float]:
-    """The least and the greatest finite number, a little apart."""
+    """Return the range of the finite numbers, with a small margin."""
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -128,7 +128,7 @@ def _drawn(one: Series, x_range: tuple[float, float], y_range: tuple[float, floa
     some = np.unique(np.linspace(0, max(len(one.x) - 1, 0), min(len(one.x), MOST_POINTS)).astype(int))
     x, y = one.x[some], one.y[some]
     drawn = np.isfinite(x) & np.isfinite(y)
-    if one.dots or drawn.sum() == 1:  # of one epoch there is no line
+    if one.dots or drawn.sum() == 1:  # one epoch makes no line
         return [
             element("circle", cx=_short(_across(a, x_range)), cy=_short(_up(b, y_range)), r=2.2, class_=f"dot {kind}")
             for a, b in zip(x[drawn], y[drawn], strict=True)
@@ -154,7 +154,7 @@ def _axes(
     y_title: str,
     least: tuple[float, float],
 ) -> list[Markup]:
-    """Draw the frame, ticks at least so far apart (1 between whole numbers), and titles."""
+    """Draw the frame, ticks at least ``least`` apart (1 for whole numbers), and titles."""
     parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
     for tick, told in _ticks(*x_range, least[0]):
         x = _short(_across(tick, x_range))
@@ -172,7 +172,7 @@ def _axes(
 
 
 def _ticks(low: float, high: float, least: float) -> list[tuple[float, str]]:
-    """Up to six round numbers between two others, ``least`` or more apart, each with its text."""
+    """Choose up to about six round numbers between two others, ``least`` or more apart, each with its text."""
     rough = max((high - low) / 6, least)
     if not (rough > 0 and math.isfinite(rough)):
         return [(low, f"{low:.4g}")]
@@ -183,7 +183,7 @@ def _ticks(low: float, high: float, least: float) -> list[tuple[float, str]]:
 
 
 def _tick(value: float, step: float) -> str:
-    """A number with the digits in which it differs from the next one, ``step`` away."""
+    """Format a number with enough digits to distinguish it from the next one, ``step`` away."""
     digits = max(math.floor(math.log10(abs(value))) - math.floor(math.log10(step)) + 1, 4) if value else 1
     return f"{value / 1_000:.{digits}g}k" if 1e4 <= abs(value) < 1e7 else f"{value:.{digits}g}"
 

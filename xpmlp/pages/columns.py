@@ -1,4 +1,4 @@
-"""The section on what a table's network relies on, for whom it is worse, and its worst rows."""
+"""Section on the columns that a table's network relies on, the score by category, and the worst rows."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from xpmlp.pages.measures import values_of
 from xpmlp.pages.quality import chosen
 
 MOST_COLUMNS, MOST_ROWS, REPEATS = 30, 2_000, 5
-"""Of the importance: columns, rows, and how often each column is shuffled."""
+"""Limits for the importance: columns and rows; and the number of shuffles of each column."""
 
 FEWEST_ROWS, MOST_WORK = 200, 4e10
-"""Fewer rows where the multiplications of all would be more; but not fewer than this, if there are as many."""
+"""Minimum number of rows for the importance, if available, and the limit on multiplications for more rows."""
 
 DEPENDENCES, STEPS, OVER = 4, 15, 300
-"""Of the partial dependence: columns, places, and rows over which it is the mean."""
+"""Limits for the partial dependence: columns, values of a column, and rows to average over."""
 
 
 class Place(NamedTuple):
-    """Where a column of the table is in the encoded arrays.
+    """Place of a column of the table in the encoded arrays.
 
     Attributes
     ----------
     one : EncodedColumn
     numbers : slice
-        Its numbers among all.
+        Slice of its numbers among all.
     code : int, optional
-        Its place among the codes.
+        Its index among the codes.
     """
 
     one: EncodedColumn
@@ -45,7 +45,7 @@ class Place(NamedTuple):
 
 
 class Importance(NamedTuple):
-    """How much the score falls where a column is shuffled: the mean, and the deviation of the repeats."""
+    """Decrease of the score when a column is shuffled: mean and standard deviation over the repeats."""
 
     name: str
     mean: float
@@ -63,7 +63,7 @@ def places(material: Material) -> list[Place]:
 
 
 def relies_on(material: Material, rows: Rows) -> Markup:
-    """Show the importance of the columns, partial dependences, the score by category and, if asked for, bad rows."""
+    """Show the importance of columns, partial dependences, the score by category and, on request, the worst rows."""
     every = places(material)
     ranked, some = importances(material, rows, every[:MOST_COLUMNS]), _rows_to_shuffle(material, rows, every)
     listed = [(one.name, f"{one.mean:z.4f}", f"{one.spread:.4f}") for one in ranked]
@@ -93,7 +93,7 @@ def _rows_to_shuffle(material: Material, rows: Rows, every: list[Place]) -> int:
 
 
 def importances(material: Material, rows: Rows, every: list[Place]) -> list[Importance]:
-    """Shuffle each column in turn and score the predictions; the most important first."""
+    """Compute the importance of each column by shuffling it; the most important come first."""
     generator = np.random.default_rng(0)
     some = np.sort(generator.permutation(len(rows.part))[: _rows_to_shuffle(material, rows, every)])
     part, loss = rows.part[some], material.saved.network.loss
@@ -116,7 +116,7 @@ def importances(material: Material, rows: Rows, every: list[Place]) -> list[Impo
 
 
 def _numbers_of(material: Material, place: Place) -> list[int]:
-    """The numbers of a column, that of its gaps included if it has one by itself."""
+    """Return the indices of a column's numbers, including an indicator of missing values if it has its own."""
     assert material.table is not None
     encoding = material.table.encoding
     first = sum(len(one.features) for one in encoding.columns)
@@ -129,7 +129,7 @@ def _numbers_of(material: Material, place: Place) -> list[int]:
 
 
 def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup]:
-    """Draw the mean prediction by the value of a column of numbers, all others as they are."""
+    """Draw the mean prediction by the value of a numeric column, with all others unchanged."""
     if place.one.column.kind != "number" or material.table is None:
         return
     feature, statistic = place.one.features[0], place.one.statistic
@@ -160,7 +160,7 @@ def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup
 
 
 def undone(center: float, scale: float, bent: bool, values: Floats) -> Floats:
-    """The raw numbers of encoded ones."""
+    """Convert encoded numbers back to raw ones."""
     if not bent:
         return values
     straight = values / np.sqrt(np.maximum(1 - (values / 3) ** 2, 1e-9))
@@ -168,7 +168,7 @@ def undone(center: float, scale: float, bent: bool, values: Floats) -> Floats:
 
 
 def _by_category(material: Material, rows: Rows, every: list[Place]) -> Iterator[Markup]:
-    """Table the score for each category of each column: where it serves people worse."""
+    """Tabulate the score for each category of each column, to show groups with worse predictions."""
     codes, counts, listed = rows.part.codes, seen(material), []
     for place in every:
         if place.code is None or codes is None:
@@ -194,7 +194,7 @@ def _groups(one: EncodedColumn, codes: npt.NDArray[Any]) -> Iterator[tuple[str, 
 
 
 def _worst(material: Material, rows: Rows, every: list[Place]) -> Markup:
-    """Table the rows with the largest loss, as asked for."""
+    """Tabulate the rows with the largest loss, on request."""
     order = np.argsort(-rows.losses, kind="stable")[: material.shown]
     told = [place for place in every if place.code is not None or place.one.column.kind in ("number", "truth")][:8]
     wanted, said = _said(material, rows)
@@ -222,7 +222,7 @@ def _said(material: Material, rows: Rows) -> tuple[list[str], list[str]]:
 
 
 def _cell(place: Place, rows: Rows, row: int) -> str:
-    """A cell as the network has it: a category, or the number that its encoding stands for."""
+    """Return a cell from the network's encoding: a category, or the decoded number."""
     if place.code is not None:
         assert rows.part.codes is not None
         code, names = int(rows.part.codes[row, place.code]), {0: "never seen", 1: MISSING}

@@ -1,4 +1,4 @@
-"""The comparison of runs: in what they differ, how good each is, and whether that is chance, on the same examples."""
+"""Comparison of runs on the same examples: their differing settings, scores, and significance tests."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from xpmlp.storage import run_folder
 from xpmlp.training.evaluation import data_for, part_for
 
 LONGEST = 60
-"""Characters of a value or a name."""
+"""Maximum length of a value or a name in characters."""
 
 
 class Judged(NamedTuple):
-    """A run, without its data.
+    """Run with its figures, without its data.
 
     Attributes
     ----------
     name : str
-        As short as tells it from the others.
+        Shortest name that distinguishes it from the others.
     folder : Path
     config : Config
     facts : dict
         ``run.json``.
     parameters : int
-        How many numbers the network has.
+        Number of parameters of the network.
     measures : list of Measure
-        None without the data.
+        Empty without the data.
     intervals : list of (float, float, float)
         The figure of each measure, and the ends of its interval.
     """
@@ -51,37 +51,37 @@ class Judged(NamedTuple):
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """Its row in a table: its name, size, epochs, time and how it ended."""
+        """Its row in a table: its name, size, epochs, time and status."""
         took = duration(float(self.facts.get("seconds", {}).get("training") or 0.0))
         ended = short_text(self.facts.get("status", ""))
         return self.name, f"{self.parameters:,}", f"{self.facts.get('epochs', '')}", took, ended
 
 
 CELLS = ("run", "parameters", "epochs", "training", "ended")
-"""The heads of `Judged.cells`."""
+"""Column headings of `Judged.cells`."""
 
 
 class Test(NamedTuple):
-    """A figure of other runs, less that of the first one; each with its name."""
+    """Differences of a figure between other runs and the first one, with the runs' names."""
 
     measure: str
     results: list[tuple[str, Paired]]
 
 
 class Comparison(NamedTuple):
-    """A comparison of several runs, the first of which the others are held against.
+    """Comparison of several runs with the first of them.
 
     Attributes
     ----------
     split : str
     examples : int
-        Of the first run's part.
+        Number of examples in the first run's part.
     runs : list of Judged
     differing : list of (str, list of str)
         Keys of the configs that differ, with the value of each run.
     tests : list of Test
     notes : list of str
-        What was left out, and why.
+        Omissions, with their reasons.
     """
 
     split: str
@@ -104,13 +104,13 @@ def compare(
     Parameters
     ----------
     run_dirs : sequence of Path
-        Folders of runs, or of grids, in place of which their runs are taken; of a single grid the best one first.
+        Folders of runs, or of grids, which stand for their runs; of a single grid the best run comes first.
     split : "train", "validation" or "test", optional
-        The part by which they are judged: by default the test part, or the validation part if one has no test part.
+        The part for judging them: by default the test part, or the validation part if a run has no test part.
     allow_code : bool
-        Import the records from outside of the package that the runs' configs name.
+        Import the external records that the runs' configs name.
     tell : (str) -> None
-        Given a line for each run.
+        Called with a line for each run.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def compare(
 
 
 def _folders(run_dirs: Sequence[Path]) -> list[Path]:
-    """The folder of each run; of a single grid that of the best run first."""
+    """List the folder of each run; of a single grid that of the best run comes first."""
     found: list[Path] = []
     for run_dir in run_dirs:
         members = list(run_folder.runs_in(run_dir).values())
@@ -170,7 +170,7 @@ def _folders(run_dirs: Sequence[Path]) -> list[Path]:
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
-    """The last parts of each path, as few as tell all apart; of a grid's run its number."""
+    """Name each path by as few of its last parts as distinguish them all; a grid's run by its number."""
     parts = [[part for part in folder.resolve().parts if part != run_folder.RUNS] for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(one[-length:]) for one in parts]
@@ -180,13 +180,13 @@ def names_of(folders: Sequence[Path]) -> list[str]:
 
 
 def short_text(value: object, longest: int = LONGEST) -> str:
-    """A text on one line, shortened, without invisible characters."""
+    """Format a value as text on one line, shortened, without invisible characters."""
     text = printable(" ".join(str(value)[: 10 * longest].split()))
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def differing(runs: Sequence[Judged]) -> list[tuple[str, list[str]]]:
-    """The settings in which runs differ, ``[output]`` apart, and the data and versions if these do."""
+    """List the settings in which runs differ, except ``[output]``, and the data and versions if they differ."""
     tables = [dict(_settings(one)) for one in runs]
     keys = dict.fromkeys(key for table in tables for key in table)
     found = []
@@ -201,7 +201,7 @@ def _settings(one: Judged) -> Iterator[tuple[str, str]]:
     for section, table in one.config.model_dump(mode="json").items():
         for key, value in table.items() if section != "output" else ():
             if isinstance(getattr(getattr(one.config, section), key, None), Path):
-                value = Path(value).name  # a page tells no one's folders
+                value = Path(value).name  # a page does not reveal folders
             yield f"{section}.{key}", value if isinstance(value, str) else json.dumps(value).replace("null", "none")
     for name, value in one.facts.get("data", {}).get("sha256", {}).items():
         yield f"SHA-256 of {name}", str(value)[:12]
@@ -210,10 +210,10 @@ def _settings(one: Judged) -> Iterator[tuple[str, str]]:
 
 
 def _difference(first: Material, its: Rows, other: Material, rows: Rows, split: str) -> str:
-    """Why two runs are not judged by the same examples; nothing if they are.
+    """Return why two runs are not judged by the same examples; empty if they are.
 
-    Other settings of the data may choose other rows, or none: the other run's part is read as the first network reads
-    its own, and has to be the same.
+    Other settings of the data may or may not select other rows: the other run's part is read with the first network's
+    encoding and compared with the first run's.
     """
     if (first.classes, first.config.data.target) != (other.classes, other.config.data.target) or [
         one.name for one in measures(first, its)

@@ -1,4 +1,4 @@
-"""The page that compares runs."""
+"""The page of a comparison of runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from xpmlp.plots.saved import Epochs, read_epochs
 
 
 def check_output(out: Path, comparison_of: list[Path]) -> None:
-    """Refuse, before any work, a file that cannot be written or would replace one of a run.
+    """Check, before any work, that the file can be written and would not replace one of a run.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def check_output(out: Path, comparison_of: list[Path]) -> None:
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
-    """Write a comparison as one HTML file that needs no other.
+    """Write a comparison as one self-contained HTML file.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def _sections(comparison: Comparison) -> Iterator[Markup]:
 
 
 def settings_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of what differs: a column for each run, or a row if there are more runs than settings."""
+    """Return head and rows of differing settings: a column per run, or a row if there are more runs than settings."""
     names, found = [one.name for one in comparison.runs], comparison.differing
     if len(names) <= len(found):
         return ["setting", *names], [[key, *values] for key, values in found]
@@ -79,7 +79,7 @@ def settings_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 
 def scores_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the scores."""
+    """Return head and rows of the scores."""
     figures = list(dict.fromkeys(one.name for run in comparison.runs for one in run.measures))
     rows = []
     for run in comparison.runs:
@@ -95,7 +95,7 @@ TESTED = ("run", "difference", "95% interval", "p", "verdict")
 
 
 def tests_rows(comparison: Comparison) -> Iterator[tuple[Test, list[list[str]]]]:
-    """Each test, and its rows."""
+    """Yield each test with its rows."""
     for test in comparison.tests:
         yield (
             test,
@@ -108,12 +108,12 @@ def tests_rows(comparison: Comparison) -> Iterator[tuple[Test, list[list[str]]]]
 
 
 def about_intervals() -> str:
-    """Say what the intervals are."""
+    """Return an explanation of the intervals."""
     return f"The intervals hold 95% of {RESAMPLES} figures of as many examples, drawn with repetition."
 
 
 def about_tests(comparison: Comparison) -> str:
-    """Say what the tests are."""
+    """Return an explanation of the tests."""
     return (
         f"On the same {counted(comparison.examples, 'example')}, pair by pair, taken as independent of one another: "
         f"p is how often the means are as far apart where {FLIPS:,} times the sign of each difference is drawn, "
@@ -122,7 +122,7 @@ def about_tests(comparison: Comparison) -> str:
 
 
 def _curves(runs: list[Judged]) -> Iterator[Markup]:
-    """Draw the losses and figures of the epochs over each other."""
+    """Draw the runs' losses and figures by epoch in common charts."""
     found: list[tuple[str, Epochs]] = []
     for one in runs:
         with contextlib.suppress(RunFolderError):

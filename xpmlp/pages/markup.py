@@ -1,4 +1,4 @@
-"""HTML of texts, tables and figures; whatever comes from outside is text in it, never markup."""
+"""HTML of texts, tables and figures; external content is always escaped as text."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 from xpmlp._text import printable
 
 LONGEST, SENTENCES = 200, 2_000
-"""Characters that are shown of a text, such as a label; of a paragraph."""
+"""Maximum number of characters shown of a text, such as a label, and of a paragraph."""
 
 SCRIPTS = ("forward.js", "encoder.js", "page.js")
 
 
 class Markup(str):
-    """A text that is HTML already."""
+    """Text that is already HTML."""
 
 
 def text(value: object, longest: int = LONGEST) -> Markup:
-    """Make a text fit to stand in HTML, in an attribute, too: escaped, without invisible characters, shortened."""
+    """Convert a value to text for HTML, also in attributes: escaped, without invisible characters, shortened."""
     if isinstance(value, Markup):
         return value
     shown = str(value)
@@ -32,7 +32,7 @@ def text(value: object, longest: int = LONGEST) -> Markup:
 
 
 def joined(parts: Iterable[object]) -> Markup:
-    """Put parts after one another, those that are no markup as texts."""
+    """Concatenate parts, escaping those that are not markup."""
     return Markup("".join(map(text, parts)))
 
 
@@ -59,7 +59,7 @@ def section(anchor: str, title: str, *parts: object) -> Markup:
 
 
 def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]], *, texts: int = 1) -> Markup:
-    """Make a table whose first column heads its rows; all but the first ``texts`` columns are numbers."""
+    """Make a table with row headings in its first column; all but the first ``texts`` columns are numbers."""
     kinds = ["text" if place < texts else "number" for place in range(len(head))]
     heads = [element("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)]
     body = [
@@ -85,13 +85,13 @@ def figure(caption: object, *parts: object) -> Markup:
 
 
 def data_block(anchor: str, value: Any) -> Markup:
-    """Hold data for the page's script: JSON in which no sign can end the element."""
+    """Embed data for the page's script, as JSON without any character that could end the element."""
     content = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return Markup(f'<script type="application/json" id="{anchor}">{content}</script>')
 
 
 def document(title: str, parts: Iterable[object], scripts: Sequence[str] = SCRIPTS) -> str:
-    """Lay out the whole file, whose policy lets nothing run but its own scripts and load nothing at all."""
+    """Lay out the whole file; its content security policy allows only its own scripts, and no loading."""
     here = files("xpmlp.pages")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = "\n".join(['"use strict";', *(here.joinpath(name).read_text(encoding="utf-8") for name in scripts)])

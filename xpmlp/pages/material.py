@@ -1,4 +1,4 @@
-"""The material of a page: a run, its network, and what the network says to rows that it can be tried on."""
+"""The material of a page: a run, its network, and the network's predictions for rows of its data."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rows:
-    """A part of a data set, and the network's predictions for it.
+    """Part of a data set, and the network's predictions for it.
 
     Attributes
     ----------
     dataset : Dataset
     part : Part
-        With targets as the network has them.
+        With targets in the network's encoding.
     split : str
     outputs : (n, n_outputs) float64
         Probabilities, or values in the network's own scale.
     losses : (n,) float64
-        Of each example.
+        Loss of each example.
     scores : (n,) float64
-        1 where all decisions are right, else 0; of values each example's part in R².
+        1 where all decisions are right, else 0; for values each example's contribution to R².
     """
 
     dataset: Dataset
@@ -56,14 +56,14 @@ class Rows:
 
     @property
     def weights(self) -> Floats:
-        """How much each example counts, (n,)."""
+        """The weights of the examples, (n,)."""
         given = self.part.weights
         return np.ones(len(self.part)) if given is None else np.asarray(given, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that a page is made of.
+    """Material for a page.
 
     Attributes
     ----------
@@ -74,9 +74,9 @@ class Material:
         ``run.json``.
     rows : Rows, optional
     absent : str
-        Why there are no rows, or what is to be said of them.
+        Reason why there are no rows; empty if there are.
     shown : int
-        Rows of a table that may be shown.
+        Number of rows of a table that may be shown.
     """
 
     folder: Path
@@ -89,7 +89,7 @@ class Material:
 
     @cached_property
     def table(self) -> TableModel | None:
-        """The encoding of the table that the network was trained on."""
+        """The encoding of the network's training table; ``None`` for other data."""
         return table_model(self.saved)
 
     @property
@@ -103,7 +103,7 @@ class Material:
         return str(self.facts.get("name", self.folder.name))
 
     def unscaled(self, values: Floats) -> Floats:
-        """Values (n, n_outputs) in the units of the data."""
+        """Convert values (n, n_outputs) to the units of the data."""
         return values if self.table is None else self.table.target.unscaled(values)
 
     def predict(self, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None) -> Floats:
@@ -121,7 +121,10 @@ def read_material(
     allow_code: bool = False,
     strict: bool = True,
 ) -> Material:
-    """Read a run, and its data if they are still there and the same; ``strict``: or fail, if some were asked for."""
+    """Read a run, and its data if available and unchanged.
+
+    If ``strict``, errors in ``data`` or a ``split`` that were asked for are raised, and not recorded in ``absent``.
+    """
     overrides: dict[str, Any] = {} if data is None else {"data.path": str(data)}
     config, saved = run_folder.read(run_dir, run, overrides, allow_code=allow_code)
     folder = run_dir if run is None else run_folder.member_folder(run_dir, run)
@@ -167,14 +170,14 @@ def _looked_at(saved: SavedNetwork, dataset: Dataset, part: Part, split: str) ->
 def _predicted(
     saved: SavedNetwork, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None, dtype: DTypeName = "float64"
 ) -> Floats:
-    backend = resolve("numpy", None, dtype, fused=False, threads=1).backend  # layers are narrow, threads would wait
+    backend = resolve("numpy", None, dtype, fused=False, threads=1).backend  # layers are narrow, so threads do not pay
     with backend.session(BATCH):
         outputs = Inference(saved.network, backend).predict(backend.parameters(saved.parameters), features, codes)
     return outputs.astype(np.float64)
 
 
 def example_losses(loss: Any, outputs: Floats, part: Part) -> Floats:
-    """The loss of each prediction (n,): of probabilities their negative logarithm, of values the square."""
+    """Compute the loss of each prediction (n,): negative logarithms of probabilities, squared errors of values."""
     targets, tiny = np.asarray(part.targets), np.finfo(np.float64).tiny
     if loss.of_classes and loss.out_activation == "softmax":
         right = outputs[np.arange(len(targets)), targets]
@@ -188,7 +191,7 @@ def example_losses(loss: Any, outputs: Floats, part: Part) -> Floats:
 
 
 def example_scores(loss: Any, outputs: Floats, part: Part) -> Floats:
-    """The score of each prediction (n,), whose mean is the accuracy or R²."""
+    """Compute the score of each prediction (n,), with the accuracy or R² as their mean."""
     decided = loss.decide_prediction(OPS, outputs)
     targets = np.asarray(part.targets)
     if not loss.of_classes:
@@ -198,11 +201,11 @@ def example_scores(loss: Any, outputs: Floats, part: Part) -> Floats:
 
 
 FEWEST = 10
-"""A category that fewer training rows have is not named on a page."""
+"""Minimum number of training rows for naming a category on a page."""
 
 
 def seen(material: Material) -> Mapping[str, Mapping[str, int]]:
-    """How often each category was seen in training, by column; nothing without the rows."""
+    """Count the training rows of each category, by column; empty without the rows."""
     table, rows = material.table, material.rows
     if table is None or rows is None or rows.dataset.train.codes is None:
         return {}

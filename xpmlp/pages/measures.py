@@ -1,4 +1,4 @@
-"""Figures of a network's predictions, example by example, and how far their means move with other examples."""
+"""Figures of a network's predictions by example, and confidence intervals of their means."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from xpmlp.nn import metric_names
 from xpmlp.pages.material import Floats, Material, Rows
 
 RESAMPLES = 500
-"""Of the rows, for the intervals."""
+"""Number of resamples of the rows for the intervals."""
 
 AT_ONCE = 2_000_000
-"""Numbers of a block of resamples."""
+"""Maximum size of a block of resamples, in numbers."""
 
 
 class Measure(NamedTuple):
-    """A figure that is a mean over examples.
+    """Figure computed as a mean over examples.
 
     Attributes
     ----------
     name : str
     values : (n,) float64
-        Of each example.
+        Value of each example.
     higher : bool
-        Higher is better.
+        Whether higher is better.
     root : bool
-        The figure is the root of the mean.
+        Whether the figure is the square root of the mean.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Measure(NamedTuple):
     root: bool = False
 
     def figure(self, means: Floats) -> Floats:
-        """The figure, of means of the values."""
+        """Convert means of the values to the figure."""
         return np.sqrt(means) if self.root else means
 
 
 def measures(material: Material, rows: Rows) -> list[Measure]:
-    """The figures of a run: accuracy and log-loss; or R², root mean square error and mean absolute error."""
+    """Return the figures of a run: accuracy and log-loss; or R², root mean square error and mean absolute error."""
     loss = material.saved.network.loss
     found = [Measure(metric_names[loss.metric], rows.scores, higher=True)]
     if material.classes or loss.out_activation == "logistic":
@@ -53,7 +53,7 @@ def measures(material: Material, rows: Rows) -> list[Measure]:
 
 
 def errors_of(material: Material, rows: Rows) -> Floats | None:
-    """Predicted less true values (n, n_targets) in the units of the data; ``None`` for classes and flags."""
+    """Return predicted minus true values (n, n_targets) in the units of the data; ``None`` for classes and flags."""
     if material.saved.network.loss.targets != "values":
         return None
     predicted, wanted = values_of(material, rows)
@@ -61,19 +61,19 @@ def errors_of(material: Material, rows: Rows) -> Floats | None:
 
 
 def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:
-    """Predicted and true values, (n, n_targets) each, in the units of the data."""
+    """Return predicted and true values, (n, n_targets) each, in the units of the data."""
     wanted = np.asarray(rows.part.targets, dtype=np.float64).reshape(len(rows.part), -1)
     times = rows.outputs.shape[1] // wanted.shape[1]
     return material.unscaled(rows.outputs)[:, times // 2 :: times], material.unscaled(wanted)
 
 
 def figure_text(value: float, sign: str = "") -> str:
-    """A figure for a person: four digits, or all before the point."""
+    """Format a figure for display: four digits, or all digits before the point."""
     return f"{value:{sign},.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:{sign}.4g}"
 
 
 def resampled(values: Floats, weights: Floats) -> Floats:
-    """Weighted means of as many examples as there are, drawn from these with repetition (Efron, 1979).
+    """Compute bootstrap means: weighted means of n examples drawn with replacement (Efron, 1979).
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def resampled(values: Floats, weights: Floats) -> Floats:
     Returns
     -------
     means : (RESAMPLES, k)
-        Of the same draws for all columns.
+        From the same draws for all columns.
     """
     generator, n = np.random.default_rng(0), len(values)
     means = np.empty((RESAMPLES, values.shape[1]))
@@ -97,7 +97,7 @@ def resampled(values: Floats, weights: Floats) -> Floats:
 
 
 def intervals(found: list[Measure], weights: Floats) -> list[tuple[float, float, float]]:
-    """Each figure, and between what 95% of it lie for other examples of the same kind."""
+    """Return each figure and the ends of its 95% bootstrap interval."""
     values = np.stack([one.values for one in found], axis=1)
     drawn, means = resampled(values, weights), np.average(values, axis=0, weights=weights)
     told = []

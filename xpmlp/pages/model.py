@@ -1,4 +1,4 @@
-"""A network as the page's script takes it: a tree of layers, its numbers as base64, and how rows become its input."""
+"""Description of a network for the page's script: a tree of layers, its numbers as base64, and the encoding of rows."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from xpmlp.storage import SavedNetwork
 from xpmlp.training.decision import saved_decision
 
 MOST_NUMBERS = 600_000
-"""Of a page in float32; beyond it they are written as float16, up to twice as many."""
+"""Maximum number of parameters in float32; up to twice as many are written as float16."""
 
 MOST_CELLS = 100_000
-"""Numbers of the statistics of pairs, which are in the page as text."""
+"""Maximum number of statistics of pairs, which are in the page as text."""
 
 SETTINGS = ("members", "name", "epsilon", "scale", "columns", "firsts")
-"""The settings of layers that the script reads."""
+"""Settings of layers read by the script."""
 
 
 class TooMuchError(XpmlpError):
-    """A network that a page cannot hold or compute; its text says why."""
+    """Error for a network that a page cannot hold or compute; the message gives the reason."""
 
 
 class _Arrays:
-    """The numbers of all matrices, one after another."""
+    """Numbers of all matrices, one after another."""
 
     def __init__(self) -> None:
         self.flat: list[npt.NDArray[Any]] = []
         self.size = 0
 
     def place(self, matrix: npt.NDArray[Any]) -> list[int]:
-        """Append a matrix: where it begins, its rows and its columns."""
+        """Append a matrix; return its start, its rows and its columns."""
         begin = self.size
         self.flat.append(matrix.ravel())
         self.size += matrix.size
@@ -58,9 +58,9 @@ def page_model(saved: SavedNetwork, table: TableModel | None) -> dict[str, Any]:
     Raises
     ------
     TooMuchError
-        If the network, or what tells of pairs of columns, is too large.
+        If the network, or its statistics of pairs of columns, are too large.
     NotExportableError
-        If it has layers or a loss from outside of the package.
+        If it has external layers or an external loss.
     """
     network, arrays = saved.network, _Arrays()
     if network.n_parameters > 2 * MOST_NUMBERS:
@@ -98,7 +98,7 @@ def _node(layer: LayerNode, arrays: _Arrays) -> dict[str, Any]:
     node["kind"] = layer.kind
     if layer.layers:
         node["layers"] = [_node(one, arrays) for one in layer.layers]
-    elif layer.kind == "one_hot":  # whole numbers, which float16 would round
+    elif layer.kind == "one_hot":  # integers, which float16 would round
         owners = np.argmax(layer.parameters.spread, axis=0)
         codes = np.stack([owners, layer.parameters.plus[0], layer.parameters.minus[0]], axis=1)
         node["outputs"] = codes.astype(int).tolist()
@@ -108,7 +108,7 @@ def _node(layer: LayerNode, arrays: _Arrays) -> dict[str, Any]:
 
 
 def _encoding(table: TableModel) -> dict[str, Any]:
-    """Describe the encoding of a table's columns; of words only a checksum, since they come from rows."""
+    """Describe the encoding of a table's columns, with only checksums of words, since words come from rows."""
     encoding = table.encoding
     cells = sum(len(one.statistic.cells) * len(one.features) for one in encoding.pairs)
     if cells > MOST_CELLS:
@@ -122,7 +122,7 @@ def _encoding(table: TableModel) -> dict[str, Any]:
 
 
 def _pair(one: EncodedPair, coded: Set[str]) -> dict[str, Any]:
-    """Describe the statistic of a pair of columns, of which some have codes."""
+    """Describe the statistic of a pair of columns; ``coded`` names the columns with codes."""
     statistic = one.statistic
     sides = [{**side.model_dump(), "codes": side.column in coded} for side in (statistic.first, statistic.second)]
     return {"sides": sides, "cells": statistic.cells, "means": statistic.means, "features": _features(one.features)}
@@ -133,7 +133,7 @@ def _features(features: Iterable[Feature]) -> list[dict[str, Any]]:
 
 
 def _column(one: EncodedColumn) -> dict[str, Any]:
-    """Describe a column: its own features, and apart from them those of its statistic, which are the last ones."""
+    """Describe a column: its own features, and separately those of its statistic, which come last."""
     features = _features(one.features)
     own, statistic = len(features) - (one.statistic.width if one.statistic else 0), None
     if one.statistic is not None:

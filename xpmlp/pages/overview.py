@@ -1,4 +1,4 @@
-"""The sections on what was trained on what, how it went, and how good it is beside what costs nothing."""
+"""Sections on the network and its data, the course of the training, and the scores beside simple baselines."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from xpmlp.pages.measures import RESAMPLES, figure_text, intervals, measures
 from xpmlp.plots.saved import read_epochs
 
 CLOSEST = 20
-"""Columns of a table that are listed; of more, the others are counted."""
+"""Maximum number of columns of a table to list; the others are counted."""
 
 
 def what(material: Material) -> Markup:
-    """Say what was trained on what."""
+    """Describe the network and its training data."""
     facts, network = material.facts, material.saved.network
     data, versions = facts.get("data", {}), facts.get("versions", {})
     parts = [f"{data[name]:,} {name}" for name in ("train", "validation", "test") if data.get(name)]
     told = {
         "network": f"{'-'.join(map(str, network.sizes))}, {counted(network.n_parameters, 'parameter')}",
         "loss": network.loss.name,
-        "data": Path(material.config.data.path or material.config.data.name).name,  # a page tells no one's folders
+        "data": Path(material.config.data.path or material.config.data.name).name,  # a page does not reveal folders
         "examples": ", ".join(parts),
         "epochs": facts.get("epochs"),
         "optimiser": material.config.train.optimizer,
@@ -44,7 +44,7 @@ def what(material: Material) -> Markup:
 
 
 def schema(material: Material) -> Markup:
-    """List the columns of a table, with what became of them; none of their values."""
+    """List the columns of a table, with their kinds and counts, but none of their values."""
     assert material.table is not None
     columns = material.table.encoding.table_schema.columns
     rows = [
@@ -68,7 +68,7 @@ def schema(material: Material) -> Markup:
 
 
 def curves(material: Material) -> Markup | None:
-    """Draw the losses and figures of the epochs."""
+    """Draw the losses and figures by epoch; ``None`` if there are none."""
     try:
         epochs = read_epochs(material.folder)
     except RunFolderError:
@@ -93,7 +93,7 @@ def curves(material: Material) -> Markup | None:
 
 
 def scores(material: Material, rows: Rows) -> Markup:
-    """Tell the scores of a part, with intervals, beside those of the constant and of a linear model."""
+    """Show the scores of a part, with intervals, beside those of simple baselines."""
     found = measures(material, rows)
     shown = [
         (one.name, figure_text(value), f"{figure_text(low)} to {figure_text(high)}")
@@ -112,7 +112,7 @@ def scores(material: Material, rows: Rows) -> Markup:
 
 
 def _free(material: Material, rows: Rows) -> Iterator[tuple[str, float]]:
-    """The scores that cost nothing."""
+    """Yield the scores of simple baselines."""
     if material.table is not None:
         both = baselines(rows.dataset, rows.part)
         yield "the constant", both.constant

@@ -1,4 +1,4 @@
-"""The page of a run, from its sections."""
+"""The page of a run, composed of its sections."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ def write_page(
     allow_code: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Write the page of a run: one HTML file that needs no other.
+    """Write the page of a run as one self-contained HTML file.
 
     Parameters
     ----------
     run_dir : Path
     split : "train", "validation" or "test", optional
-        The part of the data that it is judged by; as of `xpmlp.evaluate`.
+        The part of the data for judging it, as for `xpmlp.evaluate`.
     out : Path, optional
-        The file; in the run's folder by default.
+        The file; by default in the run's folder.
     data : Path, optional
-        Where the data are now.  Without it, data that have changed or are gone are left out.
+        The current place of the data.  Without it, changed or missing data are left out.
     rows : int
-        How many rows of a table may be shown, and with any, rare categories, too.
+        Number of rows of a table that may be shown; above 0, rare categories may be shown, too.
     run : int or "best", optional
-        Which run of a grid.
+        The run of a grid.
     allow_code : bool
-        Import the records from outside of the package that the run's config names.
+        Import the external records that the run's config names.
     tell : (str) -> None
-        Given a line when a part of the work begins.
+        Called with a line when a part of the work begins.
 
     Raises
     ------
     XpmlpError
-        If the run or the data cannot be read, or the file not written.
+        If the run or the data cannot be read, or the file cannot be written.
     """
     tell("reading the run and its data")
     material = read_material(run_dir, split, data, run, rows, allow_code=allow_code)
@@ -70,7 +70,7 @@ def write_page(
 
 
 def _sections(material: Material) -> Iterator[tuple[str, Callable[[], Markup | None]]]:
-    """The sections that apply, in their order, each with its title."""
+    """Yield the applicable sections in order, each with its title."""
     rows, loss = material.rows, material.saved.network.loss
     yield "What this is", lambda: overview.what(material)
     if rows is not None:

@@ -11,23 +11,23 @@ from xpmlp.pages.material import Floats
 from xpmlp.pages.measures import AT_ONCE, Measure, resampled
 
 FLIPS = 4_999
-"""Of the signs of the differences."""
+"""Number of random draws of the signs of the differences."""
 
 LEVEL = 0.05
-"""The adjusted p-value under which two networks are told apart."""
+"""Significance level: networks differ if the adjusted p-value is below it."""
 
 
 class Paired(NamedTuple):
-    """A figure of a network, less that of another one.
+    """Difference of a figure between two networks.
 
     Attributes
     ----------
     difference, low, high : float
-        With the ends of its 95% interval, from resamples of the examples.
+        The difference and the ends of its 95% interval, from resamples of the examples.
     p : float
-        How likely as large a difference is between equals, adjusted for the number of networks.
+        Probability of a difference at least as large between equal networks, adjusted for the number of networks.
     better : bool
-        That the difference is to the good.
+        Whether the difference is an improvement.
     """
 
     difference: float
@@ -43,7 +43,7 @@ class Paired(NamedTuple):
 
 
 def paired(first: Measure, others: Sequence[Measure], weights: Floats) -> list[Paired]:
-    """Hold a figure of several networks against that of the first one, on the same examples.
+    """Compare a figure of several networks with that of the first one, on the same examples.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def paired(first: Measure, others: Sequence[Measure], weights: Floats) -> list[P
 def sign_flips(differences: Floats, weights: Floats) -> Floats:
     """Test whether means of paired differences are 0: Fisher's permutation test (The Design of Experiments, 1935).
 
-    Between equals the sign of each difference is a matter of chance; so signs are drawn `FLIPS` times.  Of right and
-    wrong answers this is McNemar's test.
+    Between equal networks the sign of each difference is random; so signs are drawn `FLIPS` times.  For right and wrong
+    answers this is McNemar's test.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The section on images: those it was surest of and wrong, those it was right about by luck, and its first weights."""
+"""Section on images: the most confident mistakes, the least confident right answers, and the first layer's weights."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from xpmlp.pages.material import Material, Rows
 from xpmlp.pages.quality import probabilities
 
 MOST = 12
-"""Pictures of a kind."""
+"""Maximum number of pictures of a kind."""
 
 MOST_WEIGHTS = 24
 
 
 def png(image: npt.NDArray[np.uint8]) -> bytes:
-    """Write a grey picture (height, width) as a PNG file."""
+    """Encode a greyscale picture (height, width) as PNG."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     height, width = image.shape
-    lines = np.pad(image, ((0, 0), (1, 0))).tobytes()  # each line begins with the number of no filter
+    lines = np.pad(image, ((0, 0), (1, 0))).tobytes()  # each line begins with filter type 0, none
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(lines, 9)), chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def pictures(material: Material, rows: Rows) -> Markup:
-    """Show mistakes, lucky ones and the weights of the first hidden units as pictures."""
+    """Show mistakes, uncertain right answers and the weights of the first hidden units as pictures."""
     assert rows.dataset.image_shape is not None
     given, targets = probabilities(material, rows), np.asarray(rows.part.targets).astype(int)
     decided, sure = given.argmax(axis=1), given.max(axis=1)
@@ -75,7 +75,7 @@ def _drawn(values: npt.NDArray[np.float64], caption: str) -> Markup:
 
 
 def _weights(material: Material, rows: Rows) -> Sequence[Markup]:
-    """The weights of the first hidden units, one picture each, if the first layer takes the pixels."""
+    """Draw the weights of the first hidden units, one picture each, if the first layer takes the pixels."""
     found: list[Any] = [leaf for _, leaf in leaves(material.saved.parameters)]
     height, width = rows.dataset.image_shape or (0, 0)
     if not found or found[0].shape[0] != height * width:

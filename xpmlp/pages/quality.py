@@ -1,4 +1,4 @@
-"""The sections on where a network is wrong and how sure it is: of classes, and of values."""
+"""Sections on a network's errors and its confidence, for classes and for values."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from xpmlp.pages.measures import errors_of, values_of
 from xpmlp.training.decision import Decision, saved_decision
 
 MOST_CLASSES = 20
-"""Classes of a confusion matrix; of more, the commonest."""
+"""Maximum number of classes in a confusion matrix; of more, the most common ones."""
 
 BINS = 10
-"""Of the calibration, by the probability of the predicted class."""
+"""Number of bins of the calibration, by the probability of the predicted class."""
 
 
 def probabilities(material: Material, rows: Rows) -> Floats:
-    """The probability of each class, (n, n_classes)."""
+    """Return the probability of each class, (n, n_classes)."""
     if rows.outputs.shape[1] == 1 and len(material.classes) == 2:
         return np.hstack([1 - rows.outputs, rows.outputs])
     return rows.outputs
 
 
 def chosen(material: Material, rows: Rows) -> Any:
-    """The class that is predicted for each example, (n,): the most probable one, or that of the network's decision."""
+    """Return the class predicted for each example, (n,): the most probable one, or that of the decision rule."""
     decision = saved_decision(material.saved)
     if decision is None:
         return probabilities(material, rows).argmax(axis=1)
@@ -74,13 +74,13 @@ def _part(some: Any, all_of_them: Any) -> float:
 
 
 def _shaded(count: int, most: tuple[int, int], right: bool) -> Markup:
-    """Make a cell that is the darker the nearer it is to the most of its kind, wrong or right."""
+    """Make a cell shaded by its count relative to the largest of its kind, wrong or right."""
     shade = int(np.ceil(4 * count / most[int(right)]))
     return element("span", f"{count:,}", class_=f"cell {'right' if right else 'wrong'}{shade}")
 
 
 def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
-    """Draw how often the predicted class is right by its probability; and the mean difference of the two."""
+    """Draw the accuracy of the predicted class by its probability; also return their mean absolute difference."""
     sure, right = given.max(axis=1), given.argmax(axis=1) == targets
     places = np.minimum((sure * BINS).astype(int), BINS - 1)
     counts = np.bincount(places, minlength=BINS).astype(float)
@@ -100,9 +100,9 @@ def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
 
 
 def _of_two(given: Floats, yes: Any, label: str) -> list[Markup]:
-    """Draw ROC and precision-recall of two classes."""
+    """Draw the ROC and precision-recall curves of two classes."""
     order = np.argsort(-given, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(given[order])), len(order) - 1)  # equal probabilities go together
+    ends = np.append(np.flatnonzero(np.diff(given[order])), len(order) - 1)  # equal probabilities share a point
     hits, false = np.cumsum(yes[order])[ends], np.cumsum(~yes[order])[ends]
     positive, negative = max(int(yes.sum()), 1), max(int((~yes).sum()), 1)
     recall, fall_out = np.append(0, hits) / positive, np.append(0, false) / negative
@@ -125,7 +125,7 @@ def _of_two(given: Floats, yes: Any, label: str) -> list[Markup]:
 
 
 def _threshold(given: Floats, yes: Any, label: str, decision: Decision | None) -> Markup:
-    """Tell what another threshold than the network's would do, with a slider."""
+    """Show the effect of other thresholds than the network's, with a slider."""
     thresholds, steps = np.arange(101) / 100, []
     decided = (decision or Decision(weights=(0.5, 0.5))).choose(np.stack([1 - thresholds, thresholds], axis=1))
     begin = max(int((decided == 0).sum()) - 1, 0)
@@ -154,7 +154,7 @@ def _threshold(given: Floats, yes: Any, label: str, decision: Decision | None) -
 
 
 def values(material: Material, rows: Rows) -> Markup | None:
-    """Show predicted against true values, residuals and the error by size."""
+    """Show predicted against true values, residuals, and the error by size."""
     errors = errors_of(material, rows)
     if errors is None:
         return None
@@ -182,7 +182,7 @@ def values(material: Material, rows: Rows) -> Markup | None:
 
 
 def _coverage(material: Material, rows: Rows) -> Markup | str:
-    """Tell, of quantiles, how many true values are below each."""
+    """Tabulate the share of true values below each predicted quantile; empty for other losses."""
     settings = dict(material.saved.network.loss.settings)
     quantiles = settings.get("quantiles")
     if material.saved.network.loss.name != "quantile" or not quantiles:
@@ -199,7 +199,7 @@ def _middle(values: Floats) -> tuple[float, float]:
 
 
 def _of_groups(name: str, wanted: Floats, predicted: Floats) -> Series:
-    """Means of at most fifty groups of ten or more rows, by size: a point is no row."""
+    """Average at most fifty groups of ten or more rows, by size, so that no point shows a single row."""
     groups = np.array_split(np.argsort(wanted, kind="stable"), max(min(50, len(wanted) // 10), 1))
     x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, predicted))
     return Series(name, x, y, dots=True)

@@ -1,4 +1,4 @@
-"""The section in which the network computes in the page: a form for a table's columns, or a canvas for an image."""
+"""Section for trying the network in the page: a form for a table's columns, or a canvas for an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_OUTPUTS = 100
 
 
 def trying(material: Material) -> Markup:
-    """Make the form or the canvas, with the model for the script; a sentence where that cannot be."""
+    """Make the form or the canvas, with the model for the script; or a sentence on why that is impossible."""
     try:
         model, inputs = page_model(material.saved, material.table), _inputs(material)
     except (TooMuchError, NotExportableError) as error:
@@ -111,7 +111,7 @@ def _canvas(shape: tuple[int, int]) -> Markup:
 
 
 def _fields(material: Material) -> list[Markup]:
-    """A field for each column of the table that the network takes."""
+    """Make a field for each column of the table used by the network."""
     assert material.table is not None
     columns = material.table.encoding.columns
     if len(columns) > MOST_FIELDS:
@@ -123,7 +123,7 @@ def _fields(material: Material) -> list[Markup]:
 
 
 def _field(place: int, name: str, tag: str, *parts: object, **attributes: object) -> Markup:
-    """Make a labelled input, which the script finds by its attribute."""
+    """Make a labelled input, found by the script through its attribute."""
     here = f"column{place}"
     control = element(tag, *parts, id=here, data_column=True, **attributes)
     return element("div", element("label", name, for_=here), control, class_="field")
@@ -134,7 +134,7 @@ def _number(value: str) -> dict[str, str]:
 
 
 def _field_of(place: int, one: EncodedColumn, counts: Mapping[str, int], shown: int) -> Markup:
-    """Make the input for a column of a table: what is left empty is missing."""
+    """Make the input for a column of a table; an empty input is a missing value."""
     column, none = one.column, element("option", "missing", value="")
     if one.has_codes:
         return _field(place, column.name, "select", none, *_options(one, counts, shown))
@@ -151,7 +151,7 @@ def _field_of(place: int, one: EncodedColumn, counts: Mapping[str, int], shown: 
 
 
 def _options(one: EncodedColumn, counts: Mapping[str, int], shown: int) -> Iterator[Markup]:
-    """The categories that may be named, the commonest chosen; the others together."""
+    """Yield the categories that may be named, with the first selected, and options for the others."""
     named = [(number, level) for number, level in enumerate(one.levels) if shown or counts.get(level, 0) >= FEWEST]
     for place, (number, level) in enumerate(named):
         yield element("option", level, value=FIRST + number, selected=place == 0)

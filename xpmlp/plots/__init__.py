@@ -1,7 +1,7 @@
 """Figures of runs and of the report, drawn from saved numbers; the only package that imports matplotlib.
 
-Matplotlib is imported when something is drawn, and used through its objects: no pyplot, no window, no figure that
-stays in memory.  The same numbers give the same bytes, whatever style the user has set.
+Matplotlib is imported when something is drawn, and used through its objects: no pyplot, no windows, no figures kept in
+memory.  The same numbers give the same bytes in any style set by the user.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def draw(make: Callable[[], Figure], *paths: Path, title: str | None = None) -> 
     ----------
     make : () -> Figure
     *paths : Path
-        That end in ``.png`` or ``.svg``.
+        Files with the suffix ``.png`` or ``.svg``.
     title : str, optional
-        Above the figure, if it has none of its own: a file may be looked at without the page that it is on.
+        Title for a figure without one of its own, since a file may be viewed without its page.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def draw_run(folder: Path) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        Holds ``epochs.csv``, ``batch_losses.npy``, (steps,) or (steps, runs), and perhaps ``run.json``, of which
-        the keys ``name``, ``steps_per_epoch`` and ``batch_size`` are used.
+        Contains ``epochs.csv``, ``batch_losses.npy``, (steps,) or (steps, runs), and optionally ``run.json``, with the
+        keys ``name``, ``steps_per_epoch``, ``batch_size``, ``loss``, ``runs`` and ``best``.
 
     Returns
     -------

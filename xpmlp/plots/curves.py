@@ -1,4 +1,4 @@
-"""The report's curves: narrow, so that they can be read on a phone.  They take numbers and give figures."""
+"""The report's curves, narrow enough for reading on a phone, drawn from numbers."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NARROW = (5.2, 3.6)
-"""Inches: at the width of a phone, the letters are still as large as a footnote's."""
+"""Size in inches: at the width of a phone, letters are still as large as in footnotes."""
 
 LOSS = "cross-entropy (nats)"
 ACCURACY = "classified correctly (%)"
 
 
 class Band(NamedTuple):
-    """A curve over several runs: mean and standard deviation, (epochs,) each."""
+    """Curve over several runs: mean and standard deviation, (epochs,) each."""
 
     mean: FloatArray
     deviation: FloatArray
 
 
 MeanAndDeviation = Sequence[float | None]
-"""(mean, standard deviation); ``None`` if there is none."""
+"""(mean, standard deviation), each ``None`` if missing."""
 
 Point = tuple[float, MeanAndDeviation, MeanAndDeviation]
 """(learning rate, loss, accuracy)."""
 
 
 def mean_loss_figure(losses: FloatArray, reference: float) -> Figure:
-    """The mean loss of each epoch, (epochs,), with a line for the coursework's last one."""
+    """Draw the mean loss of each epoch, (epochs,), with a line for the coursework's last one."""
     figure = new_figure(*NARROW)
     axes = figure.add_subplot()
     epochs = np.arange(1, len(losses) + 1)
@@ -48,7 +48,7 @@ def mean_loss_figure(losses: FloatArray, reference: float) -> Figure:
 
 
 def bands_figure(bands: Mapping[str, Band], figure_name: str) -> Figure:
-    """Curves by epoch with one standard deviation as a band; ``figure_name`` is loss or accuracy."""
+    """Draw curves by epoch with one standard deviation as a band; ``figure_name`` is loss or accuracy."""
     figure = new_figure(*NARROW)
     axes = figure.add_subplot()
     scale = 100 if figure_name == "accuracy" else 1
@@ -66,7 +66,7 @@ def bands_figure(bands: Mapping[str, Band], figure_name: str) -> Figure:
 
 
 def learning_rates_figure(here: Sequence[Point], coursework: Sequence[Point]) -> Figure:
-    """Validation loss and accuracy by learning rate, with a standard deviation each way, above each other."""
+    """Draw validation loss and accuracy by learning rate in two panels, with one standard deviation as error bars."""
     figure = new_figure(NARROW[0], 5.4)
     panels = figure.subplots(2, 1, sharex=True)
     for axes, column, scale, label in zip(panels, (1, 2), (1, 100), (LOSS, ACCURACY), strict=True):

@@ -21,18 +21,18 @@ METRICS: dict[Metric, tuple[str, float, str, float]] = {
     "accuracy": ("classified correctly (%)", 100.0, "{:.1f}", 100.5),
     "r2": ("R², part of the variance that is predicted", 1.0, "{:.3f}", 1.005),
 }
-"""The metric's axis: its label, the factor on values, how they are written, and the top of the axis."""
+"""Axis of the metric: its label, the factor on values, their format, and the top of the axis."""
 MOST = 2 * len(COLOURS)
-"""Combinations that are drawn; of more, the best."""
+"""Maximum number of combinations to draw, the best ones."""
 NAMED = 20
-"""Combinations that are named where they are not drawn."""
+"""Maximum number of combinations to name among those not drawn."""
 MARKERS = "os"
 LINES: tuple[Literal["-", "--"], ...] = ("-", "--")
 PARTS = {"train": (BLUE, "o"), "validation": (VERMILION, "s")}
 
 
 class Curve(NamedTuple):
-    """Values (epochs, runs), drawn as their mean in a band of one standard deviation."""
+    """Values (epochs, runs) and their style; drawn as the mean in a band of one standard deviation."""
 
     label: str
     values: FloatArray
@@ -42,12 +42,12 @@ class Curve(NamedTuple):
 
 
 def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
-    """Loss and metric by epoch, of the training part and, if there is one, of the validation part.
+    """Draw loss and metric by epoch, for the training part and, if there is one, the validation part.
 
-    Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, of
-    several runs the mean and the standard deviation of each run's own last.  Of a grid each combination of values has
-    a line, of the validation part alone if there is one, and the legends begin with the lowest loss.  A line marks the
-    epoch whose weights were kept, if that was the best one.
+    Several runs are drawn as their mean, in a band of one standard deviation.  The legends give the last values, for
+    several runs the mean and the standard deviation of each run's own last value.  For a grid each combination of
+    values has a line, for the validation part alone if there is one, and the legends begin with the lowest loss.  A
+    line marks the epoch with the saved weights, if that was the best one.
     """
     combinations = ranked(epochs, facts.combinations)
     shown = combinations[:MOST]
@@ -88,7 +88,7 @@ def epochs_figure(epochs: Epochs, facts: Facts) -> Figure:
 
 
 def ranked(epochs: Epochs, combinations: Sequence[Combination]) -> list[Combination]:
-    """Combinations by the mean of their runs' last losses of the validation part, or of training, the lowest first."""
+    """Sort combinations by the mean of their runs' last validation losses, or training losses, the lowest first."""
     losses = epochs.validation_loss if np.isfinite(epochs.validation_loss).any() else epochs.train_loss
     if not len(losses):
         return list(combinations)
@@ -101,14 +101,14 @@ def ranked(epochs: Epochs, combinations: Sequence[Combination]) -> list[Combinat
 
 
 def left_out(combinations: Sequence[Combination]) -> str:
-    """The combinations that are not drawn, by name as far as they can be read."""
+    """Return a note on the combinations not drawn, naming the first ones; empty if there are none."""
     rest = [one.label for one in combinations[MOST:]]
     more = f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
     return textwrap.fill(f"not drawn: {'; '.join(rest[:NAMED])}{more}", 60) if rest else ""
 
 
 def _panel(axes: Axes, curves: Sequence[Curve], form: str, combinations: Sequence[Combination]) -> None:
-    """One line for each curve that has figures."""
+    """Draw one line for each curve with finite values."""
     epochs = np.arange(1, len(curves[0].values) + 1)
     runs = max(curve.values.shape[1] for curve in curves)
     for label, values, colour, marker, style in curves:
@@ -136,7 +136,7 @@ def _panel(axes: Axes, curves: Sequence[Curve], form: str, combinations: Sequenc
 
 
 def mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Over the runs, the last axis, those that are finite; NaN if none is: two of (...)."""
+    """Compute mean and standard deviation of the finite values over the runs, the last axis; NaN without any."""
     finite = np.isfinite(values)
     count = np.where(finite.any(axis=-1), finite.sum(axis=-1), np.nan)
     mean = np.where(finite, values, 0).sum(axis=-1) / count
@@ -145,7 +145,7 @@ def mean_and_deviation(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _last(values: FloatArray) -> FloatArray:
-    """The last finite figure of each run, (runs,); NaN for a run without one."""
+    """Return the last finite figure of each run, (runs,); NaN for a run without one."""
     finite = np.isfinite(values)
     last = len(values) - 1 - np.argmax(finite[::-1], axis=0)
     return np.where(finite.any(axis=0), values[last, np.arange(values.shape[1])], np.nan)

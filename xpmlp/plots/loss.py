@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_POINTS = 8_000  # more are only a blot
-MAX_VERTICES = 1_000  # of a smoothed line: about one for each pixel
-WINDOWS = 50  # of the smoothing, end to end, cover all steps
+MAX_POINTS = 8_000  # more would only blur
+MAX_VERTICES = 1_000  # of a smoothed line: about one per pixel
+WINDOWS = 50  # number of smoothing windows that cover all steps, end to end
 MAX_EPOCH_LINES = 20
 
 
 def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8.5, 4.6)) -> Figure:
-    """The loss of each batch against the step, as points, with a smoothed line on top.
+    """Draw the loss of each batch against the step, as points, with a smoothed line on top.
 
-    Of many steps only every n-th is a point, as the legend says; the line is made from all of them.  A few runs have
-    a colour each; of many, the line is the mean.  Of a grid each combination of values has a line, and a band of one
-    standard deviation over its runs, without points.  The scale is logarithmic if a line spans more than a factor of
-    ten.
+    For many steps only every n-th is drawn as a point, as noted in the legend; the line uses all of them.  A few runs
+    have a colour each; for many, the line is the mean.  For a grid each combination of values has a line, and a band of
+    one standard deviation over its runs, without points.  The scale is logarithmic if a line spans more than a factor
+    of ten.
 
     Parameters
     ----------
     losses : (steps, runs)
-        NaN where a run had ended.
+        NaN after the end of a run.
     facts : Facts
     size : (width, height)
         In inches.
@@ -60,7 +60,7 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
         _draw_points(axes, values, math.ceil(losses.size / MAX_POINTS), point_colour)
         at, line = smoothed(values, half_width)
         axes.plot(at + 1, line, color="white", linewidth=4, alpha=0.85)  # lifts the line off its points
-        seen = np.isfinite(line).sum() > 1  # of a single step there is only the point
+        seen = np.isfinite(line).sum() > 1  # a single step has only a point
         axes.plot(at + 1, line, color=line_colour, linewidth=2, label=label if seen else None)
         lines.append(line)
     for number, one in enumerate(combinations[:MOST]):
@@ -83,7 +83,7 @@ def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8
 
 
 def smoothed(losses: FloatArray, half_width: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Means over all runs and the batches within ``half_width`` steps, at no more than ``MAX_VERTICES`` steps.
+    """Average losses over all runs and the batches within ``half_width`` steps, at up to ``MAX_VERTICES`` steps.
 
     The window narrows towards the first step, where the loss falls so fast that a mean over later batches would
     hide it.
@@ -91,7 +91,7 @@ def smoothed(losses: FloatArray, half_width: int) -> tuple[npt.NDArray[np.int64]
     Parameters
     ----------
     losses : (steps, runs)
-        Those that are not finite count for nothing.
+        Values that are not finite are ignored.
     half_width : int
 
     Returns
@@ -112,7 +112,7 @@ def smoothed(losses: FloatArray, half_width: int) -> tuple[npt.NDArray[np.int64]
 
 
 def _draw_points(axes: Axes, losses: FloatArray, every: int, colour: str) -> None:
-    """Every ``every``-th batch as a point; in an SVG all of them are one small image."""
+    """Draw every ``every``-th batch as a point; in an SVG all points form one small image."""
     shown = losses[::every]
     points = axes.plot(np.arange(len(losses))[::every] + 1, shown, "o", color=colour, rasterized=True)
     for series in points:
@@ -133,7 +133,7 @@ def _fit_horizontal_scale(axes: Axes, steps: int) -> None:
 def _fit_vertical_scale(axes: Axes, losses: FloatArray, line: FloatArray) -> float:
     """Frame the lines and the bulk of the points, so that a few outliers don't flatten the rest.
 
-    Returns the part of the points that lie outside.
+    Returns the fraction of points outside.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -157,7 +157,7 @@ def _fit_vertical_scale(axes: Axes, losses: FloatArray, line: FloatArray) -> flo
 
 
 def _mark_epochs(axes: Axes, steps: int, steps_per_epoch: int | None) -> None:
-    """A faint line at the end of each epoch, or of every few, and their numbers along the top."""
+    """Draw a faint line at the end of each epoch, or of every few, and their numbers along the top."""
     if not steps_per_epoch or steps <= steps_per_epoch:
         return
     epochs = steps // steps_per_epoch
@@ -174,7 +174,7 @@ def _mark_epochs(axes: Axes, steps: int, steps_per_epoch: int | None) -> None:
 
 
 def _mark_end(axes: Axes, losses: FloatArray) -> None:
-    """Mark the end of a single run's finite losses; of several, NaN may also be the padding after a run."""
+    """Mark the end of a single run's finite losses; for several, NaN may also be the padding after a run."""
     if losses.shape[1] > 1 or np.isfinite(losses).all():
         return
     step = int(np.argmin(np.isfinite(losses[:, 0]))) + 1
@@ -182,7 +182,7 @@ def _mark_end(axes: Axes, losses: FloatArray) -> None:
 
 
 def _add_legend(axes: Axes, losses: FloatArray, hidden: float) -> None:
-    """Say what is a point and what a line, and how much is missing; on the side where the loss is low."""
+    """Add a legend for points and lines, with the fraction of hidden points, on the side with the lower loss."""
     from matplotlib.lines import Line2D
 
     every = math.ceil(losses.size / MAX_POINTS)

@@ -1,4 +1,4 @@
-"""The differences between backends by step, with the tolerance."""
+"""The figure of the differences between backends by step, with the tolerance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 MARKERS = "o^sDv"
 LINES: dict[str, Literal["--", "-"]] = {"float64": "--", "float32": "-"}
 INSIDE: dict[str, Literal["none", "full"]] = {"float64": "none", "float32": "full"}
-"""A curve of one step is a marker alone: it has to show the dtype, too."""
+"""Fill style of markers by dtype, since a curve of one step is only a marker."""
 
 EQUAL = 1e-18
-"""The height at which a difference of zero is drawn on the logarithmic axis."""
+"""Height of a difference of zero on the logarithmic axis."""
 
 
 class ParityCurve(NamedTuple):
-    """Relative differences of a backend in one dtype, at these steps; or the tolerance."""
+    """Relative differences of a backend in one dtype by step; or the tolerance."""
 
     label: str
     dtype: str
@@ -40,12 +40,12 @@ def parity_figure(
     Parameters
     ----------
     panels : dict of list of ParityCurve
-        By what differs, side by side.
+        Curves of each panel, by the compared quantity.
     limits : dict of list of ParityCurve
         The tolerances of each panel.
     heading : str
     base : str
-        From whom they differ.
+        Base of the differences.
     """
     from matplotlib.lines import Line2D
 
@@ -82,7 +82,7 @@ def parity_figure(
                 markeredgewidth=2.2,
             )
     last = max(max(curve.steps) for curves in panels.values() for curve in curves)
-    for axes in figure.axes:  # when all is drawn, since they share an axis
+    for axes in figure.axes:  # after all are drawn, since they share an axis
         _scale(axes, last)
     figure.axes[0].set_ylabel(f"relative difference from {base}", parse_math=False)
     handles = [
@@ -100,7 +100,7 @@ def parity_figure(
 
 
 def _sparse(steps: Sequence[int]) -> list[int]:
-    """The places of some steps, evenly spread on a logarithmic axis."""
+    """Return the positions of some steps, evenly spaced on a logarithmic axis."""
     places, following = [], 1.0
     for place, step in enumerate(steps):
         if step >= following:

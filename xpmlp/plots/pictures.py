@@ -1,4 +1,4 @@
-"""The report's pictures: a decision boundary, images, a confusion matrix.  They take numbers and give figures."""
+"""The report's pictures, drawn from numbers: a decision boundary, images, a confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 5
-"""Images in a row."""
+"""Number of images in a row."""
 
 
 def boundary_figure(plane: Mapping[str, FloatArray], points: Mapping[str, FloatArray]) -> Figure:
-    """Draw the region in which a network of two inputs decides for class 1, and labelled points, wrong ones as crosses.
+    """Draw the decision regions of a network with two inputs, and labelled points, wrong ones as crosses.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def boundary_figure(plane: Mapping[str, FloatArray], points: Mapping[str, FloatA
 
 
 def images_figure(images: FloatArray, captions: Sequence[str] | None, *, signed: bool) -> Figure:
-    """Images beside and below each other.
+    """Draw images in a grid.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def images_figure(images: FloatArray, captions: Sequence[str] | None, *, signed:
 
 
 def confusion_figure(counts: npt.NDArray[Any], labels: Sequence[str]) -> Figure:
-    """Counts by class (rows) and prediction (columns); the shade is of the mistakes alone.
+    """Draw the counts by class (rows) and prediction (columns), shading only the mistakes.
 
     Parameters
     ----------

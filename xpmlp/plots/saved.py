@@ -1,4 +1,4 @@
-"""The saved numbers that the figures are drawn from."""
+"""The saved numbers for the figures."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ LARGEST = 1e60  # a larger figure is drawn as this one, so that sums and squares
 
 
 class Combination(NamedTuple):
-    """Runs of a grid that differ in nothing but their seeds.
+    """Runs of a grid that differ only in their seeds.
 
     Attributes
     ----------
     label : str
-        Their values of what the grid varies.
+        Their values on the grid's axes.
     runs : list of int
-        Their numbers, as ``epochs.csv`` has them.
+        Their numbers in ``epochs.csv``.
     columns : list of int
-        Those of ``batch_losses.npy``.
+        Their columns in ``batch_losses.npy``.
     """
 
     label: str
@@ -40,13 +40,13 @@ class Combination(NamedTuple):
 
 
 def of_runs(values: FloatArray, runs: Sequence[int]) -> FloatArray:
-    """The columns of some runs, (..., runs); NaN for those that the file has none of, as one that ended in epoch 1."""
+    """Return the columns of some runs, (..., runs); NaN for runs missing from the file, e.g. one ended in epoch 1."""
     missing = max(runs) + 1 - values.shape[1]
     return np.pad(values, ((0, 0), (0, max(missing, 0))), constant_values=np.nan)[:, runs]
 
 
 class Facts(NamedTuple):
-    """Facts that ``run.json`` adds to the numbers, as far as they are known.
+    """Facts from ``run.json`` on the numbers, as far as known.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ class Facts(NamedTuple):
     steps_per_epoch, batch_size : int, optional
     loss : str
     combinations : tuple of Combination
-        Of a grid that has several.
+        Combinations of a grid with several.
     kept : int, optional
-        The epoch whose weights were kept, if that was the best one.
+        The epoch of the saved weights, if that was the best one.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Facts(NamedTuple):
 
 
 class Epochs(NamedTuple):
-    """The columns of ``epochs.csv`` that are drawn, each (epochs, runs), with NaN where there is no figure.
+    """Columns of ``epochs.csv`` for drawing, each (epochs, runs), with NaN for missing figures.
 
     The values are of ``metric``.
     """
@@ -86,7 +86,7 @@ class Epochs(NamedTuple):
 
 
 def read_facts(folder: Path) -> Facts:
-    """Read the facts in ``run.json``; without that file, only the folder's name.
+    """Read the facts in ``run.json``; without that file, return only the folder's name.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 def _combinations(runs: Sequence[Mapping[str, Any]]) -> tuple[Combination, ...]:
-    """The combinations of a grid's values, or none if all runs have the same."""
+    """Return the combinations of a grid's values; none if all runs have the same."""
     axes = [axis for axis in GRID_AXES if len({repr(run.get(axis)) for run in runs}) > 1]
     found: dict[str, Combination] = {}
     for column, run in enumerate(runs):
@@ -129,7 +129,7 @@ def _short(value: Any) -> str:
 
 
 def read_epochs(folder: Path) -> Epochs:
-    """The figures of every finished epoch.
+    """Read the figures of every finished epoch.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def read_epochs(folder: Path) -> Epochs:
 
 
 def read_losses(folder: Path) -> FloatArray:
-    """The loss of every batch, (steps, runs), with NaN where a run had ended.
+    """Read the loss of every batch, (steps, runs), with NaN after the end of a run.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def read_losses(folder: Path) -> FloatArray:
 
 
 def _bound(values: FloatArray) -> None:
-    """Bring finite values to at most ``LARGEST``, either way, in place."""
+    """Clip finite values to plus or minus ``LARGEST``, in place."""
     finite = np.isfinite(values)
     values[finite] = np.clip(values[finite], -LARGEST, LARGEST)
 

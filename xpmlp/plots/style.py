@@ -1,4 +1,4 @@
-"""The style that all figures share: colours, fonts, and how they are written."""
+"""The common style of all figures: colours, fonts, and file output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-# Okabe and Ito (2008), "Color Universal Design": told apart with any colour vision.
+# Okabe and Ito (2008), "Color Universal Design": distinguishable with any colour vision.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 INK, GREY, FAINT = "#333333", "#767676", "#DDDDDD"
@@ -48,7 +48,7 @@ STYLE = {
 
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
-    """Draw in this project's style, whatever the user has set; their settings come back afterwards.
+    """Draw in this project's style, ignoring the user's settings, which are restored afterwards.
 
     Raises
     ------
@@ -59,19 +59,19 @@ def own_style() -> Iterator[None]:
     from matplotlib import style
 
     with style.context(STYLE, after_reset=True), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a box stands for it
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a box replaces it
         yield
 
 
 def import_matplotlib() -> None:
-    """Import matplotlib, whatever ``MPLBACKEND`` names: files need no backend, and that one need not be installed here.
+    """Import matplotlib, ignoring ``MPLBACKEND``: files need no backend, and it may not be installed here.
 
-    The user's own figures get it all the same, if it is.
+    If it is installed, it still applies to the user's own figures.
 
     Raises
     ------
     PlotError
-        If matplotlib cannot be imported: it reads files of the user's, and wants a folder for its own.
+        If matplotlib cannot be imported, for example because of the user's settings files or an unusable cache folder.
     """
     if "matplotlib.style" in sys.modules:
         return
@@ -89,24 +89,24 @@ def import_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches, whose parts find their own places."""
+    """Make an empty figure of this size in inches, with constrained layout."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def title(axes: Axes, text: str) -> None:
-    """Head ``axes`` with ``text`` as it is: a run's name may hold a dollar sign, which matplotlib takes for TeX."""
+    """Set ``text`` as the title of ``axes``, not as TeX: a run's name may contain a dollar sign."""
     axes.set_title(printable(text), parse_math=False)
 
 
 def head(figure: Figure, text: str) -> None:
-    """Head a whole ``figure``, of one panel or of several, with ``text`` as it is."""
+    """Set ``text`` as the title of a whole ``figure``, of one panel or of several, not as TeX."""
     figure.suptitle(printable(text), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
 
 
 def by_epoch(axes: Axes) -> None:
-    """Number the epochs along ``axes``, and rule them across."""
+    """Number the epochs along ``axes``, and add horizontal grid lines."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
@@ -115,7 +115,7 @@ def by_epoch(axes: Axes) -> None:
 
 
 def legend_below(axes: Axes, note: str = "") -> Legend:
-    """A legend under ``axes``, which long labels do not cover, with a ``note`` as its last line."""
+    """Add a legend under ``axes``, where long labels do not cover them, with a ``note`` as its last line."""
     from matplotlib.lines import Line2D
 
     handles = [*axes.get_legend_handles_labels()[0], *([Line2D([], [], linestyle="none", label=note)] if note else [])]
@@ -134,14 +134,14 @@ def legend_below(axes: Axes, note: str = "") -> Legend:
 
 
 def say(axes: Axes, sentence: str) -> None:
-    """Write ``sentence`` if there is nothing to draw."""
+    """Write ``sentence`` in the middle of ``axes`` without data."""
     axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=GREY)
     axes.set_xticks([])
     axes.set_yticks([])
 
 
 def save(figure: Figure, *paths: Path) -> list[Path]:
-    """Write ``figure`` to each of ``paths``, in the format that the suffix names, without a date or a version."""
+    """Write ``figure`` to each of ``paths``, in the format of its suffix, without a date or a version."""
     for path in paths:
         kind = path.suffix[1:]
         nothing = {"png": ["Software"], "svg": ["Date", "Creator"]}[kind]

@@ -1,15 +1,15 @@
-"""The coursework report, reproduced: each table and figure computed, compared, and set on one page.
+"""Reproduction of the coursework report: each table and figure computed, compared, and set on one page.
 
 ================  =============================================================================
-``coursework``    the figures that the coursework prints
-``parts``         a module for each table or figure: what it computes; beside it, what is said of that
-``text``          filling in these texts, with their tables and figures
-``part``          what a part is, and the record of a finished one
-``fingerprint``   what a finished part depends on
-``schedule``      computing the parts that are missing
+``coursework``    the figures printed in the coursework
+``parts``         a module for each table or figure with its computation, and a file with its text
+``text``          filling in of these texts, with their tables and figures
+``part``          the type of a part, and the record of a finished one
+``fingerprint``   a hash of everything that a finished part depends on
+``schedule``      computation of the missing parts
 ``comparison``    verdicts, computed
-``document``      what a page consists of; ``page`` sets it, ``html`` and ``markdown`` write it
-``write``         `write_report`, which brings these together
+``document``      the elements of a page; ``page`` sets it, ``html`` and ``markdown`` write it
+``write``         `write_report`, which combines these
 ================  =============================================================================
 """
 

@@ -1,4 +1,4 @@
-"""The configs of the report's parts: files that `xpmlp train` takes, too."""
+"""The configs of the report's parts, which also work with `xpmlp train`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from xpmlp.config.shipped import shipped_config
 
 
 def report_config(name: str) -> Path:
-    """The file of a part's config.
+    """Return the path of a part's config.
 
     Raises
     ------
     ConfigError
-        If it is not there: the installation is not whole.
+        If it is missing: the installation is incomplete.
     """
     return shipped_config(f"report/{name}.toml")
 
 
 def load_report_config(name: str, backend: str | None, overrides: Mapping[str, Any]) -> Config:
-    """A part's config on another backend if one is named; without run plots, since the report draws its own, and
-    without checkpoints, since it begins an unfinished part anew.
+    """Load a part's config, with another backend if one is named.
+
+    Run plots are off, since the report draws its own, and checkpoints, since it begins an unfinished part anew.
 
     Raises
     ------

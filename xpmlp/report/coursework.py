@@ -1,4 +1,4 @@
-"""The figures of the coursework report, as it prints them: what this program's figures are set beside."""
+"""The figures printed in the coursework report, for comparison with this program's figures."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ TABLE_1 = {
 """Table 1: the derivatives of the 2-3-2 network, to four decimals; biases as a row."""
 
 FIGURE_1_LAST_LOSS = 0.05
-"""Figure 1: about where the curve ends."""
+"""Figure 1: the approximate last loss of the curve."""
 
 
 class Spread(NamedTuple):
-    """A figure over five runs: mean and standard deviation, ``None`` if it has none."""
+    """Figure over five runs: mean and standard deviation, each ``None`` if missing."""
 
     mean: float | None
     deviation: float | None
 
 
 class Line(NamedTuple):
-    """A line of Table 4: validation loss and accuracy after five epochs with batches of one."""
+    """Line of Table 4: validation loss and accuracy after five epochs with batches of one."""
 
     learning_rate: float
     loss: Spread

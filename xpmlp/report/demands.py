@@ -1,4 +1,4 @@
-"""Demands of parts on their configs.  A person may change the files; what cannot work is said before it is tried."""
+"""Requirements of parts on their configs, checked before any computation, since users may edit the files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from xpmlp.config import GRID_AXES, Config
 
 
 class Demand(NamedTuple):
-    """A requirement on a config.
+    """Requirement on a config.
 
     Attributes
     ----------
     met : (Config) -> bool
     sentence : str
-        What follows the file's name in the message: what the part needs.
+        Description of the requirement, after the file's name in the message.
     """
 
     met: Callable[[Config], bool]

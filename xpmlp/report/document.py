@@ -1,6 +1,6 @@
-"""Content of a page, apart from how it is written: `html` and `markdown` each write the same blocks.
+"""Content of a page, independent of its format: `html` and `markdown` both write the same blocks.
 
-Texts are plain: whatever they hold is shown as it is.
+Texts are plain: their characters are shown unchanged.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import NamedTuple, TypeAlias
 
 
 class Code(NamedTuple):
-    """A name or a command, shown as it is typed."""
+    """Name or command, shown as typed."""
 
     text: str
 
 
 class Link(NamedTuple):
-    """A link to a file beside the page, by its path from the page's folder."""
+    """Link to a file beside the page, by its path from the page's folder."""
 
     text: str
     path: str
 
 
 class Maths(NamedTuple):
-    """A formula in Unicode, with ``_i`` or ``_{ij}`` for a subscript and ``^T`` or ``^{-1}`` for a superscript."""
+    """Formula in Unicode, with ``_i`` or ``_{ij}`` for a subscript and ``^T`` or ``^{-1}`` for a superscript."""
 
     text: str
 
@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
     text : str
         In a word or two.
     holds : bool or None
-        ``None`` if there was nothing to hold.
+        ``None`` if there was nothing to judge.
     """
 
     text: str
@@ -67,7 +67,7 @@ class Formulas:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with the files that its numbers are in.
+    """Table with the files of its numbers.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Table:
     sources : list of str
         Paths from the page's folder.
     numeric : set of int
-        The columns that are set flush right.
+        The right-aligned columns.
     """
 
     columns: Sequence[str]
@@ -89,14 +89,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that lies beside the page as ``<stem>.svg`` and ``<stem>.png``.
+    """Figure stored beside the page as ``<stem>.svg`` and ``<stem>.png``.
 
     Attributes
     ----------
     stem : Path
-        Without an ending.
+        Path without the extension.
     alt : str
-        What it shows, for those who cannot see it.
+        Description for readers who cannot see it.
     caption : str
     sources : list of str
         The files with its numbers, from the page's folder.
@@ -117,7 +117,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence that must not be overlooked."""
+    """Prominent sentence."""
 
     text: str
 
@@ -127,16 +127,16 @@ Element: TypeAlias = Paragraph | Formulas | Table | Picture | Gallery | Notice
 
 @dataclass(frozen=True)
 class Section:
-    """A headed part of the page.
+    """Section of the page with a heading.
 
     Attributes
     ----------
     anchor : str
-        By which links find it.
+        Target of links.
     title : str
     blocks : list of Element
     facts : list of Inline
-        How it was made: its time, its config.
+        Facts on its computation: its time, its config.
     """
 
     anchor: str
@@ -147,16 +147,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """The whole page.
+    """Whole page.
 
     Attributes
     ----------
     title : str
     lead : list of Element
-        Before the sections.
+        Elements before the sections.
     sections : list of Section
     folder : Path
-        Where it is written; the pictures lie in it.
+        Folder of the page and its pictures.
     """
 
     title: str
@@ -166,14 +166,14 @@ class Page:
 
 
 class Writer:
-    """Text of a page in some format: a subclass has a method for each kind of piece, by its name in small letters."""
+    """Writer of a page in some format: a subclass has a method for each kind of piece, by its lower-case name."""
 
     def write(self, piece: Element | Inline | Section) -> str:
-        """The text of a piece of the page."""
+        """Return the text of a piece of the page."""
         kind = "text" if isinstance(piece, str) else type(piece).__name__.lower()
         text: str = getattr(self, kind)(piece)
         return text
 
     def all(self, pieces: Iterable[Element | Inline | Section], between: str = "") -> str:
-        """The texts of several pieces."""
+        """Return the joined texts of several pieces."""
         return between.join(map(self.write, pieces))

@@ -1,4 +1,4 @@
-"""The machine and the versions that the report was computed with."""
+"""The machine and the versions used for computing the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xpmlp._version import __version__
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
-    """Collect what figures and times may depend on, apart from the backend: a name and a text for each."""
+    """Collect the influences on figures and times apart from the backend, as texts by name."""
     return {
         "processor": _processor(),
         "cores": str(available_cores()),
@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's product name if the system tells it (Linux), else its architecture."""
+    """Return the processor's product name if available (Linux), else the platform's description of it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""One hash of all that a finished part depends on: if it is the same, nothing has to be computed again."""
+"""Fingerprint of a finished part: a hash of all its dependencies; if it is unchanged, the part is not recomputed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xpmlp.report.environment import environment
 from xpmlp.report.part import ReportPart
 
 _SHOWING = ("cli", "plots", "report")
-"""The packages whose code changes no number."""
+"""Packages with code that affects no number."""
 
 
 def fingerprint(part: ReportPart, config: Config | None, quick: bool, needed: Mapping[str, str]) -> str:
-    """The SHA-256 of everything that decides a part's numbers and its time.
+    """Compute the SHA-256 of everything that determines a part's numbers and its time.
 
-    That is the code that computes, the part's config, the machine and the versions, and the parts that it needs.
-    The data need no hash: the published sets are checked against theirs, the others are generated.
+    This covers the computing code, the part's config, the machine and the versions, and the needed parts.  The data
+    need no hash: the published sets are checked against their own, the others are generated.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def fingerprint(part: ReportPart, config: Config | None, quick: bool, needed: Ma
     config : Config or None
     quick : bool
     needed : dict of str
-        The fingerprints of the parts that it needs.
+        The fingerprints of the needed parts.
     """
     parts = {
         "part": part.name,
@@ -52,7 +52,7 @@ def _version(config: Config) -> str:
 
 @lru_cache(maxsize=1)
 def _core_code() -> str:
-    """The hash of the package's code, without that which only shows."""
+    """Compute the hash of the package's code, except the code for display."""
     root = Path(xpmlp.__file__).parent
     files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in _SHOWING)
     return _hash(files)

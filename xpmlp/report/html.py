@@ -1,4 +1,4 @@
-"""The page as one HTML file that needs no other: style and figures are in it, and no text of the data is markup."""
+"""The page as one self-contained HTML file, including style and figures; all text is escaped."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from xpmlp.report import document
 from xpmlp.report.document import Link, Maths, Page, Writer
 
 WIDE = 5
-"""The number of columns from which on a table is a list of cards on a phone."""
+"""Minimum number of columns for showing a table as a list of cards on a phone."""
 
 UNBROKEN = 24
-"""The number of letters up to which a formula is not broken over two lines."""
+"""Maximum number of characters of a formula kept on one line."""
 
 LINE = "\n"
 
@@ -22,7 +22,7 @@ _SIGNS = {True: ("good", "✓ "), False: ("bad", "✗ "), None: ("none", "")}
 
 
 def html(page: Page) -> str:
-    """The text of the file."""
+    """Return the text of the HTML file."""
     style = files("xpmlp.report").joinpath("page.css").read_text(encoding="utf-8")
     links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in page.sections)
     return (
@@ -105,7 +105,7 @@ _HTML = _Html()
 
 
 def _svg(picture: document.Picture) -> str:
-    """The figure's SVG as an element of the page: its ids are made the figure's own, its head is left out."""
+    """Return the figure's SVG as an element of the page, with unique ids and without its head."""
     text = picture.stem.with_name(f"{picture.stem.name}.svg").read_text(encoding="utf-8")
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     prefix = f"{picture.stem.parent.name}-{picture.stem.name}-"
@@ -114,7 +114,7 @@ def _svg(picture: document.Picture) -> str:
 
 
 def _maths(text: str) -> str:
-    """Subscripts and superscripts, of one letter or in braces, as HTML has them."""
+    """Convert subscripts and superscripts, of one letter or in braces, to HTML."""
     for sign, tag in (("_", "sub"), (r"\^", "sup")):
         text = re.sub(
             rf"{sign}(?:\{{([^}}]*)\}}|(\w))",

@@ -1,4 +1,4 @@
-"""The page as Markdown, for those who read or compare it as text."""
+"""The page as Markdown, for reading or comparing it as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNS = {True: "✓ ", False: "✗ ", None: ""}
 
 
 def markdown(page: Page) -> str:
-    """The text of the file."""
+    """Return the text of the Markdown file."""
     return f"# {_escape(page.title)}\n\n{_MARKDOWN.all([*page.lead, *page.sections], EMPTY_LINE)}\n"
 
 
@@ -46,7 +46,7 @@ class _Markdown(Writer):
         return self.all(gallery.pictures, EMPTY_LINE)
 
     def code(self, code: document.Code | document.Maths) -> str:
-        return f"`{code.text.replace('`', ' ').replace('|', '∣')}`"  # a bar would end a table's cell
+        return f"`{code.text.replace('`', ' ').replace('|', '∣')}`"  # a bar would end a table cell
 
     maths = code
 
@@ -67,5 +67,5 @@ _MARKDOWN = _Markdown()
 
 
 def _escape(text: str) -> str:
-    """Text without what Markdown or HTML would take for markup, on one line."""
+    """Escape the markup characters of Markdown and HTML, and join the text into one line."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split("\n")))

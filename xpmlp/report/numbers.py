@@ -1,4 +1,4 @@
-"""The CSV files that every number of the page can be traced to."""
+"""CSV files with the source of every number on the page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]])
 
 
 def read_csv(path: Path) -> NumberColumns:
-    """The columns of a table of numbers, each (rows,) float64; an empty cell is NaN."""
+    """Read the columns of a table of numbers, each (rows,) float64; an empty cell is NaN."""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     table = np.array([[float(cell or "nan") for cell in row] for row in rows]).reshape(len(rows), len(header))
@@ -30,7 +30,7 @@ def read_csv(path: Path) -> NumberColumns:
 
 
 def by_run(columns: NumberColumns, name: str) -> npt.NDArray[np.float64]:
-    """A column of a table with a row for each run and epoch, as (epochs, runs), NaN where a run has no row."""
+    """Arrange a column of a table with a row for each run and epoch as (epochs, runs), NaN where a row is missing."""
     runs, run = np.unique(columns["run"], return_inverse=True)
     epoch = columns["epoch"].astype(int) - 1
     table = np.full((int(epoch.max()) + 1, len(runs)), np.nan)

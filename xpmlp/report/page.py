@@ -1,4 +1,4 @@
-"""The page of all finished parts: what was compared, each part, the machine and the times."""
+"""The page of all finished parts: the comparisons, each part, the machine and the times."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ TITLE = "The coursework report, recomputed"
 def make_page(
     parts: Sequence[ReportPart], done: Mapping[str, FinishedPart], folder: Path, *, quick: bool, backend: str
 ) -> tuple[Page, list[Comparison]]:
-    """Draw the figures of all finished parts, write the files that concern all, and set the page.
+    """Draw the figures of all finished parts, write the common files, and set the page.
 
     Parameters
     ----------
     parts : sequence of ReportPart
-        All, in the order of the page.
+        All parts, in the order of the page.
     done : dict of FinishedPart
-        Those that are finished.
+        The finished parts.
     folder : Path
     quick : bool
     backend : str
-        What computed, for people.
+        Description of the backend.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def make_page(
 
 
 def judged_well(comparisons: Sequence[Comparison]) -> tuple[int, int]:
-    """The number of comparisons that hold, and of those that may."""
+    """Return the number of comparisons that hold, and the number of those judged."""
     verdicts = [comparison.verdict.holds for comparison in comparisons if comparison.verdict.holds is not None]
     return sum(verdicts), len(verdicts)
 
@@ -79,7 +79,7 @@ def _facts(part: ReportPart, done: FinishedPart) -> list[Inline]:
 
 
 def _machine(finished: Sequence[tuple[ReportPart, FinishedPart]], folder: Path, backend: str, quick: bool) -> Section:
-    """Make the section on what the report was computed with, and on how long each part took."""
+    """Make the section on the machine and versions, and on the time of each part."""
     machine: list[tuple[str, str]] = list({**environment(), "backend": backend}.items())
     write_csv(folder / "environment.csv", ("what", "value"), machine)
     times = [(part.name, one.seconds, one.finished) for part, one in finished]

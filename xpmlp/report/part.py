@@ -1,4 +1,4 @@
-"""A part of the report: what it computes, how it is shown, and the record that a finished one leaves."""
+"""Parts of the report: their computation, their display, and the record of a finished one."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from xpmlp.report.numbers import NumberColumns, read_csv, write_csv
 from xpmlp.report.text import Figures, TableRows, blocks
 
 RECORD = "part.json"
-"""The file that says that a part's folder is whole; it is written last."""
+"""File that marks a part's folder as complete; it is written last."""
 
 
 class Interrupted(Exception):  # noqa: N818  (no error: what is finished is kept)
-    """The user wants to stop, and a part is not finished."""
+    """Stop requested by the user before a part was finished."""
 
 
 class FinishedPart(NamedTuple):
-    """A finished part.
+    """Finished part.
 
     Attributes
     ----------
     name : str
     folder : Path
-        With the files that its numbers are in.
+        Folder with the files of its numbers.
     results : dict
-        What is said of it, of JSON's types.
+        Values for its text, of JSON's types.
     seconds : float
-        How long it took.
+        Duration of the computation.
     finished : str
-        When it was finished, in local time.
+        Time of completion, in local time.
     """
 
     name: str
@@ -48,17 +48,17 @@ class FinishedPart(NamedTuple):
     finished: str
 
     def source(self, file: str) -> str:
-        """The path of one of its files from the page's folder."""
+        """Return the path of one of its files from the page's folder."""
         return f"{self.name}/{file}"
 
     def read(self, file: str) -> NumberColumns:
-        """The columns of one of its files; see `xpmlp.report.numbers.read_csv`."""
+        """Read the columns of one of its files; see `xpmlp.report.numbers.read_csv`."""
         return read_csv(self.folder / file)
 
     def blocks(
         self, values: Mapping[str, Any], rows: TableRows | None = None, figures: Figures | None = None
     ) -> list[Element]:
-        """Its text, filled in with its results, too, and its figures, drawn; see `xpmlp.report.text.blocks`."""
+        """Fill in its text, with its results too, and draw its figures; see `xpmlp.report.text.blocks`."""
         known = {**self.results, **values}
         return blocks(f"parts/{self.name}", known, rows or {}, figures or {}, self.folder, self.source)
 
@@ -70,15 +70,15 @@ class PartInputs:
     Attributes
     ----------
     folder : Path
-        Its own, empty.
+        The part's own folder, empty.
     config : Config or None
-        Its file in configs/report, if it has one.
+        Its config from configs/report, if it has one.
     quick : bool
-        Whether it is the small version.
+        Whether to compute the small version.
     needed : dict of FinishedPart
-        The parts that it needs, by name.
+        The needed parts, by name.
     reporter : GridReporter
-        Hears of trainings.
+        Reporter for trainings.
     should_stop : () -> bool
     """
 
@@ -95,13 +95,13 @@ class PartInputs:
 
     @property
     def settings(self) -> Config:
-        """The config of a part that has one."""
+        """The part's config, for parts with one."""
         assert self.config is not None
         return self.config
 
 
 class PartContents(NamedTuple):
-    """The blocks and comparisons that a part shows.
+    """Blocks and comparisons of a part.
 
     Attributes
     ----------
@@ -115,29 +115,29 @@ class PartContents(NamedTuple):
 
 @dataclass(frozen=True)
 class ReportPart:
-    """A part of the report.
+    """Part of the report.
 
     Attributes
     ----------
     name : str
-        Of its folder, and on the command line.
+        Name of its folder, and on the command line.
     title : str
     compute : (PartInputs) -> results
-        Writes the part's files and returns what is said of it; raises `Interrupted` when asked to stop.
+        Writes the part's files and returns the values for its text; raises `Interrupted` when asked to stop.
     show : (FinishedPart, quick) -> PartContents
         Draws the figures from the files.
     config : str or None
-        Its file in configs/report, without the ending.
+        Its file in configs/report, without the extension.
     demands : tuple of Demand
-        What that has to be.
+        Requirements on the config.
     needs : tuple of str
-        The parts that must be finished before.
+        Parts that must be finished before.
     quick : dict
-        What the small version changes in the config.
+        Changes to the config in the small version.
     aliases : tuple of str
-        Other names of it on the command line.
+        Other names on the command line.
     beside : bool
-        Whether it keeps one core busy for a while, and is computed in a process beside the others.
+        Whether it keeps one core busy for a while, and is computed in a separate process beside the others.
     """
 
     name: str
@@ -153,17 +153,17 @@ class ReportPart:
 
 
 def write_record(done: FinishedPart, fingerprint: str) -> None:
-    """Say that a part is finished, and what it depends on."""
+    """Write the record of a finished part, with its fingerprint."""
     record = {**done._asdict(), "folder": done.folder.name, "fingerprint": fingerprint}
     write_text(done.folder / RECORD, json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
 def read_record(folder: Path, name: str, fingerprint: str) -> FinishedPart | None:
-    """The finished part in ``folder``; ``None`` if there is none, or it depends on something else."""
+    """Read the finished part in ``folder``; ``None`` if there is none, or its fingerprint differs."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record["fingerprint"] != fingerprint:
             return None
         return FinishedPart(name, folder, dict(record["results"]), float(record["seconds"]), str(record["finished"]))
-    except (OSError, ValueError, KeyError, TypeError):  # not there or damaged: it is computed again
+    except (OSError, ValueError, KeyError, TypeError):  # missing or damaged: it is computed again
         return None

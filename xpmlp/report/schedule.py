@@ -1,4 +1,4 @@
-"""Computing the parts: those that are missing, one after another, and one beside the others if there is a core."""
+"""Computation of the missing parts, one after another, with some in processes beside the others."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from xpmlp.report.part import FinishedPart, Interrupted, PartInputs, ReportPart,
 from xpmlp.training.trainer import resolve_configured
 
 POLL = 0.2
-"""Seconds between two looks at whether the user wants to stop."""
+"""Seconds between two checks for a stop request."""
 
 
 class ReportReporter(GridReporter):
-    """A listener that does nothing; a subclass overrides what it wants to hear, of trainings, too."""
+    """Listener to the progress of a report and its trainings that does nothing; a subclass overrides methods."""
 
     def part_kept(self, part: ReportPart, done: FinishedPart) -> None:
-        """A part was finished before and is not computed again."""
+        """Called when a part was finished before and is not computed again."""
 
     def part_begins(self, part: ReportPart, beside: bool) -> None:
-        """A part is being computed, here or in a process beside this one."""
+        """Called when the computation of a part begins, here or in a process beside this one."""
 
     def part_ends(self, part: ReportPart, done: FinishedPart) -> None:
-        """A part is finished."""
+        """Called when a part is finished."""
 
 
 class PartSchedule:
-    """The parts of one report folder.
+    """Schedule of the parts of one report folder.
 
     Parameters
     ----------
     parts : sequence of ReportPart
-        In the order in which they are computed; what a part needs comes before it.
+        In the order of computation; the needs of a part come before it.
     folder : Path
-        Each part has a folder of its own in it.
+        Folder with a subfolder for each part.
     quick : bool
     backend : str or None
-        Instead of the configs' own.
+        Backend instead of the configs' own.
     """
 
     def __init__(self, parts: Sequence[ReportPart], folder: Path, *, quick: bool, backend: str | None) -> None:
@@ -64,7 +64,7 @@ class PartSchedule:
 
     @property
     def backend_in_words(self) -> str:
-        """The backend, device and dtype of the parts that arrays compute."""
+        """The backend, device and dtype of the parts computed with arrays."""
         settings = next(
             config.backend for name, config in self.configs.items() if config and not self.parts[name].beside
         )
@@ -72,17 +72,17 @@ class PartSchedule:
         return f"{backend.name} {backend.version} on {backend.device_name}, {backend.dtype_name}"
 
     def finished(self) -> dict[str, FinishedPart]:
-        """The parts that are finished, by name."""
+        """Return the finished parts by name."""
         found = {name: read_record(self.folder / name, name, self.fingerprints[name]) for name in self.parts}
         return {name: done for name, done in found.items() if done is not None}
 
     def run(self, names: Sequence[str], reporter: ReportReporter, should_stop: Callable[[], bool]) -> None:
-        """Compute those of these parts, and of what they need, that are not finished.
+        """Compute the unfinished ones among these parts and their needs.
 
         Raises
         ------
         Interrupted
-            If it was asked to stop; what is finished is kept.
+            If it was asked to stop; finished parts are kept.
         XpmlpError
             If a part cannot be computed.
         """
@@ -117,7 +117,7 @@ class PartSchedule:
                 apart = part.beside and not self.quick and can_start_processes("one part after another")
                 reporter.part_begins(part, apart)
                 if apart:
-                    sent = replace(part, demands=())  # which have been checked, and have functions without a name
+                    sent = replace(part, demands=())  # already checked, and not picklable, as they have lambdas
                     beside[name] = RemoteCall(_compute_beside, sent, work, self.fingerprints[name])
                 else:
                     work = replace(work, reporter=reporter, should_stop=should_stop)
@@ -130,7 +130,7 @@ class PartSchedule:
                 call.close()
 
     def _check(self, part: ReportPart) -> None:
-        """Refuse a config that the part cannot be computed by, before the first part is.
+        """Check that the config meets the part's demands, before any part is computed.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class PartSchedule:
                 raise ConfigError(f"{report_config(config.name)}: the part {part.name} {demand.sentence}.")
 
     def _with_needs(self, names: Sequence[str]) -> list[str]:
-        """These parts and what they need, in the order in which they are computed."""
+        """Return these parts and their needs, in the order of computation."""
         wanted = set(names)
         for name in reversed(self.parts):
             if name in wanted:
@@ -150,7 +150,7 @@ class PartSchedule:
         return [name for name in self.parts if name in wanted]
 
     def _fresh_folder(self, name: str) -> Path:
-        """The part's folder, without what an unfinished or outdated one has left."""
+        """Create an empty folder for the part, removing the files of an unfinished or outdated one."""
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -169,7 +169,7 @@ def compute(part: ReportPart, work: PartInputs, fingerprint: str) -> FinishedPar
 
 
 def _settings(config: Config | None) -> dict[str, Any]:
-    """Take the settings that the texts quote from a config."""
+    """Return the config's settings quoted in the texts."""
     names = ("epochs", "batch_size", "learning_rate")
     return {} if config is None else {name: getattr(config.train, name) for name in names}
 

@@ -1,15 +1,15 @@
-"""The sections' texts: files beside the parts, with places for values, tables and figures.
+"""Texts of the sections: files beside the parts, with placeholders for values, tables and figures.
 
-Blocks are separated by empty lines.  Indented lines are formulas.  All others are joined, and are a paragraph, with
-backticks around names and dollars around formulas, unless the first line says otherwise ::
+Blocks are separated by empty lines.  Indented lines are formulas.  All others are joined into a paragraph, with
+backticks around names and dollars around formulas, unless the first line has one of these forms ::
 
-    table NAME: a column | >one that is set flush right
+    table NAME: a column | >a right-aligned column
     figure STEM: the title of its file
-    alt: what the figure shows, for those who cannot see it
+    alt: description of the figure for readers who cannot see it
 
-The lines below are the caption, and ``files:`` names the files with the numbers.  Figures that follow each other are a
-gallery.  ``> `` begins a notice.  ``{value:format}`` is filled in, within text alone: what it holds cannot become
-markup.  A table without rows is left out, and so is a block with ``[value] `` before it if that is empty.
+The lines below are the caption, and ``files:`` names the files with the numbers.  Consecutive figures form a gallery.
+``> `` begins a notice.  ``{value:format}`` is filled in, only within text: the value cannot become markup.  A table
+without rows is left out, and so is a block preceded by ``[value] `` if that value is empty.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _HEAD = re.compile(r"(table|figure) (\w+)(?:: (.+))?")
 
 
 class _Formatter(string.Formatter):
-    """Python's formats, and two more: ``{5:count epoch}`` is ``5 epochs``, ``{9:duration}`` is ``9.0 s``."""
+    """Formatter with two additional formats: ``{5:count epoch}`` is ``5 epochs``, ``{9:duration}`` is ``9.0 s``."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec.startswith("count "):
@@ -68,16 +68,16 @@ def blocks(
     Parameters
     ----------
     name : str
-        Of its file, without an ending.
+        Name of its file, without the extension.
     values : dict
     rows : dict of (rows, columns)
-        Of each table, by its name.
+        Rows of each table, by its name.
     figures : dict of () -> Figure
-        By the names of their files, without an ending.
+        By the names of their files, without the extension.
     folder : Path
-        Where the figures are written.
+        Folder for the figures.
     source : (file) -> path
-        A file's path from the page's folder.
+        Returns a file's path from the page's folder.
     """
 
     def filled(text: str) -> str:
@@ -115,7 +115,7 @@ def blocks(
 
 
 def _inlines(text: str, filled: Callable[[str], str]) -> Iterator[Inline]:
-    """The pieces of a paragraph."""
+    """Yield the pieces of a paragraph."""
     end = 0
     for found in _MARKED.finditer(text):
         if found.start() > end:

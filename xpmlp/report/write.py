@@ -1,4 +1,4 @@
-"""`write_report`: from nothing, or from what an interrupted one has left, to the whole page."""
+"""`write_report`: the whole page, from scratch or from the finished parts of an interrupted report."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from xpmlp.report.schedule import PartSchedule, ReportReporter
 from xpmlp.storage.run_folder import as_run_folder_errors, locked
 
 MARK = "report.json"
-"""The file by which a folder is known as a report's: in no other is anything replaced."""
+"""File that marks a folder as a report's: only in such folders are files replaced."""
 
 
 class Report(NamedTuple):
-    """A report that was written.
+    """Written report.
 
     Attributes
     ----------
     page : Path
         The HTML file.
     done : dict of FinishedPart
-        All parts that are on it, by name.
+        All parts on the page, by name.
     comparisons : list of Comparison
     """
 
@@ -52,20 +52,20 @@ def write_report(
     reporter: ReportReporter | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Report:
-    """Compute the parts of the report that are missing in a folder, and write its page.
+    """Compute the missing parts of the report in a folder, and write its page.
 
     Parameters
     ----------
     out : path
         A folder that is empty, new, or a report's.
     only : sequence of str, optional
-        Names of parts; they are computed with what they need.  The page shows all that are finished.
+        Names of parts to compute, with their needs.  The page shows all finished parts.
     quick : bool
-        The small version.
+        Compute the small version.
     backend : str, optional
-        For all parts but those in plain Python, instead of their configs' own.
+        Backend for all parts except those in plain Python, instead of their configs' own.
     allow_code : bool
-        Import a backend that is named as ``module:object``.
+        Import a backend named as ``module:object``.
     reporter : ReportReporter, optional
     should_stop : () -> bool
 
@@ -78,11 +78,11 @@ def write_report(
     ConfigError, BackendError, DataError
         If there is no such part or backend, or the data are not available.
     RunFolderError
-        If the folder holds something else, is in use, or cannot be written to.
+        If the folder has other contents, is in use, or cannot be written to.
     PlotError
         If matplotlib cannot be used.
     Interrupted
-        If it was asked to stop.  Finished parts are kept, and the same call goes on from there.
+        If it was asked to stop.  Finished parts are kept, and the same call continues from there.
     """
     names = [part.name for part in named_parts(None if only is None else list(only))]
     folder = given_path(out)
@@ -100,12 +100,12 @@ def write_report(
 
 
 def _claim(folder: Path) -> None:
-    """Make the folder a report's.
+    """Create the folder if it is missing, and mark it as a report's.
 
     Raises
     ------
     RunFolderError
-        If it holds something else, is no folder, or cannot be written to.
+        If it has other contents, is not a folder, or cannot be written to.
     """
     with as_run_folder_errors(folder):
         if folder.exists() and not folder.is_dir():

@@ -1,14 +1,14 @@
-"""Files of trainings: networks, checkpoints and run folders, arrays in safetensors with JSON.  Nothing is pickled.
+"""Files of trainings: networks, checkpoints and run folders, with arrays in safetensors and JSON.  Nothing is pickled.
 
 ===============  ====================================================================
 ``sealed``       named arrays with a description in one file, under one checksum
 ``network``      a trained network: `save_network`, `load_network`
 ``checkpoints``  a training's last checkpoints: `CheckpointWriter`, `newest_checkpoint`
-``run_folder``   the folder that a training leaves behind
-``provenance``   what a training's bits depend on, and what has changed since
+``run_folder``   the folder with the results of a training
+``provenance``   the circumstances that determine a training's bits, and changes to them
 ===============  ====================================================================
 
-Any backend can read what any other has written.
+Files written by one backend can be read by any other.
 """
 
 from xpmlp.storage.checkpoints import Checkpoint, CheckpointWriter, newest_checkpoint

@@ -25,7 +25,7 @@ _TYPE = np.dtype("<f8")
 
 
 class Checkpoint(NamedTuple):
-    """The content of a checkpoint.
+    """Content of a checkpoint.
 
     Attributes
     ----------
@@ -44,18 +44,18 @@ class Checkpoint(NamedTuple):
 
 
 class CheckpointWriter:
-    """Writes a training's checkpoints, each whole or not at all, and keeps the last ones.
+    """Writer of a training's checkpoints, each whole or not at all; keeps the last ones.
 
     Parameters
     ----------
     folder : Path
-        Made if it is missing.
+        Created if it is missing.
     runs : int
-        How many runs the training has.
+        Number of runs of the training.
     keep : int
-        How many checkpoints to keep.
+        Number of checkpoints to keep.
     start : Checkpoint, optional
-        The one in this folder from which the training goes on.
+        The checkpoint in this folder from which the training resumes.
     """
 
     def __init__(self, folder: Path, runs: int, keep: int, start: Checkpoint | None = None) -> None:
@@ -74,7 +74,7 @@ class CheckpointWriter:
         tensors: Mapping[str, npt.NDArray[Any]],
         losses: Sequence[Sequence[npt.NDArray[Any]]],
     ) -> Path:
-        """Write a checkpoint, then remove those that are too old and those that were found damaged.
+        """Write a checkpoint, then remove outdated and damaged ones.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class CheckpointWriter:
             Of JSON's types.
         tensors : dict of arrays
         losses : for each run a list of arrays
-            The mean loss of every batch since the beginning; a list that has grown since the last call.
+            The mean loss of every batch since the beginning; extends the list of the last call.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class CheckpointWriter:
         Raises
         ------
         OSError
-            If the disk is full or the folder cannot be written to; the checkpoints before are as they were.
+            If the disk is full or the folder cannot be written to; earlier checkpoints are unchanged.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for journal, pieces in zip(self._journals, losses, strict=True):
@@ -109,23 +109,23 @@ class CheckpointWriter:
 
 
 def newest_checkpoint(folder: Path, tell: Callable[[str], None]) -> Checkpoint | None:
-    """Read the newest checkpoint of a folder that is intact.
+    """Read the newest intact checkpoint of a folder.
 
     Parameters
     ----------
     folder : Path
     tell : (str) -> None
-        Given a sentence about each one that is damaged.
+        Called with a sentence about each damaged checkpoint.
 
     Returns
     -------
     checkpoint : Checkpoint or None
-        ``None`` if none was written.
+        ``None`` if there is none.
 
     Raises
     ------
     RunFolderError
-        If there are some and all of them are damaged, or one cannot be read or is of another version of xpmlp.
+        If all checkpoints are damaged, or one cannot be read or was written by an earlier version of xpmlp.
     """
     paths = _checkpoints(folder)
     for path in reversed(paths):
@@ -161,17 +161,17 @@ def _journal(folder: Path, run: int) -> Journal:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder by their step, which no clock can change."""
+    """List the checkpoints in a folder, sorted by step, which is independent of the clock."""
     return sorted(folder.glob(_NAMES))
 
 
 class Journal:
-    """The losses of a run's batches, in a file that only grows: a checkpoint costs no more after a million steps.
+    """Append-only file of the losses of a run's batches, so that a checkpoint costs no more after a million steps.
 
-    They are kept as float64, which holds float32 exactly.
+    Losses are stored as float64, which holds float32 exactly.
 
-    What counts is the part that a checkpoint's `seal` is about.  Whatever comes after it, a process that was killed
-    has left, and is written over.
+    Only the part covered by a checkpoint's `seal` is valid.  Anything after it was left by a killed process and is
+    overwritten.
 
     Parameters
     ----------
@@ -184,16 +184,16 @@ class Journal:
 
     @property
     def seal(self) -> list[Any]:
-        """The number of losses and their checksum, by which `reopen` finds and checks them."""
+        """The number of losses and their checksum, for `reopen` to find and check them."""
         return [self._values, self._digest.hexdigest()]
 
     def extend(self, pieces: Sequence[npt.NDArray[Any]]) -> None:
-        """Append what is new in a growing list of arrays, through to the disk.
+        """Append the new arrays of a growing list and flush them to disk.
 
         Raises
         ------
         OSError
-            If the disk is full or the file cannot be written; the numbers before are as they were.
+            If the disk is full or the file cannot be written; the earlier losses are unchanged.
         """
         new = b"".join(piece.astype(_TYPE).tobytes() for piece in pieces[self._pieces :])
         if not new:
@@ -210,14 +210,14 @@ class Journal:
         self._digest.update(new)
 
     def reopen(self, seal: Sequence[Any]) -> npt.NDArray[np.float64]:
-        """Go on after the numbers that a seal is about, and give them back, (steps,).
+        """Continue after the losses covered by a seal, and return them, (steps,).
 
         They count as one piece for `extend`, or none if there are none.
 
         Raises
         ------
         Damaged
-            If they are not there, or are others.
+            If they are missing or do not match the seal.
         OSError
             If the file cannot be read.
         """

@@ -1,6 +1,6 @@
-"""Saved networks: one safetensors file with the weights and, as JSON in its metadata, what they belong to.
+"""Saved networks: one safetensors file with the weights and, as JSON in its metadata, the description of the network.
 
-Nothing is pickled.  Any backend can read what any other has written.
+Nothing is pickled.  Files written by one backend can be read by any other.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from xpmlp.storage.sealed import UNREADABLE, count_arrays, opened, write_arrays
 FORMAT = "xpmlp weights 2"
 
 OLD_FORMAT = "xpmlp weights 1"
-"""The format of multilayer perceptrons alone, which is still read."""
+"""Earlier format, of multilayer perceptrons only, which is still read."""
 
 MAX_CLASS_CHARACTERS = 2**24
-"""The number of classes times the longest label's length."""
+"""Limit on the number of classes times the length of the longest label."""
 
 MAX_ARRAYS = 100_000
-"""Parameters of the layers: a header with more is not worth reading."""
+"""Limit on the number of arrays in a header."""
 
 MAX_LAYERS = 10_000
-"""Of a network, those that are joined of others counted, too."""
+"""Limit on the number of layers of a network, including composite ones."""
 
 MAX_SIZE = 2**31
-"""Of inputs, of codes and of every whole number in a layer's settings."""
+"""Limit on the widths of inputs and codes, and on whole numbers in a layer's settings."""
 
 MAX_MEMBERS = 10_000
-"""Rows that a network makes of one; see `xpmlp.nn.layers.repeat`."""
+"""Limit on the repetitions of a row by a network; see `xpmlp.nn.layers.repeat`."""
 
 _FLOATS = ("F16", "F32", "F64")
-"""The types of parameters, by safetensors' names."""
+"""Types of parameters, by safetensors' names."""
 
 SECTIONS = frozenset({"table", "decision", "intervals"})
-"""The optional sections of a header that this version knows, such as an encoder's; a network that has another one
-predicts something else without it, so that it is refused."""
+"""Optional sections of a header known to this version, such as an encoder's; a network with an unknown section is
+refused, since its predictions would be wrong without it."""
 
 
 class SavedNetwork(NamedTuple):
-    """A network that can predict, with all that this needs.
+    """Network with everything needed for prediction.
 
     Attributes
     ----------
     parameters : tree of (rows, columns)
-        As the network's layers have them, on the host; of a multilayer perceptron a list of (weights, biases).
+        In the structure of the network's layers, on the host; for a multilayer perceptron a list of (weights, biases).
     network : Network
     classes : (n_classes,)
         The label of each output, or of no and yes; empty if the targets were values.
@@ -65,7 +65,7 @@ class SavedNetwork(NamedTuple):
     target_names : tuple of str
         The name of each column of targets if they were values; else empty.
     sections : dict, optional
-        What else belongs to the network, of JSON's types, by names that are among `SECTIONS`.
+        Further parts of the network, of JSON's types, by names from `SECTIONS`.
     """
 
     parameters: Parameters
@@ -95,12 +95,12 @@ def save_network(path: Path, saved: SavedNetwork) -> None:
 
 
 def load_network(path: Path) -> SavedNetwork:
-    """Read a network, its arrays only if all that the file says about them is right.
+    """Read a network; its arrays are read only if the file's description of them is valid.
 
     Raises
     ------
     RunFolderError
-        If the file is missing, or is not what `save_network` writes, or was written by a newer version of xpmlp.
+        If the file is missing, was not written by `save_network`, or was written by a newer version of xpmlp.
     """
     from safetensors import SafetensorError
 
@@ -121,7 +121,7 @@ def load_network(path: Path) -> SavedNetwork:
 
 
 def _read(file: Any, path: Path) -> SavedNetwork:
-    """Read the content of a file, each array checked against the header's names, types and shapes before it is read."""
+    """Read the content of a file, checking the names, types and shapes of all arrays in the header first."""
     description = json.loads((file.metadata() or {})["xpmlp"])
     sections = dict(description.get("sections", {}))
     for unknown in sorted(sections.keys() - SECTIONS):
@@ -160,7 +160,7 @@ def _read(file: Any, path: Path) -> SavedNetwork:
 
 
 def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessing: Preprocessing) -> Network:
-    """The network of a file of the old format: its widths are those of its arrays."""
+    """Build the network of a file in the old format, with widths from the shapes of its arrays."""
     hidden = _strings(description, "hidden")
     unknown = [name for name in hidden if name not in activations]
     if unknown:
@@ -173,7 +173,7 @@ def _perceptron(file: Any, description: dict[str, Any], loss: Loss, preprocessin
 
 
 def _layers(root: Any) -> LayerSpec:
-    """The layers that a table describes: of known kinds, not too many, with settings that their makers take."""
+    """Convert a table to layers, checking their kinds, their number and their settings."""
     tables = [root]
     for count, table in enumerate(tables, start=1):
         if count > MAX_LAYERS:
@@ -185,7 +185,7 @@ def _layers(root: Any) -> LayerSpec:
 
 
 def _check_settings(kind: str, settings: dict[str, Any]) -> None:
-    """Raise a ValueError for settings of another type than the maker of a layer wants, or too large."""
+    """Raise a ValueError for unknown settings of a layer, and for values of the wrong type or too large."""
     if is_outside(kind):
         return
     if kind not in layers:
@@ -201,7 +201,7 @@ def _check_settings(kind: str, settings: dict[str, Any]) -> None:
 
 
 def _parameters(file: Any, slots: Any) -> Parameters:
-    """The arrays for some slots, which fit them by the header, and are finite."""
+    """Read the arrays for some slots, checking that they fit by the header and are finite."""
     named, unexpected, kinds = dict(leaves(slots, "layers")), set(file.keys()), set()
     for name, slot in named.items():
         if name not in unexpected:
@@ -222,7 +222,7 @@ def _parameters(file: Any, slots: Any) -> Parameters:
 
 
 def _described(file: Any, name: str) -> tuple[str, tuple[int, ...]]:
-    """The type of an array's numbers, as safetensors names it, and its shape, for which the file has room."""
+    """Return the type of an array's numbers, by safetensors' name, and its shape, checked against the file's size."""
     array = file.get_slice(name)
     return array.get_dtype(), tuple(array.get_shape())
 
@@ -242,7 +242,7 @@ def _strings(description: dict[str, Any], key: str) -> tuple[str, ...]:
 
 
 def _classes(labels: Any) -> npt.NDArray[Any]:
-    """The labels (n_classes,): NumPy makes every one as long as the longest, so that is looked at before."""
+    """Convert the labels to (n_classes,), checking the longest first, since NumPy pads all labels to its length."""
     if not isinstance(labels, list):
         raise ValueError("its 'classes' are no list")
     longest = max((len(label) for label in labels if isinstance(label, str)), default=0)

@@ -1,4 +1,4 @@
-"""The provenance of a training: all that its bits depend on besides its state; what may change before it goes on."""
+"""Provenance of a training: everything besides its state that determines its bits, and changes allowed on resuming."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from xpmlp.optim import schedules
 from xpmlp.storage.checkpoints import Checkpoint, newest_checkpoint
 
 HARMLESS = ("train.epochs", "data.root", "data.path", "grid.workers", "grid.scheduler")
-"""The keys that may change, besides ``[output]``.  The data's hashes tell whether those elsewhere are the same."""
+"""Keys that may change, besides ``[output]``.  The hashes of the data show whether moved data are the same."""
 
 COMPUTING = ("backend.name", "backend.device", "backend.fused", "backend.threads", "backend.tf32")
-"""The keys that may change, too, which is reported: the results will agree to rounding only."""
+"""Further keys that may change, with a note: the results then agree only up to rounding."""
 
 Provenance = dict[str, Any]
 
@@ -32,15 +32,15 @@ KEY = "circumstances"
 
 
 class ResumePoint(NamedTuple):
-    """The checkpoint from which a training goes on.
+    """Checkpoint from which a training resumes.
 
     Attributes
     ----------
     checkpoint : Checkpoint
     provenance : dict
-        That of the training that wrote it; see `provenance_of`.
+        Provenance of the training that wrote it; see `provenance_of`.
     epochs : int
-        Whole epochs that are done.
+        Number of whole epochs done.
     """
 
     checkpoint: Checkpoint
@@ -55,12 +55,12 @@ def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | Non
     ----------
     folder : Path
     tell : (str) -> None
-        Given a sentence about each checkpoint that is damaged.
+        Called with a sentence about each damaged checkpoint.
 
     Raises
     ------
     RunFolderError
-        If all are damaged, or it is not a training's.
+        If all are damaged, or the newest intact one is not that of a training.
     """
     checkpoint = newest_checkpoint(folder, tell)
     if checkpoint is None:
@@ -76,12 +76,12 @@ def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | Non
 
 
 def checked(provenance: Provenance) -> Provenance:
-    """Check that a provenance that was read from a file has the parts of what `provenance_of` makes.
+    """Check that a provenance read from a file has the structure of one from `provenance_of`.
 
     Raises
     ------
     LookupError, TypeError
-        If it has not.
+        If a part is missing or has the wrong type.
     """
     tables = [provenance[name] for name in ("config", "data", "computing")]
     if not all(isinstance(table, dict) for table in tables) or not all(
@@ -95,7 +95,7 @@ def checked(provenance: Provenance) -> Provenance:
 
 
 def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int) -> Provenance:
-    """Gather all that a training's bits depend on, besides its state; of JSON's types.
+    """Gather everything besides its state that determines a training's bits, in JSON's types.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int
     backend : Backend
         Within its session.
     width : int
-        How many runs are stacked in a block.
+        Number of runs stacked in a block.
     """
     return {
         "name": config.name,
@@ -126,12 +126,12 @@ def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int
 
 
 def check_config(before: Provenance, config: Config, epochs_done: int, *, force: bool) -> None:
-    """Refuse to go on with a config by which other results would have been reached; ``force`` refuses nothing.
+    """Check that the config would have led to the same results, before resuming; ``force`` accepts any config.
 
     Raises
     ------
     RunFolderError
-        With all that has changed, line by line.
+        With all relevant changes, one per line.
     """
     refused = [f"  {line}" for line in changes(before["config"], config, epochs_done)]
     if refused and not force:
@@ -143,7 +143,7 @@ def check_config(before: Provenance, config: Config, epochs_done: int, *, force:
 
 
 def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
-    """Refuse to go on with other data; ``force`` refuses nothing.
+    """Check that the data are the same, before resuming; ``force`` accepts any data.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
 
 
 def as_before(settings: BackendConfig, before: Provenance) -> BackendConfig:
-    """Backend settings with the number of threads of the training to resume, if the config leaves it open."""
+    """Return the backend settings with the threads of the training to resume, if the config leaves them open."""
     computing = before["computing"]
     if settings.threads is not None or computing["backend"] not in ("numpy", "torch"):
         return settings
@@ -165,12 +165,12 @@ def as_before(settings: BackendConfig, before: Provenance) -> BackendConfig:
 
 
 def differences(before: Provenance, now: Provenance) -> Iterator[str]:
-    """Why the results will not be bitwise those of a training without interruption: a sentence, or none if they will.
+    """Yield a sentence on why results will differ bitwise from an uninterrupted training; nothing if they will not.
 
     Parameters
     ----------
     before, now : dict
-        Of `provenance_of`.
+        From `provenance_of`.
     """
     old = before["computing"]
     changed = [
@@ -183,15 +183,15 @@ def differences(before: Provenance, now: Provenance) -> Iterator[str]:
 
 
 def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
-    """Say in a line for each key what has changed in a config that makes another training of it.
+    """Yield a line for each change to a config that makes it a different training.
 
     Parameters
     ----------
     before : dict
-        The sections of the config before.
+        Sections of the earlier config.
     config : Config
     epochs_done : int
-        Whole epochs that were trained.
+        Number of whole epochs trained.
     """
     now = config.model_dump(mode="json")
     for section, table in now.items():
@@ -205,7 +205,7 @@ def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iter
 
 
 def _harm(name: str, config: Config, epochs_done: int) -> str | None:
-    """Why a change of this key matters, if that is not plain; ``None`` if it does not matter."""
+    """Return why a change of this key matters, empty if that is obvious; ``None`` if it does not matter."""
     if name not in HARMLESS:
         return ""
     if name == "train.epochs":
@@ -226,7 +226,7 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
 
 
 def _fingerprints(dataset: Dataset) -> dict[str, str]:
-    """Fingerprints of data: their files' hashes, or those of arrays that were given in the host's memory."""
+    """Return fingerprints of data: hashes of their files, or of arrays in host memory, and the number of examples."""
     part = dataset.train
     arrays = {} if dataset.hashes else {"features": part.features, "targets": part.targets, "codes": part.codes}
     return {
@@ -241,7 +241,7 @@ def _fingerprints(dataset: Dataset) -> dict[str, str]:
 
 
 def _fused_operations(ops: Ops) -> list[str]:
-    """The operations that are not the pure definitions."""
+    """List the operations that differ from the pure definitions."""
     definitions = {
         name: getattr(operation, "func", operation) for name, operation in ops._asdict().items() if name != "xp"
     }
@@ -249,7 +249,7 @@ def _fused_operations(ops: Ops) -> list[str]:
 
 
 def _processor() -> str:
-    """The kind of CPU."""
+    """Return the CPU model."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

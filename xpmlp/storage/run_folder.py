@@ -1,4 +1,4 @@
-"""The folder that a training leaves behind."""
+"""Run folders: the results of a training on disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.storage.network import SavedNetwork, load_network, save_network
 
 PAGE = "page.html"
-"""The page of a network, as `xpmlp.pages` writes it."""
+"""Page of a network, written by `xpmlp.pages`."""
 
 FILES = (
     "config.toml",
@@ -34,35 +34,35 @@ FILES = (
     "epochs.png",
     PAGE,
 )
-"""The files of a run folder."""
+"""Files of a run folder."""
 
 RUNS = "runs"
-"""The folder within a grid's that holds a run folder for each of its runs, named by its number."""
+"""Subfolder of a grid's folder with a run folder for each of its runs, named by its number."""
 
 SUMMARY = "summary.csv"
-"""A further file of a grid's folder."""
+"""Additional file of a grid's folder."""
 
 
 CHECKPOINTS = "checkpoints"
-"""The folder within that holds the checkpoints from which a training goes on."""
+"""Subfolder with the checkpoints for resuming a training."""
 
 LOCK = ".lock"
-"""The lock of the process that trains into a folder.  The file stays; the lock goes with the process."""
+"""Lock of the process that trains into a folder.  The file remains; the lock ends with the process."""
 
 
 def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = False) -> None:
-    """Refuse what cannot be written, before any work is done for it; nothing is made yet.
+    """Check that the run folder can be written before training starts; creates nothing.
 
     Raises
     ------
     RunFolderError
-        If the folder holds something that is neither to be replaced nor a training to go on with, is no folder, or
-        cannot be looked into.
+        If the folder has contents that are neither to be overwritten nor a training to resume, is not a folder, or
+        cannot be listed; or if both ``overwrite`` and ``resume`` are given.
     XpmlpError
-        If it holds the config's own file or its data, if the training would write over them; or the config has an
-        object that its text cannot name.
+        If the training would overwrite the config's own file or its data, or the config has an object that cannot be
+        named in its text.
     BackendError
-        If TensorBoard's files are asked for and their writer is not installed.
+        If TensorBoard files are requested and their writer is not installed.
     """
     refuse_unimportable(config)
     if config.output.tensorboard:
@@ -93,18 +93,18 @@ def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
 
 @contextmanager
 def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
-    """Make a folder if it is missing, and keep every other process from training into it.
+    """Create a folder if it is missing, and lock it against trainings by other processes.
 
     Parameters
     ----------
     folder : Path
     timeout : float
-        Seconds to wait for another process that does.
+        Seconds to wait for another process to release it.
 
     Raises
     ------
     RunFolderError
-        If another process does, or the folder cannot be made or written to.
+        If another process is training into it, or the folder cannot be created or written to.
     """
     with os_errors_as(RunFolderError, f"the run folder {folder} cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
 
 
 def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
-    """Begin with a training in a folder that is locked: its config is there at once, so that it can be resumed.
+    """Begin a training in a locked folder: remove earlier results and write the config, so that it can be resumed.
 
     Raises
     ------
@@ -143,28 +143,28 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> Non
 
 
 def _debris(folder: Path) -> Iterator[Path]:
-    """The temporary files of a process that was killed while it wrote."""
+    """Yield the temporary files of a process killed while writing."""
     for name in (*FILES, SUMMARY):
         yield from folder.glob(f".{name}.*.part*")
     yield from (folder / CHECKPOINTS).rglob(".*.part*")
 
 
 def _remove_results(folder: Path) -> None:
-    """Remove what an earlier training has left as its results; nothing else is touched."""
+    """Remove the results of an earlier training; nothing else is touched."""
     for name in (*FILES, SUMMARY):
         if name != "config.toml":
             (folder / name).unlink(missing_ok=True)
 
 
 def write(folder: Path, config: Config, files: Mapping[str, str | bytes], network: SavedNetwork | None = None) -> None:
-    """Write what a training has left, each file whole or not at all.
+    """Write the results of a training, each file whole or not at all.
 
     Parameters
     ----------
     folder : Path
     config : Config
     files : dict
-        Content by name, in the order to write it; ``run.json``, last, says that all the others are there.
+        Content by name, in writing order; ``run.json``, last, marks the folder as complete.
     network : SavedNetwork, optional
 
     Raises
@@ -173,7 +173,7 @@ def write(folder: Path, config: Config, files: Mapping[str, str | bytes], networ
         If the disk is full or the folder cannot be written to.
     """
     with as_run_folder_errors(folder):
-        _remove_results(folder)  # of the training before it was resumed: never a mixture of two
+        _remove_results(folder)  # from before it was resumed: never a mixture of two trainings
         write_text(folder / "config.toml", config.to_toml())
         if network is not None:
             save_network(folder / "weights.safetensors", network)
@@ -185,14 +185,14 @@ def write(folder: Path, config: Config, files: Mapping[str, str | bytes], networ
 
 
 def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> None:
-    """Draw what the config's ``[output]`` asks for, from the numbers in a folder.
+    """Draw the plots requested by the config's ``[output]`` from the numbers in a folder.
 
     Parameters
     ----------
     folder : Path
     output : OutputConfig
     note : (sentence) -> None
-        Told if matplotlib cannot be used: the numbers are there without it.
+        Called if matplotlib cannot be used; the numbers do not depend on it.
 
     Raises
     ------
@@ -214,10 +214,10 @@ def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> Non
 
 
 def remove_members(folder: Path) -> None:
-    """Remove the runs of the grid that is in a folder, and what was not finished of them; nothing else is touched."""
+    """Remove the runs of the grid in a folder, finished or not; nothing else is touched."""
     runs = folder / RUNS
     if runs.is_symlink():
-        runs.unlink()  # what it leads to is not of this folder
+        runs.unlink()  # its target is not part of this folder
     elif runs.is_dir():
         for path in runs.iterdir():
             if path.name.removeprefix(".").isdecimal():
@@ -227,7 +227,7 @@ def remove_members(folder: Path) -> None:
 
 
 def as_run_folder_errors(folder: Path) -> AbstractContextManager[None]:
-    """Turn an operating system's error into a sentence about a run folder."""
+    """Convert the operating system's errors to errors about a run folder."""
     return os_errors_as(RunFolderError, f"the run folder {folder} cannot be written")
 
 
@@ -240,27 +240,27 @@ def read(
     device: str | None = None,
     allow_code: bool = False,
 ) -> tuple[Config, SavedNetwork]:
-    """The config and the network of a run folder.
+    """Read the config and the network of a run folder.
 
     Parameters
     ----------
     folder : Path
-        Of one run, or of a grid.
+        Folder of one run, or of a grid.
     run : str or int, optional
-        Which run of a grid: its number, or ``best``: that with the lowest validation loss (test, training loss where
-        there is none).
+        Run of a grid: its number, or ``best``, the run with the lowest validation loss (else test loss, else training
+        loss).
     overrides : dict, optional
-        Values by dotted key, laid over the config's: where the data are now, or what to compute on.
+        Values that replace the config's, by dotted key: the place of the data, or the backend.
     backend, device : str, optional
-        Where to compute, if not as the config says.
+        Backend and device for the computation, by default the config's.
     allow_code : bool
-        Import the records from outside of the package that the config names as ``module:object``.
+        Import the external records that the config names as ``module:object``.
 
     Raises
     ------
     RunFolderError, ConfigError
-        If it is not a run folder, or damaged, or there is no such run, or an override would change the network, or it
-        needs code that is not allowed or cannot be imported.
+        If it is not a run folder or is damaged, there is no such run, an override would change the network, or the
+        config names code that is not allowed or cannot be imported.
     """
     for key in overrides or {}:
         if key.partition(".")[0] not in ("data", "backend"):
@@ -280,12 +280,12 @@ def read(
 
 
 def member_folder(folder: Path, run: str | int | None) -> Path:
-    """Find the folder of one run of a grid, its number or ``best``; the same folder if it holds a single run.
+    """Return the folder of one run of a grid, by its number or ``best``, or ``folder`` itself if it holds a single run.
 
     Raises
     ------
     RunFolderError
-        If there is no such run.
+        If there is no such run, or ``run`` is given for a single run or missing for a grid.
     """
     if not (folder / RUNS).is_dir():
         if run is not None:
@@ -295,12 +295,12 @@ def member_folder(folder: Path, run: str | int | None) -> Path:
 
 
 def runs_in(folder: Path) -> dict[int, Path]:
-    """The folders of a grid's runs by their numbers; none of a single run.
+    """Return the folders of a grid's runs by their numbers; empty for a single run.
 
     Raises
     ------
     RunFolderError
-        If it is a grid's folder without a run.
+        If it is a grid's folder without finished runs.
     """
     if not (folder / RUNS).is_dir():
         return {}
@@ -311,7 +311,7 @@ def runs_in(folder: Path) -> dict[int, Path]:
 
 
 def _member(folder: Path, run: str | None) -> Path:
-    """The folder of one run of a grid."""
+    """Return the folder of one run of a grid."""
     members = runs_in(folder)
     allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
     if run is None:
@@ -324,10 +324,10 @@ def _member(folder: Path, run: str | None) -> Path:
 
 
 def _deciding_loss(folder: Path) -> float:
-    """The loss that a run's weights are judged by; infinity if they have no such figure."""
+    """Return the loss for comparing a run's weights with others; infinity if there is none."""
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        last = None if facts["status"] == "diverged" else facts["final"]  # older than the weights that were kept
+        last = None if facts["status"] == "diverged" else facts["final"]  # older than the saved weights
         final, test = facts["best"] or last or {}, facts["test"] or {}
         figures = (final.get("validation_loss"), test.get("loss"), final.get("train_loss"))
         return next((float(figure) for figure in figures if figure is not None), math.inf)

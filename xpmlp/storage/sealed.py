@@ -1,6 +1,6 @@
-"""Named arrays with a description of JSON's types in one safetensors file: nothing is pickled.
+"""Named arrays with a description of JSON's types in one safetensors file; nothing is pickled.
 
-`write_sealed` puts a checksum over both.
+`write_sealed` adds a checksum of both.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from xpmlp._paths import is_text
 Tensors = dict[str, npt.NDArray[Any]]
 
 MAX_BYTES = 100_000_000
-"""Of a header: safetensors refuses longer ones."""
+"""Maximum length of a header: safetensors refuses longer ones."""
 
 _ONCE_AN_ARRAY = b'"data_offsets"'
-"""In a text quotes have a backslash before them, so that nothing in the metadata is counted."""
+"""Key found once per array; in the metadata quotes are escaped by a backslash, so that nothing there is counted."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-"""The errors of safetensors and json for damaged files beside SafetensorError; AttributeError for a type of numbers
-that NumPy lacks, such as float8."""
+"""Errors of safetensors and json for damaged files, besides SafetensorError; AttributeError for a type of numbers that
+NumPy lacks, such as float8."""
 
 
 class Damaged(Exception):  # noqa: N818  (no mistake of the reader's: there may be an older file)
-    """A file that is not what was written; its text says what is wrong with it."""
+    """Error for a file that differs from the written one; the message describes the damage."""
 
 
 class Sealed(NamedTuple):
-    """The content of such a file.
+    """Content of a sealed file.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Sealed(NamedTuple):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a safetensors file: its arrays are read when they are asked for.
+    """Open a safetensors file; its arrays are read on request.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def opened(path: Path) -> Iterator[Any]:
     from safetensors import safe_open
 
     with contextlib.ExitStack() as held:
-        if not is_text(path):  # safetensors takes no other names
+        if not is_text(path):  # safetensors accepts no other names
             link = Path(held.enter_context(tempfile.TemporaryDirectory())) / "link"
             link.symlink_to(path.absolute())
             path = link
@@ -72,7 +72,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def count_arrays(path: Path) -> int:
-    """Count the arrays of a header, in much less time than it takes to read what it says about them.
+    """Count the arrays of a header, much faster than by parsing it.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def write_sealed(path: Path, description: Mapping[str, Any], tensors: Mapping[st
 
 
 def write_arrays(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, whole or not at all; errors as of `write_sealed`."""
+    """Write a safetensors file, whole or not at all; errors as for `write_sealed`."""
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
@@ -105,12 +105,12 @@ def write_arrays(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: 
 
 
 def read_sealed(path: Path) -> Sealed:
-    """Read what `write_sealed` has written.
+    """Read a file written by `write_sealed`.
 
     Raises
     ------
     Damaged
-        If a byte of it is another, or it is no such file.
+        If any byte has changed, or it is not such a file.
     OSError
         If it is missing or cannot be read.
     """
@@ -132,7 +132,7 @@ def read_sealed(path: Path) -> Sealed:
 
 
 def _checksum(text: str, tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """The SHA-256 of the description, and of the name, type, shape and bytes of every array."""
+    """Compute the SHA-256 of the description, and of the name, type, shape and bytes of every array."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         array = tensors[name]

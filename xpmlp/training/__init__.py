@@ -1,15 +1,15 @@
-"""Training, evaluation and prediction: what the command line and Python users call.
+"""Training, evaluation and prediction: the functions behind the command line and for Python users.
 
 ==================== ==================================================================
-`train`              a config to a trained network, and to a run folder if asked for
-`from_arrays`        arrays of any library as a data set to train on
-`evaluate`           a run folder's network on a part of its data set
-`predict`            a run folder's network on new inputs
-`Reporter`           hears how a training goes
+`train`              train the network of a config, optionally into a run folder
+`from_arrays`        make a data set from arrays of any library
+`evaluate`           evaluate a run folder's network on a part of its data set
+`predict`            apply a run folder's network to new inputs
+`Reporter`           listen to the progress of a training
 ==================== ==================================================================
 
-Inside: ``step`` is what a backend folds over batches, ``segments`` how an epoch is cut for that, ``loop`` the epochs of
-a `Trainable` by its `RunPolicy`, ``run`` and ``record`` what a run did; from a ``snapshot`` a training goes on.
+Inside: ``step`` defines the fold over batches, ``segments`` divides an epoch for it, ``loop`` runs the epochs of a
+`Trainable` under its `RunPolicy`, ``run`` and ``record`` hold the results, and a training resumes from a ``snapshot``.
 """
 
 from xpmlp.training.arrays import from_arrays

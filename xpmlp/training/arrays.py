@@ -1,4 +1,4 @@
-"""Data that are given as arrays, of any library: from where they are to a data set, without hidden copies."""
+"""Data sets from arrays of any library, built where the arrays are, without hidden copies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xpmlp.errors import DataError
 
 GivenExamples = tuple[Any, Any] | tuple[Any, Any, Any]
 """Features (n, n_features) or (n, height, width), labels (n,), and codes (n, columns) if the training part has any:
-data frames, arrays of any library, or what NumPy takes."""
+data frames, arrays of any library, or other input to ``numpy.asarray``."""
 
 _NO_CLASSES = np.empty(0, dtype=np.int64)
 
@@ -37,30 +37,30 @@ def from_arrays(
     scale: float = 1.0,
     values: bool = False,
 ) -> Dataset:
-    """A data set of arrays or data frames, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
+    """Make a data set from arrays or data frames, to train on: ``xpmlp.train(config, data=from_arrays(x, y))``.
 
-    Features in the host's memory are shared, not copied, if their library can (DLPack) and their layout serves.
-    Features on a GPU, or another accelerator, stay there: train on the backend and device that they are on, or on
-    another library's for the same device.  Targets are read to the host once, where the classes are counted.
+    Features in host memory are shared, not copied, if their library supports it (DLPack) and their layout is suitable.
+    Features on a GPU, or another accelerator, stay there: train on their own backend and device, or on another
+    library's backend for the same device.  Targets are copied to the host once, where the classes are counted.
 
     Parameters
     ----------
     x : (n, n_features) or (n, height, width)
-        Numbers, none of them missing or infinite; nothing is done to them but what ``scale`` says.  Of a data frame
-        (pandas, polars, pyarrow) or a structured array the columns' names are kept: what is evaluated or predicted
-        later is matched by them.
+        Numbers, none of them missing or infinite; their only preprocessing is ``scale``.  The column names of a data
+        frame (pandas, polars, pyarrow) or a structured array are kept: later evaluations and predictions match their
+        columns by name.
     y : (n,), or (n, n_targets)
-        Labels: whole numbers, booleans or names, as one column, or (n, n_classes) with a one in the class's column.
-        Or values to predict, in one or several columns.
+        Labels: whole numbers, booleans or names, as one column, or one-hot, (n, n_classes).  Or values to predict, in
+        one or several columns.
     codes : (n, columns), optional
-        Of categories, integers: 0 for one that is not known, 1 for a missing one, the others from 2.  A network of
-        ``model.layers`` takes them by layers of the kinds "categories", "embedding" and "one_hot".
+        Integer codes of categories: 0 for an unknown one, 1 for a missing one, the others from 2.  A network with
+        ``model.layers`` takes them in layers of the kinds "categories", "embedding" and "one_hot".
     validation, test : (x, y), or (x, y, codes), optional
         To evaluate after each epoch, and once at the end if ``data.split`` says so.
     scale : float
-        What the features are multiplied by, for example 1 / 255 for uint8 images; they stay as they are stored.
+        Factor on the features, for example 1 / 255 for uint8 images; the stored features are not changed.
     values : bool
-        Whether the targets are values, for the losses ``squared`` and ``poisson``, and not labels.
+        Whether the targets are values, for the losses ``squared`` and ``poisson``, rather than labels.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def from_arrays(
     ------
     DataError
         If the arrays have other shapes, lengths or types than these, a value is not a finite number, a label is
-        missing, or a part lacks a column of the training part, or has a label that this has not.
+        missing, or a part lacks a column of the training part or has a label unknown to it.
 
     Examples
     --------
@@ -102,12 +102,12 @@ def from_arrays(
 
 
 def host_array(array: Any, what: str) -> npt.NDArray[Any]:
-    """An array in the host's memory, of any library, as NumPy's: the same memory if the library can share it.
+    """Convert an array in host memory, of any library, to NumPy, sharing the memory where the library can.
 
     Raises
     ------
     DataError
-        If it is on an accelerator, or of a type that NumPy has not, or hides some of its values behind a mask.
+        If it is on an accelerator, has a type unknown to NumPy, or hides some of its values behind a mask.
     """
     if np.ma.is_masked(array):
         raise DataError(f"{what} has masked values: fill them in, or drop their rows.")
@@ -119,12 +119,12 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
     try:
         return np.from_dlpack(array)
     except (AttributeError, BufferError, RuntimeError, TypeError):
-        pass  # no array, or one that cannot be shared: strings, another byte order
+        pass  # not an array, or not shareable: strings, another byte order
     try:
         converted = np.asarray(array)
     except (RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"{what} cannot become an array of NumPy's ({error}): convert it first.") from error
-    if converted.dtype.kind == "O" and not converted.ndim:  # NumPy has wrapped what it does not know
+    if converted.dtype.kind == "O" and not converted.ndim:  # NumPy has wrapped an unknown object
         advice = "call its toarray()" if hasattr(array, "toarray") else "make an array or a data frame of it"
         raise DataError(f"{what} is of type {type(array).__name__} and not an array: {advice}.")
     return converted
@@ -133,7 +133,7 @@ def host_array(array: Any, what: str) -> npt.NDArray[Any]:
 def _part(
     examples: GivenExamples | None, dataset: Dataset, target_names: tuple[str, ...] | None, name: str
 ) -> Part | None:
-    """A part to evaluate, of the same columns and with labels of the same classes as the training part."""
+    """Make a validation or test part, with the columns and the classes of the training part."""
     if examples is None:
         return None
     x, y, *rest = examples
@@ -169,7 +169,9 @@ def _codes(codes: Any, n: int, what: str) -> npt.NDArray[Any] | None:
 
 
 def _features(x: Any, what: str, names: tuple[str, ...] | None) -> tuple[Array, tuple[int, int] | None]:
-    """Features (n, n_features), checked, where they are, and the shape of images; of a table the columns ``names``."""
+    """Check features without moving them; return them as (n, n_features), from a table the columns ``names``, and the
+    shape of images.
+    """
     on_host = residence_of(x).device == HOST.device
     features: Array = host_features(x, names, what) if on_host else x
     if features.ndim not in (2, 3, 4):
@@ -183,12 +185,12 @@ def _features(x: Any, what: str, names: tuple[str, ...] | None) -> tuple[Array, 
 
 
 def host_features(x: Any, names: tuple[str, ...] | None, what: str) -> npt.NDArray[Any]:
-    """Features of any library in the host's memory as NumPy's, of any shape; of a table the columns ``names``.
+    """Convert features of any library and shape in host memory to NumPy; from a table, the columns ``names``.
 
     Raises
     ------
     DataError
-        As `host_array`, or if a column of a table is missing or has something else than numbers.
+        As `host_array`, or if a column of a table is missing or is not numeric.
     """
     features = host_array(matched_columns(x, names, what), what)
     if features.dtype.kind != "O" or features.ndim not in (1, 2) or not features.size:
@@ -199,7 +201,7 @@ def host_features(x: Any, names: tuple[str, ...] | None, what: str) -> npt.NDArr
 
 
 def _checked_in_place(features: Array, what: str) -> Array:
-    """Features on an accelerator, held against what `check_features` wants of those on the host."""
+    """Check features on an accelerator by the rules of `check_features`; booleans become uint8."""
     xp = array_namespace(features)
     if 0 in features.shape:
         raise DataError(f"{what}: has the shape {tuple(features.shape)}; there has to be an example and a feature.")
@@ -219,7 +221,7 @@ def _all_finite(features: Array) -> bool:
 
 
 def _targets(y: Any, n: int, what: str, names: tuple[str, ...] | None, *, values: bool) -> npt.NDArray[Any]:
-    """Labels (n,), or values of one or two axes, on the host; of a table of values the columns ``names``."""
+    """Return labels (n,), or values of one or two axes, on the host; from a table of values the columns ``names``."""
     if residence_of(y).device != HOST.device:
         y = _home(y).to_numpy(y)
     targets = host_features(y, names, "y") if values else _labels(y)
@@ -232,7 +234,7 @@ def _targets(y: Any, n: int, what: str, names: tuple[str, ...] | None, *, values
 
 
 def _labels(y: Any) -> npt.NDArray[Any]:
-    """Labels of any kind, (n,); with a column for each class the names of the columns, or their numbers."""
+    """Return labels of any kind as (n,); one-hot labels become the names of their columns, or the column numbers."""
     names = column_names(y, "y")
     if names is not None and len(names) == 1:
         y, names = column_at(y, 0), None
@@ -243,7 +245,7 @@ def _labels(y: Any) -> npt.NDArray[Any]:
 
 
 def _values(targets: npt.NDArray[Any], what: str) -> npt.NDArray[np.float64]:
-    """Values (n, n_targets), checked."""
+    """Check target values and return them as (n, n_targets)."""
     if targets.dtype.kind not in "biuf":
         raise DataError(f"{what}: targets of type {targets.dtype} are not values; leave out values=True for labels.")
     columns = targets.reshape(len(targets), -1).astype(np.float64)

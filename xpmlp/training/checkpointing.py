@@ -1,6 +1,6 @@
-"""Snapshots as checkpoints hold them, and when one is due.
+"""Conversion between snapshots and checkpoints, and the schedule of checkpoints.
 
-A checkpoint has a description, of JSON's types, and arrays by name; what it says is checked when it is read.
+A checkpoint has a description, of JSON's types, and arrays by name; both are checked when it is read.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
 AUTO_SECONDS = 30
-"""Between two checkpoints at ends of epochs, at least."""
+"""Minimum time between two checkpoints at ends of epochs."""
 
 _ROWS: dict[str, tuple[int, TypeAdapter[Any]]] = {
     "epochs": (len(EpochRow._fields), TypeAdapter(list[EpochRow])),
     "train_scores": (len(Score._fields), TypeAdapter(list[Score])),
 }
-"""The fields of a run that have a row for each epoch, with its width: arrays, too, as a million of them would be more
-than a safetensors file takes in its metadata."""
+"""Fields of a run with a row for each epoch, and their widths: stored as arrays, since a million rows would exceed the
+limit on a safetensors file's metadata."""
 
 _PROGRESS = ("steps", "examples", "loss_sum", "value_sum")
-"""The fields of `EpochProgress` by the names that they have in files, where it is called ``under_way``."""
+"""Fields of `EpochProgress` by their names in files, where it is called ``under_way``."""
 
 _TYPES: dict[str, TypeAdapter[Any]] = {
     "settings": TypeAdapter(RunSettings),
@@ -52,17 +52,17 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
     "best_epoch": TypeAdapter(int),
     "ended_at": TypeAdapter(tuple[int, int] | None),
 }
-"""The other fields of a run by their names in files, but for the losses of its batches, which are beside them, and the
-test, which comes after the training."""
+"""Other fields of a run by their names in files, except the batch losses, stored beside them, and the test score,
+computed after the training."""
 
 
 def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
-    """Describe a snapshot as a checkpoint holds it, but for the losses of its batches.
+    """Convert a snapshot to the content of a checkpoint, except the losses of its batches.
 
     Returns
     -------
     description : dict
-        Of JSON's types; floats among them come back as the same bits.
+        Of JSON's types; floats survive the round trip bit for bit.
     tensors : dict of arrays
     """
     description = {
@@ -82,12 +82,12 @@ def encode(snapshot: Snapshot) -> tuple[dict[str, Any], Tensors]:
 
 
 def decode(checkpoint: Checkpoint, trainable: Trainable) -> Snapshot:
-    """Read the snapshot that a checkpoint holds.
+    """Convert a checkpoint back to a snapshot.
 
     Raises
     ------
     RunFolderError
-        If it is none of this network and optimiser.
+        If the checkpoint does not fit this network and optimiser.
     """
     try:
         said, tensors = checkpoint.description["training"], dict(checkpoint.tensors)
@@ -115,7 +115,7 @@ def decode(checkpoint: Checkpoint, trainable: Trainable) -> Snapshot:
 
 
 def _described(run: Run) -> dict[str, Any]:
-    """A run's record as a table of JSON's types, in which NamedTuples are lists."""
+    """Convert a run's record to a table of JSON's types, with NamedTuples as lists."""
     return {
         name: dict(zip(_PROGRESS, astuple(run.progress), strict=True)) if name == "under_way" else getattr(run, name)
         for name in _TYPES
@@ -123,7 +123,7 @@ def _described(run: Run) -> dict[str, Any]:
 
 
 def _run(table: dict[str, Any]) -> Run:
-    """The record that `_described` has made a table of; every value in it has to be of its type."""
+    """Convert a table from `_described` back to a record, checking the type of every value."""
     if table.keys() != _TYPES.keys():
         raise Damaged(f"its runs have the fields {', '.join(table)}")
     progress = [table["under_way"][name] for name in _PROGRESS]
@@ -133,7 +133,7 @@ def _run(table: dict[str, Any]) -> Run:
 
 
 def _rows_as_arrays(rows: Sequence[Sequence[float | None]], prefix: str) -> Tensors:
-    """Figures, each (rows, width), and which of them there are not; nothing if there are no rows."""
+    """Convert rows to their figures and a mask of missing ones, (rows, width) each; no arrays if there are no rows."""
     if not rows:
         return {}
     missing = np.array([[figure is None for figure in row] for row in rows])
@@ -142,7 +142,7 @@ def _rows_as_arrays(rows: Sequence[Sequence[float | None]], prefix: str) -> Tens
 
 
 def _rows(tensors: Tensors, prefix: str, width: int, types: TypeAdapter[Any]) -> list[Any]:
-    """The rows that `_rows_as_arrays` has made arrays of, taken out of ``tensors``."""
+    """Convert arrays from `_rows_as_arrays` back to rows, removing the arrays from ``tensors``."""
     if f"{prefix}.figures" not in tensors:
         return []
     figures, missing = tensors.pop(f"{prefix}.figures"), tensors.pop(f"{prefix}.missing")
@@ -166,7 +166,7 @@ def _state(tensors: Tensors, trainable: Trainable) -> TrainingState:
 
 
 def _parameters(tensors: Tensors, prefix: str, trainable: Trainable, runs: tuple[int, ...] = ()) -> Parameters:
-    """The network's parameters of this name, (*runs, rows, columns) each, taken out of ``tensors``."""
+    """Take the network's parameters under this prefix out of ``tensors``, (*runs, rows, columns) each."""
     parameters = _filled(tensors, prefix, trainable.network.root.slots, lambda slot: (*runs, slot.rows, slot.columns))
     for _, array in leaves(parameters):
         if not np.issubdtype(array.dtype, np.floating):
@@ -175,7 +175,7 @@ def _parameters(tensors: Tensors, prefix: str, trainable: Trainable, runs: tuple
 
 
 def _filled(tensors: Tensors, prefix: str, tree: Any, shape_of: Callable[[Any], tuple[int, ...]]) -> Any:
-    """A tree of this structure with the arrays of its names, taken out of ``tensors``."""
+    """Fill a tree of this structure with the arrays of the same names, taken out of ``tensors``."""
     names = iter([name for name, _ in leaves(tree, prefix)])
 
     def found(leaf: Any) -> Any:
@@ -189,7 +189,7 @@ def _filled(tensors: Tensors, prefix: str, tree: Any, shape_of: Callable[[Any], 
 
 
 def _check(snapshot: Snapshot, examples: int) -> None:
-    """Whether the parts agree about how many runs have not ended, and how far they are."""
+    """Check that the parts of a snapshot agree on the number of active runs and their progress."""
     running = snapshot.running
     stacked = runs_of(snapshot.state.parameters)
     if running and stacked != len(running):
@@ -211,21 +211,21 @@ def _check(snapshot: Snapshot, examples: int) -> None:
 
 
 class Checkpoints:
-    """Writes a block's snapshots into a folder when they are due: the `Saver` of a training that is to survive.
+    """`Saver` that writes a block's snapshots into a folder when they are due.
 
-    Time is measured by a clock that only goes forwards, whatever is done to the computer's.
+    Time is measured by a monotonic clock, unaffected by changes to the system clock.
 
     Parameters
     ----------
     folder : Path
     output : OutputConfig
-        Says how often, and how many are kept; its ``checkpoint_every`` is not ``None``.
+        With the interval between checkpoints and the number kept; its ``checkpoint_every`` is not ``None``.
     runs : int
-        How many runs the block has.
+        Number of runs in the block.
     provenance : dict
-        What is written beside each snapshot; see `xpmlp.storage.provenance`.
+        Written beside each snapshot; see `xpmlp.storage.provenance`.
     start : Checkpoint, optional
-        The one from which the training goes on.
+        Checkpoint from which the training resumes.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class Checkpoints:
         self._epochs, self._time = 0, time.monotonic()
 
     def due(self, *, epoch_ended: bool, steps: int) -> bool:
-        """Whether it is time for the next checkpoint."""
+        """Whether the next checkpoint is due."""
         match self.unit:
             case "step":
                 return steps - self._steps >= self.every
@@ -262,7 +262,7 @@ class Checkpoints:
         Raises
         ------
         RunFolderError
-            If the disk is full or the folder cannot be written to; the checkpoints before are as they were.
+            If the disk is full or the folder cannot be written to; earlier checkpoints are unchanged.
         """
         description, tensors = encode(snapshot)
         losses = [run.batch_losses for run in snapshot.runs]
@@ -273,16 +273,16 @@ class Checkpoints:
 
 
 def notes_on_resuming(before: Provenance, snapshot: Snapshot, now: Provenance, steps: int) -> Iterator[str]:
-    """Say from where a training goes on, and whether it will be bitwise what it would have been.
+    """Report where a training resumes, and the reasons why its bits may differ from those of an uninterrupted one.
 
     Parameters
     ----------
     before, now : dict
-        Of `xpmlp.storage.provenance.provenance_of`.
+        From `xpmlp.storage.provenance.provenance_of`.
     snapshot : Snapshot
-        From which it goes on.
+        Starting point of the resumed training.
     steps : int
-        In an epoch.
+        Steps in an epoch.
     """
     epochs = now["config"]["train"]["epochs"]
     if not snapshot.running or snapshot.epoch > epochs:

@@ -1,4 +1,4 @@
-"""The trainable that a config and its data describe: network, objective, optimiser and policy."""
+"""The trainable of a config and its data: network, objective, optimiser and policy."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
 MANY_CLASSES = 20
-"""More classes than this that are whole numbers may be quantities."""
+"""Number of integer classes above which the targets may be quantities."""
 
 LARGE_TARGET = 1_000.0
-"""Values of this size make first gradients so large that usual learning rates diverge."""
+"""Size of targets from which the first gradients are so large that training diverges at usual learning rates."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ConfigTrainable(Trainable):
 
     @cached_property
     def network(self) -> Network:
-        """The network that ``[model]`` describes, for the widths of the data."""
+        """The network described by ``[model]``, for the widths of the data."""
         model, dataset, loss = self.config.model, self.dataset, loss_of(self.config, self.dataset)
         n_outputs = loss.n_outputs(len(dataset.target_names), dataset.n_classes)
         widths = Widths(dataset.n_features, dataset.code_counts)
@@ -78,12 +78,12 @@ class ConfigTrainable(Trainable):
 
     @cached_property
     def decision(self) -> Decision | None:
-        """The choice of a class by its probabilities, if not that of the most probable one."""
+        """The rule for choosing a class from the probabilities; ``None`` for the most probable class."""
         return decision_of(self.config, self.dataset, self.network.loss)
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        """The optimiser that ``[train]`` describes."""
+        """The optimiser described by ``[train]``."""
         return optimizer_of(self.config.train, self.network.root.kinds, kinds_elsewhere(self.network))
 
     @property
@@ -94,7 +94,7 @@ class ConfigTrainable(Trainable):
 
     @cached_property
     def length(self) -> Length:
-        """The epochs and the batch size, also if the config leaves them to the size of the data."""
+        """The epochs and the batch size, with `"auto"` resolved from the size of the data."""
         return length_of(self)
 
     @property
@@ -113,15 +113,16 @@ class ConfigTrainable(Trainable):
         return self.dataset.validation
 
     def judging(self, run: Run) -> Examples | None:
-        """The examples by which a run is judged and calibrated."""
+        """Return the examples for judging and calibrating a run."""
         return self.validation_examples
 
     def check_calibration(self) -> None:
-        """Refuse to calibrate what has no temperature.
+        """Check that the network can be calibrated by a temperature, if ``train.calibrate`` asks for it.
 
         Raises
         ------
         ConfigError
+            If its targets are not classes, or it is a batch ensemble.
         """
         loss, repeats = self.network.loss, self.network.root.repeats
         if self.config.train.calibrate and (loss.targets != "classes" or repeats > 1):
@@ -129,7 +130,7 @@ class ConfigTrainable(Trainable):
             raise ConfigError(f"train.calibrate is for classes, and not for {what}: leave it out.")
 
     def calibrate(self, runs: Iterable[Run]) -> None:
-        """Calibrate the runs that have ended well, if ``train.calibrate`` asks for it."""
+        """Calibrate the ended runs that have not diverged, if ``train.calibrate`` asks for it."""
         if not self.config.train.calibrate:
             return
         for run in runs:
@@ -138,11 +139,11 @@ class ConfigTrainable(Trainable):
                 run.parameters = self.inference.calibrated(run.parameters, examples)
 
     def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
-        """The training examples of the run with this seed, rising."""
+        """Return the row numbers of the training examples of the run with this seed, in ascending order."""
         return np.arange(len(self.dataset.train))
 
     def initial_parameters(self, seed: int) -> Parameters:
-        """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        """Return the initial parameters of a run with this seed, on the host, without a runs axis."""
         if self.start is not None:
             started: Parameters = map_leaves(np.array, self.start)
             return started
@@ -160,20 +161,20 @@ class ConfigTrainable(Trainable):
 
 
 def layers_of(model: ModelConfig, widths: Widths, n_outputs: int) -> LayerSpec:
-    """Chain the layers of a config's ``[[model.layers]]``, with a dense one for the outputs at their end.
+    """Chain the layers of a config's ``[[model.layers]]``, followed by a dense output layer.
 
     Parameters
     ----------
     model : ModelConfig
-        Dense layers without ``init`` have its ``init`` and ``init_scale``.
+        Dense layers without ``init`` take its ``init`` and ``init_scale``.
     widths : Widths
-        Of the inputs.
+        Widths of the inputs.
     n_outputs : int
 
     Raises
     ------
     ConfigError
-        If a layer does not take such inputs, or gives nothing for them.
+        If a layer does not accept its inputs, or has no outputs for them.
     """
     check_layers(model.layers)
     drawn = {"init": model.init, **({"init_scale": model.init_scale} if model.init == "normal" else {})}
@@ -191,14 +192,14 @@ def layers_of(model: ModelConfig, widths: Widths, n_outputs: int) -> LayerSpec:
 
 
 def with_categories(layers: LayerSpec) -> LayerSpec:
-    """Put ahead of layers that take numbers alone what makes numbers of categories: one-hot if few, else embedded."""
+    """Prepend an encoding of the categories to layers that take only numbers: one-hot if few, else embedded."""
     categories = LayerSpec("categories", (("width", 8), ("one_hot_up_to", 9)))
     inputs = LayerSpec("beside", (), (LayerSpec("activation", (("name", "identity"),)), categories))
     return LayerSpec("chain", (), (inputs, *layers.members))
 
 
 def with_linear_skip(layers: LayerSpec, n_outputs: int) -> LayerSpec:
-    """Add to what layers give a linear function of their input that begins at 0: numbers unbent, categories one-hot."""
+    """Add a linear function of the inputs, initially 0, to the layers' outputs: numbers unbent, categories one-hot."""
     inputs = LayerSpec("beside", (), (LayerSpec("activation", (("name", "unbent"),)), LayerSpec("one_hot")))
     linear = LayerSpec("chain", (), (inputs, LayerSpec("dense", (("units", n_outputs), ("init", "zeros")))))
     return LayerSpec("chain", (), (LayerSpec("add", (), (layers, linear)),))
@@ -210,10 +211,10 @@ def _with_init(table: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 def kinds_elsewhere(network: Network) -> set[str]:
-    """The kinds of parameters that a network's layers have for data with numbers, few and many categories."""
+    """Return the kinds of parameters that a network's layers have for data with numbers, few and many categories."""
     try:
         root = network._replace(widths=Widths(1, (4, 1000))).root
-    except ValueError:  # a layer of certain columns
+    except ValueError:  # a layer restricted to certain columns
         return set()
     return {kind for _, kind in leaves(root.kinds)}
 
@@ -227,7 +228,7 @@ def optimizer_of(train: TrainConfig, kinds: Any, elsewhere: Collection[str] = ()
     kinds : tree of str
         In the structure of the parameters.
     elsewhere : collection of str, optional
-        The kinds that the same layers have for other data, of which ``train.rates`` may speak, too.
+        Kinds of parameters that the same layers have for other data, also allowed in ``train.rates``.
 
     Raises
     ------
@@ -250,14 +251,14 @@ def optimizer_of(train: TrainConfig, kinds: Any, elsewhere: Collection[str] = ()
 
 
 def loss_of(config: Config, dataset: Dataset) -> Loss:
-    """The loss that ``model.loss`` means for a data set, with the parameters that the config gives it.
+    """Return the loss selected by ``model.loss`` for a data set, with its parameters from the config.
 
     Raises
     ------
     ConfigError
-        If a parameter is for another loss.
+        If a parameter belongs to another loss.
     DataError
-        If the loss is not for such targets.
+        If the loss does not fit the targets.
     """
     name = config.model.loss
     if name == "auto":
@@ -271,7 +272,7 @@ def loss_of(config: Config, dataset: Dataset) -> Loss:
 
 
 def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
-    """Say in a sentence what is likely not meant: quantities taken for classes, values far too large to be learnt."""
+    """Report likely mistakes in the targets: quantities taken for classes, values far too large to be learnt."""
     if config.model.loss == "auto" and dataset.classes.dtype.kind in "if" and dataset.n_classes > MANY_CLASSES:
         yield (
             f"the target's {dataset.n_classes} whole numbers are taken for classes; if they are quantities, set "
@@ -282,7 +283,7 @@ def notes_on_targets(config: Config, dataset: Dataset) -> Iterator[str]:
 
 
 def notes_on_codes(network: Network) -> Iterator[str]:
-    """Say that the codes of the data make no difference to a network."""
+    """Report that a network ignores the codes of the data."""
     if network.widths.codes and not network.takes_codes:
         yield (
             "the data have codes of categories, and the network has no layer that takes them: give model.layers one of "
@@ -291,7 +292,7 @@ def notes_on_codes(network: Network) -> Iterator[str]:
 
 
 def large_targets(dataset: Dataset) -> str | None:
-    """The advice to scale targets that are values far from the outputs of a fresh network, which are near zero."""
+    """Return advice to scale the targets if they are far from a fresh network's outputs, near zero; else ``None``."""
     largest = np.abs(dataset.train.targets).max() if dataset.target_names else 0.0
     if largest < LARGE_TARGET:
         return None
@@ -299,14 +300,14 @@ def large_targets(dataset: Dataset) -> str | None:
 
 
 def class_weights(config: Config, dataset: Dataset) -> npt.NDArray[np.float64] | None:
-    """The weight of each training example by its class, (n,); ``None`` if all count the same.
+    """Return the weight of each training example by its class, (n,); ``None`` if all count the same.
 
     "balanced" gives class ``c`` the weight ``n / (n_classes * n_c)``, as scikit-learn does.
 
     Raises
     ------
     ConfigError
-        If ``train.class_weight`` names no class of the data, or the targets are values.
+        If ``train.class_weight`` names an unknown class or gives every class the weight 0, or the targets are values.
     """
     given = config.train.class_weight
     if given is None:
@@ -334,7 +335,7 @@ def _by_label(given: dict[str, float], classes: npt.NDArray[Any]) -> npt.NDArray
 
 
 def _columns(dataset: Dataset) -> list[tuple[str, npt.NDArray[Any]]]:
-    """The names and values of the columns of targets, over all parts."""
+    """Return the names and values of the columns of targets, over all parts."""
     parts = [part.targets for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
     return [
         (name, np.concatenate([targets[:, column] for targets in parts]))

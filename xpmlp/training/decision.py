@@ -1,4 +1,4 @@
-"""Decisions: which class a prediction is, if that is not simply the most probable one."""
+"""Decision rules: the class of a prediction, where it is not simply the most probable one."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from xpmlp.storage import SavedNetwork
 from xpmlp.training.labelled import by_class
 
 SECTION = "decision"
-"""The section of a saved network that has its decision."""
+"""Section of a saved network with its decision rule."""
 
 MAX_COSTS = 1_000
-"""Classes that may have a table of costs."""
+"""Maximum number of classes for a table of costs."""
 
 
 class Decision(Saved):
-    """A rule that chooses classes by their probabilities ``p``; one of the three is given.
+    """Rule for choosing classes by their probabilities ``p``; one of its attributes is given.
 
     Attributes
     ----------
     weights : (n_classes,)
-        The class with the largest ``w_j p_j`` is chosen: a mistake with an example of it costs ``w_j``.
+        The class with the largest ``w_j p_j`` is chosen: misclassifying an example of class ``j`` costs ``w_j``.
     costs : (n_classes, n_classes)
-        The class ``j`` with the least expected cost ``sum_i p_i c_ij`` is chosen; ``c_ij`` is that of choosing ``j``
-        where ``i`` is right.
+        The class ``j`` with the least expected cost ``sum_i p_i c_ij`` is chosen; ``c_ij`` is the cost of choosing
+        ``j`` where ``i`` is right.
     thresholds : (n_outputs,)
-        Of outputs that are yes or no: yes above it.
+        For yes-or-no outputs: yes above the threshold.
     """
 
     called = "a decision"
@@ -44,7 +44,7 @@ class Decision(Saved):
     thresholds: tuple[Finite, ...] = ()
 
     def choose(self, probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Choose a class for each row of probabilities (n, n_classes), (n,); or yes and no, (n, n_outputs)."""
+        """Choose a class for each row of probabilities (n, n_classes), as (n,); or yes or no, as (n, n_outputs)."""
         if self.thresholds:
             return (probabilities > np.asarray(self.thresholds)).astype(np.int64)
         if self.costs:
@@ -55,9 +55,9 @@ class Decision(Saved):
 
 
 def decision_of(config: Config, dataset: Dataset, loss: Loss) -> Decision | None:
-    """The decision that ``model.threshold`` means for a data set; ``None`` for the most probable class.
+    """Return the decision rule set by ``model.threshold`` for a data set; ``None`` for the most probable class.
 
-    "balanced" takes the parts of the classes in the training part, or those of yes among flags.
+    "balanced" uses the frequencies of the classes in the training part, or of yes among flags.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def decision_of(config: Config, dataset: Dataset, loss: Loss) -> Decision | None
 
 
 def decided_by(saved: SavedNetwork, threshold: Any) -> SavedNetwork:
-    """The same network with another decision, as ``model.threshold`` has it, but for "balanced".
+    """Return the network with another decision rule, given like ``model.threshold`` except for "balanced".
 
     Raises
     ------
@@ -97,12 +97,12 @@ def decided_by(saved: SavedNetwork, threshold: Any) -> SavedNetwork:
 
 
 def saved_decision(saved: SavedNetwork) -> Decision | None:
-    """The decision of a saved network; ``None`` for the most probable class.
+    """Return the decision rule of a saved network; ``None`` for the most probable class.
 
     Raises
     ------
     DataError
-        If what is saved is none, or for other classes.
+        If the saved rule is invalid, or for other classes.
     """
     found = (saved.sections or {}).get(SECTION)
     if found is None:
@@ -122,7 +122,7 @@ def saved_decision(saved: SavedNetwork) -> Decision | None:
 def _decision(
     given: Any, classes: npt.NDArray[Any], n_outputs: int, loss: Loss, shares: npt.NDArray[np.float64] | None
 ) -> Decision:
-    """The decision by a number, by shares if it is "balanced", or by a table of costs."""
+    """Make a decision rule from a number, from shares if ``given`` is "balanced", or from a table of costs."""
     of_flags = loss.targets == "flags" and not classes.size
     if not of_flags and not classes.size:
         raise ConfigError(f"model.threshold is for classes, and not for the loss {loss.name}: leave it out.")
@@ -149,7 +149,7 @@ def _decision(
 
 
 def _by_costs(given: dict[str, Any], classes: npt.NDArray[Any]) -> Decision:
-    """The decision by what it costs to take examples of a class for another one: 1 unless told otherwise."""
+    """Make a decision rule from the costs of confusing classes, 1 where none is given."""
     told = by_class(given, classes, "model.threshold", "cost")
     if not any(isinstance(cost, dict) for cost in told.values()):
         weights = np.ones(len(classes))

@@ -1,22 +1,22 @@
-"""SGD on small batches, with the updates of the first layer delayed and made many at a time.
+"""SGD on small batches, with the updates of the first layer delayed and applied many at a time.
 
-The largest layer of most networks is the first one, and a batch of one makes the least of it: ``x @ W`` and
-``W -= rate * x.T @ d`` each pass over all weights for two operations on every number, so that the memory sets the pace.
-But the inputs of the next steps are known.  With ``W`` the weights before them, step ``j`` needs
+The largest layer of most networks is the first one, and batches of one use it least efficiently: ``x @ W`` and
+``W -= rate * x.T @ d`` each pass over all weights for two operations on every number, so that memory bandwidth is the
+bottleneck.  But the inputs of the next steps are known.  With ``W`` the weights before them, step ``j`` needs
 
     ``x_j @ W_j = x_j @ (W - rate * sum_{i<j} x_i.T @ d_i) = (X @ W)_j - rate * sum_{i<j} (x_j @ x_i.T) d_i``,
 
 and the right-hand side takes one product ``X @ W`` and one ``X @ X.T`` for all of them.  A step reads its rows of
-``Z = X @ W`` and takes the sum off the later ones by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: that is its own
-update of the weights, with ``Z`` in their place and a row of ``X @ X.T`` in that of its inputs.  In the end
-``W -= rate * X.T @ D`` is one product, too.  It is the same training to rounding, whose products have many rows.  If
-each step has a rate of its own, each delta is multiplied by its part of the largest: ``W -= r X.T @ (r_j / r * d_j)``
-with ``r = max_j r_j``.
+``Z = X @ W`` and subtracts its term from the later rows by the update ``Z -= rate * (X @ x_i.T).T @ d_i``: its usual
+update of the weights, with ``Z`` in place of the weights and a row of ``X @ X.T`` in place of its inputs.  In the end
+``W -= rate * X.T @ D`` is one product, too.  The training is the same up to rounding, but its products have many rows.
+If each step has a rate of its own, each delta is multiplied by the ratio of its rate to the largest:
+``W -= r X.T @ (r_j / r * d_j)`` with ``r = max_j r_j``.
 
 References
 ----------
 McDaniel, D'Azevedo, Li, Wong and Kent, Delayed Slater determinant update algorithms for high efficiency quantum Monte
-Carlo, Journal of Chemical Physics 147, 174107 (2017), do so with the rank-one updates of an inverse.
+Carlo, Journal of Chemical Physics 147, 174107 (2017), delay the rank-one updates of an inverse in the same way.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from xpmlp.optim import Hyperparameters, Optimizer
 from xpmlp.training.step import Constants, PreparedBatch, TrainingState, derivative, descent
 
 ROWS = 50
-"""Examples whose updates are made with one call."""
+"""Number of examples whose updates are applied with one call."""
 
 LEAST_INPUTS = 128
-"""With fewer inputs than this the weights are hardly more than what is kept in their place."""
+"""Minimum number of inputs: with fewer, the weights are hardly larger than the arrays kept in their place."""
 
 
 def steps_per_call(batch: int, n_in: int, most: int) -> int:
-    """The steps that pay to be taken by one call with batches of this size, up to ``most``; 1 if delays do not pay."""
+    """Return the number of steps to take with one call; 1 if delays do not pay, as with batches above ``most``."""
     return max(1, ROWS // batch) if n_in >= LEAST_INPUTS and batch <= most else 1
 
 
 class _Delayed(NamedTuple):
-    """The batch of a step whose updates of the first layer are delayed; as `PreparedBatch`, but for the inputs.
+    """Batch of a step with delayed updates of the first layer; like `PreparedBatch`, except for the inputs.
 
     Attributes
     ----------
     positions : (batch,)
-        Of its examples among those of all the steps.
+        Positions of its examples among those of all the steps.
     similarities : (runs, batch, steps * batch)
-        Scalar products of their inputs with those of all.
+        Scalar products of their inputs with the inputs of all the steps.
     hyperparameters : Hyperparameters, or ()
-        None of a step's own if they do not change from step to step: the scan's constants are those of all.
+        Empty if they do not change from step to step: then all steps use those in the scan's constants.
     """
 
     positions: Array
@@ -68,27 +68,27 @@ class _Delayed(NamedTuple):
 def delay_updates(
     fold: Fold, network: Network, optimizer: Optimizer, backend: Backend, per_call: int, by_step: bool
 ) -> Fold:
-    """Make of a training fold of plain SGD one that takes several steps with a call.
+    """Convert a training fold of plain SGD to one that takes several steps per call.
 
     Parameters
     ----------
     fold : Fold
-        As `xpmlp.training.step.training_fold` makes it of the same network and optimiser.
+        From `xpmlp.training.step.training_fold`, for the same network and optimiser.
     network : Network
         A chain whose first layer is dense.
     optimizer : Optimizer
         `xpmlp.optim.sgd`, which takes factors, is linear in the weights and keeps no state.
     backend : Backend
     per_call : int
-        At least 2.
+        Steps per call, at least 2.
     by_step : bool
         Whether rates or weight decay change from step to step.
 
     Returns
     -------
     fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
-        As the given one, but ``rows`` is (steps / per_call, per_call, runs, batch), the others and the results
-        likewise, and the constants have ``positions``.
+        Like the given one, except that ``rows`` is (steps / per_call, per_call, runs, batch), likewise the other
+        arguments and the results, and that the constants have ``positions``.
     """
     ops, xp, others = backend.ops, backend.ops.xp, network.after_first
     assert others is not None
@@ -127,7 +127,7 @@ def delay_updates(
             parts = rates.descent / xp.where(scale < 0, scale, xp.ones_like(scale))
             deltas = deltas * (parts if left is None else parts * _after(xp, left))
         deltas = _joined(xp, deltas)
-        if left is not None:  # decay shrinks what a step has added in every step after that
+        if left is not None:  # decay shrinks a step's update in every later step
             weights *= left[0, ...]
             if rates.kept is not None and not by_step:
                 deltas *= rates.kept[0, ...] ** _steps_after(xp, positions, deltas)
@@ -138,24 +138,24 @@ def delay_updates(
 
 
 def _joined(xp: Any, series: Array) -> Array:
-    """(count, runs, batch, width) as (runs, count * batch, width)."""
+    """Reshape (count, runs, batch, width) to (runs, count * batch, width)."""
     count, runs, batch, width = series.shape
     return xp.reshape(xp.moveaxis(series, 0, 1), (runs, count * batch, width))
 
 
 def _divided(xp: Any, matrix: Array, count: int) -> Array:
-    """(runs, count * batch, width) as (count, runs, batch, width)."""
+    """Reshape (runs, count * batch, width) to (count, runs, batch, width)."""
     runs, rows, width = matrix.shape
     return xp.moveaxis(xp.reshape(matrix, (runs, count, rows // count, width)), 1, 0)
 
 
 def _after(xp: Any, left: Array) -> Array:
-    """The part of the weights that the steps after each one leave, from what it and they leave: (count, runs, 1, 1)."""
+    """Convert the parts of the weights kept from each step onwards to those kept after it: (count, runs, 1, 1)."""
     return xp.concat([left[1:, ...], xp.ones_like(left[:1, ...])])
 
 
 def _steps_after(xp: Any, positions: Array, deltas: Array) -> Array:
-    """The number of steps after the one of each row: (rows, 1), in the dtype of ``deltas``."""
+    """Return the number of steps after each row's own, (rows, 1), in the dtype of ``deltas``."""
     count, batch = positions.shape
     flat = xp.astype(xp.reshape(positions, (math.prod(positions.shape), 1)), deltas.dtype)
     return count - 1 - xp.floor(flat / batch)

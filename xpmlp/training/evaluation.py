@@ -1,4 +1,4 @@
-"""`evaluate`: a trained network on a part of its data set."""
+"""`evaluate`: the score of a trained network on a part of its data set."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ PartName = Literal["train", "validation", "test"]
 
 
 class Evaluation(NamedTuple):
-    """A score, and on what.
+    """Score of a network, with the part of the data and the backend.
 
     Attributes
     ----------
     score : Score
     metric : "accuracy" or "r2"
-        What the score's value is.
+        Metric of the score's value.
     split : str
     examples : int
     backend : Backend
@@ -62,8 +62,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the network of a run folder.
 
-    Data that are read from another place, or have changed, are taken as the network was trained on its own: its
-    columns by name, its classes, its preprocessing.
+    Moved or changed data are treated like the network's training data: with its columns, matched by name, its classes
+    and its preprocessing.
 
     Parameters
     ----------
@@ -71,13 +71,13 @@ def evaluate(
     split : "train", "validation" or "test", optional
         By default the part that the training held out: validation, or test if it had none.
     run : int or "best", optional
-        Which run, if the folder holds those of a grid.
+        The run to evaluate, if the folder holds the runs of a grid.
     backend, device : str, optional
-        Where to compute, if not as the config says.
+        Backend and device for the computation, by default the config's.
     overrides : dict, optional
-        Keys of ``[data]`` or ``[backend]`` with other values than the run's config has, ``{"data.path": "moved.csv"}``.
+        Values to override in the run's config, by keys of ``[data]`` or ``[backend]``: ``{"data.path": "moved.csv"}``.
     allow_code : bool
-        Import the records from outside of the package that the run's config names as ``module:object``.
+        Import the external records that the run's config names as ``module:object``.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def evaluate(
     RunFolderError
         If it is not a run folder, or does not fit its data set.
     BackendError, DataError, ConfigError
-        If the backend is not available, the data or the saved config cannot be read, or the data lack a column or
-        have another class.
+        If the backend is not available, the data or the saved config cannot be read, or the data lack a column or have
+        an unknown class.
 
     Examples
     --------
@@ -118,12 +118,12 @@ def evaluate(
 
 
 def data_for(config: Config, network: SavedNetwork) -> Dataset:
-    """Read a network's data, its columns matched by name, with their own classes and not yet preprocessed.
+    """Read the data for a network: columns matched by name, the data's own classes, no preprocessing yet.
 
     Raises
     ------
     DataError
-        If they cannot be read, or have codes of other columns than the network takes.
+        If they cannot be read, or the codes have another number of columns than the network takes.
     """
     given = load_data(
         config,
@@ -145,7 +145,7 @@ def data_for(config: Config, network: SavedNetwork) -> Dataset:
 def part_for(
     config: Config, network: SavedNetwork, given: Dataset, split: str | None, run_dir: str | Path
 ) -> tuple[Part, str]:
-    """Make a part of a network's data ready for it, with its own classes; and say which part it is.
+    """Prepare a part of a network's data for it, with the network's classes; return the part and its name.
 
     Parameters
     ----------
@@ -153,14 +153,14 @@ def part_for(
     given : Dataset
         From `data_for`.
     split : str, optional
-        As of `evaluate`.
+        As for `evaluate`.
     run_dir : path
-        How messages call the run.
+        Name of the run in messages.
 
     Raises
     ------
     RunFolderError, DataError
-        If there is no such part, or it has another class.
+        If there is no such part, or it has an unknown class.
     """
     if split is None:
         split = "validation" if given.validation is not None else "test"
@@ -174,7 +174,7 @@ def part_for(
 
 
 def _targets(part: Part, given: Dataset, network: SavedNetwork, source: str) -> npt.NDArray[Any]:
-    """The targets of a part for the network: values, or indices of its own classes."""
+    """Return the targets of a part for the network: values, or indices of the network's classes."""
     if network.target_names:
         return part.targets
     labels = [str(label) for label in given.classes.tolist()]

@@ -1,4 +1,4 @@
-"""A network at work: scores on labelled examples, predictions for new ones.  Both are folds, as training is."""
+"""Inference: scores on labelled examples and predictions for new ones, both computed by folds, like training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from xpmlp.training.stack import as_stack, runs_of
 from xpmlp.training.step import Examples, evaluation_fold, prediction_fold
 
 BATCH = 1000
-"""Examples in one step: enough for the products to run at full speed."""
+"""Number of examples in one step: enough for the products to run at full speed."""
 
 EVERY = slice(None)
 
@@ -36,8 +36,8 @@ class Score(NamedTuple):
     Attributes
     ----------
     loss, value : float
-        Means over the examples, weighted if they have weights.  What ``value`` is, the loss says (`nn.losses`): the
-        accuracy, from 0 to 1, or R², at most 1.
+        Means over the examples, weighted if they have weights.  The loss (`nn.losses`) determines the metric of
+        ``value``: the accuracy, from 0 to 1, or R², at most 1.
     """
 
     loss: float
@@ -46,7 +46,7 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Inference:
-    """A network on a backend, whatever its parameters.
+    """Evaluation and prediction by a network on a backend, for any parameters.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Inference:
         Raises
         ------
         BackendError
-            If it has more examples than the backend's type for indices can count.
+            If it has more examples than the backend's index type can count.
         """
         backend, n_outputs = self.backend, self.network.root.width
         integers, reals = np.dtype(backend.index_dtype_name), np.dtype(backend.dtype_name)
@@ -99,12 +99,12 @@ class Inference:
         if not isinstance(features, np.ndarray):
             return backend.adopt(features)
         if features.dtype.kind == "f":
-            with np.errstate(over="ignore"):  # a training that becomes infinite is noticed
+            with np.errstate(over="ignore"):  # infinite values are detected in training
                 features = features.astype(backend.dtype_name, copy=False)
         return backend.asarray(features)
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
-        """The score of each stacked run."""
+        """Return the score of each stacked run."""
         xp = self.backend.xp
         weights = examples.weights
         total = examples.targets.shape[0] if weights is None else float(self.backend.to_numpy(xp.sum(weights)))
@@ -117,7 +117,7 @@ class Inference:
     def predict(
         self, parameters: Parameters, features: npt.NDArray[Any], codes: npt.NDArray[Any] | None = None
     ) -> npt.NDArray[Any]:
-        """Predict by one run for preprocessed features.
+        """Predict with one run for preprocessed features.
 
         Parameters
         ----------
@@ -129,20 +129,20 @@ class Inference:
         Returns
         -------
         prediction : (n, n_out)
-            Probabilities of the classes, for a classifier; else values.
+            Probabilities of the classes for a classifier, else values.
         """
         features = self._placed(features)
         return self.backend.to_numpy(self.outputs(parameters, features, self._known(codes)))
 
     def outputs(self, parameters: Parameters, features: Array, codes: Array | None = None) -> Array:
-        """Predict by one run for features (n, n_in), and codes, on the device: (n, n_out), on the device."""
+        """Predict with one run for features (n, n_in) and codes on the device; return (n, n_out) on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
         return self._predictions(as_stack(parameters), Examples(features, none, none, none, codes=codes))[0, ...]
 
     def figures(
         self, criterion: Criterion, parameters: Parameters, examples: Examples, *, voting: bool = False
     ) -> list[float]:
-        """The figure of each stacked run by a criterion, or of their mean prediction; in float64, on the host."""
+        """Compute a criterion for each stacked run, or for their mean prediction, in float64 on the host."""
         prediction = self.backend.to_numpy(self._predictions(parameters, examples)).astype(np.float64)
         prediction = prediction.mean(axis=0, keepdims=True) if voting else prediction
         return self.judged(criterion, prediction, examples)
@@ -154,7 +154,7 @@ class Inference:
         examples: Examples,
         rows: slice | npt.NDArray[np.bool_] = EVERY,
     ) -> list[float]:
-        """The figure of each run by a criterion, of predictions (runs, n, n_out) on the host for some of the rows."""
+        """Compute a criterion for each run from predictions (runs, n, n_out) on the host, on some of the rows."""
         figures = criterion.value(_HOST, prediction[:, rows], *self._truth(examples, rows))
         return [float(figure) for figure in figures]
 
@@ -166,9 +166,9 @@ class Inference:
         *,
         cautious: bool = False,
     ) -> float:
-        """The factor on logits, 1 over the best temperature, for probabilities (n, n_out) of some of the rows.
+        """Fit the factor on logits, 1 over the best temperature, for probabilities (n, n_out), on some of the rows.
 
-        A cautious one is near 1 as long as few examples say otherwise: see `xpmlp.nn.inverse_temperature`.
+        A cautious factor stays near 1 unless many examples contradict it: see `xpmlp.nn.inverse_temperature`.
         """
         targets, weights = self._truth(examples, rows)
         logits = np.log(np.maximum(prediction[None, rows], np.finfo(np.float64).tiny))
@@ -178,14 +178,14 @@ class Inference:
     def _truth(
         self, examples: Examples, rows: slice | npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Some rows' encoded targets, and weights that sum to 1; in float64, on the host."""
+        """Return some rows' encoded targets, and weights that sum to 1, in float64 on the host."""
         host, loss = self.backend.to_numpy, self.network.loss.evaluated_as or self.network.loss
         targets = loss.encode(_HOST, host(examples.targets)[rows], host(examples.classes), np.float64)
         weights = np.ones(len(targets)) if examples.weights is None else host(examples.weights)[rows].astype(np.float64)
         return targets, weights / weights.sum()
 
     def calibrated(self, parameters: Parameters, examples: Examples) -> Parameters:
-        """A run's parameters with logits divided by the best temperature for some examples."""
+        """Return a run's parameters with the logits divided by the best temperature for the examples."""
         prediction = self.backend.to_numpy(self._predictions(as_stack(parameters), examples))[0].astype(np.float64)
         return sharpened(self.network.layers, parameters, self.sharpening(prediction, examples))
 
@@ -199,9 +199,9 @@ class Inference:
         return xp.concat(parts, axis=1)
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
-        """Fold over all examples in order: the outputs of each segment."""
+        """Fold over all examples in order and yield the outputs of each segment."""
         backend = self.backend
-        parameters = backend.copy(parameters)  # what goes into a fold is dead
+        parameters = backend.copy(parameters)  # a fold consumes its arguments
         numbers = np.arange(examples.targets.shape[0], dtype=backend.index_dtype_name)
         for segment in segments(len(numbers), BATCH):
             rows = backend.asarray(segment.cut(numbers))
@@ -210,9 +210,9 @@ class Inference:
 
 
 def sharpened(layers: LayerSpec, parameters: Any, factor: float) -> Any:
-    """The parameters of a network's layers, which multiply the logits by a factor.
+    """Return a network's parameters with its logits multiplied by a factor.
 
-    A dense layer, of which the logits are the output or a part of their sum, takes it: nothing else has to know of it.
+    The factor goes into the dense layers whose outputs are the logits or terms of their sum; nothing else changes.
     """
     if layers.kind == "chain":
         return [*parameters[:-1], sharpened(layers.members[-1], parameters[-1], factor)]
@@ -222,7 +222,7 @@ def sharpened(layers: LayerSpec, parameters: Any, factor: float) -> Any:
 
 
 def inverse_variance_of(part: Part, n_outputs: int) -> npt.NDArray[np.float64]:
-    """1 over the variance of each column of values, (n_targets,); ones for classes."""
+    """Return 1 over the variance of each column of values, (n_targets,), 0 for constant ones; ones for classes."""
     if part.targets.ndim == 1:
         return np.ones(n_outputs)
     mean = np.average(part.targets, axis=0, weights=part.weights)

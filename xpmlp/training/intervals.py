@@ -1,8 +1,8 @@
-"""Intervals around predicted values: conformal ones, from residuals of examples that the network has not learned from.
+"""Conformal intervals around predicted values, from residuals of examples that the network has not learned from.
 
 An interval is ``prediction -+ quantile * scale(prediction)``.  The scale follows the prediction where that makes the
-intervals shorter, else it is constant; the quantile is that of the residuals over their scales, so that as many of the
-examples are within as the coverage says, whatever the network and the scale are worth.
+intervals shorter, else it is constant; the quantile is that of the residuals over their scales, so that the stated
+fraction of the examples is covered however good or bad the network and the scale are.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from xpmlp.errors import DataError
 from xpmlp.storage import SavedNetwork
 
 SECTION = "intervals"
-"""The section of a saved network that has them."""
+"""Section of a saved network with its intervals."""
 
 MAX_SCORES = 1_000
-"""Quantiles of the scores that are kept of each output."""
+"""Maximum number of quantiles of the scores kept for each output."""
 
 MAX_KNOTS = 10
-"""Places at which a scale is known, at most."""
+"""Maximum number of knots of a scale."""
 
 ROWS_OF_KNOT = 100
-"""Examples for each place, at least: with fewer than for two the scale is constant."""
+"""Minimum number of examples for each knot: with too few for two knots the scale is constant."""
 
 PARTS = 5
-"""Parts of the examples: each one's scores are by a scale that is fitted on the others."""
+"""Number of parts of the examples: the scores of each part use a scale fitted on the others."""
 
 TYPICAL = 0.9
-"""The coverage by which scales are compared."""
+"""Coverage at which scales are compared."""
 
 WORTH = 0.98
-"""The mean length, beside that of constant intervals, below which a scale that changes is taken."""
+"""Mean length, relative to constant intervals, below which a changing scale is chosen."""
 
 Vector = npt.NDArray[np.float64]
 
 
 class Scale(NamedTuple):
-    """A scale of residuals: linear between the knots, constant beyond.
+    """Scale of residuals: linear between the knots, constant beyond.
 
     Attributes
     ----------
     knots, sizes : (n_knots,)
-        Predictions, rising; the sizes of residuals there, above 0.
+        Predictions, in ascending order; the sizes of residuals there, above 0.
     """
 
     knots: Vector
     sizes: Vector
 
     def at(self, predictions: Vector) -> Vector:
-        """The scale at predictions (n,)."""
+        """Return the scale at predictions (n,)."""
         return np.interp(predictions, self.knots, self.sizes)
 
 
@@ -67,7 +67,7 @@ class OutputIntervals(Frozen):
     knots, sizes : (n_knots,)
         See `Scale`.
     scores : (n_scores,)
-        Quantiles of the residuals over their scales, rising, at the levels ``1 / n_scores, ..., 1``.
+        Quantiles of the residuals over their scales, in ascending order, at the levels ``1 / n_scores, ..., 1``.
     """
 
     knots: Annotated[tuple[Finite, ...], Field(min_length=1, max_length=MAX_KNOTS)]
@@ -82,7 +82,7 @@ class Intervals(Saved):
     ----------
     outputs : tuple of OutputIntervals
     rows : float
-        Examples by which they are known; with weights, as many equal ones as tell as much.
+        Number of examples that they were fitted on; with weights, the effective number.
     """
 
     called = "intervals"
@@ -91,12 +91,12 @@ class Intervals(Saved):
     rows: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
     def around(self, predictions: npt.NDArray[Any], coverage: float) -> tuple[Vector, Vector]:
-        """The ends (n, n_out) of the intervals around predictions (n, n_out) that cover this part of the targets.
+        """Return the ends (n, n_out) of the intervals around predictions (n, n_out) with this coverage of the targets.
 
         Raises
         ------
         DataError
-            If the coverage is not between 0 and 1, or more than the examples can tell.
+            If the coverage is not between 0 and 1, or too high for the number of examples.
         """
         if not 0 < coverage < 1:
             raise DataError(f"the coverage of intervals is {coverage:g}, and has to be between 0 and 1, as 0.9")
@@ -121,7 +121,7 @@ def fit_intervals(predictions: Vector, targets: Vector, weights: Vector | None =
     Parameters
     ----------
     predictions : (n, n_out)
-        Rows with NaN do not count.
+        Rows with values that are not finite do not count.
     targets : (n, n_out)
     weights : (n,), optional
 
@@ -147,12 +147,12 @@ def fit_intervals(predictions: Vector, targets: Vector, weights: Vector | None =
 
 
 def saved_intervals(saved: SavedNetwork) -> Intervals:
-    """The intervals of a saved network.
+    """Return the intervals of a saved network.
 
     Raises
     ------
     DataError
-        If it has none, or they are not for its outputs.
+        If it has none, or they do not fit its outputs.
     """
     found = (saved.sections or {}).get(SECTION)
     if found is None:
@@ -187,13 +187,13 @@ def _of_output(predictions: Vector, residuals: Vector, weights: Vector) -> Outpu
 
 
 def _constant(predictions: Vector, residuals: Vector, weights: Vector) -> tuple[Scale, Vector]:
-    """The scale that does not change, and the scores by it."""
+    """Return the constant scale, and the scores for it."""
     size = max(float(np.average(residuals, weights=weights)), np.finfo(np.float64).tiny)
     return Scale(predictions[:1] * 0, np.asarray([size])), residuals / size
 
 
 def _changing(predictions: Vector, residuals: Vector, weights: Vector, knots: int) -> tuple[Scale, Vector]:
-    """The scale that follows the prediction, and each example's score by one that is fitted without its part."""
+    """Return the scale that follows the prediction, and each example's score for a scale fitted without its part."""
     part = np.empty(len(predictions), np.int64)
     part[np.argsort(predictions, kind="stable")] = np.arange(len(predictions)) % PARTS
     scores = np.empty_like(residuals)
@@ -205,7 +205,7 @@ def _changing(predictions: Vector, residuals: Vector, weights: Vector, knots: in
 
 
 def _by_prediction(predictions: Vector, residuals: Vector, weights: Vector, knots: int) -> Scale:
-    """The mean residuals of as many examples each, in the order of the predictions."""
+    """Fit a scale by the mean residuals of equally large groups of examples, in the order of the predictions."""
     order = np.argsort(predictions, kind="stable")
     least = max(0.05 * float(np.average(residuals, weights=weights)), np.finfo(np.float64).tiny)
     parts = np.array_split(order, knots)
@@ -215,7 +215,7 @@ def _by_prediction(predictions: Vector, residuals: Vector, weights: Vector, knot
 
 
 def _quantiles(values: Vector, weights: Vector, levels: Vector) -> Vector:
-    """The least of the values up to which each of the levels of the weights lie."""
+    """Return the weighted quantiles of the values: the least value whose cumulative weight reaches each level."""
     order = np.argsort(values, kind="stable")
     upto = np.cumsum(weights[order])
     places = np.searchsorted(upto, levels * upto[-1] * (1 - 1e-12))

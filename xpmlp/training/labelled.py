@@ -1,4 +1,4 @@
-"""A config's values by the labels of classes, such as their weights, found for the classes' indices."""
+"""Conversion of a config's values by class label, such as class weights, to values by class index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xpmlp.errors import ConfigError
 
 
 def by_class(given: Mapping[str, Any], classes: npt.NDArray[Any], key: str, what: str) -> dict[int, Any]:
-    """The values of a table by the index of the class that each names.
+    """Return the values of a table by the indices of the classes that its keys name.
 
     Parameters
     ----------
@@ -20,14 +20,14 @@ def by_class(given: Mapping[str, Any], classes: npt.NDArray[Any], key: str, what
         Values by label.
     classes : (n_classes,)
     key : str
-        The table's in the config.
+        The table's key in the config.
     what : str
-        How messages call a value.
+        Name of a value in messages.
 
     Raises
     ------
     ConfigError
-        If a name is that of no class, or two are that of one.
+        If a name matches no class, or two names match the same class.
     """
     labels, found, named = [str(label) for label in classes.tolist()], {}, dict[int, str]()
     for (text, value), place in zip(given.items(), label_places(given, classes), strict=True):

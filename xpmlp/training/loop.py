@@ -1,7 +1,7 @@
 """The training loop: epochs of segments of steps, for a block of one or more stacked runs.
 
 A block is the unit of training: runs of equal shapes, stacked along a leading ``runs`` axis.  A run that ends early
-leaves the stack at the end of a segment or an epoch; the others go on unchanged.
+leaves the stack at the end of a segment or an epoch; the others continue unchanged.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ def train_block(
     Parameters
     ----------
     trainable : Trainable
-        What they have in common.
+        Common to all runs.
     settings : sequence of RunSettings
         One for each run.
     reporter : Reporter
-        Hears of every segment and epoch.
+        Notified of every segment and epoch.
     should_stop : () -> bool
-        Asked before each segment; if it says so, the runs end as interrupted, with the weights they have.
+        Called before each segment; if it returns true, the runs end as interrupted, with their current weights.
     policy : RunPolicy, optional
-        First weights, orders of examples, rates and when to stop, if not as the trainable has it.
+        Initial weights, orders of examples, rates and stopping, by default the trainable's.
     start : Snapshot, optional
-        Where an earlier training of these runs stood: go on from there.
+        Snapshot of an earlier training of these runs to resume from.
     saver : Saver, optional
-        Is given a snapshot whenever it asks for one, and at the end.
+        Receives a snapshot whenever one is due, and at the end.
 
     Returns
     -------
@@ -72,15 +72,15 @@ def train_block(
 
 @dataclass
 class ActiveRun:
-    """A run that has not ended.
+    """Run that has not ended.
 
     Attributes
     ----------
     run : Run
     number : int
-        Its place among all.
+        Its position among all runs.
     order : (n_examples,)
-        That of its examples in this epoch.
+        Order of its examples in this epoch.
     """
 
     run: Run
@@ -89,7 +89,7 @@ class ActiveRun:
 
 
 class _Block:
-    """Runs in training: their records, and the stacked arrays of those that are still active."""
+    """Block of runs in training: the records of all, and the stacked arrays of the active ones."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class _Block:
         self._leave(range(len(self.active)), Status.FINISHED if done else Status.INTERRUPTED)
 
     def _train_epochs(self, should_stop: Callable[[], bool]) -> bool:
-        """Train the epochs that are left, or until no run is active; false if asked to stop before that."""
+        """Train the remaining epochs, or until no run is active; return false if asked to stop before that."""
         while self.active and self.epoch <= self.settings.epochs:
             self._draw_orders()
             for segment in self._segments(self.active[0].run.progress.examples):
@@ -147,7 +147,7 @@ class _Block:
         return True
 
     def _draw_orders(self) -> None:
-        """Draw the active runs' orders of this epoch, side by side: for a stack that takes as long as many steps do."""
+        """Draw the active runs' orders of this epoch, in parallel: for a stack it takes as long as many steps."""
         runs = [active.run for active in self.active]
         with ThreadPoolExecutor() if len(runs) > 1 else contextlib.nullcontext() as threads:
             drawing = map if threads is None else threads.map
@@ -156,11 +156,11 @@ class _Block:
                 active.order = order
 
     def _segments(self, done: int) -> list[Segment]:
-        """The segments of an epoch that are left after this many of its examples."""
+        """Return the segments of an epoch that remain after this many of its examples."""
         return segments(self.trainable.n_examples, self.settings.batch_size, self.settings.segment_steps, done=done)
 
     def _save_if_due(self, *, epoch_ended: bool) -> None:
-        """Have a snapshot saved if it is time for one: only then does the state come to the host."""
+        """Save a snapshot if one is due; only then is the state copied to the host."""
         if self.saver is not None and self.saver.due(epoch_ended=epoch_ended, steps=self.trained):
             self.saver.save(self._snapshot())
 
@@ -168,7 +168,7 @@ class _Block:
         return take_snapshot(self.backend, self.epoch, self.state, self.runs, time.perf_counter() - self.started)
 
     def _rates(self, segment: Segment) -> Hyperparameters:
-        """The active runs' hyperparameters in each step of a segment; the same arrays as long as they stay."""
+        """Return the active runs' hyperparameters in each step of a segment; the same arrays while they are equal."""
         runs, policy, steps = [active.run for active in self.active], self.policy, self._steps_of(segment)
         rates = [policy.learning_rates(run, self.epoch, steps) for run in runs]
         decays = [policy.weight_decays(run, self.epoch, steps, segment.batch) for run in runs]
@@ -189,7 +189,7 @@ class _Block:
         return sent
 
     def _train_segment(self, segment: Segment) -> None:
-        """Train the active runs on one segment; those whose loss or weights stop being finite leave the stack."""
+        """Train the active runs on one segment, and remove runs with a loss or weights that are no longer finite."""
         xp, network = self.backend.xp, self.trainable.network
         seeds = [active.run.settings.seed for active in self.active]
         rows, examples = self.trainable.fetch(np.stack([segment.cut(active.order) for active in self.active], axis=1))
@@ -200,7 +200,7 @@ class _Block:
         self.state, (loss, metric) = fold_steps(
             self.backend, self.trainable.training_fold, network, self.state, batches, constants
         )
-        # all is asked for before anything is waited for
+        # launch all computations before waiting for any result
         results = (xp.mean(loss, axis=-1), xp.sum(metric, axis=-1), self._finite_weights())
         losses, metrics, finite = (self.backend.to_numpy(result) for result in results)
         diverged = []
@@ -217,7 +217,7 @@ class _Block:
         self._leave(diverged, Status.DIVERGED, before)
 
     def _noise_series(self, segment: Segment) -> Iterator[Array]:
-        """The numbers of a segment's steps since the training's beginning, and the parts of dropout if they change."""
+        """Yield the step numbers of a segment, counted from the beginning, and the parts of dropout if they change."""
         steps = self._steps_of(segment)
         numbers = np.asarray(steps) + self.policy.epochs_before * self.steps
         yield self.backend.asarray(numbers.astype(np.int32).reshape(-1, 1, 1))
@@ -227,24 +227,24 @@ class _Block:
             yield self.backend.asarray(np.round(_stacked(changing, steps)[..., 0] * nn.WHOLE).astype(np.int32))
 
     def _steps_of(self, segment: Segment) -> range:
-        """The numbers of a segment's steps since this training's beginning."""
+        """Return the numbers of a segment's steps since the beginning of this training."""
         first = (self.epoch - 1) * self.steps + segment.start // self.settings.batch_size
         return range(first, first + segment.steps)
 
     @property
     def _evaluated(self) -> Parameters:
-        """The parameters of the active runs that are validated and saved: their weights, or averages of them."""
+        """The active runs' parameters for validation and saving: their weights, or averages of them."""
         parameters: Parameters = self.trainable.optimizer.evaluated(*self.state)
         return parameters
 
     def _finite_weights(self) -> Array:
-        """Whether all weights of each active run are finite, (runs,), on the device."""
+        """Return whether all weights of each active run are finite, (runs,), on the device."""
         xp = self.backend.xp
         flags = [xp.all(xp.isfinite(leaf), axis=(-2, -1)) for leaf in values(self.state.parameters)]
         return xp.all(xp.stack(flags), axis=0)
 
     def _end_epoch(self) -> None:
-        """Validate the active runs, record the epoch, and let those leave that have stopped improving."""
+        """Validate the active runs, record the epoch, and remove runs that have stopped improving."""
         epoch, last = self.epoch, range(self.epoch * self.steps - 1, self.epoch * self.steps)
         scores = self.policy.scores([active.run for active in self.active], self.state)
         if self.settings.evaluate_train:
@@ -266,9 +266,9 @@ class _Block:
         self.epoch += 1
 
     def _leave(self, columns: Iterable[int], status: Status, parameters: Parameters | None = None) -> None:
-        """End the runs in these columns and compact the stack to the others.
+        """End the runs in these columns and reduce the stack to the others.
 
-        A run keeps its best weights if early stopping has found any, else those in ``parameters``, by default the
+        A run keeps its best weights if early stopping has recorded any, else those in ``parameters``, by default the
         current ones.
         """
         leaving = set(columns)
@@ -284,12 +284,12 @@ class _Block:
         self.active = [self.active[column] for column in staying]
 
     def _one(self, parameters: Parameters, column: int) -> Parameters:
-        """A copy of one active run's parameters, without a runs axis."""
+        """Copy one active run's parameters, without a runs axis."""
         copied: Parameters = self.backend.copy(one_of(parameters, column))
         return copied
 
     def _compacted(self, staying: list[int]) -> TrainingState:
-        """The state of these columns alone; what all runs share (such as a count of steps) has no runs axis."""
+        """Return the state of these columns alone; shared leaves (such as a count of steps) have no runs axis."""
         columns = self.backend.asarray(np.asarray(staying, dtype=self.backend.index_dtype_name))
 
         def keep(leaf: Any) -> Any:
@@ -312,5 +312,5 @@ class _Block:
 
 
 def _stacked(values: Sequence[npt.ArrayLike], steps: range) -> npt.NDArray[np.float64]:
-    """Numbers of each run, or series of them, as one array: (steps, runs, 1, 1)."""
+    """Stack each run's number, or its series of numbers, as one array: (steps, runs, 1, 1)."""
     return np.stack([np.full(len(steps), one, np.float64) for one in values], axis=-1)[..., None, None]

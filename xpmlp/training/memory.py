@@ -1,4 +1,4 @@
-"""The memory that a block of runs takes, and the sentence for when it is not there."""
+"""Memory estimates for blocks of runs, and the error message for running out of memory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import BATCH
 
 SHARE = 0.8
-"""The part of the free memory that a block may take: allocators waste some, and the libraries work with some."""
+"""Share of the free memory allowed for a block: allocators waste some, and the libraries need some themselves."""
 
 
 class Footprint(NamedTuple):
-    """An estimate of the bytes that a block of stacked runs takes.
+    """Estimate of the bytes of memory for a block of stacked runs.
 
     Attributes
     ----------
     data : int
-        The data set, which the runs share.
+        For the data set, shared by the runs.
     run : int
-        Each run.
+        For each run.
     ahead : int
-        What batches that are prepared ahead of their steps take at most, for all runs together.
+        Maximum for batches prepared ahead of their steps, for all runs together.
     batches : int
-        Those of a run, if all that there are were prepared.
+        For all batches of one run, if all were prepared.
     """
 
     data: int
@@ -42,24 +42,24 @@ class Footprint(NamedTuple):
     batches: int = 0
 
     def of(self, runs: int) -> int:
-        """The bytes of a block of this many runs."""
+        """Return the bytes of a block of this many runs."""
         return self.data + runs * self.run + min(self.ahead, runs * self.batches)
 
     def widest(self, free: int) -> int:
-        """The largest number of runs that fit this many free bytes; at least one, which can but try."""
+        """Return the largest number of runs that fit this many free bytes, at least one."""
         room = int(SHARE * free) - self.data
         return max(1, (room - self.ahead) // self.run, room // (self.run + self.batches))
 
 
 def footprint(trainable: ConfigTrainable) -> Footprint:
-    """Estimate what the runs of a trainable take.
+    """Estimate the memory for the runs of a trainable.
 
-    Of each run these are counted: its parameters with the copy of the last finite ones, that of the best ones where
-    early stopping keeps them, a gradient, and the optimiser's state with the averages; for each unit and example of a
-    batch three numbers in training, or two in evaluation (of the input one), whichever takes more; and what a segment
-    goes by and gives, eight numbers for each example.  Where steps are replayed, two recordings have parameters, state
-    and batches of their own.  Batches that are prepared ahead are a segment's or an evaluation's, as many as the
-    backend wants; their features only if the steps do not take them from the data themselves.
+    Each run is counted with its parameters, the copy of the last finite ones, the copy of the best ones where early
+    stopping keeps them, a gradient, and the optimiser's state with the averages; for each unit and example of a batch,
+    three numbers in training, or two in evaluation (one for the input), whichever takes more; and the inputs and
+    results of a segment, eight numbers for each example.  Where steps are replayed, two recordings have parameters,
+    state and batches of their own.  Batches prepared ahead are those of a segment or an evaluation, as many as the
+    backend requests; they include the features only if the steps do not read them from the data themselves.
     """
     train, dataset, network = trainable.config.train, trainable.dataset, trainable.network
     n_inputs, n_outputs, within = network.n_inputs, network.root.width, network.n_outputs_within
@@ -82,7 +82,7 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
 
 @contextlib.contextmanager
 def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[None]:
-    """Say in one sentence that memory ran out, how much is needed and what to do.
+    """Convert an out-of-memory error to one sentence with the memory needed and some advice.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
     needed : int
         Bytes, an estimate.
     advice : str
-        What to do, the end of the sentence.
+        End of the sentence.
 
     Raises
     ------
     BackendError
-        Where the backend's library says that it is out of memory.
+        If the backend's library runs out of memory.
     """
     free = backend.memory.free()
     try:
@@ -111,7 +111,7 @@ def memory_explained(backend: Backend, needed: int, advice: str) -> Iterator[Non
 
 
 def _evaluated(trainable: ConfigTrainable, *, at_once: bool = True) -> int:
-    """The examples of the largest batch that is evaluated, or of the largest part."""
+    """Return the number of examples of the largest batch in evaluation, or of the largest part evaluated."""
     dataset = trainable.dataset
     parts = [dataset.validation, dataset.test, dataset.train if trainable.config.train.evaluate_train else None]
     largest = max((len(part) for part in parts if part is not None), default=0)
@@ -126,9 +126,9 @@ def _takes_rows_in_step(trainable: ConfigTrainable) -> bool:
 
 
 def _bytes(features: Array, size: int) -> int:
-    """The bytes that features will take on the device: integers in their storage type, others in the network's."""
+    """Return the bytes of features on the device: integers in their storage type, others in the network's."""
     if not isinstance(features, np.ndarray):
-        return 0  # they are there
+        return 0  # already on the device
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
 
 

@@ -1,4 +1,4 @@
-"""The policy of a training: what its runs begin with, the order of their examples, their rates, and when they stop."""
+"""Policies of a training: the initial parameters of its runs, the order of their examples, their rates and stopping."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ Values: TypeAlias = float | npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """The rule by which a run stops that no longer improves, by a figure that is to fall.
+    """Early stopping of a run whose figure, the lower the better, no longer improves.
 
     Attributes
     ----------
     patience : float
-        The epochs in a row without an improvement after which it stops.
+        Number of epochs in a row without an improvement before the run stops.
     least : float
-        By how much the figure has to fall below the best one.
+        Minimum decrease below the best figure.
     inclusive : bool
-        Whether exactly that much is an improvement.
+        Whether a decrease by exactly that much is an improvement.
     """
 
     patience: float
@@ -46,7 +46,7 @@ class EarlyStopping:
     inclusive: bool = False
 
     def improves(self, figure: float, best: float) -> bool:
-        """Whether a figure is better than the best one before; NaN never is."""
+        """Whether a figure improves on the best one so far; NaN never does."""
         return figure <= best - self.least if self.inclusive else figure < best - self.least
 
     def is_exhausted(self, stalled: int) -> bool:
@@ -55,7 +55,7 @@ class EarlyStopping:
 
 
 class RunPolicy:
-    """A policy that draws as `xpmlp.init` does and changes no rate; a subclass overrides what is otherwise.
+    """Default policy: draws as `xpmlp.init` does and keeps all rates constant; subclasses override methods.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class RunPolicy:
     Attributes
     ----------
     epochs_before : int
-        How many epochs an earlier training has done that this one continues: dropout counts its steps from there.
+        Epochs done by the earlier training that this one continues: dropout counts its steps from there.
     changes_by_step : bool
         Whether learning rates or weight decay may change within an epoch.
     """
@@ -81,20 +81,20 @@ class RunPolicy:
         return self.trainable.backend
 
     def initial_state(self, settings: Sequence[RunSettings]) -> TrainingState:
-        """The state that a block begins with, fresh arrays on the device, the runs stacked."""
+        """Return the initial state of a block, fresh arrays on the device, the runs stacked."""
         runs = [self.trainable.initial_parameters(one.seed) for one in settings]
         parameters = self.backend.parameters(stacked(runs))
         return TrainingState(parameters, self.trainable.optimizer.init(parameters))
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """The order in which an epoch, counted from 1, visits the training examples: (n,) row numbers.
+        """Return the order in which an epoch, counted from 1, visits the training examples: (n,) row numbers.
 
-        Those of stacked runs are asked for by several threads at once.
+        The orders of stacked runs are drawn by several threads at once.
         """
         return batch_order(run.settings.seed, epoch, self.trainable.n_examples)
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
-        """The learning rates of some steps of an epoch.
+        """Return the learning rates of some steps of an epoch.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class RunPolicy:
         epoch : int
             From 1.
         steps : range
-            Their numbers since the beginning of the training, from 0.
+            Numbers of the steps since the beginning of the training, from 0.
 
         Returns
         -------
@@ -112,40 +112,40 @@ class RunPolicy:
         return run.settings.learning_rate
 
     def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> Values:
-        """The weight decay, float or (steps,), in some steps of an epoch, whose batches have ``batch`` examples."""
+        """Return the weight decay, float or (steps,), in some steps of an epoch, with ``batch`` examples per batch."""
         return run.settings.weight_decay
 
     def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
-        """The part, float or (steps,), of its dropout that the network has in some steps; ``None`` if constant."""
+        """Return the factor, float or (steps,), on the network's dropout in some steps; ``None`` if constant."""
         return None
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
-        """The score of each run of a block on examples that it has not learned from; ``None`` if there are none."""
+        """Return the score of each run of a block on examples that it has not learned from; ``None`` without any."""
         examples = self.trainable.validation_examples
         if examples is None:
             return [None] * len(runs)
         return self.trainable.inference.evaluate(self.trainable.optimizer.evaluated(*state), examples)
 
     def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
-        """Judge all active runs together, in the order of their columns, before `epoch_ended` hears of each."""
+        """Judge all active runs together, in the order of their columns, before `epoch_ended` is called for each."""
 
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
-        """Hear that an epoch was recorded; whether the run shall stop.
+        """React to a recorded epoch, and return whether the run should stop.
 
         Parameters
         ----------
         run : Run
-            Its record; if ``best_parameters`` is set, the run ends with them.
+            Record of the run; if ``best_parameters`` is set, the run ends with them.
         column : int
-            Of the run in the state.
+            Column of the run in the state.
         state : TrainingState
-            Of the whole block, dead when the next epoch begins: copy what is to be kept.
+            State of the whole block, invalid once the next epoch begins: copy any arrays to be kept.
         """
         return False
 
 
 class ConfigPolicy(RunPolicy):
-    """The policy that a config's ``[train]`` describes.
+    """Policy described by a config's ``[train]``.
 
     Parameters
     ----------
@@ -175,11 +175,11 @@ class ConfigPolicy(RunPolicy):
             )
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """The order as drawn, or that of the data."""
+        """Return the drawn order, or without shuffling that of the data."""
         return super().order(run, epoch) if self.train.shuffle else np.arange(self.trainable.n_examples)
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
-        """By the schedule, after the warm-up."""
+        """Return the learning rates of the schedule, multiplied by the warm-up."""
         rates = self._scheduled(self.train.schedule, run.settings.learning_rate, run, epoch, steps)
         if not self.train.warmup:
             return rates
@@ -188,11 +188,11 @@ class ConfigPolicy(RunPolicy):
         return rates * np.minimum(1.0, np.asarray(steps) / warmup)
 
     def weight_decays(self, run: Run, epoch: int, steps: range, batch: int) -> Values:
-        """By the schedule."""
+        """Return the weight decay of the schedule."""
         return self._scheduled(self.train.weight_decay_schedule, run.settings.weight_decay, run, epoch, steps)
 
     def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
-        """By the schedule."""
+        """Return the factors of the dropout schedule."""
         name = self.dropout_schedule
         return None if name == "constant" else self._scheduled(name, 1.0, run, epoch, steps)
 
@@ -207,7 +207,7 @@ class ConfigPolicy(RunPolicy):
         return self.stopping.is_exhausted(epoch - run.best_epoch)
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """The figure by which an epoch that has ended is compared with others; ``None`` if nothing is held out."""
+        """Return the figure for comparing the last epoch with others; ``None`` if nothing is held out."""
         examples = self.trainable.validation_examples
         if self.criterion is None or examples is None:
             return run.epochs[-1].validation_loss
@@ -216,7 +216,7 @@ class ConfigPolicy(RunPolicy):
         return figure
 
     def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:
-        """The values of a schedule in some steps of an epoch."""
+        """Return the values of a schedule in some steps of an epoch."""
         if name == "constant":
             return first
         train, schedule, by_step = self.train, schedules[name], sets_by_step(self.train, name)
@@ -231,18 +231,18 @@ class ConfigPolicy(RunPolicy):
 
 
 def sets_by_step(train: TrainConfig, name: str) -> bool:
-    """Whether a schedule sets a new value with every step."""
+    """Return whether a schedule sets a new value with every step."""
     schedule = schedules[name]
     return not schedule.needs_losses and (schedule.by if train.schedule_by == "auto" else train.schedule_by) == "step"
 
 
 @functools.lru_cache(maxsize=8)
 def _values(name: str, settings: ScheduleSettings, done: range) -> npt.NDArray[np.float64]:
-    """The values of a schedule after epochs or steps, once for all runs of a stack; not to be changed."""
+    """Return the values of a schedule after epochs or steps, once for all runs of a stack; not to be modified."""
     return np.asarray([schedules[name].value(settings, one, ()) for one in done])
 
 
 def stacked(runs: Sequence[Any]) -> Any:
-    """Trees of host arrays as one, with a runs axis in front."""
+    """Stack trees of host arrays into one, with a runs axis in front."""
     series = zip(*([leaf for _, leaf in leaves(tree)] for tree in runs), strict=True)
     return map_leaves(lambda _: np.stack(next(series)), runs[0])

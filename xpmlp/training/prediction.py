@@ -1,4 +1,4 @@
-"""`predict`, `predict_interval` and `predict_file`: a trained network's outputs for new inputs."""
+"""`predict`, `predict_interval` and `predict_file`: outputs of a trained network for new inputs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from xpmlp.training.table_prediction import TablePrediction, interval_ends, pred
 from xpmlp.training.trainer import resolve_configured
 
 Ends = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-"""The lower and the upper ends of intervals, (n, n_targets) each."""
+"""Lower and upper ends of intervals, (n, n_targets) each."""
 
 
 class Prediction(NamedTuple):
-    """A network's outputs for examples, and its decisions.
+    """Outputs of a network for examples, and its decisions.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Prediction(NamedTuple):
     outputs : (n, n_outputs)
         The probabilities of the classes, or of yes; or the values.
     names : (n_outputs,)
-        What each column of ``outputs`` is about: the label of a class, or the name of a target.
+        Names of the columns of ``outputs``: labels of classes, or names of targets.
     """
 
     decided: npt.NDArray[Any]
@@ -67,23 +67,23 @@ def predict(
     ----------
     run_dir : path
     features : (n, n_features)
-        As the data set has them, before any preprocessing: the run's own is applied.  Images may keep their shape.
-        The columns of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, if the
-        training data had names; others are left out.
+        As in the data set, without preprocessing: the run's own is applied.  Images may keep their shape.  The columns
+        of a data frame (pandas, polars, pyarrow) or a structured array are matched by name, if the training data had
+        names; others are ignored.
     codes : (n, columns), optional
-        Of categories, if the training data had them; those that they did not have are taken for 0.
+        Codes of categories, if the training data had them; codes unknown to the network are replaced by 0.
     run : int or "best", optional
-        Which run, if the folder holds those of a grid.
+        The run to predict with, if the folder holds the runs of a grid.
     backend, device : str, optional
-        Where to compute, if not as the run's config says.
+        Backend and device for the computation, by default those of the run's config.
     overrides : dict, optional
-        Keys of ``[data]`` or ``[backend]`` with other values than the run's config has.
+        Values to override in the run's config, by keys of ``[data]`` or ``[backend]``.
     allow_code : bool
-        Import the records from outside of the package that the run's config names as ``module:object``.
+        Import the external records that the run's config names as ``module:object``.
     allow_missing : bool
-        Of a network that was trained on a table: take columns that are missing for gaps.
+        For a network trained on a table: treat missing columns as columns of missing values.
     threshold : float or dict, optional
-        How a class is chosen, a number or costs as ``model.threshold`` has them, instead of the network's own.
+        Rule for choosing a class instead of the network's own: a number or costs, as for ``model.threshold``.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def predict(
     RunFolderError, BackendError, ConfigError
         If the run folder cannot be read or the backend is not available.
     DataError
-        If the features lack a column of the training data, have another width than the network's input, or a value
-        that is not a finite number or too large to compute with.
+        If the features lack a column of the training data, have another width than the network's input, or contain a
+        value that is not finite or is too large to compute with.
 
     Examples
     --------
@@ -115,17 +115,17 @@ def predict(
 def predict_interval(
     run_dir: str | Path, features: Any, coverage: float = 0.9, **how: Any
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Predict intervals that cover a part of the values, with the network of a run folder.
+    """Predict intervals with a given coverage of the values, with the network of a run folder.
 
     Parameters
     ----------
     run_dir : path
     features : (n, n_features)
-        As of `predict`.
+        As for `predict`.
     coverage : float
         Between 0 and 1.
     **how
-        As `predict` takes it.
+        Other arguments of `predict`, except ``threshold``.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def predict_interval(
 def _outputs(
     run_dir: str | Path, features: Any, *, codes: Any = None, allow_missing: bool = False, **where: Any
 ) -> tuple[SavedNetwork, npt.NDArray[Any]]:
-    """The network of a run folder, and its outputs (n, n_outputs); ``where`` as `run_folder.read` takes it."""
+    """Return the network of a run folder and its outputs (n, n_outputs); ``where`` is passed to `run_folder.read`."""
     config, saved = run_folder.read(given_path(run_dir), **where)
     if (model := table_model(saved)) is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
@@ -201,7 +201,7 @@ def predict_file(
     threshold: float | Mapping[str, Any] | None = None,
     interval: float | None = None,
 ) -> Prediction | TablePrediction:
-    """Predict the examples of a file, and write classes and probabilities, or values, to another.
+    """Predict the examples of a file, and write classes and probabilities, or values, to another file.
 
     Parameters
     ----------
@@ -209,37 +209,37 @@ def predict_file(
     source : path
         ``.npy``, ``.npz``, ``.csv`` or IDX (``.gz`` or not).
     output : path
-        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; of values a column for each
-        target, by its name.  A name that a spreadsheet would take for a formula gets an apostrophe in front.
-        ``.npy``: a structured array with the fields ``class`` and ``probabilities``; of values an array
+        ``.csv``: a column ``class``, and one ``probability of <label>`` for each class; for values a column for each
+        target, by its name.  A name that a spreadsheet would read as a formula gets an apostrophe in front.
+        ``.npy``: a structured array with the fields ``class`` and ``probabilities``; for values an array
         (n, n_targets), or with intervals one with the fields ``value``, ``lower`` and ``upper``.  Written whole or not
         at all.
     run : int or "best", optional
-        Which run, if the folder holds those of a grid.
+        The run to predict with, if the folder holds the runs of a grid.
     backend, device : str, optional
     overrides : dict, optional
     allow_code : bool
         See `predict`.
     keep : sequence of str
-        Of a network that was trained on a table: columns of the source that are written before the predictions.
+        For a network trained on a table: columns of the source to write before the predictions.
     allow_missing : bool
-        Of such a network: take columns that are missing for gaps.
+        For such a network: treat missing columns as columns of missing values.
     threshold : float or dict, optional
         See `predict`.
     interval : float, optional
-        Write intervals around values, too, that cover this part of the targets, as 0.9: columns ``lower`` and
-        ``upper``, or of several targets two for each.
+        Also write intervals around values with this coverage of the targets, for example 0.9: columns ``lower`` and
+        ``upper``, or for several targets two for each.
 
     Returns
     -------
-    prediction : Prediction, or TablePrediction of a network that was trained on a table
+    prediction : Prediction, or TablePrediction for a network trained on a table
 
     Raises
     ------
     DataError
         Also if the output has another ending or cannot be written.
     XpmlpError
-        If the output is the input, the data that the network was trained on, or a file of the run folder.
+        If the output is the input, the network's training data, or a file of the run folder.
     """
     source, target = given_path(source), given_path(output)
     writers = {".csv": _write_csv, ".npy": _write_npy}
@@ -322,7 +322,7 @@ def _checked_codes(codes: npt.NDArray[Any] | None, n: int, columns: int) -> npt.
 
 
 def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
-    """The prediction that finite outputs of a network (n, n_outputs) mean."""
+    """Convert finite outputs of a network (n, n_outputs) to a prediction."""
     decision = saved_decision(saved)
     if not saved.target_names:
         if outputs.shape[1] == 1:  # the probability of the second of two classes
@@ -335,7 +335,7 @@ def _prediction(saved: SavedNetwork, outputs: npt.NDArray[Any]) -> Prediction:
 
 
 def _columns(prediction: Prediction, ends: Ends | None = None) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a CSV file."""
+    """Return the columns of a CSV file by name."""
     decided, outputs, names = prediction
     columns = {"class": decided} if decided.ndim == 1 else dict(zip(names.tolist(), decided.T, strict=True))
     if decided is not outputs:

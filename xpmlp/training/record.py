@@ -1,4 +1,4 @@
-"""The record of ended runs: arrays to look at, the files that a run folder keeps, and the runs read back from these."""
+"""Records of ended runs: their figures as arrays, the files of a run folder, and the runs read back from these."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _UNREADABLE = (
     *(OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError),
     *(csv.Error, DataError),
 )
-"""The errors of json, csv and the reader of arrays for damaged files, and of looking up keys that they lack."""
+"""Errors of json, csv and the reader of arrays on damaged files, and of lookups of missing keys."""
 
 
 @dataclass(frozen=True)
 class History:
-    """The figures of each epoch and batch.
+    """Figures of each epoch and batch.
 
     Attributes
     ----------
     run, epoch : (rows,) int64
-        Which run, from 0, and which of its epochs, from 1, a row is about.
+        The row's run, from 0, and the epoch of this run, from 1.
     train_loss, train_value : (rows,)
-        Means over the epoch's examples, each as its batch met it during training.
+        Means over the epoch's examples, each at its batch's step during training.
     validation_loss, validation_value : (rows,)
         After the epoch; NaN if nothing is held out.
     learning_rate : (rows,)
     batch_losses : (steps,) for one run, (steps, runs) for several
         The mean loss of each batch, before its update; NaN after a run's end.
     metric : "accuracy" or "r2"
-        What the values are.
+        Metric of the values.
     """
 
     run: npt.NDArray[np.int64]
@@ -76,7 +76,7 @@ class History:
 
 
 def _side_by_side(losses: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.floating]:
-    """One run's losses as they are; several runs' in columns, the shorter ones filled up with NaN."""
+    """Return one run's losses unchanged, or several runs' in columns, the shorter ones padded with NaN."""
     if not losses:
         return np.empty(0)
     if len(losses) == 1:
@@ -88,17 +88,17 @@ def _side_by_side(losses: list[npt.NDArray[np.floating]]) -> npt.NDArray[np.floa
 
 
 def files_of(runs: Sequence[Run], numbers: Sequence[int] | None = None) -> dict[str, str | bytes]:
-    """The figures of runs as a run folder keeps them, by file name.
+    """Return the contents of a run folder's files with the figures of runs, by file name.
 
-    ``epochs.csv`` has numbers in full precision, and an empty cell if there is no figure; ``train_after.csv``, of
-    the training examples after each epoch, is missing if no such figures were taken; ``batch_losses.npy`` has a column
+    ``epochs.csv`` has numbers in full precision, and empty cells for missing figures; ``train_after.csv``, with figures
+    on the training examples after each epoch, is missing if they were not computed; ``batch_losses.npy`` has a column
     for each of several runs.
 
     Parameters
     ----------
     runs : sequence of Run
     numbers : sequence of int, optional
-        What to call them in the column ``run``; 0, 1, ... where not given.
+        Their numbers in the column ``run``, by default 0, 1, ...
     """
     metric, numbered = runs[0].metric, list(zip(numbers or range(len(runs)), runs, strict=True))
     header = ["run", *(name.replace("value", metric) for name in EpochRow._fields)]
@@ -119,7 +119,7 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _finite(figures: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity and no NaN: such figures become null."""
+    """Replace infinities and NaN, not representable in JSON, by null."""
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in figures.items()
@@ -127,7 +127,7 @@ def _finite(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """The part of ``run.json`` that is about a run: how it ended, its settings and its final figures."""
+    """Return the part of ``run.json`` about a run: its status, its settings and its final figures."""
     last = run.epochs[-1] if run.epochs else None
     facts: dict[str, Any] = {
         "status": str(run.status),
@@ -145,7 +145,7 @@ def run_facts(run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Timing:
-    """The time that a training took, in seconds.
+    """Duration of a training in seconds.
 
     Attributes
     ----------
@@ -161,12 +161,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run that has ended.
+    """Run that has ended, with its network.
 
     Attributes
     ----------
     config : Config
-        By which this run alone could be trained again.
+        Config for training this run alone again.
     run : Run
         Its record, without arrays on a device.
     network : SavedNetwork
@@ -180,7 +180,7 @@ class Outcome:
     facts: dict[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write all numbers of the run into a folder, each file whole or not at all, ``run.json`` last.
+        """Write all files of the run into a folder, each whole or not at all, ``run.json`` last.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class Outcome:
 
 
 def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: dict[str, Any] | None = None) -> Outcome:
-    """Bring an ended run to the host, with what is saved beside its network, by default as of `sections_of`."""
+    """Copy an ended run to the host, with the sections saved beside its network, by default from `sections_of`."""
     return Outcome(
         run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
@@ -203,7 +203,7 @@ def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: d
 
 
 def sections_of(trainable: ConfigTrainable, intervals: Intervals | None = None) -> dict[str, Any]:
-    """The sections that are saved beside the network of a trainable, of JSON's types."""
+    """Return the sections saved beside the network of a trainable, of JSON's types."""
     table = trainable.dataset.table
     found: dict[str, Any] = {} if table is None else {"table": table.model_dump(mode="json")}
     for name, one in (("decision", trainable.decision), ("intervals", intervals)):
@@ -213,7 +213,7 @@ def sections_of(trainable: ConfigTrainable, intervals: Intervals | None = None) 
 
 
 def saved_network(trainable: ConfigTrainable, run: Run, sections: dict[str, Any] | None = None) -> SavedNetwork:
-    """Bring the network of an ended run to the host, with all that it needs to predict."""
+    """Copy the network of an ended run to the host, with everything needed for prediction."""
     dataset = trainable.dataset
     return SavedNetwork(
         map_leaves(trainable.backend.to_numpy, run.parameters),
@@ -265,7 +265,7 @@ def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, An
 
 
 def read_outcome(folder: Path) -> Outcome:
-    """Read a run that `Outcome.write` has written, as the same bits; only the time is rounded.
+    """Read a run written by `Outcome.write`, bit for bit, except that the time is rounded.
 
     Raises
     ------
@@ -299,13 +299,13 @@ def read_outcome(folder: Path) -> Outcome:
 
 
 def _row(cells: list[str]) -> EpochRow:
-    """A line of ``epochs.csv``: the run's number, the epoch, and figures, empty where there are none."""
+    """Parse a line of ``epochs.csv``: the run's number, the epoch, and figures, with empty cells for missing ones."""
     figures: list[Any] = [float(cell) if cell else None for cell in cells[2:]]
     return EpochRow(int(cells[1]), *figures)
 
 
 def _train_scores(path: Path) -> list[Score]:
-    """The figures of ``train_after.csv``; none if the file is missing."""
+    """Read the figures of ``train_after.csv``; return none if the file is missing."""
     if not path.exists():
         return []
     _, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())

@@ -1,4 +1,4 @@
-"""A run: what distinguishes it from the others of its block, the record of what it did, and who hears of it."""
+"""Runs: the settings that differ within a block, the record of a run, and the reporter of its progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xpmlp.training.segments import Segment
 
 
 class RunSettings(NamedTuple):
-    """The settings that may differ between the stacked runs of one block."""
+    """Settings that may differ between the stacked runs of one block."""
 
     seed: int
     learning_rate: float
@@ -29,23 +29,23 @@ class RunSettings(NamedTuple):
 
     @classmethod
     def of(cls, train: TrainConfig) -> RunSettings:
-        """The settings of the one run that a config without a grid describes."""
+        """Return the settings of the one run of a config without a grid."""
         return cls(train.seed, train.learning_rate, train.weight_decay, train.momentum)
 
     def applied_to(self, config: Config) -> Config:
-        """The config of this run alone."""
+        """Return the config of this run alone."""
         return config.replaced(train=self._asdict())
 
 
 class EpochRow(NamedTuple):
-    """A line of ``epochs.csv``.
+    """Line of ``epochs.csv``.
 
     Attributes
     ----------
     epoch : int
         From 1.
     train_loss, train_value : float
-        Means over the epoch's examples, each as its batch met it during training.  ``value`` is the run's metric,
+        Means over the epoch's examples, each at its batch's step during training.  ``value`` is the run's metric,
         accuracy or R², which names the column.
     validation_loss, validation_value : float or None
         After the epoch; ``None`` if nothing is held out.
@@ -60,12 +60,12 @@ class EpochRow(NamedTuple):
     learning_rate: float
 
     def named(self, metric: Metric) -> dict[str, Any]:
-        """The figures by the names of their columns."""
+        """Return the figures by the names of their columns."""
         return {name.replace("value", metric): figure for name, figure in self._asdict().items()}
 
 
 class Status(StrEnum):
-    """The state of a run, or the reason for its end."""
+    """State of a run, or the reason for its end."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -76,15 +76,15 @@ class Status(StrEnum):
 
 @dataclass
 class EpochProgress:
-    """The part of the current epoch that a run has done.
+    """Progress of a run in the current epoch.
 
     Attributes
     ----------
     steps, examples : int
     loss_sum : float
-        The examples' losses, each as its batch met it.
+        Sum of the examples' losses, each at its batch's step.
     metric_sum : float
-        The examples' parts in accuracy or R², likewise.
+        Sum of the examples' contributions to accuracy or R², likewise.
     """
 
     steps: int = 0
@@ -93,7 +93,7 @@ class EpochProgress:
     metric_sum: float = 0.0
 
     def add(self, segment: Segment, losses: npt.NDArray[Any], metrics: npt.NDArray[Any]) -> None:
-        """Count a trained segment: the mean loss (steps,) and the sum of the examples' figures (steps,)."""
+        """Add a trained segment, with the mean loss (steps,) and the sum of the examples' figures (steps,)."""
         self.steps += segment.steps
         self.examples += segment.examples
         self.loss_sum += float(losses.sum(dtype=np.float64)) * segment.batch
@@ -118,7 +118,7 @@ class Run:
     ----------
     settings : RunSettings
     metric : "accuracy" or "r2"
-        What the ``value`` of its scores is.
+        Metric of the ``value`` of its scores.
     status : Status
     progress : EpochProgress
         In the current epoch.
@@ -126,13 +126,13 @@ class Run:
     batch_losses : list of (steps,)
         The mean loss of every batch, one array for each segment.
     parameters : list of DenseParameters, or None
-        The weights that it ended with, on the device, without a runs axis; ``None`` while it runs.
+        Final weights, on the device, without a runs axis; ``None`` while it runs.
     best_loss, best_epoch : float, int
-        Of early stopping; infinity and 0 without it.
+        Best figure of early stopping and its epoch; infinity and 0 without it.
     ended_at : (epoch, step in the epoch) or None
         Where it diverged.
     train_scores : list of Score
-        On the training examples after each epoch, if the config asks for it.
+        Scores on the training examples after each epoch, if the config asks for them.
     test : Score or None
     """
 
@@ -157,7 +157,7 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """The number of batches that it has trained on."""
+        """The number of batches trained on."""
         return sum(map(len, self.batch_losses))
 
     def end(self, status: Status, parameters: Parameters) -> None:
@@ -166,12 +166,12 @@ class Run:
 
 
 class Progress(NamedTuple):
-    """The place of a training after a segment.
+    """Progress of a training after a segment.
 
     Attributes
     ----------
     epoch, epochs : int
-        The current epoch, from 1, and how many there will be.
+        The current epoch, from 1, and the total number of epochs.
     step, steps : int
         Steps done in this epoch, and steps of an epoch.
     examples : int
@@ -190,34 +190,34 @@ class Progress(NamedTuple):
 
 
 class Reporter:
-    """A listener that does nothing; a subclass overrides what it wants to hear.
+    """Listener to the progress of a training that does nothing; a subclass overrides methods.
 
     Attributes
     ----------
     quiet : bool
-        Whether a download must not draw a progress bar.
+        Whether downloads draw no progress bar.
     """
 
     quiet = True
 
     def prepared(self, choice: Choice, dataset: Dataset, network: Network) -> None:
-        """The backend was found, the data were read and the network is known."""
+        """Called when the backend is chosen, the data are read and the network is known."""
 
     def note(self, text: str) -> None:
-        """Something that one may want to know, in a sentence: from where a training goes on, or what was damaged."""
+        """Report information in a sentence, such as where a training resumes, or a damaged file."""
 
     def warning(self, text: str) -> None:
-        """Something that went wrong, though the training goes on; by default as a note."""
+        """Report a problem that does not stop the training; by default as a note."""
         self.note(text)
 
     def begin(self, epochs: int, steps: int, metric: Metric) -> None:
-        """A training of this many epochs, of this many steps each, begins; values will be of this metric."""
+        """Called when a training of this many epochs and steps per epoch begins; values will be of this metric."""
 
     def segment(self, progress: Progress) -> None:
-        """A segment was trained and its results were read back."""
+        """Called when a segment is trained and its results are read back."""
 
     def epoch(self, run: int, row: EpochRow) -> None:
-        """A run finished an epoch."""
+        """Called when a run has finished an epoch."""
 
     def end(self) -> None:
-        """The training has ended, however it did, and its numbers are written."""
+        """Called when the training has ended, for any reason, and its numbers are written."""

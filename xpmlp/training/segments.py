@@ -1,4 +1,4 @@
-"""Segments of steps, into which an epoch is cut."""
+"""Division of an epoch into segments of steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 class Segment(NamedTuple):
-    """A stretch of an epoch that one fold takes: ``steps`` batches of ``batch`` examples.
+    """Part of an epoch trained by one fold: ``steps`` batches of ``batch`` examples.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Segment(NamedTuple):
 
     @property
     def examples(self) -> int:
-        """The number of examples that it visits."""
+        """The number of examples visited."""
         return self.steps * self.batch
 
     @property
@@ -32,23 +32,23 @@ class Segment(NamedTuple):
         return self.start + self.examples
 
     def cut(self, order: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Its part of an epoch's order (n,), as batches (steps, batch)."""
+        """Return its part of an epoch's order (n,) as batches (steps, batch)."""
         return order[self.start : self.end].reshape(self.steps, self.batch)
 
 
 def segments(examples: int, batch_size: int, longest: int | None = None, *, done: int = 0) -> list[Segment]:
     """Cut an epoch into segments: full batches first, then the shorter tail as a segment of its own.
 
-    All but the last of the full batches' segments have ``longest`` steps, so that an epoch has at most three shapes
-    and every epoch the same ones: what a compiler has to see is bounded.
+    All segments of full batches but the last have ``longest`` steps, so that an epoch has at most three shapes, the
+    same in every epoch: this bounds the number of compilations.
 
     Parameters
     ----------
     examples, batch_size : int
     longest : int, optional
-        The most steps in a segment; no bound if not given.
+        Maximum number of steps in a segment; no bound if not given.
     done : int
-        Examples of the epoch that were visited before: only the rest is cut.
+        Number of examples already visited in this epoch: only the rest is divided.
     """
     full = (examples - done) // batch_size
     length = longest or max(full, 1)

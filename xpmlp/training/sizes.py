@@ -1,6 +1,6 @@
-"""The length of a training by the size of its data: what `"auto"` means for ``train.epochs`` and ``train.batch_size``.
+"""The length of a training from the size of its data: `"auto"` for ``train.epochs`` and ``train.batch_size``.
 
-Few rows take many epochs; many rows as many as a fixed amount of work allows.  docs/recipe.md has the rules.
+Few rows get many epochs; many rows get as many as a fixed amount of work allows.  docs/recipe.md has the rules.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     Some = TypeVar("Some", bound=ConfigTrainable)
 
 WORK = 2.5e12
-"""Multiplications by a weight in the forward passes of a whole training, all members together: minutes on two cores."""
+"""Multiplications by a weight in all forward passes of a training, all members together: minutes on two cores."""
 
 A_UNIT = 40
-"""Multiplications that what is done to a unit, its function above all, takes as long as."""
+"""Cost of the operations on a unit, above all its activation function, in multiplications."""
 
 EPOCHS = (8, 256)
 """The fewest epochs, for millions of rows, and the most."""
@@ -33,23 +33,24 @@ BATCH = (256, 1024)
 """The smallest and the largest batch; between them it is the square root of the number of rows."""
 
 FEW = 1000
-"""Training examples below which `judge_folds = "auto"` means together, and there may be a `linear_skip = "auto"`."""
+"""Number of training examples below which `judge_folds = "auto"` means together and `linear_skip = "auto"` may add a
+skip."""
 
 EXAMPLES_A_WEIGHT = 4
-"""Training examples for each input of a `linear_skip = "auto"`, at least: with fewer it learns noise."""
+"""Minimum number of training examples per input for `linear_skip = "auto"`: with fewer, the skip learns noise."""
 
 PROBE_SECONDS = 1.0
-"""The time in which a training's pace is measured."""
+"""Time for measuring the speed of a training."""
 
 PROBE_STEPS = 8
-"""The steps between two looks at the clock."""
+"""Number of steps between two readings of the clock."""
 
 SHARE = 0.85
-"""The part of ``train.max_seconds`` that epochs are planned for: the pace varies."""
+"""Share of ``train.max_seconds`` planned for epochs: the speed varies."""
 
 
 def skips(examples: int, inputs: int) -> bool:
-    """Whether ``linear_skip = "auto"`` is a skip: few examples, but several for each input, a number or a category.
+    """Return whether ``linear_skip = "auto"`` adds a skip: for few examples, but several per number or category.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def skips(examples: int, inputs: int) -> bool:
 
 
 def batch_size_for(n_examples: int) -> int:
-    """Choose the batch size for a number of examples: all batches are equal, or the last is shorter by a few.
+    """Choose the batch size for a number of examples: all batches are equal, or the last is slightly smaller.
 
     Examples
     --------
@@ -73,14 +74,14 @@ def batch_size_for(n_examples: int) -> int:
 
 
 def epochs_for(n_examples: int, n_parameters: int, n_units: int, members: int = 1) -> int:
-    """Choose the number of epochs, by the work that all members together take.
+    """Choose the number of epochs from the work of all members together.
 
     Parameters
     ----------
     n_examples : int
-        Of an epoch of a member.
+        Examples in an epoch of a member.
     n_parameters, n_units : int
-        Of a member; the units of all its layers.
+        Parameters of a member, and units in all its layers.
     members : int
 
     Examples
@@ -94,7 +95,7 @@ def epochs_for(n_examples: int, n_parameters: int, n_units: int, members: int = 
 
 
 def length_of(trainable: ConfigTrainable) -> Length:
-    """The epochs and the batch size of a trainable, with numbers in the place of `"auto"`."""
+    """Return the epochs and the batch size of a trainable, with numbers in place of `"auto"`."""
     train, network, n = trainable.config.train, trainable.network, trainable.n_examples
     epochs, batch_size = train.epochs, train.batch_size
     if epochs == "auto":
@@ -104,16 +105,16 @@ def length_of(trainable: ConfigTrainable) -> Length:
 
 
 def sized(trainable: Some) -> Some:
-    """Give the config of a trainable numbers in the place of `"auto"`."""
+    """Replace `"auto"` by numbers in the config of a trainable."""
     train = trainable.config.train
     return _with(trainable, trainable.length._asdict()) if "auto" in (train.epochs, train.batch_size) else trainable
 
 
 def in_time(trainable: Some, settings: Sequence[RunSettings]) -> Some:
-    """Give a trainable as many epochs as ``train.max_seconds`` allow, at most those that it has.
+    """Reduce the epochs of a trainable to fit ``train.max_seconds``.
 
-    The first steps are trained, within the backend's session, and thrown away.  In the config that comes back the
-    epochs stand in the place of ``max_seconds``, so that a training that is resumed has the same ones.
+    The speed is measured on the first steps, trained within the backend's session and discarded.  In the returned
+    config the epochs replace ``max_seconds``, so that a resumed training has the same number.
     """
     seconds = trainable.config.train.max_seconds
     if seconds is None:
@@ -127,23 +128,23 @@ def in_time(trainable: Some, settings: Sequence[RunSettings]) -> Some:
 
 
 class _Pace(Reporter):
-    """A clock that is looked at after each segment; the first one, with what is compiled in it, does not count."""
+    """Clock read after each segment; the first segment does not count, as it includes compilation."""
 
     def __init__(self) -> None:
         self.looks: list[tuple[float, int]] = []
 
     def segment(self, progress: Progress) -> None:
-        """Take down the time and the number of steps."""
+        """Record the time and the number of steps."""
         done = (progress.epoch - 1) * progress.steps + progress.step
         self.looks.append((time.perf_counter(), done))
 
     def enough(self) -> bool:
-        """Whether the pace is known."""
+        """Return whether the speed is known."""
         return len(self.looks) > 2 and self.looks[-1][0] - self.looks[1][0] > PROBE_SECONDS
 
     @property
     def seconds_per_step(self) -> float:
-        """Of all steps but those of the first segment, with the evaluations between them."""
+        """The time per step, except those of the first segment, including the evaluations between them."""
         first = 0 if len(self.looks) < 3 else 1
         (began, before), (ended, after) = self.looks[first], self.looks[-1]
         return max(ended - began, 1e-9) / max(after - before, 1)

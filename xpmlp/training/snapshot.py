@@ -1,7 +1,7 @@
-"""Training state between segments, taken to the host and put back on a device.
+"""Training state between segments, copied to the host and back to a device.
 
-Between two segments all that a training will do follows from a `Snapshot`, the config and the data.  The orders of
-the examples and the learning rates are recomputed from the seed and the records, not stored.
+Between two segments the rest of a training is determined by a `Snapshot`, the config and the data.  The orders of the
+examples and the learning rates are recomputed from the seed and the records, not stored.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from xpmlp.training.run import Run, Status
 from xpmlp.training.step import TrainingState
 
 WEIGHTS = ("parameters", "best_parameters")
-"""The fields of a run that are parameters."""
+"""Fields of a run that hold parameters."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A block of runs between two segments of steps, all of it on the host and sharing no memory with the training.
+    """Block of runs between two segments of steps, entirely on the host and sharing no memory with the training.
 
     Attributes
     ----------
     epoch : int
-        The epoch that is under way, from 1; how far it is, the runs' ``progress`` says.  One more than were trained
-        where they all are.
+        The current epoch, from 1; the runs' ``progress`` gives the position in it.  After the last epoch, one more than
+        the number of epochs.
     state : TrainingState
         Parameters and optimiser state of the runs that have not ended, stacked if they are several.
     runs : list of Run
         The records of all runs; those that have not ended have the status ``RUNNING``.
     seconds : float
-        How long it took to get there.
+        Duration of the training so far.
     """
 
     epoch: int
@@ -51,33 +51,33 @@ class Snapshot:
 
     @property
     def steps_under_way(self) -> int:
-        """Steps done of the epoch that is under way."""
+        """Steps done in the current epoch."""
         return max((run.progress.steps for run in self.running), default=0)
 
     @property
     def steps(self) -> int:
-        """Steps done since the beginning, by the run that has done the most."""
+        """Steps done since the beginning, by the run with the most."""
         return max(run.steps for run in self.runs)
 
 
 class Saver(Protocol):
-    """Whoever keeps snapshots: the training loop asks after each segment whether one is due."""
+    """Receiver of snapshots: after each segment the training loop asks it whether one is due."""
 
     def due(self, *, epoch_ended: bool, steps: int) -> bool:
-        """Whether to take a snapshot now, ``steps`` after the beginning; without one, nothing is copied."""
+        """Return whether to take a snapshot now, ``steps`` after the beginning; if not, nothing is copied."""
 
     def save(self, snapshot: Snapshot) -> None:
-        """Keep a snapshot: one that was due, or the last one before the training ends, however it does."""
+        """Save a snapshot: one that was due, or the last one before the training ends for any reason."""
 
 
 def take_snapshot(backend: Backend, epoch: int, state: TrainingState, runs: Sequence[Run], seconds: float) -> Snapshot:
-    """Copy a block to the host; the training may go on afterwards.
+    """Copy a block to the host; the training may continue afterwards.
 
     Parameters
     ----------
     backend : Backend
     epoch : int
-        The epoch that is under way, from 1.
+        The current epoch, from 1.
     state : TrainingState
         On the device.
     runs : sequence of Run
@@ -87,7 +87,7 @@ def take_snapshot(backend: Backend, epoch: int, state: TrainingState, runs: Sequ
 
 
 def restore(backend: Backend, snapshot: Snapshot) -> tuple[TrainingState, list[Run]]:
-    """A snapshot's state and records on a device, of whichever backend, as fresh arrays; the snapshot stays as it is.
+    """Copy a snapshot's state and records to fresh arrays on a device of any backend; the snapshot is not changed.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def restore(backend: Backend, snapshot: Snapshot) -> tuple[TrainingState, list[R
 
 
 def _copied(runs: Sequence[Run], move: Callable[[Parameters], Parameters]) -> list[Run]:
-    """Records that share nothing with the given ones, their weights moved."""
+    """Copy records so that they share nothing with the given ones, and move their weights."""
     return [
         replace(
             run,
@@ -113,12 +113,12 @@ def _copied(runs: Sequence[Run], move: Callable[[Parameters], Parameters]) -> li
 
 
 def to_host(backend: Backend, tree: Any) -> Any:
-    """A copy of a tree of device arrays as NumPy arrays."""
+    """Copy a tree of device arrays to NumPy arrays."""
     return map_leaves(backend.to_numpy, tree)
 
 
 def to_device(backend: Backend, tree: Any) -> Any:
-    """A tree of NumPy arrays as fresh device arrays: floats in the backend's dtype, integers as they are."""
+    """Copy a tree of NumPy arrays to fresh device arrays: floats in the backend's dtype, integers unchanged."""
 
     def move(leaf: Any) -> Any:
         if np.issubdtype(leaf.dtype, np.floating):

@@ -1,4 +1,4 @@
-"""A stack of runs, which are trained together: their arrays have an axis of runs in front."""
+"""Stacks of runs trained together: their arrays have an axis of runs in front."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from xpmlp.nn.layer import Tree
 
 
 def as_stack(tree: Tree) -> Tree:
-    """The arrays of one run with a runs axis in front; a number that all runs share has none."""
+    """Add a runs axis in front of one run's arrays; a number shared by all runs gets none."""
     return map_leaves(lambda leaf: leaf[None, ...] if leaf.ndim else leaf, tree)
 
 
 def one_of(tree: Tree, run: int = 0) -> Tree:
-    """The arrays of one of the stacked runs, without the runs axis."""
+    """Return the arrays of one of the stacked runs, without the runs axis."""
     return map_leaves(lambda leaf: leaf[run, ...] if leaf.ndim else leaf, tree)
 
 
 def runs_of(parameters: Parameters) -> int:
-    """The number of stacked runs."""
+    """Return the number of stacked runs."""
     return int(next(leaves(parameters))[1].shape[0])

@@ -1,8 +1,8 @@
-"""The steps that a backend folds over batches to train, to evaluate and to predict.  Array-API code, written once.
+"""Folds over batches for training, evaluation and prediction, in Array API code common to all backends.
 
-A batch is taken from the data, converted and scaled ahead of its step, for many steps at once, or where its backend
-leaves that to the step; losses and scores are formed of the logits of many steps at once.  What is written in the step
-itself is only what one batch has to wait for another for.
+Batches are taken from the data, converted and scaled ahead of their steps, for many steps at once, or within the step
+on backends that leave it there; losses and scores are computed from the logits of many steps at once.  The step itself
+contains only the computations that depend on the previous step.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from xpmlp.training.stack import runs_of
 
 
 class Examples(NamedTuple):
-    """A part of a data set on the device.
+    """Part of a data set on the device.
 
     Attributes
     ----------
     features : (n, n_in)
-        In the type they are stored in.
+        In their storage type.
     targets : (n,) or (n, n_out)
         Class indices, of the backend's index dtype; or values, of its dtype.
     classes : (n_out,)
@@ -40,9 +40,9 @@ class Examples(NamedTuple):
     inverse_variance : (n_targets,)
         1 over the variance of each column of values, 0 where they are constant; ones for classes.
     weights : (n,), optional
-        How much each example counts, at least 0: all means over this part are weighted means.
+        Weights of the examples, at least 0: all means over this part are weighted means.
     codes : (n, columns), int32, optional
-        Of categories; see `xpmlp.nn.layer.Inputs`.
+        Codes of categories; see `xpmlp.nn.layer.Inputs`.
     """
 
     features: Array
@@ -54,18 +54,18 @@ class Examples(NamedTuple):
 
 
 class PreparedBatch(NamedTuple):
-    """The batch of a training step; ahead of many steps each array has their axis in front.
+    """Batch of a training step; prepared for many steps, each array has a steps axis in front.
 
     Attributes
     ----------
     inputs : Inputs
         (runs, batch, n_in), and codes if there are any.
     targets : (runs, batch, n_out)
-        As the loss wants them.
+        Encoded for the loss.
     weights : (runs, batch), optional
-        Of the examples, relative to their mean in the batch.
+        Weights of the examples, relative to their mean in the batch.
     noise : tree of arrays
-        What the network's layers draw.
+        Random numbers drawn for the network's layers.
     hyperparameters : Hyperparameters
         (runs, 1, 1) each.
     """
@@ -78,15 +78,15 @@ class PreparedBatch(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """The constants of all training steps of an epoch.
+    """Constants of all training steps of an epoch.
 
     Attributes
     ----------
     examples : Examples
     seeds : (runs, 1), int32, optional
-        Of the runs' random numbers, for networks that draw some.
+        Seeds of the runs' random numbers, for networks that draw some.
     positions : (steps per call, batch), optional
-        ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps with a call.
+        ``0, 1, ...``, of the backend's index dtype, for a fold that takes several steps per call.
     """
 
     examples: Examples
@@ -95,22 +95,22 @@ class Constants(NamedTuple):
 
 
 class TrainingState(NamedTuple):
-    """The state that a training step changes: the parameters and the memory of the optimiser."""
+    """State updated by a training step: the parameters and the memory of the optimiser."""
 
     parameters: Parameters
     optimizer: Any
 
 
 def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) -> Fold:
-    """Build the fold that trains on batches, in arrays of ``dtype``.
+    """Build the training fold, with arrays of ``dtype``.
 
     Returns
     -------
     fold : (state, (rows, hyperparameters[, numbers[, parts]]), constants) -> (state, (loss, score))
-        ``state`` a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, runs, batch) the numbers of the
-        examples, ``hyperparameters`` as `device_rates` makes them, and for a network that draws ``numbers``
-        (steps, 1, 1) those of the steps since the training's beginning and, if dropout changes, ``parts``
-        (steps, runs, 1) as `xpmlp.nn.layer.Draw` takes them.  ``loss`` and ``score``, shaped as ``rows``, are those of
+        ``state`` is a `TrainingState`, ``constants`` a `Constants`; ``rows`` (steps, runs, batch) are the numbers of
+        the examples, ``hyperparameters`` come from `device_rates`, and for a network that draws, ``numbers``
+        (steps, 1, 1) count the steps since the beginning of the training and, if dropout changes, ``parts``
+        (steps, runs, 1) are those of `xpmlp.nn.layer.Draw`.  ``loss`` and ``score``, shaped like ``rows``, are those of
         each example before the update, times its weight relative to its batch.
     """
     passes, descend = training_passes(network, ops), descent(network, optimizer, ops)
@@ -139,7 +139,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
 
 
 def training_passes(network: Network, ops: Ops) -> Callable[[Parameters, PreparedBatch], tuple[Array, Tree]]:
-    """The forward and the backward pass of a training step.
+    """Build the forward and backward passes of a training step.
 
     Returns
     -------
@@ -157,12 +157,12 @@ def training_passes(network: Network, ops: Ops) -> Callable[[Parameters, Prepare
 
 
 def derivative(network: Network, ops: Ops) -> Callable[[Array, Array, Array | None], Array]:
-    """The derivative of the loss in a training step.
+    """Build the derivative of the loss in a training step.
 
     Returns
     -------
     delta_of : (logits, targets, weights) -> delta
-        Of each example's weighted loss by its logits, (runs, rows, n_out); rows as the logits have.
+        Derivative of each example's weighted loss by its logits, (runs, rows, n_out), with the rows of the logits.
     """
     delta, repeats = network.loss.delta, network.root.repeats
 
@@ -179,7 +179,7 @@ def derivative(network: Network, ops: Ops) -> Callable[[Array, Array, Array | No
 
 
 def descent(network: Network, optimizer: Optimizer, ops: Ops) -> Callable[..., TrainingState]:
-    """The end of a training step: (state, factors, batch size, hyperparameters) -> state."""
+    """Build the update at the end of a training step: (state, factors, batch size, hyperparameters) -> state."""
     root, update, update_from_factors = network.root, optimizer.update, optimizer.update_from_factors
 
     def descend(state: TrainingState, factors: Tree, size: int, hyperparameters: Hyperparameters) -> TrainingState:
@@ -200,7 +200,7 @@ def fold_steps(
     batches: tuple[Any, ...],
     constants: Constants,
 ) -> tuple[TrainingState, tuple[Array, ...]]:
-    """Train for some steps: as many with a call as the fold takes, then the rest of them.
+    """Train for some steps: in calls of the fold's number of steps, then one call with the rest.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def fold_steps(
         See `training_fold`.
     network : Network
     state : TrainingState
-        Dead afterwards.
+        Consumed by the call.
     batches : tuple of trees of (steps, ...)
         ``(rows, hyperparameters[, numbers[, parts]])``.
     constants : Constants
@@ -244,9 +244,9 @@ def fold_steps(
 
 
 def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hyperparameters) -> Hyperparameters:
-    """The hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, as `fold_steps` takes them.
+    """Convert the hyperparameters of some steps, (steps, runs, 1, 1) on the host in float64, for `fold_steps`.
 
-    Only those that the optimiser reads are sent: each costs every step a little.
+    Only those read by the optimiser are sent, since each adds a small cost to every step.
     """
     rates = rates._replace(**dict.fromkeys(set(rates._fields) - set(optimizer.reads)))
     if fold.steps_per_call > 1 and rates.kept is not None:
@@ -256,9 +256,9 @@ def device_rates(backend: Backend, fold: Fold, optimizer: Optimizer, rates: Hype
 
 
 def kept_per_call(kept: npt.NDArray[np.float64], per_call: int) -> npt.NDArray[np.float64]:
-    """The part of the weights that the steps from each to the last of its call leave: (steps, runs, 1, 1), as ``kept``.
+    """Return the part of the weights kept from each step to the last of its call: (steps, runs, 1, 1), like ``kept``.
 
-    Where it does not change within a call it is formed as a power, by Python: NumPy's own round in another way.
+    Where ``kept`` is constant within a call, the part is a power computed by Python, since NumPy's rounds differently.
     """
     result = np.empty_like(kept)
     for first in range(0, len(kept), per_call):
@@ -271,20 +271,20 @@ def kept_per_call(kept: npt.NDArray[np.float64], per_call: int) -> npt.NDArray[n
 
 
 def steps_ahead(backend: Backend, network: Network, rows: int) -> int:
-    """The number of steps whose batches, of ``rows`` of all runs, may be prepared at once: at least one."""
+    """Return the number of steps to prepare batches for at once, with ``rows`` of all runs per step: at least one."""
     width = network.n_inputs + network.root.drawn
     return max(1, backend.prefetch.bytes // (rows * width * np.dtype(backend.dtype_name).itemsize))
 
 
 def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
-    """Build the fold that evaluates batches, the same for every stacked run.
+    """Build the evaluation fold, with the same batches for every stacked run.
 
     Returns
     -------
     fold : (parameters, (rows,), examples) -> (parameters, (loss, score))
-        As in `training_fold`, but ``rows`` is (steps, batch), nothing is dropped, and losses and scores are times the
-        weights themselves: divide by the sum of the part's.  The loss is the one that evaluation reports; that of the
-        members of an ensemble is their mean prediction's.
+        As in `training_fold`, except that ``rows`` is (steps, batch), there is no dropout, and losses and scores are
+        multiplied by the weights themselves: divide by the sum of the part's.  The loss is the one for evaluation; for
+        the members of an ensemble it is the loss of their mean prediction.
     """
     network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
@@ -298,7 +298,7 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
 
 
 def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
-    """Build the fold that predicts.
+    """Build the prediction fold.
 
     Returns
     -------
@@ -315,7 +315,7 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
 
 
 def _forward_step(network: Network, ops: Ops) -> Step:
-    """(parameters, inputs, constants) -> (parameters, (logits,)), with the same batch for every stacked run."""
+    """Build (parameters, inputs, constants) -> (parameters, (logits,)), with the same batch for every stacked run."""
 
     def step(parameters: Parameters, inputs: Inputs, _: Any) -> tuple[Parameters, tuple[Array, ...]]:
         runs = runs_of(parameters)
@@ -326,16 +326,16 @@ def _forward_step(network: Network, ops: Ops) -> Step:
 
 
 def _relative(ops: Ops, weights: Array) -> Array:
-    """Weights (..., batch) over their mean in the batch; zeros stay zeros, so that such a batch changes nothing."""
+    """Divide weights (..., batch) by their mean in the batch; a batch of zeros stays zero, and so has no effect."""
     mean = ops.xp.mean(weights, axis=-1, keepdims=True)
     return weights / ops.xp.where(mean > 0, mean, ops.xp.ones_like(mean))
 
 
 def seeds_of(network: Network, backend: Backend, seeds: Sequence[int]) -> Array | None:
-    """The seeds of the stacked runs' random numbers, (runs, 1), on the device; ``None`` if the network draws none.
+    """Return the seeds of the stacked runs' random numbers, (runs, 1), on the device; ``None`` if none are drawn.
 
-    The numbers are a function of the seed and of the step since the training's beginning, which the loop hands in with
-    each batch: there is no state to save, and a run draws the same whatever it is stacked with.
+    The random numbers are a function of the seed and of the step since the beginning of the training, passed by the
+    loop with each batch: there is no state to save, and a run draws the same numbers in any stack.
     """
     if not network.root.streams:
         return None
@@ -343,7 +343,7 @@ def seeds_of(network: Network, backend: Backend, seeds: Sequence[int]) -> Array 
 
 
 def _inputs(network: Network, ops: Ops, dtype: Any, examples: Examples, rows: Array) -> Inputs:
-    """The network's input for ``rows`` (...), converted and scaled: fresh arrays (..., n_in) and (..., columns)."""
+    """Gather the network's inputs for ``rows`` (...), converted and scaled: fresh (..., n_in) and (..., columns)."""
     x = ops.gather(examples.features, ops.xp.reshape(rows, (-1,)), dtype, network.input_scale)
     codes = None if examples.codes is None else take_rows(ops, examples.codes, rows)
     return Inputs(ops.xp.reshape(x, (*rows.shape, -1)), codes)
@@ -360,9 +360,9 @@ def _loss_and_score(
     *,
     voting: bool = False,
 ) -> tuple[Array, ...]:
-    """The loss and the score (steps, runs, batch) of each example in ``rows``, times its weight if there is one.
+    """Compute the loss and the score (steps, runs, batch) of each example in ``rows``, times its weight, if any.
 
-    The score of members is their mean prediction's; the loss is so when ``voting``, else the mean of theirs.
+    The score of members is that of their mean prediction, and so is the loss when ``voting``; else it is their mean.
     """
     loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
@@ -386,7 +386,7 @@ def _loss_and_score(
 
 
 def take_rows(ops: Ops, array: Array, rows: Array) -> Array:
-    """Rows of an array; for ``rows`` (...) of shape (..., width)."""
+    """Take rows of an array; for ``rows`` (...) the result is (..., width)."""
     if rows.ndim == 1:
         return ops.xp.take(array, rows, axis=0)
     flat = ops.xp.take(array, ops.xp.reshape(rows, (-1,)), axis=0)

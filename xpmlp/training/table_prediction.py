@@ -1,4 +1,4 @@
-"""Networks that were trained on a table, on other rows: encoded as their own were, to predict or to go on training."""
+"""Networks trained on a table, applied to new rows with the same encoding, for prediction or further training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TablePrediction(NamedTuple):
     ----------
     rows : int
     notes : tuple of str
-        What was found out about the file, and how its rows differ from those of training.
+        Notes on the file, and on differences between its rows and the training rows.
     """
 
     rows: int
@@ -49,7 +49,7 @@ class TablePrediction(NamedTuple):
 
 
 def table_model(saved: SavedNetwork) -> TableModel | None:
-    """The encoding that a network was trained with, if it was trained on a table."""
+    """Return the encoding of a network trained on a table; ``None`` for other networks."""
     found = (saved.sections or {}).get("table")
     if found is None:
         return None
@@ -59,7 +59,7 @@ def table_model(saved: SavedNetwork) -> TableModel | None:
 
 
 def interval_ends(saved: SavedNetwork, values: Outputs, coverage: float) -> tuple[Outputs, Outputs]:
-    """The ends of intervals around the values (n, n_targets) that a network predicts, (n, n_targets) each.
+    """Return the ends of intervals around a network's predicted values (n, n_targets), (n, n_targets) each.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def interval_ends(saved: SavedNetwork, values: Outputs, coverage: float) -> tupl
 
 
 def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
-    """Tell the classes of new rows as a trained network does.
+    """Convert the class indices of new rows to those of a trained network.
 
     Raises
     ------
@@ -104,14 +104,14 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
 
 
 class TablePredictor:
-    """A network that was trained on a table, on a backend: it keeps what repeated predictions share.
+    """Predictor for a network trained on a table, for repeated predictions on a backend.
 
     Parameters
     ----------
     backend : Backend
     saved : SavedNetwork
     model : TableModel
-        Its encoding, as `table_model` reads it.
+        Its encoding, from `table_model`.
     """
 
     def __init__(self, backend: Backend, saved: SavedNetwork, model: TableModel) -> None:
@@ -120,12 +120,12 @@ class TablePredictor:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Predict within this block."""
+        """Open the session for predictions."""
         with self.backend.session(BATCH), memory_explained(self.backend, 0, "predict fewer rows at a time"):
             yield
 
     def __call__(self, frame: pl.DataFrame, allow_missing: bool = False) -> tuple[Outputs, Encoded]:
-        """Encode a frame and predict it: the outputs (n, n_out), values with their own scale, and what was encoded."""
+        """Encode and predict a frame; return the outputs (n, n_out), values unscaled, and the encoded frame."""
         encoded = self.model.encoding.encode(frame, allow_missing=allow_missing)
         numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
         outputs = self.inference.predict(self.parameters, numbers, encoded.codes if encoded.codes.shape[1] else None)
@@ -134,7 +134,7 @@ class TablePredictor:
 
 @contextmanager
 def predictor(backend: Backend, saved: SavedNetwork, model: TableModel) -> Iterator[TablePredictor]:
-    """Yield a network that was trained on a table, ready to predict."""
+    """Yield the predictor of a network trained on a table, within its session."""
     ready = TablePredictor(backend, saved, model)
     with ready.session():
         yield ready
@@ -159,13 +159,13 @@ def predict_table(
     config, saved, backend
     source, target : Path
     keep : sequence of str
-        Columns of the source that are written before the predictions.
+        Columns of the source to write before the predictions.
     allow_missing : bool
-        Take columns that are missing for gaps.
+        Treat missing columns as columns of missing values.
     columns_of : (outputs) -> dict
-        The columns of a CSV file.
+        Returns the columns of a CSV file.
     array_of : (list of outputs) -> bytes
-        The content of an npy file.
+        Returns the content of an npy file.
     """
     import polars as pl
 
@@ -218,7 +218,7 @@ def _differences(
     unreadable: Counter[str],
     moments: npt.NDArray[np.float64],
 ) -> Iterator[str]:
-    """One line on how the rows differ from those of training."""
+    """Yield one line on the differences between the rows and the training rows, if there are any."""
     parts = []
     if unseen:
         some = [f"{quoted(name)} {count:,}" for name, count in unseen.most_common(3)]

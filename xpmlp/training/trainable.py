@@ -1,4 +1,4 @@
-"""A trainable: the network, optimiser, examples and policy that the training loop works with, on a backend."""
+"""Trainables: a network, optimiser, examples and policy on a backend, for the training loop."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class LoopSettings(NamedTuple):
-    """The length of a training, and its steps.
+    """Length of a training, and its steps.
 
     Attributes
     ----------
     epochs, batch_size : int
     segment_steps : int
-        Steps between two readings of results from the device, at most.
+        Maximum number of steps between two readings of results from the device.
     evaluate_train : bool
-        Whether the training examples are evaluated after each epoch, too.
+        Whether to evaluate the training examples after each epoch, too.
     """
 
     epochs: int
@@ -41,9 +41,9 @@ class LoopSettings(NamedTuple):
 
 
 class Trainable(ABC):
-    """A network, an optimiser and examples, on a backend: all that the runs of a block have in common.
+    """Network, optimiser and examples on a backend, common to the runs of a block.
 
-    What differs between these is in their `RunSettings`.
+    The differences between the runs are in their `RunSettings`.
 
     Attributes
     ----------
@@ -55,12 +55,12 @@ class Trainable(ABC):
     @property
     @abstractmethod
     def network(self) -> Network:
-        """The network, apart from its parameters."""
+        """The network, without its parameters."""
 
     @property
     @abstractmethod
     def optimizer(self) -> Optimizer:
-        """The rule that turns gradients into steps."""
+        """The rule for turning gradients into steps."""
 
     @property
     @abstractmethod
@@ -70,30 +70,30 @@ class Trainable(ABC):
     @property
     @abstractmethod
     def policy(self) -> RunPolicy:
-        """The orders of the examples, the rates, and when to stop, if the loop is given no other policy."""
+        """The default policy of the loop: orders of examples, rates and stopping."""
 
     @property
     @abstractmethod
     def train_part(self) -> Part:
-        """The examples that are trained on, with their weights."""
+        """The training examples, with their weights."""
 
     @property
     @abstractmethod
     def validation_part(self) -> Part | None:
-        """The examples that are evaluated after each epoch, if there are any."""
+        """The examples for evaluation after each epoch; ``None`` if there are none."""
 
     @abstractmethod
     def initial_parameters(self, seed: int) -> Parameters:
-        """The parameters that a run with this seed begins with, on the host, without a runs axis."""
+        """Return the initial parameters of a run with this seed, on the host, without a runs axis."""
 
     @cached_property
     def inference(self) -> Inference:
-        """The network's evaluation on the same backend."""
+        """Inference with the network on the same backend."""
         return Inference(self.network, self.backend)
 
     @cached_property
     def training_fold(self) -> Fold:
-        """See `xpmlp.training.step`; one object, so that JAX compiles it once for each shape."""
+        """The training fold (see `xpmlp.training.step`), a single object, so that JAX compiles it once per shape."""
         fold = training_fold(self.network, self.optimizer, self.backend.ops, self.backend.dtype)
         per_call, by_step = self.steps_per_call, self.policy.changes_by_step
         return (
@@ -104,14 +104,14 @@ class Trainable(ABC):
 
     @property
     def steps_per_call(self) -> int:
-        """The steps that one call of the fold takes: more than one if updates of the first layer are delayed."""
+        """The number of steps per call of the fold: more than one if updates of the first layer are delayed."""
         if self.network.after_first is None or self.optimizer.update_from_factors is None:
             return 1
         return steps_per_call(self.settings.batch_size, self.network.widths.numbers, self.backend.prefetch.most_delayed)
 
     @property
     def rows_at_once(self) -> int:
-        """The rows of the largest products of a step, by which a backend chooses its number of threads."""
+        """The number of rows of a step's largest products, from which a backend chooses its number of threads."""
         return self.steps_per_call * self.settings.batch_size
 
     @cached_property
@@ -127,15 +127,15 @@ class Trainable(ABC):
 
     @property
     def n_examples(self) -> int:
-        """The length of an epoch."""
+        """The number of examples in an epoch."""
         return len(self.train_part)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches of an epoch, the shorter last one included."""
+        """The number of batches in an epoch, including a shorter last one."""
         return -(-self.n_examples // self.settings.batch_size)
 
     def fetch(self, order: npt.NDArray[np.int64]) -> tuple[Array, Examples]:
-        """The row numbers ``order`` (steps, runs, batch) on the device, and the examples that they count in."""
+        """Return the row numbers ``order`` (steps, runs, batch) on the device, and the examples that they refer to."""
         rows = self.backend.asarray(order.astype(self.backend.index_dtype_name, copy=False))
         return rows, self.train_examples

@@ -1,4 +1,4 @@
-"""`train`: from a config to a trained network."""
+"""`train`: training of the network of a config."""
 
 from __future__ import annotations
 
@@ -45,25 +45,26 @@ from xpmlp.training.vote import (
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a training.
+    """Result of a training.
 
     Attributes
     ----------
     parameters : list of (weights (n_in, n_out), biases (1, n_out))
-        The trained network, arrays of the config's backend, on its device; of other layers as they have them.
+        The parameters of the trained network, arrays of the config's backend on its device; other layers have other
+        trees.
     history : History
         The figures of every epoch and batch, as NumPy arrays.
     run_dir : Path or None
-        The run folder, if one was asked for.
+        The run folder, if one was written.
     run : Run
-        The record: how it ended, early stopping, the score on the test set.
+        The record: final status, early stopping, the score on the test set.
     backend : Backend
     network : Network
         The function of the parameters.
     out_of_fold : (n, n_out), optional
-        With folds: what members predict for the training examples that they have left out.
+        With folds: the members' predictions for the training examples that they have left out.
     sections : dict
-        What is saved beside the network, of JSON's types: a table's encoding, a decision, intervals.
+        Sections saved beside the network, of JSON's types: a table's encoding, a decision rule, intervals.
     """
 
     parameters: Any
@@ -76,12 +77,12 @@ class Result:
     sections: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and copies, with the trained network on the host."""
+        """Return the state for pickle and copies, with the trained network on the host."""
         run = replace(self.run, parameters=map_leaves(self.backend.to_numpy, self.run.parameters))
         return {**self.__dict__, "run": run, "parameters": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """From pickle, with the trained network where it was; see `xpmlp.backend.Backend` for a machine without it."""
+        """Restore the state, with the network on its backend; see `xpmlp.backend.Backend` for a machine without it."""
         run: Run = replace(state["run"], parameters=state["backend"].parameters(state["run"].parameters))
         self.__dict__.update(state, run=run, parameters=run.parameters)
 
@@ -99,7 +100,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     start: SavedNetwork | None = None,
 ) -> Result:
-    """Train the network that a config describes.
+    """Train the network of a config.
 
     Prints nothing, and writes nothing unless ``out`` is given.
 
@@ -112,19 +113,19 @@ def train(
     data : Dataset, optional
         From `xpmlp.from_arrays`; the config then has ``data.name = "arrays"``.
     overwrite : bool
-        Replace what a run has left in that folder.
+        Replace the results of an earlier training in that folder.
     resume : bool
-        Go on with the training in that folder from its newest checkpoint that is intact, or begin if it has none.
+        Resume the training in that folder from its newest intact checkpoint, or begin if it has none.
     force : bool
-        Resume even if what has changed in the config or the data makes another training of it.
+        Resume even if changes to the config or the data make it a different training.
     allow_code : bool
-        Import the records from outside of the package that the config names as ``module:object``.
+        Import the external records that the config names as ``module:object``.
     reporter : Reporter, optional
-        Hears of the chosen backend, of every segment and of every epoch.
+        Notified of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
-        Asked before each segment of steps; if it says so, the training ends with what there is.
+        Called before each segment of steps; if it returns true, the training ends with the current weights.
     start : SavedNetwork, optional
-        A network that was trained on a table, to go on with on the rows of another one, encoded as its own were.
+        A network trained on a table, for further training on the rows of another table with the same encoding.
 
     Returns
     -------
@@ -133,16 +134,16 @@ def train(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given, or code that
-        is not allowed or cannot be imported, or that could not be named in the run folder.
+        If the config has a grid of runs (see `xpmlp.train_grid`), or names other data than were given, or code that is
+        not allowed, cannot be imported, or cannot be named in the run folder.
     BackendError
         If the config's backend, device or dtype is not available, or memory runs out.
     DataError
         If the data set cannot be read.
     RunFolderError
-        If the folder is in the way, in use, or cannot be written, or does not hold what is to be resumed.
+        If the folder is not empty, is in use, or cannot be written, or does not contain a training to resume.
     DivergenceError
-        If the loss or a weight stopped being finite.  The run folder, with the last finite weights, is written first.
+        If the loss or a weight is no longer finite.  The run folder, with the last finite weights, is written first.
 
     Examples
     --------
@@ -235,7 +236,7 @@ def train(
 
 
 def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
-    """Read the training to resume, if it has written a checkpoint; it must not have had another config."""
+    """Read the checkpoint of the training to resume, if there is one, and check that its config is compatible."""
     if (folder / run_folder.RUNS).is_dir():
         raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
     resumed = resume_point(folder / run_folder.CHECKPOINTS, reporter.note)
@@ -263,26 +264,26 @@ def train_to_the_end(
     trainable, settings, reporter, should_stop
         See `xpmlp.training.loop.train_block`; the backend's session is the caller's.
     checkpoints : Path, optional
-        Where to write checkpoints, if the config wants any.
+        Folder for checkpoints, if the config asks for any.
     resumed : ResumePoint, optional
-        The checkpoint in that folder to go on from.
+        The checkpoint in that folder to resume from.
 
     Returns
     -------
     runs : list of Run
     seconds : float
-        Of the training, that of before included, without the test.
+        Duration of the training, including the part before it was resumed, without the test.
 
     Raises
     ------
     BackendError
         If memory runs out.
     RunFolderError
-        If a checkpoint cannot be written, or the one to go on from does not fit.
+        If a checkpoint cannot be written, or the one to resume from does not fit.
     """
     start, saver = None, None
     trainable.check_calibration()
-    _ = trainable.decision  # refused before the training, if it does not fit
+    _ = trainable.decision  # raises before the training if it does not fit
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:
@@ -305,20 +306,20 @@ def train_to_the_end(
 
 
 def resolve_configured(settings: BackendConfig) -> Choice:
-    """The backend that a config's ``[backend]`` names."""
+    """Resolve the backend named by a config's ``[backend]``."""
     return resolve(**dict(settings))
 
 
 def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
-    """The data set that a config names, with targets as its loss wants them.
+    """Load the data set named by a config, with the kind of targets for its loss.
 
     Parameters
     ----------
     config : Config
     quiet : bool
-        Draw no progress bar when it is downloaded.
+        Draw no progress bar for downloads.
     instead
-        Arguments of `xpmlp.data.load` in place of the config's.
+        Arguments of `xpmlp.data.load` that replace the config's.
     """
     names = ("split", "root", "path", "target", "features", "validation_size", "test_fraction", "seed", "standardize")
     arguments: dict[str, Any] = {
@@ -331,7 +332,7 @@ def load_data(config: Config, *, quiet: bool = True, **instead: Any) -> Dataset:
 
 
 def table_options(config: Config) -> TableOptions:
-    """Take the options for the columns of a table from a config."""
+    """Return the options for the columns of a table from a config."""
     data = config.data
     return TableOptions(
         drop=tuple(data.drop),
@@ -349,19 +350,19 @@ def table_options(config: Config) -> TableOptions:
 
 
 def _task_of(config: Config) -> Task:
-    """The task that a loss is for, if it is for one alone."""
+    """Return the task that the config's loss requires, or ``data.task`` where it allows several."""
     wanted = losses[config.model.loss].targets
     return "values" if wanted == "values" else config.data.task if wanted == "flags" else "classes"
 
 
 def _thrift(trainable: ConfigTrainable, runs: int) -> str:
-    """Advice on what needs less memory."""
+    """Return advice on reducing memory use."""
     batch = f"lower train.batch_size (it is {trainable.settings.batch_size})"
     return batch if runs == 1 else f"{batch} or grid.block_width ({runs} runs are stacked)"
 
 
 def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
-    """Open the test set, once, at the end, if the config says so and the training came to its end."""
+    """Evaluate a run on the test set, if the config says so and the training was completed or stopped early."""
     wanted = trainable.config.data.split != "validation" and run.status in (Status.FINISHED, Status.STOPPED_EARLY)
     if wanted and trainable.dataset.test is not None and run.parameters is not None:
         examples = trainable.inference.to_device(trainable.dataset.test)
@@ -369,9 +370,9 @@ def evaluate_test(trainable: ConfigTrainable, run: Run) -> None:
 
 
 def intervals_of(trainable: ConfigTrainable, run: Run, out_of_fold: npt.NDArray[np.float64] | None) -> Intervals | None:
-    """Intervals around the values that a run predicts, by its residuals out of fold, or for a table's validation part.
+    """Fit intervals around a run's predicted values, from residuals out of fold or on a table's validation part.
 
-    ``None`` for other outputs than a value for each target.
+    Returns ``None`` unless the outputs are one value for each target.
     """
     loss, names = trainable.network.loss, trainable.dataset.target_names
     if loss.targets != "values" or list(loss.output_names(names)) != list(names) or run.parameters is None:

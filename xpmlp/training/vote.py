@@ -1,7 +1,7 @@
 """Votes: networks trained side by side, as runs of one stack, whose predictions are averaged.
 
-Each member descends its own loss exactly as it would alone.  The members differ by their seeds, and with folds by the
-examples that each leaves out and is judged by.
+Each member minimises its own loss exactly as it would alone.  The members differ by their seeds, and with folds by the
+left-out examples by which each is judged.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ from xpmlp.training.stack import as_stack, one_of
 from xpmlp.training.step import Examples, TrainingState
 
 OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
-"""The criterion by which a vote is judged where the config names none, by what targets are."""
+"""Default criterion for judging a vote, by the kind of targets."""
 
 
 def settings_of(config: Config) -> list[RunSettings]:
-    """The runs of a config without a grid: one, or the members of a vote, with the seeds from its own on."""
+    """Return the runs of a config without a grid: one, or the members of a vote, with seeds from the config's on."""
     one = RunSettings.of(config.train)
     return [one._replace(seed=one.seed + member) for member in range(config.train.members * (config.train.folds or 1))]
 
 
 def voting(network: Network, members: int) -> Network:
-    """The network whose predictions are the means of those of several networks, each with weights of its own."""
+    """Return the network that averages the predictions of several such networks, each with weights of its own."""
     return network._replace(layers=LayerSpec("vote", (), (network.layers,) * members)) if members > 1 else network
 
 
 def member_of(network: Network) -> Network:
-    """One of the networks of a vote; any other network itself."""
+    """Return one of the networks of a vote, or any other network unchanged."""
     return network._replace(layers=network.layers.members[0]) if network.layers.kind == "vote" else network
 
 
 def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
-    """The parameters of a saved network, or of each member of a vote, to go on from.
+    """Return the parameters of a saved network, or of each member of a vote, as the start of a training.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
 
 @dataclass(frozen=True)
 class VoteTrainable(ConfigTrainable):
-    """The members of a vote, with the folds that they leave out."""
+    """Trainable for the members of a vote, with the folds that they leave out."""
 
     @property
     def policy(self) -> ConfigPolicy:
-        """The policy of the config, by members."""
+        """The policy of the config for members of a vote."""
         policy = FoldPolicy if self.config.train.folds else VotePolicy
         return policy(self, self.config.train, self.config.model.dropout_schedule)
 
@@ -97,51 +97,51 @@ class VoteTrainable(ConfigTrainable):
 
     @property
     def n_examples(self) -> int:
-        """The length of an epoch, the same for all members: with folds, what the largest fold leaves."""
+        """The number of examples in an epoch of any member: with folds, all but those of the largest fold."""
         n = len(self.dataset.train)
         return n if self.folds is None else n - int(np.bincount(self.folds).max())
 
     def initial_parameters(self, seed: int) -> Parameters:
-        """The parameters that the member with this seed begins with."""
+        """Return the initial parameters of the member with this seed."""
         if self.start is None:
             return super().initial_parameters(seed)
         started: Parameters = map_leaves(np.array, self.start[seed - self.config.train.seed])
         return started
 
     def fold_of(self, seed: int) -> int:
-        """The fold that the member with this seed leaves out."""
+        """Return the fold left out by the member with this seed."""
         return (seed - self.config.train.seed) % (self.config.train.folds or 1)
 
     def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
-        """The training examples of the member with this seed, rising."""
+        """Return the row numbers of the training examples of the member with this seed, in ascending order."""
         if self.folds is None:
             return super().rows_of(seed)
         return np.flatnonzero(self.folds != self.fold_of(seed))
 
     def left_out(self, fold: int) -> Part:
-        """The examples of a fold."""
+        """Return the examples of a fold."""
         return self.train_part[np.flatnonzero(self.folds == fold)]
 
     @cached_property
     def examples_left_out(self) -> Callable[[int], Examples]:
-        """The examples of a fold on the device, moved there once."""
+        """A function from a fold to its examples on the device, moved there once."""
         return functools.cache(lambda fold: self.inference.to_device(self.left_out(fold)))
 
     def judging(self, run: Run) -> Examples | None:
-        """With folds, the one that the member has left out."""
+        """Return the validation examples, or with folds the examples of the fold left out by the member."""
         return super().judging(run) if self.folds is None else self.examples_left_out(self.fold_of(run.settings.seed))
 
     def out_of_fold(self, runs: Sequence[Run]) -> npt.NDArray[np.float64] | None:
-        """Predict each example by the members that have not seen it, (n, n_out); the mean of several.
+        """Predict each example by the members not trained on it, averaging over several: (n, n_out).
 
-        NaN for examples of whose fold no member is left; ``None`` without folds.
+        NaN for examples of folds without a remaining member; ``None`` without folds.
         """
         if self.folds is None:
             return None
         return self.predicted_out_of_fold((run.settings.seed, run.parameters or []) for run in _voters(runs))
 
     def predicted_out_of_fold(self, members: Iterable[tuple[int, Parameters]]) -> npt.NDArray[np.float64]:
-        """As `out_of_fold`, of the seeds and the parameters of members."""
+        """Predict as `out_of_fold` does, from the seeds and parameters of members."""
         assert self.folds is not None
         count, width = self.config.train.folds or 1, self.network.root.width
         sums, voters = np.zeros((len(self.folds), width)), np.zeros(count)
@@ -156,17 +156,17 @@ class VoteTrainable(ConfigTrainable):
 
     @property
     def judged_together(self) -> bool:
-        """Whether members are judged by the predictions of all out of fold, and not each by its own fold."""
+        """Whether members are judged by their out-of-fold predictions together, rather than each by its own fold."""
         how = self.config.train.judge_folds
         return self.folds is not None and (how == "together" or (how == "auto" and len(self.folds) < FEW))
 
     def with_members(self, seeds: Iterable[int]) -> npt.NDArray[np.bool_]:
-        """The training examples whose folds members with these seeds have left out, (n,)."""
+        """Return a mask of the training examples in folds left out by members with these seeds, (n,)."""
         assert self.folds is not None
         return np.isin(self.folds, [self.fold_of(seed) for seed in seeds])
 
     def calibrate(self, runs: Iterable[Run]) -> None:
-        """As for any runs, but by one temperature if members are judged together."""
+        """Calibrate the members, with one temperature for all if they are judged together."""
         voters = _voters([run for run in runs if run.parameters is not None])
         if not (voters and self.config.train.calibrate and self.judged_together):
             super().calibrate(runs)
@@ -178,13 +178,13 @@ class VoteTrainable(ConfigTrainable):
             run.parameters = sharpened(self.network.layers, run.parameters, factor)
 
     def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
-        """The same data and config with the network of the vote."""
+        """Return a trainable with the same data and config, and the network of the vote."""
         return _Voting(self.config, self.dataset, self.backend, voters=max(1, len(_voters(runs))))
 
 
 @dataclass(frozen=True)
 class _Voting(ConfigTrainable):
-    """A vote that is trained."""
+    """Trainable of a vote after its training."""
 
     voters: int = 1
 
@@ -195,7 +195,7 @@ class _Voting(ConfigTrainable):
 
 
 class VotePolicy(ConfigPolicy):
-    """The policy of members that are judged together: by the mean of their predictions for the validation part."""
+    """Policy for members judged together, by their mean prediction for the validation part."""
 
     _judged: tuple[int, float] = (0, 0.0)
 
@@ -204,7 +204,7 @@ class VotePolicy(ConfigPolicy):
         self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """The figure of the vote after this epoch, the same for all members."""
+        """Return the figure of the vote after this epoch, the same for all members."""
         epoch, examples = len(run.epochs), self.trainable.validation_examples
         if examples is None or self.criterion is None:
             return None
@@ -216,9 +216,9 @@ class VotePolicy(ConfigPolicy):
 
 
 class FoldPolicy(ConfigPolicy):
-    """The policy of members that each leave out a fold, are judged by it, and keep their best epoch.
+    """Policy for members that each leave out a fold, are judged by it, and keep their best epoch.
 
-    With few examples a fold tells little: then all are judged by the predictions of all for what they have left out.
+    With few examples a fold says little: then all are judged together, by their predictions for the folds left out.
     """
 
     trainable: VoteTrainable
@@ -229,13 +229,13 @@ class FoldPolicy(ConfigPolicy):
         self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """The order of the member's own examples, as many as an epoch has."""
+        """Return the order of the member's own examples, cut to the length of an epoch."""
         rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
         order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
         return rows[order][: self.trainable.n_examples]
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
-        """Those of the validation part if there is one, else of the fold that each member has left out."""
+        """Return the scores on the validation part if there is one, else on the fold left out by each member."""
         if self.trainable.validation_part is not None:
             return super().scores(runs, state)
         parameters = self.trainable.optimizer.evaluated(*state)
@@ -245,7 +245,7 @@ class FoldPolicy(ConfigPolicy):
         return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
 
     def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
-        """Where members are judged together: find the figure of what they predict out of fold."""
+        """Compute the figure of the out-of-fold predictions, if members are judged together."""
         if self.criterion is None or not self.trainable.judged_together:
             return
         evaluated, seeds = self.trainable.optimizer.evaluated(*state), [run.settings.seed for run in runs]
@@ -255,7 +255,7 @@ class FoldPolicy(ConfigPolicy):
         (self._figure,) = self.trainable.inference.judged(self.criterion, prediction[None], examples, rows)
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
-        """Of the predictions for the fold that the member has left out, or of those of all."""
+        """Return the figure on the fold left out by the member, or that of all members if they are judged together."""
         if self.criterion is None or self.trainable.judged_together:
             return self._figure
         parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
@@ -265,9 +265,9 @@ class FoldPolicy(ConfigPolicy):
 
 
 def with_folds_for(config: Config, examples: int) -> Config:
-    """The config with so few folds that each has two examples; with two or three examples it has two folds.
+    """Return the config with its folds reduced to two examples each, or to two folds for two or three examples.
 
-    A single example has none, and nothing that judges networks by other ones.
+    A single example gets no folds, and no settings that need held-out examples.
     """
     folds = config.train.folds
     if folds is None or examples >= 2 * folds:
@@ -278,14 +278,14 @@ def with_folds_for(config: Config, examples: int) -> Config:
 
 
 def notes_on_groups(trainable: ConfigTrainable) -> Iterator[str]:
-    """Say that there are too few groups for folds that leave them whole."""
+    """Report that there are too few groups to keep each in one fold."""
     groups, folds = trainable.dataset.groups, trainable.config.train.folds
     if groups is not None and folds is not None and (count := len(np.unique(groups))) < folds:
         yield f"the training part has {count} groups, fewer than train.folds = {folds}: they are spread over folds"
 
 
 def voters_note(runs: Sequence[Run]) -> str | None:
-    """Say which members have left a vote, if any have."""
+    """Return a note on the members that have left a vote; ``None`` if there are none."""
     lost = [str(run.settings.seed) for run in runs if run.status is Status.DIVERGED]
     if not lost or len(lost) == len(runs):
         return None
@@ -296,16 +296,16 @@ def voters_note(runs: Sequence[Run]) -> str | None:
 
 
 def joined(runs: Sequence[Run], settings: RunSettings) -> Run:
-    """The record of a vote: its members' parameters, and the means of their figures.
+    """Combine the records of a vote's members: their parameters, and the means of their figures.
 
-    Members that diverged have left it; if all have, it is the first of them.
+    Members that diverged are excluded; if all have, the result is the first of them.
 
     Parameters
     ----------
     runs : sequence of Run
         Ended, at least one.
     settings : RunSettings
-        Of the vote.
+        Settings of the vote.
     """
     voters = _voters(runs)
     if len(runs) == 1 or not voters:
@@ -331,7 +331,7 @@ def _voters(runs: Sequence[Run]) -> list[Run]:
 
 
 def mean_row(rows: Sequence[EpochRow]) -> EpochRow:
-    """The means of the members' figures of an epoch."""
+    """Average the members' figures of an epoch."""
     columns = zip(*(row[1:] for row in rows), strict=True)
     figures: list[Any] = [None if None in column else fmean(column) for column in columns]
     return EpochRow(rows[0].epoch, *figures)

@@ -1,13 +1,13 @@
-"""Parity: whether every backend computes what the textbook says, and the same as the others.
+"""Parity: checks that every backend computes the textbook's results, and the same as the other backends.
 
 ==================== =============================================================================
-`verify`             does it, and gives a `Verification`; ``xpmlp verify`` prints it
+`verify`             runs the checks and returns a `Verification`; ``xpmlp verify`` prints it
 ``reference``        the textbook: an independent training in float64, and its finite differences
 ``layered``          networks of any layers, by the layers' own functions and these finite differences
-``trial``            what all are made to do: first weights, batches, steps to look at
-``recording``        doing it, on a backend with the training's own code, or by the reference
-``comparison``       relative differences, and the first quantity that is not what it should be
-``tolerances``       how large they may be: one table, justified in docs/parity.md
+``trial``            the common task: initial weights, batches, steps to compare
+``recording``        records of a trial, on a backend with the training's own code, or by the reference
+``comparison``       relative differences, and the first quantity out of tolerance
+``tolerances``       the allowed differences: one table, justified in docs/parity.md
 ``files``            ``verify.json`` and ``verify.png``
 ==================== =============================================================================
 """

@@ -1,4 +1,4 @@
-"""The backends to verify, as ``--backends`` names them: array libraries, each perhaps with a device."""
+"""Backends to verify, as named by ``--backends``: array libraries, each optionally with a device."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xpmlp.training.trainer import resolve_configured
 
 
 class Candidate(NamedTuple):
-    """A backend to verify.
+    """Backend to verify.
 
     Attributes
     ----------
     name : str
         A key of `xpmlp.backend.backends`, or ``module:object``.
     device : str or None
-        As its library names it, or its default.
+        In the library's notation; ``None`` for its default.
     """
 
     name: str
@@ -27,15 +27,15 @@ class Candidate(NamedTuple):
 
     @property
     def label(self) -> str:
-        """As the user wrote it: ``strict`` or ``strict:device1``."""
+        """The user's notation: ``strict`` or ``strict:device1``."""
         return self.name if self.device is None else f"{self.name}:{self.device}"
 
     def named_in(self, config: Config) -> Config:
-        """A config with this backend."""
+        """Return the config with this backend."""
         return config.replaced(backend=self._asdict())
 
     def resolve(self, settings: BackendConfig, dtype: DTypeName) -> Backend:
-        """The backend, with a config's other settings.
+        """Return the backend, with a config's other settings.
 
         Raises
         ------
@@ -47,14 +47,14 @@ class Candidate(NamedTuple):
 
 
 def parse_candidates(text: str) -> list[Candidate]:
-    """Take ``numpy,strict:device1,torch:cuda:0`` apart.
+    """Parse a list of backends such as ``numpy,strict:device1,torch:cuda:0``.
 
     Raises
     ------
     BackendError
         If there is no such backend.
     ConfigError
-        If none is named, or one twice.
+        If no backend is named, or one is named twice.
     """
     candidates = []
     for item in filter(None, map(str.strip, text.split(","))):

@@ -1,4 +1,4 @@
-"""Comparing recordings of one trial, and finding the first quantity that differs."""
+"""Comparison of recordings of one trial, and search for the first quantity that differs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xpmlp.verify.tolerances import tolerance
 from xpmlp.verify.trial import Trial
 
 REFERENCE = "reference"
-"""The name of `xpmlp.verify.reference` among those that are compared with."""
+"""Label of `xpmlp.verify.reference` as the base of a comparison."""
 
 FORWARD = ("activations", "logits", "loss")
-"""The quantities that are computed before any derivative of an activation."""
+"""Quantities computed before any derivative of an activation."""
 
 
 class Difference(NamedTuple):
-    """How far a quantity of a backend is from that of another, or of the reference.
+    """Difference of a backend's quantity from that of another backend or of the reference.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Difference(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether it is within the tolerance, or not judged; NaN is not."""
+        """Whether the difference is within the tolerance, or not judged; NaN is out of tolerance."""
         return self.tolerance is None or self.value <= self.tolerance
 
 
 def compare(
     trial: Trial, dtype: DTypeName, backend: str, recording: TrialRecord, base: str, other: TrialRecord
 ) -> list[Difference]:
-    """All differences of a backend's recording from another one, in the order of computation."""
+    """Compute all differences of a backend's recording from another one, in the order of computation."""
     optimizer = trial.config.train.optimizer
     differences = []
     for step, quantities in recording.quantities.items():
@@ -66,9 +66,9 @@ def compare(
 
 
 def _judged(trial: Trial, dtype: DTypeName, step: int, actual: Quantities, expected: Quantities) -> Sequence[str]:
-    """The kinds of quantities that can be judged.
+    """Return the kinds of quantities that can be judged.
 
-    In float32, a pre-activation of a relu unit is soon so near zero that rounding decides its sign, and with it
+    In float32, some pre-activation of a relu unit is soon so close to zero that rounding determines its sign, and so
     whether the unit learns from an example: from then on, the runs are two different trainings.
     """
     everything = (*FORWARD, "deltas", "gradients", "weights")
@@ -76,7 +76,7 @@ def _judged(trial: Trial, dtype: DTypeName, step: int, actual: Quantities, expec
         return everything
     if step > 1:
         return ()
-    if not trial.is_plain:  # whose units are not compared
+    if not trial.is_plain:  # its units are not compared
         return FORWARD
     hidden = [quantity for quantity in actual if quantity.kind == "activations"]
     same_units = all(((actual[one] > 0) == (expected[one] > 0)).all() for one in hidden)
@@ -84,9 +84,9 @@ def _judged(trial: Trial, dtype: DTypeName, step: int, actual: Quantities, expec
 
 
 def first_failure(differences: Sequence[Difference]) -> str | None:
-    """A sentence on the first quantity, in the order of computation, that is not what it should be.
+    """Return a sentence on the first quantity, in the order of computation, that is out of tolerance; else ``None``.
 
-    Differences from the reference come first: they say who is wrong, not only that two are not equal.
+    Differences from the reference come first: they show which backend is wrong, not only that two are unequal.
     """
     failed = [one for one in differences if not one.passed]
     if not failed:

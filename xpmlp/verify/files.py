@@ -1,4 +1,4 @@
-"""``verify.json``, all figures; and ``verify.png``, the differences by step."""
+"""Files of a verification: ``verify.json``, all figures; and ``verify.png``, the differences by step."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ FILES = ("verify.json", "verify.png")
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be one, before anything is computed for it; nothing is made yet.
+    """Check that the folder can be written before anything is computed; creates nothing.
 
     Raises
     ------
     RunFolderError
-        If its name is too long, it may not be looked at or written to, or it is a file.
+        If its name is too long, it cannot be accessed or written to, or it is a file.
     """
     with as_run_folder_errors(folder):
         with contextlib.suppress(FileNotFoundError):
@@ -45,14 +45,14 @@ def check_folder(folder: Path) -> None:
 
 
 def write_files(result: Verification, folder: Path, note: Callable[[str], None]) -> list[Path]:
-    """Write ``verify.json`` and, unless the config wants no plots or there is nothing to draw, ``verify.png``.
+    """Write ``verify.json`` and, unless the config disables plots or there is nothing to draw, ``verify.png``.
 
     Parameters
     ----------
     result : Verification
     folder : Path
     note : (sentence) -> None
-        Told if matplotlib cannot be used.
+        Called if matplotlib cannot be used.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def write_files(result: Verification, folder: Path, note: Callable[[str], None])
     Raises
     ------
     RunFolderError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written to.
     """
     with as_run_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         numbers, drawing = (folder / name for name in FILES)
         write_text(numbers, json.dumps(_finite(to_json(result)), indent=2) + "\n")
-        drawing.unlink(missing_ok=True)  # of an earlier verification
+        drawing.unlink(missing_ok=True)  # from an earlier verification
         if result.trial.config.output.plots and result.curves:
             try:
                 return [numbers, _draw(result, drawing)]
@@ -77,7 +77,7 @@ def write_files(result: Verification, folder: Path, note: Callable[[str], None])
 
 
 def to_json(result: Verification) -> dict[str, Any]:
-    """All figures, as JSON's types."""
+    """Return all figures in JSON's types."""
     trial = result.trial
     return {
         "passed": result.failure is None,
@@ -112,7 +112,7 @@ def to_json(result: Verification) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: such figures become text."""
+    """Replace infinities and NaN, not representable in JSON, by text."""
     match value:
         case dict():
             return {key: _finite(one) for key, one in value.items()}

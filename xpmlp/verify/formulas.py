@@ -1,6 +1,6 @@
-"""Activations and losses with their derivatives, from the textbook, in float64 NumPy: those of the reference.
+"""Activations and losses of the reference with their derivatives, from the textbook, in float64 NumPy.
 
-As the reference, they share no code with what it checks; derivatives are taken from the pre-activations.
+Like the reference, they share no code with the backends; derivatives are functions of the pre-activations.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 class Activation(NamedTuple):
-    """A function of the pre-activation and its derivative, both elementwise."""
+    """Function of the pre-activation and its derivative, both elementwise."""
 
     function: Callable[[Floats], Floats]
     derivative: Callable[[Floats], Floats]
@@ -76,7 +76,7 @@ ACTIVATIONS = {
 }
 
 KINKED = ("relu", "leaky_relu", "selu", "unbent")
-"""The activations whose derivative jumps at 0."""
+"""Activations with a discontinuous derivative."""
 
 
 Loss: TypeAlias = Callable[..., tuple[Floats, Floats]]
@@ -147,7 +147,7 @@ LOSSES: dict[str, Loss] = {
 def loss_and_delta(
     name: str, settings: tuple[tuple[str, Any], ...], logits: Floats, targets: npt.NDArray[Any], weights: Floats | None
 ) -> tuple[Floats, Floats]:
-    """The loss of each example, and its derivative by the logits, times its weight over the mean weight."""
+    """Compute the loss of each example and its derivative by the logits, times its weight over the mean weight."""
     loss, delta = LOSSES[name](logits, targets, **dict(settings))
     if weights is None:
         return loss, delta

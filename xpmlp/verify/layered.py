@@ -1,8 +1,8 @@
-"""Networks of any layers as the reference trains them: by the layers' own functions, on NumPy in float64.
+"""Reference trainings for networks of any layers: with the layers' own functions, on NumPy in float64.
 
-Of the operations they are given the definitions in `xpmlp.nn.ops`, not a backend's own; the loss and the optimiser are
-`xpmlp.verify.reference`'s.  What the layers' functions have in common with those that are verified, finite differences
-of the loss look after.
+The operations are the definitions in `xpmlp.nn.ops`, not a backend's own; the loss and the optimiser are those of
+`xpmlp.verify.reference`.  Errors in the layers' functions, which are the same as in the backends, are detected by
+finite differences of the loss.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from xpmlp.verify.reference import Batch, Pass, ReferenceLayer
 
 
 class LayerName(NamedTuple):
-    """A layer that has parameters.
+    """Name of a layer with parameters, and names of its arrays.
 
     Attributes
     ----------
     label : int or str
-        From 1; of one within another both numbers, as ``2.1``.
+        From 1; for a layer within another both numbers, such as ``2.1``.
     parts : tuple of str
-        What its arrays are called.
+        Names of its arrays.
     """
 
     label: int | str
@@ -37,17 +37,17 @@ class LayerName(NamedTuple):
 
 
 def layer_names(kinds: Any) -> list[LayerName]:
-    """The layers of a tree of the kinds of parameters."""
+    """List the layers of a tree of kinds of parameters."""
     return [LayerName(label, tuple(part or kind for part, kind in group)) for label, group in _layers(kinds)]
 
 
 def by_layer(tree: Any) -> list[tuple[Any, ...]]:
-    """The arrays of a tree of parameters, or of gradients, for each of the layers that have some."""
+    """Group the arrays of a tree of parameters or gradients by layer, for the layers with parameters."""
     return [tuple(leaf for _, leaf in group) for _, group in _layers(tree)]
 
 
 def _layers(tree: Any) -> Iterator[tuple[int | str, list[tuple[str, Any]]]]:
-    """The label of each layer, and its leaves with their names; one that is all that a layer has, has none."""
+    """Yield the label of each layer, and its leaves with their names; the only leaf of a layer has an empty name."""
     named = []
     for name, leaf in leaves(tree):
         place, _, part = name.rpartition(".")
@@ -59,7 +59,7 @@ def _layers(tree: Any) -> Iterator[tuple[int | str, list[tuple[str, Any]]]]:
 
 
 class LayeredNetwork:
-    """A network of layers.
+    """Network of any layers for the reference.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class LayeredNetwork:
 
     @cached_property
     def is_kinked(self) -> bool:
-        """Whether the derivative of an activation jumps, or may: one from outside is not known."""
+        """Whether the derivative of an activation is, or may be, discontinuous: external ones are unknown."""
 
         def kinked(spec: LayerSpec) -> bool:
             name = dict(spec.settings).get("name", "tanh")
@@ -86,7 +86,7 @@ class LayeredNetwork:
         return kinked(self.network.layers)
 
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-        """One batch through the network and back; of "state", a gradient is the new value."""
+        """Compute the forward and backward pass of a batch; the gradient of a "state" is its new value."""
         ops, root, loss = pure_ops(numpy_namespace), self.network.root, self.network.loss
         own = (leaf.copy() for layer in parameters for leaf in layer)
         tree = map_leaves(lambda slot: next(own), root.slots)

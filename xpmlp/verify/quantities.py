@@ -1,4 +1,4 @@
-"""The quantities of a training step, in the order in which they are computed, and how far two of them are apart."""
+"""Quantities of a training step, in the order of computation, and relative differences between two of them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy.typing as npt
 
 HostArray: TypeAlias = npt.NDArray[Any]
 HostLayer: TypeAlias = tuple[HostArray, ...]
-"""Weights (n_in, n_out) and biases (1, n_out) on the host, or what else a layer has; or the gradients by them."""
+"""Weights (n_in, n_out) and biases (1, n_out) on the host, or another layer's parameters; or the gradients by them."""
 
 WEIGHTS_AND_BIASES = ("weights", "biases")
 
 
 class Quantity(NamedTuple):
-    """One array of a training step.
+    """Name of an array of a training step.
 
     Attributes
     ----------
     kind : str
         activations, logits, loss, deltas, gradients or weights.
     layer : int or str or None
-        From 1; of a layer within another both numbers, as ``2.1``.
+        From 1; for a layer within another both numbers, such as ``2.1``.
     part : str or None
-        Of gradients and weights: which of the layer's arrays.
+        For gradients and weights: the name of the layer's array.
     """
 
     kind: str
@@ -34,11 +34,11 @@ class Quantity(NamedTuple):
 
     @property
     def row(self) -> str:
-        """Its row in the table: a layer's weights and biases share one."""
+        """Its row in the table, shared by a layer's weights and biases."""
         return self.kind if self.layer is None else f"{self.kind}, layer {self.layer}"
 
     def __str__(self) -> str:
-        """In a sentence."""
+        """Return the name for use in a sentence."""
         what = {"gradients": f"gradient by the {self.part}", "weights": self.part}.get(self.kind, self.kind)
         return f"{what}" if self.layer is None else f"{what} of layer {self.layer}"
 
@@ -61,17 +61,17 @@ def quantities_of(
     Parameters
     ----------
     activations : list of (batch, width)
-        Of the hidden layers.
+        Activations of the hidden layers.
     logits : (batch, n_out)
     loss : (batch,)
-        Of each example.
+        Loss of each example.
     deltas : list of (batch, n_out), from input to output
     gradients : list of (weights, biases)
-        Of the mean loss.
+        Gradients of the mean loss.
     parameters : list of (weights, biases)
         After the step.
     names : list of (label, parts), optional
-        Of the layers and their arrays; numbers from 1, and weights and biases, if not given.
+        Names of the layers and their arrays; by default numbers from 1, and weights and biases.
     """
     names = names or [(number, WEIGHTS_AND_BIASES) for number in range(1, len(parameters) + 1)]
     forward = {Quantity("activations", layer): array for layer, array in enumerate(activations, start=1)}
@@ -91,9 +91,9 @@ def quantities_of(
 
 
 def relative_difference(actual: HostArray, expected: HostArray) -> float:
-    """``max|actual - expected| / max|expected|``; the numerator alone if ``expected`` is all zero.
+    """Compute ``max|actual - expected| / max|expected|``; the numerator alone if ``expected`` is all zero.
 
-    NaN if one of the arrays holds one.
+    NaN if one of the arrays contains NaN.
     """
     expected = np.asarray(expected, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # infinity less infinity

@@ -1,4 +1,4 @@
-"""Doing a trial, on a backend or by the reference, and writing down what is compared."""
+"""Records of a trial, on a backend or by the reference, for comparison."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from xpmlp.verify.trial import Trial
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """The results of a trial, on the host.
+    """Results of a trial, on the host.
 
     Attributes
     ----------
     loss : (steps, batch)
-        Of each example, before its batch's update.
+        Loss of each example, before its batch's update.
     parameters : dict of list of tuple of arrays
-        After the numbers of steps in ``Trial.points``.
+        Parameters of each layer after the numbers of steps in ``Trial.points``.
     quantities : dict of Quantities
         Every quantity of the steps in ``Trial.shown``.
     """
@@ -50,7 +50,7 @@ class TrialRecord:
     quantities: dict[int, Quantities]
 
     def same_bits(self, other: TrialRecord) -> bool:
-        """Whether all numbers of two recordings of one trial are equal to the last bit."""
+        """Return whether all numbers of two recordings of one trial are bitwise equal."""
         return all(a.tobytes() == b.tobytes() for a, b in zip(self._arrays(), other._arrays(), strict=True))
 
     def _arrays(self) -> list[HostArray]:
@@ -60,7 +60,7 @@ class TrialRecord:
 
 
 class Seen(NamedTuple):
-    """The results of a training step before its update."""
+    """Results of a training step before its update."""
 
     activations: list[Array]
     logits: Array
@@ -69,12 +69,12 @@ class Seen(NamedTuple):
 
 
 def record(trainable: ConfigTrainable, trial: Trial) -> TrialRecord:
-    """Train as `xpmlp.train` does, and look at the steps that are shown before they are done.
+    """Record a training like that of `xpmlp.train`, with the quantities of the steps shown.
 
     Parameters
     ----------
     trainable : ConfigTrainable
-        On the backend to be verified.
+        On the backend to verify.
     trial : Trial
     """
     backend = trainable.backend
@@ -107,7 +107,7 @@ def record(trainable: ConfigTrainable, trial: Trial) -> TrialRecord:
 def _fold(
     trainable: ConfigTrainable, trial: Trial, fold: Fold, state: TrainingState, steps: range
 ) -> tuple[TrainingState, Array]:
-    """The state after some of the trial's steps, and the loss (steps, batch) of each example."""
+    """Train for some of the trial's steps; return the state and the loss (steps, batch) of each example."""
     backend, train = trainable.backend, trainable.config.train
     rows, examples = trainable.fetch(trial.rows[steps.start : steps.stop, None, :])
     seeds = seeds_of(trainable.network, backend, [train.seed])
@@ -124,7 +124,7 @@ def _fold(
 
 
 def _watching_fold(trainable: ConfigTrainable, is_plain: bool) -> Fold:
-    """The training's fold, with a step that keeps what its passes give instead of using it."""
+    """Build the training fold with a step that records the results of its passes instead of updating parameters."""
     network, ops = trainable.network, trainable.backend.ops
     fold = training_fold(network, trainable.optimizer, ops, trainable.backend.dtype)
     passes = training_passes(network, ops)
@@ -141,7 +141,7 @@ def _watching_fold(trainable: ConfigTrainable, is_plain: bool) -> Fold:
 
 
 def _nothing_seen(trainable: ConfigTrainable, trial: Trial) -> Seen:
-    """Make the initial value of the fold: arrays of the shapes that it ends with."""
+    """Make the initial value of the recording fold: zeros in the shapes of its results."""
     widths = trainable.network.sizes[1:] if trial.is_plain else []
     outputs = [np.zeros((trial.batch_size, width)) for width in widths]
     logits = np.zeros((trial.batch_size * trainable.network.root.repeats, trainable.network.root.width))
@@ -151,7 +151,7 @@ def _nothing_seen(trainable: ConfigTrainable, trial: Trial) -> Seen:
 
 
 def record_reference(trial: Trial) -> TrialRecord:
-    """Do a trial by `xpmlp.verify.reference`."""
+    """Record a trial by `xpmlp.verify.reference`."""
     training = ReferenceTraining(trial.reference_network, trial.config.train, by_layer(trial.start))
     losses, parameters, quantities = [], {}, {}
     for step in range(1, trial.steps + 1):

@@ -1,8 +1,8 @@
-"""A training in float64 NumPy, written from the textbook for one purpose: every backend is held against it.
+"""Training in float64 NumPy, written from the textbook as the reference for every backend.
 
-It shares no code with what it checks: it imports neither `xpmlp.nn` nor `xpmlp.optim`, and it is written for reading,
+It shares no code with the backends: it imports neither `xpmlp.nn` nor `xpmlp.optim`, and it is written for readability,
 not for speed.  Its activations and losses are in `xpmlp.verify.formulas`, gradients are means of outer products, and
-finite differences of its own loss say whether they are right.
+they are checked by finite differences of its own loss.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from xpmlp.config import TrainConfig
 from xpmlp.verify.formulas import ACTIVATIONS, KINKED, Floats, loss_and_delta
 
 ReferenceLayer: TypeAlias = tuple[Floats, ...]
-"""Weights (n_in, n_out) and biases (1, n_out), or what another layer has; or the derivatives by them."""
+"""Weights (n_in, n_out) and biases (1, n_out), or another layer's parameters; or the derivatives by them."""
 
 
 UNDECAYED = ("biases", "scales", "state")
-"""The kinds of parameters that do not decay."""
+"""Kinds of parameters without decay."""
 
 
 class Batch(NamedTuple):
-    """Some examples.
+    """Batch of examples.
 
     Attributes
     ----------
     x : (batch, n_in)
     targets : (batch,) or (batch, n_out)
-        As the data set stores them: class indices for cross-entropy, values for the other losses.
+        As in the data set: class indices for cross-entropy, values for the other losses.
     weights : (batch,), optional
-        How much each example counts.
+        Weights of the examples.
     masks : sequence of (batch, width), optional
-        What dropout multiplies each hidden layer's output by; or the noise of a network of other layers.
+        Dropout's factors on each hidden layer's output; or the noise of a network of other layers.
     codes : (batch, columns), optional
     """
 
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """The results of one batch, forward and backward.
+    """Results of the forward and backward pass of a batch.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Pass(NamedTuple):
 
 
 class ReferenceNetwork(NamedTuple):
-    """The names of each hidden layer's activation, and of the loss, with its parameters."""
+    """Network given by the names of its hidden layers' activations and of its loss, with the loss's parameters."""
 
     hidden: tuple[str, ...]
     loss: str
@@ -85,16 +85,16 @@ class ReferenceNetwork(NamedTuple):
 
     @property
     def is_kinked(self) -> bool:
-        """Whether the derivative of an activation jumps."""
+        """Whether the derivative of an activation is discontinuous."""
         return any(name in KINKED for name in self.hidden)
 
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-        """See `forward_backward`."""
+        """Compute the forward and backward pass; see `forward_backward`."""
         return forward_backward(self, parameters, batch)
 
 
 class ReferenceModel(Protocol):
-    """A network that the reference trains: `ReferenceNetwork`, or one of other layers."""
+    """Network for the reference: `ReferenceNetwork`, or one of other layers."""
 
     @property
     def kinds(self) -> list[tuple[str, ...]]:
@@ -102,14 +102,14 @@ class ReferenceModel(Protocol):
 
     @property
     def is_kinked(self) -> bool:
-        """Whether the derivative of an activation jumps, or may."""
+        """Whether the derivative of an activation is, or may be, discontinuous."""
 
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-        """One batch through the network and back; of "state", a gradient is the new value."""
+        """Compute the forward and backward pass of a batch; the gradient of a "state" is its new value."""
 
 
 def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-    """One batch through the network, whose ``parameters`` go from input to output, and back."""
+    """Compute the forward and backward pass of a batch, with ``parameters`` from input to output."""
     functions = [ACTIVATIONS[name] for name in network.hidden]
     masks = batch.masks or [np.ones(())] * len(functions)
     preactivations: list[Floats] = []
@@ -133,12 +133,12 @@ def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer]
 
 
 class ReferenceTraining:
-    """A network in training.
+    """Reference training of a network.
 
     Attributes
     ----------
     parameters : list of tuple of arrays
-        Of each layer; replaced, never overwritten, by each step.
+        Parameters of each layer; replaced, never modified in place, by each step.
     """
 
     def __init__(self, network: ReferenceModel, train: TrainConfig, parameters: list[ReferenceLayer]) -> None:
@@ -149,7 +149,7 @@ class ReferenceTraining:
         self._second = [[np.zeros_like(leaf) for leaf in layer] for layer in parameters]
 
     def step(self, batch: Batch) -> Pass:
-        """Train on one batch, and return what it gave before the update."""
+        """Train on one batch, and return its results before the update."""
         result = self.network.passes(self.parameters, batch)
         self._steps += 1
         layers = zip(self.network.kinds, self.parameters, self._clipped(result.gradients), strict=True)
@@ -160,7 +160,7 @@ class ReferenceTraining:
         return result
 
     def _updated(self, place: tuple[int, int], kind: str, value: Floats, gradient: Floats) -> Floats:
-        """A parameter array after the step, with its decay; the n-th of the m-th layer is at ``place`` (m, n)."""
+        """Return a parameter array after the step and its decay; the n-th of the m-th layer is at ``place`` (m, n)."""
         if kind == "state":
             return gradient
         if kind not in UNDECAYED and self.train.optimizer == "adamw":
@@ -170,7 +170,7 @@ class ReferenceTraining:
         return self._moved(place, kind, value, gradient)
 
     def _clipped(self, gradients: list[ReferenceLayer]) -> list[ReferenceLayer]:
-        """The gradients, scaled to the largest norm that is allowed if theirs is larger (Pascanu et al. 2013)."""
+        """Return the gradients, scaled down to the maximum norm if theirs is larger (Pascanu et al. 2013)."""
         pairs = [list(zip(*layer, strict=True)) for layer in zip(self.network.kinds, gradients, strict=True)]
         norm = math.sqrt(sum(float((leaf**2).sum()) for layer in pairs for kind, leaf in layer if kind != "state"))
         if self.train.clip_norm is None or not norm > self.train.clip_norm:
@@ -182,10 +182,10 @@ class ReferenceTraining:
         return self.train.learning_rate * (self.train.rates or {}).get(kind, 1.0)
 
     def _moved(self, place: tuple[int, int], kind: str, value: Floats, gradient: Floats) -> Floats:
-        """A parameter array after the optimiser's step.
+        """Return a parameter array after the optimiser's step.
 
-        Momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013) in scikit-learn's form; Adam (Kingma and Ba
-        2015) in the form at the end of their section 2, and in that of their algorithm 1 with decoupled decay
+        Momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013) are in scikit-learn's form; Adam (Kingma and Ba
+        2015) is in the form at the end of their section 2, and AdamW in that of their algorithm 1, with decoupled decay
         (Loshchilov and Hutter 2019).
         """
         (layer, leaf), train = place, self.train
@@ -218,21 +218,21 @@ def finite_difference_errors(
     step: float = 1e-5,
     seed: int = 0,
 ) -> list[tuple[float, ...]]:
-    """How far the reference's gradients are from central differences of its mean loss.
+    """Compare the reference's gradients with central differences of its mean loss.
 
-    A place beside a kink of the loss, as relu's, is left out: there is no derivative to compare with.
+    Places next to a kink of the loss, such as relu's, are skipped: there is no derivative to compare with.
 
     Parameters
     ----------
     entries : int
-        Places in each array: the one of the largest gradient, the others at random.
+        Number of random places in each array, besides that of the largest gradient.
     step : float
-        To each side.
+        Step to each side.
 
     Returns
     -------
     errors : list of tuple of float
-        For each array of each layer, ``max|difference - gradient| / max|gradient|`` over the places; 0 of "state".
+        For each array of each layer, ``max|difference - gradient| / max|gradient|`` over the places; 0 for "state".
     """
     rng = np.random.default_rng(seed)
     at_rest = network.passes(parameters, batch)
@@ -251,7 +251,7 @@ def finite_difference_errors(
             (above, below), (nearer, farther) = (
                 [shifted(layer, part, place, by) for by in (h, -h)] for h in (step, step / 2)
             )
-            # the difference between the slopes to the two sides halves with the step where there is no kink
+            # without a kink, the difference between the slopes on the two sides halves with the step
             bend, half_bend = (above - 2 * loss + below) / step, (nearer - 2 * loss + farther) / (step / 2)
             if abs(bend - 2 * half_bend) <= 1e-6 * scale + 1e-9 * max(1.0, abs(loss)):
                 worst = max(worst, abs((above - below) / (2 * step) - float(gradient[place])))

@@ -1,4 +1,4 @@
-"""`verify`: one trial on every backend, compared with the reference and with each other."""
+"""`verify`: one trial on every backend, compared with the reference and with the other backends."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from xpmlp.verify.trial import Trial, make_trial
 DTYPES: tuple[DTypeName, ...] = ("float64", "float32")
 
 MOST_STEPS = 100_000
-"""More would take memory and hours, and say nothing: rounding errors have outgrown any tolerance by then."""
+"""Maximum number of steps: more would take memory and hours, and rounding errors exceed any tolerance by then."""
 
 
 @dataclass(frozen=True)
 class Participant:
-    """A backend in one dtype, and what was found besides its differences.
+    """Backend in one dtype, with findings besides its differences.
 
     Attributes
     ----------
     label : str
-        As the user wrote it.
+        In the user's notation.
     dtype : "float32" or "float64"
     name, version, device : str
     tf32 : bool
-        Whether the config lets it round products to TF32: in float32, and on a GPU.
+        Whether the config allows it to round products to TF32: in float32, and on a GPU.
     product_error : float
-        The relative error of a matrix product, as measured.
+        The measured relative error of a matrix product.
     repeatable : bool
         Whether two runs gave the same bits.
     """
@@ -57,22 +57,22 @@ class Participant:
 
     @property
     def full_products(self) -> bool:
-        """Whether matrix products are as precise as the dtype, and not in TF32 or the like."""
+        """Whether matrix products have the precision of the dtype, rather than of TF32 or the like."""
         return self.product_error <= PRODUCTS[self.dtype]
 
 
 @dataclass(frozen=True)
 class DifferenceCurve:
-    """A backend's differences from its base by step.
+    """Differences of a backend from its base by step.
 
     Attributes
     ----------
     label, base : str
     dtype : "float32" or "float64"
     loss : list of float
-        For each step, the largest of its batch.
+        Largest difference in the batch of each step.
     weights : dict of float
-        After these numbers of steps, the largest of all layers.
+        Largest difference over all layers, by the number of steps done.
     """
 
     label: str
@@ -84,7 +84,7 @@ class DifferenceCurve:
 
 @dataclass
 class Verification:
-    """The findings of a verification.
+    """Findings of a verification.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Verification:
         The error of the reference's gradients by each array of each layer.
     participants : list of Participant
     unsupported : list of (label, dtype, reason)
-        Dtypes that a backend or its device does not have.
+        Dtypes not supported by a backend or its device.
     differences : list of Difference
     curves : list of DifferenceCurve
     """
@@ -107,7 +107,7 @@ class Verification:
 
     @property
     def failure(self) -> str | None:
-        """A sentence on the first thing that is wrong, or ``None``."""
+        """A sentence on the first failure, or ``None``."""
         for name, errors in zip(self.trial.names, self.finite_differences, strict=False):
             error = float(np.max(errors))
             if not error <= FINITE_DIFFERENCES:
@@ -128,24 +128,24 @@ def verify(
     allow_code: bool = False,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Verification:
-    """Train a few steps on every backend from the same weights and batches, and compare.
+    """Train for a few steps on every backend with the same weights and batches, and compare the results.
 
     Parameters
     ----------
     config : Config
-        What to train; its ``[backend]`` gives what ``candidates`` do not say.
+        The training; its ``[backend]`` supplies the settings not given by ``candidates``.
     candidates : sequence of Candidate
         From `parse_candidates`; the others are compared with the first.
     steps : int
     dtype : "float32" or "float64", optional
-        Both if not given.
+        By default both.
     reference : bool
-        Compare with the reference at every step that is shown, and not with the first backend; so it is, too, where
-        there is but one.
+        Compare with the reference at every step shown, instead of with the first backend; this is also done if there is
+        only one.
     allow_code : bool
-        Import the records from outside of the package that the config names as ``module:object``.
+        Import the external records that the config names as ``module:object``.
     tell : (line) -> None
-        Hears what is being done.
+        Called with lines on the progress.
 
     Returns
     -------
@@ -154,10 +154,10 @@ def verify(
     Raises
     ------
     ConfigError
-        If the config has a grid of runs, or there are no steps or too many, or it names code that is not allowed or
-        that the reference does not know.
+        If the config has a grid of runs, there are no steps or too many, or the config names code that is not allowed
+        or unknown to the reference.
     BackendError
-        If a backend, its device or the one dtype that was asked for is not available.
+        If a backend, its device or the requested dtype is not available.
     DataError
         If the data set cannot be read.
     DivergenceError
@@ -170,7 +170,7 @@ def verify(
     for candidate in candidates:
         admit_code(candidate.named_in(config), allow_code=allow_code)
     _check_reference(config)
-    config = config.replaced(model={"dropout_schedule": "constant"})  # a few steps, with all of it
+    config = config.replaced(model={"dropout_schedule": "constant"})  # a few steps, with full dropout
     backends, unsupported = _resolve(config, candidates, dtype)
     dataset = load_data(config)
     trial = make_trial(ConfigTrainable(config, dataset, next(iter(backends.values()))), steps)
@@ -203,7 +203,7 @@ def _check_reference(config: Config) -> None:
 def _resolve(
     config: Config, candidates: Sequence[Candidate], dtype: DTypeName | None
 ) -> tuple[dict[tuple[Candidate, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
-    """Every backend in every dtype, float64 first, and what a device does not have."""
+    """Resolve every backend in every dtype, float64 first; also return the unsupported dtypes."""
     found: dict[tuple[Candidate, DTypeName], Backend] = {}
     unsupported: list[tuple[str, DTypeName, str]] = []
     for candidate in candidates:
@@ -214,7 +214,7 @@ def _resolve(
             continue
         try:
             found[candidate, "float64"] = candidate.resolve(config.backend, "float64")
-        except BackendError as error:  # it has float32: what it lacks is the dtype
+        except BackendError as error:  # float32 is available: only the dtype is missing
             if dtype == "float64":
                 raise BackendError(f"{candidate.label} has no float64: verify it with --dtype float32.") from error
             unsupported.append((candidate.label, "float64", str(error)))
@@ -235,7 +235,7 @@ def _reference(trial: Trial) -> TrialRecord:
 
 
 def _take_part(result: Verification, dataset: Dataset, candidate: Candidate, backend: Backend) -> TrialRecord:
-    """Do the trial twice, and note what is not a difference."""
+    """Run the trial twice on a backend, add it to the participants, and return the recording."""
     trainable = ConfigTrainable(result.trial.config, dataset, backend)
     recording = record(trainable, result.trial)
     repeatable = recording.same_bits(record(trainable, result.trial))
@@ -255,7 +255,7 @@ def _take_part(result: Verification, dataset: Dataset, candidate: Candidate, bac
 
 
 def _product_error(backend: Backend) -> float:
-    """The relative error of a product of two square matrices: TF32, which keeps 10 bits of 23, would show."""
+    """Measure the relative error of a product of two square matrices, which reveals TF32, with 10 bits of 23."""
     left, right = np.random.default_rng(0).uniform(-1, 1, (2, 256, 256)).astype(np.float32).astype(np.float64)
     with backend.session(256):
         product = backend.asarray(left, backend.dtype) @ backend.asarray(right, backend.dtype)

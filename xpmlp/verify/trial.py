@@ -1,4 +1,4 @@
-"""The trial that every backend goes through: the first weights, the batches, and the steps at which it is looked at."""
+"""The trial for every backend: the initial weights, the batches, and the steps to compare."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from xpmlp.verify.layered import LayeredNetwork, LayerName, layer_names
 from xpmlp.verify.reference import Batch, ReferenceModel, ReferenceNetwork
 
 BIAS = 0.1
-"""Standard deviation of the first biases: a bias that is forgotten must not hide behind a zero."""
+"""Standard deviation of the initial biases, not zero so that a forgotten bias is detected."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A few training steps, the same for all.
+    """Short training, the same for all backends.
 
     Attributes
     ----------
@@ -34,11 +34,11 @@ class Trial:
     dataset : Dataset
     network : Network
     start : tree of arrays
-        The first parameters: float64, but exact in float32, so that both dtypes begin with the same numbers.
+        The initial parameters: float64, but exact in float32, so that both dtypes begin with the same numbers.
     rows : (steps, batch)
-        Which training examples each step takes.
+        Row numbers of each step's training examples.
     weights : (n,), optional
-        How much each training example counts.
+        Weights of the training examples.
     """
 
     config: Config
@@ -50,35 +50,35 @@ class Trial:
 
     @property
     def steps(self) -> int:
-        """How many steps are trained."""
+        """The number of steps."""
         return len(self.rows)
 
     @property
     def batch_size(self) -> int:
-        """How many examples each step takes."""
+        """The number of examples in a step."""
         return int(self.rows.shape[1])
 
     @property
     def shown(self) -> list[int]:
-        """The steps of which every quantity is compared, counted from 1."""
+        """The steps with a comparison of every quantity, counted from 1."""
         return sorted({1, min(10, self.steps), self.steps})
 
     @cached_property
     def points(self) -> list[int]:
-        """After which steps the weights are recorded: the first ten, about ten more, and around those shown."""
+        """The steps after which weights are recorded: the first ten, about ten more, and around those shown."""
         stride = max(10, -(-self.steps // 10))
         curve = {*range(1, min(10, self.steps) + 1), *range(stride, self.steps, stride)}
         return sorted(curve | {*self.shown} | {step - 1 for step in self.shown if step > 1})
 
     @property
     def is_plain(self) -> bool:
-        """Whether the network is a multilayer perceptron, whose textbook is `xpmlp.verify.reference`."""
+        """Whether the network is a multilayer perceptron, as in `xpmlp.verify.reference`."""
         kinds = {layer.kind for layer in self.network.layers.members}
         return not self.config.model.layers and kinds <= {"dense", "activation", "dropout"}
 
     @property
     def names(self) -> list[LayerName]:
-        """The layers that have parameters, and what these are called."""
+        """The names of the layers with parameters, and of their arrays."""
         return layer_names(self.network.root.kinds)
 
     @cached_property
@@ -89,9 +89,9 @@ class Trial:
         return ReferenceNetwork(self.network.hidden, self.network.loss.name, self.network.loss.settings)
 
     def reference_batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 1, for `xpmlp.verify.reference`: in float64, scaled.
+        """Return the batch of a step, counted from 1, for `xpmlp.verify.reference`: in float64, scaled.
 
-        Which units dropout drops is not for the reference to know: it is told.
+        It includes the masks of dropout, since the reference draws none.
         """
         part, rows = self.dataset.train, self.rows[step - 1]
         x = part.features[rows].astype(np.float64) * self.network.input_scale
@@ -104,7 +104,7 @@ class Trial:
         return Batch(x, targets, weights, masks, None if part.codes is None else part.codes[rows])
 
     def _noise(self, number: int) -> Any:
-        """The random numbers of a step, counted from 0."""
+        """Draw the random numbers of a step, counted from 0."""
         host = resolve("numpy", None, "float64").backend
         seeds = seeds_of(self.network, host, [self.config.train.seed])
         draw = Draw(seeds, np.asarray([[[number]]], dtype=np.int32), self.batch_size, np.float64)
@@ -117,7 +117,7 @@ class Trial:
 
 
 def make_trial(trainable: ConfigTrainable, steps: int) -> Trial:
-    """The trial of a config: its batches, epoch after epoch without their tails, and its weights.
+    """Make the trial of a config: its batches, epoch after epoch without their tails, and its weights.
 
     Parameters
     ----------

@@ -12,15 +12,15 @@ from xpmlp.backend.compiled.instructions import NotTraceableError
 from xpmlp.backend.compiled.symbols import FUNCTIONS, Recorder, Symbol
 
 LARGEST_POWER = 8
-"""Up to which a whole power is made of products."""
+"""Largest integer power that is expanded into products."""
 
 _OF_TWO, _OF_ONE = ("add", "subtract", "multiply", "divide", "maximum"), ("absolute", "sign", "sqrt", "exp", "expm1")
 KERNELS = {name: getattr(np, name) for name in (*_OF_TWO, *_OF_ONE, "negative", "log", "log1p", "sin", "cos", "tanh")}
-"""NumPy's functions of numbers one by one, by the kernel that does the same."""
+"""NumPy's elementwise functions, by the name of the equivalent kernel."""
 
 
 def _by_kernel(name: str, recorder: Recorder, *inputs: Any, out: Any = None) -> Symbol:
-    """The kernel of a name, into a new array or into one that there is."""
+    """Record the kernel of a name, writing to a new array or to ``out``."""
     symbols = [recorder.symbol(one) for one in inputs]
     if out is not None and (not isinstance(out, Symbol) or out.kind != "real"):
         raise NotTraceableError("writing to an array that is no real one of the step")
@@ -31,7 +31,7 @@ def _by_kernel(name: str, recorder: Recorder, *inputs: Any, out: Any = None) -> 
 
 
 def _of_indices(name: str, recorder: Recorder, symbols: Sequence[Symbol], out: Any) -> Symbol:
-    """Sums of whole numbers."""
+    """Record a sum of integers; a number may also be subtracted."""
     first, second = (*symbols, symbols[0])[:2]
     if name == "subtract" and second.buffer is None:
         name, second = "add", -second
@@ -42,14 +42,14 @@ def _of_indices(name: str, recorder: Recorder, symbols: Sequence[Symbol], out: A
 
 
 def _negative(recorder: Recorder, x: Symbol, out: Any = None) -> Symbol:
-    """Of one number without an instruction."""
+    """Record a negation; a single number needs no instruction."""
     if out is None and isinstance(x, Symbol) and x.buffer is None:
         return recorder.number(-x.value, x.shape)
     return _by_kernel("negative", recorder, x, out=out)
 
 
 def _compare(name: str, recorder: Recorder, x: Any, z: Any, out: Any = None) -> Symbol:
-    """Truths; whole numbers are compared with numbers as reals."""
+    """Record a comparison; integers are compared with reals as reals."""
     x, z = recorder.symbol(x), recorder.symbol(z)
     if out is not None:
         raise NotTraceableError("writing truths to an array")
@@ -70,7 +70,7 @@ def _greater_or_equal(x: Any, z: Any) -> Symbol:
 
 
 def _power(x: Any, power: Any) -> Any:
-    """Whole powers as products, and the square root."""
+    """Expand integer powers into products, and a power of 0.5 into the square root."""
     if isinstance(power, float) and power == 0.5:
         return np.sqrt(x)
     if not isinstance(power, (int, float)) or power != int(power) or not 1 <= abs(power) <= LARGEST_POWER:
@@ -82,7 +82,7 @@ def _power(x: Any, power: Any) -> Any:
 
 
 def _where(condition: Any, x: Any, y: Any) -> Symbol:
-    """``x`` where the condition is true, written over a copy of ``y``."""
+    """Choose ``x`` where the condition is true, written over a copy of ``y``."""
     recorder: Recorder = next(one.recorder for one in (condition, x, y) if isinstance(one, Symbol))
     truth, x, y = (recorder.symbol(one) for one in (condition, x, y))
     if truth.kind != "truth" or x.kind != "real" or y.kind != "real":
@@ -93,14 +93,14 @@ def _where(condition: Any, x: Any, y: Any) -> Symbol:
 
 
 def _filled(value: float, array: Symbol, dtype: Any = None, **_: Any) -> Symbol:
-    """An array of one number of the shape of another."""
+    """Return an array of one number in the shape of another array."""
     if dtype not in (None, array.recorder.dtype) or array.kind != "real":
         raise NotTraceableError("an array of one number that is not real")
     return array.recorder.number(value, array.shape)
 
 
 def _derived(function: Callable[..., Symbol]) -> Callable[..., Symbol]:
-    """A ufunc by a function of others."""
+    """Make a ufunc for symbols from a function of other ufuncs."""
 
     def ufunc(recorder: Recorder, *inputs: Any, out: Any = None) -> Symbol:
         result = function(*inputs)

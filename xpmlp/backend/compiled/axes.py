@@ -1,4 +1,4 @@
-"""Arrays of any number of axes as matrices of runs, which are all that kernels know."""
+"""Arrays of any number of axes as matrices of runs, the only form that kernels take."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from xpmlp.backend.compiled.instructions import Operand, Shape, Sizes
 
 
 def matrices(shape: Shape, operands: Sequence[tuple[Operand, Shape]]) -> Iterator[tuple[Sizes, list[Operand]]]:
-    """An elementwise computation as computations on three axes: ((runs, rows, columns), operands) of each.
+    """Split an elementwise computation into ones on three axes; yields ((runs, rows, columns), operands) of each.
 
-    Axes are joined if all operands allow it.  Where more than three are left, there is one computation for each
-    index of the first.
+    Axes are joined if all operands allow it.  If more than three remain, there is one computation for each index of the
+    first.
 
     Parameters
     ----------
     shape : tuple of int
     operands : sequence of (Operand, strides)
-        The strides in numbers, one for each axis of ``shape``; 0 repeats.
+        Strides in elements, one for each axis of ``shape``; 0 repeats an element.
     """
     axes = [(size, *(strides[axis] if size > 1 else 0 for _, strides in operands)) for axis, size in enumerate(shape)]
     if len(axes) > 1 and axes[-1][0] == 1 and max(axes[-2][1:]) == 1:
-        axes.pop()  # a column of numbers side by side: one row
+        axes.pop()  # a contiguous column is treated as one row
     if len(axes) > 3:
         axes = _joined([axis for axis in axes[:-1] if axis[0] > 1] + axes[-1:], 3 if axes[0][0] > 1 else 2)
     yield from _unrolled(axes, [operand for operand, _ in operands])
 
 
 def _joined(axes: list[Shape], wanted: int) -> list[Shape]:
-    """With neighbours joined, from the last on, until there are no more than wanted."""
+    """Join neighbouring axes where the strides allow it, from the last on, until at most ``wanted`` remain."""
     axis = len(axes) - 2
     while axis >= 0 and len(axes) > wanted:
         (size, *strides), (inner, *within) = axes[axis], axes[axis + 1]

@@ -1,4 +1,4 @@
-"""Barrier and commands of the workers that carry out a program together: compiled.
+"""Compiled barrier and commands of the workers that carry out a program together.
 
 One worker, the leader, works from the first step on.  The others, its helpers, report that they are present, and join
 at the step that it names.  From then on all wait for each other after each instruction, until the leader dismisses the
@@ -21,24 +21,24 @@ from xpmlp.backend.compiled.intrinsics import (
 )
 
 ARRIVALS, FAULTS, PRESENT, JOIN, LEAVE = 0, 64, 128, 192, 256
-"""Bytes at which they lie: arrivals at the barrier, reported faults, helpers present, and the leader's two commands."""
+"""Byte offsets of the shared numbers: barrier arrivals, reported faults, helpers present, the leader's two commands."""
 
 NUMBERS = 40
 """Length of the block in int64."""
 
 ABANDONED = 1 << 32
-"""Added to the faults by a worker that failed: nobody is to wait for it."""
+"""Added to the faults by a worker that failed, so that nobody waits for it."""
 
 NOT_NEEDED = -1
-"""The command not to join; 0 is none yet, and a positive number one more than the step to join at."""
+"""Command not to join; 0 means no command yet, and a positive number is the step to join at plus one."""
 
 GLANCES = 4_000
-"""How often a worker looks for the others before it lets another thread have the core: some tens of microseconds."""
+"""Number of polls before a waiting worker yields its core: some tens of microseconds."""
 
 
 @njit
 def _rest(glances: int, yield_address: int) -> None:
-    """Let time pass between two looks at a shared number."""
+    """Pause between two reads of a shared number."""
     if glances < GLANCES:
         pause()
     else:
@@ -47,7 +47,7 @@ def _rest(glances: int, yield_address: int) -> None:
 
 @njit
 def barrier_wait(barrier: int, expected: int, yield_address: int) -> bool:
-    """Arrive at the barrier, and wait until there have been ``expected`` arrivals since the program began.
+    """Arrive at the barrier, and wait for a total of ``expected`` arrivals since the program began.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def barrier_wait(barrier: int, expected: int, yield_address: int) -> bool:
         Address of the shared numbers.
     expected : int
     yield_address : int
-        Address of the system's function that lets another thread have the core; 0 if there is none.
+        Address of the system's function that yields the core; 0 if there is none.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def are_present(barrier: int, helpers: int) -> bool:
 
 @njit
 def await_presence(barrier: int, helpers: int, most: int, yield_address: int) -> None:
-    """Wait until all helpers are present or one failed, for ``most`` ticks at most; a negative number is no bound."""
+    """Wait, for ``most`` ticks at most (no limit if negative), until all helpers are present or a worker has failed."""
     glances, begin = 0, ticks()
     while not are_present(barrier, helpers) and read_atomically(barrier + FAULTS) < ABANDONED:
         if 0 <= most <= ticks() - begin:
@@ -97,7 +97,7 @@ def let_join(barrier: int, step: int) -> None:
 
 @njit
 def await_joining(barrier: int, yield_address: int) -> int:
-    """As a helper, report to be present, and wait for the step to join at, or `NOT_NEEDED`."""
+    """Report a helper as present, then wait for and return the step to join at, or `NOT_NEEDED`."""
     add_atomically(barrier + PRESENT, 1)
     told, glances = 0, 0
     while told == 0:
@@ -109,10 +109,10 @@ def await_joining(barrier: int, yield_address: int) -> int:
 
 @njit
 def dismiss(barrier: int, step: int) -> None:
-    """Tell the helpers to leave before a step, which is not the first.
+    """Tell the helpers to leave before a step, which is not step 0.
 
-    A helper that the system puts aside reads this late or, before it has joined, early; it takes part until that step
-    all the same, for the leader waits for it.
+    A helper that the system has suspended reads this late or, before it has joined, early; it still takes part until
+    that step, because the leader waits for it.
     """
     write_atomically(barrier + LEAVE, step)
 
@@ -125,7 +125,7 @@ def are_dismissed(barrier: int, step: int) -> bool:
 
 @njit
 def report_fault(barrier: int) -> None:
-    """Tell all workers that something is wrong: they go on to the end, for which the others wait."""
+    """Report a fault to all workers; they continue to the end, because the others wait there."""
     add_atomically(barrier + FAULTS, 1)
 
 

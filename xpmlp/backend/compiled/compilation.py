@@ -1,4 +1,4 @@
-"""The loop of programs, compiled when it is first used, and kept by Numba beside its file or in the user's cache."""
+"""Compilation of the program loop on first use; Numba keeps it beside its source file or in the user's cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _one_at_a_time = lock_over_forks()
 
 
 def compiled(integer: type, real: type) -> Any:
-    """`execute`, compiled for sizes and numbers of these types of NumPy's; threads that ask meanwhile wait."""
+    """Return `execute` compiled for NumPy types of sizes and of elements; concurrent callers wait."""
     with _one_at_a_time:
         return _compiled(integer, real)
 
@@ -35,7 +35,7 @@ def _compiled(integer: type, real: type) -> Any:
     slots, gemm = tuple(Slots(0, 0, 0, real(0))), tuple(Gemm(0, 0, integer(0)))
     arguments = (code, slots, gemm, 0, 0, 0, 0, address(shared), 0, pace, nothing)
     kept, alone = _compilers(_name(real))
-    with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
+    with contextlib.suppress(Exception):  # no cache folder, or a damaged cache
         found = kept()
         found(*arguments)
         return found
@@ -45,9 +45,9 @@ def _compiled(integer: type, real: type) -> Any:
 
 
 def is_kept(real: type) -> bool:
-    """Whether the result of `compiled` for numbers of this NumPy type is on disk, compiled before."""
+    """Check whether the loop for this NumPy type of elements was compiled before and is on disk."""
     name = _name(real)
-    with contextlib.suppress(RuntimeError):  # Numba finds no place that it could keep anything in
+    with contextlib.suppress(RuntimeError):  # Numba finds no cache folder
         folder = njit(cache=True)(_named(name)).stats.cache_path
         return any(Path(folder).glob(f"*.{name}-*.nbi"))
     return False
@@ -58,9 +58,9 @@ def _name(real: type) -> str:
 
 
 def _compilers(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Two functions that compile `execute`: kept on disk, or in this process alone.
+    """Return two functions that compile `execute`: one keeps it on disk, one only in this process.
 
-    It has a name for each type: Numba numbers the files of one function, and two processes that begin to keep it for
+    The function has a name for each type: Numba numbers the files of a function, and two processes that kept it for
     different types at once would give both the same number.
     """
     function = _named(name)
@@ -76,6 +76,6 @@ def _named(name: str) -> FunctionType:
 
 @functools.cache
 def _digest() -> str:
-    """Of all that is compiled: Numba itself looks at the file of `execute` alone to see whether it has changed."""
+    """Hash the source of all compiled code: Numba itself checks only the file of `execute` for changes."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]

@@ -1,8 +1,8 @@
-"""Contention for the cores: helpers pay on a quiet machine, and are sent away while other programs have their cores.
+"""Contention for the cores: helpers work on a quiet machine and are dismissed while other programs have their cores.
 
-Who waits at a barrier for a worker that the system has put aside waits for milliseconds.  So a leader keeps an account
-of what its helpers bring (`loop`), and goes on alone when it is overdrawn.  From time to time they are tried again.
-Beside busy programs a training so takes hardly longer than on one thread.
+Waiting at a barrier for a worker that the system has suspended takes milliseconds.  So a leader keeps an account of the
+time that its helpers save (`loop`), and continues alone when it is overdrawn.  From time to time it tries them again.
+Beside busy programs a training thus takes hardly longer than on one thread.
 """
 
 from __future__ import annotations
@@ -17,44 +17,45 @@ import numpy.typing as npt
 from xpmlp.backend.compiled import loop
 
 LIMIT_SECONDS = 0.002
-"""The cost at which helpers are dismissed: less than a turn that the system gives to another program."""
+"""Cost at which helpers are dismissed: less than a time slice that the system gives to another program."""
 
 CALL_SECONDS = 0.00002
-"""About how long a call of the loop takes by itself."""
+"""Approximate time that a call of the loop takes by itself."""
 
 WAIT_SECONDS, WAIT_STEPS = 0.001, 0.4
-"""The longest time that a leader waits for its helpers to wake; and in steps, about what one taken alone costs more."""
+"""Maximum wait of a leader for its helpers: in seconds, and in steps (about the extra cost of one taken alone)."""
 
 SHORT_SECONDS = 0.001
-"""Work of up to this time is for the leader alone: calling helpers takes a quarter of it."""
+"""Work of up to this time is done by the leader alone: calling helpers takes a quarter of it."""
 
 PROBE_STEPS, PROBE_SECONDS = 6, 0.001
-"""Steps, or their time if that is less, that the leader carries out alone to measure one."""
+"""Number of steps, and their maximum time, that the leader carries out alone to measure the time of one."""
 
 WINDOW_SECONDS, LEAST_WEIGHT = 0.02, 0.125
-"""The time over which a step's is averaged, and the least weight of a measurement in the mean."""
+"""Time over which a step's time is averaged, and the minimum weight of a measurement in the mean."""
 
 FRESH_SECONDS = 1.0
-"""How long a measured step is relied on before the next is measured."""
+"""Time for which a measured step time is valid."""
 
 MOST_PATIENCE = 32
-"""The longest time without helpers that keep costing more than they bring, in multiples of what the last trial cost:
-they have under 5% of the time."""
+"""Maximum time without helpers that keep costing more than they save, in multiples of the last trial's cost: trials
+take under 5% of the time.
+"""
 
 
 class Span(NamedTuple):
-    """Steps of a program that are carried out in one go.
+    """Steps of a program carried out in one call.
 
     Attributes
     ----------
     first, last : int
         The first step, and the one to stop before.
     helpers : int
-        To call.
+        Number of helpers to call.
     pace : (FIGURES,) of int64
-        For `execute`.
+        Figures for `execute`.
     begin : float
-        Seconds, of `time.perf_counter`.
+        Start in seconds, by `time.perf_counter`.
     """
 
     first: int
@@ -65,15 +66,15 @@ class Span(NamedTuple):
 
 
 class Clock:
-    """The pace of the processor's clock."""
+    """Rate of the processor's clock."""
 
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
         self.ticks_per_second: float | None = None
-        """``None`` until it is known; 0 where a program may not read the processor's clock."""
+        """``None`` until measured; 0 where a program may not read the processor's clock."""
 
     def compare(self, seconds: float, ticks: int) -> None:
-        """Learn what both clocks say at one moment."""
+        """Measure the rate from readings of both clocks at one moment."""
         if self._first is None:
             self._first = seconds, ticks
         elif seconds - self._first[0] > PROBE_SECONDS:
@@ -84,12 +85,12 @@ CLOCK = Clock()
 
 
 class Contention:
-    """Decides how many steps of one program are carried out next, and whether by the leader alone.
+    """Choice of how many steps of a program to carry out next, and whether by the leader alone.
 
     Parameters
     ----------
     helpers : int
-        As many as the program has parts, but for one.
+        Number of the program's parts, less one.
     """
 
     def __init__(self, helpers: int) -> None:
@@ -99,7 +100,7 @@ class Contention:
         self._retry_at, self._patience = -math.inf, 1
 
     def next_span(self, step: int, steps: int) -> Span:
-        """The next span from ``step`` on, of ``steps`` in all."""
+        """Choose the next span, from ``step`` on, of ``steps`` in all."""
         pace, now, rate = np.zeros(loop.FIGURES, np.int64), time.perf_counter(), CLOCK.ticks_per_second
         if self._helpers == 0 or rate == 0.0:  # nobody to call, or no clock to judge them by
             return Span(step, steps, 0, pace, now)
@@ -119,7 +120,7 @@ class Contention:
         return Span(step, steps, self._helpers, pace, now)
 
     def learn(self, span: Span, reached: int) -> None:
-        """Learn from a span that was carried out, until the step ``reached``."""
+        """Update the estimates from a span that was carried out up to the step ``reached``."""
         now, pace = time.perf_counter(), span.pace
         CLOCK.compare(now, int(pace[loop.END]))
         rate = CLOCK.ticks_per_second
@@ -138,7 +139,7 @@ class Contention:
             self._account, self._losing, self._gained = math.inf, 0.0, 0.0
 
     def _keep(self, steps: int, ticks: int, now: float) -> None:
-        """Take steps into account that the leader carried out alone; the very first ones load the caches."""
+        """Update the mean step time of the leader alone; the very first steps, which load the caches, do not count."""
         if self._is_warm:
             window = WINDOW_SECONDS * (CLOCK.ticks_per_second or 0.0)
             weight = min(1.0, max(LEAST_WEIGHT, ticks / window)) if self._alone and window else 1.0
@@ -148,13 +149,13 @@ class Contention:
 
 
 class Always(Contention):
-    """Calls all helpers for every step, whatever they bring: to measure them, and to test them."""
+    """Contention that calls all helpers for every step, whatever they save: for measurements and tests."""
 
     def next_span(self, step: int, steps: int) -> Span:
-        """All that is left, with all helpers."""
+        """Return all remaining steps, with all helpers."""
         pace = np.zeros(loop.FIGURES, np.int64)
         pace[loop.ALLOWANCE] = pace[loop.WAIT] = loop.NEVER
         return Span(step, steps, self._helpers, pace, time.perf_counter())
 
     def learn(self, span: Span, reached: int) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,7 +1,7 @@
-"""An instruction divided between threads: to each a part of its matrices, and of what it reads what that part needs.
+"""Division of an instruction between threads: a part of its matrices, and of its operands, for each.
 
-Every number is computed as it would be by one thread: only the sums of a product may be formed in another order, where
-BLAS has other code for matrices of another size.
+Every number is computed as on one thread; only the sums of a product may be formed in another order, where BLAS has
+other code for matrices of another size.
 """
 
 from __future__ import annotations
@@ -13,51 +13,51 @@ from typing import NamedTuple
 from xpmlp.backend.compiled.instructions import Buffer, Instruction, Operand
 
 Part = tuple[int, int]
-"""From where to where an axis goes."""
+"""Begin and end of a range along an axis."""
 
 UNIT = 8
-"""Columns are divided at multiples of it, as many as the processor computes with at once."""
+"""Columns are divided at multiples of this, the number that the processor computes at once."""
 
 ELEMENT, ELEMENT_OF_SOFTMAX = 10, 50
-"""About as many multiply-adds of a product take as long as one number of another instruction."""
+"""Cost of an element of other instructions, and of a softmax, in multiply-adds of a product."""
 
 LEAST_WORK = 40_000
-"""Multiply-adds, about a microsecond: what is less than this for each thread is left to the first one."""
+"""Minimum multiply-adds for each thread, about a microsecond; smaller instructions are left to the first thread."""
 
 LEAST_STEP, LEAST_INSTRUCTION = 250_000, 8_000
-"""Multiply-adds of a step, and on average of an instruction, for the square of the number of threads.
+"""Multiply-adds of a step, and on average of an instruction, required for the square of the number of threads.
 
-What each thread has to do becomes less by their number, and what they wait for each other becomes more by it, and by
+A thread's share of the work shrinks with the number of threads, while the waiting for each other grows with it and with
 the number of instructions.
 """
 
 SHARED_LINES = 2000
-"""About as many numbers of a factor are read in the time that a row takes whose ends two threads write to."""
+"""Cost of a row whose ends two threads write to, in elements of a factor that are read."""
 
 LEAST_TERMS = 5
-"""The terms of a product's sums are divided between threads if it has at least this many times as many as rows."""
+"""Minimum ratio of terms to rows at which the terms of a product's sums are divided between threads."""
 
 DOWN_ROWS = {"sum", "add_rows"}
-"""Instructions whose numbers depend on all rows, in their order."""
+"""Instructions whose results depend on all rows, in their order."""
 
 ALONG_ROWS = {"softmax", "dot", "total", "largest"}
-"""Instructions whose numbers depend on a whole row."""
+"""Instructions whose results depend on a whole row."""
 
 NOTHING = (0, 1, 1)
-"""The sizes of what a thread does not take part in."""
+"""Sizes of an instruction for a thread that takes no part in it."""
 
 
 def threads_for(instructions: Sequence[Instruction], threads: int) -> int:
-    """The number of threads, of those that there are, that pay for a step."""
+    """Choose the number of threads that pays for a step, at most ``threads``."""
     least = max(LEAST_STEP, LEAST_INSTRUCTION * len(instructions))
     return max(1, min(threads, math.isqrt(sum(map(_work, instructions)) // least)))
 
 
 def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
-    """A product whose terms are divided, with the sum of the matrices that the threads make; or the instruction alone.
+    """Divide a product by terms, followed by the sum of the threads' matrices; or return the instruction alone.
 
-    It pays for a product of few rows with a large second factor: that is the weights, which the update divides by
-    rows.  So each thread goes on reading what it has written, which is in the cache of its own core.
+    This pays for a product of few rows with a large second factor: the weights, whose update is divided by rows.  So
+    each thread reads data that it wrote itself, which are in the cache of its own core.
     """
     (runs, rows, columns), inner = instruction.sizes, instruction.inner
     is_product = instruction.name == "product" and runs == 1 and not instruction.added
@@ -72,9 +72,9 @@ def by_terms(instruction: Instruction, threads: int) -> list[Instruction]:
 
 
 def divided(instruction: Instruction, threads: int) -> list[Instruction]:
-    """The part of each worker.
+    """Divide an instruction into one part for each worker.
 
-    Instructions that take numbers one by one and have the same sizes are divided in the same way.
+    Elementwise instructions of the same sizes are divided in the same way.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def divided(instruction: Instruction, threads: int) -> list[Instruction]:
 
 
 class _Split(NamedTuple):
-    """Into how many parts each axis is divided."""
+    """Number of parts along each axis."""
 
     runs: int = 1
     rows: int = 1
@@ -111,10 +111,10 @@ def _nothing(instruction: Instruction) -> Instruction:
 
 
 def _split(instruction: Instruction, threads: int) -> _Split:
-    """How an instruction is divided: by runs if they come out even; or else by rows, which lie together in memory.
+    """Choose how to divide an instruction: by runs if they come out even; otherwise by rows, contiguous in memory.
 
-    A product is divided by columns, too, if that has its factors read by fewer threads, and is worth that threads
-    write to the same lines of the cache.
+    A product is also divided by columns if its factors are then read by fewer threads, by enough to outweigh the cost
+    of threads writing to the same cache lines.
     """
     runs, rows, columns = instruction.sizes
     if runs % threads == 0:
@@ -133,7 +133,7 @@ def _split(instruction: Instruction, threads: int) -> _Split:
 
 
 def _parts(instruction: Instruction, threads: int) -> list[tuple[Part, Part, Part]]:
-    """Of each thread: its runs, rows and columns."""
+    """Return the runs, rows and columns of each thread."""
     split = _split(instruction, threads)
     runs, rows, columns = (
         [(_bound(size, part, number, unit), _bound(size, part + 1, number, unit)) for part in range(number)]
@@ -144,12 +144,12 @@ def _parts(instruction: Instruction, threads: int) -> list[tuple[Part, Part, Par
 
 
 def _bound(size: int, part: int, parts: int, unit: int) -> int:
-    """Where a part begins: all are of about the same size, and end at whole units."""
+    """Return where a part begins: all are of about the same size, and end at multiples of ``unit``."""
     return size if part == parts else min(size, -(-size * part // (parts * unit)) * unit)
 
 
 def _terms_of_worker(instruction: Instruction, number: int, threads: int) -> Instruction:
-    """Some terms of a product, into a matrix of the thread's own."""
+    """Return a worker's share of the terms of a product, summed into a matrix of its own."""
     begin, end = (_bound(instruction.inner, part, threads, 1) for part in (number, number + 1))
     first, second = instruction.operands
     rows, columns = instruction.sizes[1:]
@@ -161,7 +161,7 @@ def _terms_of_worker(instruction: Instruction, number: int, threads: int) -> Ins
 
 
 def _part_of(instruction: Instruction, runs: Part, rows: Part, columns: Part) -> Instruction:
-    """The instruction for these runs, rows and columns alone."""
+    """Restrict an instruction to these runs, rows and columns."""
     run, row, column = runs[0], rows[0], columns[0]
     first, second = (instruction.operands * 2)[:2]
     if instruction.name == "product":
@@ -182,7 +182,7 @@ def _part_of(instruction: Instruction, runs: Part, rows: Part, columns: Part) ->
 
 
 def _from(operand: Operand, run: int, row: int, column: int) -> Operand:
-    """An operand from a run, row and column on."""
+    """Return an operand that begins at a run, row and column."""
     if operand.buffer is None:
         return operand
     row_stride, column_stride = (operand.column, operand.row) if operand.transposed else (operand.row, operand.column)

@@ -1,6 +1,6 @@
-"""Exponential, logarithm, tanh, sigmoid, sine and cosine as polynomials, which a loop can do for many numbers at once.
+"""Exponential, logarithm, tanh, sigmoid, sine and cosine as polynomials, evaluated for many numbers at once.
 
-The C library's would be called number by number, which takes ten times as long.
+The C library's functions would be called number by number, which takes ten times as long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from xpmlp.backend.compiled.intrinsics import exponent_of, mantissa_of, to, two_
 
 
 def _series(r: Any) -> Any:
-    """``exp(r) - 1`` for ``|r| <= log(2) / 2`` by its Taylor series, to a rounding of the type of ``r``."""
+    """Compute ``exp(r) - 1`` for ``|r| <= log(2) / 2`` by its Taylor series, to a rounding of the type of ``r``."""
 
 
 @overload(_series)
@@ -53,7 +53,7 @@ def _series_of(r: Any) -> Any:
 
 
 def _bounds(x: Any) -> Any:
-    """Within them the power of two in the exponential is a normal number of the type of ``x``: (lower, upper)."""
+    """Return (lower, upper): within them the exponential's power of two is a normal number of the type of ``x``."""
 
 
 @overload(_bounds)
@@ -73,7 +73,7 @@ def _bounds_of(x: Any) -> Any:
 
 @njit(inline="always")
 def _parts(x: Any) -> Any:
-    """(p, s) with ``exp(x) = p s + s``, ``s`` a power of two and ``p`` small, for ``x`` within the bounds.
+    """Return (p, s) with ``exp(x) = p s + s``, ``s`` a power of two and ``p`` small, for ``x`` within the bounds.
 
     The reduction of the argument in two steps is Cody and Waite's: the first part of log(2) has so few digits that its
     multiples are exact.
@@ -86,19 +86,19 @@ def _parts(x: Any) -> Any:
 
 @njit(inline="always")
 def exp(x: Any) -> Any:
-    """``exp(x)``; 0 where it is less than the normal numbers, infinite from two thirds of the largest on."""
+    """Compute ``exp(x)``; 0 below the normal numbers, infinite from two thirds of the largest number on."""
     lower, upper = _bounds(x)
     within = min(max(x, lower), upper)
     p, s = _parts(within)
     y = p * s + s
     y = y if x >= lower else to(0.0, x)
     y = y if x <= upper else to(math.inf, x)
-    return y if x == x else x  # a divergence has to be seen
+    return y if x == x else x  # NaN is kept, so that a divergence shows
 
 
 @njit(inline="always")
 def expm1(x: Any) -> Any:
-    """``exp(x) - 1``, to its last digits near 0."""
+    """Compute ``exp(x) - 1``, accurate to the last digits near 0."""
     lower, upper = _bounds(x)
     within = min(max(x, lower), upper)
     p, s = _parts(within)
@@ -109,7 +109,7 @@ def expm1(x: Any) -> Any:
 
 @njit(inline="always")
 def tanh(x: Any) -> Any:
-    """``e / (e + 2)`` with ``e = exp(2 |x|) - 1``, and the sign of ``x``; 1 from where it rounds to that."""
+    """Compute tanh as ``e / (e + 2)`` with ``e = exp(2 |x|) - 1`` and the sign of ``x``; 1 where it rounds to that."""
     e = expm1(min(abs(x) * to(2.0, x), to(40.0, x)))
     y = e / (e + to(2.0, x))
     y = y if x >= to(0.0, x) else -y
@@ -118,18 +118,18 @@ def tanh(x: Any) -> Any:
 
 @njit(inline="always")
 def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, to the last digits of small values, too."""
+    """Compute ``1 / (1 + exp(-x))``, accurate to the last digits of small values, too."""
     one = to(1.0, x)
     return one / (one + exp(-x))
 
 
 @njit(inline="always")
 def log_from(x: Any, begin: Any) -> Any:
-    """``log(begin + x)`` with ``begin`` 0 or 1: to the last digits near 0 and 1, too.
+    """Compute ``log(begin + x)`` with ``begin`` 0 or 1, accurate to the last digits near 0 and 1, too.
 
-    In float64 for float32.  With ``begin + x = 2^k (1 + f)`` by its bits, it is ``k log(2) + log(1 + f)``; the
-    logarithm is the series of ``2 artanh(f / (2 + f))``, minimax as in FreeBSD's `e_log.c`.  What rounding took off
-    ``begin + x`` is put back by its first derivative.
+    Float32 is computed in float64.  With ``begin + x = 2^k (1 + f)`` by its bits, it is ``k log(2) + log(1 + f)``; the
+    logarithm is the series of ``2 artanh(f / (2 + f))``, minimax as in FreeBSD's `e_log.c`.  The rounding error of
+    ``begin + x`` is corrected by the first derivative.
     """
     given, start = to(x, 0.0), to(begin, 0.0)
     u = start + given
@@ -150,12 +150,12 @@ def log_from(x: Any, begin: Any) -> Any:
 
 
 FAR = 1e6
-"""Up to it sine and cosine are polynomials; beyond, they are the C library's, which knows more digits of pi."""
+"""Largest argument of the polynomials for sine and cosine; beyond it the C library is used, with more digits of pi."""
 
 
 @njit(inline="always")
 def wave(x: Any, quarters: Any) -> Any:
-    """``sin(x + quarters pi / 2)`` for whole ``quarters`` and ``|x| <= FAR``, in float64 for float32.
+    """Compute ``sin(x + quarters pi / 2)`` for integer ``quarters`` and ``|x| <= FAR``, in float64 for float32.
 
     The argument is reduced in three steps as by Cody and Waite: the multiples of the first two parts of pi / 2, of 33
     bits each, are exact.  The polynomials are FreeBSD's, of `k_sin.c` and `k_cos.c`.

@@ -1,4 +1,4 @@
-"""The kernels that take numbers one by one."""
+"""Elementwise kernels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from xpmlp.backend.compiled.layout import NUMBERS
 
 
 def _of_one(function: Callable[..., Any]) -> Any:
-    """A kernel ``y = function(x)``, number by number.
+    """Make a kernel ``y = function(x)``, element by element.
 
-    All kernels are called as (length, x, x_column, z, z_column, y, in_place): ``in_place`` says that ``x`` is ``y``,
-    and a column stride of 0 repeats a number, of those of two operands.
+    All kernels are called as (length, x, x_column, z, z_column, y, in_place): ``in_place`` means that ``x`` is ``y``;
+    in kernels of two operands, a column stride of 0 repeats a number.
     """
 
     @njit(error_model="numpy")
     def kernel(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-        if in_place:  # a loop over two arrays is only compiled to vectors for those that share no memory
+        if in_place:  # a loop over two arrays is vectorized only if they share no memory
             for j in range(length):
                 y[j] = function(y[j])
         else:
@@ -33,7 +33,7 @@ def _of_one(function: Callable[..., Any]) -> Any:
 
 
 def _of_two(function: Callable[..., Any]) -> Any:
-    """A kernel ``y = function(x, z)``."""
+    """Make a kernel ``y = function(x, z)``."""
 
     @njit(error_model="numpy")
     def kernel(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
@@ -60,7 +60,7 @@ def _of_two(function: Callable[..., Any]) -> Any:
 
 
 def _over_copy(function: Callable[..., None], *arguments: float) -> Any:
-    """A kernel that copies its operand and has ``function(length, y, *arguments)`` write over it: a rarer one."""
+    """Make a kernel, one of the rarer ones, that runs ``function(length, y, *arguments)`` on a copy of its operand."""
     (argument,) = arguments or (0.0,)
 
     @njit
@@ -95,7 +95,7 @@ def _waves(length: int, y: Any, quarters: Any) -> None:
 
 @njit
 def _signs(length: int, y: Any, _: Any) -> None:
-    """``y <- -1``, 0, 1 or NaN."""
+    """``y <- sign(y)``: -1, 0, 1 or NaN."""
     for j in range(length):
         y[j] = to(1.0, y[j]) if y[j] > 0 else (to(-1.0, y[j]) if y[j] < 0 else y[j])
 
@@ -109,14 +109,14 @@ def _sizes(length: int, y: Any, _: Any) -> None:
 
 @njit
 def _spread(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-    """``y = x``, of numbers that are repeated or lie apart."""
+    """``y = x``, for repeated or non-contiguous numbers."""
     for j in range(length):
         y[j] = x[j * x_column]
 
 
 @njit
 def _equal(length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-    """``y = 1`` where ``x`` is ``z``, else 0; one of them may be repeated."""
+    """``y = 1`` where ``x`` equals ``z``, else 0; one of them may be repeated."""
     if not x_column:
         x, z, z_column = z, x, 0
     if z_column:
@@ -172,9 +172,9 @@ _KERNELS = {
 
 
 def _chosen(number: int, kernel: Any, otherwise: Any) -> Any:
-    """(number, ...) -> the kernel of this number, or else of another one.
+    """Make a function that calls ``kernel`` for this number and ``otherwise`` for any other.
 
-    A chain of comparisons, since Numba knows no table of functions, and compiles each call that it sees into its loop.
+    A chain of comparisons, since Numba has no tables of functions; it compiles each call in the chain into its loop.
     """
 
     @njit(inline="always")
@@ -192,7 +192,7 @@ _absolute = _over_copy(_sizes)
 
 @njit(inline="always")
 def one_by_one(chosen: int, length: int, x: Any, x_column: int, z: Any, z_column: int, y: Any, in_place: bool) -> None:
-    """A row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each."""
+    """Compute a row of an elementwise instruction: ``y = function(x)`` or ``function(x, z)``, (length,) each."""
     _absolute(length, x, x_column, z, z_column, y, in_place)
 
 

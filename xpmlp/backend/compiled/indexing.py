@@ -1,4 +1,4 @@
-"""Rows of a table taken by their numbers, and added at them, for symbols."""
+"""Rows of a table taken by index, and rows added to it by index, for symbols."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _take(array: Symbol, indices: Any, axis: int | None = None) -> Symbol:
 
 
 def add_rows(recorder: Recorder, table: Symbol, codes: Any, rows: Any) -> Symbol:
-    """`xpmlp.nn.Ops.add_rows` as a sum in the order of the batch."""
+    """Record `xpmlp.nn.Ops.add_rows` as a sum in the order of the batch."""
     codes, rows = recorder.symbol(codes), row_wise(recorder.symbol(rows))
     if codes.kind != "index" or not 2 <= rows.ndim == table.ndim <= 3 or codes.shape != rows.shape[:-1]:
         raise NotTraceableError("adding rows of other shapes")

@@ -18,22 +18,22 @@ class NotTraceableError(TypeError):
 
 
 class NestedScanError(NotTraceableError):
-    """A fold within a step: it is its steps that are compiled."""
+    """A fold within a step; only the inner fold's steps are compiled."""
 
 
 class Buffer:
-    """Memory that symbols stand for.
+    """Memory behind symbols.
 
     Attributes
     ----------
     size : int
-        In numbers.
+        Number of elements.
     argument : int, optional
-        Which of the step's arguments lives in it; ``None`` for what the step makes itself.
+        Index of the step's argument that it holds; ``None`` for arrays made by the step.
     dtype : dtype, optional
-        Of its numbers, if not that of the step.
+        Dtype of its elements, if not the step's.
     layout : (size,) of int8
-        Memory that is never touched, a byte for each number: NumPy's views of it say where theirs lie.
+        Placeholder memory, never touched, one byte for each element: NumPy views of it give the positions of elements.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Buffer:
 
 
 class Operand(NamedTuple):
-    """Matrices in a buffer, one for each run, or a number.
+    """Matrices in a buffer, one for each run, or a single number.
 
     Attributes
     ----------
     buffer : Buffer or None
         ``None`` for the number ``value``.
     run, row, column : int
-        Strides in numbers; 0 repeats what is there.
+        Strides in elements; 0 repeats an element.
     value : float
     transposed : bool
-        Of a product: whether the strides are those of the transposed matrices.
+        For a product: whether the strides are those of the transposed matrices.
     offset : int
-        Of the first number in the buffer.
+        Position of the first element in the buffer.
     """
 
     buffer: Buffer | None
@@ -74,20 +74,20 @@ class Instruction(NamedTuple):
     Attributes
     ----------
     name : str
-        Of the kernel.
+        Name of the kernel.
     sizes : (runs, rows, columns)
-        Of the result; of the operand, for a sum.
+        Sizes of the result; of the operand, for a sum.
     out : Operand
     operands : tuple of Operand
     inner : int
-        Of how many terms a product's sums are; out of how many rows some are taken, or to how many they are added; how
-        many elementwise ones go on together.
+        Number of terms in a product's sums; of rows in a table that rows are taken from or added to; or of elementwise
+        instructions carried out together.
     factor : Operand
-        One number for each run: what a product or a sum is multiplied by.
+        Factor of a product or a sum, one number for each run.
     added : bool
-        Whether a product or a sum is added to what is there.
+        Whether a product or a sum is added to the existing numbers.
     terms : bool
-        Of a product that several threads carry out: whether each sums a part of the terms, and puts out a matrix.
+        For a product divided between threads: whether each sums a part of the terms into a matrix of its own.
     """
 
     name: str
@@ -107,13 +107,13 @@ class Trace(NamedTuple):
     ----------
     instructions : list of Instruction
     outputs : list of Buffer
-        What the step put out, in buffers of its own.
+        The step's outputs, each in its own buffer.
     shapes : list of tuple of int
-        Of the outputs.
+        Shapes of the outputs.
     structure : tree of int
-        The state that the step gave back: for each leaf the argument that it is written over.
+        The state returned by the step: for each leaf, the index of the argument that it overwrites.
     captured : list of array
-        Small arrays that were neither: arguments beyond those that the step was given.
+        Small arrays from outside the step's arguments, passed as further arguments.
     """
 
     instructions: list[Instruction]
@@ -124,4 +124,4 @@ class Trace(NamedTuple):
 
 
 IN_PLACE = set(ONE_BY_ONE) - {"spread"}
-"""The kernels that take numbers one by one, and so may write over an operand."""
+"""Elementwise kernels, which may write over an operand."""

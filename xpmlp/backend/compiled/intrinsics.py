@@ -39,18 +39,18 @@ def call(context: Any, function: Any, arguments: Any) -> Any:
 
 @njit
 def row_of(address: int, length: int, like: Any) -> Any:
-    """The numbers from an address on, as an array."""
+    """Return the numbers from an address on, as an array."""
     return carray(pointer(address, like), length)
 
 
 @njit
 def operand_address(line: Any, at: int, step: int, run: int, slots: Slots) -> Any:
-    """The address of an instruction's result, operand or factor: where its slot begins in this step, and its matrix.
+    """Return the address of an instruction's result, operand or factor in a step and run.
 
     Parameters
     ----------
     line : (WIDTH,) of int64
-        The instruction, as `layout` has it.
+        The instruction, in the form of `layout`.
     at : int
         Which of its operands: ``OUT``, ``A``, ``B`` or ``FACTOR``.
     step, run : int
@@ -63,7 +63,7 @@ def operand_address(line: Any, at: int, step: int, run: int, slots: Slots) -> An
 
 @intrinsic
 def to(context: Any, number: Any, like: Any) -> Any:
-    """(number, like) -> the number in the type of ``like``: a literal is a double, and would make one of its loop."""
+    """(number, like) -> the number in the type of ``like``: a literal, a double, would turn its loop into doubles."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.cast(builder, arguments[0], number, like)
@@ -73,7 +73,7 @@ def to(context: Any, number: Any, like: Any) -> Any:
 
 @intrinsic
 def two_to(context: Any, exponent: Any) -> Any:
-    """(exponent, a whole real within the range of its type) -> 2 to it, by its bits."""
+    """(exponent, a whole real within the range of its type) -> 2 to that power, built from its bits."""
     integer, bias, mantissa = {32: (ir.IntType(32), 127, 23), 64: (ir.IntType(64), 1023, 52)}[exponent.bitwidth]
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -116,7 +116,7 @@ def mantissa_of(context: Any, x: Any) -> Any:
 
 @intrinsic
 def prefetch(context: Any, address: Any) -> Any:
-    """(address) -> none: have the line of the cache fetched that is read soon."""
+    """(address) -> none: prefetch the cache line at an address that is read soon."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         flag, byte = ir.IntType(32), ir.IntType(8).as_pointer()
@@ -134,12 +134,12 @@ _PAUSES: dict[str, tuple[str, list[ir.Type]]] = {
     "aarch64": ("llvm.aarch64.hint", [ir.IntType(32)]),
     "arm64": ("llvm.aarch64.hint", [ir.IntType(32)]),
 }
-"""The instruction that a waiting thread should go on with, by the kind of processor, and its argument's type."""
+"""Pause instruction for a waiting thread, by the kind of processor, with the types of its arguments."""
 
 
 @intrinsic
 def pause(context: Any) -> Any:
-    """() -> none: let the other thread of this core go first, while this one looks at a number again and again."""
+    """() -> none: let the other thread of this core go first, while this one polls a number."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if platform.machine().lower() in _PAUSES:
@@ -153,7 +153,7 @@ def pause(context: Any) -> Any:
 
 @intrinsic
 def add_atomically(context: Any, address: Any, number: Any) -> Any:
-    """(address, int64) -> the int64 that was there before, which other threads add to as well."""
+    """(address, int64) -> the previous int64: add to a number that other threads add to as well."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
@@ -164,7 +164,7 @@ def add_atomically(context: Any, address: Any, number: Any) -> Any:
 
 @intrinsic
 def read_atomically(context: Any, address: Any) -> Any:
-    """(address) -> the int64 that is there now, with all that was written before it."""
+    """(address) -> the current int64; all earlier writes of its writer are visible."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
@@ -175,7 +175,7 @@ def read_atomically(context: Any, address: Any) -> Any:
 
 @intrinsic
 def write_atomically(context: Any, address: Any, number: Any) -> Any:
-    """(address, int64) -> none: write it, after all that was written before it."""
+    """(address, int64) -> none: write a number after all earlier writes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
@@ -200,7 +200,7 @@ def yield_core(context: Any, function: Any) -> Any:
 
 @intrinsic
 def ticks(context: Any) -> Any:
-    """() -> int64 of the processor's clock, which goes on at a constant pace; always 0 if a program may not read it."""
+    """() -> int64 of the processor's clock, which runs at a constant pace; always 0 if a program may not read it."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(ir.IntType(64), [])

@@ -1,4 +1,4 @@
-"""Rows of the data that a compiled step takes itself, right before it computes with them."""
+"""Rows of the data gathered by a compiled step itself, right before it computes with them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Gather = Callable[[Array, Array, Any, float], Array]
 class LazyGather:
     """The result of `Ops.gather`, not materialized yet.
 
-    Formed ahead for many steps it would go through memory twice, and on one thread.  To be reshaped to (..., n_in)
-    leaves it so; every other function of NumPy's materializes it.
+    Gathered ahead for many steps, the rows would pass through memory twice, and on one thread.  It stays lazy when
+    reshaped to (..., n_in); every other NumPy function materializes it.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class LazyGather:
     dtype : dtype
     scale : float
     shape : tuple of int, optional
-        (..., n_in), of as many numbers; (m, n_in) if not given.
+        (..., n_in), with as many elements; (m, n_in) if not given.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class LazyGather:
         return len(self.shape)
 
     def materialize(self) -> Array:
-        """The array, fresh."""
+        """Gather the rows into a new array."""
         return self.gather(self.features, self.rows, self.dtype, self.scale).reshape(self.shape)
 
     def first(self) -> LazyGather:
@@ -67,7 +67,7 @@ class LazyGather:
         return function(*_materialized_within(args), **_materialized_within(kwargs))
 
     def _reshaped(self, shape: Any) -> LazyGather | None:
-        """It in another shape (..., n_in); ``None`` for any other."""
+        """Return it in another shape (..., n_in); ``None`` for shapes of any other form."""
         if not isinstance(shape, tuple) or len(shape) < 2 or shape.count(-1) > 1:
             return None
         *outer, width = shape
@@ -79,7 +79,7 @@ class LazyGather:
 
 
 def _materialized_within(tree: Any) -> Any:
-    """Arguments of a function of NumPy's, with what was left to the step materialized."""
+    """Materialize the lazy gathers among the arguments of a NumPy function."""
     if isinstance(tree, dict):
         return {name: _materialized_within(one) for name, one in tree.items()}
     if isinstance(tree, (list, tuple)):
@@ -92,7 +92,7 @@ def _row_by_row(array: Array) -> bool:
 
 
 def lazily(gather: Gather) -> Gather:
-    """``gather`` that leaves it to the step, if a compiled one can do it."""
+    """Wrap ``gather`` to leave the gathering to a compiled step where one can do it."""
 
     def gather_later(features: Array, rows: Array, dtype: Any, scale: float) -> Any:
         known = features.dtype in (np.uint8, dtype) and rows.dtype == np.int64
@@ -104,5 +104,5 @@ def lazily(gather: Gather) -> Gather:
 
 
 def materialized(series: Any) -> Array:
-    """An array as it is, or what was left to the step."""
+    """Return an array as it is, or materialize a lazy gather."""
     return series.materialize() if isinstance(series, LazyGather) else series

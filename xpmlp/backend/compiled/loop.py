@@ -1,6 +1,6 @@
 """The loop over the steps and instructions of a program, which calls the kernels.
 
-Matrices come as addresses with strides, so that one compiled loop runs every program.  `compilation` compiles it.
+Matrices are given as addresses with strides, so that one compiled loop runs every program.  `compilation` compiles it.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from xpmlp.backend.compiled.products import product
 from xpmlp.backend.compiled.rows import row_by_row
 
 ALLOWANCE, WAIT, LIMIT, ACCOUNT, LOSING, ALONE_STEPS, ALONE_TICKS, BEGIN, END, FIGURES = range(10)
-"""Where the figures of `execute`'s ``pace`` stand, and how many they are."""
+"""Positions of the figures in `execute`'s ``pace``, and their number."""
 
 NEVER = -1
-"""The allowance of helpers that are waited for before the first step, and never dismissed."""
+"""Allowance with which helpers are awaited before the first step and never dismissed."""
 
 FAULTY = -1
-"""Returned in place of a step: a row index was out of range, or a worker failed."""
+"""Returned in place of a step after a row index out of range or the failure of a worker."""
 
 
 @njit(inline="always")
 def _elements(line: Any, step: int, run: int, first: int, length: int, slots: Slots) -> None:
-    """An elementwise instruction, or of each row the numbers from the first on."""
+    """Compute an elementwise instruction on ``length`` numbers of each row, from ``first`` on."""
     size, like = slots.size, slots.like
     out = operand_address(line, layout.OUT, step, run, slots) + first * size
     a = operand_address(line, layout.A, step, run, slots) + first * line[layout.A_COLUMN] * size
@@ -64,7 +64,7 @@ def _elements(line: Any, step: int, run: int, first: int, length: int, slots: Sl
 
 @njit(inline="always")
 def _carry_out(lines: Any, index: int, step: int, slots: Slots, gemm: Gemm) -> bool:
-    """One part of an instruction, or of several elementwise ones that go on together; false for a row out of range."""
+    """Carry out one part of an instruction, or of several elementwise ones together; false for a row out of range."""
     line, in_range = lines[index], True
     if line[layout.KERNEL] >= layout.SPREAD:
         together, length = max(line[layout.INNER], 1), line[layout.COLUMNS]
@@ -97,14 +97,14 @@ def execute(
     pace: Any,
     spent: Any,
 ) -> int:
-    """Carry a program out, step by step, as its leader or as one of its helpers.
+    """Carry out a program step by step, as its leader or as one of its helpers.
 
     Each instruction is cut into parts that are fixed in the code, so that the results do not depend on who carries them
     out.  The leader carries out all of them until its helpers are present; from then on each worker has its own.
 
-    The leader keeps an account of what its helpers bring, in ticks of the processor's clock: each step adds what it
-    alone would take, and takes off what passed.  When that is overdrawn, since other programs have the helpers' cores,
-    say, it dismisses them and returns.
+    The leader keeps an account of the time that its helpers save, in ticks of the processor's clock: each step adds the
+    time that the leader alone would take, and subtracts the time that passed.  When it is overdrawn, for example
+    because other programs have the helpers' cores, the leader dismisses them and returns.
 
     Parameters
     ----------
@@ -112,11 +112,11 @@ def execute(
     slots, gemm : tuple
         The fields of `Slots` and of `Gemm`: Numba takes plain tuples from Python in less time.
     first, last : int
-        The steps: from the first, up to but not including the last.
+        The range of steps, ``last`` not included.
     worker : int
         0 for the leader.
     helpers : int
-        Beside the leader.
+        Number of helpers, without the leader.
     barrier : int
         Address of the shared numbers of `xpmlp.backend.compiled.barrier`, zero at the beginning.
     yield_address : int
@@ -127,13 +127,13 @@ def execute(
         ``LOSING``, the ticks since it last held the most, are read and written; only written are ``ALONE_STEPS`` and
         ``ALONE_TICKS``, the steps that the leader carried out alone, and ``BEGIN`` and ``END``, the clock.
     spent : (instructions,) of int64
-        To each the ticks are added that it took, with the wait for the others; none are, if it is empty.
+        Accumulates the ticks of each instruction, including the wait for the others; not measured if empty.
 
     Returns
     -------
     step : int
-        The first one that was not carried out: the last one, or the step after which the leader dismissed its helpers;
-        `FAULTY` if the results are of no use.
+        The first step not carried out: ``last``, or the step before which the leader dismissed its helpers; `FAULTY` if
+        the results are unusable.
     """
     arrays, blas = Slots(slots[0], slots[1], slots[2], slots[3]), Gemm(gemm[0], gemm[1], gemm[2])
     parts, instructions, _ = code.shape

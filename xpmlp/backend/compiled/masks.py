@@ -1,4 +1,4 @@
-"""Dropout's masks in one pass over their numbers, where the definition in `xpmlp.nn.ops` takes fifteen."""
+"""Dropout masks in one pass over their numbers, where the definition in `xpmlp.nn.ops` takes fifteen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xpmlp.nn.hashing import FIRST, SECOND
 def mask(
     rows: npt.NDArray[np.int32], columns: npt.NDArray[np.int32], least: Any, factor: Any, dtype: Any
 ) -> npt.NDArray[Any]:
-    """As `xpmlp.nn.ops.mask`, to the bit."""
+    """Compute the masks of `xpmlp.nn.ops.mask`, to the bit."""
     batch, lead = rows.shape[-1], rows.shape[:-1]
     masks = np.empty((math.prod(lead), batch, len(columns)), dtype)
 
@@ -30,7 +30,7 @@ def mask(
 
 
 def _fill(rows: Any, columns: Any, least: Any, factor: Any, masks: Any) -> None:
-    """``rows`` (n, batch), ``columns`` (width,), ``least`` and ``factor`` (n,), ``masks`` (n, batch, width)."""
+    """Fill ``masks`` (n, batch, width) from ``rows`` (n, batch), ``columns`` (width,), ``least``, ``factor`` (n,)."""
     nothing = masks.dtype.type(0)
     for n in range(len(rows)):
         for i in range(rows.shape[1]):
@@ -46,10 +46,10 @@ def _fill(rows: Any, columns: Any, least: Any, factor: Any, masks: Any) -> None:
 
 @functools.cache
 def _compiled(real: type) -> Any:
-    """`_fill` for masks of this NumPy type, kept by Numba for the next process if there is a place."""
+    """Compile `_fill` for masks of this NumPy type, cached by Numba for later processes if possible."""
     integers = np.zeros(1, np.int32)
     example: tuple[Any, ...] = integers[None], integers, integers, np.zeros(1, real), np.zeros((1, 1, 1), real)
-    with contextlib.suppress(Exception):  # there is no place to keep it, or what was kept there is damaged
+    with contextlib.suppress(Exception):  # no cache folder, or a damaged cache
         kept = njit(cache=True, nogil=True)(_fill)
         kept(*example)
         return kept

@@ -1,4 +1,4 @@
-"""Matrix products for symbols, by as few instructions as the strides of stacked matrices allow."""
+"""Matrix products of symbols, in as few instructions as the strides of stacked matrices allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xpmlp.backend.compiled.symbols import FUNCTIONS, Recorder, Symbol
 def product(
     recorder: Recorder, a: Any, b: Any, out: Symbol | None = None, factor: Operand | None = None, added: bool = False
 ) -> Symbol:
-    """Write a matrix product down, which is put into a new array, or added to ``out``.
+    """Record a matrix product, written to a new array or to ``out``, or added to ``out``.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ def product(
 
 
 def _repeated(matrices: Symbol, lead: tuple[int, ...]) -> Symbol:
-    """Stacked matrices broadcast to other axes before their own, whose strides stay as they are."""
+    """Broadcast stacked matrices to other leading axes, keeping the strides of the matrices."""
     shape = *lead, *matrices.shape[-2:]
     strides = *matrices.broadcast_to(shape).strides[:-2], *matrices.strides[-2:]
     return _with_layout(matrices, shape, strides)
 
 
 def _with_layout(array: Symbol, shape: tuple[int, ...], strides: tuple[int, ...]) -> Symbol:
-    """With these strides to the last: NumPy changes those of axes of length 1, by which BLAS is told."""
+    """View an array with exactly these strides: NumPy changes those of axes of length 1, which BLAS is given."""
     return array.seen(as_strided(array.layout, shape, strides))
 
 
 def _stacked(recorder: Recorder, a: Symbol, b: Symbol, out: Symbol, more: dict[str, Any]) -> None:
-    """Products of stacked matrices: of one axis of runs at most in an instruction."""
+    """Record products of stacked matrices, each instruction with at most one axis of runs."""
     lead = out.shape[:-2]
     if len(lead) <= 1:
         recorder.add("product", out, _factor(a), _factor(b), **more)
@@ -82,7 +82,7 @@ def _stacked(recorder: Recorder, a: Symbol, b: Symbol, out: Symbol, more: dict[s
 
 
 def _by_blas(matrix: Symbol) -> Symbol:
-    """Matrices as BLAS takes them, or copies of them."""
+    """Return matrices in a form that BLAS takes, copied if necessary."""
     (rows, columns), (row, column) = matrix.shape[-2:], matrix.strides[-2:]
     known = (row, column) in ((columns, 1), (1, rows))
     plain, transposed = column == 1 and (row >= columns or rows == 1), row == 1 and column >= rows > 1
@@ -90,7 +90,7 @@ def _by_blas(matrix: Symbol) -> Symbol:
 
 
 def _factor(matrix: Symbol) -> Operand:
-    """Matrices of a product, as they lie in memory."""
+    """Return the operand for the matrices of a product, as they lie in memory."""
     (rows, columns), (row, column) = matrix.shape[-2:], matrix.strides[-2:]
     place = Operand(matrix.buffer, (0, *matrix.strides)[-3] if matrix.ndim > 2 else 0, offset=matrix.offset)
     if (row, column) != (columns, 1) and (row, column) == (1, rows):

@@ -18,9 +18,9 @@ from xpmlp.nn import Ops, pure_ops
 
 
 def traced_ops(ops: Ops) -> Ops:
-    """``ops`` that write instructions down when they are given symbols, and else do what they did.
+    """Return ``ops`` that record instructions when given symbols, and behave as before otherwise.
 
-    Those of them that have no instruction of their own write down their definitions.
+    Operations without an instruction of their own record their definitions.
     """
     definitions = pure_ops(ops.xp)
 
@@ -65,7 +65,7 @@ def _add_sum(recorder: Recorder, biases: Symbol, delta: Symbol, scale: Symbol) -
 
 
 def _number(scale: Symbol, array: Symbol) -> Operand | None:
-    """A factor that is one number, or one for each run of an array; ``None`` for others."""
+    """Return the operand for a factor of one number, or of one for each run of an array; ``None`` for others."""
     runs = (1, *array.shape)[-3]
     if scale.shape not in ((), (1,) * scale.ndim, (runs, 1, 1)):
         return None
@@ -83,4 +83,4 @@ _OPS: dict[str, Callable[..., Symbol]] = {
     "add_sum": _add_sum,
     "add_rows": add_rows,
 }
-"""Those of the operations that have instructions of their own."""
+"""Operations that have instructions of their own."""

@@ -1,4 +1,4 @@
-"""Products of matrices by BLAS, whole or in pieces: compiled."""
+"""Compiled matrix products by BLAS, whole or in pieces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpmlp.backend.compiled.intrinsics import call, operand_address, row_of, to
 from xpmlp.backend.compiled.layout import Gemm, Slots
 
 PIECE_ROWS, PIECE_TERMS, PIECE_COLUMNS = 32, 256, 64
-"""Of a product that is carried out piece by piece: what one takes stays in the core's caches.  Rows are a multiple."""
+"""Sizes of a product's pieces, whose numbers stay in the core's caches; the rows are a multiple of the first."""
 
 _ROW_MAJOR, _NO, _TRANSPOSED = np.int32(101), np.int32(111), np.int32(112)
 
@@ -29,7 +29,7 @@ def _add_multiple(length: int, factor: Any, number: Any, x: Any, y: Any) -> None
 def _multiplied(
     line: Any, rows: int, columns: int, inner: int, factor: Any, a: int, b: int, out: int, added: Any, gemm: Gemm
 ) -> None:
-    """A product by BLAS, or a piece of it; a column stride of 0 says that a matrix lies transposed."""
+    """Compute a product by BLAS, or a piece of it; a column stride of 0 marks a transposed matrix."""
     a_order = _NO if line[layout.A_COLUMN] else _TRANSPOSED
     b_order = _NO if line[layout.B_COLUMN] else _TRANSPOSED
     sizes = to(rows, gemm.integer), to(columns, gemm.integer), to(inner, gemm.integer)
@@ -46,7 +46,7 @@ def _multiplied(
 
 @njit
 def product(line: Any, step: int, run: int, slots: Slots, gemm: Gemm) -> None:
-    """A product by BLAS, in pieces if it has kernels for small ones; that of two vectors row by row.
+    """Compute a product by BLAS, in pieces if it has kernels for small ones; that of two vectors row by row.
 
     Parameters
     ----------

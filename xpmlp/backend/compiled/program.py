@@ -1,4 +1,4 @@
-"""A traced step as numbers for the compiled loop: which kernel, of what sizes, on which memory."""
+"""Assembly of a traced step into numbers for the compiled loop: kernels, sizes and memory."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from xpmlp.backend.compiled.instructions import IN_PLACE, Buffer, Instruction, O
 from xpmlp.backend.compiled.layout import BLOCK, NUMBERS, WIDTH
 
 ALIGNMENT = 64
-"""Bytes of a line of the cache."""
+"""Bytes of a cache line."""
 
 
 class Program(NamedTuple):
-    """A step that can be carried out.
+    """An executable step.
 
-    Its slots, each with an address and the bytes that it goes on by in a step, are: the arguments, the outputs, the
-    memory that it computes in, the pool.
+    Its slots, each with an address and an advance in bytes per step, are: the arguments, the outputs, the working
+    memory, the pool.
 
     Attributes
     ----------
     code : (threads, instructions, WIDTH) of int64
         The part of each worker.
     pool : (numbers,)
-        What does not change between steps, in the program's dtype.
+        Constant numbers, in the program's dtype.
     memory : int
-        Bytes that it computes in.
+        Bytes of working memory.
     names : list of str
-        Of the instructions, for people.
+        Names of the instructions, for display.
     """
 
     code: npt.NDArray[np.int64]
@@ -42,18 +42,18 @@ class Program(NamedTuple):
 
 
 def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Program:
-    """The program of a traced step.
+    """Assemble the program of a traced step.
 
     Parameters
     ----------
     trace : Trace
     arguments : int
-        How many arrays the step takes: of its state, of its batch, of the constants that it computes with, and
-        captured ones.
+        Number of arrays that the step takes: of its state, its batch and the constants it computes with, and captured
+        ones.
     dtype : dtype
-        Of all but the whole numbers among them.
+        Dtype of all of them but integers.
     threads : int
-        How many there are; as many as pay are used.
+        Number of threads available; only as many as pay are used.
     """
     pool: list[float] = []
     itemsize = np.dtype(dtype).itemsize
@@ -64,13 +64,13 @@ def assemble(trace: Trace, arguments: int, dtype: Any, threads: int = 1) -> Prog
     inside, constant = arguments + len(trace.outputs), arguments + len(trace.outputs) + 1
 
     def width(operand: Operand) -> int:
-        """Of its numbers, in reals."""
+        """Return the size of an operand's elements, in reals."""
         own = operand.buffer.dtype if operand.buffer else None
         size: int = np.dtype(own or dtype).itemsize // itemsize
         return max(1, size)
 
     def slot_and_offset(operand: Operand) -> tuple[int, int]:
-        """The slot and byte offset of an operand."""
+        """Return the slot and byte offset of an operand."""
         if operand.buffer is None:
             pool.append(operand.value)
             return constant, (len(pool) - 1) * itemsize
@@ -109,9 +109,9 @@ def _name(instruction: Instruction) -> str:
 def _offsets(
     instructions: Sequence[Instruction], outputs: Sequence[Buffer], dtype: np.dtype[Any]
 ) -> tuple[dict[int, int], int]:
-    """Byte offsets of what the step makes and does not put out, by the buffer's id, and the bytes in all.
+    """Return the byte offsets of the step's intermediate arrays, by buffer id, and the bytes in all.
 
-    Memory whose content is not read any more is used for the next buffer of its size.
+    Memory that is not read any more is reused for the next buffer of its size.
     """
 
     def size_of(buffer: Buffer) -> int:
@@ -147,14 +147,14 @@ def _buffers(instruction: Instruction) -> Sequence[Buffer]:
 
 
 def _as_matrix(instruction: Instruction) -> Instruction:
-    """A product whose result has the stride of a row, which BLAS wants of a single one, too."""
+    """Give a product's result the stride of a row, which BLAS requires of a single row, too."""
     if instruction.name != "product":
         return instruction
     return instruction._replace(out=instruction.out._replace(row=instruction.sizes[2]))
 
 
 def _flattened(instruction: Instruction) -> Instruction:
-    """An elementwise instruction over arrays without gaps as one long row, of which a number is an operand, too."""
+    """Flatten an elementwise instruction over contiguous arrays to one long row; operands may also be numbers."""
     runs, rows, columns = instruction.sizes
     if instruction.name not in IN_PLACE or runs == rows == 1 or not runs:
         return instruction
@@ -175,9 +175,9 @@ def _flattened(instruction: Instruction) -> Instruction:
 
 
 def _in_blocks(instructions: list[Instruction]) -> list[Instruction]:
-    """With elementwise instructions over the same matrices, without gaps, told to go on together if they are in a row.
+    """Group consecutive elementwise instructions over the same contiguous matrices, to be carried out together.
 
-    They do to each number what they did in their order: what one writes, the others read at the same place.
+    The results stay the same: each instruction reads an element at the place where an earlier one wrote it.
     """
 
     def kind(instruction: Instruction) -> tuple[bool, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""Sums, means, largest numbers and scalar products along axes, for symbols."""
+"""Sums, means, maxima and scalar products along axes, for symbols."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xpmlp.backend.compiled.symbols import FUNCTIONS, Recorder, Symbol
 
 
 def real(array: Any) -> Symbol:
-    """A symbol of reals, as it is."""
+    """Check that an array is a symbol of reals, and return it."""
     if not isinstance(array, Symbol) or array.kind != "real":
         raise NotTraceableError("a reduction or a product of an array that is not a real one")
     return array
 
 
 def row_wise(array: Symbol) -> Symbol:
-    """As matrices of runs, whose rows have no gaps."""
+    """Return an array as matrices of runs with contiguous rows."""
     array = real(array)
     if array.ndim > 3:
         array = reshape(array, (-1, array.shape[-1]))
@@ -32,7 +32,7 @@ def row_wise(array: Symbol) -> Symbol:
 
 
 def _of_rows(name: str, *arrays: Symbol) -> Symbol:
-    """One number for each row: (..., 1)."""
+    """Reduce each row to one number: (..., 1)."""
     rows = [row_wise(one) for one in arrays]
     out = rows[0].recorder.fresh((*rows[0].shape[:-1], 1))
     rows[0].recorder.add(name, out, *(one.as_matrix() for one in rows), sizes=rows[0].shape)
@@ -57,7 +57,7 @@ def _largest_over(array: Symbol, axis: int) -> Symbol:
 def _reduced(
     over: Callable[[Symbol, int], Symbol], array: Symbol, axis: Any = None, keepdims: bool = False, dtype: Any = None
 ) -> Symbol:
-    """One axis after another, from the last on."""
+    """Reduce one axis after another, from the last on."""
     array = real(array)
     if dtype not in (None, array.recorder.dtype):
         raise NotTraceableError(f"a reduction in {np.dtype(dtype)}")
@@ -75,7 +75,7 @@ def _mean(array: Symbol, axis: Any = None, keepdims: bool = False, dtype: Any = 
 
 
 def _dot(recorder: Recorder, a: Any, b: Any, out: Any = None) -> Symbol:
-    """Scalar products of rows."""
+    """Record the scalar products of rows."""
     a, b = recorder.symbol(a), recorder.symbol(b)
     if out is not None or min(a.ndim, b.ndim) < 1:
         raise NotTraceableError("a scalar product that is not one of rows")

@@ -1,4 +1,4 @@
-"""The kernels that go through a matrix row by row: compiled."""
+"""Compiled kernels that go through a matrix row by row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpmlp.backend.compiled.intrinsics import operand_address, prefetch, row_of,
 from xpmlp.backend.compiled.layout import Slots
 
 AHEAD, CACHE_LINE = 4, 64
-"""How many rows of the data are fetched before they are read, since they lie anywhere; bytes of a line of the cache."""
+"""Number of rows of the data to prefetch, since they are scattered in memory; bytes of a cache line."""
 
 
 @njit
@@ -79,10 +79,10 @@ def _largest(length: int, x: Any) -> Any:
 
 @njit
 def _whole_numbers(kernel: int, length: int, x: Any, x_column: int, z: Any, z_column: int, out: int, like: Any) -> None:
-    """A row of an instruction on whole numbers: their sums; or as reals they, or their equality."""
+    """Compute a row of an instruction on integers: their sums; or as reals, their values or their equality."""
     y, n = row_of(out, length, like), row_of(out, length, length)
     for j in range(length):
-        prefetch(out)  # so that this is compiled to no vectors: it is rare
+        prefetch(out)  # keeps this rare loop from being vectorized
         if kernel == layout.INDEX_ADD:
             n[j] = x[j * x_column] + z[j * z_column]
         else:
@@ -91,12 +91,12 @@ def _whole_numbers(kernel: int, length: int, x: Any, x_column: int, z: Any, z_co
 
 @njit(error_model="numpy")
 def row_by_row(line: Any, step: int, run: int, slots: Slots) -> bool:
-    """An instruction that goes through a matrix row by row, or one on whole numbers.
+    """Carry out an instruction that goes through a matrix row by row, or one on integers.
 
     Parameters
     ----------
     line : (WIDTH,) of int64
-        The instruction, as `layout` has it.
+        The instruction, in the form of `layout`.
     step, run : int
     slots : Slots
 

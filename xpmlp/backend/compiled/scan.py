@@ -1,4 +1,4 @@
-"""`Backend.scan` by compiled programs, for the steps that can be traced."""
+"""`Backend.scan` by compiled programs, for traceable steps."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from xpmlp.nn import Ops
 Step = Callable[..., Any]
 
 _LOCK = lock_over_forks()
-"""Of the programs of all `CompiledSteps`."""
+"""Guards the programs of all `CompiledSteps`."""
 
 MOST = 100
-"""Programs of one step that are kept: one for each number of threads and each shape of its arguments."""
+"""Maximum number of programs kept for a step: one for each number of threads and shape of its arguments."""
 
 
 class Arguments(NamedTuple):
@@ -46,7 +46,7 @@ class Arguments(NamedTuple):
 
 
 class _Ready(NamedTuple):
-    """A program with the arrays that it keeps, what its outputs and its state look like, and whether helpers pay."""
+    """A program with its captured arrays, the shapes of its outputs, the structure of its state, and its contention."""
 
     program: Program
     shapes: list[Shape]
@@ -56,20 +56,20 @@ class _Ready(NamedTuple):
 
 
 class CompiledSteps:
-    """The compiled steps of a backend: their programs, by step and by the shapes and numbers that it is given.
+    """Compiled steps of a backend: their programs, by step and by the shapes and numbers of its arguments.
 
     Parameters
     ----------
     dtype : dtype
     product : Product
-        BLAS's.
+        BLAS's product.
 
     Attributes
     ----------
     always : bool
-        Whether all helpers are called for every step, whatever they bring: to test them, and to measure instructions.
+        Whether all helpers are called for every step, whatever they save: for tests, and to measure instructions.
     spent : dict of str to float, optional
-        Where there is one, the seconds of each instruction are added to it, by its name.
+        If set, accumulates the seconds of each instruction, by its name.
     """
 
     def __init__(self, dtype: Any, product: Product) -> None:
@@ -80,15 +80,15 @@ class CompiledSteps:
         self.spent: dict[str, float] | None = None
 
     def traced(self, ops: Ops) -> Ops:
-        """Operations for steps that are compiled; elsewhere they do what ``ops`` do."""
+        """Return operations for compiled steps; outside them they behave as ``ops`` do."""
         return traced_ops(ops._replace(gather=lazily(ops.gather)))
 
     def materialized(self, batches: Any) -> Any:
-        """Batches for a step that runs as it is written: rows that were left to the step, taken."""
+        """Materialize the lazily gathered rows in the batches of a step that runs uncompiled."""
         return map_leaves(materialized, batches)
 
     def is_kept(self) -> bool:
-        """Whether the loop was compiled before on this machine, and what came of it is kept."""
+        """Check whether the loop was compiled before on this machine and is kept on disk."""
         return compilation.is_kept(self._dtype.type)
 
     def prepare(self, threads: int) -> int:
@@ -97,7 +97,7 @@ class CompiledSteps:
         Returns
         -------
         threads : int
-            How many there are, with the one that asks: fewer than wanted if the system has no more.
+            Number of threads, the calling one included: fewer than requested if the system allows no more.
         """
         compilation.compiled(self._product.integer, self._dtype.type)
         return TEAM.ready(threads) if threads > 1 else 1
@@ -105,9 +105,9 @@ class CompiledSteps:
     def scan(
         self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
-        """As `Backend.scan`, with at most ``threads``; ``None``, with nothing done, for a step that cannot be traced.
+        """Fold as `Backend.scan` does, with at most ``threads``; ``None``, with nothing done, if it cannot be traced.
 
-        How many threads there are is decided by the step's sizes, not by how many steps it is folded over.
+        The number of threads depends on the step's sizes, not on the number of steps.
         """
         arrays: list[Any] = []
         series: list[Any] = []
@@ -145,9 +145,9 @@ class CompiledSteps:
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
     def _carry_out(self, ready: _Ready, slots: Slots, steps: int, kept: Any) -> None:
-        """Carry a program out, by as many workers as pay at present.
+        """Carry out a program with as many workers as pay at present.
 
-        What it computes in, ``kept``, lives as long as one of them does, whatever ends the others.
+        The arrays in ``kept`` stay alive as long as any worker does, whatever ends the others.
 
         Raises
         ------
@@ -181,7 +181,7 @@ class CompiledSteps:
                     self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
 
     def _ready(self, step: Step, arguments: Arguments, key: Any, count: int) -> _Ready | None:
-        """The step's program for the ``count`` arrays of arguments that ``key`` describes, traced if it is new."""
+        """Return the step's program for the ``count`` argument arrays described by ``key``, tracing it if it is new."""
         with _LOCK:
             known = self._programs.setdefault(step, {})
             if key in known:
@@ -198,16 +198,16 @@ class CompiledSteps:
         first = map_leaves(lambda series: series.first() if isinstance(series, LazyGather) else series[0, ...], batches)
         try:
             traced = trace(step, state, first, constants, self._dtype)
-        except NestedScanError:  # whose own steps are compiled
+        except NestedScanError:  # the inner fold's steps are compiled
             return None
         except NotTraceableError as error:
-            if any(series.shape[0] > 1 for series in values(batches)):  # a single one would not take less
+            if any(series.shape[0] > 1 for series in values(batches)):  # compiling would not speed up a single step
                 notice_once("not compiled", f"steps run as they are written, which takes longer, because of {error}.")
             return None
         if any(0 in shape for shape in traced.shapes) or any(0 in line.sizes for line in traced.instructions):
-            return None  # there is nothing to compute, and kernels begin with a first number
+            return None  # nothing to compute, and kernels read a first number
         program = assemble(traced, count + len(traced.captured), self._dtype, threads)
-        name = hash(program.code.tobytes())  # the same for alike steps of another training
+        name = hash(program.code.tobytes())  # the same for identical steps of another training
         with _LOCK:
             if len(self._contention) >= MOST:
                 self._contention.clear()
@@ -216,19 +216,19 @@ class CompiledSteps:
 
 
 def _is_usable(array: Any) -> bool:
-    """Whether a part of the state can be computed in: row-major, aligned and writable, and not empty."""
+    """Check whether an array of the state can be used in place: row-major, aligned, writable and not empty."""
     return isinstance(array, np.ndarray) and array.flags.carray and array.size > 0
 
 
 def _row_by_row(series: Any) -> Any:
-    """A series of a batch as a program can read it."""
+    """Return a series of batches in a form that a program can read."""
     return series if isinstance(series, LazyGather) or series.flags.carray else np.array(series, order="C")
 
 
 def _described(tree: Any, arrays: list[Any], kind_of: Callable[[Any], Any]) -> Any:
-    """A tree with the types of its containers, its numbers as they are, and the kinds of its arrays, which are listed.
+    """Describe a tree by its container types, numbers and kinds of arrays, and append the arrays to ``arrays``.
 
-    Folds are as short as an epoch of a small data set: each tree is gone through once.
+    Folds can be as short as an epoch of a small data set, so each tree is traversed only once.
     """
     if isinstance(tree, (list, tuple)):
         return type(tree), *[_described(item, arrays, kind_of) for item in tree]

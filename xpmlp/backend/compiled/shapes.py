@@ -1,4 +1,4 @@
-"""NumPy's functions of shapes for symbols: views of the same memory, and copies if a view is not possible."""
+"""NumPy's shape functions for symbols: views of the same memory, or copies where a view is not possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpmlp.backend.compiled.symbols import FUNCTIONS, Recorder, Symbol
 
 
 def copied(array: Symbol) -> Symbol:
-    """The same numbers in a new array without gaps."""
+    """Copy an array to new memory without gaps."""
     return _put(array, array.recorder.fresh(array.shape, array.kind))
 
 
@@ -25,7 +25,7 @@ def _put(array: Symbol, out: Symbol) -> Symbol:
 
 
 def reshape(array: Symbol, shape: Any) -> Symbol:
-    """On the same memory if that is possible, or of a copy."""
+    """Reshape an array on the same memory if possible, otherwise on a copy."""
     layout = np.reshape(array.layout, shape)
     if array.size and not np.may_share_memory(layout, array.layout):
         return reshape(copied(array), shape)
@@ -33,7 +33,7 @@ def reshape(array: Symbol, shape: Any) -> Symbol:
 
 
 def _viewing(function: Callable[..., Any]) -> Callable[..., Symbol]:
-    """A function of NumPy's that gives a view: of a symbol it is that of its layout."""
+    """Make a function of symbols from a NumPy function that returns a view, by applying it to their layouts."""
     return lambda array, *arguments, **named: array.seen(function(array.layout, *arguments, **named))
 
 

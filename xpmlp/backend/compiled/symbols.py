@@ -1,6 +1,6 @@
-"""Arrays with shapes and no numbers: what is done to a `Symbol` is written down as an `Instruction`.
+"""Arrays with shapes but no numbers: operations on a `Symbol` are recorded as `Instruction` objects.
 
-What they do not know they refuse with a `NotTraceableError`: a step is traced as a whole or not at all.
+Unknown operations raise a `NotTraceableError`: a step is traced as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ from xpmlp.backend.compiled.axes import matrices
 from xpmlp.backend.compiled.instructions import Buffer, Instruction, NotTraceableError, Operand, Shape, Sizes
 
 LARGEST_CONSTANT = 1_000_000
-"""Bytes of an array, neither of the state nor of the batch, that a step may compute with; the data are larger."""
+"""Maximum bytes of an array, neither state nor batch, that a step may compute with; the data are larger."""
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""NumPy's functions for symbols, ufuncs as (recorder, *inputs) and others as they are: the modules that define them
-enter them here."""
+"""NumPy's functions for symbols: ufuncs as (recorder, *inputs), others with NumPy's signature.
+
+The modules that define them enter them here.
+"""
 
 
 class Recorder:
-    """The instructions of a step that is being traced, in arithmetic of ``dtype``.
+    """Instructions of a step that is being traced, in arithmetic of ``dtype``.
 
     Parameters
     ----------
     dtype : dtype
     numbers : iterator of int
-        Of the arguments that come to those of the step: small arrays that it finds or makes itself, ``captured``.
+        Indices of further arguments, ``captured``: small arrays that the step finds or makes itself.
     """
 
     def __init__(self, dtype: Any, numbers: Iterator[int]) -> None:
@@ -42,19 +44,19 @@ class Recorder:
         self._wide: dict[Buffer, Buffer] = {}
 
     def fresh(self, shape: Shape, kind: str = "real") -> Symbol:
-        """A new array."""
+        """Return a new array."""
         return self.whole(Buffer(math.prod(shape), dtype=np.int64 if kind == "index" else None), shape, kind)
 
     def whole(self, buffer: Buffer, shape: Shape, kind: str = "real") -> Symbol:
-        """All that a buffer holds, row by row."""
+        """Return the whole content of a buffer, row by row."""
         return Symbol(self, buffer, buffer.layout.reshape(shape), kind)
 
     def number(self, value: float, shape: Shape = ()) -> Symbol:
-        """An array of one number, which takes no memory."""
+        """Return an array of one number, which takes no memory."""
         return Symbol(self, None, np.broadcast_to(np.int8(0), shape), value=value)
 
     def add(self, name: str, out: Symbol, *operands: Operand, sizes: Shape | None = None, **more: Any) -> Symbol:
-        """Write an instruction down that is not elementwise; returns ``out``.
+        """Record an instruction that is not elementwise; returns ``out``.
 
         Parameters
         ----------
@@ -74,7 +76,7 @@ class Recorder:
         return out
 
     def elementwise(self, name: str, out: Symbol, *inputs: Symbol) -> Symbol:
-        """Write an elementwise computation down, with inputs broadcast to ``out``, which it returns."""
+        """Record an elementwise computation, with inputs broadcast to ``out``; returns ``out``."""
         if out.buffer is None or out.kind == "index" or not out.is_writable():
             raise NotTraceableError("writing to an array that repeats numbers")
         arrays = out.seen_as("real"), *inputs
@@ -94,7 +96,7 @@ class Recorder:
         return out
 
     def of_indices(self, name: str, *inputs: Symbol, out: Symbol | None = None) -> Symbol:
-        """Write down what is made of whole numbers, broadcast to each other: reals, truths or whole numbers."""
+        """Record an operation on integers, broadcast to each other, that makes reals, truths or integers."""
         inputs = tuple(map(self.wide, inputs))
         if out is None:
             kind = {"index_real": "real", "index_equal": "truth"}.get(name, "index")
@@ -110,7 +112,7 @@ class Recorder:
             self.instructions.append(Instruction(name, sizes, target, tuple(operands)))
 
     def symbol(self, value: Any) -> Symbol:
-        """A symbol of a symbol, a number or a small array; what a step finds outside its arguments it keeps."""
+        """Convert a symbol, a number or a small array to a symbol; arrays from outside the arguments are captured."""
         if isinstance(value, Symbol):
             return value
         if isinstance(value, (int, float, np.floating, np.integer)):
@@ -125,7 +127,7 @@ class Recorder:
         return self.whole(Buffer(kept.size, next(self._numbers), kept.dtype), value.shape, kind)
 
     def real_of(self, truth: Symbol) -> Symbol:
-        """Truths as reals that may be written over: on the same memory the first time, and then as copies."""
+        """Return truths as reals that may be overwritten: on the same memory the first time, then as copies."""
         if truth.buffer in self._converted:
             return self.elementwise("copy", self.fresh(truth.shape), self.numbers_of(truth))
         if truth.buffer is not None:
@@ -133,14 +135,14 @@ class Recorder:
         return truth.seen_as("real")
 
     def numbers_of(self, truth: Symbol) -> Symbol:
-        """Truths as numbers that are only read."""
+        """Return truths as numbers that are only read."""
         since = self._converted.get(truth.buffer, len(self.instructions)) if truth.buffer else 0
         if truth.buffer and any(line.out.buffer is truth.buffer for line in self.instructions[since:]):
             raise NotTraceableError("a truth that was written over")
         return truth.seen_as("real")
 
     def wide(self, indices: Symbol) -> Symbol:
-        """Whole numbers as kernels read them, in int64; an argument is converted once."""
+        """Return integers as int64, the type that kernels read; an argument is converted once."""
         given = indices.buffer
         if given is None:
             return self.symbol(np.full((), indices.value, np.int64)).broadcast_to(indices.shape)
@@ -152,7 +154,7 @@ class Recorder:
 
 
 class Symbol(NDArrayOperatorsMixin):
-    """An array of the step: a shape, and where its numbers will be.
+    """An array of the step: its shape and the place of its future numbers.
 
     Parameters
     ----------
@@ -160,9 +162,9 @@ class Symbol(NDArrayOperatorsMixin):
     buffer : Buffer or None
         ``None`` for an array of one number, which takes no memory.
     layout : array of int8
-        A view of the buffer's ``layout``, by which NumPy says where each number will lie, a byte for each.
+        View of the buffer's ``layout``, one byte for each element, whose positions are those of the elements.
     kind : "real", "index" or "truth"
-        Whole numbers are added, multiplied, compared and taken by; truths are kept as 0.0 and 1.0.
+        Integers can be added, compared and used as row indices; truths are stored as 0.0 and 1.0.
     value : float
         The number, if there is no buffer.
     """
@@ -181,21 +183,21 @@ class Symbol(NDArrayOperatorsMixin):
         self.shape, self.strides, self.ndim, self.size = layout.shape, layout.strides, layout.ndim, layout.size
 
     def seen(self, layout: npt.NDArray[np.int8]) -> Symbol:
-        """Another array on the same memory."""
+        """Return another array on the same memory."""
         return Symbol(self.recorder, self.buffer, layout, self.kind, self.value)
 
     def seen_as(self, kind: str) -> Symbol:
-        """The same memory as numbers of another kind."""
+        """Return the same memory as numbers of another kind."""
         return Symbol(self.recorder, self.buffer, self.layout, kind, self.value)
 
     @property
     def offset(self) -> int:
-        """Of the first number in the buffer."""
+        """Position of the first element in the buffer."""
         return 0 if self.buffer is None else self.layout.ctypes.data - self.buffer.layout.ctypes.data
 
     @property
     def dtype(self) -> Any:
-        """As NumPy has it."""
+        """The dtype in NumPy."""
         if self.kind == "truth":
             return np.dtype(bool)
         return self.recorder.dtype if self.kind == "real" or not self.buffer else np.dtype(self.buffer.dtype)
@@ -207,7 +209,7 @@ class Symbol(NDArrayOperatorsMixin):
 
     @property
     def T(self) -> Symbol:  # noqa: N802
-        """With the axes in reverse order, on the same memory."""
+        """The array with its axes in reverse order, on the same memory."""
         return self.seen(self.layout.T)
 
     def __getitem__(self, key: Any) -> Symbol:
@@ -220,7 +222,7 @@ class Symbol(NDArrayOperatorsMixin):
         return self.seen(layout)
 
     def astype(self, dtype: Any, copy: bool = True) -> Symbol:
-        """In another type: truths and whole numbers as reals."""
+        """Convert to another dtype; truths and integers become reals."""
         if self.kind == "index" and np.dtype(dtype).kind == "i":
             return self
         if dtype == self.dtype:
@@ -247,7 +249,7 @@ class Symbol(NDArrayOperatorsMixin):
         Raises
         ------
         ValueError
-            If it cannot be.
+            If the shapes do not fit together.
         """
         try:
             return self.seen(np.broadcast_to(self.layout, shape))
@@ -255,28 +257,28 @@ class Symbol(NDArrayOperatorsMixin):
             raise ValueError(f"an array of shape {self.shape} cannot be broadcast to shape {tuple(shape)}") from None
 
     def operand_in(self, shape: Shape) -> tuple[Operand, Shape]:
-        """It among others that are broadcast to a shape, for `matrices`."""
+        """Return it as an operand broadcast to a shape, with its strides, for `matrices`."""
         if self.kind != "real":
             raise NotTraceableError(f"arithmetic with an array of {self.dtype}")
         return Operand(self.buffer, value=self.value, offset=self.offset), self.broadcast_to(shape).strides
 
     def as_matrix(self) -> Operand:
-        """It as matrices of runs, of three axes at most."""
+        """Return it as an operand of matrices of runs; it has three axes at most."""
         run, row, column = [0] * (3 - self.ndim) + [
             stride if size > 1 else 0 for size, stride in zip(self.shape, self.strides, strict=True)
         ]
         return Operand(self.buffer, run, row, column, self.value, offset=self.offset)
 
     def is_contiguous(self) -> bool:
-        """Whether it lies row by row, without gaps."""
+        """Check whether it is row-major without gaps."""
         return self.buffer is not None and self.layout.flags.c_contiguous
 
     def is_whole(self) -> bool:
-        """Whether it is all that its buffer holds, row by row."""
+        """Check whether it covers its whole buffer, row by row."""
         return self.is_contiguous() and self.buffer is not None and self.buffer.size == self.size
 
     def is_writable(self) -> bool:
-        """Whether each of its numbers has a place of its own."""
+        """Check whether each of its elements has its own place."""
         return all(stride or size == 1 for size, stride in zip(self.shape, self.strides, strict=True))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Symbol:

@@ -18,14 +18,14 @@ from xpmlp.backend.blas import address
 from xpmlp.backend.compiled.barrier import ABANDONED, FAULTS, JOIN, NOT_NEEDED, NUMBERS
 
 Work = Callable[[int, int, int], int]
-"""(number of the worker, helpers, address of the barrier) -> what the leader's is to return."""
+"""(number of the worker, helpers, address of the barrier) -> the result; the leader's is returned."""
 
 
 class Team:
     """The helpers of this process: threads that sleep between programs.
 
-    They help one leader at a time; a second one works alone meanwhile, as does one whose helpers the system keeps from
-    running.
+    They help one leader at a time; meanwhile a second leader works alone, as does one whose helpers the system keeps
+    from running.
     """
 
     def __init__(self) -> None:
@@ -40,11 +40,11 @@ class Team:
 
     @property
     def size(self) -> int:
-        """The number of workers, with the leader."""
+        """Number of workers, the leader included."""
         return max(1, self._size)
 
     def ready(self, workers: int) -> int:
-        """Start threads for a number of workers, with the leader; returns how many the system allows."""
+        """Start threads for a number of workers, the leader included; returns the number that the system allows."""
         with self._lock:
             try:
                 self._of_size(workers)
@@ -53,12 +53,12 @@ class Team:
         return workers
 
     def carry_out(self, work: Work, helpers: int) -> int:
-        """Call ``work`` for the leader, 0, in this thread, and for each of the helpers in another, if they are free.
+        """Call ``work`` for the leader, 0, in this thread and for each helper in another, if they are free.
 
         Returns
         -------
         result : int
-            The leader's.  Helpers may not have begun by then, but none is at work.
+            The leader's result.  Helpers may not have begun by then, but none is at work.
         """
         if helpers < 1 or not self._lock.acquire(blocking=False):
             return _alone(work)
@@ -79,7 +79,7 @@ class Team:
         def guarded(number: int) -> int:
             try:
                 return work(number, helpers, barrier)
-            except BaseException:  # the others are not to wait for one that does not come
+            except BaseException:  # so that the others do not wait for it
                 write(FAULTS, ABANDONED)
                 raise
 
@@ -91,7 +91,7 @@ class Team:
         finally:
             if not has_ended:  # Ctrl-C, perhaps, before the leader has begun
                 write(FAULTS, ABANDONED)
-            write(JOIN, NOT_NEEDED)  # whoever has not begun is not needed any more
+            write(JOIN, NOT_NEEDED)  # helpers that have not begun are no longer needed
             self._helping += called
         if lines[(barrier + FAULTS - address(lines)) // 8] >= ABANDONED:
             for helper in called:
@@ -99,7 +99,7 @@ class Team:
         return result
 
     def _of_size(self, workers: int) -> ThreadPoolExecutor:
-        """The pool with threads for a number of workers or more, with the leader."""
+        """Return the pool, with threads for at least this number of workers, the leader included."""
         if self._pool is None or self._size < workers:
             larger = _started(workers - 1)
             if self._pool is not None:
@@ -116,18 +116,18 @@ def _alone(work: Work) -> int:
 
 
 def _shared_numbers() -> tuple[npt.NDArray[np.int64], int]:
-    """The numbers that workers share, zero, and the address of the first: at the beginning of a cache line."""
+    """Return the workers' shared numbers, all zero, and the address of the first, at the beginning of a cache line."""
     lines = np.zeros(NUMBERS + 8, np.int64)
     return lines, address(lines) + -address(lines) % 64
 
 
 def _started(threads: int) -> ThreadPoolExecutor:
-    """A pool all of whose threads run.
+    """Start a pool and wait until all its threads run.
 
     Raises
     ------
     RuntimeError
-        If the system has no more of them.
+        If the system allows no more threads.
     """
     pool, all_run = ThreadPoolExecutor(threads, thread_name_prefix="xpmlp"), threading.Barrier(threads)
     try:
@@ -141,7 +141,7 @@ def _started(threads: int) -> ThreadPoolExecutor:
 
 @functools.cache
 def yield_address() -> int:
-    """The address of the system's function by which a thread yields its core to another; 0 if it is not known."""
+    """Return the address of the system's function that yields the core to another thread; 0 if unknown."""
     try:
         function = ctypes.CDLL("kernel32").SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
     except (OSError, AttributeError):
@@ -150,4 +150,4 @@ def yield_address() -> int:
 
 
 TEAM = Team()
-"""One for the process: the cores are there once."""
+"""The only team of the process, since its workers share the cores."""

@@ -1,4 +1,4 @@
-"""A training step traced: called once with symbols, it computes nothing and becomes a list of instructions."""
+"""Tracing of a training step: called once with symbols, it computes nothing and becomes a list of instructions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
     ----------
     step : (state, batch, constants) -> (state, outputs)
     state, batch, constants : trees of arrays
-        As the step is given them, of ``dtype`` or of row numbers.  Numbers among the constants become part of the
+        The step's arguments, of ``dtype`` or integer row numbers.  Numbers among the constants become part of the
         trace.  The arguments of the trace are the arrays of the state, `batch_arguments`, and `constant_arguments`.
     dtype : dtype
 
     Raises
     ------
     NotTraceableError
-        If it does what instructions cannot express.  Its own mistakes are raised as they are.
+        If the step uses an operation that instructions cannot express.  The step's own errors pass through unchanged.
     """
     count = itertools.count()
     recorder = Recorder(dtype, count)
@@ -69,7 +69,7 @@ def trace(step: Callable[..., Any], state: Any, batch: Any, constants: Any, dtyp
 
 
 class _Hidden(NDArrayOperatorsMixin):
-    """An array among the constants that is no argument: what is read of it once must not become part of a trace."""
+    """Placeholder for a constant array that is no argument: reading it raises, so that no value enters the trace."""
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotTraceableError("a read of an array among the constants that is large, or of another type")
@@ -83,7 +83,7 @@ class _Hidden(NDArrayOperatorsMixin):
 
 
 def batch_arguments(batch: Any) -> list[Any]:
-    """The arrays of a batch: of rows that are to be gathered the data, and the numbers of the rows for each step."""
+    """Return the arrays of a batch; a lazy gather gives the data and the row numbers of each step."""
     arguments = []
     for series in values(batch):
         if isinstance(series, LazyGather):
@@ -94,12 +94,12 @@ def batch_arguments(batch: Any) -> list[Any]:
 
 
 def constant_arguments(constants: Any, dtype: Any) -> list[Any]:
-    """The arrays among the constants that are arguments of a trace."""
+    """Return the arrays among the constants that are arguments of a trace."""
     return [leaf for leaf in values(constants) if is_argument(leaf, dtype)]
 
 
 def is_argument(leaf: Any, dtype: Any) -> bool:
-    """Whether a leaf of the constants is one of the arguments of a trace, in arithmetic of ``dtype``."""
+    """Check whether a leaf of the constants is an argument of a trace, in arithmetic of ``dtype``."""
     known = isinstance(leaf, np.ndarray) and (leaf.dtype == dtype or leaf.dtype in _INTEGERS)
     return known and leaf.nbytes <= LARGEST_CONSTANT and leaf.flags.carray
 
@@ -114,7 +114,7 @@ def _argument(recorder: Recorder, index: int, array: Any) -> Symbol:
 
 
 def _gathered(recorder: Recorder, count: Iterator[int], array: LazyGather) -> Symbol:
-    """The rows of the data that a batch consists of, taken in the step."""
+    """Record the gathering of a batch's rows from the data."""
     features, width = array.features, array.shape[-1]
     data = Buffer(features.size, next(count), features.dtype)
     rows = Buffer(len(array.rows), next(count), array.rows.dtype)
@@ -128,9 +128,9 @@ def _gathered(recorder: Recorder, count: Iterator[int], array: LazyGather) -> Sy
 
 
 def _new_value(recorder: Recorder, leaf: Any, place: Symbol) -> Symbol | None:
-    """A new value of a part of the state, to be copied into that part's memory; ``None`` if it is there already.
+    """Return the new value of a part of the state, to be copied into its memory; ``None`` if it is there already.
 
-    Of what lies in an argument there is a copy: that may be another part of the state.
+    A value in an argument's memory is copied, since that may be another part of the state.
     """
     if not isinstance(leaf, Symbol) or leaf.shape != place.shape or leaf.kind != "real" or place.kind != "real":
         raise NotTraceableError("a state of other shapes or types")
@@ -140,7 +140,7 @@ def _new_value(recorder: Recorder, leaf: Any, place: Symbol) -> Symbol | None:
 
 
 def _output(recorder: Recorder, output: Any, others: list[Any]) -> Symbol:
-    """An output in a buffer of its own."""
+    """Return an output in a buffer of its own, copied if necessary."""
     if not isinstance(output, Symbol) or output.kind != "real":
         raise NotTraceableError("an output that is not a real array")
     is_own = output.buffer and output.buffer.argument is None and output.is_whole() and output.buffer not in others

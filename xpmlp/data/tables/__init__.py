@@ -1,13 +1,13 @@
-"""Tables as people have them: read, understood column by column, and encoded as numbers and codes.
+"""Tables with columns of any kind: reading, inference of the columns' kinds, encoding as numbers and codes.
 
 =====================  ===================================================================================
-``read_table``         a file's columns: CSV in its dialects, Parquet, Arrow, Excel
-``as_frame``           any library's data frame as polars has it
-``infer_schema``       the kind of each column, by rules that are said: a ``Schema``
-``fit_encoding``       how a training part's columns become numbers and codes: a ``TableEncoding``
-``fit_encoded``        the same with statistics of the targets, and the training part encoded
-``load_table``         a data set of a file, with its parts; ``TableModel`` is what a network saves of it
-``Encoded``            what this gives: float32 numbers and int32 codes
+``read_table``         read a file's columns: CSV in its dialects, Parquet, Arrow, Excel
+``as_frame``           convert any library's data frame to polars
+``infer_schema``       infer the kind of each column, by rules that are reported: a ``Schema``
+``fit_encoding``       fit the encoding of columns as numbers and codes on a training part: a ``TableEncoding``
+``fit_encoded``        the same with target statistics, and the training part encoded
+``load_table``         load a file as a data set with its parts; a network saves its ``TableModel``
+``Encoded``            an encoded table: float32 numbers and int32 codes
 =====================  ===================================================================================
 """
 

@@ -1,4 +1,4 @@
-"""Two scores that cost nothing, to see whether a network has learned anything: the constant and a linear model."""
+"""Two cheap baseline scores, to tell whether a network has learned anything: the constant and a linear model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from xpmlp.data.dataset import Dataset, Part
 from xpmlp.data.tables.features import FIRST
 
 MAX_ROWS = 20_000
-"""Training rows of the linear model."""
+"""Maximum number of training rows of the linear model."""
 
 
 class Baselines(NamedTuple):
-    """The share of right classes, or R², on a part that was held out.
+    """Accuracy, or R², of the baselines on held-out rows.
 
     Attributes
     ----------
     constant, linear : float
-        Of the commonest class or the mean; of a linear model of the numbers and the one-hot categories.
+        The score of the commonest class or the mean; and of a linear model of the numbers and the one-hot categories.
     """
 
     constant: float
@@ -29,15 +29,15 @@ class Baselines(NamedTuple):
 
 
 def baselines(dataset: Dataset, part: Part, folds: npt.NDArray[np.int64] | None = None) -> Baselines:
-    """Score the constant and a linear model, fitted on at most 20,000 training rows, on a part.
+    """Score the constant and a linear model, the latter fitted on at most 20,000 training rows.
 
     Parameters
     ----------
     dataset : Dataset
     part : Part
-        Held out, or the training part itself with ``folds``.
+        A held-out part, or with ``folds`` the training part itself.
     folds : (n,), optional
-        Of the training rows: each is predicted by what is fitted on the others.
+        The folds of the training rows: each is predicted by models fitted on the others.
     """
     if folds is None:
         return Baselines(
@@ -51,7 +51,7 @@ def baselines(dataset: Dataset, part: Part, folds: npt.NDArray[np.int64] | None 
 
 
 def _predictions(dataset: Dataset, train: Part, part: Part) -> list[npt.NDArray[Any]]:
-    """The commonest class, or the mean, for each row of a part, and what a linear model says."""
+    """Predict each row of a part by the commonest class or the mean, and by a linear model."""
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if dataset.n_classes:
@@ -74,7 +74,7 @@ def _predictions(dataset: Dataset, train: Part, part: Part) -> list[npt.NDArray[
 
 
 def _score(predicted: npt.NDArray[Any], part: Part, n_classes: int) -> float:
-    """The share of right classes, or R²."""
+    """Compute the accuracy, or R²."""
     if n_classes:
         return float(np.average(part.targets == predicted, weights=part.weights))
     mean = np.average(part.targets, axis=0, weights=part.weights)
@@ -84,7 +84,7 @@ def _score(predicted: npt.NDArray[Any], part: Part, n_classes: int) -> float:
 
 
 def _one_hot(part: Part, counts: tuple[int, ...]) -> Any:
-    """The numbers, and a column for each code but that of categories never seen, as a sparse matrix."""
+    """Return the numbers and the one-hot codes, except the code of unseen categories, as a sparse matrix."""
     from scipy import sparse
 
     blocks = [sparse.csr_matrix(np.asarray(part.features, dtype=np.float64))]

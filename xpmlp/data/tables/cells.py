@@ -1,7 +1,7 @@
-"""How the cells of a column are read: as texts, numbers or truth values.
+"""Reading of a column's cells as texts, numbers or truth values.
 
-A column may come as text, from a CSV file, or typed, from Parquet or a data frame.  Either way the same cells are read
-alike: ``7`` and 7 and 7.0 are one category, and ``TRUE`` and True one truth value.
+A column may be text, from a CSV file, or typed, from Parquet or a data frame.  Both are read alike: ``7`` and 7 and
+7.0 are one category, and ``TRUE`` and True one truth value.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from xpmlp.errors import DataError
 
 TRUE = ("true", "t", "yes", "y", "on", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "off", "0", "0.0")
-"""The words for yes and no, in small letters; words in one place of the two belong together."""
+"""The words for yes and no, in lower case; words at the same position form a pair."""
 
 
 MANY = 10_000
-"""Texts from which on those that come again and again are cleaned once."""
+"""Minimum number of texts for which repeated ones are cleaned only once."""
 
 GAPS = ("#N/A", "#NA", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "<NA>", "NaT", "")
-"""Cells that are gaps in any case: what spreadsheets and pandas write where there is no value."""
+"""Cells that always mean a missing value, as written by spreadsheets and pandas."""
 
 _SPACES = "\\s\u00a0\u202f\ufeff"
 _EDGES = rf"^[{_SPACES}]+|[{_SPACES}]+$"
@@ -41,7 +41,7 @@ _EXPONENT = "(?:[eE][-+]?[0-9]+)?"
 LIKE_A_NUMBER = (
     rf"^[(]?{_SIGN}[ ]?[%$€£]?[ ]?{_SIGN}[.,]?[0-9][0-9.,' \u00a0\u202f]*{_EXPONENT}[ \u00a0\u202f]?[%$€£]?[)]?$"
 )
-"""The pattern of texts that may be numbers in any style."""
+"""The pattern of texts that may be numbers in some style."""
 
 
 class Reading(NamedTuple):
@@ -50,9 +50,9 @@ class Reading(NamedTuple):
     Attributes
     ----------
     values : (n,)
-        With null for a gap.
+        Null for missing values.
     unreadable : int
-        Cells that are none of the kind, and have become gaps.
+        The number of cells not of the kind, taken for missing values.
     """
 
     values: pl.Series
@@ -60,7 +60,7 @@ class Reading(NamedTuple):
 
 
 def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """Read cells as texts without the blanks around them; null for a gap, and what ``missing`` takes for one."""
+    """Read cells as texts stripped of blanks; null for missing values, including the texts in ``missing``."""
     dtype = cells.dtype
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         return _without_gaps(cells.cast(pl.String), missing)
@@ -78,15 +78,15 @@ def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
 
 
 class Distinct(NamedTuple):
-    """A column's texts, each once.
+    """The distinct texts of a column.
 
     Attributes
     ----------
     values : (n_distinct,) of String
-        In the order in which they come first.
+        In order of first appearance.
     counts : (n_distinct,) int64
     total : int
-        Rows, those with a gap among them.
+        The number of rows, those with missing values included.
     """
 
     values: pl.Series
@@ -95,20 +95,20 @@ class Distinct(NamedTuple):
 
     @property
     def present(self) -> int:
-        """Rows without a gap."""
+        """The number of rows that have a value."""
         return int(self.counts.sum())
 
     def rows_where(self, chosen: pl.Series) -> int:
-        """Rows of which the text is chosen, (n_distinct,) of Boolean."""
+        """Count the rows of the chosen texts; ``chosen`` is (n_distinct,) of Boolean."""
         return int(self.counts[chosen.to_numpy()].sum())
 
     def where(self, chosen: pl.Series) -> Distinct:
-        """The texts that are chosen, (n_distinct,) of Boolean."""
+        """Select the chosen texts; ``chosen`` is (n_distinct,) of Boolean."""
         return Distinct(self.values.filter(chosen), self.counts[chosen.to_numpy()], self.total)
 
 
 def distinct_texts(cells: pl.Series, missing: Sequence[str]) -> Distinct:
-    """Read cells as texts, as `as_texts` does, each of them once: most columns have few."""
+    """Read the distinct cells as texts, as `as_texts` does: most columns have few."""
     texts = cells if cells.dtype == pl.String else as_texts(cells, missing)
     each = _counted(texts.drop_nulls().to_frame("value").with_columns(count=pl.lit(1, pl.Int64)))
     clean = as_texts(each["value"], missing)
@@ -122,7 +122,7 @@ def _counted(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> Reading:
-    """Read cells as float64; infinities and NaN are gaps."""
+    """Read cells as float64; infinities and NaN become missing values."""
     dtype = cells.dtype
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         if style == NumberStyle() and (plain := plain_numbers(cells, missing)) is not None:
@@ -142,7 +142,7 @@ def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> 
 
 
 def plain_numbers(cells: pl.Series, missing: Sequence[str]) -> pl.Series | None:
-    """Texts as float64, gaps beside, if all are plain numbers; else None: a look that saves cleaning most columns."""
+    """Convert texts to float64 if all but nulls are plain numbers, else return None; a shortcut for most columns."""
     if cells.dtype != pl.String or _markers(tuple(missing)).numeric:
         return None
     numbers = cells.cast(pl.Float64, strict=False)
@@ -150,7 +150,7 @@ def plain_numbers(cells: pl.Series, missing: Sequence[str]) -> pl.Series | None:
 
 
 def _finite(numbers: pl.Series) -> pl.Series:
-    """Numbers with null for those that are infinite or NaN."""
+    """Replace infinities and NaN with null."""
     values = numbers.to_numpy()
     if np.isfinite(values).all():
         return numbers
@@ -174,7 +174,7 @@ def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 
 def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
-    """Texts as float64, null where one is no number of this style."""
+    """Convert texts to float64, with null for those that are not numbers of this style."""
     texts = _with_plain_signs(texts)
     if style == NumberStyle():
         return texts.cast(pl.Float64, strict=False)
@@ -193,14 +193,14 @@ def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
 
 
 def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
-    """Find out how most of the texts write numbers.
+    """Detect the style in which most of the texts write numbers.
 
     Parameters
     ----------
     texts : (n,)
-        Without gaps.
+        Without missing values.
     decimal : "." or ",", optional
-        That of the file, where it is known.
+        The decimal sign of the file, where known.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
 
 
 def _with_plain_signs(texts: pl.Series) -> pl.Series:
-    """Texts with a minus before negative numbers, for a minus of typographers and for the brackets of accountants."""
+    """Write negative numbers with a plain minus, in place of the typographic minus or the brackets of accountants."""
     if texts.dtype != pl.String:
         return texts
     if texts.str.contains("^\u2212").any():
@@ -249,23 +249,23 @@ def _with_plain_signs(texts: pl.Series) -> pl.Series:
 
 
 def words_of(texts: pl.Series) -> pl.Series:
-    """The words of each text, in small letters: a list of the runs of letters in it."""
+    """Return the words of each text: a list of its runs of letters, in lower case."""
     return texts.str.to_lowercase().str.extract_all(r"\p{L}+")
 
 
 def looks_true_or_false(words: Iterable[str]) -> bool:
-    """Whether two words, in small letters, are a pair for yes and no."""
+    """Whether two words, in lower case, are a pair for yes and no."""
     pair = set(words)
     return any(pair == {yes, no} for yes, no in zip(TRUE, FALSE, strict=True))
 
 
 def gap_texts(missing: Sequence[str]) -> set[str]:
-    """The texts that are gaps: of ``missing`` in small letters and in capitals, too."""
+    """Return the texts that mean a missing value, those of ``missing`` also in lower and in upper case."""
     return {form for text in missing for form in (text, text.upper(), text.lower())} | set(GAPS)
 
 
 class _Markers(NamedTuple):
-    """The texts that are gaps, beside a plus those without a dash, and whether a finite number is one of them."""
+    """Missing-value texts; the same without the dash, for columns with a plus; and whether one of them is a number."""
 
     texts: list[str]
     beside_plus: list[str]
@@ -280,7 +280,7 @@ def _markers(missing: tuple[str, ...]) -> _Markers:
 
 
 def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """Texts without the blanks around them, null for empty ones and the markers."""
+    """Strip texts of blanks, with null for empty texts and the missing-value markers."""
     if len(texts) < MANY:
         return _cleaned(texts, missing)
     distinct = texts.drop_nulls().unique()
@@ -306,7 +306,7 @@ def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
 
 
 def _all_with(texts: pl.Series, unit: str) -> bool:
-    """Whether nearly all texts begin or end with a unit: a per cent beside plain numbers is another quantity."""
+    """Whether texts carry a unit: a currency sign in some, or % in all, as plain numbers differ from percentages."""
     found = texts.str.contains(unit, literal=True)
     if unit == "%":
         return bool(len(texts)) and bool(found.all())
@@ -314,7 +314,7 @@ def _all_with(texts: pl.Series, unit: str) -> bool:
 
 
 def _all_groups(digits: pl.Series, mark: str) -> bool:
-    """Whether the marks of all of these stand between groups of three digits."""
+    """Whether in all of the texts the marks separate groups of three digits."""
     decimals = r"(\.[0-9]*)?" if mark == "," else ""
     return bool(digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}({mark}[0-9]{{3}})+{decimals}$").all())
 
@@ -327,7 +327,7 @@ def _cannot_be_read(cells: pl.Series) -> str:
 
 
 def shown_values(values: pl.Series, counts: npt.NDArray[np.int64] | None, kind: Kind) -> str:
-    """The range or the commonest of values without gaps; ``counts``, if given, says how many rows have each."""
+    """Describe non-missing values by their range or the commonest ones; ``counts`` may give the rows of each."""
     if values.is_empty():
         return ""
     if kind == "date":

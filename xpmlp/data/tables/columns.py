@@ -1,4 +1,4 @@
-"""The schema of a table's columns, for a person to read: their kinds, why, and how their cells are read."""
+"""The human-readable schema of a table: each column's kind, the reason for it, and the style of its cells."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ KIND_SENTENCES: dict[Kind, str] = {
 MAX_COLUMNS = 200_000
 MAX_NAME = 10_000
 MAX_LEVELS = 10_000
-"""Categories of a column that have a code of their own, at most: the commonest ones."""
+"""Maximum number of categories of a column with a code of their own: the commonest ones."""
 
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Size = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class NumberStyle(Frozen):
-    """How numbers are written as text.
+    """The style in which numbers are written as text.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class NumberStyle(Frozen):
     thousands : str
         The character between groups of three digits; "" for none.
     unit : str
-        A sign of currency or ``%`` at one of the ends, or a word such as ``kg`` after all, which is taken off.
+        A currency sign or ``%`` at either end, or a word such as ``kg`` after every number; removed when reading.
     """
 
     decimal: Literal[".", ","] = "."
@@ -54,7 +54,7 @@ class NumberStyle(Frozen):
     unit: str = Field("", max_length=10)
 
     def describe(self) -> str:
-        """Name what differs from plain numbers; "" if nothing does."""
+        """Describe the differences from plain numbers; "" if there are none."""
         parts = [
             "with decimal commas" if self.decimal == "," else "",
             f"with {self.thousands!r} between thousands" if self.thousands else "",
@@ -71,21 +71,21 @@ class Column(Frozen):
     name : str
     kind : Kind
     why : str
-        The rule that gave the kind.
+        The rule that determined the kind.
     missing, distinct : int
-        Gaps, and distinct values besides, of the rows that the schema was made of.
+        The numbers of missing and of distinct other values, in the rows from which the schema was inferred.
     shown : str
-        The range or the commonest values, for a person.
+        The range or the commonest values, for display.
     order : tuple of str
-        Of an ordered category its categories, from the lowest.
+        The categories of an ordered category, from the lowest.
     style : NumberStyle
-        Of numbers that are text.
+        The style of numbers written as text.
     date_formats : tuple of str
-        Of dates that are text, without the zone.
+        The formats of dates written as text, without the zone.
     zone : str
-        The time zone in which a date's hours are told, "" for none.
+        The time zone of a date's hours, "" for none.
     note : str
-        What was done to odd values.
+        The treatment of odd values.
     """
 
     name: Name
@@ -102,7 +102,7 @@ class Column(Frozen):
 
     @property
     def is_used(self) -> bool:
-        """Whether the network is given anything of it."""
+        """Whether the column is an input of the network."""
         return self.kind not in ("id", "constant")
 
 
@@ -114,9 +114,9 @@ class Schema(Saved):
     columns : tuple of Column
         The features, in the table's order.
     rows : int
-        Those that it was made of.
+        The number of rows from which it was inferred.
     missing : tuple of str
-        The texts that mean a gap.
+        The texts that mean a missing value.
     """
 
     called = "a schema"
@@ -139,11 +139,11 @@ class Schema(Saved):
 
     @property
     def used(self) -> tuple[Column, ...]:
-        """The columns of which the network is given something."""
+        """The columns that are inputs of the network."""
         return tuple(column for column in self.columns if column.is_used)
 
     def cells(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """The head and the rows of the table that a person reads."""
+        """Return the head and the rows of the schema as a table of texts."""
         rows: list[tuple[str, ...]] = [
             (
                 column.name,
@@ -168,14 +168,14 @@ class Schema(Saved):
 
 
 class Override(Frozen):
-    """A kind that a person has set, with the order of an ordered category."""
+    """A kind set by the user, with the order of an ordered category."""
 
     kind: Kind
     order: tuple[Name, ...] = ()
 
 
 def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> dict[str, Override]:
-    """Read the kinds that a person sets: ``"zip=category, size=small<medium<large"``, or a mapping of the same.
+    """Parse the kinds set by the user: ``"zip=category, size=small<medium<large"``, or a mapping of the same.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> 
     Raises
     ------
     DataError
-        If a column or a kind is not known, or an order has fewer than two categories, or one twice.
+        If a column or a kind is unknown, or an order has an empty or a repeated category.
     """
     overrides = {}
     for name, kind in type_pairs(given).items():
@@ -208,7 +208,7 @@ def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> 
 
 
 def type_pairs(given: str | Mapping[str, str] | None) -> dict[str, str]:
-    """Take ``"zip=category, size=small<medium<large"`` apart; a mapping is that already."""
+    """Split ``"zip=category, size=small<medium<large"`` into a mapping; a mapping is copied."""
     if not given:
         return {}
     return dict(given) if isinstance(given, Mapping) else dict(map(_pair, _split(given)))

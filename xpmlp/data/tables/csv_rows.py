@@ -1,4 +1,4 @@
-"""The rows of a CSV file whose dialect is known, a few megabytes at a time."""
+"""Reading of a CSV file of known dialect, in batches of rows of a few megabytes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from xpmlp.data.tables.streams import MAX_BYTES
 from xpmlp.errors import DataError
 
 BATCH_BYTES = 1 << 25
-"""Text that is read at a time."""
+"""Bytes of text in a batch."""
 
 MAX_RECORD = 1 << 26
-"""Bytes of a row; one that is longer has a quote that is not closed."""
+"""Maximum number of bytes of a row; a longer one is taken to have an unclosed quote."""
 
 _TAKEN_FOR_PACKED = (b"x", b"\x1f", b"\x28", b"\xef", b"B")
 
@@ -27,7 +27,7 @@ _TAKEN_FOR_PACKED = (b"x", b"\x1f", b"\x28", b"\xef", b"B")
 def csv_batches(
     stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool
 ) -> Iterator[pl.DataFrame]:
-    """The rows of a CSV file, a few megabytes at a time."""
+    """Yield the rows of a CSV file, a few megabytes at a time."""
     row, empty = 0, True
     short, first_short = 0, 0
     for piece in _records(stream, dialect, path, bounded):
@@ -55,7 +55,7 @@ def csv_batches(
 
 
 def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> Iterator[bytes]:
-    """Whole rows as UTF-8, a few megabytes at a time, without the lines before the first one."""
+    """Yield whole rows as UTF-8, a few megabytes at a time, skipping the lines before the first row."""
     quote = (dialect.quote or "\0").encode()
     carry, total, skipped, odd = b"", 0, dialect.skipped, 0
     for piece in _text(stream, dialect):
@@ -81,7 +81,7 @@ def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> I
 
 
 def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
-    """The file as UTF-8, its lines ended by line feeds."""
+    """Yield the file's text as UTF-8, with lone carriage returns as line feeds."""
     import codecs
 
     name = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
@@ -108,10 +108,10 @@ def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
 
 
 def _ready(piece: bytes, dialect: Dialect) -> bytes:
-    """Rows as polars takes them: it would take some of them for packed, by their first bytes."""
+    """Prepare rows for polars: fix their encoding and blanks, and mask first bytes that look like compressed data."""
     try:
         piece.decode("utf-8")
-    except UnicodeDecodeError:  # beyond the part by which the encoding was told; what is before it is ASCII
+    except UnicodeDecodeError:  # beyond the part from which the encoding was detected; that part is ASCII
         piece = piece.decode("cp1252", "replace").encode()
     if dialect.separator == BLANKS:
         lines = (re.sub(rb"[ \t]+", b"\t", line.strip()) for line in piece.split(b"\n"))
@@ -141,7 +141,7 @@ def _parsed(piece: bytes, dialect: Dialect, path: Path, row: int) -> pl.DataFram
 
 
 def _reason(piece: bytes, dialect: Dialect, width: int, row: int, error: Exception) -> str:
-    """Say which row is malformed, where it can be found."""
+    """Name the malformed row, if it can be found."""
     for number, fields in enumerate(_fields(piece, dialect), start=row + 1):
         if fields > width:
             return f"row {number} has {fields} fields, and the header {width}"
@@ -150,7 +150,7 @@ def _reason(piece: bytes, dialect: Dialect, width: int, row: int, error: Excepti
 
 
 def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int]:
-    """The numbers of the rows that have fewer fields than there are columns with a name, from 1; not of blank ones."""
+    """Return the numbers, from 1, of non-blank rows whose fields do not reach the last named column."""
     width = max((place + 1 for place, name in enumerate(dialect.names) if name), default=0)
     if width < 2 or not frame.get_columns()[width - 1].null_count():
         return []
@@ -161,7 +161,7 @@ def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int
 
 
 def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
-    """The number of fields of each row that is no comment, as far as they can be told."""
+    """Yield the number of fields of each row, comments aside, as far as they can be parsed."""
     lines = io.StringIO(piece.decode("utf-8-sig", "replace"), newline="\n")
     try:
         for row in csv.reader(
@@ -177,7 +177,7 @@ def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
 
 
 def _separator(dialect: Dialect) -> str:
-    """The separator in pieces that are ready."""
+    """Return the separator in prepared rows."""
     return "\t" if dialect.separator == BLANKS else dialect.separator
 
 
@@ -197,7 +197,7 @@ def _without_repeated_header(frame: pl.DataFrame, dialect: Dialect, notes: list[
 
 
 def _without_unnamed(frame: pl.DataFrame, place: int, path: Path) -> pl.DataFrame:
-    """Without a column that has no name: it is empty, or the first one, which counts the rows."""
+    """Drop a column without a name: an empty one, or the first, which counts the rows."""
     column = frame[f"\0{place}"]
     if place and column.str.strip_chars().replace("", None).null_count() < len(column):
         raise DataError(f"{path}: column {place + 1} has no name in the header, and has values: name it")

@@ -1,4 +1,4 @@
-"""How the cells of a column are read as dates or times of day, typed or in one of the ways that people write them."""
+"""Reading of a column's cells as dates or times of day, typed or in the usual written forms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"
           "%d-%b-%y", "%Y-%m")  # fmt: skip
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p")
 ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f"))
-"""How dates are read from texts where those of training were typed."""
+"""The formats of dates given as texts where those of training were typed."""
 
 _LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
 _ZONE = r"(?:[ ]?(?:Z|UTC|GMT)|([-+][0-9]{2}):?([0-9]{2})?)$"
@@ -27,9 +27,9 @@ _CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?(?:[ 
 
 
 def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Reading:
-    """Read cells as points in time: a struct with ``wall``, the time as the column's zone tells it, and ``instant``.
+    """Read cells as points in time: a struct of ``wall``, the local time in the column's zone, and ``instant``, in UTC.
 
-    Both are datetimes in microseconds without a zone.  Times without a zone are taken for those of the column's.
+    Both are datetimes in microseconds without a zone.  Times without a zone are taken to be in the column's.
     """
     dtype, unreadable = cells.dtype, 0
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
@@ -54,7 +54,7 @@ def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Readin
 
 
 def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
-    """Read cells as hours of the day: of ``14:05``, of a time, or of whole numbers such as 1405."""
+    """Read cells as hours of the day, from ``14:05``, times, or whole numbers such as 1405."""
     if cells.dtype == pl.Time:
         return Reading(cells.to_physical().cast(pl.Float64) / 3.6e12, 0)
     if isinstance(cells.dtype, pl.Datetime):
@@ -75,7 +75,7 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 
 def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
-    """Texts as a struct of ``wall`` and ``instant``, null where one fits no format."""
+    """Parse texts to a struct of ``wall`` and ``instant``, null where no format fits."""
     texts, has_time = _tidied(texts)
     if not has_time.any():
         wall = _coalesced([_parsed(texts, one) for one in formats], len(texts))
@@ -92,19 +92,19 @@ def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
 
 
 def _tidied(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Texts with a blank between date and time, and which have a time."""
+    """Put a single blank between date and time, and tell which texts have a time."""
     tidy = pl.col("text").str.replace(r"^([0-9]{4}-[0-9]{2}-[0-9]{2})T", "$1 ").str.replace_all(r"[ ]{2,}", " ")
     frame = texts.to_frame("text").select(tidy, has_time=tidy.str.contains(r"[0-9]:[0-9]{2}"))
     return frame["text"].alias(texts.name), frame["has_time"]
 
 
 def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
-    """Find the formats of dates that are text, and say if day and month cannot be told apart; no formats if none fit.
+    """Detect the formats of dates written as text, with a remark if day and month are ambiguous; none if none fit.
 
     Parameters
     ----------
     texts : (n,)
-        Without gaps.
+        Without missing values.
     """
     if texts.is_empty() or not texts.head(100).str.contains(_LIKE_A_DATE).mean() > 0.9:  # type: ignore[operator]
         return (), ""
@@ -113,7 +113,7 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     times = _TIMES if has_time.any() else ("",)
     formats: tuple[str, ...] = ()
     doubt, rest, shapes = "", sample, set[str]()
-    while len(rest) > 0.05 * len(sample):  # of several ways to write dates, one after the other
+    while len(rest) > 0.05 * len(sample):  # there may be several formats: find one after the other
         best: tuple[str, ...] = ()
         ties, left, few = list[str](), rest, rest.head(20).str.replace(_TIME_OF_DAY, "")
         marks = set("".join(few.to_list()))
@@ -141,17 +141,17 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
 
 
 def _shape(date: str) -> str:
-    """A format of dates without the order of day and month, of which a column has one alone."""
+    """Mask day and month in a date format: a column may have only one order of the two."""
     return re.sub("%[dm]", "%x", date)
 
 
 def is_clock(texts: pl.Series) -> bool:
-    """Whether texts, without gaps, are times of day such as ``14:05``."""
+    """Whether texts, none missing, are times of day such as ``14:05``."""
     return bool(len(texts)) and bool(texts.str.contains(_CLOCK).all())
 
 
 def _parsed(texts: pl.Series, one: str) -> pl.Series:
-    """Texts as datetimes by one format, with years of four or two digits: ``1.2.3`` is a version, ``2-5`` a range."""
+    """Parse texts by one format, requiring years of four or two digits: ``1.2.3`` is a version, ``2-5`` a range."""
     if one == "%Y-%m":
         texts, one = texts + "-01", "%Y-%m-%d"
     parsed = texts.str.to_datetime(one, time_unit="us", strict=False, exact=True)

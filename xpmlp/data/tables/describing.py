@@ -1,4 +1,4 @@
-"""Suggestions about a table, where something looks wrong, which nobody applies unasked."""
+"""Suggestions about suspicious parts of a table; none is applied unasked."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from xpmlp.data.tables.splitting import MIN_OF_CLASS
 from xpmlp.data.tables.targets import Targets
 
 MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
-"""Numbers that often stand for a gap."""
+"""Numbers that often stand for a missing value."""
 
 FEW_TWINS = 5
-"""Columns that say the same as another one, of which each has a sentence."""
+"""Maximum number of redundant columns reported in a sentence each; the others are reported together."""
 
 ALONE = 0.99
-"""The share of right classes, or of explained variance, by which one column gives the target away."""
+"""The accuracy, or share of explained variance, above which one column gives the target away."""
 
 FEWEST_OF_TOTAL = 5
-"""Rows from which on the last may be a total."""
+"""Minimum number of rows for the last to be a total."""
 
 FEW_REPEATED = 0.001
-"""The share of repeated rows up to which they are no matter."""
+"""The share of repeated rows up to which they do not matter."""
 
 MAX_COMPARED = 400
-"""Columns that are compared with one another."""
+"""Maximum number of columns compared with one another."""
 
 _TOTAL = re.compile(
     r"^\W*((grand|sub)[ -]?)?(totals?|sums?|overall|average|mean|gesamt(summe)?|insgesamt|summe)\W*$", re.IGNORECASE
@@ -48,12 +48,12 @@ _ID_NAME = re.compile(r"(^|[_. -])(id|case|person|customer|patient|user|subject)
 
 
 def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, names: Sequence[str]) -> list[str]:
-    """Suggest changes that a person may want before training, in a sentence each.
+    """Suggest changes to a table before training, in a sentence each.
 
     Parameters
     ----------
     data : pl.DataFrame
-        The rows that the schema was made of, with a target.
+        The rows with a target, from which the schema was inferred.
     schema : Schema
     targets : Targets, optional
     names : sequence of str
@@ -71,7 +71,7 @@ def suggestions(data: pl.DataFrame, schema: Schema, targets: Targets | None, nam
 
 
 def total_row(data: pl.DataFrame) -> list[str]:
-    """Say in a sentence that the last row is a total, by its word or by gaps beside the sums of what is above it."""
+    """Report a last row that is a total: by a word for it, or by missing values beside sums of the rows above."""
     if data.height < FEWEST_OF_TOTAL:
         return []
     last, gaps, sums = data.row(-1), 0, 0
@@ -101,7 +101,7 @@ def _left_out(schema: Schema) -> Iterator[str]:
 
 
 def _twins(data: pl.DataFrame, schema: Schema) -> Iterator[str]:
-    """Columns that say the same, by the same values or by others one to one."""
+    """Report columns with equal values, or values in one-to-one correspondence."""
     seen: dict[bytes, str] = {}
     same: list[tuple[str, str]] = []
     for column in schema.used[:MAX_COMPARED]:
@@ -110,7 +110,7 @@ def _twins(data: pl.DataFrame, schema: Schema) -> Iterator[str]:
         cells = data[column.name]
         texts = cells.cast(pl.Float64) if cells.dtype.is_numeric() else as_texts(cells, schema.missing).rank("dense")
         _, first, places = np.unique(texts.cast(pl.Float64).to_numpy(), return_index=True, return_inverse=True)
-        key = first[places].astype(np.uint32).tobytes()  # the row in which each value comes first
+        key = first[places].astype(np.uint32).tobytes()  # the row of each value's first appearance
         if key in seen:
             same.append((column.name, seen[key]))
         else:
@@ -149,7 +149,7 @@ def _of_column(column: Column, values: pl.Series) -> Iterator[str]:
 
 
 def _of_odd_spellings(name: str, texts: pl.Series) -> Iterator[str]:
-    """Numbers and dates that could not be read, since they are written in more than one way."""
+    """Report numbers and dates that could not be read because they are written in more than one way."""
     for pattern, what, how in ((_NUMBER_LIKE, "numbers", "as 1234.5"), (_DATE_LIKE, "dates", "as 2024-01-31")):
         like = texts.filter(texts.str.contains(pattern))
         if len(like) > 0.9 * len(texts) and not like.str.contains("^[0-9 ]+$").all():
@@ -185,7 +185,7 @@ def _of_numbers(column: Column, values: npt.NDArray[Any]) -> Iterator[str]:
 
 
 def _has_holes(distinct: npt.NDArray[Any]) -> bool:
-    """Whether few whole numbers of up to three digits, 0 not among them, leave most of their range out."""
+    """Whether distinct whole numbers are few, positive, of up to three digits, and leave out most of their range."""
     low, high = float(distinct[0]), float(distinct[-1])
     return len(distinct) <= FEW and low > 0 and high < 1_000 and high - low > 3 * len(distinct)
 
@@ -211,7 +211,7 @@ def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:
 
 
 def _give_away(data: pl.DataFrame, schema: Schema, targets: Targets) -> Iterator[str]:
-    """Columns of which one alone tells the target."""
+    """Report columns that determine the target by themselves."""
     labels = targets.labels
     if targets.task == "classes":
         _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -245,7 +245,7 @@ def _give_away(data: pl.DataFrame, schema: Schema, targets: Targets) -> Iterator
 
 
 def _explained(bins: npt.NDArray[Any], values: npt.NDArray[Any]) -> float:
-    """The part of the variance of values that is between bins."""
+    """Compute the share of the variance of values that lies between bins."""
     counts = np.bincount(bins)
     means = np.bincount(bins, weights=values) / np.maximum(counts, 1)
     variance = float(values.var())

@@ -1,4 +1,4 @@
-"""The dialect of a CSV file, found out from its beginning: encoding, separator, quotes, decimals, header, comments."""
+"""Detection of a CSV file's dialect from its beginning: encoding, separator, quotes, decimals, header, comments."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from xpmlp.errors import DataError
 SEPARATORS = (",", ";", "\t", "|")
 
 MAX_ROWS = 300
-"""Rows of the beginning that are looked at."""
+"""Maximum number of rows of the beginning to examine."""
 
 BLANKS = "blanks"
-"""The separator of columns that are apart by any number of blanks."""
+"""The separator of columns divided by any number of blanks."""
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
           (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
@@ -37,18 +37,18 @@ class Dialect(NamedTuple):
     ----------
     encoding : str
     carriage_returns : bool
-        Whether lines end with them alone.
+        Whether lines end with carriage returns alone.
     separator, quote, comment : str
     decimal : str, optional
-        "." or ",", where it can be told.
+        "." or ",", where it can be determined.
     skipped : int
         Lines before the first row, the header included.
     header : tuple of str, or None
-        The names as they stand in the file.
+        The names in the file, unchanged.
     names : tuple of str
-        One for each field of a row; "" for fields that are left out.
+        A name for each field of a row; "" for fields to leave out.
     notes : tuple of str
-        What was found out that a person might not expect.
+        Findings that a user might not expect.
     """
 
     encoding: str
@@ -64,30 +64,30 @@ class Dialect(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """Rows of the beginning, and the line after each of them."""
+    """Rows of the beginning, and for each the number of lines up to its end."""
 
     rows: list[list[str]]
     ends: list[int]
 
 
 def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dialect:
-    """Find out the dialect of a CSV file.
+    """Detect the dialect of a CSV file.
 
     Parameters
     ----------
     start : bytes
-        Its beginning.
+        The beginning of the file.
     whole : bool
-        Whether that is all of it.
+        Whether that is the whole file.
     given : Given
-        What is said of it.
+        The settings given by the user.
     source : str
-        How messages call it.
+        The file's name in messages.
 
     Raises
     ------
     DataError
-        If it is empty, or no text, or has no separator or no usable header.
+        If the file is empty, not text, or has no usable header.
     """
     notes: list[str] = []
     encoding = given.encoding or _encoding(start, whole, notes)
@@ -161,7 +161,7 @@ def _decoded(start: bytes, encoding: str, whole: bool, source: str) -> str:
 
 
 def _preamble(lines: Sequence[str], given: Given, notes: list[str]) -> tuple[int, str, str]:
-    """The number of blank lines, comments and Excel's hint before the header; separator and comment mark, if told."""
+    """Count the blank lines, comments and Excel's hint before the header; also return separator and comment mark."""
     skipped, separator, comment = 0, given.separator or "", given.comment or ""
     while skipped < min(len(lines) - 1, MAX_PREAMBLE):
         line = lines[skipped].strip()
@@ -178,16 +178,16 @@ def _preamble(lines: Sequence[str], given: Given, notes: list[str]) -> tuple[int
 
 
 def _names_columns(line: str, below: str) -> bool:
-    """Whether a line that begins with '#' is a header: as many fields as the line below it."""
+    """Whether a line that begins with '#' is a header: it has as many fields as the line below it."""
     return not below.startswith("#") and any(
         line.count(separator) == below.count(separator) > 0 for separator in SEPARATORS
     )
 
 
 def _quote(text: str) -> str:
-    """The quotes around fields: single ones where there are no double ones, and each that begins a field ends it.
+    """Detect the quotes around fields: single ones if there are no double ones and each that opens a field closes it.
 
-    Double ones of which none begins a field are inches or seconds.
+    Double quotes that never open a field are inches or seconds.
     """
     if '"' in text and not re.search(r'(?:^|[,;\t| ])"', text, re.MULTILINE):
         return ""
@@ -198,7 +198,7 @@ def _quote(text: str) -> str:
 
 
 def _separator(text: str, quote: str) -> str:
-    """The separator by which the rows have the same number of fields, and these none of the others."""
+    """Detect the separator: the one that splits most rows into equally many fields, free of the other separators."""
     best: tuple[tuple[float, float, int], str] | None = None
     for separator in SEPARATORS:
         rows = [row for row in _rows(text, separator, quote, "").rows if row]
@@ -249,7 +249,7 @@ def _rows(text: str, separator: str, quote: str, comment: str) -> _Rows:
 
 
 def _decimal(rows: Sequence[Sequence[str]], separator: str) -> str | None:
-    """The sign between a number and its fraction, if all fractions have the same."""
+    """Detect the decimal sign, if all fractions have the same."""
     fields = [field.strip() for row in rows for field in row]
     commas, points = any(map(_DECIMAL_COMMA.match, fields)), any(map(_DECIMAL_POINT.match, fields))
     if separator == "," or commas == points:

@@ -1,7 +1,7 @@
-"""Tables as two arrays, numbers and codes of categories, by an encoding that was fitted on a training part.
+"""Encoding of tables as two arrays, numbers and category codes, fitted on a training part.
 
-Numbers are formed in float64 and stored as float32.  Of a category the code is 0 where it was never seen, 1 where it is
-missing, and from 2 on its own, the commonest first; the rare ones have the last one together.  The encoding is JSON.
+Numbers are computed in float64 and stored as float32.  The code of a category is 0 if it was never seen and 1 if it is
+missing; the others have codes from 2, the commonest first, and the rare ones share the last.  The encoding is JSON.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from xpmlp.data.tables.raw import read_raw, source_of
 from xpmlp.errors import DataError
 
 BLOCK = 65_536
-"""Rows that are encoded at a time: their values fit the cache, and memory is bounded."""
+"""Rows encoded at a time: their values fit the cache, and memory is bounded."""
 
 MIN_ROWS_MOVED = 100
-"""Rows from which on a column's distribution may be said to have moved."""
+"""Minimum number of rows for reporting that a column's distribution has moved."""
 
 
 class Encoded(NamedTuple):
-    """A table as arrays.
+    """An encoded table.
 
     Attributes
     ----------
     numbers : (n, n_numbers) float32
     codes : (n, n_codes) int32
     unseen : dict
-        For each column of categories how many rows have one that was never seen, if there are any.
+        For each categorical column with unseen categories, the number of their rows.
     unreadable : dict
-        For each column how many cells were of no use for its kind and became gaps.
+        For each column with unreadable cells, their number; they are taken for missing values.
     moments : (3, n_numbers) float64
-        Rows, sums and sums of squares of the numbers, which may be added up over parts of a table.
+        The row count, sums and sums of squares of the numbers; additive over parts of a table.
     """
 
     numbers: npt.NDArray[np.float32]
@@ -53,13 +53,13 @@ class Encoded(NamedTuple):
 
 
 class TableEncoding(Saved):
-    """How a table's columns become numbers and codes.
+    """The encoding of a table's columns as numbers and codes.
 
     Attributes
     ----------
     format : str
     table_schema : Schema
-        Of all columns, those that are left out, too.
+        The schema of all columns, including those left out.
     columns : tuple of EncodedColumn
     indicators : tuple of Indicator
     pairs : tuple of EncodedPair
@@ -75,7 +75,7 @@ class TableEncoding(Saved):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        """Refuse statistics that do not fit their columns: they are looked up by place."""
+        """Refuse statistics that do not fit their columns: they are looked up by index."""
         counts = {one.column.name: one.code_count if one.has_codes else 0 for one in self.columns}
         told: list[tuple[str, Any]] = [(one.column.name, one.statistic) for one in self.columns if one.statistic]
         told += [(s.column, s) for pair in self.pairs for s in (pair.statistic.first, pair.statistic.second)]
@@ -91,12 +91,12 @@ class TableEncoding(Saved):
 
     @property
     def code_names(self) -> tuple[str, ...]:
-        """The name of each column of categories, in the order of `Encoded.codes`."""
+        """The name of each categorical column, in the order of `Encoded.codes`."""
         return tuple(one.column.name for one in self.columns if one.has_codes)
 
     @property
     def code_counts(self) -> tuple[int, ...]:
-        """The number of codes of each column of categories, 0 and 1 included."""
+        """The number of codes of each categorical column, 0 and 1 included."""
         return tuple(one.code_count for one in self.columns if one.has_codes)
 
     @property
@@ -104,20 +104,20 @@ class TableEncoding(Saved):
         return [feature for _, feature in self.named_features()]
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
-        """Encode a table, whose columns are matched by name, in any order; others are left out.
+        """Encode a table; its columns are matched by name, in any order, and others are left out.
 
         Parameters
         ----------
         frame : data frame
         allow_missing : bool
-            Take a column that is missing for gaps.
+            Whether to take an absent column for missing values.
         what : str
-            How messages call the table.
+            The table's name in messages.
 
         Raises
         ------
         DataError
-            If a column is missing, or more than half of its values are of another kind than in training.
+            If a column is absent, or more than half of its values are not of the kind seen in training.
         """
         data = as_frame(frame, what).data
         there = set(data.columns)
@@ -181,12 +181,12 @@ class TableEncoding(Saved):
         return Encoded(numbers, codes, unseen, {name: n for name, n in unreadable.items() if n}, moments)
 
     def moved(self, moments: npt.NDArray[np.float64]) -> list[str]:
-        """List the columns whose distribution differs from that in training by over half a deviation.
+        """List the columns whose mean differs from that in training by over half a standard deviation.
 
         Parameters
         ----------
         moments : (3, n_numbers)
-            As `Encoded.moments`, of a part or added up over many.
+            `Encoded.moments`, of one part or summed over many.
         """
         rows = moments[0, 0] if moments.size else 0
         if rows < MIN_ROWS_MOVED:
@@ -201,7 +201,7 @@ class TableEncoding(Saved):
         )
 
     def named_features(self) -> Iterator[tuple[str, Feature]]:
-        """Each number's feature, after the name of its column."""
+        """Yield the column's name and the feature of each number."""
         for one in self.columns:
             for feature in one.features:
                 yield one.column.name, feature

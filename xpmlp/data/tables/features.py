@@ -1,4 +1,4 @@
-"""The features that a table's columns become: numbers, each with its centre and scale, and codes of categories."""
+"""The features encoding a table's columns: numbers, each with its centre and scale, and category codes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from xpmlp.data.tables.pairs import PairStatistic
 from xpmlp.data.tables.statistics import Statistic
 
 UNSEEN, MISSING_CODE, FIRST = 0, 1, 2
-"""The codes of a category never seen, of a missing one, and of the first one."""
+"""The codes of a category never seen, of a missing one, and of the first category."""
 
 CLIP = 3.0
-"""Scaled numbers are bent to between -3 and 3: ``x / sqrt(1 + (x / 3)**2)``, as RealMLP does."""
+"""The bound of bent numbers, ``x / sqrt(1 + (x / 3)**2)`` between -3 and 3, as in RealMLP."""
 
 MAX_WORDS = 64
-"""The words of a text column that have a number of their own: those that tell most of the target, if there is one."""
+"""Maximum number of words of a text column with a number of their own: those most informative about any target."""
 
 
 class Feature(Frozen):
-    """One of the numbers that a column becomes: ``(raw - center) * scale``, bent where ``bent`` says so.
+    """One of the numbers encoding a column: ``(raw - center) * scale``, bent if ``bent``.
 
     Attributes
     ----------
     name : str
     part : str
-        What of the column it is told by: "value", "missing", "days", "month sin", "word", ...
+        The aspect of the column: "value", "missing", "days", "month sin", "word", ...
     center, scale : float
     bent : bool
     mean, std : float
-        Of the training part, by which one can tell whether later rows differ.
+        Moments on the training part, to tell whether later rows differ.
     """
 
     name: Name
@@ -46,7 +46,7 @@ class Feature(Frozen):
     std: Finite = 0.0
 
     def apply(self, raw: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Scale raw numbers (n,), of which NaN are gaps and become the centre."""
+        """Scale raw numbers (n,); NaN, a missing value, becomes the centre."""
         if not self.bent and self.scale == 1.0 and self.center == 0.0:
             return np.nan_to_num(raw, nan=0.0)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -54,7 +54,7 @@ class Feature(Frozen):
             scaled *= self.scale
             np.clip(scaled, -1e8, 1e8, out=scaled)
         scaled[np.isnan(scaled)] = 0.0
-        if self.bent:  # x / sqrt(1 + (x / 3)^2), in as few arrays as can be
+        if self.bent:  # x / sqrt(1 + (x / 3)^2), with as few temporary arrays as possible
             root = scaled / CLIP
             root *= root
             root += 1.0
@@ -70,13 +70,13 @@ class EncodedColumn(Frozen):
     column : Column
     features : tuple of Feature
     levels : tuple of str
-        The categories with a code of their own, from 2.
+        The categories with codes of their own, from 2.
     rare : tuple of str
-        Those that share the last code.
+        The categories that share the last code.
     words : tuple of str
-        Of text, the words with a number of their own.
+        The words of a text column with a number of their own.
     statistic : Statistic, optional
-        The targets at the column's values; its numbers are the last of the features.
+        The target statistic at the column's values; its numbers are the last features.
     """
 
     column: Column
@@ -88,12 +88,12 @@ class EncodedColumn(Frozen):
 
     @property
     def has_codes(self) -> bool:
-        """Whether it is a category without an order."""
+        """Whether the column is a category without an order."""
         return self.column.kind == "category" and not self.column.order
 
     @property
     def code_count(self) -> int:
-        """The number of its codes, 0 and 1 included."""
+        """The number of the column's codes, 0 and 1 included."""
         return FIRST + len(self.levels) + bool(self.rare)
 
     @property
@@ -103,7 +103,7 @@ class EncodedColumn(Frozen):
 
 
 class Indicator(Frozen):
-    """A number that is 1 where one of some columns, whose gaps came together in training, has a gap; else 0."""
+    """A number that is 1 where any of its columns, missing in the same rows in training, has no value; else 0."""
 
     feature: Feature
     columns: tuple[Name, ...] = Field(min_length=1, max_length=MAX_COLUMNS)

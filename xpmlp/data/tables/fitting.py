@@ -1,4 +1,4 @@
-"""The encoding of a table, fitted on its training part: levels, words, centres and scales, statistics."""
+"""Fitting of a table's encoding on its training part: levels, words, centres and scales, statistics."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from xpmlp.data.tables.statistics import (
 )
 
 COMMON_WORDS = 24
-"""Those without a target: the commonest ones."""
+"""Maximum number of words of a text column without a target: the commonest ones."""
 
 MAX_BUCKETS = 8
-"""The numbers among which all other words of a text column are hashed."""
+"""Maximum number of buckets into which all other words of a text column are hashed."""
 
 FEWEST_ROWS = 50
-"""Training rows from which on there are statistics of the targets."""
+"""Minimum number of training rows for target statistics."""
 
 MOST_TRIED = 2_000
-"""Columns whose statistics are fitted; of more, those of which bins tell most of the targets."""
+"""Maximum number of columns whose statistics are fitted; of more, those whose bins explain most of the targets."""
 
 SCREENING_BINS = 16
-"""Bins of equal counts of a number by which that is told."""
+"""Bins, of equal counts, of a number for that choice."""
 
 TARGET = "target"
-"""The part of a column by which its statistic's features are told from others: "target 1", "target 2", ..."""
+"""The prefix of ``part`` in a statistic's features: "target 1", "target 2", ..."""
 
 
 def fit_encoding(frame: Any, schema: Schema) -> TableEncoding:
-    """Fit the encoding of a table's columns, of a training part alone and without a look at its targets.
+    """Fit the encoding of a table's columns on a training part alone, without its targets.
 
     Parameters
     ----------
     frame : data frame
         The training rows.
     schema : Schema
-        From `infer_schema`, of the same rows.
+        From `infer_schema` on the same rows.
     """
     return _fit(as_frame(frame).data, schema, None)[0]
 
@@ -70,24 +70,24 @@ def fit_encoded(
     *,
     pairs: bool = True,
 ) -> tuple[TableEncoding, Encoded]:
-    """Fit the encoding of a table's columns, with the statistics of its targets, and encode the training part.
+    """Fit the encoding of a table's columns, with target statistics, and encode the training part.
 
     Parameters
     ----------
     frame, schema
-        As of `fit_encoding`.
+        As for `fit_encoding`.
     targets : (n,) or (n, n_targets)
-        Indices of classes, or values.
+        Class indices, or values.
     groups : (n,), optional
-        Of rows that stay together.
+        The group of each row; a group stays in one fold.
     pairs : bool
-        Whether pairs of columns may have statistics, too.
+        Whether to try statistics of pairs of columns, too.
 
     Returns
     -------
     encoding : TableEncoding
     encoded : Encoded
-        Of the training rows, whose statistics come from other rows than themselves, and of other groups.
+        The training rows; the statistics of each come from other rows, and from other groups.
     """
     data = as_frame(frame).data
     encoding, crossed = _fit(data, schema, TrainingTargets(targets, groups), pairs)
@@ -101,7 +101,7 @@ def fit_encoded(
 def _fit(
     data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None, with_pairs: bool = True
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
-    """Fit the encoding, and for each column with a statistic what it is for the training rows."""
+    """Fit the encoding, and compute each statistic's out-of-fold numbers for the training rows."""
     columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
     told = None if data.height < FEWEST_ROWS else targets
     tried = set() if told is None else _most_telling(data, schema, told)
@@ -140,7 +140,7 @@ def _fit(
 
 
 def _most_telling(data: pl.DataFrame, schema: Schema, targets: TrainingTargets) -> set[str]:
-    """The names of all columns, or in a wide table of those that may tell most, by themselves."""
+    """Return the names of all columns, or in a wide table of those that explain most by themselves."""
     if len(schema.used) <= MOST_TRIED:
         return {column.name for column in schema.used}
     gains, series = dict[str, float](), columns_of(data)
@@ -159,19 +159,19 @@ def _most_telling(data: pl.DataFrame, schema: Schema, targets: TrainingTargets) 
 
 
 def _ranked(raw: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """How many of some numbers (n,) are at most each of them; 0 for NaN."""
+    """Rank numbers (n,): the count of those less than or equal to each; 0 for NaN."""
     gap = np.isnan(raw)
     return np.where(gap, 0, np.sort(raw[~gap]).searchsorted(raw, side="right"))
 
 
 class _Statistics:
-    """The statistics of single columns that tell most, within `MOST_NUMBERS`."""
+    """The most informative statistics of single columns, within `MOST_NUMBERS`."""
 
     def __init__(self) -> None:
         self.by_column: dict[str, Found] = {}
 
     def add(self, name: str, found: Found | None) -> None:
-        """Take a column's statistic, and let go of those that tell least if there are too many numbers."""
+        """Add a column's statistic, and drop the least informative ones if there are too many numbers."""
         if found is not None:
             self.by_column[name] = found
         while sum(one.statistic.width for one in self.by_column.values()) > MOST_NUMBERS:
@@ -187,7 +187,7 @@ def _with_statistic(one: EncodedColumn, found: _Statistics, features: dict[str, 
 
 
 def _features_of(name: str, crossed: list[npt.NDArray[Any]]) -> Iterator[Feature]:
-    """The features of a statistic, by what it is for the training rows."""
+    """Yield the features of a statistic, fitted to its out-of-fold numbers."""
     for number, raw in enumerate(crossed):
         part = f"{TARGET} {number + 1}"
         yield _fitted(Feature(name=f"{name}: {part}", part=part, bent=True), raw.astype(np.float64))
@@ -196,7 +196,7 @@ def _features_of(name: str, crossed: list[npt.NDArray[Any]]) -> Iterator[Feature
 def _statistic(
     one: EncodedColumn, cells: pl.Series, read: RawColumn, missing: tuple[str, ...], targets: TrainingTargets
 ) -> Found | None:
-    """The statistic of a column, where it tells anything of the targets."""
+    """Fit the statistic of a column; None if it tells nothing about the targets."""
     if read.codes is not None:
         return of_category(read.codes, one.code_count, targets)
     if one.column.kind == "text":
@@ -206,7 +206,7 @@ def _statistic(
 
 
 def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iterator[Indicator]:
-    """One indicator for all columns whose gaps are in the same rows, with a name that no other number has."""
+    """Yield one uniquely named indicator for all columns that are missing in the same rows."""
     together: dict[bytes, list[str]] = {}
     for name, gap in gaps.items():
         together.setdefault(np.packbits(gap).tobytes(), []).append(name)
@@ -223,7 +223,7 @@ def _indicators(gaps: dict[str, npt.NDArray[np.bool_]], known: set[str]) -> Iter
 def _fit_column(
     cells: pl.Series, column: Column, missing: tuple[str, ...], targets: TrainingTargets | None = None
 ) -> EncodedColumn:
-    """The features, levels and words of a column, the features not yet scaled."""
+    """Determine the features, levels and words of a column; the features are not yet scaled."""
     name = column.name
     if column.kind == "category" and not column.order:
         texts = distinct_texts(cells, missing)
@@ -232,7 +232,7 @@ def _fit_column(
         )
         common = counts.filter(pl.col("count") >= RARE).head(MAX_LEVELS)["value"].to_list()
         rare = counts["value"][len(common) :].head(MAX_LEVELS).to_list()
-        if len(rare) == 1 and len(common) < MAX_LEVELS:  # by itself it is no crowd
+        if len(rare) == 1 and len(common) < MAX_LEVELS:  # a single rare category gets its own code
             common, rare = [*common, *rare], []
         return EncodedColumn(column=column, levels=tuple(common), rare=tuple(rare))
     if column.kind in ("number", "category"):
@@ -251,7 +251,7 @@ def _fit_column(
 
 
 def _parts_of_dates(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> list[tuple[str, bool]]:
-    """The parts of a date that vary: days passed and the year as they are, the others as cycles."""
+    """List the varying parts of a date: days passed and the year as numbers, the others as cycles."""
     raw = date_parts(cells, column, missing)
     varying = {part for part, values in raw.items() if values.min() != values.max()}
     cycles = [f"{part} {wave}" for part in CYCLES if part in varying for wave in ("sin", "cos")]
@@ -277,13 +277,13 @@ def _fit_text(
 
 
 def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
-    """A feature with the centre and scale of raw values, and the moments of what they become."""
+    """Fit a feature's centre and scale to raw values, and its moments to the scaled ones."""
     gap = np.isnan(raw)
     present = raw[~gap] if gap.any() else raw
     if feature.bent and len(present):
         low, center, high = _quartiles(present)
         spread = high - low
-        if not spread > 0.0:  # most are the same: the others say how far one is from them
+        if not spread > 0.0:  # most are equal: the others' distances give the scale
             others = np.abs(present[present != center] - center)
             spread = float(np.median(others)) if len(others) else 0.0
         scale = 1.0 / spread if spread > 0.0 else 0.0
@@ -297,7 +297,7 @@ def _fitted(feature: Feature, raw: npt.NDArray[np.float64]) -> Feature:
 
 
 def _quartiles(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """The quartiles, as NumPy's median and quantile have them, by putting the values in order once."""
+    """Compute the quartiles, equal to NumPy's median and quantile, by a single partition of the values."""
     places = np.array([0.25, 0.5, 0.75]) * (len(values) - 1)
     before = np.floor(places).astype(np.intp)
     after = np.minimum(before + 1, len(values) - 1)

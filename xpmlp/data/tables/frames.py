@@ -1,6 +1,6 @@
-"""Tables of any library as polars data frames, each column of a type whose cells can be read.
+"""Conversion of any library's tables to polars data frames, with columns of readable types.
 
-pandas, pyarrow and whatever narwhals knows are not imported: a table brings its library with it.
+pandas, pyarrow and the other libraries are never imported: whoever passes a table has already imported its library.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _NESTED = (list, tuple, set, dict, np.ndarray)
 
 
 class Frame(NamedTuple):
-    """A table as polars has it.
+    """A table in polars.
 
     Attributes
     ----------
     data : pl.DataFrame
     orders : dict
-        The categories of columns that come as ordered ones, from the lowest.
+        The categories of ordered categorical columns, from the lowest.
     """
 
     data: pl.DataFrame
@@ -38,20 +38,20 @@ class Frame(NamedTuple):
 
 
 def as_frame(source: Any, what: str = "the table") -> Frame:
-    """Convert a table to a polars data frame, by position: an index of pandas' is no column and says nothing.
+    """Convert a table to a polars data frame, by position: a pandas index is ignored.
 
     Parameters
     ----------
     source : data frame, mapping or array
-        Of polars, pandas, pyarrow or any library that narwhals knows; a mapping of names to columns; a structured
-        array, or one (n, columns), whose columns are counted from 0.
+        Of polars, pandas, pyarrow or any library supported by narwhals; a mapping of names to columns; a structured
+        array, or one (n, columns), whose columns are numbered from 0.
     what : str
-        How messages call it.
+        The table's name in messages.
 
     Raises
     ------
     DataError
-        If it is no table, or two columns have one name.
+        If it is not a table, or two columns share a name.
     """
     if isinstance(source, Frame):
         return source
@@ -83,12 +83,12 @@ def as_frame(source: Any, what: str = "the table") -> Frame:
 
 
 def columns_of(data: pl.DataFrame) -> dict[str, pl.Series]:
-    """The columns by name: polars goes through all of them for each name that it is asked for."""
+    """Return the columns by name; polars itself searches all columns for each lookup."""
     return dict(zip(data.columns, data.get_columns(), strict=True))
 
 
 def names_of(source: Any) -> tuple[str, ...] | None:
-    """The names of a table's columns; None of what has none, such as a plain array."""
+    """Return the names of a table's columns; None if it has none, as a plain array."""
     if isinstance(source, np.ndarray):
         return None if source.dtype.names is None else tuple(source.dtype.names)
     if isinstance(source, Sequence) and not (source and isinstance(source[0], Mapping)):
@@ -102,7 +102,7 @@ def as_series(values: Any, name: str, what: str = "y") -> pl.Series:
     Raises
     ------
     DataError
-        If it has several columns, or is none.
+        If it has several columns, or is not a column.
     """
     if isinstance(values, pl.Series):
         return values.alias(name)
@@ -153,9 +153,9 @@ def _of_arrow(source: Any, what: str) -> Frame:
 
 
 def _known_to_polars(given: Any) -> tuple[Any, bool]:
-    """The type that an Arrow column has to be of for polars, if another, and whether it is one of categories.
+    """Return the type to which an Arrow column must be cast for polars, or None, and whether it is categorical.
 
-    Long decimals are numbers; the numbers in a dictionary are its categories.
+    Long decimals become float64; a dictionary of values other than text becomes a categorical column.
     """
     if str(given).startswith("decimal256"):
         return "float64", False
@@ -178,7 +178,7 @@ def _of_pandas(source: Any, what: str) -> Frame:
 
 
 def _pandas_column(name: str, column: Any) -> tuple[pl.Series, tuple[str, ...]]:
-    """A column of pandas', and its order if it is an ordered category.  pyarrow is not needed for it."""
+    """Convert a pandas column without pyarrow, and return its order if it is an ordered category."""
     dtype = column.dtype
     kind = type(dtype).__name__
     if kind == "CategoricalDtype":
@@ -210,7 +210,7 @@ def _pandas_column(name: str, column: Any) -> tuple[pl.Series, tuple[str, ...]]:
 def _aware(instants: pl.Series, zone: str) -> pl.Series:
     try:
         return instants.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    except (pl.exceptions.PolarsError, ValueError):  # a zone that has an offset and no name
+    except (pl.exceptions.PolarsError, ValueError):  # a zone with an offset and no name
         return instants.dt.replace_time_zone("UTC")
 
 
@@ -254,7 +254,7 @@ def _of_others(source: Any, what: str) -> Frame:
 
 
 def _series(name: str, values: Any) -> pl.Series:
-    """A column of NumPy's, or of Python objects, as polars has it; NaN stays, and is a gap where it is read."""
+    """Convert a NumPy array or Python objects to a polars series; NaN is kept, and counts as missing when read."""
     array = np.asarray(values) if not isinstance(values, np.ndarray) else values
     if isinstance(values, np.ma.MaskedArray):
         array = np.ma.filled(values.astype(object), None)
@@ -280,7 +280,7 @@ def _series(name: str, values: Any) -> pl.Series:
 
 
 def _of_objects(name: str, values: list[Any]) -> pl.Series:
-    """Python objects in a column of one type: numbers, truth values or times; mixed ones as texts."""
+    """Convert Python objects to a column of one type: numbers, truth values or times; mixed ones as texts."""
     given = [None if _is_gap(value) else value for value in values]
     present = [value for value in given if value is not None]
     if all(isinstance(value, str) for value in present):
@@ -309,7 +309,7 @@ def _of_objects(name: str, values: list[Any]) -> pl.Series:
 
 
 def _as_text(value: Any) -> str:
-    """A value among others of other types: 7.0 as 7, since an index with a gap makes the one of the other."""
+    """Convert a value in a mixed column to text: 7.0 becomes "7", since missing values turn integers into reals."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, bool | np.bool_):

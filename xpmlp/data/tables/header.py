@@ -1,4 +1,4 @@
-"""The header of a table as text: where it is, and what it calls the columns."""
+"""Detection of the header in a table of text, and of the columns' names."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from xpmlp.data.tables.columns import MAX_COLUMNS
 from xpmlp.errors import DataError
 
 MAX_PREAMBLE = 30
-"""Lines before the header: titles, comments, blank ones."""
+"""Maximum number of lines before the header: titles, comments, blank lines."""
 
 FEWEST_BELOW = 5
-"""Values below a second row of the header, by which it is told from a row of the table."""
+"""Minimum number of values below a second header row that tell it from a row of the table."""
 
 NO_VALUE = re.compile(
     r"^(\?+|\*+|-+|\.+|x+|unknown|unk|none|missing|not available|n\.a\.|#n/a|undefined)$", re.IGNORECASE
 )
-"""Words that often stand for a gap."""
+"""Words that often stand for a missing value."""
 
 
 class Header(NamedTuple):
-    """Where a table's header is.
+    """The position of a table's header, and its names.
 
     Attributes
     ----------
     titles : int
-        Rows before it.
+        The number of rows before the header.
     rows : int
-        Of the header, with a row of units below it; 0 if there is none.
+        The number of rows of the header, including a row of units below it; 0 if there is none.
     names : tuple of str, or None
-        The names in it.
+        The names in the header.
     """
 
     titles: int
@@ -44,7 +44,7 @@ class Header(NamedTuple):
 
 
 def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -> Header:
-    """Find the header below titles; of two rows, merged cells above names, or names above units."""
+    """Find the header below any titles; it may have two rows: merged cells above names, or names above units."""
     titles, in_header, names = _titles(rows, given), 1, None
     first, rest = rows[titles], rows[titles + 1 :]
     if given.header is not None:
@@ -59,7 +59,7 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -
         elif all(map(str.strip, second)) and len(set(second)) == len(second):
             titles, names = titles + 1, tuple(second)
         elif all(map(str.strip, second)):
-            for place, group in enumerate(above):  # merged cells have their words in the first of them
+            for place, group in enumerate(above):  # the text of merged cells is in the first of them
                 above[place] = group.strip() or (above[place - 1] if place else "")
             in_header, names = 2, tuple(f"{group} {name}".strip() for group, name in zip(above, second, strict=False))
             notes.append(f"the header has two rows, which are joined: {listed(names, 3)}")
@@ -71,7 +71,7 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -
 
 
 def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether a row has a word of its own, and no mark of a gap, above each of two or more columns of numbers."""
+    """Whether a row has a unique word, not a missing-value marker, above each of two or more columns of numbers."""
     numeric = 0
     for place, word in enumerate(row):
         present = [one[place].strip() for one in rest if place < len(one) and one[place].strip()]
@@ -85,7 +85,7 @@ def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
 
 
 def is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether a row names the columns: it has no number above numbers, nor only words that come again below them."""
+    """Whether a row names the columns: it has no number above numbers, and some word that does not recur below it."""
     others = [row for row in rest if list(row) != list(first)]
     if not others:
         return not all(is_number(name) for name in first if name.strip())
@@ -110,7 +110,7 @@ def is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
 
 
 def _titles(rows: Sequence[Sequence[str]], given: Given) -> int:
-    """The number of rows before the header: too short for it, and followed by one."""
+    """Count the rows before the header: rows shorter than the table."""
     width, titles = width_of_most(rows[1:] or rows), 0
     while titles < min(MAX_PREAMBLE, len(rows) - 2) and len(rows[titles]) < width:
         short = len(rows[titles])
@@ -119,20 +119,20 @@ def _titles(rows: Sequence[Sequence[str]], given: Given) -> int:
             and is_header(rows[titles + 1], rows[titles + 2 :])
             and given.header is not False
         ):
-            break  # a header that has no name for the first column, or rows that end with a separator
+            break  # a header without a name for the first column, or rows that end with a separator
         titles += 1
     return titles
 
 
 def width_of_most(rows: Sequence[Sequence[str]]) -> int:
-    """The number of fields that most rows have."""
+    """Return the commonest number of fields in a row."""
     return Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
 
 
 def name_columns(
     header: tuple[str, ...] | None, width: int, rows: Sequence[Sequence[str]], notes: list[str], source: str
 ) -> tuple[str, ...]:
-    """Name each field of a row; "" for one that is left out."""
+    """Name each field of a row; "" for fields to leave out."""
     if header is None:
         counted = tuple(f"column {place + 1}" for place in range(width))
         notes.append(f"no header: the columns are called {listed(counted, 3)}")

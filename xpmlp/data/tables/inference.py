@@ -1,4 +1,4 @@
-"""The kind of each column of a table, by rules that are said."""
+"""Inference of the kind of each column of a table, by rules that are reported."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.errors import DataError
 
 FEW = 20
-"""Distinct values that a column may have in any case without becoming text, and a whole-numbered target classes."""
+"""Maximum number of distinct values for words to be always a category, and for a whole-number target to be classes."""
 
 RARE = 5
-"""A category that is seen less often than this is a rare one, and a word that is seen as often recurs."""
+"""A category seen less often than this is rare; a word seen at least this often recurs."""
 
 ODD_SHARE = 0.05
-"""The share of a column's values that may be of no use as numbers or dates, and become gaps."""
+"""The largest share of a column's values that may be unreadable as numbers or dates, and become missing."""
 
 MAX_ODD = 10
-"""Distinct ones among them."""
+"""Maximum number of distinct values among those."""
 
 COMMON = 0.95
-"""A word in more of the rows than this tells nothing, as the letter in r1, r2, r3."""
+"""The share of rows above which a word is uninformative, as the letter in r1, r2, r3."""
 
 RECURRING = 0.2
-"""The share of a column's rows with a recurring word from which it is text; with fewer it is an id."""
+"""The share of a column's rows with recurring words from which it is text; below, it is an id."""
 
 TOO_LONG = "whole numbers of more digits than a number keeps apart"
 
@@ -61,7 +61,7 @@ _OTHER_DIGITS = r"^[-+]?[\p{Nd}--0-9]"
 
 
 class _Found(NamedTuple):
-    """The finding of a rule; see `Column`."""
+    """The result of a rule; see `Column`."""
 
     kind: Kind
     why: str
@@ -80,22 +80,22 @@ def infer_schema(
     decimal: str | None = None,
     leave_out: Collection[str] = (),
 ) -> Schema:
-    """Infer the kind of each column, and say why.
+    """Infer the kind of each column, with the reason.
 
     Parameters
     ----------
     frame : data frame
-        Of pandas, polars, pyarrow or whatever narwhals knows; or a mapping of columns.
+        Of pandas, polars, pyarrow or any library supported by narwhals; or a mapping of columns.
     target : str or sequence of str, optional
-        Columns that are no features.
+        Columns that are not features.
     types : str or mapping, optional
-        Kinds that overrule what would be inferred: ``"zip=category, size=small<medium<large"``.
+        Kinds that override the inferred ones: ``"zip=category, size=small<medium<large"``.
     missing : sequence of str
-        The texts that mean a gap.
+        The texts that mean a missing value.
     decimal : "." or ",", optional
-        How the file writes decimals, where that is known: it decides what ``1,000`` is.
+        The file's decimal sign, where known: it decides the meaning of ``1,000``.
     leave_out : collection of str
-        Further columns that are no features.
+        Further columns that are not features.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def infer_schema(
 def infer_column(
     cells: pl.Series, override: Override | None, missing: Sequence[str], decimal: str | None = None
 ) -> Column:
-    """Infer the kind of one column, or describe it as the kind that it is set to."""
+    """Infer the kind of one column, or describe it as the kind set by the user."""
     if override is None and decimal != ",":
         cells = _typed(cells, missing)
     texts = distinct_texts(cells, missing) if cells.dtype == pl.String else None
@@ -142,7 +142,7 @@ def infer_column(
 
 
 def _typed(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """Texts that are plain numbers as these, where nothing but their values can tell the kind; else the cells."""
+    """Convert texts that are all plain numbers, if only their values matter for the kind; else return the cells."""
     numbers = plain_numbers(cells, missing)
     if numbers is None or numbers.null_count() == len(numbers):
         return cells
@@ -157,7 +157,7 @@ def _typed(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
 def _column(
     cells: pl.Series, texts: Distinct | None, found: _Found, order: tuple[str, ...], missing: Sequence[str]
 ) -> Column:
-    """Count a column's gaps and values, read as what it was found to be."""
+    """Describe a column of the kind found: count its missing and distinct values."""
     note = found.note
     column = Column(name=cells.name, order=order, **found._replace(note="")._asdict())
     values, unreadable = read_cells(cells if texts is None else texts.values, column, missing)
@@ -185,7 +185,7 @@ def _column(
 
 
 def read_cells(cells: pl.Series, column: Column, missing: Sequence[str]) -> tuple[pl.Series, int]:
-    """Read a column's cells as its kind's values, null for gaps, and count those that cannot be read."""
+    """Read a column's cells as values of its kind, null for missing ones, and count the unreadable cells."""
     if column.kind == "number":
         return as_numbers(cells, column.style, missing)
     if column.kind == "truth":
@@ -199,7 +199,7 @@ def read_cells(cells: pl.Series, column: Column, missing: Sequence[str]) -> tupl
 
 
 def _as_told(cells: pl.Series, override: Override, missing: Sequence[str], decimal: str | None) -> _Found:
-    """A column of a kind that a person has set."""
+    """Return the kind set by the user, with the style of its cells."""
     why, kind = "set", override.kind
     if cells.dtype != pl.String:
         zone = (cells.dtype.time_zone or "") if isinstance(cells.dtype, pl.Datetime) else ""
@@ -216,7 +216,7 @@ def _as_told(cells: pl.Series, override: Override, missing: Sequence[str], decim
 
 
 def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
-    """The kind of a column with a type of its own."""
+    """Infer the kind of a column with a type of its own."""
     dtype = cells.dtype
     values = cells.drop_nulls() if cells.null_count() else cells
     if dtype.is_float() and values.is_nan().any():
@@ -242,7 +242,7 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         if dtype.is_integer() and _are_too_long(values, values.cast(pl.Float64)):
             return _of_words(distinct_texts(cells, missing), told=TOO_LONG)
         return _of_numbers(values.cast(pl.Float64).to_numpy(), None, cells)
-    as_texts(cells, missing)  # which says what cannot be read
+    as_texts(cells, missing)  # raises for an unreadable type
     raise DataError(f"column {quoted(cells.name)} holds values of type {dtype}: drop it, or make numbers or text of it")
 
 
@@ -253,16 +253,16 @@ def _of_one_value(has_gaps: bool) -> _Found:
 def _of_numbers(
     numbers: npt.NDArray[np.float64], counts: npt.NDArray[np.int64] | None, cells: pl.Series, why: str = "numbers"
 ) -> _Found:
-    """A number, a truth value of 0 and 1, or the number of a row or of a thing.
+    """Infer the kind of a column of numbers: a quantity, a truth value of 0 and 1, or an id of rows or things.
 
     Parameters
     ----------
     numbers : (n,)
-        Without gaps.
+        Without missing values.
     counts : (n,), optional
-        How many rows have each.
+        The number of rows with each.
     cells : pl.Series
-        Those rows, with gaps.
+        The whole column, with missing values.
     """
     if ((numbers == 0) | (numbers == 1)).all():
         return _Found("truth", "0 and 1")
@@ -282,13 +282,13 @@ def _of_numbers(
 
 
 def _all_in_order(numbers: npt.NDArray[np.float64]) -> bool:
-    """Whether each number is greater than the one before, or each is less."""
+    """Whether the numbers are strictly increasing or strictly decreasing."""
     steps = np.diff(numbers)
     return bool((steps > 0).all() or (steps < 0).all())
 
 
 def _are_too_long(values: pl.Series, numbers: pl.Series) -> bool:
-    """Whether distinct whole numbers, typed or as texts, fall together as float64: they are numbers of things."""
+    """Whether distinct whole numbers, typed or as texts, coincide as float64: such numbers identify things."""
     if not (numbers.abs() >= 2.0**53).any():
         return False
     plain = values.dtype != pl.String or values.str.contains(r"^[-+]?[0-9]+$").all()
@@ -296,7 +296,7 @@ def _are_too_long(values: pl.Series, numbers: pl.Series) -> bool:
 
 
 def _of_texts(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found:
-    """The kind of a column of texts."""
+    """Infer the kind of a column of texts."""
     values = texts.values
     if values.is_empty():
         return _Found("constant", "it has no value")
@@ -337,7 +337,7 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
 
 
 def _numbers_with_a_unit(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found | None:
-    """Numbers that all have one word after them, as ``3.5 kg``."""
+    """Recognise numbers all followed by the same word, as ``3.5 kg``."""
     parts = texts.values.str.extract_groups(r"^([-+]?[0-9][0-9., ]*?)[ ]?([\p{L}°/]{1,8})$")
     plain, units = parts.struct.field("1"), parts.struct.field("2")
     if plain.null_count() or units.n_unique() > 1:
@@ -365,7 +365,7 @@ def _dates_as_text(texts: Distinct) -> _Found | None:
 
 
 def _of_words(texts: Distinct, told: str = "") -> _Found:
-    """A category; or, where most rows are in rare ones, text, or an id if there are no words that recur."""
+    """Infer a category; or, if most rows have rare values, text, or an id if no words recur."""
     distinct, rows, counts = len(texts.values), texts.present, texts.counts
     rare = int(counts[counts < RARE].sum())
     if distinct == 1:

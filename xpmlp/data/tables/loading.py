@@ -1,4 +1,4 @@
-"""A data set of a table as people have it: read, split, its kinds inferred and encoded by the training part."""
+"""Loading of a table as a data set: reading, splitting, inference and encoding by the training part."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from xpmlp.data.tables.targets import Target, Targets, class_places, find_target
 from xpmlp.errors import DataError
 
 MOMENTS = 20
-"""Different times from which on the rows of one stay together in folds."""
+"""Minimum number of distinct times for the rows of one time to stay together in folds."""
 
 
 class TableModel(Saved):
-    """How a table becomes inputs and targets: what is saved beside a network's weights.
+    """The conversion of a table to inputs and targets, saved beside a network's weights.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ class TableModel(Saved):
 
 
 def load_table(request: Request) -> Dataset:
-    """Read a table's file, and make a data set of it.
+    """Read a table's file as a data set.
 
     Raises
     ------
     DataError
-        If the file cannot be read, columns are missing, the target is of no use, or the rows cannot be split.
+        If the file cannot be read, columns are missing, the target is unusable, or the rows cannot be split.
     """
     options, missing, known, source = request.table, request.missing, request.table_model, str(request.path)
     table = read_table(request.path, options.given)
@@ -132,7 +132,7 @@ def load_table(request: Request) -> Dataset:
 
 
 def _numbers(numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The numbers of a table, or a column of zeros where it has categories alone."""
+    """Return the numbers of a table, or a column of zeros if it has only categories."""
     return numbers if numbers.shape[1] else np.zeros((len(numbers), 1), dtype=np.float32)
 
 
@@ -144,7 +144,7 @@ def _indices(targets: Targets) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] 
 
 
 def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableOptions, source: str) -> list[str]:
-    """The features: those that are wanted, without those to drop."""
+    """Return the features: the columns wanted, without the targets and those to drop."""
     told = [*options.drop, *(options.features or ()), *filter(None, (options.weights, options.group, options.time))]
     for name in told:
         if name not in columns:
@@ -160,7 +160,7 @@ def _split(
     request: Request,
     held_out: Mapping[str, TableFile],
 ) -> tuple[dict[str, Rows], list[str], npt.NDArray[np.int64] | None]:
-    """The rows of each part that is drawn, and the group of each row, if rows are to stay together."""
+    """Draw the rows of each part; return them, notes, and the group of each row if rows are to stay together."""
     options, missing = request.table, request.missing
     groups = None if options.group is None else _codes_of(data[options.group], missing)
     times = None if options.time is None else _times(data[options.time], missing)
@@ -185,14 +185,14 @@ def _split(
 
 
 def _twins(data: pl.DataFrame, parts: Mapping[str, Rows]) -> int:
-    """The number of test rows of which the whole is among the others, too."""
+    """Count the test rows that are identical to rows of the other parts."""
     hashed = data.hash_rows(seed=0).to_numpy()
     others = np.concatenate([rows for name, rows in parts.items() if name != "test"])
     return int(np.isin(hashed[parts["test"]], hashed[others]).sum())
 
 
 def _codes_of(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.int64]:
-    """A number for each group; a row without one is a group by itself."""
+    """Number the groups; a row without one is a group by itself."""
     texts = as_texts(column, missing)
     codes = texts.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy().copy()
     alone = codes < 0

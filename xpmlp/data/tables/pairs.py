@@ -1,7 +1,7 @@
-"""Target statistics of pairs of columns: what the targets are where two columns have certain values together.
+"""Target statistics of pairs of columns: means of the targets at each combination of values.
 
-Of the pairs those are kept that say more than the two columns one by one, out of fold; of two numbers also more than a
-smooth function of them.
+A pair is kept if out of fold it explains more than the two columns one by one; for two numbers, also more than a smooth
+function of them.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from xpmlp.data.tables.statistics import (
 )
 
 MOST_COLUMNS = 12
-"""Columns of which all pairs are tried: those that tell most by themselves."""
+"""Maximum number of columns of which all pairs are tried: those that explain most by themselves."""
 
 MOST_PAIRS = 8
-"""Pairs that are kept, at most: those that add most."""
+"""Maximum number of pairs to keep: those that add most."""
 
 FEWEST_ROWS = 2_500
-"""Training rows from which on pairs are tried: with fewer those that seem to tell something do so by chance."""
+"""Minimum number of training rows for pairs: with fewer, those that seem informative are so by chance."""
 
 MOST_ROWS = 50_000
-"""Training rows by which they are chosen."""
+"""Maximum number of training rows for choosing the pairs."""
 
 FEW_VALUES = 400
-"""Distinct values of a number up to which each is a bin of its own; else there are 32 of equal counts."""
+"""Maximum number of distinct values of a number with a bin each; with more, there are 32 bins of equal counts."""
 
 LEAST_GAIN = 0.001
-"""The share of the targets' variance that a pair has to explain beyond its columns, out of fold."""
+"""Minimum share of the targets' variance that a pair explains beyond its columns, out of fold."""
 
 MOST_NUMBERS = 100_000
-"""Numbers of a pair: its cells times the targets."""
+"""Maximum size of a pair's statistic: its cells times the targets."""
 
 
 Source: TypeAlias = npt.NDArray[np.int32] | Numbers
-"""A column by its codes or by its raw numbers, NaN for gaps."""
+"""A column's codes, or its raw numbers with NaN for missing values."""
 
 
 class Side(Frozen):
@@ -62,9 +62,9 @@ class Side(Frozen):
     ----------
     column : str
     edges : tuple of float
-        Of numbers: the upper edges of all bins but the last; of codes none.
+        For numbers, the upper edges of all bins but the last; for codes, none.
     means : tuple of (n_targets,)
-        Its part of the sum, by codes, or for a gap and then by bins.
+        Its term of the sum, by code; or for missing values and then by bin.
     """
 
     column: Name
@@ -72,20 +72,20 @@ class Side(Frozen):
     means: Means
 
     def places(self, source: Source) -> Places:
-        """The place of each code or raw number."""
+        """Return the code or bin of each code or raw number."""
         return binned(source, self.edges) if source.dtype.kind == "f" else source.astype(np.int64)
 
 
 class PairStatistic(Frozen):
-    """A number for each target where two columns have certain values: the sum of three means.
+    """A number for each target at each combination of two columns' values: the sum of three means.
 
     Attributes
     ----------
     first, second : Side
     cells : tuple of int
-        The pairs of places that training rows have, ``first * len(second.means) + second``, rising.
+        The combinations found in training rows, ``first * len(second.means) + second``, in ascending order.
     means : tuple of (n_targets,)
-        What is added there.
+        The terms of these cells.
     """
 
     first: Side
@@ -105,7 +105,7 @@ class PairStatistic(Frozen):
 
     @property
     def name(self) -> str:
-        """Its columns."""
+        """The names of the two columns."""
         return f"{self.first.column} and {self.second.column}"
 
     def of(self, first: Source, second: Source) -> Numbers:
@@ -122,7 +122,7 @@ Pair: TypeAlias = tuple[PairStatistic, npt.NDArray[np.float32]]
 
 
 class Candidate(NamedTuple):
-    """A column that may be one of a pair.
+    """A column that may become part of a pair.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class Candidate(NamedTuple):
         From 0 to ``size - 1``.
     size : int
     edges : (size - 2,)
-        Of numbers; of codes none.
+        The bins' edges for numbers; none for codes.
     """
 
     name: str
@@ -141,7 +141,7 @@ class Candidate(NamedTuple):
 
 
 def candidate(name: str, source: Source, count: int) -> Candidate:
-    """Make a candidate of a column's codes, of which there are ``count``, or of its raw numbers, NaN for gaps."""
+    """Build a candidate from a column's codes, ``count`` in number, or raw numbers with NaN for missing values."""
     if source.dtype.kind != "f":
         return Candidate(name, source.astype(np.int32), count, np.empty(0))
     edges = bin_edges(source, FEW_VALUES, 32)
@@ -149,12 +149,12 @@ def candidate(name: str, source: Source, count: int) -> Candidate:
 
 
 def find_pairs(candidates: Sequence[Candidate], targets: TrainingTargets) -> list[Pair]:
-    """Find the pairs of columns that say more than the two one by one.
+    """Find the pairs of columns that explain more than the two one by one.
 
     Returns
     -------
     pairs : list of (PairStatistic, (n, n_targets))
-        The best first, each with what it is for the training rows, from the rows of other folds.
+        The best first, each with its out-of-fold numbers for the training rows.
     """
     n = len(targets.folds)
     if n < FEWEST_ROWS:
@@ -220,5 +220,5 @@ def _crossed(
     columns: Numbers,
     mean: float | None = None,
 ) -> Numbers:
-    """Shrunken means of some columns by place, of each row from those of other folds."""
+    """Compute out-of-fold shrunken means of ``columns`` by place, for each row."""
     return targets.crossed(lambda rows, wanted: shrunk_means(places[rows], count, columns[rows], mean)[places[wanted]])

@@ -1,4 +1,4 @@
-"""The cells of a column as raw numbers, not yet scaled, or as codes."""
+"""Reading of a column's cells as raw numbers, not yet scaled, or as codes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from xpmlp.data.tables.inference import read_cells
 from xpmlp.data.tables.pairs import Source
 
 CYCLES = {"month": 12, "day": 31, "weekday": 7, "hour": 24}
-"""The parts of a date that come round again, with the length of their cycles."""
+"""The periodic parts of a date, with the lengths of their cycles."""
 
 
 class RawColumn(NamedTuple):
-    """A column's cells before they are scaled.
+    """A column's cells before scaling.
 
     Attributes
     ----------
     numbers : list of (n,) float64
-        One for each feature; NaN for a gap.
+        One for each feature; NaN for missing values.
     codes : (n,) int32, or None
     gap : (n,) bool
     unreadable : int
@@ -56,17 +56,17 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
 
 
 def source_of(one: EncodedColumn, read: RawColumn) -> Source:
-    """The codes or numbers by which a column's statistic is looked up: whole days of a date."""
+    """Return the codes or numbers for the lookup of a column's statistic: whole days for a date."""
     if read.codes is not None:
         return read.codes
     return np.floor(read.numbers[0]) if one.column.kind == "date" else read.numbers[0]
 
 
 def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
-    """Read a column's cells as they are, without the statistic of the targets."""
+    """Read a column's cells without the target statistic."""
     column, kind = one.column, one.column.kind
     if one.has_codes:
-        if "+" in (*one.levels, *one.rare):  # beside it a dash is a category
+        if "+" in (*one.levels, *one.rare):  # with a plus, a dash is a category, too
             missing = tuple(text for text in missing if text != "-")
         codes = _codes(one, cells, missing)
         return RawColumn([], codes, codes == MISSING_CODE, 0)
@@ -99,7 +99,7 @@ def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
 
 
 def _codes(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> npt.NDArray[np.int32]:
-    """The codes of cells: most are written as the levels are, and each of the others is looked up once."""
+    """Look up the codes of cells: most are spelled like the levels, and each distinct other is looked up once."""
     if cells.dtype != pl.String:
         cells = as_texts(cells, missing)
     known = (*one.levels, *one.rare)
@@ -129,9 +129,9 @@ def _codes_of_texts(one: EncodedColumn, texts: pl.Series) -> pl.Series:
 
 
 def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
-    """The place of each text among some levels, null if it is none of them.
+    """Return the index of each text among the levels, null if it is not one of them.
 
-    One that is written otherwise is the level of the same number or truth value, if there is one alone: 7.0 is 7.
+    Another spelling matches the only level with the same number or truth value: 7.0 is 7.
     """
     places = dict(zip(levels, range(len(levels)), strict=True))
     distinct = texts.drop_nulls().unique().to_list()
@@ -151,7 +151,7 @@ def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
 
 
 def meaning_of(text: str) -> float | str | None:
-    """The number or the truth value that a text writes; None for other texts."""
+    """Return the number or truth value that a text spells; None for other texts."""
     if text.lower() in ("true", "false"):
         return text.lower()
     if text[:1] == "0" and text[:2] not in ("0", "0."):
@@ -164,7 +164,7 @@ def meaning_of(text: str) -> float | str | None:
 
 
 def date_parts(cells: pl.Series, column: Column, missing: tuple[str, ...]) -> dict[str, pl.Series]:
-    """The parts of dates: days passed since 1970, the year, and those that come round again, from 0."""
+    """Extract the parts of dates: days since 1970, the year, and the periodic parts, from 0."""
     wall, instant = pl.col("wall").dt, pl.col("instant")
     parts = as_dates(cells, column, missing).values.struct.unnest().select(
         days=instant.to_physical().cast(pl.Float64) / (SECONDS_PER_DAY * 1e6),
@@ -186,7 +186,7 @@ def _cycled(parts: dict[str, pl.Series], part: str) -> npt.NDArray[np.float64]:
 
 
 def _text_numbers(one: EncodedColumn, texts: pl.Series) -> list[npt.NDArray[np.float64]]:
-    """The length, and for each word or bucket whether the text has it."""
+    """Compute the logarithm of each text's length, and for each word or bucket whether the text has it."""
     lengths = np.log1p(_floats(texts.str.len_chars()))
     words = words_of(texts)
     found = pl.DataFrame({"row": pl.arange(len(texts), eager=True), "word": words}).explode("word").drop_nulls()

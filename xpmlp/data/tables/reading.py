@@ -1,4 +1,4 @@
-"""Tables from files: CSV in its dialects, packed or not, Parquet, Arrow, Excel; whole, or a batch of rows at a time."""
+"""Reading of tables from files, whole or in batches: CSV in its dialects, compressed or not, Parquet, Arrow, Excel."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from xpmlp.data.tables.typed_files import scanned, workbook
 from xpmlp.errors import DataError
 
 BATCH_ROWS = 1 << 17
-"""Rows of Parquet and Arrow files that are read at a time."""
+"""Rows of Parquet and Arrow files in a batch."""
 
 ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx")
 
 
 class TableFile(NamedTuple):
-    """A table as a file has it.
+    """A table read from a file.
 
     Attributes
     ----------
     data : pl.DataFrame
-        Columns of text for a CSV file: their kinds say how they are read.
+        For a CSV file, columns of text, to be read according to their kinds.
     notes : tuple of str
-        What was found out about the file.
+        Findings about the file.
     decimal : str, optional
-        The sign before a fraction in this file, where it is known.
+        The file's decimal sign, where known.
     hashes : dict
-        The name of each file to the SHA-256 of its content.
+        The SHA-256 of each file's content, by name.
     """
 
     data: pl.DataFrame
@@ -51,17 +51,17 @@ def read_table(path: str | Path, given: Given | None = None, **dialect: Any) -> 
     Parameters
     ----------
     path : str or Path
-        CSV in any dialect, packed (gzip, zstd, bz2, xz, or the only file of a zip) or not; Parquet, Arrow (Feather),
-        or the first sheet of an Excel workbook.  What it is, is told by its content.
+        CSV in any dialect, compressed (gzip, zstd, bz2, xz, or the only file of a zip) or not; Parquet, Arrow
+        (Feather), or the first sheet with rows of an Excel workbook.  The format is recognised by the content.
     given : Given, optional
-        What is said about a CSV file's dialect; the rest is found out, and noted.
+        Settings of a CSV file's dialect; the others are detected, and noted.
     dialect
         The fields of `Given` by name: ``separator=";"``, ``decimal=","``, ``encoding="cp1250"``, ``header=False``.
 
     Raises
     ------
     DataError
-        If it cannot be read, or is no table.
+        If the file cannot be read, or is not a table.
     """
     path = given_path(path)
     notes, batches, decimal = _batches(path, (given or Given())._replace(**dialect), bounded=True, rows=None)
@@ -75,12 +75,12 @@ def read_table(path: str | Path, given: Given | None = None, **dialect: Any) -> 
 def read_batches(
     path: str | Path, given: Given | None = None, rows: int = BATCH_ROWS
 ) -> tuple[list[str], Iterator[pl.DataFrame]]:
-    """Read a table a batch of rows at a time, in bounded memory.
+    """Read a table in batches of rows, in bounded memory.
 
     Returns
     -------
     notes : list of str
-        Which grows while the table is read.
+        A list that grows while the table is read.
     batches : iterator of pl.DataFrame
     """
     notes, batches, _ = _batches(given_path(path), given or Given(), bounded=False, rows=rows)
@@ -116,7 +116,7 @@ def _reopened(path: Path, dialect: Dialect, notes: list[str], bounded: bool) -> 
 
 
 def _sha256(path: Path) -> str:
-    """The hash of a file's content, or of the names and contents of a folder's files."""
+    """Hash a file's content, or the names and contents of a folder's Parquet files; "" for a pipe."""
     if path.is_fifo():
         return ""
     if not path.is_dir():

@@ -1,4 +1,4 @@
-"""Which rows of a table train, validate and test: by class, by group or by time."""
+"""Splitting of a table's rows into training, validation and test: by class, by group or by time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MIN_OF_CLASS = 4
 Rows = npt.NDArray[np.intp]
 
 VALIDATION = (0.1, 100, 0.2)
-"""The share of the training rows that validate; but at least 100 rows, and at most a fifth."""
+"""The share of the training rows to validate with; but at least 100 rows, and at most a fifth."""
 
 
 def rows_to_validate(n_rows: int) -> float:
-    """The number of rows, of those to train on, that validate by default; see `VALIDATION`."""
+    """Return the default number of training rows to validate with; see `VALIDATION`."""
     share, least, most = VALIDATION
     return min(max(share * n_rows, least), most * n_rows)
 
@@ -34,21 +34,21 @@ def hold_out(
     groups: npt.NDArray[Any] | None = None,
     times: npt.NDArray[np.float64] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Hold a part of some rows out.
+    """Hold out a fraction of the rows.
 
-    Rows of a group stay together.  With times the newest are held out, and rows of one time stay together; without,
-    they are drawn, of each class the same share.
+    Rows of a group stay together.  With times, the newest rows are held out, and rows of one time stay together;
+    without them, rows are drawn at random, the same share of each class.
 
     Parameters
     ----------
     rows : (n,)
-        Numbers of rows.
+        Row numbers.
     fraction : float
     seed : int
     classes, groups : (all rows,), optional
         Whole numbers from 0.
     times : (all rows,), optional
-        NaN for a gap, which is taken for the oldest.
+        NaN for a missing time, taken for the oldest.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def hold_out(
     Raises
     ------
     DataError
-        If nothing would be left on one of the sides.
+        If one of the sides would be empty.
     """
     size = math.ceil(fraction * len(rows))
     if times is not None:
@@ -87,7 +87,7 @@ def hold_out(
 
 
 def rare_classes(targets: npt.NDArray[np.int64]) -> list[int]:
-    """The classes that stay in the training part."""
+    """Return the classes too rare to split, which stay in the training part."""
     counts = np.bincount(targets)
     return np.flatnonzero((counts > 0) & (counts < MIN_OF_CLASS)).tolist()
 
@@ -102,14 +102,14 @@ def _of_each_class(classes: npt.NDArray[Any], fraction: float, random: np.random
 
 
 def _some_groups(groups: npt.NDArray[Any], size: int, random: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Groups in random order, until they have as many rows as wanted, but never all."""
+    """Take groups in random order until they have enough rows, but never all groups."""
     distinct, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
     order = random.permutation(len(distinct))
     return _taken(order, counts, size)[place]
 
 
 def _newest(times: npt.NDArray[np.float64], groups: npt.NDArray[Any] | None, size: int) -> npt.NDArray[np.bool_]:
-    """The rows, or the groups by their newest rows, of the latest times."""
+    """Take the rows of the latest times, or the groups with the latest rows."""
     if groups is None:
         distinct, place, counts = np.unique(times, return_inverse=True, return_counts=True)
         return _taken(np.arange(len(distinct))[::-1], counts, size)[place]

@@ -1,8 +1,8 @@
-"""Target statistics: what the targets of the training rows are at each value of a column, as numbers for a network.
+"""Target statistics: means of the training targets at each value of a column, as inputs of a network.
 
-A training row's numbers come from the other folds, so that its own target is not in them (Micci-Barreca 2001; Pargent,
-Pfisterer, Thomas and Bischl 2022); those of any other row come from all training rows.  Means of few rows are drawn
-towards the mean of all, by as much as their variance tells (empirical Bayes).
+A training row's numbers come from the other folds, so that they do not contain its own target (Micci-Barreca 2001;
+Pargent, Pfisterer, Thomas and Bischl 2022); those of any other row come from all training rows.  Means of few rows are
+shrunk towards the overall mean, according to their variance (empirical Bayes).
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from xpmlp.data.saved import Finite, Frozen
 from xpmlp.data.tables.columns import Name
 
 FOLDS = 5
-"""Parts of the training rows, of which each gets the statistics of the others."""
+"""Folds of the training rows; the numbers of each come from the others."""
 
 MOST_CLASSES = 12
-"""Classes with a statistic of their own: the commonest ones."""
+"""Maximum number of classes with a statistic of their own: the commonest ones."""
 
 MOST_BINS = 4_096
-"""Bins of a number, each of a distinct value where there are no more of these, else of equal counts."""
+"""Maximum number of bins of a number, over all targets: one for each distinct value, else fewer of equal counts."""
 
 FEWEST_LEVELS = 10
-"""A category of fewer levels is one-hot, which tells a network as much."""
+"""Minimum number of levels of a category with a statistic: with fewer, the codes tell a network as much."""
 
 LEAVES = 16
-"""Of the tree by which bins of a number are smoothed."""
+"""Maximum number of leaves of the tree that smooths the bins of a number."""
 
 PRIOR = 5
-"""Rows of the average text that are added to those of a word, in naive Bayes."""
+"""Rows of the average text added to those of a word, in naive Bayes."""
 
 LEAST_MORE = 0.1
 LEAST_TIMES = 1.4
-"""The least that the statistic of numbers explains beyond a cubic polynomial, as a share of the targets' variance or in
-multiples of what that does: a network finds smooth functions by itself."""
+"""The least gain of a statistic of numbers over a cubic polynomial, as a share of the targets' variance or as a factor:
+a network learns smooth functions by itself."""
 
 MOST_NUMBERS = 200
-"""Numbers that the statistics of single columns are together: those of the columns that tell most."""
+"""Maximum total width of the statistics of single columns: those of the most informative columns are kept."""
 
 MOST_WORDS = 5_000
-"""Words of a text column with a statistic: the commonest ones."""
+"""Maximum number of words of a text column with a statistic: the commonest ones."""
 
 LEAST_GAIN = 0.001
-"""The share of the targets' variance that a statistic has to explain, out of fold, to be kept."""
+"""Minimum share of the targets' variance that a statistic must explain, out of fold, to be kept."""
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.int64]
@@ -58,7 +58,7 @@ Rows: TypeAlias = npt.NDArray[np.bool_]
 
 
 Means: TypeAlias = Annotated[tuple[tuple[Finite, ...], ...], Field(min_length=1, max_length=100_000)]
-"""Rows (n_targets,) of numbers, for each place."""
+"""A row (n_targets,) of numbers for each place: a code, bin or word."""
 
 
 class Statistic(Frozen):
@@ -67,11 +67,11 @@ class Statistic(Frozen):
     Attributes
     ----------
     means : tuple of (n_targets,)
-        Of a column of categories by its codes; of numbers for a gap, and then by bins; of text by words.
+        For categories, by code; for numbers, the first for missing values and then by bin; for text, by word.
     edges : tuple of float
-        Of numbers: the upper edges of all bins but the last.
+        For numbers: the upper edges of all bins but the last.
     words : tuple of str
-        Of text.
+        For text: the words.
     """
 
     means: Means
@@ -91,20 +91,20 @@ class Statistic(Frozen):
         return len(self.means[0])
 
     def of_codes(self, codes: npt.NDArray[np.int32]) -> Numbers:
-        """Look up codes (n,): (n, n_targets)."""
+        """Look up codes (n,); returns (n, n_targets)."""
         return np.asarray(self.means)[codes]
 
     def of_numbers(self, raw: npt.NDArray[Any]) -> Numbers:
-        """Look up raw numbers (n,), of which NaN are gaps: (n, n_targets)."""
+        """Look up raw numbers (n,), NaN for missing values; returns (n, n_targets)."""
         return np.asarray(self.means)[binned(raw, self.edges)]
 
     def of_words(self, words: pl.Series) -> Numbers:
-        """Add up the numbers of the words of each row, a list (n,): (n, n_targets)."""
+        """Sum the numbers of each row's words, lists (n,); returns (n, n_targets)."""
         return _sums(_occurrences(words, self.words), np.asarray(self.means))
 
 
 class Found(NamedTuple):
-    """A statistic, what it is for the training rows, (n, n_targets), and the share of variance that it explains so."""
+    """A statistic, its out-of-fold numbers (n, n_targets) for training rows, and the share of variance they explain."""
 
     statistic: Statistic
     crossed: npt.NDArray[np.float32]
@@ -112,14 +112,14 @@ class Found(NamedTuple):
 
 
 class TrainingTargets:
-    """The targets of a training part as columns of numbers, and the folds of its rows.
+    """The targets of a training part as numeric columns, and the folds of its rows.
 
     Parameters
     ----------
     targets : (n,) or (n, n_targets)
-        Indices of classes, or values.
+        Class indices, or values.
     groups : (n,), optional
-        Whose rows are in one fold.
+        The group of each row; a group stays in one fold.
     """
 
     def __init__(self, targets: npt.NDArray[np.int64] | Numbers, groups: npt.NDArray[np.int64] | None = None) -> None:
@@ -134,18 +134,18 @@ class TrainingTargets:
             self.columns = (targets - targets.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
 
     def __getitem__(self, rows: Places) -> TrainingTargets:
-        """Those of some of the rows."""
+        """Select rows."""
         some = copy.copy(self)
         some.folds, some.columns = self.folds[rows], self.columns[rows]
         return some
 
     @property
     def variation(self) -> float:
-        """The sum of the squared differences from the means."""
+        """The sum of squared deviations from the means."""
         return float(np.square(self.columns - self.columns.mean(axis=0)).sum())
 
     def crossed(self, told: Callable[[Rows, Rows], Numbers]) -> Numbers:
-        """The numbers of each row by what is fitted on the rows of the other folds.
+        """Compute each row's numbers from a fit on the rows of the other folds.
 
         Parameters
         ----------
@@ -159,12 +159,12 @@ class TrainingTargets:
         return numbers
 
     def gain(self, predicted: Numbers) -> float:
-        """The share of the targets' variance that numbers explain as predictions."""
+        """Compute the share of the targets' variance explained by numbers as predictions."""
         total = self.variation
         return 1.0 - float(((self.columns - predicted) ** 2).sum()) / total if total > 0 else 0.0
 
     def is_smooth(self, gain: float, *numbers: npt.NDArray[Any]) -> bool:
-        """Whether cubic polynomials of numbers, with their product, explain almost as much as a statistic does."""
+        """Whether cubic polynomials of numbers, with their product, explain almost as much as a statistic."""
         columns = [np.ones(len(self.columns))]
         for raw in numbers:
             gap = np.isnan(raw)
@@ -180,14 +180,14 @@ class TrainingTargets:
         return gain < LEAST_TIMES * explained and gain < LEAST_MORE + explained
 
     def explained(self, numbers: Numbers) -> float:
-        """The share of the targets' variance that each target's number explains by the best straight line."""
+        """Compute the share of the targets' variance explained by the best straight line in each target's number."""
         x, y = numbers - numbers.mean(axis=0), self.columns - self.columns.mean(axis=0)
         fitted = np.square((x * y).sum(axis=0)) / np.maximum(np.square(x).sum(axis=0), 1e-12)
         return float(fitted.sum()) / max(self.variation, 1e-12)
 
 
 def of_category(codes: npt.NDArray[np.int32], count: int, targets: TrainingTargets) -> Found | None:
-    """Fit the statistic of a column of categories, by codes from 0 to ``count - 1``; `None` if it tells nothing."""
+    """Fit the statistic of category codes, from 0 to ``count - 1``; `None` if it is uninformative."""
     if count < FEWEST_LEVELS + 2:
         return None
 
@@ -201,7 +201,7 @@ def of_category(codes: npt.NDArray[np.int32], count: int, targets: TrainingTarge
 
 
 def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
-    """Fit the statistic of raw numbers (n,), NaN for gaps; `None` if it tells nothing."""
+    """Fit the statistic of raw numbers (n,), NaN for missing values; `None` if it is uninformative."""
     edges = bin_edges(raw, MOST_BINS // targets.columns.shape[1])
     if len(edges) < 3:
         return None
@@ -221,9 +221,9 @@ def of_number(raw: npt.NDArray[Any], targets: TrainingTargets) -> Found | None:
 
 
 def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
-    """Fit the statistic of the words of texts, lists (n,); `None` if it tells nothing.
+    """Fit the statistic of the words of texts, lists (n,); `None` if it is uninformative.
 
-    Of classes it is naive Bayes' sum of log-odds; of values the sum of the words' shrunken means.
+    For classes it is naive Bayes' sum of log probability ratios; for values, the sum of the words' shrunken means.
     """
     counts = words.list.unique().explode().drop_nulls().alias("word").value_counts()
     counts = counts.filter(pl.col("count") >= 3).sort(["count", "word"], descending=[True, False])
@@ -250,13 +250,13 @@ def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
 
 
 def telling_words(words: pl.Series, counts: pl.DataFrame, most: int, targets: TrainingTargets) -> list[str]:
-    """Choose the words of texts, lists (n,), among which the targets differ most from those of all, by chi-squared.
+    """Choose the words of texts, lists (n,), whose rows' targets differ most from the average, by chi-squared.
 
     Parameters
     ----------
     words : series of lists (n,)
     counts : data frame
-        The column "word" has those to choose from.
+        The column "word" has the candidates.
     most : int
     targets : TrainingTargets
     """
@@ -270,7 +270,7 @@ def telling_words(words: pl.Series, counts: pl.DataFrame, most: int, targets: Tr
 
 
 def bin_edges(raw: npt.NDArray[Any], most: int = MOST_BINS, bins: int = 1024) -> Numbers:
-    """The edges between the distinct values of a number, or of some bins of equal counts if these are too many."""
+    """Return the edges between the distinct values of a number, or between ``bins`` of equal counts if too many."""
     values = np.unique(raw[~np.isnan(raw)])
     if len(values) > most:
         shares = np.linspace(0, 1, bins + 1)[1:-1]
@@ -279,7 +279,7 @@ def bin_edges(raw: npt.NDArray[Any], most: int = MOST_BINS, bins: int = 1024) ->
 
 
 def binned(raw: npt.NDArray[Any], edges: Sequence[float] | Numbers) -> Places:
-    """The bin of each number, from 1, a number on an edge in the lower one; 0 for NaN."""
+    """Return the bin of each number, from 1; a number on an edge is in the lower bin, and NaN in bin 0."""
     places = np.searchsorted(np.asarray(edges), raw, side="left") + 1
     return np.where(np.isnan(raw), 0, places)
 
@@ -287,10 +287,10 @@ def binned(raw: npt.NDArray[Any], edges: Sequence[float] | Numbers) -> Places:
 def shrunk_means(
     places: Places | npt.NDArray[np.int32], count: int, targets: Numbers, mean: float | None = None
 ) -> Numbers:
-    """Means of targets by place, each drawn towards the mean of all by empirical Bayes.
+    """Compute the targets' means by place, each shrunk towards the overall mean by empirical Bayes.
 
-    With the variance ``w`` within places and ``b`` between them, both by the analysis of variance, a place of ``n``
-    rows keeps ``n / (n + w / b)`` of its difference from the mean.
+    With the variance ``w`` within places and ``b`` between them, both by analysis of variance, a place of ``n`` rows
+    keeps ``n / (n + w / b)`` of its difference from the mean.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def shrunk_means(
         From 0 to ``count - 1``.
     targets : (n, n_targets)
     mean : float, optional
-        Instead of the targets' own.
+        The mean to shrink towards, instead of the targets' own.
 
     Returns
     -------
@@ -320,12 +320,12 @@ def shrunk_means(
 
 
 def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
-    """Means of targets in the leaves of a regression tree over ordered places, the best split first.
+    """Compute the targets' means in the leaves of a regression tree over ordered places, grown best split first.
 
     Parameters
     ----------
     places : (n,)
-        From 0, which is for gaps and a leaf by itself, to ``count - 1``.
+        From 0, for missing values and a leaf by itself, to ``count - 1``.
     targets : (n, n_targets)
 
     Returns
@@ -337,7 +337,7 @@ def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
     least, mean = max(10, len(places) // 1000), targets.mean(axis=0)
 
     def split(low: int, high: int) -> tuple[float, int, int, int]:
-        """The best split of a leaf, places ``low`` to ``high - 1``: its gain, the leaf, and where."""
+        """Find the best split of a leaf, places ``low`` to ``high - 1``: its gain, the leaf, and the cut."""
         first = low + int(n[low:high].searchsorted(n[low] + least))
         end = low + int(n[low:high].searchsorted(n[high] - least, side="right"))
         if first >= end:  # no cut leaves enough rows on both sides
@@ -362,7 +362,7 @@ def tree_means(places: Places, count: int, targets: Numbers) -> Numbers:
 
 
 class _Occurrences(NamedTuple):
-    """The rows and the words of a text column, a pair for each word that a row has: both (m,); and the rows."""
+    """The pairs of a row and a word in it, (m,) each, and the number of rows of a text column."""
 
     rows: Places
     places: Places
@@ -383,11 +383,11 @@ def _sums(found: _Occurrences, means: Numbers) -> Numbers:
 
 
 def _sums_by_place(places: Places | npt.NDArray[np.int32], count: int, targets: Numbers) -> tuple[Numbers, Numbers]:
-    """The rows at each place, (count,), and the sums of their targets, (count, n_targets)."""
+    """Count the rows at each place, (count,), and sum their targets, (count, n_targets)."""
     sums = [np.bincount(places, column, minlength=count) for column in targets.T]
     return np.bincount(places, minlength=count).astype(np.float64), np.stack(sums, axis=1)
 
 
 def rounded(means: Numbers) -> tuple[tuple[float, ...], ...]:
-    """Means as they are saved."""
+    """Round means for saving."""
     return tuple(map(tuple, np.round(means, 6).tolist()))

@@ -1,4 +1,4 @@
-"""Files and pipes as streams of bytes, unpacked on the way, and what a file is by its first bytes."""
+"""Byte streams of files and pipes, decompressed on the way, and recognition of formats by the first bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xpmlp.errors import DataError
 Content = Literal["csv", "parquet", "arrow", "excel"]
 
 MAX_BYTES = 2**32
-"""Of a table as text, unpacked: a larger one belongs in a Parquet file."""
+"""Maximum number of bytes of a table as text, decompressed: a larger one belongs in a Parquet file."""
 
 CHUNK = 1 << 20
 
@@ -43,19 +43,19 @@ _REFUSED = {
 }
 
 _BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
-"""Errors of unpackers for damaged files; zipfile raises the last two for encrypted ones and unknown compression."""
+"""Decompressors' errors for damaged files; zipfile raises the last two for encryption and unknown compression."""
 
 
 class Opened(NamedTuple):
-    """A file that is being read.
+    """A file open for reading.
 
     Attributes
     ----------
     stream : BinaryIO
-        Of the unpacked bytes.
+        The decompressed bytes.
     content : Content
     packed : str
-        How it was packed, "" if it was not.
+        The compression, "" for none.
     """
 
     stream: BinaryIO
@@ -65,12 +65,12 @@ class Opened(NamedTuple):
 
 @contextmanager
 def opened(path: Path) -> Iterator[Opened]:
-    """Open a table's file or pipe, and unpack it as it is read.
+    """Open a table's file or pipe, and decompress it as it is read.
 
     Raises
     ------
     DataError
-        If it cannot be read, is packed in a way that is not known or with several files, or is no table.
+        If it cannot be read, is an archive of several files, or is not a table.
     """
     check_source(path, pipes=True)
     try:
@@ -104,14 +104,14 @@ def _peek(stream: BinaryIO) -> bytes:
 
 
 def _peeked(stream: Any) -> bytes:
-    """The first bytes of a stream that goes back to its beginning by unpacking it again."""
+    """Return the first bytes of a decompressed stream, which rewinds by starting again."""
     start: bytes = stream.read(16)
     stream.seek(0)
     return start
 
 
 def _whole(file: BinaryIO, path: Path) -> bytes:
-    """The content of a pipe."""
+    """Read the content of a pipe."""
     content = file.read(MAX_BYTES + 1)
     if not content:
         raise DataError(
@@ -144,7 +144,7 @@ def _only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[BinaryIO]:
     if members[0].flag_bits & 1:
         raise DataError(f"{path}: is encrypted; unpack it first")
     with archive.open(members[0]) as member:
-        yield member  # type: ignore[misc]  # which reads as a BinaryIO does
+        yield member  # type: ignore[misc]  # it reads like a BinaryIO
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def _unpacked(stream: BinaryIO, packed: str, path: Path) -> Iterator[BinaryIO]:
 
 
 def _zstd(stream: BinaryIO, path: Path) -> Any:
-    """A stream of the unpacked bytes of zstd, by Python's own module, by zstandard, or line by line by polars."""
+    """Open a stream of decompressed zstd data, by Python's own module, by zstandard, or line by line by polars."""
     with suppress(ImportError):
         from compression.zstd import ZstdFile
 
@@ -176,36 +176,36 @@ def _zstd(stream: BinaryIO, path: Path) -> Any:
 
 
 class _Restarted(io.RawIOBase):
-    """A stream that can go back to its beginning, and nowhere else."""
+    """A stream that can seek only to its beginning."""
 
     def __init__(self, start: Any) -> None:
         self._start = start
         self._stream: Any = start()
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: the stream can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can go back."""
+        """Return True: the stream can be rewound."""
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go back to the beginning."""
+        """Rewind to the beginning."""
         if offset or whence:
             raise io.UnsupportedOperation("seek")
         self._stream = self._start()
         return 0
 
     def readinto(self, buffer: Any) -> int:
-        """Read on."""
+        """Read the next bytes into a buffer."""
         piece = self._stream.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
 
 
 class _PolarsLines(_Restarted):
-    """The lines of a packed file of text, unpacked by polars a batch at a time."""
+    """The lines of a compressed text file, decompressed by polars a batch at a time."""
 
     def __init__(self, path: Path) -> None:
         import polars as pl
@@ -231,7 +231,7 @@ class _Iterated:
         self._pieces, self._rest = pieces, b""
 
     def read(self, size: int) -> bytes:
-        """Read at most some bytes; none at the end."""
+        """Read up to ``size`` bytes; none at the end."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:

@@ -1,4 +1,4 @@
-"""The target of a table: labels or values, which of the two, and how values are scaled."""
+"""The target of a table: reading it as labels or values, and the scaling of values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_CLASSES = 10_000
 
 
 class Target(Frozen):
-    """How targets become what the network learns, and its outputs the target again.
+    """The conversion of targets to the network's scale, and of its outputs back.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Target(Frozen):
     log : bool
         Whether the network learns the logarithm of values.
     centers, scales : tuple of float
-        Of values, by which each column has mean 0 and deviation 1 in training.
+        For values: they give each column mean 0 and standard deviation 1 in training.
     """
 
     names: tuple[Name, ...] = Field(max_length=10_000)
@@ -44,12 +44,12 @@ class Target(Frozen):
     scales: tuple[Finite, ...] = ()
 
     def scaled(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Scale values (n, n_targets) as the network learns them."""
+        """Scale values (n, n_targets) for the network."""
         values = np.log(values) if self.log else values
         return (values - np.asarray(self.centers)) / np.asarray(self.scales) if self.centers else values
 
     def unscaled(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Turn outputs (n, n_outputs) of the network into values; the columns of a target follow one another."""
+        """Convert outputs (n, n_outputs) of the network to values; the outputs of a target are adjacent."""
         values = outputs.astype(np.float64)
         if self.centers:
             times = values.shape[1] // len(self.centers)
@@ -65,9 +65,9 @@ class Targets(NamedTuple):
     task : "classes" or "values"
     why : str
     labels : (n,) or (n, n_targets)
-        Labels of NumPy's types, or values in float64.
+        Labels of NumPy's types, or float64 values.
     kept : (n,) bool
-        Rows of the table that have a target: n of them.
+        A mask of the table's rows that have a target, n in number.
     """
 
     task: Literal["classes", "values"]
@@ -77,7 +77,7 @@ class Targets(NamedTuple):
 
 
 def find_targets(columns: Sequence[str], wanted: str | Sequence[str], source: str) -> tuple[str, ...]:
-    """Find the columns of the target by name, or by the only name that differs in capitals or blanks alone.
+    """Find the columns of the target by name, or by the only name that differs just in case or blanks.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def find_targets(columns: Sequence[str], wanted: str | Sequence[str], source: st
 def read_targets(
     data: pl.DataFrame, names: Sequence[str], task: Task, missing: Sequence[str], decimal: str | None, source: str
 ) -> Targets:
-    """Read the columns of the target, and leave rows without one out.
+    """Read the columns of the target, leaving out rows without one.
 
     One column of numbers is values if it has fractions or more than 20 distinct values, else classes; several columns
     are values.
@@ -104,7 +104,7 @@ def read_targets(
     Raises
     ------
     DataError
-        If no row has a target, or values are no numbers, or labels cannot be classes.
+        If no row has a target, values are not numbers, or labels cannot be classes.
     """
     if len(names) > 1:
         columns = [_numbers(data[name], missing, decimal, source) for name in names]
@@ -156,12 +156,12 @@ def fit_target(names: Sequence[str], targets: Targets, rows: npt.NDArray[np.intp
 
 
 def class_places(labels: npt.NDArray[Any], classes: npt.NDArray[Any], source: str) -> npt.NDArray[np.int64]:
-    """The index of each label among known classes.
+    """Return the index of each label among known classes.
 
     Raises
     ------
     DataError
-        If a label is none of them.
+        If a label is not one of them.
     """
     found, places = np.unique(labels, return_inverse=True)
     known = label_places([str(label) for label in found.tolist()], classes)
@@ -203,7 +203,7 @@ def _texts(column: pl.Series, missing: Sequence[str], source: str) -> pl.Series:
 def _all_numbers(
     column: pl.Series, texts: pl.Series, missing: Sequence[str], decimal: str | None
 ) -> npt.NDArray[np.float64] | None:
-    """The target as numbers with NaN for gaps, if all of it is; truth values and ``007`` are none."""
+    """Convert the target to numbers, NaN for missing values, or None; truth values and ``007`` are not numbers."""
     if column.dtype == pl.Boolean:
         return None
     if column.dtype == pl.String:
@@ -235,7 +235,7 @@ def _numbers(column: pl.Series, missing: Sequence[str], decimal: str | None, sou
 
 
 def _labels(column: pl.Series, texts: pl.Series, source: str) -> npt.NDArray[Any]:
-    """Labels as they are where they are typed, else as text writes them."""
+    """Return typed labels unchanged, and others as spelled in text."""
     if column.dtype == pl.Boolean:
         return column.to_numpy()
     if column.dtype.is_integer():

@@ -1,4 +1,4 @@
-"""Tables from Parquet, Arrow and Excel files."""
+"""Reading of tables from Parquet, Arrow and Excel files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from xpmlp.data.tables.streams import MAX_BYTES
 from xpmlp.errors import DataError
 
 MAX_CELLS = 2**32
-"""Rows times columns of a file that says in advance how many it has."""
+"""Maximum number of cells (rows times columns) of a Parquet or Arrow file."""
 
 _DAY_ZERO = r"^1899-12-3[01] ([0-9]{2}:[0-9]{2})"  # of times of day in a workbook
 _EXCEL = Library("fastexcel", "fastexcel", "'xpmlp[excel]'")
 
 
 def scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator[pl.DataFrame]:
-    """The rows of a Parquet file, of a folder of them, or of an Arrow file."""
+    """Yield the rows of a Parquet file, a folder of them, or an Arrow file."""
     with _explained(path):
         if path.is_dir():
             if not next(path.rglob("*.parquet"), None):
@@ -48,7 +48,7 @@ def scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator[
 
 
 def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame], None]:
-    """The first sheet of a workbook that has rows, its cells as texts, its header found as that of a CSV file."""
+    """Read the first sheet with rows of a workbook, its cells as texts; its header is found as in a CSV file."""
     import zipfile
 
     with zipfile.ZipFile(path) as archive:
@@ -82,14 +82,14 @@ def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame
 
 
 def _without_end(row: Sequence[str]) -> list[str]:
-    """A row to its last field that is not blank."""
+    """Cut a row after its last non-blank field."""
     filled = [place for place, cell in enumerate(row) if cell.strip()]
     return list(row[: filled[-1] + 1]) if filled else []
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn polars' errors, its panics on damaged files among them, into sentences."""
+    """Turn polars' errors, including its panics on damaged files, into a one-sentence `DataError`."""
     try:
         yield
     except pl.exceptions.PolarsError as error:

@@ -1,4 +1,4 @@
-"""Activation functions, one file each.  The table is `activations`; a record says what its derivative is made of."""
+"""Activation functions, one file each.  The table of their records is `activations`."""
 
 from xpmlp._records import RecordTable
 from xpmlp.nn.activations.activation import Activation, Kept

@@ -9,7 +9,7 @@ from xpmlp._typing import Array
 from xpmlp.nn.ops import Ops
 
 Kept = tuple[Array, ...]
-"""The arrays of which a derivative is made."""
+"""Arrays from which a derivative is computed."""
 
 
 class Activation(NamedTuple):
@@ -20,13 +20,13 @@ class Activation(NamedTuple):
     name : str
     forward : (ops, z) -> (y, kept)
         The function of the pre-activation, and the arrays that `backward` needs.  May reuse the memory of ``z``, which
-        is dead afterwards; ``y`` may be one of ``kept``.
+        is not used afterwards; ``y`` may be one of ``kept``.
     backward : (ops, upstream, kept) -> delta
         ``upstream * derivative``; may overwrite ``upstream``, but not ``kept``.
     formula : str
         For the documentation.
     scikit_learn : str or None
-        The name that `sklearn.neural_network.MLPClassifier` has for it.
+        Its name in `sklearn.neural_network.MLPClassifier`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Activation(NamedTuple):
         formula: str,
         scikit_learn: str | None = None,
     ) -> Activation:
-        """An activation whose derivative is a function of its output, which alone is kept.
+        """Build an activation whose derivative is a function of its output, the only array kept.
 
         Parameters
         ----------

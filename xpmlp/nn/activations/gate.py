@@ -6,12 +6,12 @@ from xpmlp._typing import Array, Namespace
 
 
 def gate(xp: Namespace, v: Array) -> tuple[Array, Array]:
-    """``sigmoid(v)`` and ``exp(-|v|)``, of which `gate_slope` makes the derivative: no exponential overflows."""
+    """Return ``sigmoid(v)`` and ``exp(-|v|)``, the latter for `gate_slope`; no exponential overflows."""
     e = xp.exp(-xp.abs(v))
     return xp.where(v > 0, xp.ones_like(e), e) / (1 + e), e
 
 
 def gate_slope(e: Array) -> Array:
-    """The derivative of the sigmoid, ``s (1 - s) = e / (1 + e)**2``, without the difference."""
+    """Compute the derivative of the sigmoid, ``s (1 - s) = e / (1 + e)**2``, without the difference."""
     root = 1 + e
     return e / (root * root)

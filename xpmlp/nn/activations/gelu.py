@@ -11,13 +11,13 @@ ROOT, CUBE = 0.7978845608028654, 0.044715
 """The square root of 2 / pi, and the factor of the cube."""
 
 SATURATED = 10.0
-"""From here on the sigmoid is 1 in float64, too, and below minus this the value is within 1e-36 of 0."""
+"""Above this the sigmoid is 1 in float64, too, and below its negative the value is within 1e-36 of 0."""
 
 
 def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
     """``z (1 + tanh(u)) / 2``, ``u = sqrt(2 / pi) (z + 0.044715 z**3)``: Hendrycks and Gimpel 2016, section 2.
 
-    It is computed as ``z * sigmoid(2 u)``.  Kept is ``z`` within bounds, so that no power of it overflows.
+    It is computed as ``z * sigmoid(2 u)``.  ``z`` is kept within bounds, so that no power of it overflows.
     """
     above = ops.xp.maximum(z, -SATURATED)
     bounded = ops.xp.minimum(above, SATURATED)

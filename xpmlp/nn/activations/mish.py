@@ -7,14 +7,14 @@ from xpmlp.nn.activations.activation import Activation, Kept
 from xpmlp.nn.ops import Ops
 
 SATURATED = 20.0
-"""From here on the factor of z is 1 in float64, too."""
+"""Above this the factor of z is 1 in float64, too."""
 
 
 def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
     """``z * tanh(log(1 + exp(z)))``: Misra, BMVC 2020.
 
-    With ``e = exp(z)`` the factor of ``z`` is ``n / (n + 2)``, ``n = e (e + 2)``.  Kept are ``e`` and ``z``, up
-    to where that is 1, so that nothing overflows.
+    With ``e = exp(z)`` the factor of ``z`` is ``n / (n + 2)``, ``n = e (e + 2)``.  ``e`` and ``z`` are kept, bounded
+    where the factor reaches 1, so that nothing overflows.
     """
     bounded = ops.xp.minimum(z, SATURATED)
     e = ops.xp.exp(bounded)

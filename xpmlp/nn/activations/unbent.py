@@ -1,4 +1,4 @@
-"""The inverse of the bend by which tables' numbers are kept between -3 and 3."""
+"""Inverse of the bend that keeps a table's numbers between -3 and 3."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from xpmlp.nn.activations.activation import Activation, Kept
 from xpmlp.nn.ops import Ops
 
 BEND = 3.0
-"""Bent numbers are ``x / sqrt(1 + (x / 3)^2)``: `xpmlp.data.tables.features`."""
+"""Bound of bent numbers, ``x / sqrt(1 + (x / 3)^2)``: see `xpmlp.data.tables.features`."""
 
 MOST = 2.85
-"""Beyond it a number is taken for it, which was 9.13 before it was bent: rounding grows without end towards 3."""
+"""Numbers are clipped to this, 9.13 before the bend, since rounding errors grow without limit towards 3."""
 
 
 def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:

@@ -1,4 +1,4 @@
-"""Criteria: by what the epochs of a training are compared.  The table is `criteria`."""
+"""Criteria for comparing the epochs of a training.  The table is `criteria`."""
 
 from xpmlp._records import RecordTable
 from xpmlp.nn.criteria.criterion import Criterion

@@ -1,4 +1,4 @@
-"""The record of a criterion: by what the epochs of a training are compared."""
+"""The record of a criterion for comparing the epochs of a training."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from xpmlp.nn.ops import Ops
 
 
 class Criterion(NamedTuple):
-    """A figure of all predictions for a part of the data together; lower is better.
+    """A figure of all predictions for a part of the data; lower is better.
 
     Attributes
     ----------
     name : str
     value : (ops, prediction, targets, weights) -> figure (runs,)
-        ``prediction`` (runs, n, n_out) are probabilities or values, what the loss's ``transform`` gives, or means of
-        such over the members of a vote; ``targets`` (n, n_out) one-hot rows, flags of 0 and 1, or values; ``weights``
+        ``prediction`` (runs, n, n_out) are probabilities or values as returned by the loss's ``transform``, or their
+        means over the members of a vote; ``targets`` (n, n_out) one-hot rows, flags of 0 and 1, or values; ``weights``
         (n,) of the examples, which sum to 1.
     targets : tuple of str
-        For which targets it is: see `xpmlp.nn.losses.Loss.targets`.
+        The kinds of targets that it is for; see `xpmlp.nn.losses.Loss.targets`.
     sentence : str
         For the documentation.
     """
@@ -32,5 +32,5 @@ class Criterion(NamedTuple):
 
 
 def weighted_mean(ops: Ops, figures: Array, weights: Array) -> Array:
-    """The mean of the examples' ``figures`` (..., n) by ``weights`` (n,), which sum to 1: (...)."""
+    """Average the examples' ``figures`` (..., n) by ``weights`` (n,), which sum to 1: (...)."""
     return ops.xp.sum(figures * weights, axis=-1)

@@ -11,7 +11,7 @@ from xpmlp.nn.losses.loss import logarithm
 from xpmlp.nn.ops import Ops
 
 BINS = 15
-"""Of the calibration error."""
+"""Number of bins of the calibration error."""
 
 
 def _log_loss(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
@@ -25,10 +25,10 @@ def _error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array
 
 
 def _auc(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
-    """1 less the mean, over the classes, of the part of pairs that the class's probability puts in the right order.
+    """Compute 1 less the mean, over the classes, of the part of pairs that the class's probability ranks correctly.
 
-    Of a class and the others: ``sum_{i in class, j not} w_i w_j (p_i > p_j, or half if p_i = p_j)`` over
-    ``sum w_i sum w_j``.  Of two classes both give the same.  Classes that no example has, or all, do not count.
+    For a class and the others: ``sum_{i in class, j not} w_i w_j (p_i > p_j, or half if p_i = p_j)`` over
+    ``sum w_i sum w_j``.  With two classes both give the same.  Classes of no example, or of all, do not count.
     """
     xp = ops.xp
     total = counted = xp.zeros_like(prediction[..., 0, 0])
@@ -42,12 +42,12 @@ def _auc(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
 
 
 def _at_least_one(ops: Ops, number: Array) -> Array:
-    """A divisor of a sum of as many terms, which is 0 if there are none."""
+    """Return a divisor: the number, or 1 in place of 0."""
     return ops.xp.where(number > 0, number, ops.xp.ones_like(number))
 
 
 def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array:
-    """The weight of the pairs (i of ``own``, j of ``others``) with ``scores_i > scores_j``, ties by half: (runs,)."""
+    """Sum the weights of pairs (i of ``own``, j of ``others``) with ``scores_i > scores_j``, ties by half: (runs,)."""
     xp = ops.xp
     results = []
     for run in range(scores.shape[0]):
@@ -62,8 +62,8 @@ def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array
 def _calibration_error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
     """The expected calibration error of the most probable class: ``sum_b |sum_{i in b} w_i (confidence_i - right_i)|``.
 
-    Over `BINS` bins of equal numbers of examples in the order of their confidence, the largest probability, as
-    `numpy.array_split` cuts them.  Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using
+    The sum is over `BINS` bins of equal numbers of examples in the order of their confidence, the largest probability,
+    cut as by `numpy.array_split`.  Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using
     Bayesian Binning, AAAI 2015, with bins of equal counts.
     """
     xp = ops.xp

@@ -1,4 +1,4 @@
-"""One temperature for all probabilities, and the log-loss that the best one leaves."""
+"""A temperature common to all probabilities, and the log-loss at the best one."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from xpmlp.nn.losses.loss import logarithm
 from xpmlp.nn.ops import Ops
 
 LARGEST = 4.0
-"""Of the temperature's logarithm, upwards and downwards."""
+"""Bound on the temperature's logarithm, upwards and downwards."""
 
 HALVINGS = 30
-"""They leave 8 / 2**30 of the interval, less than a rounding of float32."""
+"""Number of halvings: the interval left is 8 / 2**30, less than a rounding of float32."""
 
 
 def log_loss(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
-    """The mean of ``-sum_j t_j log(p_j)``, (runs,)."""
+    """Compute the mean of ``-sum_j t_j log(p_j)``, (runs,)."""
     return -weighted_mean(ops, ops.xp.sum(targets * log_probabilities, axis=-1), weights)
 
 
 def inverse_temperature(
     ops: Ops, log_probabilities: Array, targets: Array, weights: Array, caution: float = 0.0
 ) -> Array:
-    """The factor on logits, or on logarithms of probabilities, for which the log-loss is lowest.
+    """Find the factor on logits, or on logarithms of probabilities, that minimises the log-loss.
 
     The log-loss is convex in the factor ``b``; its derivative, the mean of ``sum_j (p_j(b) - t_j) z_j``, is 0 where it
     is lowest, which bisection of ``log(b)`` finds.
@@ -34,8 +34,9 @@ def inverse_temperature(
         One-hot.
     weights : (n,)
     caution : float
-        Times half of the square of ``log(b)`` is added to the log-loss.  With 1 / n the factor is the most probable one
-        if its logarithm is normal, of variance 1, before anything is known: examples that are all right have no best.
+        Weight of the penalty ``log(b)**2 / 2`` on the log-loss.  With 1 / n the factor is the most probable one for a
+        standard normal prior on its logarithm.  Without a penalty, examples that are all predicted correctly have no
+        best factor.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def inverse_temperature(
 
 
 def at_temperature(ops: Ops, prediction: Array, temperature: float | Array) -> Array:
-    """Probabilities to the power of ``1 / temperature``, summing to 1 again.
+    """Raise probabilities to the power of ``1 / temperature``, and normalise them to sum to 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers, one file each, and how they are joined; `xpmlp.nn.layer` says what a layer is."""
+"""Layers, one file each, and ways to join them; `xpmlp.nn.layer` defines a layer."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ _MAKERS: tuple[Callable[..., LayerMaker], ...] = (
 layers: RecordTable[Callable[..., LayerMaker]] = RecordTable(
     "layer", Callable, {maker.__name__: maker for maker in _MAKERS}
 )
-"""The makers of layers by the name that a config gives them: those that are joined first, settings by their names."""
+"""Makers of layers by their names in a config; they take layers to join by position, and settings by name."""
 
 __all__ = [
     "activation",

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class AdapterParameters(NamedTuple):
-    """``weights`` are shared; each member has a row of the others.
+    """Shared ``weights``, and a row of the other parameters for each member.
 
     Attributes
     ----------
     weights : ([runs,] n_in, units)
     inputs : ([runs,] members, n_in)
-        What the input is multiplied by.
+        Factors on the input.
     outputs, biases : ([runs,] members, units)
-        What the output is multiplied by, and what is added to it.
+        Factors on the output, and the biases added to it.
     """
 
     weights: Array
@@ -32,14 +32,15 @@ class AdapterParameters(NamedTuple):
 
 
 class AdapterFactors(NamedTuple):
-    """The parameters, and arrays ([runs,] members * batch, n_in or units) of which the gradients are made.
+    """Parameters, and arrays ([runs,] members * batch, n_in or units) from which the gradients are computed.
 
     Attributes
     ----------
     x, adapted, adapted_delta : n_in
-        The input, the same for the shared weights, and the derivative by that.
+        The input, the adapted input of the shared weights, and the derivative with respect to that.
     product, product_delta, upstream : units
-        What the shared weights give, the derivative by it, and that by the output.
+        The output of the shared weights, the derivative with respect to it, and that with respect to the layer's
+        output.
     """
 
     parameters: AdapterParameters
@@ -54,16 +55,16 @@ class AdapterFactors(NamedTuple):
 def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
     """A dense layer after `repeat`, with scales of each member's own: ``((x * inputs) @ weights) * outputs + biases``.
 
-    Weights begin uniform on ``+- 1 / sqrt(n_in)``, biases, which the members share at first, too, adapters at 1.
+    Weights begin uniform on ``+- 1 / sqrt(n_in)``; so do biases, which the members share at first; adapters begin at 1.
 
     Parameters
     ----------
     units : int
     members : int
-        As of the layer `repeat` before.
+        As in the layer `repeat` before.
     random : bool
-        Whether ``inputs`` begin as random signs, as those of the first such layer of a network must, since otherwise
-        all members would be the same for ever.
+        Whether ``inputs`` begin as random signs, as they must in the first such layer of a network, since otherwise all
+        members would stay identical.
 
     References
     ----------
@@ -104,7 +105,7 @@ def forward(ops: Ops, parameters: AdapterParameters, x: Any, noise: Any) -> tupl
 
 
 def backward(ops: Ops, parameters: AdapterParameters, residuals: Tree, upstream: Array, wanted: bool) -> SentBack:
-    """Through the outputs' adapters, the shared weights and the inputs' adapters."""
+    """Propagate back through the outputs' adapters, the shared weights and the inputs' adapters."""
     (x, adapted, product), (weights, inputs, outputs, _) = residuals, parameters
     product_delta = _joined(ops, _apart(ops, upstream, inputs) * _rows(ops, outputs), upstream)
     adapted_delta = ops.multiply_transposed(product_delta, weights)
@@ -113,7 +114,7 @@ def backward(ops: Ops, parameters: AdapterParameters, residuals: Tree, upstream:
 
 
 def gradients(ops: Ops, factors: AdapterFactors, divisor: Any) -> AdapterParameters:
-    """The product of the shared layer's factors; for what each member has, sums over its rows."""
+    """Compute the product of the shared layer's factors and, for each member's own parameters, sums over its rows."""
     parameters, x, adapted, adapted_delta, product, product_delta, upstream = factors
 
     def by_member(array: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Embeddings of numbers: some functions of each, and a dense layer of its own for each feature, stacked as runs are.
+"""Embeddings of numbers: some functions of each, and a separate dense layer for each feature, stacked as runs are.
 
-Arrays are ``(runs * features, n, batch)`` here: stacked, so that the operations for stacked runs serve, and with the
-batch last, since ``n`` is so small that loops over it would cost more than what they do.
+Arrays are ``(runs * features, n, batch)`` here: stacked, so that the operations for stacked runs apply, and with the
+batch last, since ``n`` is so small that loops over it would cost more than their contents.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from xpmlp.nn.ops import Ops
 
 
 class Functions(NamedTuple):
-    """The functions of a number whose values the dense layer of its feature takes, each of a linear argument.
+    """Functions of a number, each of a linear argument, whose values are the input of its feature's dense layer.
 
     Attributes
     ----------
     argument : (ops, parameters, x) -> argument
-        Of numbers (runs * features, 1, batch) the linear functions, (runs * features, functions, batch).
+        The linear functions, (runs * features, functions, batch), of numbers (runs * features, 1, batch).
     slope : (ops, parameters) -> slope
-        The derivative of the argument by the number, (runs * features, functions, 1).
+        The derivative of the argument with respect to the number, (runs * features, functions, 1).
     value : (ops, parameters, argument) -> value
     backward : (ops, delta, argument, value) -> delta
-        From the derivative by the value to that by the argument.
+        From the derivative with respect to the value to that with respect to the argument.
     gradients : (ops, parameters, x, delta) -> gradients by name, optional
-        Sums over the batch, of parameters beside the dense layer's; ``None`` if all the others are "state".
+        Sums over the batch, for parameters besides the dense layer's; ``None`` if all the others are "state".
     """
 
     argument: Callable[[Ops, Any, Array], Array]
@@ -38,14 +38,14 @@ class Functions(NamedTuple):
 
 
 class EmbeddingFactors(NamedTuple):
-    """The parameters, and arrays (runs * features, n, batch) of which the gradients are made.
+    """Parameters, and arrays (runs * features, n, batch) from which the gradients are computed.
 
     Attributes
     ----------
     x, value : n of 1, n of the functions
-        The numbers, and what the dense layers take.
+        The numbers, and the inputs of the dense layers.
     delta, argument_delta : n of the embedding's width, n of the functions
-        The derivatives by the output and, if anybody needs it, by the functions' arguments.
+        The derivatives with respect to the output and, if needed, to the functions' arguments.
     """
 
     parameters: Any
@@ -56,12 +56,12 @@ class EmbeddingFactors(NamedTuple):
 
 
 def embedding_of(functions: Functions) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """The passes and the gradients of a layer whose parameters have ``weights`` and ``biases`` of the dense layers.
+    """Build the passes and gradients of a layer whose parameters include the dense layers' ``weights`` and ``biases``.
 
     Returns
     -------
     forward, backward, gradients
-        As `xpmlp.nn.layer.Layer` has them.
+        As in `xpmlp.nn.layer.Layer`.
     """
 
     def forward(ops: Ops, parameters: Any, x: Any, noise: Any) -> tuple[Array, tuple[Array, Array, Array]]:

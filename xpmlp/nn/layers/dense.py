@@ -22,8 +22,8 @@ def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Po
     ----------
     units : int
     init : str
-        How the weights are drawn: a key of `xpmlp.initializers.initializers`, which may have the layer multiply its
-        input by a number, too.
+        How the weights are drawn: a key of `xpmlp.initializers.initializers`, which may also have the layer scale its
+        input.
     init_scale : float
         The standard deviation of ``normal``; the others ignore it.
     """
@@ -87,12 +87,12 @@ def descend(ops: Ops, parameters: DenseParameters, factors: tuple[Array, Array],
 
 
 def per_example_gradients(x: Array, delta: Array) -> DenseParameters:
-    """The gradient of each example's own loss: outer products of the factors.
+    """Compute the gradient of each example's own loss: outer products of the factors.
 
     Returns
     -------
     gradients : DenseParameters
-        Weights (runs, batch, n_in, n_out) and biases (runs, batch, 1, n_out); their mean over the batch is what
-        `gradients` gives.
+        Weights (runs, batch, n_in, n_out) and biases (runs, batch, 1, n_out); their mean over the batch is the result
+        of `gradients`.
     """
     return DenseParameters(x[..., :, None] * delta[..., None, :], delta[..., None, :])

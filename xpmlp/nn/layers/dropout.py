@@ -17,7 +17,7 @@ def dropout(rate: Rate) -> LayerMaker:
     Parameters
     ----------
     rate : float
-        In [0, 1).  With 0 nothing is drawn, and nothing happens.
+        In [0, 1).  With 0 nothing is drawn or changed.
     """
 
     def make(widths: Widths | int) -> Layer:
@@ -33,13 +33,13 @@ def dropout(rate: Rate) -> LayerMaker:
 
 
 def forward(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:
-    """``x`` times the mask's factors; in evaluation ``x``."""
+    """Multiply ``x`` by the mask's factors; return ``x`` in evaluation."""
     x = numbers_of(x)
     return (x if isinstance(noise, tuple) else x * noise), noise
 
 
 def backward(ops: Ops, parameters: Tree, factors: Tree, upstream: Array, wanted: bool) -> SentBack:
-    """The same factors, of the derivative."""
+    """Multiply the derivative by the same factors."""
     if not isinstance(factors, tuple):
         upstream *= factors
     return upstream, ()

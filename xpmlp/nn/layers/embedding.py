@@ -23,15 +23,15 @@ class EmbeddingParameters(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """The rows that a batch took, and how they are trained.
+    """Rows of the table looked up for a batch, and the derivatives that train them.
 
     Attributes
     ----------
     table : ([runs,] number of codes, width)
     numbers : ([runs,] batch * columns), int32
-        Of rows of the table.
+        Row numbers in the table.
     rows : ([runs,] batch * columns, width)
-        The derivative by each of them; 0 for the first row of a column.
+        The derivative with respect to each of them; 0 for the first row of a column.
     """
 
     table: Array
@@ -92,12 +92,12 @@ def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMa
 
 
 def gradients(ops: Ops, factors: Looked, divisor: Any) -> EmbeddingParameters:
-    """For each row of the table the sum of the derivatives by the rows that were taken of it."""
+    """Sum, for each row of the table, the derivatives with respect to its uses in the batch."""
     return EmbeddingParameters(ops.add_rows(*factors) / divisor)
 
 
 def chosen_columns(widths: Widths | int, columns: Sequence[int] | None) -> tuple[list[int], list[int]]:
-    """The columns that a layer takes, and how many codes each has.
+    """Return the columns that a layer takes, and the number of codes of each.
 
     Raises
     ------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Members:
-    """The layers of a joined one: those that have parameters share a list, in which the others have no place."""
+    """Layers of a joined one; their parameters form a list in which layers without parameters have no place."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
@@ -34,12 +34,12 @@ class _Members:
         return [layer.slots for layer in self.trained] or ()
 
     def spread(self, trees: Sequence[Tree]) -> list[Tree]:
-        """The tree of each layer; ``()`` for one without parameters."""
+        """Return the tree of each layer; ``()`` for one without parameters."""
         found = iter(trees)
         return [() if layer.slots == () else next(found) for layer in self.layers]
 
     def gathered(self, trees: Sequence[Tree]) -> list[Tree]:
-        """The trees of the layers that have parameters."""
+        """Return the trees of the layers that have parameters."""
         return [tree for layer, tree in zip(self.layers, trees, strict=True) if layer.slots != ()]
 
     def gradients(self, ops: Ops, factors: Sequence[Tree], divisor: Any) -> list[Tree]:
@@ -71,7 +71,7 @@ class _Members:
 
     @property
     def places(self) -> list[int]:
-        """The place of each layer's parameters among those of all; -1, the last place, of one that has none."""
+        """Index of each layer's parameters in the list of all; -1, the last place, for a layer without."""
         places = itertools.count()
         return [-1 if layer.slots == () else next(places) for layer in self.layers]
 
@@ -90,7 +90,7 @@ def chain(*makers: LayerMaker) -> LayerMaker:
 
 
 def _chained(members: _Members, n_in: int) -> Layer:
-    """``n_in`` is the width of the input."""
+    """Build a chain for an input of width ``n_in``."""
     layers, places = members.layers, members.places
     forwards = [(layer.forward, place) for layer, place in zip(layers, places, strict=True)]
     backwards = [(number, layers[number].backward, place) for number, place in enumerate(places)][::-1]
@@ -141,7 +141,7 @@ def add(*makers: LayerMaker) -> LayerMaker:
     Raises
     ------
     ValueError
-        If the layers give different widths.
+        If the layers' widths differ.
     """
 
     def make(widths: Widths | int) -> Layer:
@@ -160,7 +160,7 @@ def plus(maker: LayerMaker) -> LayerMaker:
     Raises
     ------
     ValueError
-        If the layer gives another width than its input has.
+        If the layer's width differs from its input's.
 
     References
     ----------
@@ -232,7 +232,7 @@ def _parallel(
     join: Callable[[Ops, Sequence[Array]], Array],
     parts: Callable[[Array], list[Array]],
 ) -> Layer:
-    """Layers that all take the input: ``join`` makes one output of theirs, ``parts`` gives the derivative by each."""
+    """Build a layer of parallel layers: ``join`` combines their outputs, ``parts`` returns the derivative for each."""
     members = _Members([sparing(layer) for layer in layers])
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
@@ -250,7 +250,7 @@ def _parallel(
 
 
 def _product(rows: int, repeats: int) -> int:
-    """Rows repeated once more, as many as can be told: a file from a stranger may repeat them without end."""
+    """Multiply rows by repeats, up to the largest size: a file from a stranger may repeat them without end."""
     return min(rows * repeats, sys.maxsize)
 
 

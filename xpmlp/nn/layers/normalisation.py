@@ -56,7 +56,7 @@ def backward(ops: Ops, parameters: NormalisationParameters, residuals: Tree, ups
 
 
 def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> NormalisationParameters:
-    """Sums over the batch of ``n * upstream`` and of ``upstream``."""
+    """Sum ``n * upstream`` and ``upstream`` over the batch."""
     normal, upstream = factors
     scales, biases = sum_over_batch(ops, normal * upstream), sum_over_batch(ops, upstream)
     return NormalisationParameters(scales / divisor, biases / divisor)

@@ -1,4 +1,4 @@
-"""Categories as one-hot numbers, made within the step; and which columns become one-hot and which are embedded."""
+"""Categories as one-hot numbers, made within the step; and the choice between one-hot and embedded columns."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from xpmlp.nn.ops import Ops
 if TYPE_CHECKING:
     import numpy as np
 MISSING, FIRST = 1, 2
-"""The codes of a missing category and of the first one."""
+"""Codes of a missing category and of the first category."""
 
 
 class OneHotParameters(NamedTuple):
-    """Constants of the step, as matrices like all parameters: which code makes which output 1 or -1.
+    """Constants of the step, as matrices like all parameters: the codes that make an output 1 or -1.
 
     Attributes
     ----------
     spread : ([runs,] columns, width)
-        1 where an output belongs to a column: by it the codes are copied to their outputs.
+        1 where an output belongs to a column; it copies the codes to their outputs.
     plus, minus : ([runs,] 1, width)
-        The code for which an output is 1, and for which it is -1 (there is none: -1).
+        The codes for which an output is 1, and for which it is -1 (-1 if there is none).
     """
 
     spread: Array
@@ -77,9 +77,9 @@ def categories(width: Count = 8, one_hot_up_to: int = 9) -> LayerMaker:
     Parameters
     ----------
     width : int
-        Of the embeddings.
+        Width of the embeddings.
     one_hot_up_to : int
-        The most categories of a column that becomes one-hot, codes 0 and 1 not counted.
+        Maximum number of categories of a one-hot column, codes 0 and 1 not counted.
     """
 
     def make(widths: Widths | int) -> Layer:
@@ -92,9 +92,9 @@ def categories(width: Count = 8, one_hot_up_to: int = 9) -> LayerMaker:
 
 
 def forward(ops: Ops, parameters: OneHotParameters, x: Any, noise: Any) -> tuple[Array, None]:
-    """Each output's code, compared with its own."""
+    """Compare the code of each output's column with the codes for which the output is 1 and -1."""
     xp, (spread, plus, minus) = ops.xp, parameters
-    # small whole numbers, which the product leaves exact; it is written so that it is one of the fused ones
+    # small integers, which the product keeps exact; it is written as one of the fused operations
     codes = ops.multiply_transposed(xp.astype(x.codes, spread.dtype), xp.matrix_transpose(spread))
     return xp.astype(codes == plus, spread.dtype) - xp.astype(codes == minus, spread.dtype), None
 
@@ -105,5 +105,5 @@ def backward(ops: Ops, parameters: OneHotParameters, residuals: Tree, upstream: 
 
 
 def gradients(ops: Ops, factors: OneHotParameters, divisor: Any) -> OneHotParameters:
-    """They stay what they are."""
+    """Return the parameters unchanged."""
     return factors

@@ -1,4 +1,4 @@
-"""Activation functions with a parameter for each unit, which is trained."""
+"""Activation functions with a trained parameter for each unit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
     Parameters
     ----------
     name : str
-        Of ``f``, in `xpmlp.nn.activations`.
+        Name of ``f`` in `xpmlp.nn.activations`.
     initial : float
-        Of every ``alpha``.
+        Initial value of every ``alpha``.
 
     References
     ----------
@@ -64,5 +64,5 @@ def prelu(slope: float = 0.25) -> LayerMaker:
 
 
 def gradients(ops: Ops, factor: Array, divisor: Any) -> Array:
-    """The sum over the batch of ``factor / divisor``, ([runs,] 1, width)."""
+    """Sum ``factor / divisor`` over the batch, ([runs,] 1, width)."""
     return sum_over_batch(ops, factor / divisor)

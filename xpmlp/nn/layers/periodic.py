@@ -15,7 +15,7 @@ from xpmlp.nn.ops import Ops
 
 
 class PeriodicParameters(NamedTuple):
-    """Of each feature: waves, and a dense layer of them.
+    """Parameters of each feature: waves, and a dense layer of them.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ def periodic(waves: Count = 16, width: Count = 3, deviation: Positive = 0.1, joi
     Parameters
     ----------
     waves : int
-        For each number.
+        Number of waves for each number.
     width : int
-        Of each number's embedding.
+        Width of each number's embedding.
     deviation : float
         The standard deviation of the first frequencies.
     joined : bool
@@ -76,7 +76,7 @@ def _slope(ops: Ops, parameters: PeriodicParameters) -> Array:
 
 
 def _gradients(ops: Ops, parameters: PeriodicParameters, x: Array, delta: Array) -> dict[str, Array]:
-    """An angle's derivative by its frequency is ``2 pi x``, by its phase 1."""
+    """An angle's derivative with respect to its frequency is ``2 pi x``, to its phase 1."""
     return {"frequencies": ops.multiply_transposed(delta, x) * (2 * math.pi), "phases": over_batch(ops, delta)}
 
 

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 UNBOUNDED = 3e38
-"""The number for no bound: a finite number of float32, as files want their numbers."""
+"""Stand-in for no bound: a finite number of float32, as files require."""
 
 
 class Bins(NamedTuple):
-    """The bins of each feature, ([runs,] features, bins), which are not trained.
+    """Bins of each feature, ([runs,] features, bins), which are not trained.
 
     Attributes
     ----------
     begins, slopes
-        A bin's lower edge, and 1 over its width; 0 for one that the feature has not.
+        A bin's lower edge, and 1 over its width; 0 for bins that the feature lacks.
     lower, upper
-        Between what ``(x - begins) * slopes`` is held: 0 and 1, but the first bin is open below and the last above.
+        Bounds of ``(x - begins) * slopes``: 0 and 1, but the first bin is open below and the last above.
     """
 
     begins: Array
@@ -38,7 +38,7 @@ class Bins(NamedTuple):
 
 
 class PiecewiseParameters(NamedTuple):
-    """Of each feature: its bins, and a dense layer of how far they are filled.
+    """Parameters of each feature: its bins, and a dense layer of how far they are filled.
 
     Attributes
     ----------
@@ -62,15 +62,15 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
     Parameters
     ----------
     bins : int, or the ascending edges of each feature, one more than it has bins
-        Of a number of bins the edges are quantiles of rows of the training part (`Layer.fit`), without repetitions;
+        For a number of bins, the edges are quantiles of rows of the training part (`Layer.fit`), without repetitions;
         without such rows, of the standard normal distribution.
     width : int
-        Of each number's embedding.
+        Width of each number's embedding.
 
     Raises
     ------
     ValueError
-        If there are not edges for each feature, or they do not ascend.
+        If a feature has no edges, or its edges do not ascend.
 
     References
     ----------
@@ -116,18 +116,18 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
         layer = Layer.of("piecewise_linear", settings, features * width, slots, *passes, fresh=True)
         return layer._replace(
             fit=fitted, within=4 * features * count
-        )  # a compiled step keeps what each operation gives
+        )  # a compiled step keeps the result of each operation
 
     return make
 
 
 def _normal_quantiles(count: int) -> list[float]:
-    """The edges of ``count`` bins, equally likely but for the outer ones."""
+    """Return the edges of ``count`` bins, equally likely but for the outer ones."""
     return [NormalDist().inv_cdf((edge + 0.5) / (count + 1)) for edge in range(count + 1)]
 
 
 def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
-    """Each feature's bins between its edges, ``count`` at most."""
+    """Build each feature's bins between its edges, ``count`` at most."""
     import numpy as np
 
     result = Bins(*np.zeros((4, len(edges), count)))
@@ -145,7 +145,7 @@ def _filled(ops: Ops, parameters: PiecewiseParameters, free: Array) -> Array:
 
 
 def _free(ops: Ops, parameters: PiecewiseParameters, x: Array) -> Array:
-    """How far the bins would be filled without bounds."""
+    """Compute how far the bins would be filled without bounds."""
     begins = columns(ops, parameters.bins.begins)
     free = ops.affine(ops.xp.ones_like(begins), x, -begins)
     free *= columns(ops, parameters.bins.slopes)
@@ -158,4 +158,4 @@ FILLED = Functions(
     value=_filled,
     backward=lambda ops, delta, free, filled: delta * ops.xp.astype(free == filled, delta.dtype),
 )
-"""The filling of the bins; only those that are neither empty nor full send anything back."""
+"""Filling of the bins; only bins that are neither empty nor full propagate a derivative."""

@@ -1,4 +1,4 @@
-"""A factor of its own for each number."""
+"""A separate factor for each number."""
 
 from __future__ import annotations
 
@@ -44,6 +44,6 @@ def backward(ops: Ops, parameters: ScalingParameters, x: Array, upstream: Array,
 
 
 def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> ScalingParameters:
-    """The sum over the batch of ``x * upstream``."""
+    """Sum ``x * upstream`` over the batch."""
     x, upstream = factors
     return ScalingParameters(sum_over_batch(ops, x * upstream) / divisor)

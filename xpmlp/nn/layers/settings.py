@@ -1,4 +1,4 @@
-"""The types of layers' settings, by which a config checks them: annotations of the arguments of makers."""
+"""Types of layers' settings, by which a config checks them: annotations of the makers' arguments."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 
 class Setting(NamedTuple):
-    """The bounds of a value, besides its type.
+    """Bounds of a value, besides its type.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Losses, one file each: how targets are encoded, the loss with its derivative, what is predicted.  See `losses`.
+"""Losses, one file each: the encoding of targets, the loss with its derivative, and the prediction.  See `losses`.
 
 ================= ============================ ============================= ======================
 name              targets                      prediction                    score
@@ -12,8 +12,8 @@ name              targets                      prediction                    sco
 ``quantile``      values, one column           the logits, a quantile each   R² (``r2``) of the median
 ================= ============================ ============================= ======================
 
-The derivative is by the logits and per example: nothing here divides by the batch size, that happens where gradients
-are formed.  For the first four it is ``prediction - target``.
+The derivative is with respect to the logits and per example: nothing here divides by the batch size, which happens
+where gradients are formed.  For the first four it is ``prediction - target``.
 """
 
 from xpmlp._records import RecordTable
@@ -27,13 +27,13 @@ from xpmlp.nn.losses.quantile import quantile
 from xpmlp.nn.losses.squared import SQUARED
 
 metric_names: dict[str, str] = {"accuracy": "accuracy", "r2": "R²"}
-"""The metrics, which name columns and keys, as a person would write them."""
+"""Display names of the metrics, whose own names serve for columns and keys."""
 
 losses = RecordTable(
     "loss",
     Loss,
     {one.name: one for one in (CROSS_ENTROPY, LOGISTIC, SQUARED, POISSON, ABSOLUTE, huber(), quantile())},
 )
-"""Each with the parameters that it has by default; `Loss.with_settings` gives it others."""
+"""Losses with their default parameters; `Loss.with_settings` changes them."""
 
 __all__ = ["Loss", "Metric", "cross_entropy", "losses", "metric_names", "one_hot", "softmax", "weighted"]

@@ -1,4 +1,4 @@
-"""The absolute error: values, of which the median is learnt."""
+"""The absolute error: for values, whose median is learnt."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from xpmlp.nn.ops import Ops
 
 
 def one_hot(ops: Ops, labels: Array, classes: Array, dtype: object) -> Array:
-    """Rows with a one at each label's place.
+    """Encode labels as rows with a one at each label's index.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _right(ops: Ops, decided: Array, targets: Array, inverse_variance: Array) ->
 
 @functools.lru_cache(maxsize=None, typed=True)  # or False would be found for 0
 def smoothed(label_smoothing: float = 0.0) -> Loss:
-    """Cross-entropy with a part of the target spread evenly over all classes, in training alone.
+    """Cross-entropy with a part of the target spread evenly over all classes, in training only.
 
     With ``k`` classes the target becomes ``(1 - label_smoothing) t + label_smoothing / k``: Szegedy et al., Rethinking
     the Inception architecture, CVPR 2016, section 7.  Evaluation reports the loss without it.
@@ -109,7 +109,7 @@ CROSS_ENTROPY = Loss(
 
 
 def cross_entropy(ops: Ops, logits: Array, targets: Array, sample_weights: Array | None = None) -> tuple[Array, Array]:
-    """Softmax with cross-entropy and its derivative by the logits, optionally with a weight for each example.
+    """Compute softmax cross-entropy and its derivative with respect to the logits, optionally with example weights.
 
     With ``y = softmax(o)``: ``loss = -sum_j t_j log(y_j)`` and ``delta_j = y_j - t_j``.
 

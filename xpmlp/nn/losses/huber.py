@@ -14,7 +14,7 @@ from xpmlp.nn.ops import Ops
 def huber(huber_delta: float = 1.0) -> Loss:
     """``e**2 / 2`` for an error ``e`` up to ``huber_delta``, ``huber_delta (|e| - huber_delta / 2)`` beyond.
 
-    Huber, Robust estimation of a location parameter, 1964.  The sum over the outputs.
+    Huber, Robust estimation of a location parameter, 1964.  Summed over the outputs.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from xpmlp.nn.ops import Ops, sigmoid
 
 
 def _value(ops: Ops, logits: Array, targets: Array) -> Array:
-    """The negative log-likelihood of independent yes-or-no targets, summed over the outputs.
+    """Compute the negative log-likelihood of independent yes-or-no targets, summed over the outputs.
 
     With ``y = 1 / (1 + exp(-o))``: ``-sum (t log y + (1 - t) log(1 - y)) = sum (log(1 + exp(o)) - t o)``.  With
     ``log(1 + exp(o)) = max(o, 0) + log1p(exp(-|o|))`` no exponential overflows, and with ``max(o, 0) - t o`` formed

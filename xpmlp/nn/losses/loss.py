@@ -1,4 +1,4 @@
-"""The record of a loss, and how the weights of examples enter it."""
+"""The record of a loss, and the weighting of examples in it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from xpmlp.nn.ops import Ops
 Metric = Literal["accuracy", "r2"]
 
 Columns = Sequence[tuple[str, Any]]
-"""The name and the values (n,), on the host, of each column of targets; empty for classes."""
+"""Name and values (n,), on the host, of each column of targets; empty for classes."""
 
 
 def as_stored(ops: Ops, targets: Array, classes: Array, dtype: object) -> Array:
-    """Targets that are stored as the loss wants them: ([runs,] batch, n_targets) in ``dtype``."""
+    """Convert targets that need no encoding to ``dtype``: ([runs,] batch, n_targets)."""
     return ops.xp.astype(targets, dtype, copy=False)
 
 
 def as_they_are(ops: Ops, logits: Array) -> Array:
-    """Logits that are values."""
+    """Return logits that are values, unchanged."""
     return logits
 
 
 def logarithm(ops: Ops, prediction: Array) -> Array:
-    """Logarithms of numbers of at least 0, of 0 as of the smallest number that has all its digits."""
+    """Compute logarithms of numbers of at least 0, raised to at least the smallest normal number."""
     return ops.xp.log(ops.xp.maximum(prediction, float(ops.xp.finfo(prediction.dtype).smallest_normal)))
 
 
 def explained(ops: Ops, decided: Array, targets: Array, inverse_variance: Array) -> Array:
-    """Each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
+    """Compute each example's part in R²: the mean over outputs of ``1 - (target - value)**2 / variance``.
 
     Its mean over the part is ``1 - (mean squared error) / variance``, averaged over the outputs.  An output whose
     targets are constant counts as 0.
@@ -41,7 +41,7 @@ def explained(ops: Ops, decided: Array, targets: Array, inverse_variance: Array)
 
 
 class Loss(NamedTuple):
-    """A loss with everything that belongs to it; without more, one of values.
+    """A loss with everything that belongs to it; the defaults suit a loss of values.
 
     Attributes
     ----------
@@ -49,21 +49,23 @@ class Loss(NamedTuple):
     value : (ops, logits, encoded) -> loss
         Per example, (..., batch).
     delta : (ops, logits, encoded) -> delta
-        Its derivative by the logits, ([runs,] batch, n_out): a fresh array, finite for finite logits wherever the loss
-        itself is.  A training step needs it at once; the values are formed for many steps together.
+        Its derivative with respect to the logits, ([runs,] batch, n_out): a fresh array, finite for finite logits
+        wherever the loss itself is.  A training step needs it at once; the values are computed for many steps together.
     title : str
-        What the axis of a figure says.
+        Axis label in figures.
     sentence : str
-        What it is for, in the documentation.
+        Its purpose, for the documentation.
     targets : "classes", "flags" or "values"
-        What stored targets are: class indices, ([runs,] batch); or numbers ([runs,] batch, n_targets), of 0 and 1 for
+        Form of stored targets: class indices, ([runs,] batch); or numbers ([runs,] batch, n_targets), of 0 and 1 for
         flags.
     encode : (ops, targets, classes, dtype) -> encoded
-        Stored targets as the loss wants them, ([runs,] batch, n_out or n_targets): class indices as one-hot rows.
+        Stored targets in the form that the loss takes, ([runs,] batch, n_out or n_targets): class indices as one-hot
+        rows.
     transform : (ops, logits) -> prediction
-        What the network predicts, ([runs,] batch, n_out): probabilities or values.
+        The network's prediction, ([runs,] batch, n_out): probabilities or values.
     link : (ops, prediction) -> logits, optional
-        The inverse of ``transform``, by which a mean of predictions has a loss; not needed where logits are values.
+        The inverse of ``transform``, used to compute the loss of a mean of predictions; not needed where logits are
+        values.
     decide : (ops, logits) -> decided
         The prediction in the terms of stored targets, of their shape: a class index, yes or no, a value.
     score : (ops, decided, targets, inverse_variance) -> score
@@ -75,19 +77,19 @@ class Loss(NamedTuple):
     out_activation : str
         scikit-learn's name of the transform.
     scikit_learn : str, optional
-        The name that `sklearn.neural_network.MLPRegressor` has for the loss.
+        The loss's name in `sklearn.neural_network.MLPRegressor`.
     n_outputs : (n_targets, n_classes) -> int
         The width of the network's output; ``n_targets`` is 0 for classes, ``n_classes`` for values.
     output_names : (target_names) -> list of str
-        What each output is about, if the targets have names.
+        The names of the outputs, if the targets have names.
     refusal : (columns, n_classes) -> str or None
-        Why it is not for these targets: what follows "is for".
+        The reason that it is not for these targets, as a continuation of "is for".
     settings : tuple of (str, value)
         Its parameters, by their keys in a config's ``[model]``.
     make : (**settings) -> Loss, optional
         The same loss with other parameters; equal ones give one object.
     evaluated_as : Loss, optional
-        The loss that evaluation reports, if it is another than that of training.
+        The loss that evaluation reports, if it differs from that of training.
     """
 
     name: str
@@ -117,11 +119,11 @@ class Loss(NamedTuple):
         return self.targets == "classes"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickle and copies: by its name and its parameters."""
+        """Pickle and copy a loss by its name and its parameters."""
         return _found_again, (self.name, self.settings)
 
     def decide_prediction(self, ops: Ops, prediction: Array) -> Array:
-        """As ``decide``, from what ``transform`` gives, such as the mean of several predictions."""
+        """Decide as ``decide`` does, from the result of ``transform``, such as the mean of several predictions."""
         if self.targets == "classes":
             return self.decide(ops, prediction)
         if self.targets == "flags":
@@ -129,13 +131,13 @@ class Loss(NamedTuple):
         return self.decide(ops, prediction) if self.out_activation == "identity" else prediction
 
     def value_of_prediction(self, ops: Ops, prediction: Array, encoded: Array) -> Array | None:
-        """As ``value``, from what ``transform`` gives; ``None`` if that has no inverse."""
+        """Compute ``value`` from the result of ``transform``; ``None`` if that has no inverse."""
         if self.transform is as_they_are:
             return self.value(ops, prediction, encoded)
         return None if self.link is None else self.value(ops, self.link(ops, prediction), encoded)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Loss:
-        """Give the same loss with other parameters, lists taken for tuples.
+        """Return the same loss with other parameters; lists are converted to tuples.
 
         Raises
         ------
@@ -150,7 +152,7 @@ class Loss(NamedTuple):
             return self
         try:
             return self.make(**changed)
-        except TypeError as error:  # what has no hash
+        except TypeError as error:  # an unhashable value
             raise ValueError(f"the loss {self.name} has no such parameters: {error}") from error
 
 
@@ -161,7 +163,7 @@ def _found_again(name: str, settings: tuple[tuple[str, Any], ...]) -> Loss:
 
 
 def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[[Ops, Array, Array], Array]:
-    """The derivative of a loss with its natural link; ``predict`` is its transform, which gives a fresh array."""
+    """Build the derivative of a loss with its natural link; ``predict``, its transform, returns a fresh array."""
 
     def delta(ops: Ops, logits: Array, encoded: Array) -> Array:
         difference = predict(ops, logits)
@@ -172,7 +174,7 @@ def prediction_minus_target(predict: Callable[[Ops, Array], Array]) -> Callable[
 
 
 def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[Array, Array]:
-    """``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) times the examples' weights, if there are any.
+    """Multiply ``loss`` ([runs,] batch) and ``delta`` ([runs,] batch, n_out) by the examples' weights, if given.
 
     Examples
     --------
@@ -187,7 +189,7 @@ def weighted(loss: Array, delta: Array, sample_weights: Array | None) -> tuple[A
 
 
 def check_number(name: str, value: Any, bounds: str, within: Callable[[Any], bool]) -> None:
-    """Refuse a parameter that is no number, or not within its bounds.
+    """Check that a parameter is a number within its bounds.
 
     Raises
     ------

@@ -14,18 +14,18 @@ from xpmlp.nn.ops import Ops
 def quantile(quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Loss:
     """The sum over the levels ``q`` of ``max(q (t - o), (q - 1) (t - o))``, with an output ``o`` for each.
 
-    Koenker and Bassett, Regression quantiles, Econometrica 46, 1978.  It is least where ``o`` is the quantile: a part
-    ``q`` of the targets is below.  The score is that of the output whose level is nearest to 1/2.
+    Koenker and Bassett, Regression quantiles, Econometrica 46, 1978.  It is smallest where ``o`` is the quantile: a
+    part ``q`` of the targets is below.  The score is that of the output whose level is nearest to 1/2.
 
     Parameters
     ----------
     quantiles : tuple of float
-        Levels, rising.
+        Levels, in ascending order.
 
     Raises
     ------
     ValueError
-        If there are none, or one is not between 0 and 1, or they do not rise.
+        If there are none, or one is not between 0 and 1, or they do not ascend.
     """
     if not isinstance(quantiles, tuple) or not quantiles:
         raise ValueError(f"quantiles are {quantiles!r}, and have to be a list of numbers")
@@ -36,7 +36,7 @@ def quantile(quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Loss:
     middle = min(range(len(quantiles)), key=lambda index: abs(quantiles[index] - 0.5))
 
     def columns(array: Array) -> list[tuple[float, Array]]:
-        """Each level with its output, ([runs,] batch, 1)."""
+        """Return each level with its output, ([runs,] batch, 1)."""
         return [(level, array[..., index : index + 1]) for index, level in enumerate(quantiles)]
 
     def value(ops: Ops, logits: Array, targets: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Schedules: each a record in a file of its own, and the table of them by the name that the config gives."""
+"""Schedules, each a record in its own file, and the table of them by their names in a config."""
 
 from xpmlp._records import RecordTable
 from xpmlp.optim.schedules.adaptive import adaptive
@@ -14,6 +14,6 @@ from xpmlp.optim.schedules.schedule import Schedule, ScheduleSettings
 _ALL = (constant, inverse_scaling, adaptive, cosine, linear, one_cycle, flat_cosine, coslog)
 
 schedules = RecordTable("schedule", Schedule, {schedule.name: schedule for schedule in _ALL})
-"""The schedules by the name that the config gives them."""
+"""Schedules by their names in a config."""
 
 __all__ = ["Schedule", "ScheduleSettings", "schedules"]

@@ -9,7 +9,7 @@ from xpmlp.optim.schedules.schedule import Schedule, ScheduleSettings
 
 
 def _value(settings: ScheduleSettings, done: int, losses: Sequence[float]) -> float:
-    """A fifth, each time that for more than ``n_iter_no_change`` epochs in a row the loss was above the best less tol.
+    """Divide by 5 whenever the loss was above the best less tol for more than ``n_iter_no_change`` epochs in a row.
 
     A value of 1e-6 or less is left as it is.
     """

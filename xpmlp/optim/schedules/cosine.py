@@ -9,7 +9,7 @@ from xpmlp.optim.schedules.schedule import Schedule, ScheduleSettings
 
 
 def _value(settings: ScheduleSettings, done: int, losses: Sequence[float]) -> float:
-    """``first * (1 + cos(pi * done / length)) / 2``.
+    """Compute ``first * (1 + cos(pi * done / length)) / 2``.
 
     Loshchilov and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR 2017, equation 5, without
     restarts.

@@ -5,8 +5,9 @@ import math
 from xpmlp.optim.schedules.schedule import of_progress
 
 RISE, FIRST, LAST = 0.3, 1 / 25, 1 / 250_000
-"""The part of the training in which it rises, and where it begins and ends, as parts of the full value: fastai's,
-PyTorch's and optax's defaults."""
+"""Part of the training in which the value rises, and its first and last values as parts of the full value: the defaults
+of fastai, PyTorch and optax.
+"""
 
 
 def _factor(progress: float) -> float:

@@ -1,4 +1,4 @@
-"""A schedule: how a learning rate, the weight decay or dropout changes in the course of a training."""
+"""Schedules: the change of a learning rate, the weight decay or dropout in the course of a training."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 
 class ScheduleSettings(NamedTuple):
-    """The settings that schedules depend on.
+    """Settings that schedules depend on.
 
     Attributes
     ----------
     first : float
-        The value that the config gives, which a schedule multiplies.
+        The value in the config, which a schedule multiplies.
     length : int
         Epochs or steps of the whole training, as the schedule counts them.
     examples : float
@@ -32,21 +32,21 @@ class ScheduleSettings(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """A schedule by name.  It has no state, so that a resumed training finds the same values without having stored any.
+    """A schedule by name.  It has no state: a resumed training computes the same values without having stored any.
 
     Attributes
     ----------
     name : str
-        As the config names it.
+        Its name in a config.
     sentence : str
-        What it does, for the docs: goes on after its name.
+        Its effect, for the documentation: a continuation of its name.
     value : (settings, done, losses) -> float
         The value after ``done`` epochs or steps; ``losses`` are the training losses of the epochs before, if it needs
         them.
     by : "epoch" or "step"
-        How often it sets a new value, unless the config says so.
+        How often it sets a new value, unless the config sets that.
     keys : tuple of str
-        Those of ``[train]`` that it alone reads.
+        The keys of ``[train]`` that only it reads.
     needs_losses : bool
         Whether it reads the losses: always by epoch, then.  All others are proportional to ``settings.first``.
     needs_length : bool
@@ -63,5 +63,5 @@ class Schedule(NamedTuple):
 
 
 def of_progress(name: str, sentence: str, factor: Callable[[float], float]) -> Schedule:
-    """A schedule that multiplies the first value by a function of the part of the training that is done, in [0, 1)."""
+    """Make a schedule that multiplies the first value by a function of the completed part of training, in [0, 1)."""
     return Schedule(name, sentence, lambda settings, done, losses: settings.first * factor(done / settings.length))

@@ -1,4 +1,4 @@
-"""The parts of the report, each a module that computes it and shows it."""
+"""Parts of the report, each a module with its computation and its display."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from xpmlp.report.parts import beyond, figure1, figure2, figure3, final, questio
 PARTS = tuple(module.PART for module in (questions, table1, figure1, shapes, figure2, figure3, table4, final, beyond))
 """All parts, in the order of the page."""
 
-# Table 4 has all cores to itself.  After it, Figure 1 keeps one core busy about as long as the rest does another.
+# Table 4 uses all cores.  After it, Figure 1 keeps one core busy about as long as the remaining parts another.
 COMPUTING_ORDER = tuple(
     module.PART for module in (questions, table1, shapes, table4, figure1, figure2, figure3, final, beyond)
 )
-"""All parts, in the order in which they are computed."""
+"""All parts, in the order of computation."""
 
 
 def named_parts(names: list[str] | None) -> list[ReportPart]:
-    """The parts with these names, or aliases, in the order of the page; all of them for ``None``.
+    """Return the parts with these names or aliases, in the order of the page; all parts for ``None``.
 
     Raises
     ------
     ConfigError
-        If there is no part of a name, or no name.
+        If a name is unknown, or there are none.
     """
     if names is None:
         return list(PARTS)

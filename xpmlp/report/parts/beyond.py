@@ -1,4 +1,4 @@
-"""Parts beyond the coursework: a look at what the networks have learned, and at what they get wrong."""
+"""Beyond the coursework: the features learned by the networks, and their mistakes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from xpmlp.training import predict
 from xpmlp.training.trainer import load_data
 
 GRID_POINTS, REACH = 121, 3.0
-"""The points a side, from -REACH to REACH, at which the plane is looked at."""
+"""Number of grid points per side of the plane, from -REACH to REACH."""
 
 POINTS, UNITS, WRONG = 1_500, 20, 20
-"""The numbers of points of synth, hidden units and wrong images that are shown."""
+"""Numbers of points of synth, hidden units and wrong images to show."""
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Ask the networks of Figure 1 and of the final training."""
+    """Examine the networks of Figure 1 and of the final training."""
     return {**_boundary(work), **_units(work), **_mistakes(work)}
 
 
 def _boundary(work: PartInputs) -> dict[str, Any]:
-    """Evaluate Figure 1's network all over the plane, and at points that it has not seen."""
+    """Evaluate Figure 1's network on a grid over the plane, and on held-out points."""
     done = work.needed["figure1"]
     network = figure1.trained(done)
     places = np.linspace(-REACH, REACH, GRID_POINTS).tolist()
@@ -47,13 +47,13 @@ def _boundary(work: PartInputs) -> dict[str, Any]:
 
 
 def _probability(network: scalar.Network, x: list[float]) -> float:
-    """The probability of class 1."""
+    """Return the probability of class 1."""
     _, (o_0, o_1) = scalar.forward(network, x)
     return scalar.sigmoid(o_1 - o_0)
 
 
 def _units(work: PartInputs) -> dict[str, Any]:
-    """The incoming weights of the hidden units whose outgoing weights are the largest."""
+    """Write the incoming weights of the hidden units with the largest outgoing weights."""
     network = load_network(work.needed["final"].folder / RUN / "weights.safetensors")
     (W, _), (V, _) = network.parameters
     norms = np.linalg.norm(V, axis=1)
@@ -67,7 +67,7 @@ def _units(work: PartInputs) -> dict[str, Any]:
 
 
 def _mistakes(work: PartInputs) -> dict[str, Any]:
-    """Predict each test image with the final network: by class, and those that it gets most confidently wrong."""
+    """Predict each test image with the final network; write the confusion matrix and the most confident mistakes."""
     run = work.needed["final"].folder / RUN
     config, _ = read(run)
     dataset = load_data(config)
@@ -108,7 +108,7 @@ def _mistakes(work: PartInputs) -> dict[str, Any]:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The pictures."""
+    """Show the pictures."""
     found = done.results
     accuracy = 1 - found["wrong"] / found["images"]
     agrees = "the final accuracy again" if abs(accuracy - found["accuracy_of_final"]) < 1e-9 else "another accuracy"
@@ -132,7 +132,7 @@ def show(done: FinishedPart, quick: bool) -> PartContents:
 
 
 def _images(columns: dict[str, Any], prefix: str, shape: tuple[int, ...]) -> Any:
-    """The columns of pixels as (images, height, width)."""
+    """Stack the columns of pixels as (images, height, width)."""
     pixels = np.stack([column for name, column in columns.items() if name.startswith(f"{prefix}_")], axis=1)
     return pixels.reshape(-1, *shape)
 

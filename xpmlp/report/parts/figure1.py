@@ -14,11 +14,11 @@ from xpmlp.report.parts.training import divergence
 from xpmlp.training.trainer import load_data
 
 EARLY, EARLY_LOSS = 20, 0.06
-"""The curve is expected below this loss by this epoch."""
+"""Epoch and loss: the curve is expected below this loss by this epoch."""
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Train by loops over lists of floats, and try the network on the points that were held out."""
+    """Train by loops over lists of floats, and test the network on held-out points."""
     model, train = work.settings.model, work.settings.train
     dataset = load_data(work.settings)
     (hidden,) = model.hidden_layer_sizes
@@ -57,13 +57,13 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def trained(done: FinishedPart) -> scalar.Network:
-    """The network that this part has trained."""
+    """Return the network trained by this part."""
     hidden, output = (scalar.Layer(weights, biases) for weights, biases in done.results["network"])
     return scalar.Network(hidden, output)
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The curve."""
+    """Show the curve."""
     losses: list[float] = done.results["losses"]
     printed, last, by_early = coursework.FIGURE_1_LAST_LOSS, losses[-1], min(losses[:EARLY])
     below = next((epoch for epoch, loss in enumerate(losses, start=1) if loss < EARLY_LOSS), None)

@@ -13,7 +13,7 @@ from xpmlp.report.parts.training import train_run
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Train one network, and keep every batch's loss."""
+    """Train one network, and write the loss of every batch."""
     result = train_run(work, work.settings)
     losses = result.history.batch_losses
     steps = len(losses) // len(result.run.epochs)
@@ -31,7 +31,7 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The curve."""
+    """Show the curve."""
     losses = done.read("batch_losses.csv")["loss"]
     facts = plots.Facts("Figure 2", done.results["steps_per_epoch"], done.results["batch_size"])
     figures = {"figure2": lambda: plots.loss_figure(losses[:, np.newaxis], facts, plots.NARROW)}

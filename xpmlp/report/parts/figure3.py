@@ -20,7 +20,7 @@ FIGURES, PARTS = ("loss", "accuracy"), ("train", "train", "validation")
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Train a run for each seed, the training images evaluated after each epoch, too."""
+    """Train a run for each seed, and evaluate the training images, too, after each epoch."""
     if any(run.status is Status.DIVERGED for run in train_runs(work, work.settings).runs):
         raise divergence(work, "a run of Figures 3a and 3b")
     epochs, after = (read_csv(work.folder / RUN / name) for name in ("epochs.csv", "train_after.csv"))
@@ -48,7 +48,7 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The two figures, and the last epoch in numbers."""
+    """Show the two figures, and the numbers of the last epoch."""
     curves = done.results["curves"]
 
     def figure(name: str) -> Any:
@@ -68,9 +68,9 @@ def show(done: FinishedPart, quick: bool) -> PartContents:
 
 
 def _lag_in_words(during: float, after: float, validation: float, deviation: float) -> str:
-    """The part of the gap between training and validation that the lag explains, after the last epoch.
+    """Describe the part of the gap between training and validation that the lag explains, after the last epoch.
 
-    A gap of less than two standard deviations of the runs is taken for none.
+    A gap of less than two standard deviations of the runs counts as none.
     """
     measured = (
         f"Taken after the last epoch, with the weights that validation has, the training loss is {after:.4f} instead "

@@ -13,7 +13,7 @@ from xpmlp.training.trainer import load_data
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Train with the learning rate that Table 4 found best, and open the test set."""
+    """Train with the best learning rate of Table 4, and evaluate on the test set."""
     rate = work.needed["table4"].results["best"]
     result = train_run(work, work.settings.replaced(train={"learning_rate": rate}))
     test = result.run.test
@@ -35,7 +35,7 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The score."""
+    """Show the score."""
     scores = [
         (
             f"test {name}",

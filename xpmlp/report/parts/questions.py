@@ -1,4 +1,4 @@
-"""Questions 1 and 2: the derivatives, and each formula beside a difference quotient."""
+"""Questions 1 and 2: the derivatives, with each formula compared with a difference quotient."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xpmlp.report.document import Maths, Verdict
 from xpmlp.report.part import FinishedPart, PartContents, PartInputs, ReportPart
 
 TOLERANCE = 1e-8
-"""The largest difference between a formula and its difference quotient: that of float64's rounding."""
+"""Maximum difference between a formula and its difference quotient, due to rounding in float64."""
 
 STEP = 1e-5
 
-# No two widths are equal and no gradient is zero, so that no mistake can hide; docs/gradients.md works it by hand.
+# No two widths are equal and no gradient is zero, so that no mistake can hide; docs/gradients.md computes it by hand.
 NETWORK = scalar.Network(
     hidden=scalar.Layer([[0.4, -0.7], [-0.3, 0.2], [0.9, 0.5]], [0.1, -0.2]),
     output=scalar.Layer([[0.6, -0.4, 0.3, -0.1], [-0.8, 0.5, 0.2, 0.7]], [0.05, 0.0, -0.15, 0.2]),
@@ -27,13 +27,13 @@ Numbers = list[float]
 
 
 def softmax(o: Numbers) -> Numbers:
-    """The probabilities of the classes."""
+    """Return the probabilities of the classes."""
     exponentials = [math.exp(o_k) for o_k in o]
     return [exponential / sum(exponentials) for exponential in exponentials]
 
 
 def quotients(function: Callable[[], float], variables: Numbers) -> Numbers:
-    """The derivative of ``function`` by each of ``variables``, which it reads, by central differences."""
+    """Compute the derivative of ``function``, which reads ``variables``, by each of them, by central differences."""
     derivatives = []
     for index, value in enumerate(variables):
         variables[index] = value + STEP
@@ -46,7 +46,7 @@ def quotients(function: Callable[[], float], variables: Numbers) -> Numbers:
 
 
 def difference(formula: Numbers, expected: Numbers) -> float:
-    """The largest difference between two lists of numbers."""
+    """Return the largest difference between two lists of numbers."""
     return max(abs(a - b) for a, b in zip(formula, expected, strict=True))
 
 
@@ -72,7 +72,7 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def _checks() -> list[tuple[str, str, Numbers, Numbers]]:
-    """Question, formula, its values, and the difference quotients in the same order."""
+    """List the question, the formula, its values, and the difference quotients in the same order."""
     h, o = scalar.forward(NETWORK, X)
     y, classes = softmax(o), range(len(o))
     t = [float(k == TARGET) for k in classes]
@@ -110,7 +110,7 @@ def _flat(rows: list[Numbers]) -> Numbers:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The derivation in short, and the checks."""
+    """Show the derivation in short, and the checks."""
     checks, printed = done.results["checks"], done.results["eq3_as_printed"]
     found = {check["formula"]: check["difference"] for check in checks}
     rows = [

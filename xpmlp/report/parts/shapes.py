@@ -1,4 +1,4 @@
-"""Tables 2 and 3: the shapes of all values and derivatives, read off arrays of one image and of a batch."""
+"""Tables 2 and 3: the shapes of all values and derivatives, taken from arrays of one image and of a batch."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.trainer import load_data, resolve_configured
 
 TOLERANCE = 1e-5
-"""The largest relative difference, max|a - b| / max|b|, between two ways to the same float32 numbers."""
+"""Maximum relative difference, max|a - b| / max|b|, between two computations of the same float32 numbers."""
 
 
 Value = tuple[str, str, Array]
-"""A value or a derivative: its name, how it is computed, and the array."""
+"""A value or a derivative: its name, its formula, and the array."""
 
 
 def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
-    """The forward pass of an image, (n_in,), or of a batch, (batch, n_in), with one-hot targets ``t``; and the local
-    derivatives and their products, back from the loss.
+    """Compute the forward pass of an image, (n_in,), or of a batch, (batch, n_in), and all derivatives.
+
+    The targets ``t`` are one-hot; local derivatives and their products follow in order, backwards from the loss.
     """
     (W, b), (V, c) = ((layer.weights, layer.biases[0, :]) for layer in parameters)
     k = x @ W + b
@@ -62,7 +63,7 @@ def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Derive a batch of the training images, one image of it alone, and compare what must be equal."""
+    """Compute the derivatives for a batch of training images and for one of them alone, and compare equal values."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
@@ -128,7 +129,7 @@ def _shape(sizes: Sequence[int]) -> str:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The shapes, and what must be equal."""
+    """Show the shapes, and the checks of equal values."""
     found = done.results
     shapes = [
         (Maths(row["name"]), Maths(row["how"]), _shape(row["instance"]), _shape(row["batch"]))

@@ -17,7 +17,7 @@ X, TARGET = [1.0, -1.0], 0
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Derive the coursework's network."""
+    """Compute the derivatives of the coursework's network."""
     gradient = scalar.gradients(NETWORK, X, TARGET)
     derivatives = {
         "dW": gradient.hidden.weights,
@@ -39,7 +39,7 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The derivatives beside the printed ones."""
+    """Show the derivatives beside the printed ones."""
     rows, comparisons = [], []
     for name, found in done.results["derivatives"].items():
         printed = coursework.TABLE_1[name]
@@ -54,7 +54,7 @@ def _shape(rows: list[list[float]]) -> str:
 
 
 def _text(rows: list[list[float]]) -> str:
-    """Rows in brackets; equal rows once, all zeros as one."""
+    """Format rows in brackets, equal rows once; "all 0" if all values are zero."""
     if not any(value for row in rows for value in row):
         return "all 0"
     one = ["(" + ", ".join(f"{round(value, 4):g}".replace("-", "−") for value in row) + ")" for row in rows]

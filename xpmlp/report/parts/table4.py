@@ -54,14 +54,14 @@ def compute(work: PartInputs) -> dict[str, Any]:
 
 
 def _printed(learning_rate: float) -> coursework.Line:
-    """The coursework's line for a learning rate; without figures if it has none."""
+    """Return the coursework's line for a learning rate, without figures if it has none."""
     nothing = coursework.Spread(None, None)
     lines = {line.learning_rate: line for line in coursework.TABLE_4}
     return lines.get(learning_rate, coursework.Line(learning_rate, nothing, nothing))
 
 
 def show(done: FinishedPart, quick: bool) -> PartContents:
-    """The table, and the same as a figure."""
+    """Show the table, and the same as a figure."""
     rows: list[tuple[Inline, ...]] = []
     comparisons, points = [], []
     for line in done.results["lines"]:

@@ -1,4 +1,4 @@
-"""Training within a part: into its folder, and ended with it when the user wants to stop."""
+"""Training within a part: into its folder, and interrupted with it when the user wants to stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xpmlp.report.part import Interrupted, PartInputs
 from xpmlp.training import Result, Status, train
 
 RUN = "run"
-"""The run folder within a part's folder."""
+"""Run folder within a part's folder."""
 
 
 def train_run(work: PartInputs, config: Config) -> Result:
@@ -30,7 +30,7 @@ def train_run(work: PartInputs, config: Config) -> Result:
 
 
 def divergence(work: PartInputs, what: str) -> DivergenceError:
-    """The error of a part of which nothing can be said, since ``what`` has diverged."""
+    """Return the error of a part without results, since ``what`` has diverged."""
     file = report_config(work.settings.name)
     return DivergenceError(f"{what} diverged, so that there is nothing to show: try a lower learning rate in {file}.")
 
