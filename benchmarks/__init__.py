@@ -1,1 +1,1 @@
-"""Timings of xpmlp beside other libraries on the same work.  See README.md here."""
+"""Timings of xpmlp and other libraries on the same work; see README.md here."""

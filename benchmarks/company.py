@@ -1,8 +1,8 @@
 """Time xpmlp beside busy programs: ``python -m benchmarks.company``.
 
-Each work is trained on one thread and with the default, in turn, while none, one and two processes keep cores busy.  On
-NumPy the default should take at most 1.3 times what one thread takes; alone, hardly more than another version of xpmlp
-that is installed in a folder of its own (``pip install --no-deps --target FOLDER CHECKOUT``).
+Each work is trained on one thread and with the default number, in turn, while zero, one and two processes keep cores
+busy.  On NumPy the default should take at most 1.3 times as long as one thread; alone, hardly longer than another
+version of xpmlp installed in a separate folder (``pip install --no-deps --target FOLDER CHECKOUT``).
 """
 
 from __future__ import annotations
@@ -49,18 +49,20 @@ WORKS = {
 }
 
 MOST_BESIDE_COMPANY, LEAST_ALONE = 1.3, 0.97
-"""The bounds on NumPy: of the time of one thread beside company, and of the other version's pace alone."""
+"""The bounds on NumPy: the time relative to one thread beside busy programs, and the speed relative to the other
+version alone.
+"""
 
 
 class Cell(NamedTuple):
-    """A work on a backend beside some busy processes: seconds for a step, one number a round.
+    """A work on a backend beside some busy processes: seconds per step, one number for each round.
 
     Attributes
     ----------
     work, backend : str
     busy : int
     one_thread, default, other : list of float
-        The other version's is empty if there is none.
+        ``other`` is empty if there is no other version.
     """
 
     work: str
@@ -72,17 +74,17 @@ class Cell(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """The default's time by that of one thread: the median over the rounds."""
+        """The default's time relative to that of one thread: the median over the rounds."""
         return float(np.median(np.divide(self.default, self.one_thread)))
 
     @property
     def pace(self) -> float | None:
-        """The default's pace by that of the other version, likewise."""
+        """The default's speed relative to that of the other version: the median over the rounds."""
         return float(np.median(np.divide(self.other, self.default))) if self.other else None
 
     @property
     def holds(self) -> bool | None:
-        """Whether the bounds hold; ``None`` on backends that have none."""
+        """Whether the bounds hold; ``None`` for backends without bounds."""
         if self.backend != "numpy":
             return None
         if self.busy:
@@ -91,7 +93,7 @@ class Cell(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     facts = machine()
     folder = options.out or RESULTS / slug(facts)
@@ -103,14 +105,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = "\n".join(_page(facts, options, cells)) + "\n"
             record: dict[str, Any] = {"machine": facts, "rounds": options.rounds, "seconds": options.seconds}
             record["cells"] = [cell._asdict() for cell in cells]
-            write_text(folder / "company.md", text)  # all so far: an interrupted run keeps it
+            write_text(folder / "company.md", text)  # all results so far: an interrupted run keeps them
             write_text(folder / "company.json", json.dumps(record, indent=1) + "\n")
     print(text)
     return 0
 
 
 def _measured(options: argparse.Namespace, backend: str) -> Iterator[Cell]:
-    """All cells of a backend."""
+    """Measure all cells of a backend."""
     entry, cores = CONTESTANTS[f"xpmlp-{backend}"], len(os.sched_getaffinity(0))
     seats = [Seat(entry, 1, confined=False), Seat(entry, cores)]
     if options.other is not None:
@@ -138,7 +140,7 @@ def _seconds(row: Row) -> list[float]:
 
 @contextlib.contextmanager
 def _busy_processes(number: int) -> Iterator[None]:
-    """Keep cores busy meanwhile."""
+    """Keep some cores busy within the context."""
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_count, daemon=True) for _ in range(number)]
     for process in processes:

@@ -1,10 +1,10 @@
-"""Time and memory of reading and encoding a large table, beside pandas with scikit-learn's ColumnTransformer.
+"""Time and memory of reading and encoding a large table, compared with pandas and scikit-learn's ColumnTransformer.
 
     python -m benchmarks.encoding [--rows 5_000_000] [--only xpmlp|pandas|skrub] [--folder DIR]
 
-A table of 30 columns (20 numbers, two of them with gaps, 8 categories, a date and a truth value) is written as Parquet;
-each contestant reads and encodes it in a process of its own.  Memory is the peak of that process above what it had
-after its imports, beside the size of the frame in memory.
+A table of 30 columns (20 numbers, two of them with missing values, 8 categories, a date and a truth value) is written
+as Parquet; each contestant reads and encodes it in a separate process.  Memory is the peak of that process minus its
+memory after the imports, compared with the size of the frame in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CHUNK = 500_000
 
 
 def write_table(path: Path, rows: int) -> None:
-    """Write the table, a part after the other."""
+    """Write the table in parts."""
     from polars import Series
 
     parts = []
@@ -90,7 +90,7 @@ CONTESTANTS: dict[str, Callable[[Path], tuple[int, int]]] = {
 
 
 def measured(name: str, path: Path) -> dict[str, Any]:
-    """Read and encode the table in this process."""
+    """Read and encode the table in this process, and measure it."""
     if name == "xpmlp":
         import xpmlp.data.tables  # noqa: F401
     else:
@@ -128,7 +128,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         path = (given.folder or Path(temporary)) / f"table-{given.rows}.parquet"
-        if not path.exists():  # by another process: the contestants' peaks would begin with this one's
+        if not path.exists():  # by another process: the contestants' peaks would include this one's
             command = [sys.executable, "-m", "benchmarks.encoding", "--rows", str(given.rows), "--write", str(path)]
             subprocess.run(command, check=True)
         for name in given.only.split(","):

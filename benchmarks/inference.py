@@ -1,8 +1,8 @@
-"""Time of a prediction for one row and for many, beside other models: ``python -m benchmarks.inference``.
+"""Time of a prediction for one row and for many, compared with other models: ``python -m benchmarks.inference``.
 
-A table of 20 numbers and 8 categories with two classes is drawn; every model that is installed is fitted on some
-thousand rows of it (xpmlp for two epochs: the time of a prediction does not depend on the weights) and predicts
-probabilities from data frames, in turn, `--rounds` times, in one process.  The medians are written as Markdown.
+A table of 20 numbers and 8 categories with two classes is drawn.  Every installed model is fitted on some thousand rows
+(xpmlp for two epochs: the time of a prediction does not depend on the weights).  Then the models take turns predicting
+probabilities from data frames, `--rounds` times, in one process.  The medians are written as Markdown.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Predict = Callable[[Any], Any]
 
 
 def drawn(rows: int, seed: int) -> tuple[Any, Any]:
-    """Draw a pandas frame with numbers and words, and two classes."""
+    """Draw a pandas frame with numbers and words, and targets of two classes."""
     import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
     random = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ MODELS: dict[str, Callable[[Any, Any, int], Predict]] = {
 
 
 def fitted(names: Sequence[str], rows: int, threads: int) -> dict[str, Predict]:
-    """Fit those models that are installed; name the others on standard error."""
+    """Fit the installed models; name the others on standard error."""
     frame, y = drawn(rows, seed=0)
     models = {}
     for name in names:
@@ -114,20 +114,20 @@ def fitted(names: Sequence[str], rows: int, threads: int) -> dict[str, Predict]:
 
 
 def measured(models: dict[str, Predict], rows: int, rounds: int) -> dict[str, float]:
-    """The median seconds of a prediction for this many rows, the models taking turns."""
+    """Return the median seconds of a prediction for this many rows, the models taking turns."""
     frame, _ = drawn(rows, seed=1)
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(rounds + 1):
         for name, predict in models.items() if turn % 2 else reversed(models.items()):
             began = time.perf_counter()
             predict(frame)
-            if turn:  # the first one warms up
+            if turn:  # the first prediction warms up
                 seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
 
 
 def as_markdown(columns: dict[int, dict[str, float]], threads: int) -> str:
-    """A table with a line for each model, in milliseconds."""
+    """Format a table with a row for each model, in milliseconds."""
     names = list(next(iter(columns.values())))
     lines = [f"| ms, {threads} threads | " + " | ".join(f"{rows:,} rows" for rows in columns) + " |"]
     lines.append("|---|" + "---:|" * len(columns))

@@ -1,8 +1,8 @@
 """Kill trainings and resume them: ``python -m benchmarks.kill_harness``.
 
-Each time a real ``xpmlp train`` is killed (SIGKILL: it can do nothing about it) at a random moment, and resumed by
-``xpmlp resume``; what it leaves must be, bit for bit, what a training leaves that was never interrupted.  The moments
-are uniform over the steps of the training, or, for a part of the kills, within the writing of one of its checkpoints.
+Each time a real ``xpmlp train`` is killed at a random moment, by SIGKILL, which it cannot catch, and resumed by
+``xpmlp resume``.  Its files must be bit for bit those of an uninterrupted training.  The moments are uniform over the
+steps of the training, or, for a part of the kills, within the writing of a checkpoint.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COMMON = {
     "output.checkpoint_every": "5 steps",
     "output.plots": False,
 }
-"""Small, and with many checkpoints: 246 steps, 50 of them with a checkpoint after them."""
+"""A small training with many checkpoints: 246 steps, with a checkpoint after 50 of them."""
 
 TRAININGS: dict[str, dict[str, object]] = {
     "sgd, cosine": {"train.optimizer": "sgd", "train.learning_rate": 0.1, "train.schedule": "cosine"},
@@ -47,29 +47,30 @@ TRAININGS: dict[str, dict[str, object]] = {
     "jax": {"backend.name": "jax"},
     "grid of stacked runs": {"train.optimizer": "momentum", "grid.runs": 3, "grid.block_width": 2, "grid.workers": 1},
 }
-"""The trainings, which take turns."""
+"""The changes of each training to the config; the trainings take turns."""
 
 MOST_ATTEMPTS = 20
-"""At hitting one moment: the writing may be over, or the training, before the process dies."""
+"""Maximum number of attempts at a moment: the checkpoint may be written, or the training over, before the process dies.
+"""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One training that was killed.
+    """A killed training.
 
     Attributes
     ----------
     training : str
     aim : str
-        The moment that was drawn.
+        The moment drawn for the kill.
     step : int
-        Steps that were trained when it died.
+        Number of steps done when it died.
     while_writing : bool
-        Whether it died within the writing of a checkpoint.
+        Whether it died while it wrote a checkpoint.
     resumed : str
-        From where, as the program says it.
+        The program's notes on where it resumed.
     different : list of str
-        The files that are not bitwise those of the uninterrupted training.
+        The files that differ from those of the uninterrupted training.
     """
 
     training: str
@@ -81,7 +82,7 @@ class Kill:
 
 
 class Harness:
-    """Trainings in a folder of their own.
+    """Trainings, uninterrupted and killed, in a folder.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Harness:
         self.boards: dict[str, list[int]] = {}
 
     def uninterrupted(self, training: str) -> Path:
-        """The folder of the training that nothing happens to; it is trained once."""
+        """Return the folder of the uninterrupted training, which is trained once."""
         out = self.folder / f"whole {training}"
         if not out.exists():
             shown = self._fresh_board()
@@ -105,7 +106,7 @@ class Harness:
         return out
 
     def kill(self, training: str, rng: random.Random, *, while_writing: bool) -> Kill:
-        """Kill a training at a random one of its steps, or within the writing of one of its checkpoints; resume it."""
+        """Kill a training at a random step, or while it writes a random checkpoint, and resume it."""
         whole = self.uninterrupted(training)
         counts = self.boards[training]
         steps, checkpoints = counts[STEPS], counts[WRITTEN]
@@ -148,13 +149,13 @@ class Harness:
 
 
 def _different(folder: Path, other: Path) -> list[str]:
-    """The files that are not the same in both folders."""
+    """List the files that differ between two folders."""
     one, two = _results(folder), _results(other)
     return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
 
 
 def _results(folder: Path) -> dict[str, bytes]:
-    """All that a training gives but the time it took, which ``run.json`` says."""
+    """Read all results of a training except its time in ``run.json``."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     return {
         name: path.read_bytes()
@@ -168,7 +169,7 @@ def _options(changes: Mapping[str, object]) -> list[str]:
 
 
 def _succeed(process: subprocess.Popen[str]) -> str:
-    """Return the output of a process that must end well."""
+    """Return the output of a process, which must succeed."""
     out, err = process.communicate()
     if process.returncode:
         raise RuntimeError(f"exit status {process.returncode}: {err}")
@@ -178,7 +179,7 @@ def _succeed(process: subprocess.Popen[str]) -> str:
 def _kill_when(
     process: subprocess.Popen[str], shown: Path, reached: Callable[[Sequence[int]], bool], delay: float
 ) -> list[int] | None:
-    """Kill a process so many seconds after a moment; what its board says then, or ``None`` if it was over before."""
+    """Kill a process ``delay`` seconds after a moment; return its board, or ``None`` if it ended before."""
     numbers = board(shown)
     while not reached(numbers):
         if process.poll() is not None:
@@ -192,7 +193,7 @@ def _kill_when(
 
 
 def run(kills: int, within_writing: int, trainings: Mapping[str, Mapping[str, object]], seed: int) -> list[Kill]:
-    """Kill that many trainings, so many of them within the writing of a checkpoint."""
+    """Kill this many trainings, ``within_writing`` of them while they write a checkpoint."""
     rng, done = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder:
         harness = Harness(Path(folder), trainings)
@@ -205,7 +206,7 @@ def run(kills: int, within_writing: int, trainings: Mapping[str, Mapping[str, ob
 
 
 def as_markdown(kills: Sequence[Kill], facts: Mapping[str, str], seconds: float) -> str:
-    """The log for people."""
+    """Format the log."""
     equal = sum(not kill.different for kill in kills)
     lines = [
         "# Trainings that were killed and resumed",
@@ -228,7 +229,7 @@ def as_markdown(kills: Sequence[Kill], facts: Mapping[str, str], seconds: float)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Kill, compare and write the log; 1 if anything was different."""
+    """Kill, compare and write the log; return 1 if anything differed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_harness", description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--within-writing", type=int, default=15, help="so many of them while a checkpoint is written")

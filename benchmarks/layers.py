@@ -1,7 +1,7 @@
-"""Each layer, each activation and label smoothing beside PyTorch's equal: ``python -m benchmarks.layers``.
+"""Each layer, each activation and label smoothing, compared with PyTorch's: ``python -m benchmarks.layers``.
 
-The same network of two dense layers with one thing more is trained by xpmlp, on NumPy and on PyTorch, and by PyTorch
-with its own modules, autograd and optimiser; they take turns, round by round.
+A network of two dense layers and the tested layer is trained by xpmlp, on NumPy and on PyTorch, and by PyTorch with its
+own modules, autograd and optimiser; they take turns, round by round.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from xpmlp.training.run import RunSettings
 EXAMPLES, FEATURES, CODES, CLASSES, HIDDEN, RATE = 4096, 64, (6, 20, 100), 10, 256, 0.01
 
 Turn = Callable[[], float]
-"""Trains a stretch; the seconds of a step."""
+"""Function that trains a stretch and returns the seconds per step."""
 
 
 class Case(NamedTuple):
@@ -43,14 +43,14 @@ class Case(NamedTuple):
     Attributes
     ----------
     layers : list of dict
-        As a config's ``[[model.layers]]``, without the last dense layer.
+        The tables of a config's ``[[model.layers]]``, without the output layer.
     modules : (torch) -> module
-        The same in PyTorch: of numbers (batch, 64) and codes (batch, 3).
+        The same in PyTorch: a module of numbers (batch, 64) and codes (batch, 3).
     label_smoothing : float
     has_codes : bool
         Whether the data have categories.
     members : int
-        Rows that the network makes of an example.
+        Number of rows that the network makes of an example.
     """
 
     layers: list[dict[str, Any]]
@@ -61,7 +61,7 @@ class Case(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     import torch
 
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(case: Case, torch: Any, options: argparse.Namespace) -> dict[str, list[float]]:
-    """The seconds of a step in each round, by contestant."""
+    """Measure the seconds per step in each round, by contestant."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(EXAMPLES, FEATURES)).astype(np.float32)
     y = rng.integers(0, CLASSES, EXAMPLES)
@@ -103,7 +103,7 @@ def measured(case: Case, torch: Any, options: argparse.Namespace) -> dict[str, l
             name: _ours(case, name, (x, y, codes), options, stack) for name in ("numpy", "torch")
         } | {"PyTorch": _pytorch(case, torch, (x, y, codes), options)}
         seconds: dict[str, list[float]] = {name: [] for name in turns}
-        for turn in turns.values():  # all is imported, traced and compiled
+        for turn in turns.values():  # imports, traces and compiles everything
             turn()
         for number in range(options.rounds):
             for name in list(turns)[:: 1 if number % 2 else -1]:
@@ -137,7 +137,7 @@ def _pytorch(case: Case, torch: Any, data: Any, options: argparse.Namespace) -> 
     module = case.modules(torch)
     last = torch.nn.LazyLinear(CLASSES)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=case.label_smoothing)
-    last(module(x[:2], None if codes is None else codes[:2]))  # which makes it as wide as it has to be
+    last(module(x[:2], None if codes is None else codes[:2]))  # sets its width
     optimizer = torch.optim.SGD([*module.parameters(), *last.parameters()], lr=RATE)
     rng = np.random.default_rng(1)
 
@@ -176,7 +176,7 @@ RELU: dict[str, Any] = {"kind": "activation", "name": "relu"}
 
 
 def _of_numbers(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A module of numbers and codes that looks at the numbers alone; ``make`` gets ``torch``."""
+    """Make a module of numbers and codes that uses only the numbers; ``make`` gets ``torch``."""
 
     def modules(torch: Any) -> Any:
         class OfNumbers(torch.nn.Module):  # type: ignore[misc]
@@ -193,7 +193,7 @@ def _of_numbers(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _module(torch: Any, forward: Callable[..., Any], *parameters: Any, **inner: Any) -> Any:
-    """A module that computes ``forward(x, *parameters, **inner)``; ``inner`` are modules."""
+    """Make a module that computes ``forward(x, *parameters, **inner)``; ``inner`` are modules."""
 
     class Module(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -208,12 +208,12 @@ def _module(torch: Any, forward: Callable[..., Any], *parameters: Any, **inner: 
 
 
 def _first(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A module before a dense layer with relu."""
+    """Put a module before a dense layer with relu."""
     return _of_numbers(lambda torch: torch.nn.Sequential(make(torch), torch.nn.LazyLinear(HIDDEN), torch.nn.ReLU()))
 
 
 def _after(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A module after a dense layer."""
+    """Put a module after a dense layer."""
     return _of_numbers(lambda torch: torch.nn.Sequential(torch.nn.Linear(FEATURES, HIDDEN), make(torch)))
 
 
@@ -283,7 +283,7 @@ def _parametric(torch: Any) -> Any:
 
 
 def _of_codes(embedded: Sequence[int], hot: Sequence[int], width: int = 8) -> Callable[[Any], Any]:
-    """Columns embedded and one-hot, before the numbers."""
+    """Make a module that embeds some columns and encodes others one-hot, before the numbers."""
 
     def modules(torch: Any) -> Any:
         functional = torch.nn.functional

@@ -1,4 +1,4 @@
-"""The machine and the versions that times belong to."""
+"""The machine and the versions of a measurement."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ PACKAGES = ("numba", "torch", "jax", "jaxlib", "scikit-learn", "keras", "cupy-cu
 
 
 def machine() -> dict[str, str]:
-    """A name and a text for each fact."""
+    """Return the facts about this machine: names and texts."""
     return {**environment(), **dict(_gpu()), **dict(_versions(PACKAGES)), "load before": f"{os.getloadavg()[0]:.1f}"}
 
 
 def slug(facts: dict[str, str]) -> str:
-    """A folder's name for this machine, as ``amd-epyc-2-cores``; by its GPU where it has one."""
+    """Name a folder for this machine, such as ``amd-epyc-2-cores``, by its GPU if it has one."""
     return re.sub(r"[^a-z0-9]+", "-", f"{facts.get('GPU', facts['processor'])} {facts['cores']} cores".lower()).strip(
         "-"
     )
 
 
 def _gpu() -> Iterable[tuple[str, str]]:
-    """The first NVIDIA GPU, with its driver."""
+    """Yield the first NVIDIA GPU and its driver."""
     if shutil.which("nvidia-smi") is not None:
         query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
         asked = subprocess.run(query, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Rounds: every contestant in turn, again and again, so that what disturbs the machine disturbs all alike."""
+"""Rounds: contestants take turns, again and again, so that disturbances affect them alike."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from benchmarks.seat import Seat
 from benchmarks.works import Work
 
 MOST_EPOCHS = 30
-"""To an accuracy."""
+"""Maximum number of epochs to an accuracy."""
 
 PAUSE = 0.2
-"""Seconds before a contestant's turn, in which the threads of the one before fall asleep: OpenBLAS's take up to 0.1."""
+"""Seconds before a contestant's turn, in which the previous one's threads fall asleep: OpenBLAS's take up to 0.1."""
 
 
 class Spread(NamedTuple):
-    """The median and the quartiles of some measurements."""
+    """Median and quartiles of some measurements."""
 
     median: float
     low: float
@@ -30,7 +30,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one."""
+        """Compute the spread of one or more values."""
         low, median, high = np.percentile(values, [25, 50, 75])
         return cls(float(median), float(low), float(high))
 
@@ -43,13 +43,13 @@ class Row:
     ----------
     entry : Entry
     rounds : list of float
-        Seconds for a step, one number a round; for the kind ``accuracy`` seconds to the last target.
+        Seconds per step, one number for each round; for the kind ``accuracy`` seconds to the last target.
     losses : (steps,), or (1,) with the mean, or (0,)
-        Of the first stretch.
+        Losses of the first stretch.
     trainings : list of list of Reached
-        For the kind ``accuracy``, the epochs of each round.
+        The epochs of each round, for the kind ``accuracy``.
     problem : str or None
-        Why it could not take part, or no longer.
+        Why it could not take part, or had to stop.
     """
 
     entry: Entry
@@ -60,45 +60,47 @@ class Row:
 
     @property
     def spread(self) -> Spread:
-        """Of its rounds."""
+        """The spread of its rounds."""
         return Spread.of(self.rounds)
 
     def seconds_to(self, accuracy: float) -> Spread | None:
-        """The time to a validation accuracy, or ``None`` where a round did not reach it."""
+        """Return the time to a validation accuracy, or ``None`` if a round did not reach it."""
         times = [next((end.seconds for end in ends if end.accuracy >= accuracy), None) for ends in self.trainings]
         return None if None in times else Spread.of([seconds for seconds in times if seconds is not None])
 
     def epochs_to(self, accuracy: float) -> int:
-        """The epochs to a validation accuracy that was reached."""
+        """Return the epochs to a validation accuracy that was reached."""
         return next(number for number, end in enumerate(self.trainings[0], 1) if end.accuracy >= accuracy)
 
 
 @dataclass
 class Measurement:
-    """A work, measured with a number of threads."""
+    """The rows of a work, measured with a number of threads."""
 
     work: Work
     threads: int
     rows: list[Row]
 
     def row(self, name: str) -> Row | None:
-        """The row of a contestant that took part."""
+        """Return the row of a contestant that took part."""
         return next((row for row in self.rows if row.entry.name == name and row.rounds), None)
 
     def times(self, row: Row, other: str) -> float | None:
-        """How many times as long as another contestant it took, by the medians."""
+        """Return the ratio of the contestant's time to another's, by the medians."""
         measure = self.row(other)
         return row.spread.median / measure.spread.median if measure is not None and row.rounds else None
 
     def times_by_round(self, name: str, other: str) -> float | None:
-        """How many times as long as another contestant it took in a round, the median: both had the same minutes."""
+        """Return the median of the ratios to another contestant's time within a round, as conditions change between
+        rounds.
+        """
         one, two = self.row(name), self.row(other)
         if one is None or two is None or len(one.rounds) != len(two.rounds):
             return None
         return float(np.median(np.divide(one.rounds, two.rounds)))
 
     def loss_difference(self, row: Row) -> float | None:
-        """``max|a - b| / max|b|`` of its losses to the reference's; of the means where it tells no more."""
+        """``max|a - b| / max|b|`` between its losses and the reference's, or their means if it reports only those."""
         reference = self.row(REFERENCE.name)
         if reference is None or not row.losses.size or not reference.losses.size:
             return None
@@ -118,12 +120,12 @@ def measure(
     work : Work
     threads : int
     seats : sequence of Seat
-        Those that fail are left out from then on.
+        The contestants' processes; a contestant that fails is left out from then on.
     rounds : int
     seconds : float
-        How long a contestant's turn lasts at least; it goes on to the end of a stretch.
+        Minimum length of a contestant's turn, which continues to the end of a stretch.
     say : (line) -> None
-        Told of what goes on.
+        Called with lines on the progress.
 
     Returns
     -------
@@ -143,7 +145,7 @@ def measure(
         _try(rows[seat], _grid if seat.entry in GRIDS else warm_up, seat, rows[seat])
     for number in range(turns):
         say(f"round {number + 1} of {turns}")
-        for seat in seats[:: 1 if number % 2 == 0 else -1]:  # back and forth, so that drift favours nobody
+        for seat in seats[:: 1 if number % 2 == 0 else -1]:  # back and forth, so that drift favours no contestant
             if seat.entry not in GRIDS:
                 time.sleep(PAUSE)
                 _try(rows[seat], turn, seat, rows[seat], seconds)
@@ -151,7 +153,7 @@ def measure(
 
 
 def _try(row: Row, action: Callable[..., object], *arguments: Any) -> None:
-    """Do something for a contestant that is still in the race; a failure ends it."""
+    """Call a contestant that is still in the race; a failure ends its race."""
     if row.problem is not None:
         return
     try:
@@ -170,7 +172,7 @@ def _first_stretch(seat: Seat, row: Row) -> None:
 
 
 def _grid(seat: Seat, row: Row) -> None:
-    """A grid is many runs already, from a cold start: it is trained once."""
+    """Train a grid once: it is many runs already, and started cold."""
     stretch: Stretch = seat.ask("stretch")
     row.losses = stretch.losses
     row.rounds.append(stretch.seconds / stretch.steps)

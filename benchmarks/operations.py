@@ -1,8 +1,8 @@
 """Where the time of a training step goes: ``python -m benchmarks.operations``.
 
-Each operation of a step is timed while xpmlp trains MNIST with its real loop, and stands beside the whole step: each
-instruction, where NumPy's steps are compiled.  Only on backends that compute at once: JAX compiles the step as a whole,
-and a GPU answers later.
+Each operation of a step is timed while xpmlp trains MNIST with its real loop, and compared with the whole step; in
+NumPy's compiled steps each instruction is.  Only for backends that compute synchronously: JAX compiles the step as a
+whole, and a GPU computes asynchronously.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REST = "the rest: Python, losses and scores, the loop"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     facts = machine()
     blocks = ["# Where the time of a step goes", "", *(f"- {name}: {text}" for name, text in facts.items()), ""]
@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str, float]:
-    """The seconds that each operation takes in a step, and the rest, in the quickest of several stretches each.
+    """Measure the seconds of each operation in a step, and of the rest, in the fastest of several stretches.
 
     Parameters
     ----------
     name : str
-        Of a work in `benchmarks.works`.
+        Name of a work in `benchmarks.works`.
     backend_name : str
     threads, rounds : int
     """
@@ -73,13 +73,13 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
     config, dataset = work.config(backend_name, None), work.dataset()
     plain = ConfigTrainable(config, dataset, backend)
     with backend.session(plain.rows_at_once):
-        _stretch(plain, work)  # all is imported, traced and compiled
+        _stretch(plain, work)  # imports, traces and compiles everything
         whole = min(_stretch(plain, work) for _ in range(rounds))
         best: dict[str, float] = {}
         for _ in range(rounds):
             spent: defaultdict[str, float] = defaultdict(float)
             with _timed(backend, spent):
-                problem = ConfigTrainable(config, dataset, backend)  # with the operations as they are now
+                problem = ConfigTrainable(config, dataset, backend)  # with the timed operations
                 _stretch(problem, work)
                 spent.clear()
                 _stretch(problem, work)
@@ -90,7 +90,7 @@ def profile(name: str, backend_name: str, threads: int, rounds: int) -> dict[str
 
 
 def _stretch(problem: ConfigTrainable, work: Work) -> float:
-    """Train a work's first steps; returns the seconds of one."""
+    """Train a work's first steps; return the seconds per step."""
     watch = Stopwatch(most_steps=work.steps)
     train_block(problem, [RunSettings.of(problem.config.train)], watch, watch.enough)
     return watch.seconds / watch.steps
@@ -98,7 +98,7 @@ def _stretch(problem: ConfigTrainable, work: Work) -> float:
 
 @contextlib.contextmanager
 def _timed(backend: Backend, spent: defaultdict[str, float]) -> Iterator[None]:
-    """The backend's operations, and the instructions of its compiled steps, each adding its seconds to ``spent``."""
+    """Time the backend's operations, and the instructions of its compiled steps, adding the seconds to ``spent``."""
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*operands: Any) -> Any:
@@ -120,7 +120,7 @@ def _timed(backend: Backend, spent: defaultdict[str, float]) -> Iterator[None]:
 
 
 def _size(name: str, operands: tuple[Any, ...]) -> str:
-    """The shape of the weights, where there are any."""
+    """Return the shape of the weights, or an empty text without weights."""
     weights = {"affine": 1, "multiply_transposed": 1, "add_product": 0}.get(name)
     return "" if weights is None else "x".join(map(str, operands[weights].shape))
 

@@ -1,4 +1,4 @@
-"""Time xpmlp beside other libraries on the same work: ``python -m benchmarks.peers``.  See README.md here."""
+"""Time xpmlp and other libraries on the same work: ``python -m benchmarks.peers``.  See README.md here."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = parse(arguments)
     try:
         for data in {WORKS[name].data for name in options.works}:
-            load(data)  # where it is missing, it is missing for all
+            load(data)  # if it is missing, it is missing for all
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return DataError.exit_status
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             measurements.append(measurement)
             measurements.sort(key=lambda one: (options.works.index(one.work.name), one.threads))
             settings["took_seconds"] = round(time.perf_counter() - started)
-            _write(folder, facts, settings, measurements)  # all so far: an interrupted run keeps it
+            _write(folder, facts, settings, measurements)  # all results so far: an interrupted run keeps them
     print("\n".join(tables(measurements)))
     print(f"written to {folder} after {settings['took_seconds']} s")
     return 0
@@ -62,7 +62,7 @@ def _write(folder: Path, facts: dict[str, str], settings: dict[str, Any], measur
 
 
 def measured(options: argparse.Namespace, threads: int, *, last: bool) -> Iterator[Measurement]:
-    """All works with a number of threads; GPUs, grids and times to an accuracy with the last one only."""
+    """Measure all works with a number of threads; GPUs, grids and times to an accuracy only with the last number."""
     works = [WORKS[name] for name in options.works if last or WORKS[name].kind == "pace"]
     entries = [CONTESTANTS[name] for name in options.contestants]
     devices = {"cpu", "gpu"} if last else {"cpu"}
@@ -89,7 +89,7 @@ def _takes_part(entry: Entry, work: Work) -> bool:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The options, with what is left open filled in."""
+    """Parse the options, and fill in defaults."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--works", type=_names(WORKS), help=f"of {', '.join(WORKS)} [default: {','.join(DEFAULT)}]")
     parser.add_argument(

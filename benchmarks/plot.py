@@ -1,4 +1,4 @@
-"""The picture of a page: time for a step, by work and number of threads."""
+"""The plot of a page: time per step, by work and number of threads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def draw(paces: Sequence[Measurement], path: Path) -> None:
 
 
 def _draw_one(axes: Axes, one: Measurement, names: Sequence[str]) -> None:
-    """Medians as dots, quartiles as lines; the floors as dashed lines."""
+    """Draw medians as dots, quartiles as lines, and floors as dashed lines."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     for height, entry in enumerate(FLOORS.values()):  # one's name at the bottom, the other's at the top

@@ -1,4 +1,4 @@
-"""Time that ``xpmlp train`` takes beside its training loop, and its memory: ``python -m benchmarks.process``.
+"""Time of ``xpmlp train`` outside its training loop, and its memory: ``python -m benchmarks.process``.
 
 The whole process is compared with the time of its training loop plus the time of its imports.
 """
@@ -31,11 +31,11 @@ class Process(NamedTuple):
     Attributes
     ----------
     seconds : float
-        From starting the process to its end.
+        Time from the start of the process to its end.
     loop : float
-        Of its training loop, with validation, as it says itself.
+        Time of its training loop, with validation, as reported by itself.
     peak_memory : int
-        The most memory that it had, in bytes.
+        Its peak memory in bytes.
     """
 
     seconds: float
@@ -44,7 +44,7 @@ class Process(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     facts = machine()
     train = ["train", str(options.config), "--quiet", "--set", f"train.epochs={options.epochs}"]
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Sequence[str]) -> Process:
-    """Train in a fresh process.  Its memory is its own: what `wait4` counts of the parent is little here."""
+    """Train in a new process and measure it; of the memory, `wait4` counts little of the parent's."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         with subprocess.Popen(
@@ -88,7 +88,7 @@ def _run(command: Sequence[str]) -> Process:
 
 
 def _seconds_of_imports(command: Sequence[str]) -> float:
-    """The time of all imports of a training, each by itself, as Python counts them."""
+    """Return the total time of a training's imports, each by itself, as counted by Python."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "xpmlp", *command, "--out", f"{folder}/run"],

@@ -16,21 +16,21 @@ COUNTERPARTS = {
     "jax-scan-gpu": "xpmlp-jax-gpu",
     "torch-gpu": "xpmlp-torch-gpu",
 }
-"""A library as its documentation has it, and xpmlp on the same library."""
+"""Libraries, written as in their documentation, and xpmlp on the same library."""
 
 
 def as_json(facts: Facts, settings: dict[str, Any], measurements: Sequence[Measurement]) -> dict[str, Any]:
-    """Everything that was measured, with nothing left out."""
+    """Return everything that was measured, for JSON."""
     return {"machine": facts, "settings": settings, "measurements": [_measurement_json(one) for one in measurements]}
 
 
 def page(facts: Facts, settings: dict[str, Any], measurements: Sequence[Measurement], picture: str | None) -> str:
-    """The page, in Markdown."""
+    """Format the page, in Markdown."""
     return "\n".join(_lines(facts, settings, measurements, picture)) + "\n"
 
 
 def tables(measurements: Sequence[Measurement]) -> Iterator[str]:
-    """The table of each measurement, each under a heading."""
+    """Yield the table of each measurement under a heading."""
     for one in measurements:
         plural = "s" if one.threads > 1 else ""
         yield f"### {one.work.title}, {one.threads} thread{plural}"
@@ -144,7 +144,7 @@ def _reached(one: Measurement) -> Iterator[list[str]]:
 
 
 def _to_floor(one: Measurement, row: Row) -> float | None:
-    """How many times as long as the floor of its device it took."""
+    """Return the ratio of its time to the floor of its device."""
     return one.times(row, FLOORS[row.entry.device].name)
 
 

@@ -1,4 +1,4 @@
-"""A contestant's process: started confined to its threads, told what to do over a pipe."""
+"""A contestant's process: confined to its threads, and controlled over a pipe."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.contestants import Contestant, ContestantError, Entry
 
-if TYPE_CHECKING:  # a process with another version of xpmlp imports no more of it than its contestant needs
+if TYPE_CHECKING:  # a process with another version of xpmlp imports only what its contestant needs
     from benchmarks.works import Work
 
 
 class Seat:
-    """The parent's end: a process of its own for a contestant, with a number of threads.
+    """The parent's end: a contestant's process, with a number of threads.
 
-    Threads are limited in three ways, since no library heeds all: by the variables that OpenMP and BLAS read when they
-    are loaded, by XLA's flag, and by confining the process to as many cores, the only limit that JAX's thread pool
-    knows (jax issue 1539).
+    Threads are limited in three ways, since no library heeds them all: by the variables that OpenMP and BLAS read when
+    they are loaded, by XLA's flag, and by confining the process to as many cores, the only limit for JAX's thread pool
+    (jax issue 1539).
 
     Parameters
     ----------
@@ -31,22 +31,22 @@ class Seat:
     confined : bool
         Whether to confine the process to as many cores.
     packages : Path, optional
-        A folder whose packages are imported rather than others of their names: another version of xpmlp, say.
+        A folder of packages to import instead of others with their names, such as another version of xpmlp.
     """
 
     def __init__(self, entry: Entry, threads: int, *, confined: bool = True, packages: Path | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self.entry = entry
         self._pipe, other = context.Pipe()
-        # not a daemon: a grid starts processes of its own
+        # not a daemon: a grid starts processes itself
         self._process = context.Process(target=_serve, args=(entry, threads, confined, other))
         with _environment(_variables(entry, threads)), _imported_first(packages):
             self._process.start()
         other.close()
 
     def tell(self, method: str, *arguments: Any) -> None:
-        """Ask for something; `answer` waits for it."""
-        with contextlib.suppress(BrokenPipeError):  # `answer` will say it
+        """Send a request, without waiting for its answer."""
+        with contextlib.suppress(BrokenPipeError):  # `answer` will raise the error
             self._pipe.send((method, arguments))
 
     def answer(self) -> Any:
@@ -55,7 +55,7 @@ class Seat:
         Raises
         ------
         ContestantError
-            If it could not, or its process died.
+            If it failed, or its process died.
         """
         try:
             done, answer = self._pipe.recv()
@@ -67,7 +67,7 @@ class Seat:
         return answer
 
     def ask(self, method: str, *arguments: Any) -> Any:
-        """`tell` and `answer`."""
+        """Send a request, and wait for its answer."""
         self.tell(method, *arguments)
         return self.answer()
 
@@ -92,7 +92,7 @@ def _variables(entry: Entry, threads: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for a process that is started meanwhile."""
+    """Set environment variables for processes started within the context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -107,7 +107,7 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _imported_first(packages: Path | None) -> Iterator[None]:
-    """Have a process that is started meanwhile import packages from a folder first."""
+    """Have processes started within the context import packages from a folder first."""
     before = sys.path.copy()
     sys.path[:0] = [] if packages is None else [str(packages.resolve())]
     try:
@@ -117,7 +117,7 @@ def _imported_first(packages: Path | None) -> Iterator[None]:
 
 
 def _serve(entry: Entry, threads: int, confined: bool, pipe: Connection) -> None:
-    """The child's end."""
+    """Serve the child's end of the pipe."""
     if confined and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])  # the first core has more interrupts
     contestant: Contestant | None = None
@@ -132,14 +132,14 @@ def _serve(entry: Entry, threads: int, confined: bool, pipe: Connection) -> None
             if method == "prepare":
                 if contestant is not None:
                     contestant.close()
-                    contestant = None  # frees what it held
+                    contestant = None  # frees its memory
                 contestant = _prepared(entry, threads, *arguments)
                 answer = None
             else:
                 answer = getattr(contestant, method)(*arguments)
         except ContestantError as error:
             pipe.send((False, str(error)))
-        except Exception as error:  # whatever it is, the other contestants go on
+        except Exception as error:  # on any error, the other contestants continue
             pipe.send((False, f"{type(error).__name__}: {error}"))
         else:
             pipe.send((True, answer))

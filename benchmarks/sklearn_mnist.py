@@ -1,7 +1,7 @@
-"""`MLPClassifier` on MNIST, ours beside scikit-learn's: ``python -m benchmarks.sklearn_mnist``.
+"""`MLPClassifier` on MNIST, ours and scikit-learn's: ``python -m benchmarks.sklearn_mnist``.
 
-Default parameters but ``max_iter=10``, on NumPy arrays.  The contestants take turns, back and forth; in each turn one
-is fitted to all training images, in a process of its own, and scored on the test images.
+Both have default parameters except for ``max_iter=10``, and get NumPy arrays.  The contestants take turns, back and
+forth; in its turn a contestant is fitted to all training images, in a new process, and scored on the test images.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ Contestant = tuple[str, str]
 """A library and a dtype."""
 
 TARGETS = {"float32": 0.5, "float64": 0.75}
-"""The most that ours may take of scikit-learn's time in the same dtype."""
+"""Upper bounds on our time relative to scikit-learn's in the same dtype."""
 
 MODULES = {"xpmlp": "xpmlp", "scikit-learn": "sklearn.neural_network"}
-"""Where each has its `MLPClassifier`."""
+"""The module of each `MLPClassifier`."""
 
 CONTESTANTS: list[Contestant] = [(name, dtype) for dtype in TARGETS for name in MODULES]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     if options.fit is not None:
         name, dtype = options.fit
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fit(name: str, dtype: str, examples: int | None, epochs: int, seed: int) -> tuple[float, float]:
-    """The seconds of a fit to MNIST, pixels from 0 to 1, and the accuracy on the test images."""
+    """Return the seconds of a fit to MNIST, with pixels from 0 to 1, and the accuracy on the test images."""
     dataset = load("mnist", split="test")
     assert dataset.test is not None
     train, test = (
@@ -92,7 +92,7 @@ def fit(name: str, dtype: str, examples: int | None, epochs: int, seed: int) -> 
 
 
 def _fit_in_a_process(key: Contestant, options: argparse.Namespace, seed: int) -> tuple[float, float]:
-    """`fit` where nothing that another contestant has set, such as how memory is kept, is in force."""
+    """Call `fit` in a new process, where no setting of another contestant, such as for its memory, is in force."""
     command = [sys.executable, "-m", "benchmarks.sklearn_mnist", "--fit", *key, "--seed", str(seed)]
     command += ["--epochs", str(options.epochs)]
     if options.examples is not None:

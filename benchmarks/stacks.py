@@ -1,4 +1,4 @@
-"""Many runs stacked into one tensor beside one alone, and the coursework's Table 4: ``python -m benchmarks.stacks``."""
+"""Stacks of runs compared with a single run, and the coursework's Table 4: ``python -m benchmarks.stacks``."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ from xpmlp.training.trainer import resolve_configured
 BATCHES = ("batch-1", "batch-32", "batch-256")
 
 EPOCHS = 5
-"""Of Table 4."""
+"""Number of epochs of Table 4."""
 
 NO_LIMIT = 10_000
-"""Seconds in which an epoch has ended on any machine."""
+"""A time limit in seconds longer than an epoch on any machine."""
 
 
 class Steps(NamedTuple):
-    """A step of one run, and of so many runs in a stack, in seconds.
+    """Time of a step in seconds, for one run and for stacks of runs.
 
     Attributes
     ----------
     batch : int
     spreads : dict of Spread
-        By the number of runs, 1 first.
+        The times by the number of runs, 1 first.
     """
 
     batch: int
     spreads: dict[int, Spread]
 
     def ratio(self, runs: int) -> float:
-        """How many times as long as one run's step that of a stack takes."""
+        """Return the ratio of the time of a stack's step to that of a single run's."""
         return self.spreads[runs].median / self.spreads[1].median
 
     def as_json(self) -> dict[str, Any]:
-        """All figures."""
+        """Return all figures, for JSON."""
         stacked = {runs: {**spread._asdict(), "ratio": self.ratio(runs)} for runs, spread in self.spreads.items()}
         return {"batch": self.batch, "runs": stacked}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write."""
+    """Measure, print the results, and write them."""
     options = _options(arguments)
     facts = machine()
     backend, device = options.backend, options.device
@@ -82,16 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measured(work: Work, backend: str, device: str | None, stacked: Sequence[int], rounds: int) -> Steps:
-    """Time epochs of one run, then of stacks, each after one that is not counted and in a session of its own.
+    """Time epochs of one run, then of stacks, each after an uncounted one and in a separate session.
 
     Parameters
     ----------
     work : Work
     backend, device : str
     stacked : sequence of int
-        The numbers of runs in a stack.
+        Numbers of runs in a stack.
     rounds : int
-        Epochs of each.
+        Number of epochs of each.
 
     Returns
     -------
@@ -108,7 +108,9 @@ def measured(work: Work, backend: str, device: str | None, stacked: Sequence[int
 
 
 def table_4(work: Work, backend: str, device: str | None, epochs: int) -> tuple[float, list[float | None]]:
-    """Train all runs of a work's grid: the seconds, from reading the data on, and each run's last validation loss."""
+    """Train all runs of a work's grid; return the seconds from reading the data on, and the runs' last validation
+    losses.
+    """
     config = work.grid_config(backend, device, 1)
     config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     started = time.perf_counter()
@@ -122,7 +124,7 @@ def _rounds(problem: ConfigTrainable, runs: Sequence[RunSettings], rounds: int) 
 
 
 def _epoch(problem: ConfigTrainable, runs: Sequence[RunSettings]) -> float:
-    """The seconds of a step, through an epoch."""
+    """Return the seconds per step of an epoch."""
     watch = Stopwatch(most_steps=problem.n_examples // problem.settings.batch_size, most_seconds=NO_LIMIT)
     train_block(problem, runs, watch, watch.enough)
     return watch.seconds / watch.steps
@@ -149,7 +151,7 @@ def _page(
 
 
 def table(steps: Sequence[Steps]) -> Iterator[str]:
-    """Lines of a table: a row for each batch size, two columns for each stack."""
+    """Yield the lines of a table: a row for each batch size, two columns for each stack."""
     stacked = list(steps[0].spreads)[1:]
     yield "| batch | a step of one run, µs |" + "".join(f" of {runs} stacked, µs | ratio |" for runs in stacked)
     yield "|---:|---:|" + "---:|---:|" * len(stacked)

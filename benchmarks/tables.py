@@ -1,6 +1,6 @@
 """The recipe for tables, ingredient by ingredient, on tables' training parts: ``python -m benchmarks.tables --ablate``.
 
-Of the rows that are for training by the first split a quarter is set aside and judges; the test part is never opened.
+A quarter of the training rows of the first split is set aside for scoring; the test part is never read.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from xpmlp.training.inference import Inference
 from xpmlp.training.intervals import Intervals
 
 MOST_ROWS = 9_000
-"""Of the tables that decide."""
+"""Maximum number of rows of the deciding tables."""
 
 ENCODING = "encoding"
-"""The changes of a row that are no key of a config: without statistics of the target, or of pairs of columns."""
+"""Name of the changes that are not keys of a config: no statistics of the target, or none of pairs of columns."""
 
 ONE_HELD_OUT = {"train.folds": "none"}
 
@@ -61,23 +61,23 @@ ROWS: dict[str, dict[str, Any]] = {
     "three folds": {"train.folds": 3},
     "no weight decay": {"train.weight_decay": 0.0},
 }
-"""The changes of each row, by keys of a config; those for classes alone are left out for values."""
+"""The changes of each row by keys of a config; those that only concern classes are left out for values."""
 
 FOR_CLASSES = ("model.label_smoothing", "train.best_by", "train.calibrate")
 
 
 COVERAGE = 0.9
-"""Of the intervals that are looked at."""
+"""Coverage of the intervals."""
 
 
 class Inner(NamedTuple):
-    """A table's training part, encoded, and cut once more.
+    """A table's training part, encoded and split again.
 
     Attributes
     ----------
     numbers, codes : (n, columns)
     targets : (n,)
-        Indices of classes, or values scaled to mean 0 and deviation 1.
+        Class indices, or values scaled to mean 0 and deviation 1.
     test : (n,) bool
     """
 
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def inner_of(folder: Path, name: str, about_json: str, encoding: str | None = None) -> Inner:
-    """Read a table's training part, and encode it by the rows that are not set aside."""
+    """Read a table's training part, and encode it as fitted on the rows that are not set aside."""
     about = json.loads(about_json)
     frame = pl.read_parquet(folder / f"{name}.parquet")
     with np.load(folder / "splits.npz") as splits:
@@ -142,7 +142,7 @@ def inner_of(folder: Path, name: str, about_json: str, encoding: str | None = No
 
 
 def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
-    """Train the recipe with some changes, and judge it by the rows set aside: error and log-loss, or nRMSE."""
+    """Train the recipe with some changes, and score it on the rows set aside: error and log-loss, or nRMSE."""
     values, kept = inner.targets.dtype.kind == "f", np.flatnonzero(~inner.test)
     train = dict(changes)
     if values:
@@ -175,9 +175,9 @@ def scores(inner: Inner, changes: dict[str, Any]) -> dict[str, float]:
 def interval_figures(
     result: xpmlp.Result, learned: npt.NDArray[Any], outputs: npt.NDArray[Any], y: npt.NDArray[Any]
 ) -> dict[str, float]:
-    """How many of the values the intervals of `COVERAGE` cover, and their mean length beside that of constant ones.
+    """Return the fraction of values covered by the intervals, and their mean length relative to constant intervals.
 
-    ``learned`` (n,) are the values that were learned from, whose residuals out of fold constant intervals are made of.
+    ``learned`` (n,) are the training values, whose out-of-fold residuals give the constant intervals.
     """
     found = (result.sections or {}).get("intervals")
     if found is None or result.out_of_fold is None:
@@ -191,13 +191,13 @@ def interval_figures(
 
 
 def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
-    """Numbers, targets, and codes if there are any, of some rows."""
+    """Return the numbers and targets of some rows, and their codes if there are any."""
     codes = (inner.codes[rows],) if inner.codes.shape[1] else ()
     return (inner.numbers[rows], inner.targets[rows], *codes)
 
 
 def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Geometric means of (x + 0.01) over the tables, and plain ones of the rest, a line for each row."""
+    """Format a line for each row: geometric means of (x + 0.01) over the tables, and arithmetic means of the rest."""
     lines = ["| | error | log-loss | nRMSE | ECE | covered | length | seconds |", "|---|" + "---:|" * 7]
     for row, tables in figures.items():
         cells = []

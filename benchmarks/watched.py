@@ -1,9 +1,9 @@
-"""``xpmlp`` with a window: ``python -m benchmarks.watched BOARD ARGUMENTS...``.
+"""``xpmlp`` under observation: ``python -m benchmarks.watched BOARD ARGUMENTS...``.
 
-The program runs as it is, and keeps on a board, a small file in shared memory, how many steps it has trained and
+The program runs unchanged, but records on a board, a small file in shared memory, how many steps it has trained and
 whether it is writing a checkpoint.
 
-Another process reads the board while this one runs, and after it was killed.
+Another process reads the board while this one runs, and after it has been killed.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 
 STEPS, WRITING, WRITTEN, MICROSECONDS = range(4)
-"""Places on the board: steps trained, 1 within the writing of a checkpoint, checkpoints written, the time that took."""
+"""Places on the board: steps trained, 1 while a checkpoint is written, checkpoints written, and the time of writing."""
 
 
 def board(path: Path) -> Any:
-    """The board in a file, (4,) int64, shared by all processes that open it; made if it is missing."""
+    """Open the board in a file, (4,) int64, shared by all processes that open it; made if missing."""
     return np.memmap(path, dtype=np.int64, mode="r+" if path.exists() else "w+", shape=(4,))
 
 
 def main() -> None:
-    """Run the program, watched."""
+    """Run the program, and record its progress."""
     path, *arguments = sys.argv[1:]
     from xpmlp.cli import main as program
     from xpmlp.storage import CheckpointWriter

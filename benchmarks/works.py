@@ -1,4 +1,4 @@
-"""The works: what is trained in a benchmark, the same for every contestant."""
+"""The works of a benchmark: trainings, the same for every contestant."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from xpmlp.data import Dataset, load
 from xpmlp.init import batch_order, initial_parameters
 
 SEED = 0
-"""Of the first weights and of the order of the examples."""
+"""Seed of the initial weights and of the order of the examples."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A training: its network, data, batches, optimiser and learning rate.  Softmax cross-entropy, float32.
+    """A training with softmax cross-entropy in float32: its network, data, batches, optimiser and learning rate.
 
     Attributes
     ----------
     name, title : str
-        For the command line and for people.
+        Name for the command line, and title for readers.
     kind : str
-        ``pace``: steps are timed; ``grid``: so they are, for many runs; ``accuracy``: the time to a validation
+        ``pace``: steps are timed; ``grid``: steps of many runs are timed; ``accuracy``: the time to a validation
         accuracy.
     data : "mnist" or "digits"
     hidden : tuple of int
@@ -35,9 +35,9 @@ class Work:
     batch : int
     learning_rate : float
     steps : int
-        Of one stretch: what is timed begins with the first weights and takes the epoch's first so many batches.
+        Steps of a stretch, which starts from the initial weights and takes the first batches of the epoch.
     targets : tuple of float
-        The accuracies to be reached.
+        The accuracies to reach.
     grid_runs : int
         Seeds for each of ``grid_learning_rates``.
     """
@@ -57,7 +57,7 @@ class Work:
     grid_learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
 
     def dataset(self) -> Dataset:
-        """The data as xpmlp reads them; the training part is cut to whole batches."""
+        """Return the data as read by xpmlp, with the training part cut to whole batches."""
         whole = _dataset(self.data)
         kept = len(whole.train) // self.batch * self.batch
         return replace(
@@ -65,7 +65,7 @@ class Work:
         )
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """The row numbers of an epoch's batches, (steps, batch), as xpmlp draws them."""
+        """Return the row numbers of an epoch's batches, (steps, batch), as drawn by xpmlp."""
         return batch_order(SEED, epoch, len(self.dataset().train)).reshape(-1, self.batch)
 
     def first_order(self) -> npt.NDArray[np.int64]:
@@ -73,7 +73,7 @@ class Work:
         return self.order(1)[: self.steps]
 
     def first_parameters(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        """The first weights (n_in, n_out) and biases (n_out,), fresh arrays, as xpmlp draws them."""
+        """Return the initial weights (n_in, n_out) and biases (n_out,), new arrays, as drawn by xpmlp."""
         drawn = initial_parameters(self.sizes, SEED)
         return [(weights.astype(np.float32), biases.ravel().astype(np.float32)) for weights, biases in drawn]
 
@@ -85,11 +85,11 @@ class Work:
 
     @property
     def training_steps(self) -> int:
-        """Of one run of a grid: an epoch."""
+        """The number of steps of one run of a grid: an epoch."""
         return len(self.dataset().train) // self.batch
 
     def config(self, backend: str, device: str | None) -> Config:
-        """The work as a config of xpmlp."""
+        """Return the work as a config of xpmlp."""
         return Config(
             backend=BackendConfig(name=backend, device=device),
             data=DataConfig(name=self.data),
@@ -106,13 +106,13 @@ class Work:
         )
 
     def grid_config(self, backend: str, device: str | None, workers: int) -> Config:
-        """The work as a config with a grid, over so many processes."""
+        """Return the work as a config with a grid over a number of processes."""
         grid = GridConfig(runs=self.grid_runs, learning_rate=list(self.grid_learning_rates), workers=workers)
         return self.config(backend, device).model_copy(update={"grid": grid})
 
     @property
     def grid_size(self) -> int:
-        """How many runs its grid has."""
+        """The number of runs in its grid."""
         return self.grid_runs * len(self.grid_learning_rates)
 
 
@@ -122,7 +122,7 @@ def _dataset(name: str) -> Dataset:
 
 
 def as_float32(work: Work, part: Literal["train", "validation"]) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
-    """A part of a work's data as other libraries' examples have them: float32 features (n, n_in), labels (n,)."""
+    """Return a part of a work's data as in other libraries' examples: float32 features (n, n_in), labels (n,)."""
     dataset = work.dataset()
     chosen = dataset.train if part == "train" else dataset.validation
     assert chosen is not None

@@ -1,4 +1,4 @@
-"""A layer of one's own: Swish with a trained slope for each unit, checked against finite differences and trained.
+"""A custom layer: Swish with a trained slope for each unit, checked against finite differences and trained.
 
 ``y = x s(slope x)`` with ``s`` the sigmoid function: Ramachandran, Zoph and Le, Searching for activation functions,
 2017.
@@ -17,7 +17,7 @@ from xpmlp.nn.layers import chain, dense
 
 
 def swish() -> LayerMaker:
-    """The maker of the layer; settings would be its arguments."""
+    """Return the maker of the layer; settings would be its arguments."""
 
     def make(width: Any) -> Layer:
         return Layer.of("swish", {}, width, Slot("scales", 1, width, 1.0), forward, backward, gradients)
@@ -26,25 +26,25 @@ def swish() -> LayerMaker:
 
 
 def forward(ops: Ops, slope: Any, x: Any, noise: Any) -> tuple[Any, Any]:
-    """The output, and what the way back needs."""
+    """Return the output, and what the backward pass needs."""
     gate = 1 / (1 + ops.xp.exp(-slope * x))
     return x * gate, (x, gate)
 
 
 def backward(ops: Ops, slope: Any, residuals: Any, upstream: Any, wanted: bool) -> tuple[Any, Any]:
-    """``dy/dx = s + slope x s (1 - s)``, and of each example ``dy/dslope = x**2 s (1 - s)``."""
+    """Compute ``dy/dx = s + slope x s (1 - s)``, and for each example ``dy/dslope = x**2 s (1 - s)``."""
     x, gate = residuals
     bend = x * gate * (1 - gate)
     return upstream * (gate + slope * bend), upstream * x * bend
 
 
 def gradients(ops: Ops, factors: Any, divisor: Any) -> Any:
-    """The sum over the batch, divided by its size or by the sum of its weights."""
+    """Sum over the batch, and divide by its size or by the sum of its weights."""
     return ops.xp.sum(factors, axis=-2, keepdims=True) / divisor
 
 
 def largest_difference(network: Layer, parameters: Any, x: Any, targets: Any, step: float = 1e-6) -> float:
-    """Between the gradients and finite differences of the mean loss, over all parameters."""
+    """Compare the gradients with finite differences of the mean loss, over all parameters."""
     difference = 0.0
     for array, slopes in zip(arrays(parameters), arrays(mean_gradients(network, parameters, x, targets)), strict=True):
         for place in np.ndindex(*array.shape):
@@ -57,19 +57,19 @@ def largest_difference(network: Layer, parameters: Any, x: Any, targets: Any, st
 
 
 def arrays(parameters: Any) -> list[Any]:
-    """Those of a dense layer, of the layer above and of another dense layer."""
+    """Draw the parameters of a dense layer, of the custom layer and of another dense layer."""
     (weights, biases), slope, (last_weights, last_biases) = parameters
     return [weights, biases, slope, last_weights, last_biases]
 
 
 def mean_loss(network: Layer, parameters: Any, x: Any, targets: Any) -> float:
-    """Of a batch."""
+    """Compute the outputs for a batch."""
     logits, _ = network.forward(OPS, parameters, x, ())
     return float(xp.mean(nn.cross_entropy(OPS, logits, targets)[0]))
 
 
 def mean_gradients(network: Layer, parameters: Any, x: Any, targets: Any) -> Any:
-    """Of a batch, in the structure of the parameters."""
+    """Compute the gradients for a batch, in the structure of the parameters."""
     logits, residuals = network.forward(OPS, parameters, x, ())
     _, delta = nn.cross_entropy(OPS, logits, targets)
     _, factors = network.backward(OPS, parameters, residuals, delta, False)

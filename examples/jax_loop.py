@@ -1,7 +1,7 @@
 """A JAX user's own loop: an epoch is one program, ``jit`` of ``lax.scan``, around xpmlp's layers and optimisers.
 
-All of these are pure functions over trees, which is what JAX compiles.  Gradients are written out by hand in the
-layers, and are those of ``jax.grad``, as is checked here for the first batch.
+All of these are pure functions over trees, as required by JAX's compiler.  The layers' gradients are written out by
+hand, and equal those of ``jax.grad``, as is checked here for the first batch.
 """
 
 from typing import Any
@@ -23,13 +23,13 @@ OPTIMIZER = optim.compose(optim.clip_by_global_norm(NETWORK.kinds, 1.0), optim.a
 
 
 def mean_loss(parameters: Any, x: jax.Array, targets: jax.Array) -> jax.Array:
-    """Of a batch."""
+    """Compute the outputs for a batch."""
     logits, _ = NETWORK.forward(OPS, parameters, x, ())
     return nn.cross_entropy(OPS, logits, targets)[0].mean()
 
 
 def loss_and_gradients(parameters: Any, x: jax.Array, targets: jax.Array) -> tuple[jax.Array, Any]:
-    """The mean loss of a batch, and its gradients in the structure of the parameters."""
+    """Compute the mean loss of a batch, and its gradients in the structure of the parameters."""
     logits, residuals = NETWORK.forward(OPS, parameters, x, ())
     losses, delta = nn.cross_entropy(OPS, logits, targets)
     _, factors = NETWORK.backward(OPS, parameters, residuals, delta, False)
@@ -37,7 +37,7 @@ def loss_and_gradients(parameters: Any, x: jax.Array, targets: jax.Array) -> tup
 
 
 def step(carry: Any, batch: Any) -> tuple[Any, jax.Array]:
-    """The step that `lax.scan` folds."""
+    """Do the step that `lax.scan` folds."""
     parameters, state = carry
     loss, gradients = loss_and_gradients(parameters, *batch)
     return OPTIMIZER.update(OPS, parameters, gradients, state, HYPERPARAMETERS), loss
@@ -45,14 +45,14 @@ def step(carry: Any, batch: Any) -> tuple[Any, jax.Array]:
 
 @jax.jit
 def train_epoch(carry: Any, key: jax.Array, x: jax.Array, targets: jax.Array) -> tuple[Any, jax.Array]:
-    """One pass over the examples in another order: the carry, and the loss of each batch."""
+    """Make one pass over the examples in a new order; return the carry, and the loss of each batch."""
     order = jax.random.permutation(key, len(x)).reshape(-1, BATCH_SIZE)
     carry, losses = jax.lax.scan(step, carry, (x[order], targets[order]))
     return carry, losses
 
 
 def main() -> None:
-    """Train, and print the accuracy on digits that were not trained on."""
+    """Train, and print the accuracy on digits not used for training."""
     images, labels = load_digits(return_X_y=True)
     shuffled = np.random.default_rng(0).permutation(len(images))
     x, targets = jnp.asarray(images[shuffled] / 16, jnp.float32), jax.nn.one_hot(labels[shuffled], 10)

@@ -1,6 +1,6 @@
 """A PyTorch user's own loop: data loader, optimiser and schedule are PyTorch's; layers and gradients are xpmlp's.
 
-The gradients are written out by hand in the layers, so that nothing is recorded for autograd.
+The layers' gradients are written out by hand, so autograd has nothing to record.
 """
 
 import array_api_compat.torch as xp
@@ -17,7 +17,7 @@ EPOCHS, BATCH_SIZE = 10, 50
 
 @torch.no_grad()
 def main(device: str = "cuda" if torch.cuda.is_available() else "cpu") -> None:
-    """Train, and print the accuracy on digits that were not trained on."""
+    """Train, and print the accuracy on digits not used for training."""
     torch.manual_seed(0)
     images, labels = load_digits(return_X_y=True)
     shuffled = torch.randperm(len(images))
@@ -27,7 +27,7 @@ def main(device: str = "cuda" if torch.cuda.is_available() else "cpu") -> None:
 
     ops = nn.pure_ops(xp)
     network = chain(dense(64), normalisation(), activation("gelu"), dense(10))(64)
-    # lists and named tuples of tensors, which PyTorch's optimisers take as they are, one by one
+    # PyTorch's optimisers take the single tensors of the lists and named tuples
     parameters = [
         type(layer)(*(torch.tensor(array, dtype=torch.float32, device=device) for array in layer))
         for layer in network.init(np.random.default_rng(0))

@@ -14,13 +14,13 @@ EPOCHS, BATCH_SIZE, LEARNING_RATE, N_TRAIN = 10, 50, 0.01, 1500
 
 
 def array_library(name: str) -> Any:
-    """The namespace of an array library as the array API standard has it."""
+    """Return the namespace of an array library, as defined by the array API standard."""
     modules = {"jax": "jax.numpy", "array_api_strict": "array_api_strict"}
     return import_module(modules.get(name, f"array_api_compat.{name}"))
 
 
 def main(library: str = "numpy") -> None:
-    """Train, and print the accuracy on digits that were not trained on."""
+    """Train, and print the accuracy on digits not used for training."""
     xp = array_library(library)
     ops, rng = nn.pure_ops(xp), np.random.default_rng(0)
 
@@ -30,13 +30,13 @@ def main(library: str = "numpy") -> None:
     x = xp.asarray(images[shuffled] / 16, dtype=xp.float32)
     targets = xp.take(xp.eye(10, dtype=xp.float32), xp.asarray(labels[shuffled]), axis=0)
 
-    # the network: a chain of layers, made for 64 inputs; its parameters are drawn on the host
+    # the network: a chain of layers, built for 64 inputs; its parameters are drawn on the host
     network = chain(dense(64), activation("relu"), dense(10))(64)
     parameters = [
         nn.DenseParameters(*(xp.asarray(array, dtype=xp.float32) for array in layer)) for layer in network.init(rng)
     ]
 
-    # the optimiser: two functions, and a state that is handed in and out
+    # the optimiser: two functions, and a state passed in and out
     optimizer = optim.adam(network.kinds)
     state, hyperparameters = optimizer.init(parameters), optim.Hyperparameters(LEARNING_RATE)
 

@@ -1,4 +1,4 @@
-"""Chromium, and what a script in a file says in it."""
+"""Chromium, and the results of scripts in files opened in it."""
 
 from __future__ import annotations
 

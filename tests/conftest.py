@@ -1,4 +1,4 @@
-"""Fixtures for every test: the array libraries, one case for each device and dtype."""
+"""Fixtures for all tests: the array libraries, a case for each device and dtype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chromium by its DevTools protocol: pages of any width and scheme of colours, keys that are pressed, what is heard."""
+"""Chromium through its DevTools protocol: pages of any width and colour scheme, pressed keys, announced texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings of scikit-learn's digits that take a tenth of a second, for tests of what is around the training."""
+"""Trainings on scikit-learn's digits in a tenth of a second, for tests of everything around the training."""
 
 from __future__ import annotations
 

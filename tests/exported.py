@@ -1,4 +1,4 @@
-"""Networks of all there is and encodings of tables, with NumPy's numbers: for the forms that they are exported in."""
+"""Networks of every kind and encodings of tables, with NumPy's numbers, for the tests of export."""
 
 from __future__ import annotations
 

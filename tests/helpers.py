@@ -1,4 +1,4 @@
-"""Common parts of numerical tests: the cases, the project's measure of difference, and an assertion that uses it."""
+"""Common parts of numerical tests: the cases, the project's measure of difference, and an assertion with it."""
 
 from __future__ import annotations
 

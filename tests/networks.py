@@ -1,4 +1,4 @@
-"""Passes through a multilayer perceptron, for tests: what each layer sees, and the factors of its gradients."""
+"""Passes through a multilayer perceptron, for tests: the inputs of each layer, and the factors of its gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks and their loss in plain NumPy, float64: independent of `xpmlp.nn`, which the tests hold against it."""
+"""Networks and their loss in plain NumPy, float64: independent of `xpmlp.nn`, for comparison with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File systems that lack an operation, by putting errors in the place of the system's functions."""
+"""File systems without an operation: the system's functions are replaced by errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved networks: what is written comes back, and a file that was not written so is refused in a sentence."""
+"""Saved networks: they load as written, and any other file is refused with a sentence."""
 
 from __future__ import annotations
 

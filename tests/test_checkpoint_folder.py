@@ -1,4 +1,4 @@
-"""Checkpoints on the disk: whole or not at all, checked byte by byte, the last ones kept, losses that only grow."""
+"""Checkpoints on disk: complete or absent, verified byte by byte, the latest ones kept, losses appended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/deploy.md: its Python runs, and gives what `xpmlp.predict` gives."""
+"""docs/deploy.md: its Python runs, and gives the results of `xpmlp.predict`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/design.md and CONTRIBUTING.md: whatever they name is there."""
+"""docs/design.md and CONTRIBUTING.md: everything that they name exists."""
 
 import importlib
 import re

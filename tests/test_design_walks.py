@@ -1,4 +1,4 @@
-"""The five walks of docs/design.md: trainings, predictions and a Ctrl-C call every function that they name."""
+"""The five walks of docs/design.md: trainings, predictions and a Ctrl-C call every function named in them."""
 
 from __future__ import annotations
 

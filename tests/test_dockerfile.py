@@ -1,4 +1,4 @@
-"""The Dockerfile installs what pyproject.toml names, pinned, and copies what is there; compose.yaml builds from it."""
+"""The Dockerfile installs pyproject.toml's requirements, pinned; the files it copies exist; compose.yaml builds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs in examples/ run as they stand, and end with a network that has learned."""
+"""The programs in examples/ run unchanged, and end with a network that has learned."""
 
 from __future__ import annotations
 

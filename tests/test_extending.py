@@ -1,4 +1,4 @@
-"""docs/extending.md, done to the letter: its files are written, its commands and its Python are run."""
+"""docs/extending.md, followed to the letter: its files are written, its commands and its Python are run."""
 
 from __future__ import annotations
 

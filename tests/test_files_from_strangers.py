@@ -1,4 +1,4 @@
-"""Files made to do harm, or found by fuzzing: each is refused in one sentence, or read for what it says."""
+"""Malicious files and files found by fuzzing: each is refused in one sentence, or read as its format says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fixed set of fuzzed inputs; `python -m tests.fuzzing` tries as many as it is told."""
+"""A fixed set of fuzzed inputs; `python -m tests.fuzzing` tries any number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that are imported, and those that are not until they are needed: proved in processes of their own."""
+"""Modules that are imported, and modules that are imported only when needed: tested in separate processes."""
 
 from __future__ import annotations
 

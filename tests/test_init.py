@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, purpose): determinism, distributions, and values that may not change."""
+"""Random numbers as a function of (seed, purpose): determinism, distributions, and values that must not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks between processes, also where the file system has none."""
+"""Locks between processes, also on file systems without locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, which is checked before the arrays are read."""
+"""The header of a safetensors file, checked before the arrays are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No code of the package runs what a file says, unpickles it, or hands it to a shell: its syntax trees are searched."""
+"""The package never executes, unpickles or passes to a shell the contents of a file: its syntax trees are searched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data and settings at the edge of what numbers can say: each has one outcome, the same on every backend."""
+"""Extreme data and settings: each has one outcome, the same on every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optional libraries that are missing, broken, or mere folders: one sentence each, and nothing left behind."""
+"""Optional libraries that are missing, broken, or empty folders: one sentence each, and no side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Importing, fitting and predicting leave the process that they run in as they found it."""
+"""Importing, fitting and predicting leave the state of their process unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes: started from any script, and left out where the system has none to give."""
+"""Worker processes: started from any script, and omitted if the system cannot start any."""
 
 from __future__ import annotations
 

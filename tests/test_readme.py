@@ -1,4 +1,4 @@
-"""README.md: all that it tells people to type and to read is there and works."""
+"""README.md: every command in it works, and every file that it names exists."""
 
 from __future__ import annotations
 

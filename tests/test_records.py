@@ -1,4 +1,4 @@
-"""Tables of records by name, and what it takes for a record of outside to be found."""
+"""Tables of records by name, and the import of records from outside the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That a required backend cannot go untested: each test runs pytest on a small part of this suite."""
+"""A required backend cannot go untested: each test runs pytest on a small part of this suite."""
 
 from __future__ import annotations
 

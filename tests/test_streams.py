@@ -1,4 +1,4 @@
-"""Streams that do not fail: what they write, and what they do where the stream below cannot."""
+"""Streams that do not fail: their output, and their handling of errors in the stream below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorBoard's event files hold the run folder's numbers."""
+"""TensorBoard's event files contain the run folder's numbers."""
 
 from __future__ import annotations
 

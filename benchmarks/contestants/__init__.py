@@ -1,4 +1,4 @@
-"""Who takes part.  Each is imported in its own process only."""
+"""The contestants; each is imported in its own process only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class Entry(NamedTuple):
-    """A contestant on the list.
+    """A contestant in the list.
 
     Attributes
     ----------
@@ -43,27 +43,27 @@ class Entry(NamedTuple):
         return self.where.startswith("ours:")
 
     def load(self) -> type[Contestant]:
-        """Its class."""
+        """Import its class."""
         module, _, name = self.where.partition(":")
         found: type[Contestant] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
         return found
 
 
 REFERENCE = Entry("xpmlp-numpy", "xpmlp on NumPy", "ours:OnNumpy", "cpu")
-"""The entry that the others are compared to."""
+"""The entry with which the others are compared."""
 
 FLOOR = Entry("floor", "floor", "floor:Floor", "cpu")
 
 GPU_FLOOR = Entry("floor-gpu", "floor, GPU", "gpu_floor:GpuFloor", "gpu")
 
 FLOORS = {floor.device: floor for floor in (FLOOR, GPU_FLOOR)}
-"""The entries that nobody is quicker than, by device."""
+"""The entries with the lower bounds of the time, by device."""
 
 GRIDS = [
     Entry("xpmlp-grid", "xpmlp on NumPy, grid over processes", "ours:GridOnNumpy", "cpu"),
     Entry("xpmlp-grid-cupy", "xpmlp on CuPy, grid stacked", "ours:GridOnCupy", "gpu"),
 ]
-"""In works of the kind ``grid`` only."""
+"""The entries of works of the kind ``grid``."""
 
 CONTESTANTS = {
     entry.name: entry
@@ -88,4 +88,4 @@ CONTESTANTS = {
         Entry("keras-gpu", "Keras 3 on JAX, GPU", "keras3:Fit", "gpu"),
     )
 }
-"""All but the floors and the grids, by name."""
+"""All entries but the floors and the grids, by name."""

@@ -1,4 +1,4 @@
-"""Contestants, which train a work's first steps, or train until they predict well enough."""
+"""Contestants: they train a work's first steps, or until they reach an accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # see `benchmarks.seat`
 
 
 class ContestantError(Exception):
-    """A contestant cannot take part here, or could not do what it was told; says why."""
+    """A contestant cannot take part here or has failed; the message says why."""
 
 
 class Stretch(NamedTuple):
@@ -24,7 +24,7 @@ class Stretch(NamedTuple):
     ----------
     seconds : float
     steps : int
-    losses : (steps,), or (1,) with their mean where a library tells no more, or (0,) where nothing is learned
+    losses : (steps,), or (1,) with their mean if a library reports only that, or (0,) if nothing is learned
     """
 
     seconds: float
@@ -33,21 +33,21 @@ class Stretch(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """The end of an epoch: the time since training began, and the validation accuracy."""
+    """The end of an epoch: the time since the training began, and the validation accuracy."""
 
     seconds: float
     accuracy: float
 
 
 class Contestant(ABC):
-    """A library on a device, with a work's data in its memory and everything compiled or ready to be.
+    """A library on a device, with a work's data in its memory and everything compiled or ready to be compiled.
 
     Parameters
     ----------
     work : Work
     device : "cpu" or "gpu"
     threads : int
-        Of the CPU, which the process is confined to already.
+        Number of CPU threads, to which the process is already confined.
     """
 
     def __init__(self, work: Work, device: str, threads: int) -> None:
@@ -61,24 +61,24 @@ class Contestant(ABC):
         Raises
         ------
         ContestantError
-            If the library or the device is not there.
+            If the library or the device is missing.
         """
 
     def close(self) -> None:
-        """Give back what `prepare` took and memory management does not see to."""
+        """Release resources of `prepare` that garbage collection does not free."""
         return
 
     @abstractmethod
     def stretch(self) -> Stretch:
-        """Train from the first weights through a stretch of the work, to losses on the host."""
+        """Train from the initial weights through a stretch of the work, until the losses are on the host."""
 
     def to_accuracy(self, epochs: int) -> list[Reached]:
-        """Train from the first weights until the work's last target is reached, for so many epochs at most."""
+        """Train from the initial weights until the work's last target is reached, for at most this many epochs."""
         raise ContestantError("it does not learn")
 
 
 class Peer(Contestant):
-    """Another library, written as its documentation would write it, given the weights and the order of xpmlp."""
+    """Another library, used as in its documentation, with the weights and the order of xpmlp."""
 
     def prepare(self) -> None:
         """Load the data as float32, and build the network."""
@@ -93,22 +93,22 @@ class Peer(Contestant):
 
     @abstractmethod
     def restart(self) -> None:
-        """Set the first weights."""
+        """Set the initial weights."""
 
     @abstractmethod
     def arrange(self, order: npt.NDArray[np.int64]) -> None:
-        """Do what can be done ahead for batches of these row numbers, (steps, batch); not timed."""
+        """Prepare batches of these row numbers, (steps, batch); not timed."""
 
     @abstractmethod
     def train(self) -> npt.NDArray[Any]:
-        """Train on the arranged batches: their losses on the host, (steps,), or (1,) with the mean."""
+        """Train on the arranged batches; return their losses on the host, (steps,), or (1,) with the mean."""
 
     @abstractmethod
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """The classes of examples, (n,)."""
+        """Predict the classes of examples, (n,)."""
 
     def stretch(self) -> Stretch:
-        """Train from the first weights through a stretch of the work."""
+        """Train from the initial weights through a stretch of the work."""
         self.restart()
         self.arrange(self.work.first_order())
         started = time.perf_counter()

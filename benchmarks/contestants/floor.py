@@ -1,7 +1,7 @@
 """The floor: the large products of a step and the updates of the large weights, and nothing else, on NumPy.
 
 For 784-300-10 these are ``x @ w`` and ``w -= x.T @ delta`` of the first layer.  Each is timed by itself on arrays
-that stay in the cache; of three ways to update, the quickest counts.
+that stay in the cache; of three ways to update, the fastest counts.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from benchmarks.contestants.base import Contestant, Stretch
 
 
 class Floor(Contestant):
-    """The least that a step on NumPy could take."""
+    """The least time for a step on NumPy."""
 
     def prepare(self) -> None:
-        """Make the operands: for all layers but the last, which is small."""
+        """Make the operands, for all layers but the last, which is small."""
         rng = np.random.default_rng(0)
         batch = self.work.batch
         self.once: list[Callable[[], object]] = []
@@ -34,7 +34,7 @@ class Floor(Contestant):
             self.updates.append(_updates(w, x, d))
 
     def stretch(self) -> Stretch:
-        """Time every operation as often as the stretch has steps."""
+        """Time every operation as many times as the stretch has steps."""
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(self.threads):
@@ -57,7 +57,7 @@ def _product(a: np.ndarray, b: np.ndarray) -> Callable[[], object]:
 
 
 def _updates(w: np.ndarray, x: np.ndarray, d: np.ndarray) -> list[Callable[[], object]]:
-    """Ways to do ``w -= x.T @ d``.  BLAS is column-major: to it, ``w`` is ``w.T``."""
+    """Return the ways to compute ``w -= x.T @ d``.  BLAS is column-major: its ``w`` is our ``w.T``."""
     from scipy.linalg.blas import sgemm, sger
 
     if len(x) == 1:

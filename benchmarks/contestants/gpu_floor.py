@@ -1,7 +1,7 @@
-"""The floor on a GPU: launching as many kernels as a step of ours does, and moving the bytes that it has to move.
+"""The floor on a GPU: launching as many kernels as our step does, and moving the bytes that it must move.
 
-Kernels that do nothing, replayed as a part of a CUDA graph as ours are; then the bytes, at the pace of a copy within
-the GPU's memory.  For small batches it is the launches that count.
+The kernels do nothing, and are replayed as a part of a CUDA graph, like ours.  The bytes are moved at the speed of a
+copy within the GPU's memory.  For small batches the launches dominate.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from benchmarks.contestants.base import Contestant, ContestantError, Stretch
 from benchmarks.contestants.ours import OnCupy
 
 KERNELS = 1000
-"""In the graph that is timed."""
+"""Number of kernels in the timed graph."""
 
 COPIED_BYTES = 2**30
-"""Many times the GPU's cache."""
+"""Size of the copied arrays, many times the GPU's cache."""
 
 REPEATS = 20
 
 
 class GpuFloor(Contestant):
-    """The least that a step of so many kernels could take."""
+    """The least time for a step with a number of kernels."""
 
     def prepare(self) -> None:
         """Count the kernels of a step, and the bytes."""
@@ -46,7 +46,7 @@ class GpuFloor(Contestant):
         self.bytes = 3 * 4 * weights / per_call + batch * sizes[0]
 
     def stretch(self) -> Stretch:
-        """Time a kernel and a byte."""
+        """Time a kernel and the copy of a byte."""
         cupy = self.cupy
         nothing = cupy.ElementwiseKernel("T x", "T y", "y = x", "nothing")
         source, target = cupy.zeros(COPIED_BYTES, "uint8"), cupy.zeros(COPIED_BYTES, "uint8")
@@ -64,7 +64,7 @@ class GpuFloor(Contestant):
 
 
 def _seconds(stream: Any, action: Callable[[], object]) -> float:
-    """How long the GPU takes for something."""
+    """Measure the time of an action on the GPU."""
     action()
     stream.synchronize()
     started = time.perf_counter()
@@ -75,7 +75,7 @@ def _seconds(stream: Any, action: Callable[[], object]) -> float:
 
 
 def _launches(ours: OnCupy) -> float:
-    """The nodes of the graph of a step."""
+    """Count the nodes in the graph of a step."""
     ours.stretch()
     recordings = ours.problem.backend.recordings
     assert recordings is not None

@@ -1,6 +1,6 @@
 """Keras 3 on JAX, by `compile` and `fit`.
 
-`fit` is given the examples in the order of the others, outside the clock, and told not to shuffle.
+`fit` gets the examples in the common order, outside the timed part, and does not shuffle them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.contestants.base import ContestantError, Peer
 
 
 class Fit(Peer):
-    """A Sequential of Dense layers."""
+    """A Sequential model of Dense layers."""
 
     def build(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
         """Build and compile the model."""
@@ -36,7 +36,7 @@ class Fit(Peer):
         )
 
     def restart(self) -> None:
-        """Set the first weights."""
+        """Set the initial weights."""
         self.model.set_weights([array for layer in self.work.first_parameters() for array in layer])
 
     def arrange(self, order: npt.NDArray[np.int64]) -> None:
@@ -44,10 +44,10 @@ class Fit(Peer):
         self.x, self.y = self.features[order.ravel()], self.labels[order.ravel()]
 
     def train(self) -> npt.NDArray[Any]:
-        """One epoch."""
+        """Train for one epoch."""
         history = self.model.fit(self.x, self.y, batch_size=self.work.batch, shuffle=False, verbose=0)
         return np.asarray(history.history["loss"])
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """The model's own."""
+        """Predict with the model's own method."""
         return np.asarray(self.model.predict(features, batch_size=1000, verbose=0).argmax(axis=1))

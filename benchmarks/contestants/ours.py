@@ -1,4 +1,4 @@
-"""xpmlp itself, through its real training loop, and its grids."""
+"""xpmlp itself, with its real training loop and its grids."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ GPU = {"torch": "cuda:0", "jax": "gpu:0", "cupy": "cuda:0"}
 
 
 class Ours(Contestant):
-    """One run on a backend, as ``xpmlp train`` does it."""
+    """One run on a backend, as trained by ``xpmlp train``."""
 
     backend: ClassVar[str]
 
     def prepare(self) -> None:
-        """Load the data, and open the backend's session: one for all stretches, as a training has one."""
+        """Load the data, and open the backend's session, one for all stretches, as in a training."""
         config = self.work.config(self.backend, GPU[self.backend] if self.device == "gpu" else None)
         self.problem = ConfigTrainable(config, self.work.dataset(), _found(config))
         self.settings = [RunSettings.of(config.train)]
-        with suppress(ImportError):  # an older version does it by itself
+        with suppress(ImportError):  # older versions do it themselves
             from xpmlp._malloc import keep_freed_memory
 
-            keep_freed_memory()  # as the command line does
+            keep_freed_memory()  # like the command line
         self.session = ExitStack()
         self.session.enter_context(self.problem.backend.session(self.problem.rows_at_once))
 
@@ -48,13 +48,13 @@ class Ours(Contestant):
         self.session.close()
 
     def stretch(self) -> Stretch:
-        """Train the first steps: timed from the first order of examples to the last losses."""
+        """Train the first steps, timed from the first order of examples to the last losses."""
         watch = Stopwatch(most_steps=self.work.steps)
         (run,) = train_block(self.problem, self.settings, watch, watch.enough)
         return Stretch(watch.seconds, watch.steps, run.losses)
 
     def to_accuracy(self, epochs: int) -> list[Reached]:
-        """Train, with the loop's own validation, until the accuracy is reached."""
+        """Train until the accuracy is reached, with the loop's own validation."""
         listener = _Accuracies(max(self.work.targets), epochs)
         train_block(self.problem, self.settings, listener, listener.enough)
         return listener.reached
@@ -67,10 +67,10 @@ class OnNumpy(Ours):
 
 
 class OnNumpyAlone(OnNumpy):
-    """xpmlp on NumPy as it is without Numba, step by step."""
+    """xpmlp on NumPy without Numba, step by step."""
 
     def prepare(self) -> None:
-        """Hide Numba from this process, and go on as with it."""
+        """Hide Numba from this process, and prepare as with it."""
         sys.modules["numba"] = None  # type: ignore[assignment]  # to importlib: it is not installed
         super().prepare()
 
@@ -94,14 +94,14 @@ class OnCupy(Ours):
 
 
 class GridOnNumpy(Contestant):
-    """All runs of the work's grid, one epoch each, over as many processes as there are threads, start-up included."""
+    """All runs of the work's grid for an epoch, in one process for each thread; starting them is included."""
 
     def prepare(self) -> None:
         """Write the config; a grid loads its own data."""
         self.config = self.work.grid_config("numpy", None, self.threads)
 
     def stretch(self) -> Stretch:
-        """Train the grid; the losses are of the run that the others train, too."""
+        """Train the grid; the losses are those of the run that the others train, too."""
         started = time.perf_counter()
         result = train_grid(self.config)
         seconds = time.perf_counter() - started
@@ -112,7 +112,7 @@ class GridOnNumpy(Contestant):
 
 
 class GridOnCupy(GridOnNumpy):
-    """The same, all runs stacked on the GPU."""
+    """All runs of the work's grid, stacked on the GPU."""
 
     def prepare(self) -> None:
         """Write the config, if there is a GPU."""
@@ -128,7 +128,7 @@ def _found(config: Config) -> Backend:
 
 
 class _Accuracies(Reporter):
-    """The validation accuracy after each epoch, with the time since the training began."""
+    """Recorder of the validation accuracy after each epoch, and the time since the training began."""
 
     def __init__(self, target: float, most: int) -> None:
         self.target, self.most = target, most

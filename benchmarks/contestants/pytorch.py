@@ -1,6 +1,6 @@
-"""PyTorch with its autograd and optimiser, as its tutorial "Optimizing Model Parameters" trains.
+"""PyTorch with its autograd and optimiser, as in its tutorial "Optimizing Model Parameters".
 
-The data are tensors on the device and a batch is taken by index: a DataLoader, which stacks single examples, takes
+The data are tensors on the device, and batches are taken by index: a DataLoader, which stacks single examples, takes
 several times as long.
 """
 
@@ -19,7 +19,7 @@ class Eager(Peer):
     """PyTorch, operation by operation."""
 
     def build(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
-        """A Sequential of Linear layers, with SGD."""
+        """Build a Sequential model of Linear layers, and SGD."""
         try:
             import torch
             from torch import nn
@@ -41,7 +41,7 @@ class Eager(Peer):
         self.step = self.compiled(self.plain_step)
 
     def plain_step(self, x: Any, y: Any) -> Any:
-        """One step of training, to the loss before it."""
+        """Train for one step, and return the loss before it."""
         loss = self.loss(self.model(x), y)
         loss.backward()
         self.optimizer.step()
@@ -49,11 +49,11 @@ class Eager(Peer):
         return loss.detach()
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The step as it is."""
+        """Return the step unchanged."""
         return step
 
     def restart(self) -> None:
-        """Copy the first weights, which PyTorch holds transposed."""
+        """Copy the initial weights, which PyTorch stores transposed."""
         linear = list(self.model)[::2]
         with self.torch.no_grad():
             for layer, (weights, biases) in zip(linear, self.work.first_parameters(), strict=True):
@@ -65,21 +65,21 @@ class Eager(Peer):
         self.order = self.torch.from_numpy(order).to(self.place)
 
     def train(self) -> npt.NDArray[Any]:
-        """A loop over the batches; the losses are read once, at its end."""
+        """Train on the batches in a loop; the losses are read once, at its end."""
         losses = [self.step(self.features[rows], self.labels[rows]) for rows in self.order]
         return np.asarray(self.torch.stack(losses).cpu())
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """In one batch."""
+        """Predict in one batch."""
         with self.torch.no_grad():
             return np.asarray(self.model(self.torch.from_numpy(features).to(self.place)).argmax(1).cpu())
 
 
 class Compiled(Eager):
-    """PyTorch, the whole step compiled, as in its "Introduction to torch.compile"."""
+    """PyTorch with the whole step compiled, as in its "Introduction to torch.compile"."""
 
     def compiled(self, step: Callable[..., Any]) -> Callable[..., Any]:
-        """The step compiled for its one shape of batches."""
+        """Compile the step for its one batch shape."""
         self.torch._dynamo.reset()
         try:
             compiled: Callable[..., Any] = self.torch.compile(step, dynamic=False)

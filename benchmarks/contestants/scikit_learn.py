@@ -1,7 +1,7 @@
 """scikit-learn's MLPClassifier.
 
-It draws its own orders of examples, so it is given them in the order of the others, outside the clock, and told not
-to shuffle: a little less work than the others have.
+It draws its own orders of examples, so it gets them in the common order, outside the timed part, and does not shuffle
+them: slightly less work than the others have.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Classifier(Peer):
     """MLPClassifier with plain SGD and no penalty."""
 
     def build(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
-        """Build the classifier; its first call makes the arrays that the first weights are put into."""
+        """Build the classifier; its first call allocates the arrays for the initial weights."""
         from sklearn.neural_network import MLPClassifier
 
         self.features, self.labels = features, labels
@@ -37,7 +37,7 @@ class Classifier(Peer):
         self.model.partial_fit(features[batch], labels[batch], classes=np.arange(self.work.sizes[-1]))
 
     def restart(self) -> None:
-        """Put the first weights in."""
+        """Set the initial weights."""
         first = self.work.first_parameters()
         self.model.coefs_ = [weights for weights, _ in first]
         self.model.intercepts_ = [biases for _, biases in first]
@@ -47,10 +47,10 @@ class Classifier(Peer):
         self.x, self.y = self.features[order.ravel()], self.labels[order.ravel()]
 
     def train(self) -> npt.NDArray[Any]:
-        """One pass over the examples."""
+        """Train for one pass over the examples."""
         self.model.partial_fit(self.x, self.y)
         return np.asarray([self.model.loss_])
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """The classifier's own."""
+        """Predict with the classifier's own method."""
         return np.asarray(self.model.predict(features))

@@ -1,4 +1,4 @@
-"""A version of xpmlp, through its public names alone, which are the same in the versions before and after."""
+"""A version of xpmlp, used through those public names that both versions have."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ import numpy as np
 import numpy.typing as npt
 
 MOST_EPOCHS = 1_000_000
-"""Of a training that is timed: it is stopped."""
+"""Number of epochs of a timed training, which is stopped before."""
 
 
 class Training(NamedTuple):
-    """A training as it is sent to both versions.
+    """A training, as sent to both versions.
 
     Attributes
     ----------
     config : Path
-        The file; ``overrides`` are laid over it.
+        The config file.
     overrides : dict
+        Values by dotted key that override the file's.
     data : Path
         An npz file with the arrays ``features`` and ``target``.
     examples : int
-        The first ones, to train on; the others are for validation.
+        Number of training examples, which come first; the others are for validation.
     scale : float
-        Of the features.
+        Factor on the features.
     values : bool
         Whether the targets are values.
     epochs : int
     stacked : bool
-        Whether it is a grid, which reads the file by itself.
+        Whether it is a grid, which reads the data file by itself.
     """
 
     config: Path
@@ -48,13 +49,13 @@ class Training(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """Numbers of a training.
+    """Results of a training.
 
     Attributes
     ----------
     losses : (steps,) or (steps, runs)
-    validation : (epochs,), or of all runs one after another
-        The losses after each epoch.
+    validation : (epochs,), or for all runs one after another
+        The validation losses after each epoch.
     weights : list of (n,)
         Each array of the trained network, flat.
     """
@@ -72,7 +73,7 @@ class Version:
     training : Training
     device : "cpu"
     threads : int
-        Which the process is confined to already.
+        Number of threads, to which the process is already confined.
     """
 
     backend: ClassVar[str]
@@ -90,10 +91,10 @@ class Version:
             )
 
     def close(self) -> None:
-        """Nothing is held that memory management does not see to."""
+        """Do nothing: garbage collection frees everything."""
 
     def home(self) -> Path:
-        """The folder from which the package was imported."""
+        """Return the folder from which the package was imported."""
         return Path(self.xpmlp.__file__).parent
 
     def numbers(self, dtype: str) -> Numbers:
@@ -104,9 +105,9 @@ class Version:
         return Numbers(history.batch_losses, history.validation_loss, list(_leaves(trained)))
 
     def seconds(self, least: float) -> float:
-        """Seconds for a step in float32, of at least so many seconds of steps.
+        """Return the seconds per step in float32, measured for at least this many seconds.
 
-        Left out are validation and the first epoch of each training, in which steps may be compiled.
+        Excluded are validation and the first epoch of each training, in which steps may be compiled.
         """
         clock = _Clock(least)
         while not clock.enough():
@@ -129,7 +130,7 @@ class OnNumpy(Version):
 
 
 class OnNumpyAlone(OnNumpy):
-    """On NumPy as it is without Numba."""
+    """On NumPy without Numba."""
 
     def __init__(self, training: Training, device: str, threads: int) -> None:
         sys.modules["numba"] = None  # type: ignore[assignment]  # to importlib: it is not installed
@@ -149,9 +150,9 @@ class OnJax(Version):
 
 
 class _Clock:
-    """A reporter of either version, also where one of them tells more than the other.
+    """A reporter for either version, even if one of them reports more than the other.
 
-    A training has ``begin``, then for each epoch its ``segment``s and ``epoch`` for each run.
+    A training calls ``begin``, then in each epoch ``segment`` for each segment and ``epoch`` for each run.
     """
 
     quiet = True
@@ -181,7 +182,7 @@ class _Clock:
 
 
 def _leaves(tree: Any) -> Iterator[npt.NDArray[Any]]:
-    """The arrays of nested tuples, lists and mappings, flat, on the host."""
+    """Yield the arrays of nested tuples, lists and mappings, flat, on the host."""
     if isinstance(tree, Mapping):
         tree = list(tree.values())
     if isinstance(tree, list | tuple):
@@ -192,7 +193,7 @@ def _leaves(tree: Any) -> Iterator[npt.NDArray[Any]]:
 
 
 def _keep_freed_memory() -> None:
-    """Do what the command line does for large arrays (see mallopt(3)): some versions leave it to their callers."""
+    """Set malloc for large arrays like the command line (see mallopt(3)); some versions leave it to their callers."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(-3, 32 << 20)

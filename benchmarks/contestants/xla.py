@@ -1,4 +1,4 @@
-"""JAX, as its example mnist_classifier_fromscratch trains, and with `lax.scan` over the steps."""
+"""JAX, as in its example mnist_classifier_fromscratch, and with `lax.scan` over the steps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from benchmarks.contestants.base import ContestantError, Peer
 
 class _Jax(Peer):
     def build(self, features: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> None:
-        """A loss and an update of nested lists, the data on the device."""
+        """Build a loss and an update of nested lists, and move the data to the device."""
         try:
             import jax
             import jax.numpy as jnp
 
-            jax.config.update("jax_default_matmul_precision", "highest")  # as the others compute: no TF32
+            jax.config.update("jax_default_matmul_precision", "highest")  # no TF32, like the others
             self.place = jax.devices(self.device)[0]
         except (ImportError, RuntimeError) as error:
             raise ContestantError(str(error)) from error
@@ -50,11 +50,11 @@ class _Jax(Peer):
         """Prepare the update."""
 
     def restart(self) -> None:
-        """Move the first weights to the device."""
+        """Move the initial weights to the device."""
         self.parameters = self.jax.device_put(self.work.first_parameters(), self.place)
 
     def predict(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """In one batch."""
+        """Predict in one batch."""
         return np.asarray(self.logits(self.parameters, self.jax.device_put(features, self.place)).argmax(1))
 
 
@@ -70,7 +70,7 @@ class JitPerStep(_Jax):
         self.order = [self.jax.device_put(rows, self.place) for rows in order.astype(np.int32)]
 
     def train(self) -> npt.NDArray[Any]:
-        """A loop over the batches that waits for nothing before its end."""
+        """Train on the batches in a loop, without waiting before its end."""
         parameters, losses = self.parameters, []
         for rows in self.order:
             parameters, loss = self.step(parameters, rows, self.features, self.labels)
@@ -96,6 +96,6 @@ class ScanPerEpoch(_Jax):
         self.order = self.jax.device_put(order.astype(np.int32), self.place)
 
     def train(self) -> npt.NDArray[Any]:
-        """One call."""
+        """Train on all batches in one call."""
         self.parameters, losses = self.epoch(self.parameters, self.order, self.features, self.labels)
         return np.asarray(losses)

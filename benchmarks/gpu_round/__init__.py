@@ -3,12 +3,12 @@
 ============ ====================================================================
 ``__main__``   options
 ``wheels``     packages for a machine without a network
-``parts``      the list of parts in order of worth, with their costs
-``rounds``     running parts, each in a process of its own and within its time
-``part``       that process
-``findings``   results and faults that a part reports
+``parts``      the list of parts in order of importance, with their costs
+``rounds``     running of the parts, each in a separate process and within its time
+``part``       the process of a part
+``findings``   results and faults reported by a part
 ``record``     the state of all parts: one JSON and one Markdown file
-``stand_in``   a stand-in in CuPy's place
+``stand_in``   a stand-in for CuPy
 ============ ====================================================================
 
 The other modules hold the parts: ``hardware``, ``parity``, ``memory``, ``suite``, ``training`` and ``timing``.

@@ -1,7 +1,7 @@
-"""Settle with one command what only a GPU can show: ``python -m benchmarks.gpu_round``.  See docs/gpu.md.
+"""Do all checks that need a GPU, with one command: ``python -m benchmarks.gpu_round``.  See docs/gpu.md.
 
-Parts in order of worth, each in a process of its own and within a time limit.  What is learned is in two files,
-gpu_round.json and gpu_round.md, rewritten after each part: a round that is cut off has said all it knows.
+The parts run in order of importance, each in a separate process and within a time limit.  The results are in two files,
+gpu_round.json and gpu_round.md, rewritten after each part, so an interrupted round has the results of its parts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a round: 0, or 1 if a part failed, or 2 for what was asked wrongly."""
+    """Run a round; return 0, 1 if a part failed, or 2 for a mistake in the options."""
     options = _options(arguments)
     try:
         parts = named(options.parts)
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WheelsError, ValueError) as error:
         return _mistake(error)
 
-    # only now: what these import may be among the wheels
+    # only now: their imports may be among the wheels
     from benchmarks.gpu_round.record import Record, RecordError
     from benchmarks.gpu_round.rounds import run_round
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record = Record.open(options.out or _folder(options.stand_in), stand_in=options.stand_in, resume=options.resume)
     except RecordError as error:
         return _mistake(error)
-    signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: the part that is under way ends, too
+    signal.signal(signal.SIGTERM, _stop)  # like Ctrl-C: also ends the running part
     try:
         run_round(record, parts, options.work, 60 * options.minutes, environment, partial(print, flush=True))
     except KeyboardInterrupt:
@@ -63,7 +63,7 @@ def _mistake(error: Exception) -> int:
 
 
 def _folder(stand_in: bool) -> Path:
-    """Where the record goes if nobody says."""
+    """Return the default folder of the record."""
     if stand_in:
         return ROOT / "runs" / "gpu-round-stand-in"
     from benchmarks.machine import machine, slug
@@ -73,7 +73,7 @@ def _folder(stand_in: bool) -> Path:
 
 
 def _environment(options: argparse.Namespace, site: Path | None) -> dict[str, str]:
-    """Of the parts: where data are and packages, and where compiled kernels are kept from part to part."""
+    """Make the environment of the parts: the folders of data and packages, and of compiled kernels shared by parts."""
     kernels = options.work / "kernels"
     variables = {
         "CUPY_CACHE_DIR": str(kernels / "cupy"),
@@ -82,7 +82,7 @@ def _environment(options: argparse.Namespace, site: Path | None) -> dict[str, st
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "TORCHINDUCTOR_CACHE_DIR": str(kernels / "inductor"),
         "TRITON_CACHE_DIR": str(kernels / "triton"),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # JAX would take the memory that others need beside it
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # otherwise JAX takes the memory that the others need
         "PYTHONUNBUFFERED": "1",
     }
     if options.data is not None:

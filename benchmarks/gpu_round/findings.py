@@ -1,4 +1,4 @@
-"""The findings of a part: written to a file from the first one on, so that a part that is cut off has said them."""
+"""Findings of a part, written to a file as soon as they are known, so that an interrupted part keeps them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xpmlp._files import write_text
 
 
 class Surroundings(NamedTuple):
-    """Where a part runs.
+    """The conditions in which a part runs.
 
     Attributes
     ----------
     work : Path
         A folder for its files.
     stand_in : bool
-        Whether a stand-in is in CuPy's place: the smallest sizes do.
+        Whether a stand-in replaces CuPy: then the smallest sizes are enough.
     """
 
     work: Path
@@ -35,9 +35,9 @@ class Findings:
     path : Path
         The file.
     seen : list of str
-        Results, a sentence each.
+        Results, one sentence each.
     missed : list of str
-        Things that could not be looked at, and why.
+        Checks that could not be made, and why.
     failed : list of str
         Faults.
     tables : list of str
@@ -54,22 +54,22 @@ class Findings:
     data: dict[str, Any] = field(default_factory=dict)
 
     def see(self, sentence: str) -> None:
-        """Note a result."""
+        """Record a result."""
         self.seen.append(sentence)
         self.save()
 
     def miss(self, sentence: str) -> None:
-        """Note something that could not be looked at, and why."""
+        """Record a check that could not be made, and why."""
         self.missed.append(sentence)
         self.save()
 
     def fail(self, sentence: str) -> None:
-        """Note a fault: the part has failed."""
+        """Record a fault: the part has failed."""
         self.failed.append(sentence)
         self.save()
 
     def judge(self, sentence: str, *, holds: bool) -> None:
-        """Note something as seen if it holds, as failed if not."""
+        """Record a result if it holds, or else a fault."""
         (self.see if holds else self.fail)(sentence)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -79,11 +79,11 @@ class Findings:
         self.save()
 
     def keep(self, name: str, figures: Any) -> None:
-        """Keep figures under a name."""
+        """Store figures under a name."""
         self.data[name] = figures
         self.save()
 
     def save(self) -> None:
-        """Write everything."""
+        """Write all findings."""
         told = {name: getattr(self, name) for name in ("seen", "missed", "failed", "tables", "data")}
         write_text(self.path, json.dumps(told, indent=1) + "\n")

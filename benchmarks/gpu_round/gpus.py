@@ -1,4 +1,4 @@
-"""The libraries that compute on the GPU: CuPy has to, the others may."""
+"""The libraries that compute on the GPU: CuPy is required, the others are optional."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REQUIRED = "cupy"
 
 
 def on_the_gpu(findings: Findings, surroundings: Surroundings) -> list[str]:
-    """The names of the backends that can use the first GPU, CuPy first; the others are noted as missed.
+    """Find the backends that can use the first GPU, CuPy first; the others are recorded as missed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Libraries, driver, card and clocks, to which all figures belong; and whether all requirements are installed."""
+"""Libraries, driver, card and clocks of a round; and whether all requirements are installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUERY = [
 
 
 def machine(findings: Findings, surroundings: Surroundings) -> None:
-    """Note machine and versions; fail for what the package or its tests require and is not installed."""
+    """Record the machine and the versions; fail if a requirement of the package or its tests is not installed."""
     known = facts()
     findings.keep("machine", known)
     findings.see(", ".join(f"{name} {text}" for name, text in known.items()) + ".")
@@ -46,7 +46,7 @@ def machine(findings: Findings, surroundings: Surroundings) -> None:
 
 
 def _card(findings: Findings) -> None:
-    """The first GPU as ``nvidia-smi`` finds it before anything is computed."""
+    """Record the first GPU as reported by ``nvidia-smi`` before any computation."""
     if shutil.which("nvidia-smi") is None:
         findings.miss("Card and clocks: there is no nvidia-smi, so no NVIDIA driver.")
         return
@@ -61,7 +61,7 @@ def _card(findings: Findings) -> None:
 
 
 def _requirements() -> list[Requirement]:
-    """Of the package and of its tests."""
+    """Return the requirements of the package and of its tests."""
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     named = [Requirement(line) for line in (*project["dependencies"], *project["optional-dependencies"]["test"])]
     return [one for one in named if one.marker is None or one.marker.evaluate()]

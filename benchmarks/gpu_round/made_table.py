@@ -1,4 +1,4 @@
-"""A made-up table with gaps and categories, for the recipe for tables."""
+"""A made-up table with missing values and categories, for the recipe for tables."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from benchmarks.gpu_round.findings import Surroundings
 
 FEW = {"model.layers": [{"kind": "categories", "width": 2}, {"kind": "dense", "units": 4}], "train.rates": {}}
-"""With a stand-in: the smallest network of its kind, every parameter at the same rate."""
+"""Overrides for a stand-in: the smallest network of its kind, with every parameter at the same rate."""
 
 
 def table_overrides(surroundings: Surroundings, rows: int) -> dict[str, Any]:
-    """Write the table, and give what a config that extends the recipe needs to train on it.
+    """Write the table, and return the overrides with which the recipe trains on it.
 
     Parameters
     ----------
     surroundings : Surroundings
-        Whose ``work`` folder it is written to.
+        The table is written to its ``work`` folder.
     rows : int
-        A hundred with a stand-in.
+        Number of rows; a hundred with a stand-in.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The GPU's memory: given back, and run out of; and a missing device."""
+"""The GPU's memory, freed and exhausted; and a missing device."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ TRAININGS = 3
 
 
 def devices(findings: Findings, surroundings: Surroundings) -> None:
-    """Ask for one GPU more than there are: one sentence, and exit status 2."""
+    """Ask for one GPU more than there are: this gives one sentence, and exit status 2."""
     for name in on_the_gpu(findings, surroundings):
         kind = GPU[name].partition(":")[0]
         there = [device for device in resolve(name, GPU[name]).backend.devices() if device.startswith(kind)]
         absent = f"{kind}:{len(there)}"
         status, said = _command("train", CONFIGS / "quickstart.toml", "--backend", name, "--device", absent)
-        last = (said.strip().splitlines() or [""])[-1]  # a library may have warned of something before
+        last = (said.strip().splitlines() or [""])[-1]  # a library may have warned before
         refused = status == 2 and last.startswith("error: ") and absent in last and "Traceback" not in said
         findings.judge(f"{name}, {absent}: status {status}, {said.strip()}", holds=refused)
 
 
 def _command(*arguments: object) -> tuple[int, str]:
-    """The exit status of ``xpmlp``, in this process, and what it says on standard error."""
+    """Run ``xpmlp`` in this process; return its exit status and its standard error."""
     from xpmlp.cli import main
 
     before, said = sys.argv, io.StringIO()
@@ -55,7 +55,7 @@ def _command(*arguments: object) -> tuple[int, str]:
 
 
 def memory(findings: Findings, surroundings: Surroundings) -> None:
-    """Check that a training gives its memory back, and that one which finds none says so."""
+    """Check that a training frees its memory, and reports if it finds none."""
     names = on_the_gpu(findings, surroundings)
     _freed(names, findings, surroundings)
     if REQUIRED in names:
@@ -82,7 +82,7 @@ def _freed(names: list[str], findings: Findings, surroundings: Surroundings) -> 
 
 
 def _out_of_memory(findings: Findings, surroundings: Surroundings) -> None:
-    """Fill the GPU but for a rest that is too small; the training says so, and afterwards all is as before."""
+    """Leave too little memory on the GPU; the training reports it, and afterwards everything is as before."""
     backend = resolve(REQUIRED, GPU[REQUIRED]).backend
     width = 512 if surroundings.stand_in else 8192
     before = _train(REQUIRED, width)
@@ -119,7 +119,7 @@ def _filled(backend: Backend, rest: int) -> Iterator[None]:
 
 
 def _train(name: str, width: int) -> str:
-    """Train two hidden layers of a width for an epoch; the digest of the losses."""
+    """Train two hidden layers of a width for an epoch; return the digest of the losses."""
     config = Config(
         backend=BackendConfig(name=name, device=GPU[name]),
         data=DataConfig(name="digits"),

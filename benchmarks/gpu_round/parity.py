@@ -1,4 +1,4 @@
-"""Parity: the GPU computes the same as the CPU, as a reference and as itself, and in TF32 only if asked."""
+"""Parity: the GPU agrees with the CPU, with a reference and with itself, and uses TF32 only if asked."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 STEPS = 100
 
 TABLE_STEPS = 5
-"""Of the recipe for tables, whose reference takes finite differences through five members."""
+"""Steps of the recipe for tables, whose reference takes finite differences through five members."""
 
 
 def verify_quickstart(findings: Findings, surroundings: Surroundings) -> None:
-    """As ``xpmlp verify configs/quickstart.toml``."""
+    """Verify ``configs/quickstart.toml``, as ``xpmlp verify`` does."""
     _verify("quickstart", STEPS, findings, surroundings)
 
 
 def verify_mnist(findings: Findings, surroundings: Surroundings) -> None:
-    """As ``xpmlp verify configs/mnist.toml``."""
+    """Verify ``configs/mnist.toml``, as ``xpmlp verify`` does."""
     _verify("mnist", STEPS, findings, surroundings)
 
 
 def verify_table(findings: Findings, surroundings: Surroundings) -> None:
-    """As ``xpmlp verify`` on the recipe for tables: embeddings, parametric activations, dropout, five folds."""
+    """Verify the recipe for tables: embeddings, parametric activations, dropout and five folds."""
     _verify("table", TABLE_STEPS, findings, surroundings, table_overrides(surroundings, rows=400))
 
 
@@ -78,7 +78,7 @@ def _verify(
 
 
 def _table(result: Verification, dtype: str, findings: Findings) -> None:
-    """The largest differences from the reference; in parentheses those that are not judged."""
+    """Record the largest differences from the reference, with those that are not judged in parentheses."""
     differences = [one for one in result.differences if one.dtype == dtype and one.base == REFERENCE]
     labels = list(dict.fromkeys(one.backend for one in differences))
 
@@ -115,7 +115,7 @@ def _equal(equal: bool) -> str:
 
 
 def _bits(backend_name: str, names: list[str]) -> list[tuple[str, str]]:
-    """For each work, the digests of two trainings through its first steps."""
+    """Return the digests of two trainings through the first steps of each work."""
     backend = resolve(backend_name, GPU[backend_name]).backend
     return [(_digest(backend, name), _digest(backend, name)) for name in names]
 
@@ -134,7 +134,7 @@ def _digest(backend: Backend, name: str) -> str:
 
 
 def tf32(findings: Findings, surroundings: Surroundings) -> None:
-    """The errors of float32 products with TF32 and without."""
+    """Record the errors of float32 products with and without TF32."""
     rows = []
     for name in on_the_gpu(findings, surroundings):
         for allowed in (False, True):
@@ -156,7 +156,7 @@ def tf32(findings: Findings, surroundings: Surroundings) -> None:
 
 
 def _product_errors(backend: Backend) -> dict[str, float]:
-    """Of the library's product, and of the one that a step takes."""
+    """Return the errors of the library's product, and of the product in a step."""
     left, right = np.random.default_rng(0).uniform(-1, 1, (2, 256, 256)).astype(np.float32)
     exact = left.astype(np.float64) @ right.astype(np.float64)
     with backend.session(256):

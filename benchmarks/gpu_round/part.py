@@ -1,7 +1,7 @@
-"""A part of the round, in a process of its own: ``python -m benchmarks.gpu_round.part MODULE:FUNCTION WORK``.
+"""A part of the round, in a separate process: ``python -m benchmarks.gpu_round.part MODULE:FUNCTION WORK``.
 
-It leaves what it has found in ``WORK/findings.json``.  When its standard input ends, the process that started it is
-gone, and so does it, with all that it has started.
+It writes its findings to ``WORK/findings.json``.  When its standard input ends, the process that started it is gone;
+then it ends, together with all processes that it has started.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 STAND_IN = "--stand-in"
 
-if STAND_IN in sys.argv:  # also where multiprocessing imports this module to begin a process of the part's
+if STAND_IN in sys.argv:  # also when multiprocessing imports this module to start a process of the part
     from benchmarks.gpu_round.stand_in import put_in_place
 
     put_in_place()
 
 
 def main() -> None:
-    """Do the part."""
+    """Run the part."""
     from benchmarks.gpu_round.findings import Findings, Surroundings
     from xpmlp.errors import XpmlpError
 

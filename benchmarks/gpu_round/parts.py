@@ -1,4 +1,4 @@
-"""The parts of a round, in order of worth."""
+"""The parts of a round, in order of importance."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class Part(NamedTuple):
     Attributes
     ----------
     name, title : str
-        For the command line and for people.
+        Name for the command line, and title for readers.
     where : str
         ``module:function``; the function takes `Findings` and `Surroundings`.
     cost : int
-        Seconds that it takes on a GPU, about, where nothing has been compiled before.
+        Approximate seconds on a GPU, with nothing compiled before.
     limit : int
-        Seconds after which it has failed.
+        Time limit in seconds.
     small_cost : int or None
-        Seconds that it takes with a stand-in, about, on two cores; ``None`` where another part runs the same code then.
+        Approximate seconds with a stand-in on two cores; ``None`` if another part then runs the same code.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     small_cost: int | None = 5
 
     def seconds(self, *, stand_in: bool) -> int | None:
-        """The cost that applies."""
+        """The applicable cost."""
         return self.small_cost if stand_in else self.cost
 
 
@@ -56,16 +56,16 @@ PARTS = [
     Part("grid", "Beside other libraries: the grid", f"{_HERE}.timing:grid", 50, 240, 8),
     Part("torch-compile", "Beside torch.compile", f"{_HERE}.timing:torch_compile", 120, 300, None),
 ]
-"""All of them."""
+"""All parts."""
 
 
 def named(names: str | None) -> list[Part]:
-    """Those named, as ``verify-mnist,suite``, in order of worth; all where none is.
+    """Return the parts named, as in ``verify-mnist,suite``, in order of importance; all parts if none is named.
 
     Raises
     ------
     ValueError
-        If there is none of a name.
+        If there is no part with a name.
     """
     if names is None:
         return PARTS

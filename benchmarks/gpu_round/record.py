@@ -24,7 +24,7 @@ TITLES = {
 
 
 class RecordError(Exception):
-    """A record that a round cannot go on with, in one sentence."""
+    """A record with which a round cannot continue; the message is one sentence."""
 
 
 @dataclass
@@ -35,12 +35,12 @@ class Entry:
     ----------
     status : "passed", "failed", "cut off" or "not begun"
     reason : str
-        Why it is not "passed"; empty where its findings say it.
+        Why it is not "passed"; empty if its findings say it.
     seconds : float
     findings : dict
-        As `Findings.save` writes them.
+        The findings, as written by `Findings.save`.
     output : str
-        The end of what it has printed, where it did not pass.
+        The end of its output, if it did not pass.
     """
 
     status: Status = "not begun"
@@ -51,23 +51,23 @@ class Entry:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it ran to its end, well or not."""
+        """Whether it ran to its end, passed or failed."""
         return self.status in ("passed", "failed")
 
 
 @dataclass
 class Record:
-    """A round, by the names of its parts.
+    """A round, with an entry for each part.
 
     Attributes
     ----------
     folder : Path
     stand_in : bool
-        Whether a stand-in was in CuPy's place.
+        Whether a stand-in replaced CuPy.
     begun : str
-        The time.
+        The time of the beginning.
     entries : dict of Entry
-        Of all parts, in order of worth.
+        The entries of all parts, in order of importance.
     """
 
     folder: Path
@@ -77,12 +77,12 @@ class Record:
 
     @classmethod
     def open(cls, folder: Path, *, stand_in: bool, resume: bool) -> Record:
-        """The record in a folder to go on with, or a new one; an earlier one is kept under its time.
+        """Load the record in a folder to continue, or make a new one; an earlier one is renamed after its time.
 
         Raises
         ------
         RecordError
-            If it is not a record, or one of the other kind: with a GPU, or with a stand-in.
+            If it is not a record, or one of the other kind: with a GPU or with a stand-in.
         """
         path = folder / f"{NAME}.json"
         if not path.exists():
@@ -110,7 +110,7 @@ class Record:
         return [name for name, entry in self.entries.items() if entry.status == "failed"]
 
     def save(self) -> None:
-        """Write both files, each whole or not at all."""
+        """Write both files, each complete or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         titles = {part.name: part.title for part in PARTS}
         parts = [{"name": name, "title": titles[name], **asdict(entry)} for name, entry in self.entries.items()]
@@ -150,7 +150,7 @@ def _section(title: str, entry: Entry) -> Iterator[str]:
 
 
 def _keep_earlier(folder: Path) -> None:
-    """Give the files of an earlier round the name of the time at which they were last written."""
+    """Rename the files of an earlier round after the time of their last change."""
     written = datetime.fromtimestamp((folder / f"{NAME}.json").stat().st_mtime, UTC)
     for suffix in (".json", ".md"):
         if (path := folder / f"{NAME}{suffix}").exists():

@@ -1,4 +1,4 @@
-"""Running parts, each in a process of its own, within its time and the round's."""
+"""Running of the parts, each in a separate process, within its time and the round's."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from benchmarks.gpu_round.record import Entry, Record
 ROOT = Path(__file__).parents[2]
 
 LOOK = 1.0
-"""Seconds after which the findings of the part that is under way are taken over again."""
+"""Seconds between two readings of the findings of the running part."""
 
 OUTPUT = 4000
-"""Characters of a part's output that are kept."""
+"""Number of characters to keep of a part's output."""
 
 
 def run_round(
@@ -34,21 +34,21 @@ def run_round(
     environment: Mapping[str, str],
     say: Callable[[str], None],
 ) -> None:
-    """Run the parts that are not settled, as far as the time goes; those that failed before come last.
+    """Run the parts that are not settled, as far as the time allows; those that failed before come last.
 
     Parameters
     ----------
     record : Record
-        Saved after each part, and whenever one has found something.
+        Saved after each part, and whenever a part has new findings.
     parts : sequence of Part
     work : Path
-        For the files of the parts.
+        Folder for the files of the parts.
     seconds : float
-        From now on.
+        Time limit, from now on.
     environment : mapping of str
-        Of the parts' processes.
+        Environment of the parts' processes.
     say : (line) -> None
-        Told of what goes on.
+        Called with lines on the progress.
     """
     ends = time.monotonic() + seconds
     fresh = [part for part in parts if not record.entries[part.name].is_settled]
@@ -61,7 +61,7 @@ def run_round(
             record.save()
             continue
         if left < cost:
-            if part in fresh:  # what is known of the others stays
+            if part in fresh:  # results of the others are kept
                 reason = f"It takes about {cost} s, and {max(left, 0):.0f} s were left: go on with `--resume`."
                 record.entries[part.name].reason = reason
             say(f"{part.name}: not begun, {max(left, 0):.0f} s are left")
@@ -76,7 +76,7 @@ def run_round(
 
 
 def _run(part: Part, work: Path, left: float, environment: Mapping[str, str], record: Record) -> None:
-    """Run a part in a process group of its own, which is ended with it, and fill its entry."""
+    """Run a part in a new process group, which is ended with it, and fill its entry."""
     entry = record.entries[part.name]
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -127,7 +127,7 @@ def _run(part: Part, work: Path, left: float, environment: Mapping[str, str], re
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a part's process with all that it has started."""
+    """End a part's process and all processes that it has started."""
     with contextlib.suppress(ProcessLookupError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -139,6 +139,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _findings(work: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((work / "findings.json").read_text())
-    except (OSError, ValueError):  # it had not come so far
+    except (OSError, ValueError):  # the part has not written any yet
         return {}
     return found

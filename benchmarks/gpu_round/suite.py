@@ -1,4 +1,4 @@
-"""The whole test suite, CuPy required, in as many processes as there are cores: kernels compile side by side."""
+"""The whole test suite, CuPy required, in one process for each core: kernels are compiled side by side."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from benchmarks.gpu_round.findings import Findings, Surroundings
 ROOT = Path(__file__).parents[2]
 
 SMALL = ["tests/backend/test_fused_ops.py", "tests/nn/test_hand_worked.py", "tests/optim", "-k", "cupy"]
-"""With a stand-in: tests of operations, networks and optimisers on CuPy, as many as a required backend has to have."""
+"""Tests for a stand-in: operations, networks and optimisers on CuPy, as many as a required backend needs."""
 
 MOST_NAMED = 50
-"""Failures that are told by name."""
+"""Maximum number of failures reported by name."""
 
 
 def suite(findings: Findings, surroundings: Surroundings) -> None:
-    """Run pytest; every test that fails is told as soon as all have run."""
+    """Run pytest; failed tests are reported after all have run."""
     results = surroundings.work / "suite.xml"
     chosen = ["-p", "benchmarks.gpu_round.stand_in", *SMALL] if surroundings.stand_in else []
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -45,7 +45,7 @@ def suite(findings: Findings, surroundings: Surroundings) -> None:
 
 
 def read(results: Path) -> tuple[dict[str, int], dict[str, str]]:
-    """How many tests had each outcome, and the first line of what was said of each failure."""
+    """Return the number of tests with each outcome, and the first line of the message of each failure."""
     counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
     failed = {}
     for case in ElementTree.parse(results).iter("testcase"):

@@ -1,4 +1,4 @@
-"""How long it takes: beside other libraries, stacked, and for the coursework's Table 4."""
+"""Times: compared with other libraries, of stacks, and of the coursework's Table 4."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ OTHERS = ["torch-gpu", "jax-jit-gpu", "jax-scan-gpu", "keras-gpu"]
 COMPILED = ["xpmlp-cupy", "torch-compile-gpu"]
 
 LOSS_DIFFERENCE = 1e-3
-"""How far the losses of a stretch may be from those on NumPy, by max|a - b| / max|b|."""
+"""Maximum difference of a stretch's losses from those on NumPy, max|a - b| / max|b|."""
 
 WIDTHS = [5, 20, 80]
-"""Of stacks; beside one run."""
+"""Numbers of runs in a stack, beside one run."""
 
 
 def peers_small(findings: Findings, surroundings: Surroundings) -> None:
-    """Steps that are bound by launches."""
+    """Measure steps bound by launches."""
     _peers(["batch-1", "batch-32"], [*OURS, *OTHERS], findings, surroundings)
 
 
 def peers_large(findings: Findings, surroundings: Surroundings) -> None:
-    """Steps that are bound by products."""
+    """Measure steps bound by products."""
     _peers(["batch-256", "batch-1024", "deep"], [*OURS, *OTHERS], findings, surroundings)
 
 
 def accuracy(findings: Findings, surroundings: Surroundings) -> None:
-    """The time to a validation accuracy."""
+    """Measure the time to a validation accuracy."""
     _peers(["accuracy"], [*OURS, *OTHERS], findings, surroundings)
 
 
 def grid(findings: Findings, surroundings: Surroundings) -> None:
-    """An epoch of Table 4: stacked, and one run after another."""
+    """Measure an epoch of Table 4: stacked, and one run after another."""
     _peers(["grid"], [*OURS, *OTHERS], findings, surroundings)
 
 
 def torch_compile(findings: Findings, surroundings: Surroundings) -> None:
-    """The same steps by ``torch.compile``, which takes long to compile them."""
+    """Measure the same steps by ``torch.compile``, which takes long to compile them."""
     _peers(["batch-1", "batch-32", "batch-256", "batch-1024", "deep"], COMPILED, findings, surroundings)
 
 
 SMALL = {"accuracy": "digits-accuracy", "grid": "digits-grid"}
-"""With a stand-in; other works become ``digits``."""
+"""Works for a stand-in; others become ``digits``."""
 
 
 def _peers(works: Sequence[str], contestants: Sequence[str], findings: Findings, surroundings: Surroundings) -> None:
-    """Measure works, each told as soon as it is measured."""
+    """Measure works, and record each as soon as it is measured."""
     arguments = ["--rounds", "3", "--seconds", "0.2"]
     if surroundings.stand_in:
         works = list(dict.fromkeys(SMALL.get(name, "digits") for name in works))
@@ -70,7 +70,7 @@ def _peers(works: Sequence[str], contestants: Sequence[str], findings: Findings,
 
 
 def _judge(one: Measurement, findings: Findings) -> None:
-    """xpmlp has to take part and to learn the same; another library may be missing."""
+    """Check that xpmlp took part and learned the same; another library may be missing."""
     for row in one.rows:
         title = f"{one.work.title}: {row.entry.title}"
         if row.problem is not None:
@@ -81,7 +81,7 @@ def _judge(one: Measurement, findings: Findings) -> None:
 
 
 def stacks_of_runs(findings: Findings, surroundings: Surroundings) -> None:
-    """A step of one run and of stacks."""
+    """Measure a step of one run and of stacks."""
     names, rounds = (["digits"], 1) if surroundings.stand_in else (stacks.BATCHES, 2)
     widths = WIDTHS[:1] if surroundings.stand_in else WIDTHS
     done = []
@@ -95,7 +95,7 @@ def stacks_of_runs(findings: Findings, surroundings: Surroundings) -> None:
 
 
 def table_4(findings: Findings, surroundings: Surroundings) -> None:
-    """All runs of the coursework's Table 4, with its five epochs."""
+    """Measure all runs of the coursework's Table 4, with its five epochs."""
     work, epochs = (WORKS["digits-grid"], 1) if surroundings.stand_in else (WORKS["grid"], stacks.EPOCHS)
     seconds, losses = stacks.table_4(work, "cupy", GPU["cupy"], epochs)
     findings.keep("table_4", {"runs": work.grid_size, "epochs": epochs, "seconds": seconds, "losses": losses})

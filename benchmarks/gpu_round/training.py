@@ -1,4 +1,4 @@
-"""Whole trainings on the GPU, held against the same on NumPy."""
+"""Whole trainings on the GPU, compared with the same on NumPy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from benchmarks.gpu_round.made_table import table_overrides
 from benchmarks.gpu_round.parity import CONFIGS
 
 LOSS, ACCURACY = 1e-3, 2e-3
-"""How far the last validation loss (relative) and accuracy may be from NumPy's: rounding, grown over all steps."""
+"""Maximum differences of the last validation loss (relative) and accuracy from NumPy's: rounding grows over the steps.
+"""
 
 
 def mnist_cupy(findings: Findings, surroundings: Surroundings) -> None:
@@ -46,11 +47,11 @@ def mnist_cupy(findings: Findings, surroundings: Surroundings) -> None:
 
 
 TABLE_LOSS = 0.05
-"""How far the loss of five members may be from NumPy's (relative): each keeps its best epoch, which may be another."""
+"""Maximum relative difference of the loss of five members from NumPy's, as their best epochs may differ."""
 
 
 def table(findings: Findings, surroundings: Surroundings) -> None:
-    """Train the recipe for tables on each library that has the GPU, twice, and on NumPy."""
+    """Train the recipe for tables on each library that supports the GPU, twice, and on NumPy."""
     data = table_overrides(surroundings, rows=4000)
     rows, losses = [], {}
     places = [(name, GPU[name], again) for name in on_the_gpu(findings, surroundings) for again in ("", " again")]

@@ -1,6 +1,6 @@
 """Packages for a machine without a network, from a folder of wheels.
 
-Imports nothing beyond the standard library: nothing else need be there yet.
+Imports only the standard library: nothing else may be installed yet.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 class WheelsError(Exception):
-    """Wheels that cannot be used, in one sentence."""
+    """Wheels that cannot be used; the message is one sentence."""
 
 
 def install(wheels: Path, site: Path) -> None:
-    """Install all wheels of a folder, without what they require, into a folder for ``PYTHONPATH``.
+    """Install all wheels of a folder, without their requirements, into a folder for ``PYTHONPATH``.
 
-    It is done once: again only if other wheels lie there.
+    They are installed once, and again only if the wheels have changed.
 
     Parameters
     ----------

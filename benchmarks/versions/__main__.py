@@ -1,7 +1,7 @@
 """Compare another version of xpmlp with the working tree: numbers, which must agree, and times.
 
-Both are trained in processes of their own on one machine, in turn; a version other than the working tree lies in a
-folder (``pip install --no-deps --target FOLDER CHECKOUT``) or is a commit.  Exit status 1: numbers do not agree.
+The versions train in separate processes on one machine, in turn.  The other version is in a folder (``pip install
+--no-deps --target FOLDER CHECKOUT``), or is a commit.  The exit status is 1 if numbers do not agree.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BACKENDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and write; the exit status."""
+    """Measure, print the results, and write them; return the exit status."""
     options = _options(arguments)
     if options.folder is not None and (options.folder / "benchmarks").exists():
         raise SystemExit(f"{options.folder} is a checkout: give --commit, or a folder that pip has installed it in.")
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured_and_written(options: argparse.Namespace, other: Path, scratch: Path) -> Iterator[Cell]:
-    """All cells; the page is written after each one, so that an interrupted run keeps it."""
+    """Measure all cells; the page is written after each one, so that an interrupted run keeps them."""
     facts = machine()
     folder = options.out or RESULTS / slug(facts)
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def _measured_and_written(options: argparse.Namespace, other: Path, scratch: Pat
 
 @contextlib.contextmanager
 def _seats(entry: Entry, threads: int, other: Path) -> Iterator[tuple[Seat, Seat]]:
-    """The old version's process and the new one's."""
+    """Start the old version's process and the new one's."""
     seats = Seat(entry, threads, packages=other), Seat(entry, threads, packages=ROOT)
     try:
         yield seats
@@ -100,12 +100,12 @@ def _seats(entry: Entry, threads: int, other: Path) -> Iterator[tuple[Seat, Seat
 def _measured(
     case: Case, training: Training, backend: str, seats: tuple[Seat, Seat], options: argparse.Namespace, scratch: Path
 ) -> Cell:
-    """Train a case on both versions for its numbers, then again and again for its time."""
+    """Train a case with both versions for its numbers, then repeatedly for its time."""
     cell = Cell(case.name, backend, bitwise=backend.startswith("numpy") and not case.stacked)
     model, optimizer = case.settings(scratch).model, case.settings(scratch).train.optimizer
     dtypes: list[DTypeName] = ["float32"]
     if not cell.bitwise and "relu" in model.hidden_activations:
-        dtypes.append("float64")  # as in verify, rounding decides in float32 which units learn
+        dtypes.append("float64")  # as in verify: in float32 rounding decides which units learn
     try:
         for seat in seats:
             seat.ask("prepare", training)
@@ -115,7 +115,7 @@ def _measured(
             old, new = (seat.ask("numbers", dtype) for seat in seats)
             cell.comparisons[dtype] = compare(old, new, dtype, optimizer)
         for number in range(options.rounds):
-            for seat in seats[:: 1 if number % 2 == 0 else -1]:  # back and forth, so that drift favours nobody
+            for seat in seats[:: 1 if number % 2 == 0 else -1]:  # back and forth, so that drift favours neither
                 time.sleep(PAUSE)
                 (cell.old if seat is seats[0] else cell.new).append(seat.ask("seconds", options.seconds))
     except ContestantError as error:
@@ -130,7 +130,7 @@ def _say(cell: Cell) -> None:
 
 
 def _exported(commit: str, folder: Path) -> Path:
-    """The package as it was at a commit, in a folder from which it can be imported."""
+    """Export the package at a commit into a folder from which it can be imported."""
     archive = subprocess.run(["git", "archive", commit, "xpmlp"], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         raise SystemExit(archive.stderr.decode().strip())

@@ -1,4 +1,4 @@
-"""The cases: configs of the package and changes of them, cut to a number of steps."""
+"""The cases: the package's configs, with changes, cut to a number of steps."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 MOST_VALIDATION_EXAMPLES = 1000
 
 RUNS = 3
-"""In a stack."""
+"""Number of runs in a stack."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A config, and what is changed in it.
+    """A config with changes.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Case:
         The stem of a file in ``configs``.
     overrides : dict
     epochs : int
-        That the steps are spread over; more where the data have fewer examples.
+        Number of epochs for the steps; more if the data have too few examples.
     tail : int
         Examples in the last batch; 0 is a full one.
     stacked : bool
@@ -54,12 +54,12 @@ class Case:
         return CONFIGS / f"{self.config}.toml"
 
     def settings(self, folder: Path) -> Config:
-        """The config as the working tree reads it; data that have to be made first are in a folder."""
+        """Load the config as read by the working tree; data made for it are in a folder."""
         needed = {"data.path": str(_diabetes(folder))} if self.config == "diabetes" else {}
         return load_config(self.file, overrides={"data.split": "validation", **self.overrides, **needed})
 
     def training(self, steps: int, folder: Path) -> Training:
-        """Write the data into a folder: whole batches for so many steps, and one of ``tail`` examples.
+        """Write the data into a folder: whole batches for the steps, and a last one of ``tail`` examples.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Case:
         data = folder / f"{self.name}.npz"
         np.savez(data, features=features, target=np.concatenate(targets))
         source: dict[str, Any] = {"data.name": "arrays", "data.path": "none"}
-        if config.model.loss == "squared":  # arrays of values have it, but may not say so
+        if config.model.loss == "squared":  # the loss of arrays of values, which must not name it
             source["model.loss"] = "auto"
         if self.stacked:
             source = {"data.name": "npz", "data.path": str(data), "data.test_fraction": 0.0}
@@ -125,7 +125,7 @@ def _loaded(config: str, folder: Path) -> Dataset:
 
 
 def _diabetes(folder: Path) -> Path:
-    """The file that ``diabetes.toml`` says how to make."""
+    """Write the file described in ``diabetes.toml``."""
     from sklearn.datasets import load_diabetes
 
     path = folder / "diabetes-of-scikit-learn.npz"

@@ -1,4 +1,4 @@
-"""The numbers of two trainings, compared bit by bit and by the tolerances of `xpmlp.verify`."""
+"""Comparison of two trainings' numbers, bit by bit and with the tolerances of `xpmlp.verify`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from xpmlp.verify.tolerances import tolerance
 
 
 class Comparison(NamedTuple):
-    """How far the numbers of a training are from those of another.
+    """Differences between the numbers of two trainings.
 
     Attributes
     ----------
     same_bits : bool
-        Of all losses and weights.
+        Whether all losses and weights have the same bits.
     first : int or None
-        The first step whose loss has other bits, from 1.
+        The first step with other bits of the loss, from 1.
     losses, weights : float
         The largest relative differences, over the steps and over the arrays; infinite where shapes differ.
     excess : float
-        The largest one in parts of what is allowed at its step: over 1 is too much, and so is NaN.
+        The largest difference as a fraction of its step's tolerance: over 1, or NaN, is too much.
     """
 
     same_bits: bool
@@ -42,7 +42,7 @@ def compare(old: Numbers, new: Numbers, dtype: DTypeName, optimizer: str) -> Com
     ----------
     old, new : Numbers
     dtype : "float32" or "float64"
-        In which they were computed.
+        The dtype of the computation.
     optimizer : str
 
     Returns

@@ -1,4 +1,4 @@
-"""Cells, a case on a backend each, and their page."""
+"""Cells, each a case on a backend, and their page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.measure import Spread
 from benchmarks.versions.comparison import Comparison
 
 MOST_TIME, MOST_IN_ALL = 1.05, 1.01
-"""The bounds on a cell's ratio of times, and on the geometric mean of all."""
+"""Upper bounds on a cell's ratio of times, and on the geometric mean of all ratios."""
 
 
 @dataclass
@@ -23,11 +23,11 @@ class Cell:
     ----------
     case, backend : str
     bitwise : bool
-        Whether bits must be the same, or else the numbers within the tolerances.
+        Whether the bits must be the same, or only the numbers within the tolerances.
     comparisons : dict of Comparison
-        By dtype; the last one is judged.
+        The comparisons by dtype; the last one is judged.
     old, new : list of float
-        Seconds for a step, one number a round.
+        Seconds per step, one number for each round.
     problem : str or None
         Why one of the versions could not train it.
     """
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def holds(self) -> bool:
-        """Whether the numbers are as they must be."""
+        """Whether the numbers agree as required."""
         if self.problem is not None or not self.comparisons:
             return False
         judged = list(self.comparisons.values())[-1]
@@ -50,18 +50,18 @@ class Cell:
 
     @property
     def ratios(self) -> Spread | None:
-        """The new version's time by the old one's within each round; ``None`` if it was not measured."""
+        """The ratios of the new version's time to the old one's within each round; ``None`` if not measured."""
         return Spread.of([new / old for old, new in zip(self.old, self.new, strict=True)]) if self.old else None
 
 
 def geometric_mean(cells: Sequence[Cell]) -> float | None:
-    """Of the cells' ratios, of those that have one."""
+    """Return the geometric mean of the cells' ratios, of those that have one."""
     medians = [cell.ratios.median for cell in cells if cell.ratios is not None]
     return float(np.exp(np.mean(np.log(medians)))) if medians else None
 
 
 def page(title: str, facts: Mapping[str, str], old: str, new: str, how: str, cells: Sequence[Cell]) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield the lines of the page, in Markdown."""
     yield f"# {title}"
     yield ""
     yield f"Written by `python -m benchmarks.versions`. Old: {old}. New: {new}. {how}"
@@ -82,7 +82,7 @@ def page(title: str, facts: Mapping[str, str], old: str, new: str, how: str, cel
 
 
 def summary(cells: Sequence[Cell]) -> Iterator[str]:
-    """Sentences on all cells, as a list."""
+    """Yield sentences on all cells, as a list."""
     wrong = [cell for cell in cells if not cell.holds]
     same = sum(not cell.problem and all(one.same_bits for one in cell.comparisons.values()) for cell in cells)
     yield f"- Bits are the same in {same} of {len(cells)} cells."
@@ -99,7 +99,7 @@ def summary(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def as_json(cell: Cell) -> dict[str, Any]:
-    """All figures of a cell."""
+    """Return all figures of a cell."""
     comparisons = {dtype: one._asdict() for dtype, one in cell.comparisons.items()}
     ratio = None if cell.ratios is None else cell.ratios._asdict()
     return {**vars(cell), "comparisons": comparisons, "holds": cell.holds, "ratio": ratio}
@@ -118,7 +118,7 @@ def _rows(cell: Cell) -> Iterator[str]:
 
 
 def _times(cell: Cell, dtype: str) -> str:
-    """Three cells of the table: those of float32, the one that is timed."""
+    """Format three cells of the table: those of float32, which is timed."""
     if cell.ratios is None or dtype != "float32":
         return " | | "
     median, low, high = cell.ratios

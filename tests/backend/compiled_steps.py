@@ -1,4 +1,4 @@
-"""Ways to have a step compiled, for the tests of compiled steps."""
+"""Ways to get a compiled step, for the tests of compiled steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the backends: a machine with GPUs for CuPy, which there need not be."""
+"""Fixtures for the tests of the backends: a machine with GPUs for CuPy, real or simulated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CuPy's kernels without a GPU: our CUDA sources, compiled as C++ over a small shim, and run on NumPy's arrays."""
+"""CuPy's kernels without a GPU: our CUDA sources, compiled as C++ over a small shim and run on NumPy's arrays."""
 
 from __future__ import annotations
 

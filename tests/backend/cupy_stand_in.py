@@ -1,4 +1,4 @@
-"""A stand-in for CuPy that computes with NumPy and records what is asked of it."""
+"""A stand-in for CuPy that computes with NumPy and records the calls."""
 
 from __future__ import annotations
 

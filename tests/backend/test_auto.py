@@ -1,4 +1,4 @@
-"""Choices of ``backend = "auto"``, on machines that are made up."""
+"""Choices of ``backend = "auto"``, on simulated machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The update in place by NumPy's own BLAS: found, held against what it should do, and gone without where it is not."""
+"""Updates in place by NumPy's own BLAS: found, correct, and replaced if it is missing."""
 
 from __future__ import annotations
 

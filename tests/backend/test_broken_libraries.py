@@ -1,4 +1,4 @@
-"""Array libraries and compilers that are installed and broken: said, and everything else works."""
+"""Array libraries and compilers that are installed but broken: reported, and everything else works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of arrays in compiled steps against NumPy: of any shape and strides, by one thread and more."""
+"""Array functions in compiled steps against NumPy: for any shape and strides, with one thread and with several."""
 
 from __future__ import annotations
 

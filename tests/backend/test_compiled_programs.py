@@ -1,4 +1,4 @@
-"""Whole compiled programs: what a step does is done in its order, on memory that is used again and again."""
+"""Whole compiled programs: the operations of a step run in its order, on reused memory."""
 
 from __future__ import annotations
 

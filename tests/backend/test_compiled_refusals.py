@@ -1,4 +1,4 @@
-"""Steps that are not compiled are left to Python, with nothing done."""
+"""Steps that cannot be compiled are left to Python, with no side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs by step, shapes and constants: kept, followed, shared by threads, and compiled wherever that can be."""
+"""Programs by step, shapes and constants: cached, used, shared by threads, and compiled whenever possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Helpers of a program's leader: nobody is left waiting, whatever happens to one of them."""
+"""Helpers of a program's leader: none is left waiting, even if one of them fails."""
 
 from __future__ import annotations
 

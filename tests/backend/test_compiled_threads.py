@@ -1,4 +1,4 @@
-"""Programs that several threads carry out: the same numbers, no thread left waiting, whatever happens to one."""
+"""Programs run by several threads: the same numbers, and no thread left waiting, even if one of them fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether helpers are called, on a machine that is made up: nothing here depends on the time that anything takes."""
+"""The decision whether to call helpers, on a simulated machine: no test depends on measured times."""
 
 from __future__ import annotations
 

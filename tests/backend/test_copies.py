@@ -1,4 +1,4 @@
-"""Arrays that share memory, those that must not, and values that survive a transfer."""
+"""Arrays that share memory, arrays that must not, and values that survive a transfer."""
 
 from __future__ import annotations
 

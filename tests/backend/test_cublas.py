@@ -1,4 +1,4 @@
-"""Calls of cuBLAS for arrays of any layout, on a stand-in that does what its documentation says."""
+"""Calls of cuBLAS for arrays of any layout, on a stand-in that follows its documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our CUDA sources, run on the CPU: which element each thread reads and writes, whatever the shape."""
+"""Our CUDA sources, run on the CPU: the elements that each thread reads and writes, for any shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many kernels an update launches on a GPU, counted on the stand-in: a rate that is read there adds none."""
+"""Kernel launches of an update on a GPU, counted on the stand-in: reading a rate there adds none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that a session on CuPy makes and puts back, on a stand-in: no GPU is needed."""
+"""Settings made and restored by a session on CuPy, on a stand-in that needs no GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Backend.fold`: what is prepared ahead and concluded afterwards does not depend on for how many steps at once."""
+"""`Backend.fold`: its preparation and conclusion do not depend on the number of steps per call."""
 
 from __future__ import annotations
 

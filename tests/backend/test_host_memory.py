@@ -1,4 +1,4 @@
-"""The free memory of the host, on machines that are made up."""
+"""The free memory of the host, on simulated machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a host program has set in its libraries: the same results, and its settings as they were."""
+"""Settings of a host program in its libraries: they change no results, and are unchanged afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of JAX alone: compilations that do not grow with the training, donated buffers, float64 as a mode."""
+"""Features specific to JAX: few compilations however long the training, donated buffers, float64 as a mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the data that are left to the step are those that are taken at once."""
+"""Rows of the data gathered within the step equal those gathered ahead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A library is imported when it is asked for, and no other with it: proved in processes of their own."""
+"""A library is imported when it is requested, and no other with it: tested in separate processes."""
 
 from __future__ import annotations
 

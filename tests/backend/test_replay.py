@@ -1,4 +1,4 @@
-"""Steps that are recorded and replayed are the steps themselves, bit by bit."""
+"""Recorded and replayed steps equal the original steps, bit by bit."""
 
 from __future__ import annotations
 

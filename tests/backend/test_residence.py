@@ -1,4 +1,4 @@
-"""Where an array lives, as a backend's and a device's name."""
+"""The place of an array, as the names of a backend and a device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resolution of a config's name, device and dtype: a backend, or one sentence that says why not."""
+"""Resolution of a config's backend, device and dtype: a backend, or an error in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fold: equal to a Python loop written here, on every backend, for any tree of state."""
+"""The fold on every backend: equal to a plain Python loop, for any tree of state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that a session makes while steps run, and puts back afterwards, whatever happens in it."""
+"""Settings made by a session while steps run, and restored afterwards, even after errors."""
 
 from __future__ import annotations
 

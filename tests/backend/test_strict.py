@@ -1,4 +1,4 @@
-"""array-api-strict at its strictest: the newest standard, and none of what the standard leaves to the library."""
+"""array-api-strict at its strictest: the newest version of the standard, without anything optional."""
 
 from __future__ import annotations
 

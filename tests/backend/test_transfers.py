@@ -1,4 +1,4 @@
-"""No hidden traffic: within a fold nothing is read back to the host, and nothing is moved between devices."""
+"""No hidden transfers: within a fold nothing is read back to the host or moved between devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays pass between host and device through two functions, and modules import in one direction: read off the code."""
+"""Transfers between host and device use two functions, and imports have one direction: checked in the source code."""
 
 from __future__ import annotations
 

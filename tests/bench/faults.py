@@ -1,4 +1,4 @@
-"""Measurements that go wrong, by device of array-api-strict; run in processes of their own."""
+"""Measurements that fail, by device of array-api-strict; run in separate processes."""
 
 from __future__ import annotations
 

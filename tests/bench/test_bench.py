@@ -1,4 +1,4 @@
-"""`bench`: what it measures, what it recommends, and what it does with a backend that fails."""
+"""`bench`: its measurements, its recommendation, and its handling of a failing backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts for the tests of the round: they pass, fail, or do not end."""
+"""Parts for the tests of the round: passing, failing and never-ending ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The round on a GPU: what becomes of parts that fail, hang or are cut off, and what the record says of it."""
+"""The round on a GPU: parts that fail, hang or are interrupted, and their entries in the record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kill harness in small: two trainings killed, one of them while it writes a checkpoint."""
+"""The kill harness on a small scale: two killed trainings, one of them killed while it writes a checkpoint."""
 
 from __future__ import annotations
 

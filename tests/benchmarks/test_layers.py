@@ -1,4 +1,4 @@
-"""The networks that are timed beside PyTorch's: all kinds of layers and activations, and the same parameters."""
+"""The networks timed against PyTorch's: all kinds of layers and activations, with the same parameters."""
 
 from __future__ import annotations
 

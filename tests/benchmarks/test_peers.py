@@ -1,4 +1,4 @@
-"""``benchmarks``: the small form of it runs, its contestants learn the same, and its files are written."""
+"""``benchmarks``: its small form runs, the contestants learn the same, and the files are written."""
 
 from __future__ import annotations
 

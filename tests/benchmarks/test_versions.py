@@ -1,4 +1,4 @@
-"""Two versions beside each other: differences are found and judged, and no internals of the other one are needed."""
+"""Comparison of two versions: differences are found and judged, without internals of the other version."""
 
 from __future__ import annotations
 

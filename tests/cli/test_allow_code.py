@@ -1,4 +1,4 @@
-"""Code that a config names by ``module:object``: no command imports it without ``--allow-code``."""
+"""Code named in a config by ``module:object``: no command imports it without ``--allow-code``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp bench``: its table, its file, and what it refuses."""
+"""``xpmlp bench``: its table, its file, and its errors."""
 
 from __future__ import annotations
 

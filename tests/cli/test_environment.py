@@ -1,4 +1,4 @@
-"""Commands in a process of their own, started as a notebook, a service, a pipe or an old terminal starts them."""
+"""Commands in separate processes, started as by a notebook, a service, a pipe or an old terminal."""
 
 from __future__ import annotations
 

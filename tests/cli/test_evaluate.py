@@ -1,4 +1,4 @@
-"""``xpmlp evaluate``: any part of the data, on any backend; folders that are no runs."""
+"""``xpmlp evaluate``: on any part of the data and any backend; and folders that are not run folders."""
 
 from __future__ import annotations
 

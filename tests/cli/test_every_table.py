@@ -1,4 +1,4 @@
-"""Twenty real tables, from Parquet and, unless large, from CSV, by the command line: trained and predicted."""
+"""Twenty real tables, from Parquet and, unless large, from CSV: trained and predicted on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp train`` on a config with a grid, and the commands that use one of its runs."""
+"""``xpmlp train`` on a config with a grid, and the commands that use a run of the grid."""
 
 from __future__ import annotations
 

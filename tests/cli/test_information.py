@@ -1,4 +1,4 @@
-"""Commands that only tell something: help, version, backends, data sets, configs."""
+"""Informative commands: help, version, backends, data sets, configs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, in a process of its own: what there is so far is kept, can be used, and can go on."""
+"""Ctrl-C and SIGTERM, in separate processes: partial results are kept, usable and resumable."""
 
 from __future__ import annotations
 

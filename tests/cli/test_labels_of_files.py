@@ -1,4 +1,4 @@
-"""Labels on their way through the commands: what training prints of them, and how they come back."""
+"""Labels in the commands: as printed by training, and as returned by predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes that a person types: one sentence, exit status 2, no traceback, no folder."""
+"""Mistakes in commands: one sentence, exit status 2, no traceback, no folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder whose data have moved: they are named with ``--set``."""
+"""Run folders with moved data, whose new path is given with ``--set``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No command writes over what it reads, whatever the output is called."""
+"""No command overwrites its input, whatever the output's name."""
 
 from __future__ import annotations
 

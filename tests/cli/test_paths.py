@@ -1,4 +1,4 @@
-"""Paths that people give to commands: in the home folder, too long, forbidden, not text, of Windows."""
+"""Paths given to commands: in the home folder, too long, forbidden, not text, of Windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp predict``: from every kind of input to every kind of output, and what it refuses."""
+"""``xpmlp predict``: every kind of input and of output, and its errors."""
 
 from __future__ import annotations
 

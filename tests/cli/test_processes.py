@@ -1,4 +1,4 @@
-"""The program as a process of its own: exit statuses and streams."""
+"""The program in separate processes: exit statuses and streams."""
 
 from __future__ import annotations
 

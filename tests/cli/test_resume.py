@@ -1,4 +1,4 @@
-"""``xpmlp resume`` and ``xpmlp train --resume``: what they say, and what they refuse."""
+"""``xpmlp resume`` and ``xpmlp train --resume``: their output and their errors."""
 
 from __future__ import annotations
 

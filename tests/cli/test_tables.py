@@ -1,4 +1,4 @@
-"""From a table to predictions by the command line."""
+"""From a table to predictions on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp train``: what it prints, where it writes, and how it ends."""
+"""``xpmlp train``: its output, its files, and its end."""
 
 from __future__ import annotations
 

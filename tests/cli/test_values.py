@@ -1,4 +1,4 @@
-"""The whole program on targets that are not one of several classes: what it prints, writes, evaluates and predicts."""
+"""The whole program on targets other than one of several classes: output, files, evaluation and prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A config file in a temporary folder, and the lines of the error that loading it raises."""
+"""A config file in a temporary folder, and the lines of the error raised by loading it."""
 
 from __future__ import annotations
 

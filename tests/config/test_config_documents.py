@@ -1,4 +1,4 @@
-"""Documents written from the models, the files in configs/, and the cost of an import."""
+"""Documents generated from the models, the files in configs/, and the cost of an import."""
 
 from __future__ import annotations
 

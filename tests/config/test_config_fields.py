@@ -1,4 +1,4 @@
-"""Every field: its default, what it takes, and what it refuses."""
+"""Every field: its default, and the values that it accepts and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``[[model.layers]]``: what is taken, what is refused, and what takes the place of what."""
+"""``[[model.layers]]``: accepted and refused values, and the keys that they replace."""
 
 from __future__ import annotations
 

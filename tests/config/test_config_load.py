@@ -1,4 +1,4 @@
-"""Loading: names, paths, files that extend one another, overrides, and the way back to TOML."""
+"""Loading: names, paths, files that extend others, overrides, and the conversion back to TOML."""
 
 from __future__ import annotations
 

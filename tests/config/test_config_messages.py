@@ -1,4 +1,4 @@
-"""Messages to a person who mistyped something."""
+"""Messages about typing mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that are fine in themselves and do not go together."""
+"""Combinations of values that are not allowed, although each value is."""
 
 from __future__ import annotations
 

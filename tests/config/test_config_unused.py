@@ -1,4 +1,4 @@
-"""Settings that a config changes to no effect."""
+"""Settings without effect."""
 
 from __future__ import annotations
 

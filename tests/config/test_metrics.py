@@ -1,4 +1,4 @@
-"""The metric: one word that sets by what epochs are judged, label smoothing and the loss."""
+"""The metric: a single key that sets the criterion, label smoothing and the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small IDX files, and an image set made of them that passes for a published one."""
+"""Small IDX files, and an image set made of them in place of a published one."""
 
 from __future__ import annotations
 

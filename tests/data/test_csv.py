@@ -1,4 +1,4 @@
-"""A person's own CSV file: what is taken from it, and the sentence that each mistake in it gets."""
+"""A user's CSV file: what is read from it, and the message about each mistake in it."""
 
 from __future__ import annotations
 

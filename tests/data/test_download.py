@@ -1,4 +1,4 @@
-"""Downloading, from servers on this machine: mirrors, verification, one process at a time, no network."""
+"""Downloads from servers on this machine: mirrors, verification, one process at a time, no network."""
 
 from __future__ import annotations
 

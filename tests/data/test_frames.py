@@ -1,4 +1,4 @@
-"""Tables with named columns: matched by name, as numbers, of each library that has them."""
+"""Data frames of each library: columns matched by name and converted to numbers."""
 
 from __future__ import annotations
 

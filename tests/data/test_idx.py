@@ -1,4 +1,4 @@
-"""The IDX reader: it gives back what was written, and refuses whatever its header does not account for."""
+"""The IDX reader: it returns what was written, and refuses any disagreement with the header."""
 
 from __future__ import annotations
 

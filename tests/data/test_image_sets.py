@@ -1,4 +1,4 @@
-"""Where MNIST is looked for, what is accepted as MNIST, and how it is split."""
+"""MNIST: where it is looked for, what is accepted, and how it is split."""
 
 from __future__ import annotations
 

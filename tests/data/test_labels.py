@@ -1,4 +1,4 @@
-"""Labels in text: distinct texts are distinct classes, and a text that means a gap is none."""
+"""Labels as text: distinct texts are distinct classes, and texts for missing values are not classes."""
 
 from __future__ import annotations
 

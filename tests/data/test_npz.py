@@ -1,4 +1,4 @@
-"""A person's own npz file: shapes and types that are taken, and the sentence that each mistake gets."""
+"""A user's npz file: accepted shapes and types, and the message about each mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets with a column for each class and a single one in each row: classes, unless they are something else."""
+"""Targets with a column for each class and a single 1 in each row: classes, unless they are something else."""
 
 from __future__ import annotations
 

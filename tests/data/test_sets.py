@@ -1,4 +1,4 @@
-"""The sets that need no file, the arguments of ``load``, and what importing costs."""
+"""The sets without files, the arguments of ``load``, and the cost of importing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets that are values: one column or several of csv and npz, and what is refused."""
+"""Targets that are values: one column or several of csv and npz, and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that lack a class, trainings that diverge, predictions that are sure."""
+"""Edge cases: streams without a class, diverging trainings, certain predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of our estimators beyond scikit-learn's, and their messages where something does not go."""
+"""Features of our estimators beyond scikit-learn's, and their error messages."""
 
 from __future__ import annotations
 

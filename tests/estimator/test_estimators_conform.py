@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, all of them, with nothing expected to fail."""
+"""scikit-learn's own checks of estimators, all of them, without expected failures."""
 
 from __future__ import annotations
 

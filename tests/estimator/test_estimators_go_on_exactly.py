@@ -1,4 +1,4 @@
-"""Several calls of partial_fit, or several warm starts, are one long fit."""
+"""Several calls of partial_fit, or several warm starts, equal one long fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same random_state gives the same losses and weights as scikit-learn's own estimators."""
+"""The same random_state gives the same losses and weights as in scikit-learn's own estimators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples in docs/scikit-learn.md run, and the names in it exist."""
+"""The examples in docs/scikit-learn.md run, and the names in it exist."""
 
 from __future__ import annotations
 

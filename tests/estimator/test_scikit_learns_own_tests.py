@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of its multilayer perceptrons, as they are installed, with ours in their place."""
+"""scikit-learn's own tests of its multilayer perceptrons, from its installation, run on our estimators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`TabularClassifier` and `TabularRegressor`, as a person with a data frame uses them."""
+"""`TabularClassifier` and `TabularRegressor`, as used with a data frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables in ONNX: a model makes of raw columns, of every kind, the numbers and codes that their encoding makes."""
+"""Tables in ONNX: a model encodes raw columns of every kind to the same numbers and codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs on real data, exported: both forms give NumPy's numbers on the run's own test part, for every layer."""
+"""Exported runs on real data: both forms give NumPy's numbers on the run's test part, for every layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks for PyTorch: what is written beside a state_dict loads it, and gives NumPy's numbers for every layer."""
+"""Networks for PyTorch: the code written beside a state_dict loads it and gives NumPy's numbers, for every layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many inputs for each target, in a process that may take neither long nor much memory."""
+"""Many inputs for each target, in a process with limits on its time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: sealed safetensors files whose seal is right more often than their content."""
+"""Checkpoints: sealed safetensors files, with valid seals more often than valid contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs: keys and values that do not exist, syntax that TOML does not have, and depths that nobody needs."""
+"""Configs: unknown keys and values, invalid TOML, and excessive nesting."""
 
 from __future__ import annotations
 

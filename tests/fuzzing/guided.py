@@ -1,4 +1,4 @@
-"""Inputs that atheris chooses, guided by which lines of the readers they reach."""
+"""Inputs chosen by atheris, guided by the lines of the readers that they reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mutations that know no format: of bytes, and of JSON's values."""
+"""Mutations independent of formats: of bytes, and of JSON values."""
 
 from __future__ import annotations
 

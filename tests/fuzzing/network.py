@@ -1,4 +1,4 @@
-"""Saved networks: safetensors files whose header, JSON, shapes and numbers may be anything."""
+"""Saved networks: safetensors files with arbitrary header, JSON, shapes and numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""npy and npz files: headers that promise anything, members of every kind, archives with their directory damaged."""
+"""npy and npz files: arbitrary headers, members of every kind, archives with a damaged directory."""
 
 from __future__ import annotations
 

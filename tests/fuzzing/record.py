@@ -1,4 +1,4 @@
-"""The record of a campaign, for programs and for people."""
+"""The record of a campaign, for programs and for readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV files: quotes, line ends, missing and surplus fields, numbers in every spelling, bytes that are no text."""
+"""CSV files: quotes, line ends, missing and surplus fields, numbers in every spelling, bytes that are not text."""
 
 from __future__ import annotations
 

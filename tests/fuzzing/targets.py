@@ -1,4 +1,4 @@
-"""Targets of fuzzing: for each reader the files that it gets, how they are read, and by what its reading is judged."""
+"""Targets of fuzzing: for each reader its input files, the way to read them, and the criterion for the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grids small enough to be trained many times: the data in a file, so that other processes can read them."""
+"""Grids small enough to be trained many times, with the data in a file for other processes to read."""
 
 from __future__ import annotations
 

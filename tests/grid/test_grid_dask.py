@@ -1,4 +1,4 @@
-"""The same grid over a Dask cluster: two worker processes of this machine, on the loopback interface only."""
+"""The same grid on a Dask cluster: two worker processes of this machine, on the loopback interface only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a grid leaves behind: a folder for each run, whole, and files about all of them."""
+"""The files of a grid: a complete folder for each run, and files about all runs."""
 
 from __future__ import annotations
 

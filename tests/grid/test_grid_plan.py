@@ -1,4 +1,4 @@
-"""The runs of a grid, their order, and the blocks that they are cut into."""
+"""The runs of a grid, their order, and their division into blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks over local processes: the same numbers, whatever happens to a process; errors that name their runs."""
+"""Blocks in local processes: the same numbers even if a process fails, and errors that name their runs."""
 
 from __future__ import annotations
 

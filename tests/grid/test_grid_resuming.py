@@ -1,4 +1,4 @@
-"""Grids that go on: runs that have ended are not trained again, blocks that were begun go on, and all ends the same."""
+"""Resumed grids: ended runs are not trained again, begun blocks continue, and the results are the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run k of a stacked block is the run that its own config trains alone."""
+"""Run k of a stacked block equals the run trained alone with its own config."""
 
 from __future__ import annotations
 

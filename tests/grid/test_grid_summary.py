@@ -1,4 +1,4 @@
-"""Means and standard deviations over the seeds, against those computed here."""
+"""Means and standard deviations over the seeds, against independent computations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many runs are stacked: as the config says, as the device's memory holds, or one on a CPU."""
+"""The number of stacked runs: as configured, as many as the device's memory holds, or one on a CPU."""
 
 from __future__ import annotations
 

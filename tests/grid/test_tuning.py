@@ -1,4 +1,4 @@
-"""Tunings: trials are members of the vote, the best settings are trained, and trials go on where they ended."""
+"""Tuning: trials are members of the vote, the best settings are trained, and trials continue when resumed."""
 
 from __future__ import annotations
 

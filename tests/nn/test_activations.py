@@ -1,4 +1,4 @@
-"""Activations: values, derivatives, and the edges of their domain: no overflow, no warning, no lost NaN."""
+"""Activations: values and derivatives, also at the edges of their domain: no overflow, no warning, no lost NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients against the automatic differentiation of PyTorch and JAX, each of its own loss and activations."""
+"""Gradients against automatic differentiation in PyTorch and JAX, with their own losses and activations."""
 
 from __future__ import annotations
 

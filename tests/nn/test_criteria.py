@@ -1,4 +1,4 @@
-"""Criteria: values worked by hand, scikit-learn's and SciPy's figures, and the same on every backend."""
+"""Criteria: values worked by hand, scikit-learn's and SciPy's figures, and agreement of all backends."""
 
 from __future__ import annotations
 

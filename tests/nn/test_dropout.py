@@ -1,4 +1,4 @@
-"""Dropout's masks: the same bits everywhere, fair coins, and a gradient that knows them."""
+"""Dropout: masks with the same bits everywhere and fair probabilities, and gradients that use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All losses: values and derivatives against independent ones, extreme logits, decisions and scores."""
+"""All losses: values and derivatives against independent implementations, extreme logits, decisions and scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients against finite differences, in float64, of a loss that is written without `xpmlp.nn`."""
+"""Gradients against finite differences, in float64, of a loss written without `xpmlp.nn`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients and a step of SGD against values that are worked by hand, in the comments."""
+"""Gradients and a step of SGD against values worked by hand, in the comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Softmax with cross-entropy: values, stability, sample weights, and what belongs to a loss besides its value."""
+"""Softmax with cross-entropy: values, stability, sample weights, and the loss's other properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Properties of the passes: stacked runs, per-example gradients, what is left alone, what is refused."""
+"""Properties of the passes: stacked runs, per-example gradients, unchanged inputs, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of Adam alone: its three constants, and the bias corrections' digits in float32."""
+"""Features specific to Adam: its three constants, and the digits of the bias corrections in float32."""
 
 from __future__ import annotations
 

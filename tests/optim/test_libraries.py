@@ -1,4 +1,4 @@
-"""The optimisers against PyTorch's and Optax's, where they have one form with ours: oracles of other authors."""
+"""The optimisers against those of PyTorch and Optax with the same form: independent oracles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces of an optimiser: steps worked by hand, and a stack of runs that gives what each gives alone."""
+"""The pieces of an optimiser: steps worked by hand, and stacks of runs with the results of single runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs for pages: of a table with every kind of column, to classes and to values, and of images."""
+"""Runs for pages: on tables with every kind of column, for classes and values, and on images."""
 
 from __future__ import annotations
 

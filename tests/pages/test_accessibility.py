@@ -1,4 +1,4 @@
-"""Pages by axe-core's rules, where ``XPMLP_AXE`` names its ``axe.min.js`` (``npm install axe-core``)."""
+"""Pages against axe-core's rules, if ``XPMLP_AXE`` names its ``axe.min.js`` (``npm install axe-core``)."""
 
 from __future__ import annotations
 

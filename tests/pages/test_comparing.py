@@ -1,4 +1,4 @@
-"""Comparisons of runs: the tests against other ways to compute them, and what is said of which runs."""
+"""Comparisons of runs: the tests against independent computations, and the remarks on runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages by the keyboard alone, with keys that Chromium is sent, and as a screen reader meets them."""
+"""Pages used with the keyboard alone, with keys sent to Chromium, and with a screen reader."""
 
 from __future__ import annotations
 

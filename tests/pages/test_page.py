@@ -1,4 +1,4 @@
-"""The page as a file: what is on it, what is not, and that whatever comes from outside is text."""
+"""The page as a file: its contents, what it leaves out, and that all text from outside is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses as a training leaves them, and what a figure shows of them."""
+"""Losses as a training writes them, and the contents of a figure of them."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The figures of a run: whole, small and the same each time, with its name, in a style that stays theirs."""
+"""The figures of a run: complete, small, reproducible, with the run's name, and in their own style."""
 
 import os
 import subprocess

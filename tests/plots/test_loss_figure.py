@@ -1,4 +1,4 @@
-"""The loss of each batch: smoothed, marked by epochs, and drawn whatever it does."""
+"""The loss of each batch: smoothed, marked by epochs, and drawn for any values."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The saved numbers: a file that is missing or damaged is named, and nothing is written."""
+"""The saved numbers: a missing or damaged file is named, and nothing is written."""
 
 import numpy as np
 import pytest

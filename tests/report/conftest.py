@@ -1,4 +1,4 @@
-"""One small report for all tests that look at one."""
+"""A small report, shared by the tests of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: whole, self-contained, its links lead to files, and no text of the data is markup."""
+"""The page: complete, self-contained, with links to existing files, and with all text of the data escaped."""
 
 from __future__ import annotations
 

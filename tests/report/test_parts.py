@@ -1,4 +1,4 @@
-"""Results of the parts, beside numbers that were got in another way."""
+"""Results of the parts, against numbers computed in another way."""
 
 from __future__ import annotations
 

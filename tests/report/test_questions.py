@@ -1,4 +1,4 @@
-"""The derivatives: right formulas pass, a wrong sign does not, and Table 1 is the coursework's."""
+"""The derivatives: correct formulas pass, a wrong sign does not, and Table 1 is the coursework's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts that are computed, and those that are kept: after an interruption, after a change, beside another part."""
+"""Parts that are computed, and parts that are kept: after an interruption, after a change, beside another part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder that several tests go on from."""
+"""A run folder that several tests continue."""
 
 from __future__ import annotations
 

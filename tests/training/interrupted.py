@@ -1,4 +1,4 @@
-"""Trainings that die in the middle, and what they leave behind."""
+"""Trainings that are killed midway, and the files that they leave."""
 
 from __future__ import annotations
 

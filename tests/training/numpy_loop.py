@@ -1,4 +1,4 @@
-"""Training written out in plain NumPy, float64: it shares nothing with what it checks but the arrays it is given."""
+"""Training in plain NumPy, float64: it shares nothing with the tested code but the given arrays."""
 
 from __future__ import annotations
 

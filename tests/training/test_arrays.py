@@ -1,4 +1,4 @@
-"""Data that are given as arrays of any library: taken where they are, checked, and trained on."""
+"""Data given as arrays of any library: taken where they are, checked, and trained on."""
 
 from __future__ import annotations
 

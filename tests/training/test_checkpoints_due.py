@@ -1,4 +1,4 @@
-"""When checkpoints are written, and that they change nothing else."""
+"""The times of checkpoints, which change nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes of categories: given, split, learned from, saved and predicted with."""
+"""Category codes: given, split, trained on, saved and used for predictions."""
 
 from __future__ import annotations
 

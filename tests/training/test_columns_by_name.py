@@ -1,4 +1,4 @@
-"""Columns of whatever has names are matched by them, in validation, evaluation and prediction, or refused."""
+"""Named columns are matched by name in validation, evaluation and prediction, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training whose steps are compiled is the training that Python goes through step by step, to rounding."""
+"""A training with compiled steps equals the same training step by step in Python, to rounding."""
 
 from __future__ import annotations
 

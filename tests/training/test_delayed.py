@@ -1,4 +1,4 @@
-"""Delayed updates give the training that one step after another gives, to rounding."""
+"""Delayed updates give the same training as one step after another, to rounding."""
 
 from __future__ import annotations
 

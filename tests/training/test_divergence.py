@@ -1,4 +1,4 @@
-"""A loss or a weight that is no longer finite ends a run, which keeps the last finite weights."""
+"""A loss or a weight that is no longer finite ends a run, which keeps its last finite weights."""
 
 from __future__ import annotations
 

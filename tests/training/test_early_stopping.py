@@ -1,4 +1,4 @@
-"""Early stopping against its rule, applied by hand to the curve of a training that does not stop."""
+"""Early stopping against its rule, applied by hand to the curve of a training without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data frames as `from_arrays` takes them: numbers of every type, labels as text, categories or columns."""
+"""Data frames given to `from_arrays`: numbers of every type, and labels as text, categories or columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that is really full: a small one in memory."""
+"""A full disk: a small file system in memory."""
 
 from __future__ import annotations
 

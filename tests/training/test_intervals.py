@@ -1,4 +1,4 @@
-"""Intervals: they cover what they say, are as wide as rows deserve, and are saved with the network."""
+"""Intervals: their coverage, their widths, and their place in the saved network."""
 
 from __future__ import annotations
 

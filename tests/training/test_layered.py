@@ -1,4 +1,4 @@
-"""Networks of layers through the whole program: trained, stacked, saved, resumed, evaluated and predicted with."""
+"""Networks of layers in the whole program: trained, stacked, saved, resumed, evaluated and used for predictions."""
 
 from __future__ import annotations
 

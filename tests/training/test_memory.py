@@ -1,4 +1,4 @@
-"""Memory: an estimate that holds against what is measured, and one sentence where there is not enough."""
+"""Memory: estimates against measurements, and one sentence if there is not enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays that a training has moved to the device are gone when its session ends, so that memory can be given back."""
+"""Arrays moved to the device by a training are freed when its session ends, so that the memory can be released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clipping, averaging and rates by kind in a whole training: what is validated, kept and saved."""
+"""Clipping, averaging and rates by kind in a whole training: the parameters validated, kept and saved."""
 
 from __future__ import annotations
 

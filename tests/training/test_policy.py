@@ -1,4 +1,4 @@
-"""The rule to stop by, at its edges; whole trainings that stop are in test_early_stopping.py and tests/estimator."""
+"""The stopping rule in edge cases; whole trainings that stop are in test_early_stopping.py and tests/estimator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped configs on the real MNIST: the figures that they promise, and the memory that they take."""
+"""The shipped configs on the real MNIST: their promised figures, and their memory."""
 
 from __future__ import annotations
 

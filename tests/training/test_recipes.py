@@ -1,4 +1,4 @@
-"""The recipes for tables: they train whatever the columns are, and their steps are compiled."""
+"""The recipes for tables: they train on any columns, and their steps are compiled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results, data sets, configs and backends are pickled and copied, and are where they were."""
+"""Results, data sets, configs and backends can be pickled and copied, and stay on their device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training that was interrupted and goes on leaves the same bits as one that was not."""
+"""A training resumed after an interruption ends with the bits of an uninterrupted one."""
 
 from __future__ import annotations
 

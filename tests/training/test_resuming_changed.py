@@ -1,4 +1,4 @@
-"""A config or data that have changed since: refused with what has changed, forced, or harmless."""
+"""Resuming with a changed config or changed data: refused with the changes, forced, or harmless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged or say what cannot be: the one before is used, or a sentence says so."""
+"""Damaged or impossible checkpoints: the previous one is used, or an error is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going on with another backend, number of threads, version or kind of CPU: said not to be bitwise, and right."""
+"""Resuming with another backend, number of threads, version or kind of CPU: reported as not bitwise, and correct."""
 
 from __future__ import annotations
 

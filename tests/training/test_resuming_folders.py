@@ -1,4 +1,4 @@
-"""Files that a folder must hold to be resumed, and those that are cleared out of it."""
+"""Files that a folder needs to be resumed, and files that are removed from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a training leaves behind: every one, exactly; and its return value."""
+"""The files of a training, all of them, exactly; and its return value."""
 
 from __future__ import annotations
 

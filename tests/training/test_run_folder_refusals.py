@@ -1,4 +1,4 @@
-"""Folders that cannot be used: one sentence, nothing lost, nothing half-written."""
+"""Unusable folders: one sentence, nothing lost, nothing half-written."""
 
 from __future__ import annotations
 

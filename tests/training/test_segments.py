@@ -1,4 +1,4 @@
-"""How epochs are cut: every example once, tails included, and nothing depends on where the cuts are."""
+"""Segments of epochs: every example once, tails included, and results independent of the segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Epochs and batches by the size of the data, and by the time there is."""
+"""Epochs and batches by the size of the data, and by the available time."""
 
 from __future__ import annotations
 

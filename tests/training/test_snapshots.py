@@ -1,4 +1,4 @@
-"""State out, state in: a training that goes on from any snapshot ends with the same bits."""
+"""Snapshots of the state: a training resumed from any of them ends with the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are trained as one stack give what each gives alone, also when others leave the stack."""
+"""Runs trained as one stack give the results of runs trained alone, also after others leave the stack."""
 
 from __future__ import annotations
 

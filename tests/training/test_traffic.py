@@ -1,4 +1,4 @@
-"""No hidden traffic: what moves between host and device in an epoch does not grow with its steps."""
+"""No hidden transfers: those between host and device in an epoch do not grow with its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The losses of values on the diabetes data: training goes where the same training goes in PyTorch."""
+"""The losses of values on the diabetes data: the training agrees with PyTorch's."""
 
 from __future__ import annotations
 

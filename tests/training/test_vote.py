@@ -1,4 +1,4 @@
-"""Votes: each member is what it would be alone, and what is judged, saved and predicted is the mean."""
+"""Votes: each member trains as it would alone, and their mean is judged, saved and predicted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained on one backend, used on another: every ordered pair of those that are installed."""
+"""Networks trained on one backend and used on another: every ordered pair of installed backends."""
 
 from __future__ import annotations
 

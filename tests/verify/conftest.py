@@ -1,4 +1,4 @@
-"""Layers made anew for each test: some break what they are made of."""
+"""Layers made anew for each test, as some tests break them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trial of the digits that takes a few hundredths of a second."""
+"""A trial on the digits that takes a few hundredths of a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``xpmlp verify``: what it prints, what it writes, and how it ends."""
+"""``xpmlp verify``: its output, its files, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formulas broken on purpose: `verify` has to see each, and to name the first quantity that differs."""
+"""Formulas broken on purpose: `verify` has to find each, and to name the first quantity that differs."""
 
 from __future__ import annotations
 

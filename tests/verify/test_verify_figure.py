@@ -1,4 +1,4 @@
-"""The figure of `xpmlp verify`: nothing that was measured, and no tolerance, lies outside it."""
+"""The figure of `xpmlp verify`: it shows all measurements and tolerances."""
 
 from __future__ import annotations
 

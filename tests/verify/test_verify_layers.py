@@ -1,4 +1,4 @@
-"""`verify` of networks of layers: right ones pass on every backend, and what is wrong is found and named."""
+"""`verify` on networks of layers: correct ones pass on every backend, and errors are found and named."""
 
 from __future__ import annotations
 

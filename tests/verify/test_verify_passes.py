@@ -1,4 +1,4 @@
-"""Findings of `verify` where nothing is wrong: on every backend, for everything that a config can say."""
+"""Findings of `verify` without errors: on every backend, for everything that a config can describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables as other programs write them."""
+"""Tables as written by other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of columns, and the rules by which they are found."""
+"""The kinds of columns, and the rules that infer them."""
 
 from __future__ import annotations
 

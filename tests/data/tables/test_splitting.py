@@ -1,4 +1,4 @@
-"""Which rows train and which are held out."""
+"""The split of rows into training and held-out parts."""
 
 from __future__ import annotations
 

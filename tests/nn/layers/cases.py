@@ -1,4 +1,4 @@
-"""Every layer with what proves it: a value worked by hand and the same layer in PyTorch; a new one is an entry more."""
+"""Every layer with its proofs: a value worked by hand, and the same layer in PyTorch; a new layer adds an entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Categories: which columns become what, which rows are trained, and inputs that have none."""
+"""Categories: the encoding of columns, the rows that are trained, and inputs without categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proofs that every layer has: by hand, by finite differences, by PyTorch; on every library, alone and stacked."""
+"""The proofs of every layer: by hand, by finite differences, by PyTorch; on every library, alone and stacked."""
 
 from __future__ import annotations
 

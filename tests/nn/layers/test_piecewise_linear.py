@@ -1,4 +1,4 @@
-"""Bins from the training part, and bins that are given."""
+"""Bins fitted to the training part, and given bins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch ensemble is as many networks side by side, and dropout knows that its batch is larger."""
+"""A batch ensemble equals as many separate networks, and dropout draws masks for its larger batch."""
 
 from __future__ import annotations
 

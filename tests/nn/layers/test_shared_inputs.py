@@ -1,4 +1,4 @@
-"""Activations may write over what they are given; where somebody else has that array, too, they are given a copy."""
+"""Activations may overwrite their inputs; an array in use elsewhere, too, is copied for them."""
 
 from __future__ import annotations
 

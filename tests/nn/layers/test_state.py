@@ -1,4 +1,4 @@
-"""A layer with state, made outside of the package: it takes off a running mean, in training that of the batch."""
+"""A layer with state from outside the package: it subtracts a running mean, in training that of the batch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The commands of ``xpmlp``, each in a file.  What they need is imported when they run, so that help is quick."""
+"""The commands of ``xpmlp``, one in each file.  They import what they need when they run, so that help is quick."""

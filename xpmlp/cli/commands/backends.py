@@ -1,4 +1,4 @@
-"""``xpmlp backends``: the array libraries and devices that this machine has."""
+"""``xpmlp backends``: the array libraries and devices of this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import typer
 
 
 def backends() -> None:
-    """Say which array libraries can be used here, on which devices, or why not."""
+    """List the array libraries, with the devices on which each can be used here, or the reason why it cannot."""
     from xpmlp.backend import LISTED, probe
     from xpmlp.cli.columns import aligned
 

@@ -15,17 +15,19 @@ def bench(
     overrides: Overrides = None,
     backends: Annotated[
         str | None,
-        typer.Option("--backends", metavar="NAMES", help="Some of them, as `numpy,torch` [default: all here]."),
+        typer.Option(
+            "--backends", metavar="NAMES", help="The backends, as in `numpy,torch` [default: all usable ones]."
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="N", help="The length of each measurement, after a warm-up.")
     ] = 3.0,
     allow_code: AllowCode = False,
-    out: Annotated[Path | None, file_option("--out", "FILE", "Write the figures, as JSON, to this file, too.")] = None,
+    out: Annotated[Path | None, file_option("--out", "FILE", "Also write the figures to this file, as JSON.")] = None,
 ) -> None:
-    """Measure how fast the training that CONFIG describes goes on each backend, and say which one to use.
+    """Measure the speed of the training described by CONFIG on each backend, and recommend one.
 
-    Each backend is measured on the CPU and on its first GPU, in a process of its own.
+    Each backend is measured on the CPU and on its first GPU, in separate processes.
 
     Example: `xpmlp bench configs/mnist.toml --backends numpy,torch --seconds 5`.
     """

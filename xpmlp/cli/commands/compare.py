@@ -1,4 +1,4 @@
-"""``xpmlp compare``: which of several runs is better, and whether that is chance."""
+"""``xpmlp compare``: which of several runs is better, and whether by more than chance."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ def compare(
     run_dirs: Annotated[
         list[Path],
         typer.Argument(
-            parser=given_path, metavar="RUN_DIR...", help="Folders that `xpmlp train` has written, of runs or of grids."
+            parser=given_path,
+            metavar="RUN_DIR...",
+            help="Run folders written by `xpmlp train`, of single runs or grids.",
         ),
     ],
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="Which part of the data [default: the test part, or validation without one]."),
+        typer.Option("--split", help="The part of the data [default: test, or validation if there is none]."),
     ] = None,
-    out: Annotated[Path | None, file_option("--out", "FILE", "Write an HTML page, too, with the curves.")] = None,
+    out: Annotated[Path | None, file_option("--out", "FILE", "Also write an HTML page, with the curves.")] = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare runs: in what they differ, how good each is, and whether that is chance.
+    """Compare runs: their settings, their scores, and whether the differences may be chance.
 
-    The first run is what the others are held against, by a paired test on the same examples; of a grid the best one.
-    Runs that were not judged by the same examples are named, and not tested.
+    Each run is compared with the first one, or with the best one of a single grid, by a paired test on the same
+    examples. Runs with other examples are listed without a test.
 
     Examples: `xpmlp compare runs/a runs/b --out compare.html`, `xpmlp compare runs/grid`.
     """

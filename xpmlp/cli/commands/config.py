@@ -1,4 +1,4 @@
-"""``xpmlp config``: show a config whole, or the schema of all."""
+"""``xpmlp config``: show a resolved config, or the schema of config files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 from xpmlp._text import printable
 from xpmlp.cli.options import BackendName, ConfigFile, DeviceName, Overrides, load
 
-app = typer.Typer(name="config", help="Look at configs: the schema for editors, or one resolved.", no_args_is_help=True)
+app = typer.Typer(name="config", help="Show a resolved config, or the schema for editors.", no_args_is_help=True)
 
 
 @app.command("schema")
 def schema() -> None:
-    """Print the JSON schema of config files: with it an editor completes and checks them."""
+    """Print the JSON schema of config files, with which editors complete and check them."""
     from xpmlp.config import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2))
@@ -24,5 +24,5 @@ def schema() -> None:
 def show(
     config: ConfigFile, overrides: Overrides = None, backend: BackendName = None, device: DeviceName = None
 ) -> None:
-    """Print CONFIG with everything that it extends, all defaults and the overrides filled in."""
+    """Print CONFIG with all inherited values, defaults and overrides filled in."""
     typer.echo(printable(load(config, overrides, backend, device).to_toml()), nl=False)

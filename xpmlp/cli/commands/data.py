@@ -12,14 +12,12 @@ from xpmlp._paths import given_path
 from xpmlp._text import printable
 from xpmlp.cli.options import Comment, Decimal, Encoding, Header, Quote, Separator, TargetColumns, Types
 
-app = typer.Typer(
-    name="data", help="See which data sets are here, fetch them, and describe tables.", no_args_is_help=True
-)
+app = typer.Typer(name="data", help="List and fetch data sets, and describe tables.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_() -> None:
-    """List the data sets: what they are, and where they were found or would have to be put."""
+    """List the data sets: what they are, and where they are on this machine or would have to be put."""
     from xpmlp.cli.columns import aligned
     from xpmlp.data import list_sets
 
@@ -31,7 +29,7 @@ def fetch(
     name: Annotated[str, typer.Argument(metavar="NAME", help="mnist or fashion-mnist.")],
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
-    """Download a data set into the cache, if it is not on this machine yet, check it, and print where it is."""
+    """Download a data set into the cache unless it is on this machine, check it, and print its folder."""
     from xpmlp.data import fetch
 
     typer.echo(printable(str(fetch(name, quiet=quiet))))
@@ -41,7 +39,7 @@ def fetch(
 def describe(
     table: Annotated[
         Path,
-        typer.Argument(parser=given_path, metavar="TABLE", help="CSV, packed or not, Parquet, Arrow or Excel."),
+        typer.Argument(parser=given_path, metavar="TABLE", help="CSV, compressed or not, Parquet, Arrow or Excel."),
     ],
     target: TargetColumns = None,
     types: Types = None,
@@ -51,9 +49,9 @@ def describe(
     quote: Quote = None,
     comment: Comment = None,
     header: Header = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what each column of TABLE is taken for and why, and what looks wrong; nothing is changed.
+    """Describe TABLE: the kind inferred for each column, the reason, and what looks wrong; nothing is changed.
 
     Example: `xpmlp data describe titanic.csv --target survived`.
     """

@@ -13,7 +13,7 @@ def evaluate(
     run_dir: RunDir,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="Which part of the data [default: the part that training held out]."),
+        typer.Option("--split", help="The part of the data [default: the one held out in training]."),
     ] = None,
     run: RunNumber = None,
     backend: BackendName = None,
@@ -21,9 +21,9 @@ def evaluate(
     overrides: Overrides = None,
     allow_code: AllowCode = False,
 ) -> None:
-    """Evaluate the network of RUN_DIR on a part of its data set, on any backend.
+    """Evaluate the network in RUN_DIR on a part of its data set, on any backend.
 
-    Data that have moved are named with `--set data.path=FILE`. Columns are matched by name.
+    If the data have moved, give their new place with `--set data.path=FILE`. Columns are matched by name.
 
     Example: `xpmlp evaluate runs/mnist --split test`.
     """

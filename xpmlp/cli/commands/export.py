@@ -1,4 +1,4 @@
-"""``xpmlp export``: a run's network for programs without xpmlp."""
+"""``xpmlp export``: a trained network as a file for programs without xpmlp."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xpmlp.cli.options import AllowCode, Quiet, RunDir, RunNumber, file_option
 
 def export(
     run_dir: RunDir,
-    form: Annotated[Literal["onnx", "torch"], typer.Option("--format", help="For what it is written.")],
+    form: Annotated[Literal["onnx", "torch"], typer.Option("--format", help="The format of the file.")],
     out: Annotated[
         Path | None,
         file_option("--out", "FILE", "The file [default: model.onnx or model.safetensors in the run folder]."),
@@ -22,10 +22,10 @@ def export(
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the network of RUN_DIR for programs without xpmlp: for ONNX's runtimes, or for PyTorch.
+    """Export the network in RUN_DIR to programs without xpmlp: as an ONNX model, or for PyTorch.
 
     onnx: one file, from raw columns to labels and probabilities, or to values; it needs `pip install 'xpmlp[onnx]'`.
-    torch: a state_dict, and beside it the lines of Python that load it and compute the outputs, which are printed, too.
+    torch: a state_dict, and beside it the Python code that loads it and computes the outputs, which is also printed.
 
     Example: `xpmlp export runs/titanic --format onnx --out titanic.onnx`.
     """

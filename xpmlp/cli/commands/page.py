@@ -1,4 +1,4 @@
-"""``xpmlp page``: one HTML file on what a network has learned."""
+"""``xpmlp page``: an HTML page about a trained network."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ def page(
     run_dir: RunDir,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="Which part of the data [default: the part that training held out]."),
+        typer.Option("--split", help="The part of the data [default: the one held out in training]."),
     ] = None,
     out: Annotated[
         Path | None, file_option("--out", "FILE", "The page [default: page.html in the run folder].")
     ] = None,
-    data: Annotated[Path | None, file_option("--data", "FILE", "Where the data are, if not where they were.")] = None,
+    data: Annotated[Path | None, file_option("--data", "FILE", "The data, if they have moved.")] = None,
     rows: Annotated[
         int,
-        typer.Option("--rows", min=0, metavar="N", help="Show N rows of a table, those with the largest loss."),
+        typer.Option("--rows", min=0, metavar="N", help="Show the N rows of a table with the largest losses."),
     ] = 0,
     run: RunNumber = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write one HTML page on what the network of RUN_DIR has learned, in which it can be tried.
+    """Write an HTML page on what the network in RUN_DIR has learned, on which the network can be tried.
 
-    The file needs no other and no server. It shows no rows of a table, and no category that fewer than ten rows have,
-    unless --rows asks for them. Without the data of the training, what needs them is left out.
+    The page is a single file and needs no server. It shows no rows of a table, and no category with fewer than ten
+    rows, unless --rows asks for them. Without the training data, the sections that need them are left out.
 
     Example: `xpmlp page runs/mnist --out mnist.html`.
     """

@@ -29,38 +29,42 @@ def predict(
         typer.Argument(
             parser=given_path,
             metavar="INPUT",
-            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); for a network of a table, any table.",
+            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); any table for a network of a table.",
         ),
     ],
-    output: Annotated[Path, file_option("--output", "FILE", "Where to write: a .csv or .npy file.", "-o")],
+    output: Annotated[Path, file_option("--output", "FILE", "The file to write: .csv or .npy.", "-o")],
     run: RunNumber = None,
     backend: BackendName = None,
     device: DeviceName = None,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
     keep: Annotated[
-        str | None, typer.Option("--keep", metavar="NAMES", help="Columns that are carried over (tables).")
+        str | None, typer.Option("--keep", metavar="NAMES", help="Columns to copy to the output (tables).")
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Take columns that are missing for gaps (tables).")
+        bool, typer.Option("--allow-missing", help="Take missing columns for missing values (tables).")
     ] = False,
     threshold: Annotated[
         str | None,
         typer.Option(
-            "--threshold", metavar="HOW", help="Above which probability of the second class, or costs by class."
+            "--threshold",
+            metavar="HOW",
+            help="The probability above which the second class is chosen; or costs by class.",
         ),
     ] = None,
     interval: Annotated[
         float | None,
         typer.Option(
-            "--interval", metavar="COVERAGE", help="Write intervals around values, too, as 0.9: lower, upper."
+            "--interval",
+            metavar="COVERAGE",
+            help="Also write intervals around values with this coverage, such as 0.9: lower, upper.",
         ),
     ] = None,
 ) -> None:
-    """Predict classes and probabilities, or values, for the examples in INPUT with the network of RUN_DIR.
+    """Predict classes and probabilities, or values, for the examples in INPUT with the network in RUN_DIR.
 
-    INPUT has the features as the training data had them; what the run did to them is done again. Columns are matched
-    by name, and others are left out.
+    INPUT has the same features as the training data; the run's preprocessing is applied to them. Columns are matched
+    by name, and further ones are ignored.
 
     Example: `xpmlp predict runs/mnist t10k-images-idx3-ubyte.gz --output digits.csv`.
     """

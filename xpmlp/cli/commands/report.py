@@ -1,4 +1,4 @@
-"""``xpmlp report``: the coursework report, computed anew."""
+"""``xpmlp report``: the coursework report, recomputed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ def report(
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="PARTS", help="Some of its parts, as `table1,figure3`, with what they need."),
+        typer.Option(
+            "--only", metavar="PARTS", help="Parts of the report, as in `table1,figure3`, with those that they need."
+        ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A small version in under a minute, without MNIST; not comparable.")
+        bool,
+        typer.Option(
+            "--quick", help="A small version, in under a minute and without MNIST; its figures are not comparable."
+        ),
     ] = False,
     backend: BackendName = None,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recompute every table and figure of the coursework report, and write them as one page beside its figures.
+    """Recompute every table and figure of the coursework report, and write a page, with its figures beside it.
 
-    Finished parts are kept: after Ctrl-C (exit status 130) the same command computes those that are missing.
+    Finished parts are kept: after Ctrl-C (exit status 130) the same command computes the missing ones.
 
     Examples: `xpmlp report --quick`, `xpmlp report --out runs/report --only table1,figure3`.
     """

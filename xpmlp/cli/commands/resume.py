@@ -1,4 +1,4 @@
-"""``xpmlp resume``: go on with a training that was interrupted."""
+"""``xpmlp resume``: continue an interrupted training."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def resume(
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with the training in RUN_DIR, as `xpmlp train --resume` with the config that it was begun with.
+    """Continue the training in RUN_DIR, like `xpmlp train --resume` with its original config.
 
-    It ends with the same bits as if it had never been interrupted. A training that was finished goes on if it is
+    The result has the same bits as if the training had never been interrupted. A finished training continues if it is
     given more epochs.
 
     Examples: `xpmlp resume runs/mnist`, `xpmlp resume runs/mnist --set train.epochs=20`.

@@ -1,4 +1,4 @@
-"""``xpmlp train``: train by a config, or on a table."""
+"""``xpmlp train``: train as described by a config, or on a table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from xpmlp.cli.options import (
 
 FOR_TABLES = ("target", "features", "drop", "weights", "group", "time", "test", "validation", "class_weight", "metric",
               "types", "task", "separator", "decimal", "encoding", "quote", "comment", "header")  # fmt: skip
-"""The options that say something of a table."""
+"""The options that describe a table."""
 
 
 def train(
@@ -47,7 +47,7 @@ def train(
         typer.Argument(
             parser=given_path,
             metavar="CONFIG|TABLE",
-            help="A TOML file, as configs/quickstart.toml; or a table: CSV, packed or not, Parquet, Arrow, Excel.",
+            help="A TOML file, such as configs/quickstart.toml, or a table: CSV (or packed), Parquet, Arrow or Excel.",
         ),
     ],
     overrides: Overrides = None,
@@ -58,7 +58,7 @@ def train(
     group: Group = None,
     time: Time = None,
     test: Annotated[
-        str | None, of_table("--test", "FILE", "A file with the test part; 0: no test part, to train on all rows")
+        str | None, of_table("--test", "FILE", "A file with the test part; 0: no test part, train on all rows")
     ] = None,
     validation: Annotated[
         Path | None, file_option("--validation", "FILE", "A file with the validation part (tables).")
@@ -71,7 +71,7 @@ def train(
     task: TaskName = None,
     start: Annotated[
         Path | None,
-        file_option("--from", "RUN_DIR", "Go on with the network of a run, on the rows of another table (tables)."),
+        file_option("--from", "RUN_DIR", "Start from the network of a run, on the rows of another table (tables)."),
     ] = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -82,20 +82,20 @@ def train(
     backend: BackendName = None,
     device: DeviceName = None,
     out: Annotated[Path | None, file_option("--out", "DIR", "The run folder [default: `runs/<config name>`].")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training in the folder, if one was begun there.")
+        bool, typer.Option("--resume", help="Continue the training in the folder, if there is one.")
     ] = False,
     force: Force = False,
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the network that CONFIG describes, or all runs of its [grid], or one for a TABLE, and write a run folder.
+    """Train the network described by CONFIG, all runs of its [grid], or a network for a TABLE, and write a run folder.
 
-    The folder has the curves, all numbers and the weights. Of a table the kinds of the columns are found out and shown.
+    The folder has the curves, all figures and the weights. The kinds of a table's columns are inferred and shown.
 
-    Ctrl-C finishes the current stretch of steps, writes what there is and exits with status 130; SIGTERM likewise
-    with 143. `--resume` goes on from there, or from the last checkpoint of a training that was killed.
+    Ctrl-C finishes the current segment of steps, writes the results so far and exits with status 130; SIGTERM does the
+    same with 143. `--resume` continues from there, or from the last checkpoint of a training that was killed.
 
     Examples: `xpmlp train titanic.csv --target survived`, `xpmlp train configs/quickstart.toml`, `xpmlp train
     configs/mnist.toml --backend torch --set train.epochs=1`.

@@ -1,4 +1,4 @@
-"""``xpmlp tune``: try settings, and train with the best."""
+"""``xpmlp tune``: try settings, and train with the best ones."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ from xpmlp.cli.options import (
 )
 
 FOR_TABLES = ("target", "drop", "weights", "group", "time", "metric", "types", "task")
-"""The options that say something of a table."""
+"""The options that describe a table."""
 
 
 def tune(
     config: Annotated[
         Path,
-        typer.Argument(parser=given_path, metavar="CONFIG|TABLE", help="As of `xpmlp train`: a table, or a TOML file."),
+        typer.Argument(parser=given_path, metavar="CONFIG|TABLE", help="A table or a TOML file, as for `xpmlp train`."),
     ],
     minutes: Annotated[
-        float, typer.Option("--minutes", metavar="N", min=0.0, help="How long to try settings and train, in all.")
+        float,
+        typer.Option("--minutes", metavar="N", min=0.0, help="Time for the trials and the final training together."),
     ],
     overrides: Overrides = None,
     target: TargetColumns = None,
@@ -47,25 +48,25 @@ def tune(
     types: Types = None,
     task: TaskName = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", metavar="N", min=1, help="End after so many trials, if sooner.")
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Maximum number of trials.")
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", metavar="N", min=1, help="Processes [default: one for each two cores]."),
+        typer.Option("--workers", metavar="N", min=1, help="Processes [default: one for every two cores]."),
     ] = None,
     backend: BackendName = None,
     device: DeviceName = None,
     out: Annotated[Path | None, file_option("--out", "DIR", "The run folder [default: `runs/<config name>`].")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in the folder.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the trials in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the trials in the folder.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Try settings of a network for some minutes, then train with the best, and write a run folder.
+    """Try settings of a network for some minutes, then train with the best ones, and write a run folder.
 
-    Learning rate, weight decay, dropout, width, depth and label smoothing are tried, each trial judged by one fold;
-    Optuna chooses them, and gives up those that are behind. Then a vote over all folds is trained as by `xpmlp train`.
+    Optuna varies the learning rate, weight decay, dropout, width, depth and label smoothing, judges each trial by one
+    fold, and stops those that fall behind. Then a vote over all folds is trained, as by `xpmlp train`.
 
-    Ctrl-C ends the trials and keeps them: `--resume` goes on. It needs `pip install 'xpmlp[tune]'`.
+    Ctrl-C ends the trials and keeps them: `--resume` continues. It needs `pip install 'xpmlp[tune]'`.
 
     Example: `xpmlp tune titanic.csv --target survived --minutes 10`.
     """

@@ -1,4 +1,4 @@
-"""``xpmlp verify``: compare the backends with the reference."""
+"""``xpmlp verify``: compare backends with the reference."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ def verify(
     config: ConfigFile,
     backends: Annotated[
         str,
-        typer.Option("--backends", metavar="NAMES", help="Which, as `numpy,torch,jax` or `numpy,torch:cuda:1`."),
+        typer.Option(
+            "--backends", metavar="NAMES", help="The backends, as in `numpy,torch,jax` or `numpy,torch:cuda:1`."
+        ),
     ],
-    steps: Annotated[int, typer.Option("--steps", metavar="N", help="How many training steps.")] = 100,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Number of training steps.")] = 100,
     dtype: Annotated[
-        Literal["float32", "float64"] | None, typer.Option("--dtype", help="One of the two [default: both].")
+        Literal["float32", "float64"] | None, typer.Option("--dtype", help="The precision [default: both].")
     ] = None,
     reference: Annotated[
         bool,
         typer.Option(
             "--reference",
-            help="Compare with the float64 reference, not with the first backend; one backend alone always is.",
+            help="Compare with the float64 reference instead of the first backend, as is done for a single backend.",
         ),
     ] = False,
     overrides: Overrides = None,
     allow_code: AllowCode = False,
     out: Annotated[
-        Path | None, file_option("--out", "DIR", "For the files [default: `runs/verify/<config name>`].")
+        Path | None, file_option("--out", "DIR", "The folder for the files [default: `runs/verify/<config name>`].")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Prove that backends train CONFIG as the textbook says, and alike: from the same weights, on the same batches.
+    """Verify that backends train CONFIG correctly and alike, from the same weights and on the same batches.
 
-    A step is held against an independent reference in float64, the reference against finite differences, and the
-    backends against the first. Writes verify.json and verify.png. What differs ends with exit status 1 and the name of
-    the first quantity that does.
+    A step is compared with an independent reference in float64, the reference with finite differences, and the backends
+    with the first one. Writes verify.json and verify.png. After a difference the exit status is 1, and the first
+    quantity that differs is named.
 
     Example: `xpmlp verify configs/mnist.toml --backends numpy,torch,jax`.
     """

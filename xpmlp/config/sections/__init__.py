@@ -1,6 +1,6 @@
-"""The sections of a config file: every field with its type, its bounds, its default and what it means.
+"""The sections of a config file: each field with its type, bounds, default and meaning.
 
-The same definitions check a file, word the error messages, and fill the JSON schema and docs/configuration.md.
+The checks of a file, the error messages, the JSON schema and docs/configuration.md come from these definitions.
 """
 
 from xpmlp.config.sections.backend import BackendConfig

@@ -14,32 +14,30 @@ from xpmlp.config.value_types import (
 
 
 class BackendConfig(Section):
-    """Which array library computes, on which device, and in which precision."""
+    """The array library that computes, its device and its precision."""
 
     name: Annotated[str, NameOf("backend", ("auto",))] = "numpy"
-    """The array library. `auto` takes the first with a working GPU (CuPy, PyTorch, JAX), else NumPy, and says which;
-    any other that is not usable here is an error.
+    """The array library. `auto` chooses the first of CuPy, PyTorch and JAX with a working GPU, else NumPy, and reports
+    its choice; a library that is named but not usable here is an error.
     """
 
     device: OrNone[Text] = None
-    """The device as its library names it: "cpu", "cuda:0", "mps" and so on. "none": the backend's
-    default device.
-    """
+    """The device, as the library names it: "cpu", "cuda:0", "mps" and so on. "none": the backend's default device."""
 
     dtype: Literal["float32", "float64"] = "float32"
     """The type of weights, activations and losses."""
 
     fused: bool = True
-    """Use the backend's faster equals of the few operations that dominate, and compiled or recorded steps where it has
+    """Use the backend's fast versions of the few operations that dominate, and compiled or recorded steps if it has
     them (JAX always compiles); false: the pure array-API definitions, one after another.
     """
 
     tf32: bool = False
-    """Let an NVIDIA GPU that has TensorFloat-32 round the factors of float32 products to 10 bits: faster, and about
-    three digits in place of seven. Results no longer agree with other backends' to rounding.
+    """Let an NVIDIA GPU with TensorFloat-32 round the factors of float32 products to 10 bits: faster, with about three
+    digits instead of seven. Results then differ from those of other backends by more than rounding.
     """
 
     threads: OrNone[Count] = None
-    """CPU threads of NumPy, at most, since small products take fewer; and of PyTorch. "none": one for each core. The
-    same number is needed to get the same bits again.
+    """Maximum number of CPU threads for NumPy, which uses fewer for small products, and number of threads for PyTorch.
+    "none": one for each core. The same bits need the same number.
     """

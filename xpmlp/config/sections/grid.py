@@ -18,13 +18,13 @@ from xpmlp.config.value_types import (
 class GridConfig(Section):
     """Many runs from one file: every combination of the lists given here, each with several seeds.
 
-    Seeds, learning rates, weight decays and momenta are stacked along a leading axis of the same arrays; the other
-    lists change shapes or code, so that their runs are trained in blocks of their own. A list that is empty does not
-    vary. Without this section there is one run.
+    Runs that differ only in seed, learning rate, weight decay or momentum are stacked along a leading axis of the same
+    arrays; the other lists change shapes or code, so their runs are trained in separate blocks. An empty list leaves
+    its setting unchanged. Without this section there is one run.
     """
 
     runs: Count = 1
-    """Runs of each combination, with the seeds `train.seed`, `train.seed` + 1, and so on."""
+    """Runs of each combination, with the seeds `train.seed`, `train.seed` + 1 and so on."""
 
     learning_rate: list[NonNegative] = []
     """Instead of `train.learning_rate`."""
@@ -39,7 +39,7 @@ class GridConfig(Section):
     """Instead of `train.batch_size`."""
 
     hidden_layer_sizes: list[list[Units]] = []
-    """Instead of `model.hidden_layer_sizes`, as `[[300], [800]]`."""
+    """Instead of `model.hidden_layer_sizes`, for example `[[300], [800]]`."""
 
     activation: list[ActivationName] = []
     """Instead of `model.activation`."""
@@ -48,21 +48,20 @@ class GridConfig(Section):
     """Instead of `train.optimizer`."""
 
     block_width: AutoOrCount = "auto"
-    """Runs stacked in one block; fewer if the free memory does not hold so many. "auto": 1 on a CPU, where a stack
-    would leave the cache; on a GPU as many as its memory holds.
+    """Runs stacked in one block; fewer if the free memory does not hold them. "auto": 1 on a CPU, where a stack would
+    outgrow the cache; on a GPU as many as its memory holds.
     """
 
     workers: AutoOrCount = "auto"
-    """Local processes that train blocks side by side. "auto": one for each core on a CPU backend that runs on one
-    thread (numpy, torch), else 1.
+    """Local processes that train blocks side by side. "auto": one for each core with numpy and torch on a CPU, else 1.
     """
 
     scheduler: OrNone[Text] = None
-    """Address of a Dask scheduler whose workers train the blocks, as "tcp://host:8786". "none": this machine."""
+    """Address of a Dask scheduler whose workers train the blocks, such as "tcp://host:8786". "none": this machine."""
 
     @property
     def is_grid(self) -> bool:
-        """Whether there is more than the one run of a config without this section."""
+        """Whether the config describes more than one run."""
         return self.runs > 1 or any(getattr(self, axis) for axis in GRID_AXES)
 
 

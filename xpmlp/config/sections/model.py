@@ -19,69 +19,71 @@ from xpmlp.nn import losses
 
 
 class ModelConfig(Section):
-    """The network: its layers between input and output, its loss, and its first weights."""
+    """The network: its layers between input and output, its loss and its initial weights."""
 
     hidden_layer_sizes: list[Units] = [100]
-    """Units of each hidden layer, from input to output. `[]`: a linear model. Categories enter the first one as a 1
-    among zeros if they are up to nine, else as 8 numbers that are learned.
+    """Units of each hidden layer, from input to output. `[]`: a linear model. A column of up to nine categories enters
+    the first layer one-hot, one with more as an embedding of 8 learned numbers.
     """
 
     activation: ActivationName = "relu"
-    """The hidden layers' activation function, or a list with one for each."""
+    """The activation function of the hidden layers, or a list with one for each."""
 
     linear_skip: bool | Literal["auto"] = False
-    """Add to the network's outputs a linear function of its inputs, numbers `unbent` and categories one-hot, that
-    begins at 0. `auto`: with fewer than 1,000 training examples, but four for each number and category.
+    """Add to the network's outputs a linear function of its inputs, which is 0 at first: of numbers after `unbent`, and
+    of categories one-hot. `auto`: add it if there are fewer than 1,000 training examples, but at least four for each
+    number and category.
     """
 
     layers: Annotated[list[dict[str, Any]], LayersOf("layer")] = []
-    """The layers one after another, instead of `hidden_layer_sizes`, `activation` and `dropout`: a table
-    `[[model.layers]]` for each, with its `kind` and settings; one that joins others has these as `layers`, too. The
-    program adds the last one, a dense layer with as many units as the loss wants. The first one takes the features, and
-    the codes of categories if the data have any. A file's `layers` take the place of those three keys in a file that it
-    extends, and these the place of `layers`.
+    """The layers in order, instead of `hidden_layer_sizes`, `activation` and `dropout`: a table `[[model.layers]]` for
+    each, with its `kind` and settings; a layer made of others has them in a list `layers`. The first layer takes the
+    features, and the category codes if the data have any. The program adds the output layer, dense, with as many units
+    as the loss needs. If this file extends another, `layers` replaces those three keys of the other, and any of the
+    three replaces its `layers`.
     """
 
     loss: Annotated[str, NameOf("loss", ("auto",))] = "auto"
-    """The loss to minimise, with its output function. `auto`: `cross_entropy` for labels, `squared` for columns with
+    """The loss to minimise, with its output function. `auto`: `cross_entropy` for labels, `squared` for a column with
     fractions and for several columns, unless each row has a single 1 among zeros.
     """
 
     dropout: FractionOrList = 0.0
-    """The part of the hidden units that is left out of each training step, by chance, or a list with one for each
-    hidden layer. Evaluation and prediction use all units.
+    """The fraction of the hidden units dropped at random in each training step, or a list with one for each hidden
+    layer. Evaluation and prediction use all units.
     """
 
     dropout_schedule: ScheduleName = "constant"
-    """How `dropout` changes, by the schedules of `train.schedule`."""
+    """How `dropout` changes during the training: one of the schedules of `train.schedule`."""
 
     huber_delta: Positive = 1.0
-    """Up to this error the loss `huber` is squared, beyond absolute (with `loss = "huber"`)."""
+    """The error up to which the loss `huber` is squared, and beyond which it is absolute (with `loss = "huber"`)."""
 
     quantiles: Quantiles = [0.1, 0.5, 0.9]
-    """The quantiles that are predicted, rising. R² is that of the one nearest to 0.5 (with `loss = "quantile"`)."""
+    """The quantiles to predict, in ascending order. R² is that of the one nearest to 0.5 (with `loss = "quantile"`)."""
 
     label_smoothing: Fraction = 0.0
-    """The part of each target that is spread evenly over all classes, in training. The losses of validation and test,
-    and the accuracy, are without it (with `loss = "cross_entropy"`).
+    """The fraction of each target spread evenly over all classes in training. The losses of validation and test, and
+    the accuracy, are computed without it (with `loss = "cross_entropy"`).
     """
 
     threshold: Threshold = None
-    """How predictions choose a class. "none": the most probable one. A number, of two classes: the second one, or yes,
-    if its probability is above that. `balanced`: by probabilities over the classes' parts of the training examples. A
-    table: what a mistake costs with examples of a class, `{ ill = 20 }`, or as what it is taken, `{ ill = { well = 20
-    } }`, 1 if not given; the class of the least expected cost is chosen. Scores are those of the most probable class.
+    """How predictions choose a class. "none": the most probable one. A number, for two classes: the second class, or
+    yes, if its probability is above this number. `balanced`: the class with the largest ratio of its probability to its
+    share of the training examples. A table: the class with the least expected cost, given the costs of misclassifying
+    examples of a class, `{ ill = 20 }`, or of taking them for another, `{ ill = { well = 20 } }`; costs that are not
+    given are 1. Scores are always those of the most probable class.
     """
 
     init: Annotated[str, NameOf("initializer")] = "glorot_uniform"
-    """How the first weights are drawn, with biases of zero."""
+    """The distribution of the initial weights; biases are 0 at first, except with `data`."""
 
     init_scale: Positive = 0.01
-    """Standard deviation of the first weights for `init = "normal"`."""
+    """Standard deviation of the initial weights for `init = "normal"`."""
 
     @property
     def loss_settings(self) -> dict[str, Any]:
-        """The parameters of losses that differ from their defaults."""
+        """The parameters of losses whose values differ from their defaults."""
         fields = type(self).model_fields
         keys = [key for loss in losses.values() for key, _ in loss.settings if key in fields]
         return {key: getattr(self, key) for key in keys if getattr(self, key) != fields[key].default}
@@ -101,4 +103,4 @@ class ModelConfig(Section):
 
 
 INSTEAD_OF_LAYERS = ("hidden_layer_sizes", "activation", "dropout")
-"""The keys of ``[model]`` that describe what ``layers`` does."""
+"""The keys of ``[model]`` that ``layers`` replaces."""

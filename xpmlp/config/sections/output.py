@@ -1,4 +1,4 @@
-"""``[output]``: the files that a run leaves."""
+"""``[output]``: the files written by a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xpmlp.config.value_types import (
 
 
 class OutputConfig(Section):
-    """The files that a run leaves behind."""
+    """The files written by a run."""
 
     folder: AnyPath = Path("runs")
     """Run folders are `<folder>/<name of the config file>`. Relative to the working directory."""
@@ -23,18 +23,18 @@ class OutputConfig(Section):
     """Draw the curves (`loss.png`, `loss.svg`, `epochs.png`)."""
 
     tensorboard: bool = False
-    """Write the curves as TensorBoard event files, too, into `tensorboard/` (extra `tensorboard`)."""
+    """Also write the curves as TensorBoard event files, into `tensorboard/` (extra `tensorboard`)."""
 
     page: bool = False
     """Write the page of the network (`page.html`) at the end of `xpmlp train`, `tune` and `resume`, as `xpmlp page`
-    does; of a grid that of the best run, into that run's folder.
+    does; for a grid, the page of the best run, into that run's folder.
     """
 
     checkpoint_every: OrNone[Interval] = "auto"
-    """When to write a checkpoint, from which `--resume` goes on: after so many epochs, or at the first end of a segment
-    after so many seconds or steps. "auto": at the first end of an epoch after 30 seconds. A training that ends or is
-    stopped writes one, too. "none": never.
+    """When to write a checkpoint, from which `--resume` continues: after a number of epochs, or at the first end of a
+    segment after a number of seconds or steps. "auto": at the first end of an epoch after 30 seconds. A training that
+    ends or is stopped also writes one. "none": never.
     """
 
     keep: Count = 2
-    """Checkpoints that are kept: the last ones, a second one in case of damage."""
+    """Number of checkpoints to keep, always the latest; more than one guards against damage."""

@@ -1,4 +1,4 @@
-"""A section of a config file, and the types of values that several have."""
+"""The base class of a config file's sections, and the types of values shared by several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ScheduleName: TypeAlias = Annotated[str, NameOf("schedule")]
 
 
 class Section(BaseModel):
-    """A table of the file: frozen, no unknown keys, no silent conversions (1.5, true, "3" are no integers)."""
+    """A table of the file: frozen, without unknown keys or silent conversions (1.5, true and "3" are not integers)."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
