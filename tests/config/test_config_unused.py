@@ -50,7 +50,9 @@ def test_each_unused_setting_gets_its_sentence(write: Write, text: str) -> None:
 
 
 def test_the_split_seed_is_for_data_without_parts(write: Write) -> None:
-    (sentence,) = unused_settings(load_config(write("[data]\nname = 'synth'\nseed = 3")))
+    synth = "[data]\nname = 'synth'\nseed = 3"
+    assert list(unused_settings(load_config(write(f"{synth}\n[train]\nfolds = 3")))) == []  # which it draws
+    (sentence,) = unused_settings(load_config(write(synth)))
     assert (
         sentence
         == 'data.seed = 3 has no effect with data.name = "synth": it is for "digits" or "csv" or "npz" or "table".'

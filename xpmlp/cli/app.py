@@ -22,8 +22,8 @@ from xpmlp.cli.commands.verify import verify
 
 app = typer.Typer(
     name="xpmlp",
-    help="Train multilayer perceptrons on NumPy, CuPy, PyTorch or JAX: a config file says what, on what data, and "
-    "where.\n\nBegin with `xpmlp train configs/quickstart.toml`, which needs no download.",
+    help="Train multilayer perceptrons on NumPy, CuPy, PyTorch or JAX: a config file names the network, the data and "
+    "the backend.\n\nBegin with `xpmlp train configs/quickstart.toml`, which needs no download.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

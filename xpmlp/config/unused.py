@@ -42,6 +42,8 @@ def unused_settings(config: Config) -> Iterator[str]:
         if choice == "train.schedule":
             varied += [config.train.weight_decay_schedule, config.model.dropout_schedule]
         chosen_or_varied = {chosen, *varied}
+        if key == "data.seed" and config.train.folds is not None:  # it draws the folds, of any data
+            continue
         if value != fields[name].default and not chosen_or_varied & {*users, *filter(is_outside, chosen_or_varied)}:
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."
