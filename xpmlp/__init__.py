@@ -1,7 +1,8 @@
 """Multilayer perceptrons on any array library that follows the Python array API standard.
 
 ``load_config`` reads a config, `train` trains its network, `evaluate` and `predict` use the trained network.  The
-network itself is in `xpmlp.nn`, its optimisers in `xpmlp.optim`: array-API code that names no array library.
+estimators are `MLPClassifier` and `MLPRegressor`, for tables `TabularClassifier` and `TabularRegressor`.  The network
+itself is in `xpmlp.nn`, its optimisers in `xpmlp.optim`: array-API code that names no array library.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ __all__ = [
     "train_grid",
 ]
 
+# A new public name has a place here, in `__all__`, and among the imports for type checkers.
 _HOMES = {
     "Config": "xpmlp.config",
     "GridResult": "xpmlp.grid",
@@ -65,6 +67,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that ``import xpmlp`` itself is quick."""
+    if name in ("nn", "optim"):
+        return importlib.import_module(f"xpmlp.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'xpmlp' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

@@ -206,3 +206,9 @@ def test_the_state_of_a_single_part_is_as_it_is() -> None:
     assert optim.compose(nothing, rule).init([]) == ["rule"]
     assert optim.compose(keeping, nothing, rule).init([]) == ["piece", ["rule"]]
     assert optim.compose(keeping, nothing, rule).update(*[[]] * 3, ["a", "b"], None) == ([], ["a", ["rule"]])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rules", [0, 2])
+def test_an_optimiser_has_one_rule(rules: int) -> None:
+    with pytest.raises(ValueError, match=rf"pieces and one rule, and there are {rules} rules"):
+        optim.compose(optim.clip_by_global_norm(ONE, 1.0), *[optim.sgd(ONE)] * rules)

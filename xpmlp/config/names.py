@@ -1,4 +1,4 @@
-"""Config values that name records in tables: activations, losses, backends and so on.
+"""Config values that name records in tables, and the permission to import records from outside the package.
 
 The allowed names, the messages, the JSON schema and the documentation are derived from the tables.  These are imported
 with the first config that is read, since some of them import NumPy.

@@ -1,4 +1,4 @@
-"""The configs shipped with the package, ``xpmlp:NAME``."""
+"""Location of a config's file: by its path or, as ``xpmlp:NAME``, one shipped with the package."""
 
 from __future__ import annotations
 

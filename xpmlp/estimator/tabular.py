@@ -1,4 +1,4 @@
-"""Estimators for tables with columns of any kind: `TabularClassifier` and `TabularRegressor`."""
+"""`TabularClassifier` and `TabularRegressor`: their targets and predictions; `fit` is in `tabular_fitting`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A layer: a record of pure functions over parameters of its own.
 
 Shapes have the runs axis in front, ``(runs, batch, n)``; a network without one, ``(batch, n)``, computes the same.
-Layers are joined by `xpmlp.nn.layers.chain`, `beside`, `add` and `plus`, which are layers, too.
+`xpmlp.nn.layers` joins layers by `chain` (in turn), `beside` (outputs concatenated), `add` (outputs summed), `plus` (a
+skip) and `vote` (outputs averaged), which are layers, too.
 """
 
 from __future__ import annotations
@@ -117,14 +118,16 @@ class Layer(NamedTuple):
     forward : (ops, parameters, x, noise) -> (y, residuals)
         ``x`` (runs, batch, n) or `Inputs`; ``y`` (runs, batch, width); ``residuals`` are kept for `backward`.
         ``noise`` is the result of `draw` in training; ``()`` in evaluation, and for a layer that draws nothing.
-    backward : (ops, parameters, residuals, upstream, wanted) -> (upstream, factors)
+    backward : (ops, parameters, residuals, upstream, wanted) -> (downstream, factors)
         From the derivative with respect to ``y``, which may be overwritten, to that with respect to ``x``, or ``None``
         if it is not ``wanted``; and the factors of the gradients, per example and unscaled.
     gradients : (ops, factors, divisor) -> gradients
-        In the structure of the parameters: means over the batch, or sums divided by ``divisor``.
+        In the structure of the parameters: sums over the batch divided by ``divisor``, the batch size or the sum of the
+        weights.
     descend : (ops, parameters, factors, scale) -> parameters
         ``parameters + scale * gradients`` with a divisor of 1, without forming the gradients if that can be avoided;
-        ``scale`` ([runs,] 1, 1), negative to descend.
+        ``scale`` ([runs,] 1, 1), negative to descend.  The defaults of ``gradients`` and ``descend`` are for layers
+        without parameters; `Layer.of` derives ``init`` and ``descend`` for others.
     draw : (ops, draw, stream) -> noise
         Random numbers for many steps, each with the axis of steps in front; a step takes one index of them.  ``stream``
         is the first of the layer's streams.

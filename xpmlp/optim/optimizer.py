@@ -1,4 +1,4 @@
-"""Optimisers over trees of gradients, and the pieces that they are composed of."""
+"""The records of an optimiser and of its pieces, their composition, and `move_leaves`, on which rules are built."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Piece(NamedTuple):
     init : (parameters) -> state, optional
         ``None`` for a piece without state, whose state is ``None``.
     evaluated : (state) -> parameters, optional
-        See `Optimizer`; for a piece that averages.
+        The average, from the piece's own state alone; only for a piece that averages.
     reads : tuple of str
         See `Optimizer`.
     """
@@ -122,12 +122,19 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     Parameters
     ----------
     *parts : Piece or Optimizer
-        One of them, the rule, is an optimiser, which consumes the gradients.
+        Exactly one of them, the rule, is an optimiser, which may overwrite the gradients; the pieces after it must not
+        read them.
 
     Returns
     -------
     optimizer : Optimizer
-        Its state is that of its only part with a state, or a list of its parts' states.
+        Its state is that of its only part with a state, or a list of its parts' states.  It has no
+        ``update_from_factors``, and is evaluated by its first piece that averages.
+
+    Raises
+    ------
+    ValueError
+        If there is no rule, or several.
 
     Examples
     --------
@@ -140,6 +147,8 @@ def compose(*parts: Piece | Optimizer) -> Optimizer:
     >>> weights.round(4).tolist()
     [[0.9]]
     """
+    if (rules := sum(isinstance(part, Optimizer) for part in parts)) != 1:
+        raise ValueError(f"an optimiser is composed of pieces and one rule, and there are {rules} rules")
     keeping = [part for part in parts if part.init is not None]
     averaging = [(index, part) for index, part in enumerate(keeping) if isinstance(part, Piece) and part.evaluated]
 

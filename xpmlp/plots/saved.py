@@ -1,4 +1,4 @@
-"""The saved numbers for the figures."""
+"""Reading of a run folder's numbers for figures: ``run.json``, ``epochs.csv``, ``batch_losses.npy``."""
 
 from __future__ import annotations
 

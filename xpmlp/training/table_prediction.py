@@ -1,4 +1,4 @@
-"""Networks trained on a table, applied to new rows with the same encoding, for prediction or further training."""
+"""Predictions for new rows of a table, with files and intervals; class indices for further training."""
 
 from __future__ import annotations
 
@@ -79,10 +79,12 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
     Raises
     ------
     DataError
-        If the network was not trained on a table, or a class is new.
+        If the network was not trained on a table, the rows are not a table, or a class is new.
     """
-    if table_model(start) is None or dataset.table is None:
+    if table_model(start) is None:
         raise DataError("the network to go on with was not trained on a table: train anew.")
+    if dataset.table is None:
+        raise DataError('the new rows are not a table: name their file as data.path, with data.name = "table".')
     if not start.classes.size:
         return dataset
     labels = [str(label) for label in dataset.classes.tolist()]

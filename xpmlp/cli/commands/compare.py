@@ -35,7 +35,7 @@ def compare(
 
     Examples: `xpmlp compare runs/a runs/b --out compare.html`, `xpmlp compare runs/grid`.
     """
-    from xpmlp.cli.comparison import lines_of
+    from xpmlp.cli.compare import lines_of
     from xpmlp.cli.streams import print_lines
     from xpmlp.pages import compare, write_comparison
     from xpmlp.pages.comparison_page import check_output

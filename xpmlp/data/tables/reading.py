@@ -21,8 +21,6 @@ from xpmlp.errors import DataError
 BATCH_ROWS = 1 << 17
 """Rows of Parquet and Arrow files in a batch."""
 
-ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat", ".parquet", ".pq", ".arrow", ".feather", ".ipc", ".xlsx")
-
 
 class TableFile(NamedTuple):
     """A table read from a file.

@@ -1,4 +1,4 @@
-"""A temperature common to all probabilities, and the log-loss at the best one."""
+"""Temperature scaling: the best factor on logits, probabilities at a temperature, and `refined_log_loss`."""
 
 from __future__ import annotations
 
