@@ -13,10 +13,11 @@ import pytest
 from sklearn.metrics import r2_score
 
 from tests.cli.conftest import Run
-from xpmlp import TabularClassifier, TabularRegressor, load_config
+from xpmlp import TabularClassifier, TabularRegressor, from_arrays, load_config, train
 from xpmlp.cli.table import config_of, overrides_of
 from xpmlp.config.table import table_config
-from xpmlp.errors import ConfigError
+from xpmlp.errors import ConfigError, DataError
+from xpmlp.storage import load_network
 
 FEW = [
     "--set",
@@ -83,6 +84,10 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
     refused.assert_refused("lacks 'town', which the model was trained on")
     assert xpmlp("predict", "runs/pets", "less.parquet", "-o", "p.csv", "--allow-missing").status == 0
 
+    network = load_network(Path("runs/pets/weights.safetensors"))
+    rows = from_arrays(np.zeros((4, 2)), ["cat", "dog"] * 2)
+    with pytest.raises(DataError, match="the new rows are not a table: name their file"):
+        train(load_config("xpmlp:table.toml"), data=rows, start=network)
     more = xpmlp("train", "pets.csv", "--from", "runs/pets", "--out", "more", *FEW)
     assert "going on from runs/pets with the learning rate" in more.out, more
     table().with_columns(kind=pl.lit("cow")).write_csv("cows.csv", separator=";")
