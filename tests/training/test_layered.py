@@ -190,6 +190,12 @@ def layered_wide(given: list[dict[str, Any]]) -> ConfigTrainable:
     return replace(problem, config=problem.config.model_copy(update={"model": changed}))
 
 
+def test_layers_of_single_units_are_no_sizes() -> None:
+    scaled = {"kind": "scaling"}
+    problem = layered_wide([scaled, {"kind": "dense", "units": 7}, RELU, scaled, {"kind": "dense", "units": 7}])
+    assert problem.sizes == [problem.network.n_inputs, 7, 7, problem.network.root.width]
+
+
 def test_its_sizes_and_its_memory() -> None:
     problem = problem_of("ensemble")
     # 6 features; adapters of 6 units and dense ones of 4 see three rows of each example, the output of 3, too

@@ -129,8 +129,12 @@ class Network(NamedTuple):
 
     @property
     def sizes(self) -> list[int]:
-        """Widths of the input and of a chain's layers with parameters."""
-        return [self.n_inputs, *(layer.width for layer in _in_turn(self.layers, self.widths) if layer.slots != ())]
+        """Widths of the input and of a chain's layers, except those that act on each unit by itself."""
+        sizes = [self.n_inputs]
+        for layer in _in_turn(self.layers, self.widths):
+            if layer.width != sizes[-1] or any(slot.kind == "weights" for _, slot in leaves(layer.slots)):
+                sizes.append(layer.width)
+        return sizes
 
     @property
     def n_inputs(self) -> int:
