@@ -68,7 +68,7 @@ def test_csv_columns_through_a_pipe_or_a_link(write_csv: Callable[[str], Path], 
 def test_gaps_in_csv_columns_are_named(write_csv: Callable[[str], Path]) -> None:
     path = write_csv("a,b\n1,2\n3,-999\n")
     assert read_features(path, n_features=2).shape == (2, 2)
-    with pytest.raises(DataError, match=r"row 2, column 'b' has '-999', which data\.missing takes for a gap"):
+    with pytest.raises(DataError, match=r"row 2, column 'b' has '-999', which data\.missing takes for a missing value"):
         read_features(path, n_features=2, missing=["-999"])
 
 

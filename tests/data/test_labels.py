@@ -124,7 +124,7 @@ def test_other_markers(write_csv: Write) -> None:
     numbers = write_csv(table(("1", "2", "-999")))
     assert load("csv", path=numbers, target="kind").n_classes == 3
     for target in ("kind", "y"):
-        with pytest.raises(DataError, match=r"row 3.*'-999', which data\.missing takes for a gap"):
+        with pytest.raises(DataError, match=r"row 3.*'-999', which data\.missing takes for a missing value"):
             load("csv", path=numbers, target=target, missing=["-999"])
     names = write_csv(table(("cat", "NA", "unknown")))
     with pytest.raises(DataError, match=r"the target of row 3 is missing: column 'kind' has 'unknown'"):

@@ -268,9 +268,9 @@ def _numbers(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[n
         if gap.any():
             row = gap.arg_max() or 0
             what = (
-                "is missing (NaN), a gap by data.missing"
+                "is missing (NaN), by data.missing"
                 if fields[row] is not None and np.isnan(fields[row])
-                else f"has {quoted(column[row])}, which data.missing takes for a gap"
+                else f"has {quoted(column[row])}, which data.missing takes for a missing value"
             )
             raise DataError(f"{path}: row {row + 1}, column {quoted(column.name)} {what}; fill it in or drop the row")
     if fields.null_count():
@@ -323,7 +323,8 @@ def _labels(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[An
         row = gap.arg_max() or 0
         raise DataError(
             f"{path}: the target of row {row + 1} is missing: column {quoted(column.name)} has {quoted(column[row])}, "
-            "which data.missing takes for a gap; fill it in or drop the row, or set data.missing = [] if it is a class"
+            "which data.missing takes for a missing value; fill it in or drop the row, or set data.missing = [] if it is a "
+            "class"
         )
     typed = typed_labels(column)
     if typed is not None:

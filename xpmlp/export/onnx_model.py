@@ -75,7 +75,7 @@ def _arrays(graph: Graph, saved: SavedNetwork) -> Batch:
         raw = graph("Div", graph("Sub", raw, f64(mean)), f64(std))
     codes = None
     if widths.codes:
-        given = graph.input(CODES, np.int64, len(widths.codes), "categories; 0 for one never seen, 1 for a gap")
+        given = graph.input(CODES, np.int64, len(widths.codes), "categories; 0 for one never seen, 1 for a missing one")
         known = graph("Less", given, shape(*widths.codes))
         codes = graph("Where", known, given, shape(0))
     return Batch(graph.cast(raw, np.float32), codes)

@@ -227,7 +227,7 @@ def _differences(
         parts.append(f"categories never seen in training: {', '.join(some)}")
     if unreadable:
         some = [f"{quoted(name)} {count:,}" for name, count in unreadable.most_common(3)]
-        parts.append(f"values that are no numbers or dates, taken for gaps: {', '.join(some)}")
+        parts.append(f"values that are no numbers or dates, read as missing: {', '.join(some)}")
     if moved := model.encoding.moved(moments):
         parts.append(f"columns that have moved since training: {listed(moved, 3)}")
     if parts:

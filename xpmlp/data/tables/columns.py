@@ -17,9 +17,9 @@ Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "co
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KIND_SENTENCES: dict[Kind, str] = {
-    "number": "scaled by its median and quartiles; a gap becomes the median, and is told beside where training has any",
+    "number": "scaled by its median and quartiles; a missing value becomes the median, and a mark if training has any",
     "category": "a code for each category, one for the rare ones together; with an order, the rank as a number",
-    "truth": "1 and -1, 0 for a gap",
+    "truth": "1 and -1, 0 for a missing value",
     "date": "days passed, year, and month, day, weekday and hour as cycles where they vary",
     "clock": "the time of day, as a cycle",
     "text": "its length, the words that tell most of the target, the others hashed",

@@ -50,7 +50,7 @@ def csv_batches(
     if short:
         notes.append(
             f"{short:,} rows have fewer fields than there are columns, the first of them row {first_short:,}: the "
-            "fields that they lack are taken for gaps"
+            "fields that they lack are read as missing"
         )
 
 

@@ -143,7 +143,8 @@ def _of_column(column: Column, values: pl.Series) -> Iterator[str]:
     elif column.kind == "category" and not column.order:
         strange = [value for value in present.unique().to_list() if NO_VALUE.match(value)]
         if strange:
-            yield f"{quoted(name)} has {listed(sorted(strange), 3)}: if that means a gap, add it to data.missing"
+            found = listed(sorted(strange), 3)
+            yield f"{quoted(name)} has {found}: if that means a missing value, add it to data.missing"
         if _ID_NAME.search(name) and column.distinct > FEW:
             yield f"{quoted(name)} may tell whose rows belong together: then give --group {quoted(name)}"
 
@@ -169,7 +170,8 @@ def _of_numbers(column: Column, values: npt.NDArray[Any]) -> Iterator[str]:
             and counts[end] > 1
             and abs(distinct[end] - distinct[neighbour]) > max(spread, 1e-9)
         ):
-            yield f"{quoted(name)} has {distinct[end]:g} in {counts[end]:,} rows: if that means a gap, replace it"
+            found = f"{distinct[end]:g} in {counts[end]:,} rows"
+            yield f"{quoted(name)} has {found}: if that means a missing value, replace it"
     if not (values == np.trunc(values)).all():
         return
     low, high = float(distinct[0]), float(distinct[-1])

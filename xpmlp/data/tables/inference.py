@@ -167,13 +167,13 @@ def _column(
         gaps = texts.total - texts.present + unreadable
         counts = texts.counts[values.is_not_null().to_numpy()]
     present = values.drop_nulls() if values.null_count() else values
-    odd = f"{unreadable:,} values that are none are taken for gaps" if unreadable and not note else ""
+    odd = f"{unreadable:,} values that are none are read as missing" if unreadable and not note else ""
     if order:
         unknown = present.unique().filter(~present.unique().is_in(list(order)))
         if len(unknown):
-            odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, taken for gaps"
+            odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, read as missing"
     infinite = _infinities(cells)
-    more = f"{infinite:,} infinite values are taken for gaps" if infinite else ""
+    more = f"{infinite:,} infinite values are read as missing" if infinite else ""
     return column.model_copy(
         update={
             "missing": gaps,
@@ -247,7 +247,7 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
 
 
 def _of_one_value(has_gaps: bool) -> _Found:
-    return _Found("category", "one value, and gaps") if has_gaps else _Found("constant", "it has one value")
+    return _Found("category", "one value, and missing ones") if has_gaps else _Found("constant", "it has one value")
 
 
 def _of_numbers(
@@ -332,7 +332,7 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
     found = _of_numbers(numbers.drop_nulls().to_numpy(), counts, cells, f"numbers {style.describe()}".strip())
     note = ""
     if len(odd.values):
-        note = f"{listed(sorted(odd.values.to_list()), 3)}, no numbers, are taken for gaps ({odd.present:,})"
+        note = f"{listed(sorted(odd.values.to_list()), 3)}, no numbers, are read as missing ({odd.present:,})"
     return found._replace(style=style, note=note)
 
 
@@ -360,7 +360,7 @@ def _dates_as_text(texts: Distinct) -> _Found | None:
         return None
     notes = [doubt] if doubt else []
     if len(odd.values):
-        notes.append(f"{listed(sorted(odd.values.to_list()), 3)}, no dates, are taken for gaps ({odd.present:,})")
+        notes.append(f"{listed(sorted(odd.values.to_list()), 3)}, no dates, are read as missing ({odd.present:,})")
     return _Found("date", f"dates as text, {formats[0]}", date_formats=formats, note="; ".join(notes))
 
 
@@ -380,7 +380,7 @@ def _of_words(texts: Distinct, told: str = "") -> _Found:
     if share >= RECURRING:
         return _Found("text", f"{seldom}; its words recur")
     if rows < texts.total:
-        return _Found("text", f"{seldom}, but gaps may mean something")
+        return _Found("text", f"{seldom}, but a missing value may mean something")
     return _Found("id", f"{seldom}, without words that recur")
 
 
