@@ -110,47 +110,47 @@ _RECORDS = (
     Initializer(
         "glorot_uniform",
         _uniform(lambda n_in, n_out: math.sqrt(6 / (n_in + n_out))),
-        "uniform, of variance 2 / (inputs + outputs) (Glorot and Bengio, AISTATS 2010, equation 16)",
+        "uniform, with variance 2 / (inputs + outputs) (Glorot and Bengio, AISTATS 2010, equation 16)",
     ),
     Initializer(
         "glorot_normal",
         _normal(lambda n_in, n_out, scale: math.sqrt(2 / (n_in + n_out))),
-        "normal, of variance 2 / (inputs + outputs) (equation 12)",
+        "normal, with variance 2 / (inputs + outputs) (equation 12)",
     ),
     Initializer(
         "he_uniform",
         _uniform(lambda n_in, n_out: math.sqrt(6 / n_in)),
-        "uniform, of variance 2 / inputs, for relu (He, Zhang, Ren and Sun, ICCV 2015)",
+        "uniform, with variance 2 / inputs, for relu (He, Zhang, Ren and Sun, ICCV 2015)",
     ),
     Initializer(
         "he_normal",
         _normal(lambda n_in, n_out, scale: math.sqrt(2 / n_in)),
-        "normal, of variance 2 / inputs, for relu (equation 10)",
+        "normal, with variance 2 / inputs, for relu (equation 10)",
     ),
     Initializer(
         "lecun_uniform",
         _uniform(lambda n_in, n_out: math.sqrt(3 / n_in)),
-        "uniform, of variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
+        "uniform, with variance 1 / inputs, for tanh and selu (LeCun, Bottou, Orr and Müller 1998, section 4.6)",
     ),
     Initializer(
         "lecun_normal",
         _normal(lambda n_in, n_out, scale: math.sqrt(1 / n_in)),
-        "normal, of variance 1 / inputs, for tanh and selu",
+        "normal, with variance 1 / inputs, for tanh and selu",
     ),
-    Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, of deviation `init_scale`"),
+    Initializer("normal", _normal(lambda n_in, n_out, scale: scale), "normal, with standard deviation `init_scale`"),
     Initializer("zeros", _zeros, "0, for a layer whose output is added to another's"),
     Initializer(
         "ntk",
         _normal(lambda n_in, n_out, scale: 1.0),
-        "normal, of variance 1, and the layer divides its sums by the root of its inputs "
+        "normal, with variance 1; the layer divides its sums by the square root of the number of inputs "
         "(Jacot, Gabriel and Hongler, NeurIPS 2018)",
         _root,
     ),
     Initializer(
         "data",
         _normal(lambda n_in, n_out, scale: 1.0),
-        "as `ntk`, with sums of variance 1 over a thousand training examples and biases that put the units' zeros "
-        "among them (RealMLP)",
+        "as `ntk`, with sums scaled to variance 1 over a thousand training examples, and biases that put each unit's "
+        "zero among these (RealMLP)",
         _root,
         fitted_to_data,
     ),

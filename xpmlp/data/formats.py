@@ -37,6 +37,6 @@ formats = RecordTable(
         "csv": CSV,
         "npz": NPZ,
         "table": TABLE,
-        "arrays": Format("arrays given in Python: xpmlp.train(config, data=...)", _given, has_values=True),
+        "arrays": Format("arrays passed from Python: xpmlp.train(config, data=...)", _given, has_values=True),
     },
 )

@@ -43,7 +43,7 @@ def load_synth(request: Request) -> Dataset:
 
 
 SYNTH = Format(
-    "70,000 points of the plane in two classes",
+    "70,000 points in the plane, in two classes",
     load_synth,
     ("validation_size",),
     has_test=False,

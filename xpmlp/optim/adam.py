@@ -175,7 +175,7 @@ ADAM = OptimizerRecord(
 
 ADAMW = ADAM._replace(
     name="adamw",
-    description="Adam with weight decay apart from the gradient, in PyTorch's form",
+    description="Adam with decoupled weight decay, in PyTorch's form",
     make=adamw,
     scikit_learn=None,
 )

@@ -77,7 +77,7 @@ def momentum(kinds: Tree, rates: Mapping[str, float] | None = None, *, nesterov:
 
 MOMENTUM = OptimizerRecord(
     "momentum",
-    "gradient descent whose steps keep a part of the last one",
+    "gradient descent in which each step keeps a part of the last one",
     momentum,
     slots=1,
     hyperparameters={"momentum": Hyperparameter(0.9, "Part of the last step that is kept", minimum=0, below=1)},
@@ -86,7 +86,7 @@ MOMENTUM = OptimizerRecord(
 
 NESTEROV = MOMENTUM._replace(
     name="nesterov",
-    description="momentum that looks ahead, in scikit-learn's form",
+    description="momentum with look-ahead, in scikit-learn's form",
     make=partial(momentum, nesterov=True),
     scikit_learn={"solver": "sgd", "nesterovs_momentum": True},
 )

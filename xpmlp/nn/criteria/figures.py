@@ -93,14 +93,14 @@ def _mae(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
 
 
 LOG_LOSS = Criterion("log_loss", _log_loss, ("classes",), "the mean log-loss of the classes' probabilities")
-ERROR = Criterion("error", _error, ("classes",), "the part of the examples whose most probable class is wrong")
-AUC = Criterion("auc", _auc, ("classes",), "1 less the area under the ROC curve, the mean over the classes")
+ERROR = Criterion("error", _error, ("classes",), "the fraction of the examples whose most probable class is wrong")
+AUC = Criterion("auc", _auc, ("classes",), "1 minus the area under the ROC curve, averaged over the classes")
 ECE = Criterion(
     "ece",
     _calibration_error,
     ("classes",),
-    "the expected calibration error: how far the most probable class's probability is from how often it is right, over "
-    "15 bins of equal counts",
+    "the expected calibration error: the mean difference between the probability of the most probable class and how "
+    "often it is right, over 15 bins of equal counts",
 )
 RMSE = Criterion("rmse", _rmse, ("flags", "values"), "the root of the mean squared error")
 MAE = Criterion("mae", _mae, ("flags", "values"), "the mean absolute error")

@@ -95,7 +95,7 @@ REFINED_LOG_LOSS = Criterion(
     "refined_log_loss",
     _refined,
     ("classes",),
-    "the log-loss after the best temperature for the part that it is of: how well classes are told apart, whatever "
-    "the probabilities' confidence (Berta, Holzmüller, Jordan and Bach, Rethinking Early Stopping: Refine, Then "
+    "the log-loss at the temperature that is best for the judged examples: how well classes are separated, regardless "
+    "of the probabilities' confidence (Berta, Holzmüller, Jordan and Bach, Rethinking Early Stopping: Refine, Then "
     "Calibrate, 2025)",
 )

@@ -53,7 +53,7 @@ class AdapterFactors(NamedTuple):
 
 
 def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
-    """A dense layer after `repeat`, with scales of each member's own: ``((x * inputs) @ weights) * outputs + biases``.
+    """A dense layer after `repeat`, scaled for each member: ``((x * inputs) @ weights) * outputs + biases``.
 
     Weights begin uniform on ``+- 1 / sqrt(n_in)``; so do biases, which the members share at first; adapters begin at 1.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dense(units: Count, init: InitializerName = "glorot_uniform", init_scale: Positive = 0.01) -> LayerMaker:
-    """A dense layer, ``x @ weights + biases``, whose biases begin at zero.
+    """A dense layer, ``x @ weights + biases``, with biases that are initially 0.
 
     Parameters
     ----------

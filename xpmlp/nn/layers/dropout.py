@@ -12,7 +12,7 @@ from xpmlp.nn.ops import Ops
 
 
 def dropout(rate: Rate) -> LayerMaker:
-    """Drop a part of the units in training, and multiply the others by ``1 / (1 - rate)``.
+    """Drop a fraction ``rate`` of the units in training, and multiply the others by ``1 / (1 - rate)``.
 
     Parameters
     ----------

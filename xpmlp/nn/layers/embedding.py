@@ -40,7 +40,7 @@ class Looked(NamedTuple):
 
 
 def embedding(width: Count = 8, columns: Sequence[int] | None = None) -> LayerMaker:
-    """Take a row of ``width`` numbers for the code of each column, and concatenate the columns' rows.
+    """Look up a trained row of ``width`` numbers for each column's code, and concatenate these rows.
 
     The row of code 0, for categories never seen in training, is zero and stays so; code 1, of missing ones, has a row
     like any other.  Rows begin uniform on ``+- 1 / sqrt(width)``.

@@ -77,7 +77,7 @@ class _Members:
 
 
 def chain(*makers: LayerMaker) -> LayerMaker:
-    """One layer after another."""
+    """Apply one layer after another."""
 
     def make(widths: Widths | int) -> Layer:
         layers: list[Layer] = []
@@ -116,7 +116,7 @@ def _chained(members: _Members, n_in: int) -> Layer:
 
 
 def beside(*makers: LayerMaker) -> LayerMaker:
-    """Layers side by side: each takes the input, and their outputs are concatenated."""
+    """Apply layers side by side to the same input, and concatenate their outputs."""
 
     def make(widths: Widths | int) -> Layer:
         made = [maker(widths) for maker in makers]
@@ -136,7 +136,7 @@ def _concatenated(ops: Ops, outputs: Sequence[Array]) -> Array:
 
 
 def add(*makers: LayerMaker) -> LayerMaker:
-    """Layers side by side: each takes the input, and their outputs, of the same width, are added.
+    """Apply layers side by side to the same input, and add their outputs, of equal width.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def add(*makers: LayerMaker) -> LayerMaker:
 
 
 def plus(maker: LayerMaker) -> LayerMaker:
-    """A layer with a skip: ``x + layer(x)``, of the same width.
+    """A layer with a skip connection: ``x + layer(x)``, of unchanged width.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def plus(maker: LayerMaker) -> LayerMaker:
 
 
 def vote(*makers: LayerMaker) -> LayerMaker:
-    """The members of an ensemble, each with weights of its own, whose outputs are rows below each other.
+    """The members of an ensemble, each with its own weights; their outputs are stacked as rows.
 
     As after `repeat`, the prediction for an example is the mean of the members' predictions.
 

@@ -18,7 +18,7 @@ class NormalisationParameters(NamedTuple):
 
 
 def normalisation(epsilon: Positive = 1e-5) -> LayerMaker:
-    """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, with each example's own mean and variance.
+    """``scales * (x - mean) / sqrt(variance + epsilon) + biases``, with the mean and variance of each example.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class OneHotParameters(NamedTuple):
 
 
 def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
-    """Make a number for each category of a column, and for missing: 1 for its own; all are 0 for one never seen.
+    """Make one-hot numbers, one for each category of a column and one for missing values; unknown categories are all 0.
 
     Two categories share a number, -1 and 1.  Nothing is trained.
 
@@ -72,7 +72,7 @@ def one_hot(columns: Sequence[int] | None = None) -> LayerMaker:
 
 
 def categories(width: Count = 8, one_hot_up_to: int = 9) -> LayerMaker:
-    """All columns of categories: those of few categories one-hot, the others embedded.
+    """Encode all category columns: one-hot if they have few categories, else embedded.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from xpmlp.nn.ops import Ops
 
 
 def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
-    """``x + alpha (f(x) - x)`` with an ``alpha`` for each unit: between the identity, 0, and the activation, 1.
+    """``x + alpha (f(x) - x)``, with a trained ``alpha`` for each unit: 0 gives the identity, 1 the activation ``f``.
 
     With ``relu`` in place of ``f`` and ``1 - slope`` in place of ``alpha`` it is PReLU; see `prelu`.
 
@@ -54,7 +54,7 @@ def parametric(name: ActivationName, initial: float = 1.0) -> LayerMaker:
 
 
 def prelu(slope: float = 0.25) -> LayerMaker:
-    """The rectified linear unit with a slope of its own for each unit below 0, at first ``slope``.
+    """The rectified linear unit with a trained slope below 0 for each unit, initially ``slope``.
 
     References
     ----------

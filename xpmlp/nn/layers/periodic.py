@@ -31,7 +31,7 @@ class PeriodicParameters(NamedTuple):
 
 
 def periodic(waves: Count = 16, width: Count = 3, deviation: Positive = 0.1, joined: bool = True) -> LayerMaker:
-    """Embed each number as a linear function of waves of it, ``cos(2 pi frequencies * x + phases) @ weights + biases``.
+    """Embed each number as a linear function of its waves, ``cos(2 pi frequencies * x + phases) @ weights + biases``.
 
     Frequencies begin normal, phases uniform on a circle, weights and biases uniform on ``+- 1 / sqrt(waves)``.
 

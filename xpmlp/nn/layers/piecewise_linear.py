@@ -53,7 +53,7 @@ class PiecewiseParameters(NamedTuple):
 
 
 def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 8) -> LayerMaker:
-    """Embed each number as a continuous, piecewise linear function of it, with corners at the edges of its bins.
+    """Embed each number by continuous, piecewise linear functions with corners at the edges of its bins.
 
     Bin ``t`` is filled to ``(x - edge_t) / (edge_{t + 1} - edge_t)``, held between 0 and 1, but for numbers below the
     first and above the last edge; a dense layer of each feature takes that.  Weights and biases begin uniform on

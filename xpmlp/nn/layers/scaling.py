@@ -16,7 +16,7 @@ class ScalingParameters(NamedTuple):
 
 
 def scaling() -> LayerMaker:
-    """Multiply each number by a scale of its own, at first 1: training finds which inputs matter.
+    """Multiply each number by a trained scale, initially 1: training finds which inputs matter.
 
     References
     ----------

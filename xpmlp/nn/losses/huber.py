@@ -38,7 +38,7 @@ def huber(huber_delta: float = 1.0) -> Loss:
         value=value,
         delta=delta,
         title="Huber's loss",
-        sentence="squared for errors up to `huber_delta`, absolute beyond, for values with outliers",
+        sentence="quadratic for errors up to `huber_delta`, linear beyond, for values with outliers",
         settings=(("huber_delta", huber_delta),),
         make=huber,
     )

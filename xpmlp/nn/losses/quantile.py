@@ -60,7 +60,7 @@ def quantile(quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Loss:
         delta=delta,
         decide=decide,
         title="quantile loss",
-        sentence="the quantiles `quantiles` of one column of values, an output for each",
+        sentence="the quantile loss, for the `quantiles` of one column of values, with an output for each",
         n_outputs=lambda n_targets, n_classes: len(quantiles) if n_targets == 1 else 0,
         output_names=lambda names: [f"{name}, quantile {level:g}" for name in names for level in quantiles],
         refusal=refusal,

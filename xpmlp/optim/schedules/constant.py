@@ -4,7 +4,7 @@ from xpmlp.optim.schedules.schedule import Schedule
 
 constant = Schedule(
     "constant",
-    "the same throughout",
+    "unchanged throughout",
     lambda settings, done, losses: settings.first,
     by="epoch",
     needs_length=False,

@@ -20,5 +20,7 @@ def _factor(progress: float) -> float:
 
 
 one_cycle = of_progress(
-    "one_cycle", "up from a 25th for three tenths of the training, then down to a 250,000th, along cosines", _factor
+    "one_cycle",
+    "from 1/25 of the value up to it in three tenths of the training, then down to 1/250,000, along half cosines",
+    _factor,
 )
