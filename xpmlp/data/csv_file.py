@@ -323,8 +323,8 @@ def _labels(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[An
         row = gap.arg_max() or 0
         raise DataError(
             f"{path}: the target of row {row + 1} is missing: column {quoted(column.name)} has {quoted(column[row])}, "
-            "which data.missing takes for a missing value; fill it in or drop the row, or set data.missing = [] if it is a "
-            "class"
+            "which data.missing takes for a missing value; fill it in or drop the row, or set data.missing = [] "
+            "if it is a class"
         )
     typed = typed_labels(column)
     if typed is not None:
