@@ -135,7 +135,7 @@ class Backend(ABC):
         Parameters
         ----------
         batch_size : int
-            Number of examples in a product; determines the number of threads if the user gave none.
+            Number of examples in a product, by which a backend may use fewer threads.
         """
         with np.errstate(all="ignore"):
             yield

@@ -22,7 +22,7 @@ from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
 
 PROCESS = os.getpid()
-"""Process with JAX's threads."""
+"""Id of the process with JAX's threads."""
 
 _NO_PLATFORM = RuntimeError, AssertionError
 """JAX's errors for a platform that is missing or disabled."""

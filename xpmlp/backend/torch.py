@@ -41,7 +41,7 @@ RECORDING = threading.Lock()
 
 
 PROCESS = os.getpid()
-"""Process with PyTorch's threads: a process forked from it would wait for them in vain."""
+"""Id of the process with PyTorch's threads: a process forked from it would wait for them in vain."""
 
 
 class Precision(NamedTuple):
@@ -125,7 +125,7 @@ class TorchBackend(Backend):
         self.device_name = torch.cuda.get_device_name(self.device) if cuda else str(self.device)
 
     def _find_device(self, device: str) -> Device:
-        """Find the device of a name in the form that tensors give it: "cuda" is "cuda:0"."""
+        """Find a device by name, and return it in the form that tensors give it: "cuda" is "cuda:0"."""
         refusal: Exception | None = None
         try:
             found = self._torch.empty(0, device=device).device
@@ -301,7 +301,7 @@ def _affine(torch: Any) -> Any:
 
 
 def _multiply_transposed(torch: Any, delta: Array, weights: Array) -> Array:
-    """Multiply; call the function for stacked matrices directly, whose lookup takes as long as a small product."""
+    """Multiply; PyTorch's operator takes as long to find the function for stacked matrices as a small product takes."""
     return torch.bmm(delta, weights.mT) if delta.ndim == weights.ndim == 3 else delta @ weights.mT
 
 

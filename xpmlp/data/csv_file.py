@@ -268,7 +268,7 @@ def _numbers(path: Path, column: pl.Series, missing: Sequence[str]) -> NDArray[n
         if gap.any():
             row = gap.arg_max() or 0
             what = (
-                "is missing (NaN), by data.missing"
+                "is missing (NaN), as listed in data.missing"
                 if fields[row] is not None and np.isnan(fields[row])
                 else f"has {quoted(column[row])}, which data.missing takes for a missing value"
             )

@@ -59,14 +59,14 @@ def load(
         validation part; ``three-way`` has the same parts as ``validation``, for a trainer that tests at the end.
         The test part is the same in all three.
     root : str, Path or None
-        For mnist and fashion-mnist: the folder to search first.
+        For mnist and fashion-mnist: the folder with all their files; None to search for them, or download them.
     path : str, Path or None
         For csv and npz: the file.
     target, features : str
         The column or columns (csv) or array (npz) of the targets, and the npz file's array of the features.
     validation_size : int or None
-        How many examples to hold out.  None: 5,000 of mnist and fashion-mnist, 10,000 of synth (the last ones),
-        and a tenth of the others, stratified by ``seed``.
+        How many examples to hold out.  None: 5,000 of mnist and fashion-mnist, 10,000 of synth (the last ones), and a
+        tenth of the others, stratified by ``seed``; of a table at least 100, and at most a fifth.
     test_fraction : float
         For digits, csv and npz: the share of all examples in the test part, stratified by ``seed``.
     seed : int

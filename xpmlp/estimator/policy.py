@@ -155,7 +155,7 @@ class EstimatorPolicy(RunPolicy):
         return bool(self.estimator.best_validation_score_ > self.best_before or math.isinf(self.best_before))
 
     def _improved_loss(self) -> bool:
-        """Return whether the loss has fallen by more than ``tol``; the best loss is updated either way."""
+        """Return whether the loss has fallen by at least ``tol``; the best loss is updated either way."""
         estimator = self.estimator
         improved = self.stopping.improves(estimator.loss_, estimator.best_loss_)
         estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)

@@ -35,7 +35,7 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
     categories : {"one-hot", "codes"}
         How `transform` encodes categories: by a number for missing and for each category, or by the code as one number.
     max_categories : int
-        With "one-hot": the most categories of a column with an indicator of their own; the rarer ones share one.
+        With "one-hot": the maximum number of a column's categories with an indicator each; rarer ones share one.
     categorical_features : sequence of str or int, optional
         Columns, by name or index, to treat as categories regardless of their values.
 

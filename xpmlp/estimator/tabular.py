@@ -40,7 +40,7 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         The decisive metric, as a config's ``train.metric``: "log_loss" (by default), "error" or "auc"; for values
         "rmse" (by default) or "mae".
     max_seconds : float, optional
-        The time limit of training, which then ends with the weights reached.
+        The time limit of `fit`, which trains only as many of the recipe's epochs as fit into it.
     random_state : int, RandomState instance or None
     backend, device, dtype : str, optional
         Where and in which precision to compute; by default the recipe's.

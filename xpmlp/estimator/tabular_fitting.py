@@ -59,7 +59,7 @@ class FittingTabular(FittedTabular):
         y : (n,), or (n, n_targets) for values
         sample_weight : (n,), optional
         eval_set : (X, y) or a list of one, optional
-            The rows that decide when the network is best; by default, rows held out of the others.
+            The rows that decide when the network is best; by default the folds, or without folds rows held out.
         categorical_features : sequence of str or int, optional
             Columns to treat as categories regardless of their values.
 

@@ -37,7 +37,7 @@ class GridReporter(Reporter):
     """
 
     def planned(self, runs: int, blocks: int, workers: int | None, examples: int) -> None:
-        """Called with the numbers of runs and blocks, of processes unless on a cluster, and of all ``examples``."""
+        """Called with the numbers of runs, blocks and processes (``None`` on a cluster), and ``examples`` in all."""
 
     def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
         """Called when a block is done and written; ``examples`` counts those trained elsewhere, without reports."""

@@ -162,7 +162,7 @@ def run_on_dask(
 
     trained = _BlockPool(pool, 1, poll, done, KilledWorker)
     with client:
-        # Dask blames all blocks on a worker that died: when run alone, only the culprit fails again
+        # Dask blames every block of a worker that died: when run alone, only the block at fault fails again
         trained.again(trained.drain(queue, len(queue)), 1, "its worker died each time (out of memory?)")
     return trained.failures
 

@@ -2,7 +2,7 @@
 
 Shapes have the runs axis in front, ``(runs, batch, n)``; a network without one, ``(batch, n)``, computes the same.
 `xpmlp.nn.layers` joins layers by `chain` (in turn), `beside` (outputs concatenated), `add` (outputs summed), `plus` (a
-skip) and `vote` (outputs averaged), which are layers, too.
+skip) and `vote` (outputs stacked as rows, whose predictions are averaged), which are layers, too.
 """
 
 from __future__ import annotations

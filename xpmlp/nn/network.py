@@ -129,7 +129,7 @@ class Network(NamedTuple):
 
     @property
     def sizes(self) -> list[int]:
-        """Widths of the input and of a chain's layers, except those that act on each unit by itself."""
+        """Widths of the input and of a chain's layers, without those that keep the width and have no "weights"."""
         sizes = [self.n_inputs]
         for layer in _in_turn(self.layers, self.widths):
             if layer.width != sizes[-1] or any(slot.kind == "weights" for _, slot in leaves(layer.slots)):

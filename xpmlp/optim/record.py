@@ -17,7 +17,7 @@ class Hyperparameter(NamedTuple):
     description : str
         For the documentation, without a full stop.
     minimum, above, below : float, optional
-        Bounds; only ``minimum`` itself is allowed.
+        Bounds of the value, which may equal ``minimum``, but not ``above`` or ``below``.
     """
 
     default: float

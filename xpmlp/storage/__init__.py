@@ -1,4 +1,4 @@
-"""Files of trainings: networks, checkpoints and run folders, with arrays in safetensors and JSON.  Nothing is pickled.
+"""Files of trainings: networks, checkpoints and run folders: arrays in safetensors, with JSON.  Nothing is pickled.
 
 ===============  ====================================================================
 ``sealed``       named arrays with a description in one file, under one checksum

@@ -100,7 +100,7 @@ def load_network(path: Path) -> SavedNetwork:
     Raises
     ------
     RunFolderError
-        If the file is missing, was not written by `save_network`, or was written by a newer version of xpmlp.
+        If the file is missing or damaged, is not a network of xpmlp, or was written by a newer version of xpmlp.
     """
     from safetensors import SafetensorError
 

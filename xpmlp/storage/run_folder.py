@@ -123,7 +123,7 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
 
 
 def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
-    """Begin a training in a locked folder: remove earlier results and write the config, so that it can be resumed.
+    """Begin a training in a locked folder: remove earlier results unless it resumes, and write its config.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def write(folder: Path, config: Config, files: Mapping[str, str | bytes], networ
 
 
 def draw(folder: Path, output: OutputConfig, note: Callable[[str], None]) -> None:
-    """Draw the plots requested by the config's ``[output]`` from the numbers in a folder.
+    """Draw the plots and write the TensorBoard files requested by ``[output]``, from the numbers in a folder.
 
     Parameters
     ----------

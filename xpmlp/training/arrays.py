@@ -169,9 +169,7 @@ def _codes(codes: Any, n: int, what: str) -> npt.NDArray[Any] | None:
 
 
 def _features(x: Any, what: str, names: tuple[str, ...] | None) -> tuple[Array, tuple[int, int] | None]:
-    """Check features without moving them; return them as (n, n_features), from a table the columns ``names``, and the
-    shape of images.
-    """
+    """Check features where they are; return them as (n, n_features) (``names`` of a table), and the shape of images."""
     on_host = residence_of(x).device == HOST.device
     features: Array = host_features(x, names, what) if on_host else x
     if features.ndim not in (2, 3, 4):

@@ -201,7 +201,7 @@ class Inference:
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:
         """Fold over all examples in order and yield the outputs of each segment."""
         backend = self.backend
-        parameters = backend.copy(parameters)  # a fold consumes its arguments
+        parameters = backend.copy(parameters)  # a fold consumes its state
         numbers = np.arange(examples.targets.shape[0], dtype=backend.index_dtype_name)
         for segment in segments(len(numbers), BATCH):
             rows = backend.asarray(segment.cut(numbers))

@@ -180,7 +180,7 @@ class Outcome:
     facts: dict[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write all files of the run into a folder, each whole or not at all, ``run.json`` last.
+        """Write the run's config, network and figures into a folder, each file whole or not at all, ``run.json`` last.
 
         Raises
         ------

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 class Segment(NamedTuple):
-    """Part of an epoch trained by one fold: ``steps`` batches of ``batch`` examples.
+    """Part of an epoch, or of the examples to evaluate, for one fold: ``steps`` batches of ``batch`` examples.
 
     Attributes
     ----------

@@ -128,7 +128,7 @@ def in_time(trainable: Some, settings: Sequence[RunSettings]) -> Some:
 
 
 class _Pace(Reporter):
-    """Clock read after each segment; the first segment does not count, as it includes compilation."""
+    """Clock read after each segment; the first two segments do not count, since they include compilation."""
 
     def __init__(self) -> None:
         self.looks: list[tuple[float, int]] = []
@@ -144,7 +144,7 @@ class _Pace(Reporter):
 
     @property
     def seconds_per_step(self) -> float:
-        """The time per step, except those of the first segment, including the evaluations between them."""
+        """Seconds per step, evaluations in between included, without the first two segments (or the first of two)."""
         first = 0 if len(self.looks) < 3 else 1
         (began, before), (ended, after) = self.looks[first], self.looks[-1]
         return max(ended - began, 1e-9) / max(after - before, 1)

@@ -362,7 +362,8 @@ def _loss_and_score(
 ) -> tuple[Array, ...]:
     """Compute the loss and the score (steps, runs, batch) of each example in ``rows``, times its weight, if any.
 
-    The score of members is that of their mean prediction, and so is the loss when ``voting``; else it is their mean.
+    The score of members is that of their mean prediction.  So is the loss with ``voting``, if the loss can be computed
+    from a prediction; otherwise it is the mean of the members' losses.
     """
     loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run

@@ -1,4 +1,4 @@
-"""Predictions for new rows of a table, with files and intervals; class indices for further training."""
+"""Networks trained on a table, applied to new rows: predictions, files, intervals, classes for further training."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def train(
     DataError
         If the data set cannot be read.
     RunFolderError
-        If the folder is not empty, is in use, or cannot be written, or does not contain a training to resume.
+        If the folder is not empty (unless ``overwrite`` or ``resume``) or a file, is in use or cannot be written, or
+        does not contain a training to resume.
     DivergenceError
         If the loss or a weight is no longer finite.  The run folder, with the last finite weights, is written first.
 

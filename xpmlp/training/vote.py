@@ -265,7 +265,7 @@ class FoldPolicy(ConfigPolicy):
 
 
 def with_folds_for(config: Config, examples: int) -> Config:
-    """Return the config with its folds reduced to two examples each, or to two folds for two or three examples.
+    """Return the config with fewer folds, of at least two examples each; with two or three examples, two folds.
 
     A single example gets no folds, and no settings that need held-out examples.
     """

@@ -211,8 +211,8 @@ def test_types_of_arrow_that_polars_does_not_know() -> None:
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        (("Total", "78", "90"), ["the last row is a total, and no case as the others are: delete it"]),
-        (("", "66", "78.0"), ["the last row is the sum of those above it, and no case as they are: delete it"]),
+        (("Total", "78", "90"), ["the last row is a total, not a row like the others: delete it"]),
+        (("", "66", "78.0"), ["the last row is the sum of those above it, not a row like the others: delete it"]),
         (("", "66", "79"), []),
         (("x", "66", "78"), []),
     ],

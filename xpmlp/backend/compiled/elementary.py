@@ -127,9 +127,9 @@ def sigmoid(x: Any) -> Any:
 def log_from(x: Any, begin: Any) -> Any:
     """Compute ``log(begin + x)`` with ``begin`` 0 or 1, accurate to the last digits near 0 and 1, too.
 
-    Float32 is computed in float64.  With ``begin + x = 2^k (1 + f)`` by its bits, it is ``k log(2) + log(1 + f)``; the
-    logarithm is the series of ``2 artanh(f / (2 + f))``, minimax as in FreeBSD's `e_log.c`.  The rounding error of
-    ``begin + x`` is corrected by the first derivative.
+    The result is ``k log(2) + log(1 + f)``, with ``begin + x = 2^k (1 + f)`` by its bits, in float64 for float32, too.
+    The second logarithm is the series of ``2 artanh(f / (2 + f))``, minimax as in FreeBSD's `e_log.c`.  The rounding
+    error of ``begin + x`` is corrected by the first derivative.
     """
     given, start = to(x, 0.0), to(begin, 0.0)
     u = start + given

@@ -105,7 +105,7 @@ class CompiledSteps:
     def scan(
         self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
     ) -> tuple[Any, tuple[Array, ...]] | None:
-        """Fold as `Backend.scan` does, with at most ``threads``; ``None``, with nothing done, if it cannot be traced.
+        """Fold as `Backend.scan` does, with at most ``threads``; ``None``, with nothing done, for an untraceable step.
 
         The number of threads depends on the step's sizes, not on the number of steps.
         """

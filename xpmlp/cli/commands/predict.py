@@ -29,7 +29,7 @@ def predict(
         typer.Argument(
             parser=given_path,
             metavar="INPUT",
-            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); any table for a network of a table.",
+            help="Examples: a .npy, .npz, .csv or IDX file (.gz or not); any table, if the network was trained on one.",
         ),
     ],
     output: Annotated[Path, file_option("--output", "FILE", "The file to write: .csv or .npy.", "-o")],

@@ -47,7 +47,7 @@ def train(
         typer.Argument(
             parser=given_path,
             metavar="CONFIG|TABLE",
-            help="A TOML file, such as configs/quickstart.toml, or a table: CSV (or packed), Parquet, Arrow or Excel.",
+            help="A TOML file (configs/quickstart.toml), or a table: CSV, compressed or not, Parquet, Arrow, Excel.",
         ),
     ],
     overrides: Overrides = None,

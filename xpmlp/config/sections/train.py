@@ -41,8 +41,8 @@ class TrainConfig(Section):
     """The optimisation: its length, its steps, and when to stop."""
 
     epochs: AutoOrCount = 10
-    """Passes over the training examples. `auto`: from 8 to 256, depending on the number of examples and of weights; the
-    recipes for tables use it.
+    """Passes over the training examples. `auto`: from 8 to 256, depending on the numbers of examples, weights,
+    units and members; the recipes for tables use it.
     """
 
     batch_size: AutoOrCount = 32

@@ -17,7 +17,7 @@ Kind = Literal["number", "category", "truth", "date", "clock", "text", "id", "co
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KIND_SENTENCES: dict[Kind, str] = {
-    "number": "scaled by its median and quartiles; a missing value becomes the median, and a mark if training has any",
+    "number": "scaled by median and quartiles; missing values become the median, beside a mark if training has some",
     "category": "a code for each category, one for the rare ones together; with an order, the rank as a number",
     "truth": "1 and -1, 0 for a missing value",
     "date": "days passed, year, and month, day, weekday and hour as cycles where they vary",

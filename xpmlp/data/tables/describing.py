@@ -78,7 +78,7 @@ def total_row(data: pl.DataFrame) -> list[str]:
     for name, cell in zip(data.columns, last, strict=True):
         text = "" if cell is None else str(cell).strip()
         if _TOTAL.match(text) and (data[name] == cell).sum() == 1:
-            return [f"the last row is a {text.strip(': ').lower()}, and no case as the others are: delete it"]
+            return [f"the last row is a {text.strip(': ').lower()}, not a row like the others: delete it"]
         gaps += not text
     if not gaps or data.width > MAX_COMPARED:
         return []
@@ -90,7 +90,8 @@ def total_row(data: pl.DataFrame) -> list[str]:
             if not math.isclose(numbers[-1], float(numbers[:-1].sum()), rel_tol=1e-9):
                 return []
             sums += 1
-    return ["the last row is the sum of those above it, and no case as they are: delete it"] if sums > 1 else []
+    said = "the last row is the sum of those above it, not a row like the others: delete it"
+    return [said] if sums > 1 else []
 
 
 def _left_out(schema: Schema) -> Iterator[str]:

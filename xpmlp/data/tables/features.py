@@ -20,7 +20,7 @@ CLIP = 3.0
 """The bound of bent numbers, ``x / sqrt(1 + (x / 3)**2)`` between -3 and 3, as in RealMLP."""
 
 MAX_WORDS = 64
-"""Maximum number of words of a text column with a number of their own: those most informative about any target."""
+"""Maximum number of words of a text column with a number of their own: those that tell most of the target, if given."""
 
 
 class Feature(Frozen):

@@ -32,7 +32,7 @@ from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.errors import DataError
 
 FEW = 20
-"""Maximum number of distinct values for words to be always a category, and for a whole-number target to be classes."""
+"""Number of distinct values up to which words are always a category, and a whole-number target is classes."""
 
 RARE = 5
 """A category seen less often than this is rare; a word seen at least this often recurs."""
@@ -167,7 +167,7 @@ def _column(
         gaps = texts.total - texts.present + unreadable
         counts = texts.counts[values.is_not_null().to_numpy()]
     present = values.drop_nulls() if values.null_count() else values
-    odd = f"{unreadable:,} values that are none are read as missing" if unreadable and not note else ""
+    odd = f"{unreadable:,} unreadable values are read as missing" if unreadable and not note else ""
     if order:
         unknown = present.unique().filter(~present.unique().is_in(list(order)))
         if len(unknown):

@@ -27,7 +27,8 @@ MOST_CLASSES = 12
 """Maximum number of classes with a statistic of their own: the commonest ones."""
 
 MOST_BINS = 4_096
-"""Maximum number of bins of a number, over all targets: one for each distinct value, else fewer of equal counts."""
+"""Maximum number of distinct values, times the targets, for a bin each; a number with more has 1,024 bins of equal
+counts."""
 
 FEWEST_LEVELS = 10
 """Minimum number of levels of a category with a statistic: with fewer, the codes tell a network as much."""

@@ -17,7 +17,7 @@ SATURATED = 10.0
 def forward(ops: Ops, z: Array) -> tuple[Array, Kept]:
     """``z (1 + tanh(u)) / 2``, ``u = sqrt(2 / pi) (z + 0.044715 z**3)``: Hendrycks and Gimpel 2016, section 2.
 
-    It is computed as ``z * sigmoid(2 u)``.  ``z`` is kept within bounds, so that no power of it overflows.
+    It is computed as ``z * sigmoid(2 u)``.  The ``z`` for the derivative is bounded, so that no power of it overflows.
     """
     above = ops.xp.maximum(z, -SATURATED)
     bounded = ops.xp.minimum(above, SATURATED)
