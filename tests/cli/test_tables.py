@@ -135,7 +135,9 @@ def test_all_rows_make_the_network_of_the_estimator(there: Path, xpmlp: Run, tar
     np.testing.assert_allclose(pl.read_csv("p.csv")[:, -1], outputs, rtol=1e-4)
     page = xpmlp("page", "runs/whole")
     assert page.status == 0, page.err
-    assert "No rows were held out" in Path("runs/whole/page.html").read_text(encoding="utf-8")
+    text = Path("runs/whole/page.html").read_text(encoding="utf-8")
+    assert "No rows were held out" in text
+    assert "5 voting networks, each " in text
 
 
 @pytest.mark.parametrize(("rows", "folds"), [(6, 3), (3, 2)])

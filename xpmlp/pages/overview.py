@@ -16,6 +16,7 @@ from xpmlp.pages.markup import Markup, element, figure, paragraph, section, tabl
 from xpmlp.pages.material import Floats, Material, Rows
 from xpmlp.pages.measures import RESAMPLES, figure_text, intervals, measures
 from xpmlp.plots.saved import read_epochs
+from xpmlp.training.vote import member_of
 
 CLOSEST = 20
 """Maximum number of columns of a table to list; the others are counted."""
@@ -26,8 +27,11 @@ def what(material: Material) -> Markup:
     facts, network = material.facts, material.saved.network
     data, versions = facts.get("data", {}), facts.get("versions", {})
     parts = [f"{data[name]:,} {name}" for name in ("train", "validation", "test") if data.get(name)]
+    one = member_of(network)
+    members = 1 if one is network else len(network.layers.members)
+    alike = f"{members} voting networks, each " if members > 1 else ""
     told = {
-        "network": f"{'-'.join(map(str, network.sizes))}, {counted(network.n_parameters, 'parameter')}",
+        "network": f"{alike}{'-'.join(map(str, one.sizes))}, {counted(one.n_parameters, 'parameter')}",
         "loss": network.loss.name,
         "data": Path(material.config.data.path or material.config.data.name).name,  # a page does not reveal folders
         "examples": ", ".join(parts),
