@@ -5,7 +5,7 @@
 ``network``      a trained network: `save_network`, `load_network`
 ``checkpoints``  a training's last checkpoints: `CheckpointWriter`, `newest_checkpoint`
 ``run_folder``   the folder with the results of a training
-``provenance``   the circumstances that determine a training's bits, and changes to them
+``provenance``   everything that determines a training's bits, and changes to it
 ===============  ====================================================================
 
 Files written by one backend can be read by any other.
