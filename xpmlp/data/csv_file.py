@@ -70,8 +70,7 @@ def read_csv_table(
     feature_names : tuple of str, or None
         The columns that are features, in this order; by default all but the targets.
     kind : "auto", "classes", "values" or "flags"
-        How a single target column is read: as labels (see `xpmlp.data.labels`) or as numbers; by default as numbers
-        where it has fractions.
+        A single target column as labels (see `xpmlp.data.labels`) or numbers; by default numbers if it has fractions.
     missing : sequence of str
         The texts that mean a missing value.
 

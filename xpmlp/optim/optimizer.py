@@ -69,7 +69,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-    """An optimiser, without state of its own.
+    """An optimiser: pure functions, whose state is an argument and a result.
 
     Attributes
     ----------
@@ -84,8 +84,8 @@ class Optimizer(NamedTuple):
         ``update`` by the factors of the gradients, from `xpmlp.nn.layer.Layer.backward`, for an optimiser that need not
         form the gradients; ``None`` for all others.
     reads : tuple of str
-        The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: the
-        others need not be on the device.
+        The fields of `Hyperparameters` that it reads in a training step, by ``update_from_factors`` if it has that: all
+        others are ``None`` then.
     """
 
     init: Callable[[Tree], Tree]

@@ -109,11 +109,11 @@ def train(
     config : Config
         From `xpmlp.load_config`, or built from its sections.
     out : path, optional
-        The run folder to write.
+        The run folder to write; ``output.folder`` and ``output.page`` are for the command line only.
     data : Dataset, optional
         From `xpmlp.from_arrays`; the config then has ``data.name = "arrays"``.
     overwrite : bool
-        Replace the results of an earlier training in that folder.
+        Replace the results of an earlier training in that folder; not together with ``resume``.
     resume : bool
         Resume the training in that folder from its newest intact checkpoint, or begin if it has none.
     force : bool
@@ -123,7 +123,7 @@ def train(
     reporter : Reporter, optional
         Notified of the chosen backend, of every segment and of every epoch.
     should_stop : () -> bool
-        Called before each segment of steps; if it returns true, the training ends with the current weights.
+        Called before each segment of steps; if it returns true, the training ends, interrupted, as it is.
     start : SavedNetwork, optional
         A network trained on a table, for further training on the rows of another table with the same encoding.
 
@@ -141,10 +141,9 @@ def train(
     DataError
         If the data set cannot be read.
     RunFolderError
-        If the folder is not empty (unless ``overwrite`` or ``resume``) or a file, is in use or cannot be written, or
-        does not contain a training to resume.
+        If the folder is a file, not empty (unless ``overwrite`` or ``resume``), in use, read-only or has no training.
     DivergenceError
-        If the loss or a weight is no longer finite.  The run folder, with the last finite weights, is written first.
+        If the loss or a weight is no longer finite.  With ``out``, the last finite weights are in the folder.
 
     Examples
     --------

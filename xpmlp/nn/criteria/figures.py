@@ -62,8 +62,8 @@ def _pairs_in_order(ops: Ops, scores: Array, own: Array, others: Array) -> Array
 def _calibration_error(ops: Ops, prediction: Array, targets: Array, weights: Array) -> Array:
     """The expected calibration error of the most probable class: ``sum_b |sum_{i in b} w_i (confidence_i - right_i)|``.
 
-    The sum is over `BINS` bins of equal numbers of examples in the order of their confidence, the largest probability,
-    cut as by `numpy.array_split`.  Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using
+    The sum is over `BINS` bins in the order of the confidence, the largest probability: of equal numbers of examples,
+    or one more in the first bins.  Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using
     Bayesian Binning, AAAI 2015, with bins of equal counts.
     """
     xp = ops.xp
