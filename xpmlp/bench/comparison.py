@@ -84,7 +84,7 @@ def bench(
     allow_code : bool
         Import records from outside the package, named in the config as ``module:object``.
     listen : (name) -> None
-        Called with the name of each measurement before it begins.
+        Called with the name of each backend before it is tried, and of each measurement before it begins.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def bench(
     ConfigError
         If ``seconds`` is not a positive number, or the config names code that is not allowed or cannot be imported.
     DataError
-        If the data are not in a file.
+        If ``data.path`` is not a file, or cannot be accessed.
     """
     names = list(dict.fromkeys(LISTED if backends is None else backends))
     for name in names:

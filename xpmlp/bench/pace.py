@@ -51,7 +51,7 @@ class Pace(NamedTuple):
 def measure_pace(config: Config, seconds: float) -> Pace:
     """Measure the pace of a config's training on its backend, for about ``seconds``; of a grid, its first run.
 
-    A warm-up of at most an epoch comes first, limited by `WARM_UP`.
+    A warm-up comes first, of about an epoch, but no longer than `WARM_UP`, or ``seconds`` if that is more.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _seconds_of_validation(trainable: ConfigTrainable, run: Run) -> float:
 
 def peak_memory() -> int | None:
     """Return this process's peak memory in bytes; ``None`` if the system does not report it."""
-    # Linux's getrusage counts what the parent had when it started this process
+    # Linux's getrusage counts the memory that the parent had when it started this process
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM:"))

@@ -9,7 +9,7 @@ from xpmlp.training import EpochRow, Progress, Reporter
 
 
 class Stopwatch(Reporter):
-    """Time the steps of one or more trainings, segment by segment, and end each when it has seen enough.
+    """Reporter that times the steps of trainings, segment by segment, and ends each after enough steps or seconds.
 
     The time is that of the training loop as users run it, including drawing orders, sending row numbers and reading
     losses, but not validation.

@@ -34,7 +34,8 @@ class _Told(NamedTuple):
     Attributes
     ----------
     numbers : list of str
-        Tensors (N, k) of raw numbers in float64, together one column for each of its features; NaN for a missing value.
+        Tensors (N, k) of raw numbers in float64, together one column for each of its features.  Unless the column has
+        codes, the first is NaN for a missing value.
     gap : str
         (N, 1), whether the value is missing.
     source : str
@@ -54,7 +55,7 @@ def encoded_columns(graph: Graph, encoding: TableEncoding) -> Batch:
     Raises
     ------
     NotExportableError
-        If words of a text column are hashed, or the table has no usable column.
+        If words of a text column are hashed, the table has no usable column, or a time zone is not known here.
     """
     hashed = [one.column.name for one in encoding.columns if any(f.part == "hashed" for f in one.features)]
     if hashed:
@@ -96,7 +97,7 @@ def _scaled(graph: Graph, raw: str, features: Sequence[Feature]) -> str:
 
 
 def _column(graph: Graph, one: EncodedColumn, missing: tuple[str, ...]) -> _Told:
-    """Add a column's input; returns its raw numbers and those of its statistic, or its codes."""
+    """Add a column's input; return its raw numbers, with those of its statistic, and its codes if it has any."""
     name, kind = one.column.name or "column", one.column.kind
     if one.has_codes:
         codes = graph.encoded(
@@ -134,11 +135,14 @@ READERS: dict[str, Callable[[Graph, str, EncodedColumn, tuple[str, ...]], list[s
     "date": date,
     "text": text,
 }
-"""Functions by kind of column with numbers: each adds the input and returns (N, 1) in float64 for each own feature."""
+"""Functions by kind of column without codes: each adds the input and returns tensors of raw numbers in float64.
+
+There is one (N, 1) for each own feature; for texts also one (N, width) for the statistic.
+"""
 
 
 def spellings(levels: Sequence[str]) -> dict[str, int]:
-    """Return the index of each category by all its spellings: 7.0 is 7 and True is true, unless they are others."""
+    """Return the index of each category by all its spellings: 7.0 is 7 and True is true, unless both are categories."""
     meanings = list(map(meaning_of, levels))
     counts, places = Counter(meanings), {level: place for place, level in enumerate(levels)}
     for place, meaning in enumerate(meanings):

@@ -42,7 +42,7 @@ def _part(graph: Graph, parts: Parts, part: str) -> str:
         return parts[part]()
     name, wave = part.rsplit(" ", 1)
     angle = graph("Mul", parts[name](), f64(2 * np.pi / CYCLES[name]))
-    return graph("Sin", angle if wave == "sin" else graph("Add", angle, f64(np.pi / 2)))  # Cos is for float32 in places
+    return graph("Sin", angle if wave == "sin" else graph("Add", angle, f64(np.pi / 2)))  # Cos may be float32 only
 
 
 def _calendar(graph: Graph, wall: str) -> Parts:

@@ -60,7 +60,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
 
 
 def layer(graph: Graph, node: LayerNode, x: Batch) -> str:
-    """Add a layer to a graph; returns the name of its output (rows, width)."""
+    """Add a layer to a graph; return the name of its output (rows, width)."""
     return LAYERS[node.kind](graph, node, x)
 
 

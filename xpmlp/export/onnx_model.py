@@ -32,7 +32,8 @@ def write_onnx(path: Path, saved: SavedNetwork) -> None:
     Raises
     ------
     NotExportableError
-        If it has a part from outside the package, a text column with hashed words, or a table without usable columns.
+        If it has a part from outside the package, a text column with hashed words, a table without usable columns, or a
+        column in a time zone that is not known here.
     BackendError
         If onnx is not installed.
     OSError

@@ -15,7 +15,7 @@ LENGTH_BITS, LENGTH_BLOCKS = 9, 3
 
 
 def text(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) -> list[str]:
-    """Add the input of a column of texts: its length, the presence of each word, and the words' statistic."""
+    """Add the input of a column of texts; return the logarithms of lengths, the words' presence and their statistic."""
     raw = graph.input(name, object, 1, "a text without blanks around it, or an empty string")
     gap = graph("Equal", graph.encoded(raw, dict.fromkeys(sorted(gap_texts(missing)), 1), 0), shape(1))
     length = graph("Log", graph("Add", _length(graph, raw), f64(1.0)))
@@ -35,7 +35,10 @@ def _matches(graph: Graph, raw: str, pattern: str) -> str:
 
 
 def _length(graph: Graph, raw: str) -> str:
-    """Compute the lengths of texts, bit by bit, with regular expressions: ONNX has no operator for it."""
+    """Compute the lengths of texts of up to 2,047 characters, bit by bit, with regular expressions.
+
+    ONNX has no operator for it.
+    """
     block = 2**LENGTH_BITS
     bits = [2**power for power in range(LENGTH_BITS)]
     patterns = [(rf"(?s)(?:.{{{2 * bit}}})*.{{{bit},{2 * bit - 1}}}", bit) for bit in bits]

@@ -1,6 +1,6 @@
 """Saved networks for PyTorch: a state_dict, and Python code that computes with it.
 
-The code uses no class of xpmlp, only PyTorch's equivalent of each layer; it is written by one function a layer.
+The code uses nothing of xpmlp, only PyTorch's equivalent of each layer; one function for each kind of layer writes it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRANSFORMS = {
 
 
 class Code:
-    """Functions under construction, one for each network of a vote that differs from the others.
+    """Functions under construction: one for the whole network, and one for each structure among the members of a vote.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Code:
         self.functions: dict[str, list[str]] = {}
 
     def function(self, node: LayerNode, prefix: str) -> str:
-        """Return the name of the function that computes a layer, given a prefix; identical layers share one."""
+        """Return the name of the function that computes a layer, given a prefix; layers of the same code share one."""
         body = _Body(self, prefix)
         result = body.layer(node, "x", "")
         lines = [*body.lines, f"return {result}"]
@@ -78,22 +78,22 @@ class _Body:
         self.code, self.prefix, self.lines, self.count = code, prefix, list[str](), 0
 
     def layer(self, node: LayerNode, x: str, name: str) -> str:
-        """Add a layer, with its tensors below a name; returns the expression of its output."""
+        """Add a layer, with its tensors below a name; return the expression of its output."""
         return LAYERS[node.kind](self, node, x, name)
 
     def step(self, expression: str) -> str:
-        """Assign an expression to a new variable; returns its name."""
+        """Assign an expression to a new variable; return its name."""
         self.count += 1
         self.lines.append(f"x{self.count} = {expression}")
         return f"x{self.count}"
 
     def entry(self, name: str, array: npt.NDArray[Any]) -> str:
-        """Put an array into the state_dict; returns the expression that looks it up."""
+        """Put an array into the state_dict; return the expression that looks it up."""
         self.code.tensors[self.prefix + name] = array
         return f'w[p + "{name}"]'
 
     def entries(self, node: LayerNode, name: str) -> list[str]:
-        """Put a layer's parameters into the state_dict; returns their expressions."""
+        """Put a layer's parameters into the state_dict; return their expressions."""
         return [self.entry(one, array) for one, array in leaves(node.parameters, name)]
 
 
@@ -209,7 +209,7 @@ def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[A
     Returns
     -------
     tensors : dict
-        In float32.
+        In float32; `MEAN` and `STD`, if the inputs are standardised, in float64.
     code : str
 
     Raises

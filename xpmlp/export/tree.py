@@ -18,7 +18,7 @@ KINDS = JOINED | {
     *("activation", "adapters", "dense", "dropout", "embedding", "normalisation", "one_hot", "parametric", "periodic"),
     *("piecewise_linear", "repeat", "scaling"),
 }
-"""Layers that can be exported; all others in a config are composed of them."""
+"""Layers that can be exported; all others of the package are composed of them."""
 
 
 class NotExportableError(XpmlpError):
@@ -36,7 +36,7 @@ class LayerNode(NamedTuple):
         Its maker's settings; for a dense layer also ``scale``, a factor on its input; for an embedding the ``columns``
         of codes that it takes, and ``firsts``, the first row of each column's table.
     parameters : tree of (rows, columns)
-        On the host; ``()`` for joined layers.
+        On the host; ``()`` for a layer without parameters of its own.
     layers : tuple of LayerNode
         The layers that it joins.
     """
@@ -65,7 +65,7 @@ def output_transform(saved: SavedNetwork) -> str:
     Raises
     ------
     NotExportableError
-        If the loss is from outside the package and has another function.
+        If the loss is from outside the package, with a function that no loss of the package has.
     """
     loss = saved.network.loss
     if loss.transform not in {one.transform for one in losses.values()}:

@@ -99,7 +99,7 @@ def _with_legend(parts: list[Markup], names: Sequence[str]) -> tuple[list[Markup
 
 
 def bars(title: str, x_title: str, y_title: str, edges: Numbers, heights: Numbers) -> Markup:
-    """Draw a histogram: ``heights`` between ``edges``, which are one more."""
+    """Draw a histogram of n ``heights`` between n + 1 ``edges``."""
     x_range, y_range = (float(edges[0]), float(edges[-1])), (0.0, float(heights.max(initial=1)) * 1.05)
     parts = [*_axes(x_range, y_range, x_title, y_title, least=(0.0, 1.0))]
     for begin, end, height in zip(edges[:-1], edges[1:], heights, strict=True):

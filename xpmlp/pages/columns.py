@@ -21,7 +21,7 @@ MOST_COLUMNS, MOST_ROWS, REPEATS = 30, 2_000, 5
 """Limits for the importance: columns and rows; and the number of shuffles of each column."""
 
 FEWEST_ROWS, MOST_WORK = 200, 4e10
-"""Minimum number of rows for the importance, if available, and the limit on multiplications for more rows."""
+"""Number of rows used for the importance in any case, if available, and maximum number of multiplications for more."""
 
 DEPENDENCES, STEPS, OVER = 4, 15, 300
 """Limits for the partial dependence: columns, values of a column, and rows to average over."""
@@ -34,9 +34,9 @@ class Place(NamedTuple):
     ----------
     one : EncodedColumn
     numbers : slice
-        Slice of its numbers among all.
-    code : int, optional
-        Its index among the codes.
+        Its columns in the array of numbers.
+    code : int or None
+        Its column in the array of codes, if it has codes.
     """
 
     one: EncodedColumn

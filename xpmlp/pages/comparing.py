@@ -75,7 +75,7 @@ class Comparison(NamedTuple):
     ----------
     split : str
     examples : int
-        Number of examples in the first run's part.
+        Number of examples in the first run's part; 0 if no other run can be compared on them.
     runs : list of Judged
     differing : list of (str, list of str)
         Keys of the configs that differ, with the value of each run.
@@ -114,8 +114,9 @@ def compare(
 
     Raises
     ------
-    RunFolderError
-        If there are fewer than two runs, one is given twice, or one cannot be read.
+    RunFolderError, ConfigError
+        If there are fewer than two runs, one is given twice or cannot be read, or its config names code that is not
+        allowed.
     """
     folders = _folders(run_dirs)
     facts = [read_facts(folder) for folder in folders]

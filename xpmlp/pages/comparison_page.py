@@ -23,11 +23,14 @@ from xpmlp.plots.saved import Epochs, read_epochs
 
 
 def check_output(out: Path, comparison_of: list[Path]) -> None:
-    """Check, before any work, that the file can be written and would not replace one of a run.
+    """Check, before any work, that the file can be written and would not replace a file of a run.
 
     Raises
     ------
     XpmlpError
+        If it would replace one.
+    RunFolderError
+        If it cannot be written.
     """
     refuse_overwriting([out], [path for folder in comparison_of for path in folder.glob("*") if path.is_file()])
     with os_errors_as(RunFolderError, f"the output {out} cannot be written"):

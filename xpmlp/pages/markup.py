@@ -37,7 +37,11 @@ def joined(parts: Iterable[object]) -> Markup:
 
 
 def element(tag: str, *parts: object, **attributes: object) -> Markup:
-    """Make an element; an attribute ``class_`` is ``class``, ``data_x`` is ``data-x``, ``True`` has no value."""
+    """Make an element.
+
+    An attribute ``class_`` is written as ``class``, and ``data_x`` as ``data-x``.  One that is ``True`` is written
+    without a value, and one that is ``None`` or ``False`` is left out.
+    """
     names = {name: name.rstrip("_").replace("_", "-") for name in attributes}
     told = "".join(
         f" {names[name]}" if value is True else f' {names[name]}="{text(value)}"'
@@ -91,7 +95,7 @@ def data_block(anchor: str, value: Any) -> Markup:
 
 
 def document(title: str, parts: Iterable[object], scripts: Sequence[str] = SCRIPTS) -> str:
-    """Lay out the whole file; its content security policy allows only its own scripts, and no loading."""
+    """Lay out the whole file; its content security policy allows only its own script and style, and no loading."""
     here = files("xpmlp.pages")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = "\n".join(['"use strict";', *(here.joinpath(name).read_text(encoding="utf-8") for name in scripts)])

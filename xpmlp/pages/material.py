@@ -44,7 +44,7 @@ class Rows:
     losses : (n,) float64
         Loss of each example.
     scores : (n,) float64
-        1 where all decisions are right, else 0; for values each example's contribution to R².
+        1 if all decisions are right, else 0; for values each example's contribution to R².
     """
 
     dataset: Dataset
@@ -123,7 +123,15 @@ def read_material(
 ) -> Material:
     """Read a run, and its data if available and unchanged.
 
-    If ``strict``, errors in ``data`` or a ``split`` that were asked for are raised, and not recorded in ``absent``.
+    If the rows cannot be read, the reason is recorded in ``absent``.  If ``strict``, the error is raised instead when
+    ``data`` or ``split`` is given, or when it is not a `DataError`, a `ConfigError` or an `OSError`.
+
+    Raises
+    ------
+    RunFolderError, ConfigError
+        As `xpmlp.storage.run_folder.read` and `read_facts`.
+    XpmlpError, OSError
+        If ``strict``, as above.
     """
     overrides: dict[str, Any] = {} if data is None else {"data.path": str(data)}
     config, saved = run_folder.read(run_dir, run, overrides, allow_code=allow_code)
@@ -151,7 +159,13 @@ def read_material(
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Read a run's ``run.json``."""
+    """Read a run's ``run.json``.
+
+    Raises
+    ------
+    RunFolderError
+        If it cannot be read, or is damaged.
+    """
     try:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -177,7 +191,11 @@ def _predicted(
 
 
 def example_losses(loss: Any, outputs: Floats, part: Part) -> Floats:
-    """Compute the loss of each prediction (n,): negative logarithms of probabilities, squared errors of values."""
+    """Compute the loss of each prediction (n,).
+
+    It is the negative logarithm of the probability of the true class, or for flags the sum of these; for values it is
+    the mean squared error over the targets.
+    """
     targets, tiny = np.asarray(part.targets), np.finfo(np.float64).tiny
     if loss.of_classes and loss.out_activation == "softmax":
         right = outputs[np.arange(len(targets)), targets]

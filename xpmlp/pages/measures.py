@@ -13,7 +13,7 @@ RESAMPLES = 500
 """Number of resamples of the rows for the intervals."""
 
 AT_ONCE = 2_000_000
-"""Maximum size of a block of resamples, in numbers."""
+"""Maximum size of a block of resamples, in numbers, unless a single one is larger."""
 
 
 class Measure(NamedTuple):

@@ -60,7 +60,7 @@ def page_model(saved: SavedNetwork, table: TableModel | None) -> dict[str, Any]:
     TooMuchError
         If the network, or its statistics of pairs of columns, are too large.
     NotExportableError
-        If it has external layers or an external loss.
+        As `layer_tree` and `output_transform`: if it has a part from outside the package.
     """
     network, arrays = saved.network, _Arrays()
     if network.n_parameters > 2 * MOST_NUMBERS:

@@ -36,7 +36,8 @@ def write_page(
     out : Path, optional
         The file; by default in the run's folder.
     data : Path, optional
-        The current place of the data.  Without it, changed or missing data are left out.
+        The current place of the data.  Without it, missing or changed data are not used: the sections on rows are left
+        out.
     rows : int
         Number of rows of a table that may be shown; above 0, rare categories may be shown, too.
     run : int or "best", optional
@@ -46,10 +47,15 @@ def write_page(
     tell : (str) -> None
         Called with a line when a part of the work begins.
 
+    Returns
+    -------
+    out : Path
+        The written file.
+
     Raises
     ------
     XpmlpError
-        If the run or the data cannot be read, or the file cannot be written.
+        If the run or the data cannot be read, or the file cannot be written or would replace one that is read.
     """
     tell("reading the run and its data")
     material = read_material(run_dir, split, data, run, rows, allow_code=allow_code)

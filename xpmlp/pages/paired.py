@@ -1,4 +1,4 @@
-"""Tests of two networks on the same examples."""
+"""Tests of networks, in pairs, on the same examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Paired(NamedTuple):
     difference, low, high : float
         The difference and the ends of its 95% interval, from resamples of the examples.
     p : float
-        Probability of a difference at least as large between equal networks, adjusted for the number of networks.
+        Probability of a difference at least as large between equal networks, adjusted for the number of comparisons.
     better : bool
         Whether the difference is an improvement.
     """

@@ -36,7 +36,7 @@ def png(image: npt.NDArray[np.uint8]) -> bytes:
 
 
 def pictures(material: Material, rows: Rows) -> Markup:
-    """Show mistakes, uncertain right answers and the weights of the first hidden units as pictures."""
+    """Show mistakes, uncertain right answers and the weights of first-layer units as pictures."""
     assert rows.dataset.image_shape is not None
     given, targets = probabilities(material, rows), np.asarray(rows.part.targets).astype(int)
     decided, sure = given.argmax(axis=1), given.max(axis=1)
@@ -75,7 +75,7 @@ def _drawn(values: npt.NDArray[np.float64], caption: str) -> Markup:
 
 
 def _weights(material: Material, rows: Rows) -> Sequence[Markup]:
-    """Draw the weights of the first hidden units, one picture each, if the first layer takes the pixels."""
+    """Draw the weights of the first layer's units with the largest ones, if that layer takes the pixels."""
     found: list[Any] = [leaf for _, leaf in leaves(material.saved.parameters)]
     height, width = rows.dataset.image_shape or (0, 0)
     if not found or found[0].shape[0] != height * width:

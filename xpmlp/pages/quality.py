@@ -16,7 +16,7 @@ MOST_CLASSES = 20
 """Maximum number of classes in a confusion matrix; of more, the most common ones."""
 
 BINS = 10
-"""Number of bins of the calibration, by the probability of the predicted class."""
+"""Number of bins of the calibration, by the probability of the most probable class."""
 
 
 def probabilities(material: Material, rows: Rows) -> Floats:
@@ -80,7 +80,7 @@ def _shaded(count: int, most: tuple[int, int], right: bool) -> Markup:
 
 
 def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
-    """Draw the accuracy of the predicted class by its probability; also return their mean absolute difference."""
+    """Draw the accuracy of the most probable class by its probability; also return the expected calibration error."""
     sure, right = given.max(axis=1), given.argmax(axis=1) == targets
     places = np.minimum((sure * BINS).astype(int), BINS - 1)
     counts = np.bincount(places, minlength=BINS).astype(float)
@@ -89,8 +89,8 @@ def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
     error = float(np.nansum(np.abs(said - true) * counts) / counts.sum())
     series = [Series("calibration", said, true), Series("bins", said, true, dots=True)]
     drawn = chart(
-        "How often the predicted class is right, by its probability",
-        "probability of the predicted class",
+        "How often the most probable class is right, by its probability",
+        "probability of the most probable class",
         "part that is right",
         series[:1] if np.isfinite(said).sum() > 1 else series[1:],
         diagonal=True,
@@ -182,7 +182,7 @@ def values(material: Material, rows: Rows) -> Markup | None:
 
 
 def _coverage(material: Material, rows: Rows) -> Markup | str:
-    """Tabulate the share of true values below each predicted quantile; empty for other losses."""
+    """Tabulate the fraction of true values below each predicted quantile; empty unless the loss is of quantiles."""
     settings = dict(material.saved.network.loss.settings)
     quantiles = settings.get("quantiles")
     if material.saved.network.loss.name != "quantile" or not quantiles:
@@ -199,7 +199,10 @@ def _middle(values: Floats) -> tuple[float, float]:
 
 
 def _of_groups(name: str, wanted: Floats, predicted: Floats) -> Series:
-    """Average at most fifty groups of ten or more rows, by size, so that no point shows a single row."""
+    """Average at most fifty groups of rows of like size, so that no point shows a single row.
+
+    A group has ten rows or more, unless there are fewer in all.
+    """
     groups = np.array_split(np.argsort(wanted, kind="stable"), max(min(50, len(wanted) // 10), 1))
     x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, predicted))
     return Series(name, x, y, dots=True)

@@ -3,11 +3,11 @@
 ================  =============================================================================
 ``coursework``    the figures printed in the coursework
 ``parts``         a module for each table or figure with its computation, and a file with its text
-``text``          filling in of these texts, with their tables and figures
+``text``          the filling in of these texts, with their tables and figures
 ``part``          the type of a part, and the record of a finished one
 ``fingerprint``   a hash of everything that a finished part depends on
 ``schedule``      computation of the missing parts
-``comparison``    verdicts, computed
+``comparison``    computed verdicts
 ``document``      the elements of a page; ``page`` sets it, ``html`` and ``markdown`` write it
 ``write``         `write_report`, which combines these
 ================  =============================================================================

@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
 
 
 NOT_COMPARABLE = Verdict("not comparable", None)
-"""Verdict on a figure of the small version."""
+"""Verdict on a figure of the small version, or without a printed counterpart."""
 
 
 def judged(verdict: Verdict, quick: bool) -> Verdict:

@@ -24,7 +24,7 @@ def report_config(name: str) -> Path:
 def load_report_config(name: str, backend: str | None, overrides: Mapping[str, Any]) -> Config:
     """Load a part's config, with another backend if one is named.
 
-    Run plots are off, since the report draws its own, and checkpoints, since it begins an unfinished part anew.
+    Run plots are off, since the report draws its own; so are checkpoints, since it begins an unfinished part anew.
 
     Raises
     ------

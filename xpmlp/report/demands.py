@@ -15,7 +15,7 @@ class Demand(NamedTuple):
     ----------
     met : (Config) -> bool
     sentence : str
-        Description of the requirement, after the file's name in the message.
+        The requirement in words, as the end of the message; the part's name comes before it.
     """
 
     met: Callable[[Config], bool]

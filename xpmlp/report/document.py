@@ -18,7 +18,7 @@ class Code(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Link to a file beside the page, by its path from the page's folder."""
+    """Link to a file in the page's folder or below it, by its path from there."""
 
     text: str
     path: str
@@ -89,7 +89,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """Figure stored beside the page as ``<stem>.svg`` and ``<stem>.png``.
+    """Figure stored in a subfolder of the page's folder as ``<stem>.svg`` and ``<stem>.png``.
 
     Attributes
     ----------

@@ -15,7 +15,7 @@ from xpmlp._version import __version__
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
-    """Collect the influences on figures and times apart from the backend, as texts by name."""
+    """Describe the machine and the versions, which influence figures and times, as texts by name; not the backend."""
     return {
         "processor": _processor(),
         "cores": str(available_cores()),

@@ -16,7 +16,7 @@ from xpmlp.report.environment import environment
 from xpmlp.report.part import ReportPart
 
 _SHOWING = ("cli", "plots", "report")
-"""Packages with code that affects no number."""
+"""Packages with code for display, which affects no number; a part's own module is hashed separately."""
 
 
 def fingerprint(part: ReportPart, config: Config | None, quick: bool, needed: Mapping[str, str]) -> str:

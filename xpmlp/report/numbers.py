@@ -30,7 +30,7 @@ def read_csv(path: Path) -> NumberColumns:
 
 
 def by_run(columns: NumberColumns, name: str) -> npt.NDArray[np.float64]:
-    """Arrange a column of a table with a row for each run and epoch as (epochs, runs), NaN where a row is missing."""
+    """Arrange a column of a table with a row for each run and epoch as (epochs, runs), NaN for a missing row."""
     runs, run = np.unique(columns["run"], return_inverse=True)
     epoch = columns["epoch"].astype(int) - 1
     table = np.full((int(epoch.max()) + 1, len(runs)), np.nan)

@@ -21,7 +21,7 @@ RECORD = "part.json"
 """File that marks a part's folder as complete; it is written last."""
 
 
-class Interrupted(Exception):  # noqa: N818  (no error: what is finished is kept)
+class Interrupted(Exception):  # noqa: N818  (not an error: finished parts are kept)
     """Stop requested by the user before a part was finished."""
 
 
@@ -123,7 +123,8 @@ class ReportPart:
         Name of its folder, and on the command line.
     title : str
     compute : (PartInputs) -> results
-        Writes the part's files and returns the values for its text; raises `Interrupted` when asked to stop.
+        Writes the part's files and returns the values for its text; raises `Interrupted` if its training was asked to
+        stop.
     show : (FinishedPart, quick) -> PartContents
         Draws the figures from the files.
     config : str or None
@@ -137,7 +138,8 @@ class ReportPart:
     aliases : tuple of str
         Other names on the command line.
     beside : bool
-        Whether it keeps one core busy for a while, and is computed in a separate process beside the others.
+        Whether it keeps one core busy for a while, and is computed in a separate process beside the others, except in
+        the small version.
     """
 
     name: str

@@ -49,6 +49,11 @@ class PartSchedule:
     quick : bool
     backend : str or None
         Backend instead of the configs' own.
+
+    Raises
+    ------
+    ConfigError, BackendError
+        If a config cannot be read, or its backend is not available.
     """
 
     def __init__(self, parts: Sequence[ReportPart], folder: Path, *, quick: bool, backend: str | None) -> None:

@@ -1,15 +1,15 @@
-"""Texts of the sections: files beside the parts, with placeholders for values, tables and figures.
+"""Texts of the sections: files beside the modules, with placeholders for values, tables and figures.
 
 Blocks are separated by empty lines.  Indented lines are formulas.  All others are joined into a paragraph, with
 backticks around names and dollars around formulas, unless the first line has one of these forms ::
 
     table NAME: a column | >a right-aligned column
     figure STEM: the title of its file
-    alt: description of the figure for readers who cannot see it
 
-The lines below are the caption, and ``files:`` names the files with the numbers.  Consecutive figures form a gallery.
-``> `` begins a notice.  ``{value:format}`` is filled in, only within text: the value cannot become markup.  A table
-without rows is left out, and so is a block preceded by ``[value] `` if that value is empty.
+The lines below are the caption, except that ``files:`` names the files with the numbers, and ``alt:`` describes a
+figure for readers who cannot see it.  Consecutive figures form a gallery.  ``> `` begins a notice.  ``{value:format}``
+is filled in after the markup is read, so that a value cannot become markup.  A table without rows is left out, and so
+is a block that begins with ``[value] `` if that value is empty.
 """
 
 from __future__ import annotations

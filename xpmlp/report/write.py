@@ -76,7 +76,11 @@ def write_report(
     Raises
     ------
     ConfigError, BackendError, DataError
-        If there is no such part or backend, or the data are not available.
+        If there is no such part, a config is not valid for its part, or the backend or the data are not available.
+    DivergenceError
+        If a training diverges, so that its part has nothing to show.
+    XpmlpError
+        If the process of a part dies.
     RunFolderError
         If the folder has other contents, is in use, or cannot be written to.
     PlotError

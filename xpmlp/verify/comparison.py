@@ -32,7 +32,7 @@ class Difference(NamedTuple):
     value : float
         ``max|a - b| / max|b|``.
     tolerance : float or None
-        ``None`` if it is not judged: relu in float32, see docs/parity.md.
+        ``None`` if it is not judged, as for relu in float32; see docs/parity.md.
     """
 
     backend: str

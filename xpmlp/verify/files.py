@@ -52,11 +52,12 @@ def write_files(result: Verification, folder: Path, note: Callable[[str], None])
     result : Verification
     folder : Path
     note : (sentence) -> None
-        Called if matplotlib cannot be used.
+        Called if matplotlib cannot be used; ``verify.png`` is then left out.
 
     Returns
     -------
-    list of Path
+    files : list of Path
+        The written ones.
 
     Raises
     ------

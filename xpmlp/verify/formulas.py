@@ -127,7 +127,7 @@ def _huber(logits: Floats, targets: npt.NDArray[Any], huber_delta: float) -> tup
 
 
 def _quantile(logits: Floats, targets: npt.NDArray[Any], quantiles: Sequence[float]) -> tuple[Floats, Floats]:
-    """``sum_q (q (t - o)`` above, ``(1 - q) (o - t)`` below the output); ``targets`` (batch, 1)."""
+    """``q (t - o)`` if ``t >= o``, else ``(1 - q) (o - t)``, summed over ``q``; its slope; ``targets`` (batch, 1)."""
     levels, below = np.asarray(quantiles), targets < logits
     loss = np.where(below, (1 - levels) * (logits - targets), levels * (targets - logits))
     return loss.sum(axis=1), np.where(below, 1 - levels, -levels)

@@ -63,6 +63,7 @@ def quantities_of(
     activations : list of (batch, width)
         Activations of the hidden layers.
     logits : (batch, n_out)
+        For a vote, the rows of all its members.
     loss : (batch,)
         Loss of each example.
     deltas : list of (batch, n_out), from input to output

@@ -40,9 +40,9 @@ class TrialRecord:
     loss : (steps, batch)
         Loss of each example, before its batch's update.
     parameters : dict of list of tuple of arrays
-        Parameters of each layer after the numbers of steps in ``Trial.points``.
+        Parameters of each layer, by the number of steps done, for those in ``Trial.points``.
     quantities : dict of Quantities
-        Every quantity of the steps in ``Trial.shown``.
+        Every quantity, by step, for the steps in ``Trial.shown``.
     """
 
     loss: HostArray

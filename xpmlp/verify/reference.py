@@ -31,8 +31,8 @@ class Batch(NamedTuple):
     Attributes
     ----------
     x : (batch, n_in)
-    targets : (batch,) or (batch, n_out)
-        As in the data set: class indices for cross-entropy, values for the other losses.
+    targets : (batch,) or (batch, n_targets)
+        As in the data set: class indices for cross-entropy, numbers for the other losses.
     weights : (batch,), optional
         Weights of the examples.
     masks : sequence of (batch, width), optional
@@ -53,13 +53,14 @@ class Pass(NamedTuple):
     Attributes
     ----------
     preactivations : list of (batch, n_out)
-        Of each layer; the last are the logits.
+        Of each layer; the last are the logits.  For a network of other layers, only the logits.
     activations : list of (batch, width)
-        Of each hidden layer, after dropout.
+        Of each hidden layer, after dropout; empty for a network of other layers.
     loss : (batch,)
         Of each example, times its weight over the mean weight of the batch.
     deltas : list of (batch, n_out)
-        The derivative of each example's loss, so weighted, by each layer's pre-activations.
+        The derivative of each example's loss, so weighted, by each layer's pre-activations; empty for a network of
+        other layers.
     gradients : list of (weights (n_in, n_out), biases (1, n_out))
         Of the mean loss.
     """

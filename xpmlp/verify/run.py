@@ -70,9 +70,9 @@ class DifferenceCurve:
     label, base : str
     dtype : "float32" or "float64"
     loss : list of float
-        Largest difference in the batch of each step.
+        Relative difference of the losses of each step's batch.
     weights : dict of float
-        Largest difference over all layers, by the number of steps done.
+        Largest relative difference over all layers, by the number of steps done.
     """
 
     label: str
@@ -135,13 +135,14 @@ def verify(
     config : Config
         The training; its ``[backend]`` supplies the settings not given by ``candidates``.
     candidates : sequence of Candidate
-        From `parse_candidates`; the others are compared with the first.
+        From `parse_candidates`.  Each is compared with the reference, and the others with the first.
     steps : int
+        At least 1, at most `MOST_STEPS`.
     dtype : "float32" or "float64", optional
         By default both.
     reference : bool
-        Compare with the reference at every step shown, instead of with the first backend; this is also done if there is
-        only one.
+        Leave out the comparison with the first backend, and take the reference as the base of the curves; this is also
+        done if there is only one backend.
     allow_code : bool
         Import the external records that the config names as ``module:object``.
     tell : (line) -> None
@@ -203,7 +204,7 @@ def _check_reference(config: Config) -> None:
 def _resolve(
     config: Config, candidates: Sequence[Candidate], dtype: DTypeName | None
 ) -> tuple[dict[tuple[Candidate, DTypeName], Backend], list[tuple[str, DTypeName, str]]]:
-    """Resolve every backend in every dtype, float64 first; also return the unsupported dtypes."""
+    """Resolve every backend in each wanted dtype, float64 first; also return the unsupported dtypes."""
     found: dict[tuple[Candidate, DTypeName], Backend] = {}
     unsupported: list[tuple[str, DTypeName, str]] = []
     for candidate in candidates:
@@ -255,7 +256,7 @@ def _take_part(result: Verification, dataset: Dataset, candidate: Candidate, bac
 
 
 def _product_error(backend: Backend) -> float:
-    """Measure the relative error of a product of two square matrices, which reveals TF32, with 10 bits of 23."""
+    """Measure the relative error of a product of two square matrices: it reveals TF32, which keeps 10 bits of 23."""
     left, right = np.random.default_rng(0).uniform(-1, 1, (2, 256, 256)).astype(np.float32).astype(np.float64)
     with backend.session(256):
         product = backend.asarray(left, backend.dtype) @ backend.asarray(right, backend.dtype)

@@ -117,7 +117,7 @@ class Trial:
 
 
 def make_trial(trainable: ConfigTrainable, steps: int) -> Trial:
-    """Make the trial of a config: its batches, epoch after epoch without their tails, and its weights.
+    """Make the trial of a config: its initial parameters, and its batches, epoch after epoch without incomplete ones.
 
     Parameters
     ----------

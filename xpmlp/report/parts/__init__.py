@@ -9,7 +9,7 @@ from xpmlp.report.parts import beyond, figure1, figure2, figure3, final, questio
 PARTS = tuple(module.PART for module in (questions, table1, figure1, shapes, figure2, figure3, table4, final, beyond))
 """All parts, in the order of the page."""
 
-# Table 4 uses all cores.  After it, Figure 1 keeps one core busy about as long as the remaining parts another.
+# Table 4 uses all cores.  After it, Figure 1 keeps one core busy for about as long as the remaining parts need another.
 COMPUTING_ORDER = tuple(
     module.PART for module in (questions, table1, shapes, table4, figure1, figure2, figure3, final, beyond)
 )
@@ -22,7 +22,7 @@ def named_parts(names: list[str] | None) -> list[ReportPart]:
     Raises
     ------
     ConfigError
-        If a name is unknown, or there are none.
+        If a name is unknown, or no name is given.
     """
     if names is None:
         return list(PARTS)

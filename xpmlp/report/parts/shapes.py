@@ -32,7 +32,8 @@ Value = tuple[str, str, Array]
 def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
     """Compute the forward pass of an image, (n_in,), or of a batch, (batch, n_in), and all derivatives.
 
-    The targets ``t`` are one-hot; local derivatives and their products follow in order, backwards from the loss.
+    The targets ``t`` are one-hot.  The values come first; the local derivatives and their products follow, backwards
+    from the loss.
     """
     (W, b), (V, c) = ((layer.weights, layer.biases[0, :]) for layer in parameters)
     k = x @ W + b
@@ -63,7 +64,7 @@ def values(ops: Ops, parameters: Parameters, x: Array, t: Array) -> list[Value]:
 
 
 def compute(work: PartInputs) -> dict[str, Any]:
-    """Compute the derivatives for a batch of training images and for one of them alone, and compare equal values."""
+    """Compute the derivatives for a batch of training images and for one of them; compare values that must be equal."""
     config = work.settings
     backend = resolve_configured(config.backend).backend
     trainable = ConfigTrainable(config, load_data(config), backend)
