@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -215,9 +216,12 @@ def test_ctrl_c(xpmlp: Run, process: subprocess.Popen[str], tmp_path: Path, mome
     assert process.returncode == 130
     assert err.splitlines() == ["", "stopping after this stretch of steps; Ctrl-C again to stop at once"]
     folder = tmp_path / "out"
-    assert out.splitlines()[-1] == f"run folder: {folder}; each run's own is in {folder}/runs"
+    interrupted, last = out.splitlines()[-2:]
+    assert last == f"run folder: {folder}; each run's own is in {folder}/runs"
     runs = json.loads((folder / "run.json").read_text())["runs"]
-    assert len(runs) < 4 or {"interrupted"} <= {run["status"] for run in runs}
+    left = 4 - sum(run["status"] == "finished" for run in runs)
+    assert re.fullmatch(rf"interrupted with {left} runs? left to train; progress saved; .*", interrupted)
+    assert interrupted.endswith(f"continue with `xpmlp resume {folder}`")
     if moment == "run ":
         assert "finished" in {run["status"] for run in runs}
     assert sorted(path.name for path in (folder / "runs").iterdir()) == [str(run["run"]) for run in runs]

@@ -1,4 +1,4 @@
-"""Memory for arrays: by default the host's, as far as this process may use it."""
+"""Bytes that are free for a backend's arrays, and errors that mean that none are: by default, in host memory."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from xpmlp.training.record import Outcome
 
 
 def grid_summary(result: GridResult) -> Iterator[str | Text]:
-    """Yield the table of means and deviations, the best line marked (and bold on a terminal), and the run folder."""
+    """Yield the table of means and deviations, the best line marked (and bold on a terminal), and what comes next."""
     if result.summaries:
         header, rows = summary_rows(result.summaries)
         winner = best(result.summaries) if len(rows) > 1 else None
@@ -28,6 +28,9 @@ def grid_summary(result: GridResult) -> Iterator[str | Text]:
             yield Text(line, "bold") if winner is not None and index == winner + 1 else line
         if winner is not None:
             yield "* the lowest mean loss"
+    if result.left:
+        kept = f"progress saved; continue with `xpmlp resume {result.run_dir}`"
+        yield f"interrupted with {counted(result.left, 'run')} left to train; {kept}"
     yield f"run folder: {result.run_dir}; each run's own is in {result.run_dir}/runs"
 
 

@@ -26,7 +26,7 @@ from xpmlp.storage.provenance import check_config, check_data, differences, prov
 from xpmlp.training.configured import ConfigTrainable, notes_on_codes, notes_on_targets
 from xpmlp.training.memory import footprint
 from xpmlp.training.record import History, Outcome, files_of, run_facts
-from xpmlp.training.run import Reporter, Run
+from xpmlp.training.run import Reporter, Run, Status
 from xpmlp.training.trainer import load_data, resolve_configured
 
 
@@ -59,6 +59,8 @@ class GridResult:
         Means and deviations over the seeds.
     history : History
         The figures of every epoch and batch; ``run`` and the columns follow the order of ``members``.
+    left : int
+        The number of runs that were interrupted or not begun.
     run_dir : Path or None
     """
 
@@ -67,6 +69,7 @@ class GridResult:
     networks: list[SavedNetwork]
     summaries: list[Summary]
     history: History
+    left: int
     run_dir: Path | None
 
 
@@ -163,7 +166,7 @@ def train_grid(
             config, members, choice.backend, len(dataset.train), setup, folder, outcomes, reporter, should_stop
         )
         reporter.end()
-        result = _result(config, [member for member in members if member.number in outcomes], outcomes, folder)
+        result = _result(config, members, outcomes, folder)
         if folder is not None and outcomes:
             run_folder.draw(folder, config.output, reporter.note)
     if failures:
@@ -247,10 +250,12 @@ def _checkpoints(folder: Path, block: Block) -> Path:
     return (folder / run_folder.CHECKPOINTS / str(block.number)).absolute()
 
 
-def _result(config: Config, ended: list[Member], outcomes: dict[int, Outcome], folder: Path | None) -> GridResult:
+def _result(config: Config, members: list[Member], outcomes: dict[int, Outcome], folder: Path | None) -> GridResult:
+    ended = [member for member in members if member.number in outcomes]
     runs = [outcomes[member.number].run for member in ended]
     networks = [outcomes[member.number].network for member in ended]
-    result = GridResult(ended, runs, networks, summarize(ended, runs), History.of(runs), folder)
+    left = len(members) - sum(run.status is not Status.INTERRUPTED for run in runs)
+    result = GridResult(ended, runs, networks, summarize(ended, runs), History.of(runs), left, folder)
     if folder is not None and ended:
         _write(folder, config, result, outcomes)
     return result
