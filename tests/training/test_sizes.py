@@ -51,3 +51,17 @@ def test_numbers_stand_in_the_config_of_the_run_folder(
     assert saved.train.length == (1 if keys else 2, 60)
     assert saved.train.max_seconds is None
     assert len(result.run.epochs) == saved.train.length.epochs
+
+
+def test_a_training_that_fits_at_any_speed_is_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = []
+    monkeypatch.setattr(sizes, "train_block", lambda trainable, settings, *rest: probes.append(trainable))
+    rng = np.random.default_rng(0)
+    data = xpmlp.from_arrays(rng.normal(size=(90, 3)), rng.integers(0, 2, 90))
+    keys = {"train.epochs": 2, "train.max_seconds": 60.0}
+    result = xpmlp.train(xpmlp.load_config("xpmlp:table.toml", keys), data=data)
+    assert not probes
+    assert len(result.run.epochs) == 2
+    with pytest.raises(IndexError):  # the clock was never read
+        xpmlp.train(xpmlp.load_config("xpmlp:table.toml", keys | {"train.max_seconds": 1e-3}), data=data)
+    assert len(probes) == 1

@@ -40,7 +40,8 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         The decisive metric, as a config's ``train.metric``: "log_loss" (by default), "error" or "auc"; for values
         "rmse" (by default) or "mae".
     max_seconds : float, optional
-        The time limit of `fit`, which trains only as many of the recipe's epochs as fit into it.
+        The time limit of `fit`, which trains only as many of the recipe's epochs as fit into it; ``None`` for no
+        limit.  A fit that is cut short depends on the speed of the machine.
     random_state : int, RandomState instance or None
     backend, device, dtype : str, optional
         Where and in which precision to compute; by default the recipe's.

@@ -39,6 +39,9 @@ skip."""
 EXAMPLES_A_WEIGHT = 4
 """Minimum number of training examples per input for `linear_skip = "auto"`: with fewer, the skip learns noise."""
 
+SLOWEST = 3e8
+"""Multiplications in a second that any machine does: a training that fits into its time even then needs no probe."""
+
 PROBE_SECONDS = 1.0
 """Time for measuring the speed of a training."""
 
@@ -90,18 +93,27 @@ def epochs_for(n_examples: int, n_parameters: int, n_units: int, members: int = 
     [256, 256, 52, 8]
     """
     least, most = EPOCHS
-    work = members * max(n_examples, 1) * (n_parameters + A_UNIT * n_units)
-    return min(max(least, int(WORK / work)), most)
+    return min(max(least, int(WORK / work_of(n_examples, n_parameters, n_units, members))), most)
+
+
+def work_of(n_examples: int, n_parameters: int, n_units: int, members: int = 1) -> int:
+    """Return the work of an epoch of all members, in multiplications; parameters as for `epochs_for`."""
+    return members * max(n_examples, 1) * (n_parameters + A_UNIT * n_units)
 
 
 def length_of(trainable: ConfigTrainable) -> Length:
     """Return the epochs and the batch size of a trainable, with numbers in place of `"auto"`."""
-    train, network, n = trainable.config.train, trainable.network, trainable.n_examples
+    train, n = trainable.config.train, trainable.n_examples
     epochs, batch_size = train.epochs, train.batch_size
     if epochs == "auto":
-        members = train.members * (train.folds or 1)
-        epochs = epochs_for(n, network.n_parameters, network.n_outputs_within, members)
+        epochs = epochs_for(*_size(trainable))
     return Length(epochs, batch_size_for(n) if batch_size == "auto" else batch_size)
+
+
+def _size(trainable: ConfigTrainable) -> tuple[int, int, int, int]:
+    """The parameters of `epochs_for`."""
+    train, network = trainable.config.train, trainable.network
+    return trainable.n_examples, network.n_parameters, network.n_outputs_within, train.members * (train.folds or 1)
 
 
 def sized(trainable: Some) -> Some:
@@ -113,12 +125,15 @@ def sized(trainable: Some) -> Some:
 def in_time(trainable: Some, settings: Sequence[RunSettings]) -> Some:
     """Reduce the epochs of a trainable to fit ``train.max_seconds``.
 
-    The speed is measured on the first steps, trained within the backend's session and discarded.  In the returned
-    config the epochs replace ``max_seconds``, so that a resumed training has the same number.
+    The speed is measured on the first steps, trained within the backend's session and discarded, unless the training
+    fits even at the `SLOWEST` speed.  In the returned config the epochs replace ``max_seconds``, so that a resumed
+    training has the same number.
     """
     seconds = trainable.config.train.max_seconds
     if seconds is None:
         return trainable
+    if trainable.settings.epochs * work_of(*_size(trainable)) < SLOWEST * seconds:
+        return _with(trainable, {"max_seconds": None})
     pace, began = _Pace(), time.perf_counter()
     probe = _with(trainable, {"segment_steps": PROBE_STEPS})
     train_block(probe, settings, pace, pace.enough)
