@@ -17,7 +17,6 @@ class Stop:
 
     number: int | None = None
 
-    @property
     def requested(self) -> bool:
         """Whether a signal has asked to stop."""
         return self.number is not None
@@ -49,7 +48,7 @@ def stop_on_interrupt(quiet: bool, signals: Sequence[int] | None = None) -> Iter
         return
 
     def request(number: int, frame: FrameType | None) -> None:
-        if stop.requested:
+        if stop.requested():
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(signal_status(number))
         stop.number = number
         if not quiet:

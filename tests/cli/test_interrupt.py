@@ -136,9 +136,9 @@ def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
 
     def twice() -> None:
         with stop_on_interrupt(quiet=True, signals=[signal.SIGINT]) as stop:
-            assert not stop.requested
+            assert not stop.requested()
             os.kill(os.getpid(), signal.SIGINT)
-            assert stop.requested
+            assert stop.requested()
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -149,7 +149,7 @@ def test_the_second_one_stops_at_once_and_then_all_is_as_before() -> None:
 def test_sigterm_twice() -> None:
     with stop_on_signals(quiet=True) as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert (stop.requested, stop.exit_status) == (True, 143)
+        assert (stop.requested(), stop.exit_status) == (True, 143)
         with pytest.raises(SystemExit) as ended:
             os.kill(os.getpid(), signal.SIGTERM)
     assert ended.value.code == 143

@@ -42,7 +42,7 @@ def run(folder: Path, *, quiet: bool, **how: Any) -> int:
     watching: Any = nullcontext(ReportReporter()) if quiet else ShownReport(sys.stdout)
     with stop_on_signals(quiet) as stop, watching as reporter:
         try:
-            report = write_report(folder, reporter=reporter, should_stop=lambda: stop.requested, **how)
+            report = write_report(folder, reporter=reporter, should_stop=stop.requested, **how)
         except Interrupted:
             kept = f"interrupted; the finished parts are kept in {folder}, and the same command goes on from there"
             print_lines(() if quiet else [kept])

@@ -45,7 +45,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     else:
         watching = nullcontext(Reporter()) if quiet else ShownRun(sys.stdout, len(settings_of(config)))
     with stop_on_signals(quiet) as stop, watching as reporter:
-        told = {"reporter": reporter, "should_stop": lambda: stop.requested}
+        told = {"reporter": reporter, "should_stop": stop.requested}
         if config.grid.is_grid:
             lines, status = grid_summary(train_grid(config, folder, **how, **told)), stop.exit_status
         else:

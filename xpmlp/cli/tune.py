@@ -52,7 +52,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
     """
     watching: Any = nullcontext(TuningReporter()) if quiet else ShownTuning(sys.stdout, len(settings_of(config)))
     with stop_on_signals(quiet) as stop, watching as reporter:
-        result = tune(config, folder, **how, reporter=reporter, should_stop=lambda: stop.requested)
+        result = tune(config, folder, **how, reporter=reporter, should_stop=stop.requested)
         if result is None:
             lines: Iterable[str] = [
                 "trials saved; go on with the same command and --resume, or train with the best settings so far: "

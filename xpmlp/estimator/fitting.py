@@ -96,7 +96,7 @@ def fit_by_epochs(
     )
     estimator.n_iter_ = 0
     with stop_on_interrupt(quiet=True) as stop, _progress_bar(shown=bool(estimator.verbose)) as reporter:
-        (run,) = train_block(trainable, [settings], reporter, lambda: stop.requested, policy)
+        (run,) = train_block(trainable, [settings], reporter, stop.requested, policy)
     if run.status is Status.DIVERGED:
         where = f"The loss or a weight stopped being finite in epoch {len(run.epochs) + 1}."
         if watched is None or math.isinf(estimator.best_validation_score_):

@@ -25,7 +25,7 @@ class TabularParameters(DeclaredParameters):
     members: int = parameter(1, COUNT)
     folds: int | None = parameter(None, Interval(Integral, 2, None, closed="left"), None)
     metric: str | None = parameter(None, None)
-    max_seconds: float | None = parameter(600.0, POSITIVE, None)
+    max_seconds: float | None = parameter(720.0, POSITIVE, None)
     random_state: Any = parameter(None, "random_state")
     backend: str | None = parameter(None, StrOptions({*LISTED, "auto"}), Hidden(StrOptions(set(NAMES))), None)
     device: str | None = parameter(None, str, None)

@@ -138,10 +138,6 @@ class ConfigTrainable(Trainable):
             if run.status is not Status.DIVERGED and run.parameters is not None and examples is not None:
                 run.parameters = self.inference.calibrated(run.parameters, examples)
 
-    def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
-        """Return the row numbers of the training examples of the run with this seed, in ascending order."""
-        return np.arange(len(self.dataset.train))
-
     def initial_parameters(self, seed: int) -> Parameters:
         """Return the initial parameters of a run with this seed, on the host, without a runs axis."""
         if self.start is not None:

@@ -277,16 +277,11 @@ class _Block:
         source = self._evaluated if parameters is None else parameters
         for column in leaving:
             run = self.active[column].run
-            run.end(status, run.best_parameters or self._one(source, column))
+            run.end(status, run.best_parameters or self.backend.copy(one_of(source, column)))
         staying = [column for column in range(len(self.active)) if column not in leaving]
         if staying:
             self.state = self._compacted(staying)
         self.active = [self.active[column] for column in staying]
-
-    def _one(self, parameters: Parameters, column: int) -> Parameters:
-        """Copy one active run's parameters, without a runs axis."""
-        copied: Parameters = self.backend.copy(one_of(parameters, column))
-        return copied
 
     def _compacted(self, staying: list[int]) -> TrainingState:
         """Return the state of these columns alone; shared leaves (such as a count of steps) have no runs axis."""

@@ -175,8 +175,10 @@ class ConfigPolicy(RunPolicy):
             )
 
     def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """Return the drawn order, or without shuffling that of the data."""
-        return super().order(run, epoch) if self.train.shuffle else np.arange(self.trainable.n_examples)
+        """Return the run's own examples, shuffled unless that is turned off, and cut to the length of an epoch."""
+        rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
+        order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
+        return rows[order][: self.trainable.n_examples]
 
     def learning_rates(self, run: Run, epoch: int, steps: range) -> Values:
         """Return the learning rates of the schedule, multiplied by the warm-up."""

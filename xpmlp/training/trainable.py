@@ -130,6 +130,10 @@ class Trainable(ABC):
         """The number of examples in an epoch."""
         return len(self.train_part)
 
+    def rows_of(self, seed: int) -> npt.NDArray[np.int64]:
+        """Return the row numbers of the training examples of the run with this seed, in ascending order."""
+        return np.arange(self.n_examples)
+
     @property
     def steps_per_epoch(self) -> int:
         """The number of batches in an epoch, including a shorter last one."""

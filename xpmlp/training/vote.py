@@ -22,7 +22,6 @@ from xpmlp.config import Config
 from xpmlp.data import Part
 from xpmlp.data.folds import fold_numbers
 from xpmlp.errors import ConfigError, DataError
-from xpmlp.init import batch_order
 from xpmlp.nn import LayerSpec, Network, criteria
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
@@ -227,12 +226,6 @@ class FoldPolicy(ConfigPolicy):
     def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
         super().__init__(trainable, *arguments)
         self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
-
-    def order(self, run: Run, epoch: int) -> npt.NDArray[np.int64]:
-        """Return the order of the member's own examples, cut to the length of an epoch."""
-        rows, seed = self.trainable.rows_of(run.settings.seed), run.settings.seed
-        order = batch_order(seed, epoch, len(rows)) if self.train.shuffle else np.arange(len(rows))
-        return rows[order][: self.trainable.n_examples]
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
         """Return the scores on the validation part if there is one, else on the fold left out by each member."""

@@ -172,7 +172,7 @@ def _column(
         unknown = present.unique().filter(~present.unique().is_in(list(order)))
         if len(unknown):
             odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, read as missing"
-    infinite = _infinities(cells)
+    infinite = int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
     more = f"{infinite:,} infinite values are read as missing" if infinite else ""
     return column.model_copy(
         update={
@@ -382,7 +382,3 @@ def _of_words(texts: Distinct, told: str = "") -> _Found:
     if rows < texts.total:
         return _Found("text", f"{seldom}, but a missing value may mean something")
     return _Found("id", f"{seldom}, without words that recur")
-
-
-def _infinities(cells: pl.Series) -> int:
-    return int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
