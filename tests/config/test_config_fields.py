@@ -90,6 +90,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "best_by": "loss",
         "calibrate": False,
         "members": 1,
+        "shared": False,
         "folds": None,
         "judge_folds": "apart",
         "evaluate_train": False,

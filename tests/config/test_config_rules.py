@@ -26,6 +26,15 @@ BROKEN = {
     '[data]\nname = "digits"\n[train]\nmax_seconds = 1.0\n[grid]\nruns = 2': (
         "train.max_seconds = 1.0 is for a single training, and the config has a [grid] of several runs: leave it out."
     ),
+    '[data]\nname = "digits"\n[train]\nshared = true': (
+        "train.shared = true is for the members of a vote: give train.members, too, or leave it out."
+    ),
+    '[data]\nname = "digits"\n[model]\nlinear_skip = true\n[train]\nshared = true\nmembers = 2': (
+        "train.shared = true has no linear skip: leave one of the two out."
+    ),
+    '[data]\nname = "digits"\n[train]\nshared = true\nmembers = 2\n[[model.layers]]\nkind = "repeat"\nmembers = 2': (
+        "train.shared = true stands for the layers repeat and adapters: leave them out, or train.shared."
+    ),
     '[data]\nname = "csv"': 'data.name = "csv" needs data.path: the file to read.',
     '[data]\nname = "npz"': 'data.name = "npz" needs data.path: the file to read.',
     '[data]\nname = "digits"\npath = "/x.csv"': (

@@ -57,7 +57,9 @@ CASES = {
         {"model.layers": [INPUT, {"kind": "add", "layers": [DENSE, DENSE]}, TANH], "model.loss": "logistic"},
         {"add"},
     ),
-    "ames": Case("table-values", {"train.folds": 2, "data.log_target": True}, RECIPE - {"dropout"} | {"piecewise_linear"}),
+    "ames": Case(
+        "table-values", {"train.folds": 2, "data.log_target": True}, RECIPE - {"dropout"} | {"piecewise_linear"}
+    ),
     "epa2021": Case(
         "quickstart",
         {"model.layers": [INPUT, DENSE, BLOCK], "model.loss": "quantile", "data.drop": ["carline"]},  # hashed words

@@ -124,7 +124,15 @@ def broken_rules(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     if train.seed + grid.runs > 2**32:
         message = "needs seeds beyond the largest, 2**32 - 1: give fewer runs or a lower train.seed."
         yield ("grid.runs", "train.seed"), message
-    if train.members * (train.folds or 1) > 1 and train.seed + train.members * (train.folds or 1) > 2**32:
+    if train.shared and train.members == 1:
+        message = "is for the members of a vote: give train.members, too, or leave it out."
+        yield ("train.shared", "train.members"), message
+    if train.shared and any(table["kind"] in ("repeat", "adapters") for table in model.layers):
+        message = "stands for the layers repeat and adapters: leave them out, or train.shared."
+        yield ("train.shared", "model.layers"), message
+    if train.shared and model.linear_skip is True:
+        yield ("train.shared", "model.linear_skip"), "has no linear skip: leave one of the two out."
+    if train.networks > 1 and train.seed + train.networks > 2**32:
         message = "needs seeds beyond the largest, 2**32 - 1: give fewer members or a lower train.seed."
         yield ("train.members", "train.folds", "train.seed"), message
     optimizers, with_momentum = [train.optimizer, *grid.optimizer], users_of("momentum")

@@ -157,7 +157,7 @@ class Job:
         if place.threads is None and place.name != "numpy":  # NumPy's threads are limited below
             place = place.model_copy(update={"threads": self.threads})
         choice, dataset = resolve_configured(place), load_data(self.config)
-        members = self.config.train.members * (self.config.train.folds or 1)
+        members = self.config.train.networks
         with quiet_study(self.journal, self.worker) as study, blas_threads_at_most(self.threads):
             while not should_stop() and time.time() < (ends := self._trials_end(study, members)):
                 if self.trials is not None and len(ended(study)) >= self.trials:

@@ -71,8 +71,11 @@ class ConfigTrainable(Trainable):
             units = [*model.hidden_layer_sizes, n_outputs]
             layers = mlp(units, model.hidden_activations, model.dropout_rates, model.init, model.init_scale)
             layers = with_categories(layers) if widths.codes else layers
+        if self.config.train.shared:
+            layers = with_shared_members(layers, self.config.train.members)
         inputs = dataset.n_features + sum(dataset.code_counts)
-        if model.linear_skip is True or (model.linear_skip == "auto" and skips(len(dataset.train), inputs)):
+        few = model.linear_skip == "auto" and not self.config.train.shared and skips(len(dataset.train), inputs)
+        if model.linear_skip is True or few:
             layers = with_linear_skip(layers, n_outputs)
         return Network(layers, widths, loss, dataset.preprocessing.scale)
 
@@ -192,6 +195,24 @@ def with_categories(layers: LayerSpec) -> LayerSpec:
     categories = LayerSpec("categories", (("width", 8), ("one_hot_up_to", 9)))
     inputs = LayerSpec("beside", (), (LayerSpec("activation", (("name", "identity"),)), categories))
     return LayerSpec("chain", (), (inputs, *layers.members))
+
+
+def with_shared_members(layers: LayerSpec, members: int) -> LayerSpec:
+    """Let the members of a batch ensemble share a chain of layers, from its first dense one on.
+
+    The layer `repeat` comes before that, and each dense layer after it becomes `adapters`, the first with random signs.
+    """
+    first = [spec.kind for spec in layers.members].index("dense")
+
+    def shared(spec: LayerSpec, random: bool = False) -> LayerSpec:
+        if spec.kind == "dense":
+            units = dict(spec.settings)["units"]
+            return LayerSpec("adapters", (("units", units), ("members", members), ("random", random)))
+        return spec._replace(members=tuple(map(shared, spec.members)))
+
+    before, (begin, *rest) = layers.members[:first], layers.members[first:]
+    repeat = LayerSpec("repeat", (("members", members),))
+    return layers._replace(members=(*before, repeat, shared(begin, random=True), *map(shared, rest)))
 
 
 def with_linear_skip(layers: LayerSpec, n_outputs: int) -> LayerSpec:

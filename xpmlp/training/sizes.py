@@ -112,8 +112,8 @@ def length_of(trainable: ConfigTrainable) -> Length:
 
 def _size(trainable: ConfigTrainable) -> tuple[int, int, int, int]:
     """The parameters of `epochs_for`."""
-    train, network = trainable.config.train, trainable.network
-    return trainable.n_examples, network.n_parameters, network.n_outputs_within, train.members * (train.folds or 1)
+    network, networks = trainable.network, trainable.config.train.networks
+    return trainable.n_examples, network.n_parameters * network.root.repeats, network.n_outputs_within, networks
 
 
 def sized(trainable: Some) -> Some:

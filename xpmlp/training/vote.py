@@ -39,7 +39,7 @@ OF_A_VOTE = {"classes": "log_loss", "flags": "rmse", "values": "rmse"}
 def settings_of(config: Config) -> list[RunSettings]:
     """Return the runs of a config without a grid: one, or the members of a vote, with seeds from the config's on."""
     one = RunSettings.of(config.train)
-    return [one._replace(seed=one.seed + member) for member in range(config.train.members * (config.train.folds or 1))]
+    return [one._replace(seed=one.seed + member) for member in range(config.train.networks)]
 
 
 def voting(network: Network, members: int) -> Network:

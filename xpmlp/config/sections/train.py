@@ -153,6 +153,11 @@ class TrainConfig(Section):
     tested and, with `best_by` or patience, judged.
     """
 
+    shared: bool = False
+    """Whether the members share one network, as a batch ensemble (TabM): from the first dense layer on, each has only
+    factors of its own for the inputs and outputs of each layer, and biases. They train and stop as one network.
+    """
+
     folds: OrNone[Annotated[int, Field(ge=2, le=100)]] = None
     """Number of folds of the training examples, with equal shares of each class. Each member of a vote leaves one fold
     out and is judged by it; there are `members` members for each fold. "none": all members train on all examples.
@@ -172,6 +177,11 @@ class TrainConfig(Section):
     """Steps between two transfers of results from the device: Ctrl-C, the progress bar and the check for a diverged
     loss act at these points.
     """
+
+    @property
+    def networks(self) -> int:
+        """The number of networks that are trained side by side, each with weights of its own."""
+        return (1 if self.shared else self.members) * (self.folds or 1)
 
     @property
     def length(self) -> Length:
