@@ -255,3 +255,8 @@ def descend_by(
         return map_leaves(moved, parameters)
 
     return descend
+
+
+def sum_over_batch(ops: Ops, array: Array) -> Array:
+    """([runs,] batch, n) -> ([runs,] 1, n)."""
+    return ops.sum_over_batch(array)

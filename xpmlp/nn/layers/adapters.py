@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Count
 from xpmlp.nn.ops import Ops
 
@@ -118,7 +118,7 @@ def gradients(ops: Ops, factors: AdapterFactors, divisor: Any) -> AdapterParamet
     parameters, x, adapted, adapted_delta, product, product_delta, upstream = factors
 
     def by_member(array: Array) -> Array:
-        sums = ops.sum_over_batch(_apart(ops, array, parameters.inputs))
+        sums = sum_over_batch(ops, _apart(ops, array, parameters.inputs))
         return ops.xp.reshape(sums, (*parameters.inputs.shape[:-1], array.shape[-1])) / divisor
 
     weights = ops.product_of_factors(adapted, product_delta) / divisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import Positive
 from xpmlp.nn.ops import Ops
 
@@ -58,5 +58,5 @@ def backward(ops: Ops, parameters: NormalisationParameters, residuals: Tree, ups
 def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> NormalisationParameters:
     """Sum ``n * upstream`` and ``upstream`` over the batch."""
     normal, upstream = factors
-    scales, biases = ops.sum_over_batch(normal * upstream), ops.sum_over_batch(upstream)
+    scales, biases = sum_over_batch(ops, normal * upstream), sum_over_batch(ops, upstream)
     return NormalisationParameters(scales / divisor, biases / divisor)

@@ -6,7 +6,7 @@ from typing import Any
 
 from xpmlp._typing import Array
 from xpmlp.nn.activations import Kept, activations
-from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, copied, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Tree, Widths, copied, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.layers.settings import ActivationName
 from xpmlp.nn.ops import Ops
 
@@ -65,4 +65,4 @@ def prelu(slope: float = 0.25) -> LayerMaker:
 
 def gradients(ops: Ops, factor: Array, divisor: Any) -> Array:
     """Sum ``factor / divisor`` over the batch, ([runs,] 1, width)."""
-    return ops.sum_over_batch(factor / divisor)
+    return sum_over_batch(ops, factor / divisor)

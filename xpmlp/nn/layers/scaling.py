@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from xpmlp._typing import Array
-from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Widths, numbers_of, width_of
+from xpmlp.nn.layer import Layer, LayerMaker, SentBack, Slot, Widths, numbers_of, sum_over_batch, width_of
 from xpmlp.nn.ops import Ops
 
 
@@ -46,4 +46,4 @@ def backward(ops: Ops, parameters: ScalingParameters, x: Array, upstream: Array,
 def gradients(ops: Ops, factors: tuple[Array, Array], divisor: Any) -> ScalingParameters:
     """Sum ``x * upstream`` over the batch."""
     x, upstream = factors
-    return ScalingParameters(ops.sum_over_batch(x * upstream) / divisor)
+    return ScalingParameters(sum_over_batch(ops, x * upstream) / divisor)
