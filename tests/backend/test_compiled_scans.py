@@ -18,10 +18,11 @@ from tests.backend.compiled_steps import STEPS, compiled, in_float64, needs_numb
 from tests.helpers import relative_difference
 from xpmlp.backend import Backend, resolve
 from xpmlp.backend.base import Backend as Plain
+from xpmlp.backend.numpy import WORTH_COMPILING
 
 pytest.importorskip("numba", reason=needs_numba)
 
-from xpmlp.backend.compiled import compilation, program
+from xpmlp.backend.compiled import CompiledSteps, compilation, program
 from xpmlp.backend.compiled.instructions import NotTraceableError
 from xpmlp.backend.compiled.tracing import trace
 
@@ -154,6 +155,28 @@ def test_whether_the_loop_has_to_be_compiled_first(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
     assert backend.compiles_first()
     assert not resolve("numpy", fused=False).backend.compiles_first()
+
+
+def test_a_few_predictions_do_not_wait_for_compilation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, batches = resolve("numpy").backend, np.arange(6, dtype=np.float32).reshape(3, 2)
+
+    def running_sums() -> list[list[float]]:
+        state = (np.zeros(2, np.float32),)
+        return backend.scan(lambda s, b, c: ((s[0] + b[0],), (s[0] + b[0],)), state, (batches,), None)[1][0].tolist()
+
+    with backend.session(1, predicted=WORTH_COMPILING - 1):  # the loop is on disk: it is used
+        assert backend._session.scans is not None and running_sums() == [[0, 1], [2, 4], [6, 9]]
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    prepared = []
+    monkeypatch.setattr(CompiledSteps, "prepare", lambda _, threads: prepared.append(threads) or threads)
+    with backend.session(1, predicted=WORTH_COMPILING - 1):
+        assert not prepared and backend._session.scans is None and running_sums() == [[0, 1], [2, 4], [6, 9]]
+        with backend.session(1):
+            assert prepared and backend._session.scans is not None
+        assert backend._session.scans is None
+    with backend.session(1, predicted=WORTH_COMPILING):
+        assert len(prepared) == 2
+    assert not vars(backend._session)
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ class Backend(ABC):
         yield
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
         """Hold precision modes, threads and the current device while arrays are made and steps run.
 
         Floating-point errors on the host are ignored, whatever `numpy.seterr` says: the training loop checks for
@@ -136,6 +136,9 @@ class Backend(ABC):
         ----------
         batch_size : int
             Number of examples in a product, by which a backend may use fewer threads.
+        predicted : int, optional
+            Number of examples, if the session only predicts them once: for few, a backend does not spend seconds
+            compiling code not yet compiled on this machine.
         """
         with np.errstate(all="ignore"):
             yield

@@ -78,7 +78,7 @@ class CupyBackend(Backend):
         return fused
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
         """Use the configured GPU, a stream of the session's own, and TF32 only if asked for; free memory at the end.
 
         This stream and the default stream wait for each other: arrays made before the session can be used in it, and

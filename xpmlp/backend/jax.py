@@ -119,7 +119,7 @@ class JaxBackend(Backend):
             yield
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
         """Use the configured device, with 64-bit mode and TF32 only if asked for."""
         _refuse_fork()
         products = "tensorfloat32" if self.tf32 and self.device.platform == "gpu" else "highest"

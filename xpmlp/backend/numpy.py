@@ -98,7 +98,8 @@ class NumpyBackend(Backend):
         """Fold ``step`` over ``batches``, compiled if Numba is installed and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
-        done = self._scans.scan(step, state, batches, constants, self.threads_in_use())
+        scans = getattr(self._session, "scans", self._scans)
+        done = scans and scans.scan(step, state, batches, constants, self.threads_in_use())
         return done or super().scan(step, state, self._scans.materialized(batches), constants)
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
@@ -116,17 +117,22 @@ class NumpyBackend(Backend):
         return self._scans is not None and not self._scans.is_kept()
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
-        """Limit threads to the configured number, or to the cores, and prepare the compiled loop."""
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
+        """Limit threads to the configured number, or to the cores, and prepare the compiled loop.
+
+        If it is not cached and few examples are ``predicted``, steps run as they are written.
+        """
         from xpmlp.backend.blas import threads_for
 
-        before = getattr(self._session, "threads", None)
+        before, few = vars(self._session).copy(), predicted is not None and predicted < WORTH_COMPILING
         with threads_for(batch_size, self.threads) as most, np.errstate(all="ignore"):
-            self._session.threads = most if self._scans is None else self._scans.prepare(most)
+            self._session.scans = None if few and self.compiles_first() else self._scans
+            self._session.threads = most if self._session.scans is None else self._session.scans.prepare(most)
             try:
                 yield
             finally:
-                self._session.threads = before
+                vars(self._session).clear()
+                vars(self._session).update(before)
 
     def threads_in_use(self) -> int:
         """Return the maximum number of threads; the sizes of a computation decide how many take part."""
@@ -134,6 +140,9 @@ class NumpyBackend(Backend):
 
         return getattr(self._session, "threads", None) or self.threads or THREADS.number
 
+
+WORTH_COMPILING = 50_000
+"""Number of examples to predict for which compiling the loop first takes less time than not compiling it."""
 
 COMPILED = Prefetch(bytes=16_000_000, rows_in_step=True, most_delayed=3)
 """Preparation for compiled steps: more than the cache holds, but few calls.

@@ -46,7 +46,7 @@ class StrictBackend(Backend):
         return ["cpu" if name == "CPU_DEVICE" else name for name in names]
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
         """Exclude the optional parts of the standard: boolean indexing, data-dependent shapes, extensions.
 
         Overflows and underflows are ignored as on other backends: the training loop checks for non-finite values.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -41,10 +43,16 @@ def set_threads(library: Any, number: int) -> None:
 
 
 def _read() -> list[tuple[Any, int]]:
+    return [(library, library.num_threads) for library in _libraries(len(sys.modules))]
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_modules: int) -> list[Any]:
+    """Find every loaded BLAS, again only if modules were imported since: it takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
-    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-    return [(library, library.num_threads) for library in libraries]
+    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found
 
 
 def _write(numbers: list[tuple[Any, int]]) -> None:

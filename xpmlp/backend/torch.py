@@ -174,7 +174,7 @@ class TorchBackend(Backend):
         )
 
     @contextlib.contextmanager
-    def session(self, batch_size: int) -> Iterator[None]:
+    def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
         """Disable autograd and autocast, set TF32 and threads as configured, and restore everything at the end.
 
         A GPU's cached memory is released, too.

@@ -56,7 +56,7 @@ class FittedTabular(TableInput, TabularParameters):
         """
         where = repr((self.backend, self.device, self.dtype, self.recipe, self.settings))
         predict = self._predictors.pop(where, None) or self._predictor()
-        with predict.session():
+        with predict.session(frame.data.height):
             outputs, _ = predict(frame.data)
         self._predictors[where] = predict
         said: npt.NDArray[np.float64] = outputs.astype(np.float64)

@@ -162,8 +162,9 @@ def _outputs(
     if (model := table_model(saved)) is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
-        with predictor(resolve_configured(config.backend).backend, saved, model) as predict_rows:
-            return saved, predict_rows(as_frame(features, "the table").data, allow_missing)[0]
+        frame = as_frame(features, "the table").data
+        with predictor(resolve_configured(config.backend).backend, saved, model, frame.height) as predict_rows:
+            return saved, predict_rows(frame, allow_missing)[0]
     given = None if codes is None else host_array(codes, "codes")
     return saved, _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)
 
@@ -175,7 +176,7 @@ def _predicted(
     raw = _checked(features, saved.network.widths.numbers)
     codes = _checked_codes(codes, len(raw), len(saved.network.widths.codes))
     inference = Inference(saved.network, chosen)
-    with chosen.session(BATCH), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
+    with chosen.session(BATCH, len(raw)), memory_explained(chosen, 8 * raw.size, "predict fewer examples at a time"):
         outputs = inference.predict(chosen.parameters(saved.parameters), saved.preprocessing.apply(raw), codes)
     if not np.isfinite(outputs).all():
         example = int(np.flatnonzero(~np.isfinite(outputs).all(axis=1))[0])

@@ -121,9 +121,9 @@ class TablePredictor:
         self.inference, self.parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
 
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """Open the session for predictions."""
-        with self.backend.session(BATCH), memory_explained(self.backend, 0, "predict fewer rows at a time"):
+    def session(self, rows: int | None = None) -> Iterator[None]:
+        """Open the session for predictions, of so many rows if that is known."""
+        with self.backend.session(BATCH, rows), memory_explained(self.backend, 0, "predict fewer rows at a time"):
             yield
 
     def __call__(self, frame: pl.DataFrame, allow_missing: bool = False) -> tuple[Outputs, Encoded]:
@@ -135,10 +135,12 @@ class TablePredictor:
 
 
 @contextmanager
-def predictor(backend: Backend, saved: SavedNetwork, model: TableModel) -> Iterator[TablePredictor]:
+def predictor(
+    backend: Backend, saved: SavedNetwork, model: TableModel, rows: int | None = None
+) -> Iterator[TablePredictor]:
     """Yield the predictor of a network trained on a table, within its session."""
     ready = TablePredictor(backend, saved, model)
-    with ready.session():
+    with ready.session(rows):
         yield ready
 
 
