@@ -141,13 +141,18 @@ def test_all_rows_make_the_network_of_the_estimator(there: Path, xpmlp: Run, tar
 
 
 @pytest.mark.parametrize(("rows", "folds"), [(6, 3), (3, 2)])
-def test_few_rows_have_fewer_folds(rows: int, folds: int, there: Path, xpmlp: Run) -> None:
+def test_few_rows_have_fewer_folds(
+    rows: int, folds: int, there: Path, xpmlp: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[set[int]] = []
+    monkeypatch.setattr("xpmlp.cli.table.free_scores", lambda _, score, folds: given.append(set(folds)) or [])
     few = table().head(rows).with_columns(kind=pl.Series(["cat", "dog"] * 3).head(rows))
     few.write_csv("few.csv")
     done = xpmlp("train", "few.csv", "--target", "kind", "--test", "0", *FEW)
     assert done.status == 0, done.err
     assert (done.out + done.err).count(f"train.folds = {folds}, for {rows} examples, and not 5") == 1
     assert load_config("runs/few/config.toml").train.folds == folds
+    assert given == [set(range(folds))]  # the baselines have the same folds
     model = TabularClassifier(random_state=0, settings={"train.epochs": 1, "backend.fused": False})
     assert model.fit(few.drop("kind"), few["kind"]).oof_prediction_.shape == (rows, 2)
     xpmlp("evaluate", "runs/few").assert_refused("no test part", "--split train", "--set data.test=FILE")

@@ -20,7 +20,7 @@ from xpmlp.errors import XpmlpError
 from xpmlp.grid import GridReporter, train_grid
 from xpmlp.nn import metric_names
 from xpmlp.training import Reporter, Result, Status, train
-from xpmlp.training.vote import settings_of
+from xpmlp.training.vote import settings_of, with_folds_for
 
 
 def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
@@ -86,9 +86,9 @@ def _beside(result: Result, reporter: Reporter, config: Config) -> Iterator[str]
     from xpmlp.cli.table import free_scores, out_of_fold_score
     from xpmlp.data.folds import fold_numbers
 
-    run = result.run
-    if run.test is None and result.out_of_fold is not None and config.train.folds is not None:
-        folds = fold_numbers(dataset.train.targets, config.train.folds, config.data.seed, dataset.groups)
+    run, train = result.run, with_folds_for(config, len(dataset.train)).train
+    if run.test is None and result.out_of_fold is not None and train.folds is not None:
+        folds = fold_numbers(dataset.train.targets, train.folds, config.data.seed, dataset.groups)
         yield from free_scores(dataset, out_of_fold_score(result, dataset), folds)
         return
     score = run.test.value if run.test is not None else run.epochs[run.best_epoch - 1].validation_value
