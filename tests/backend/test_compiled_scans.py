@@ -165,14 +165,18 @@ def test_a_few_predictions_do_not_wait_for_compilation(tmp_path: Path, monkeypat
         return backend.scan(lambda s, b, c: ((s[0] + b[0],), (s[0] + b[0],)), state, (batches,), None)[1][0].tolist()
 
     with backend.session(1, predicted=WORTH_COMPILING - 1):  # the loop is on disk: it is used
-        assert backend._session.scans is not None and running_sums() == [[0, 1], [2, 4], [6, 9]]
+        assert backend._session.scans is not None
+        assert running_sums() == [[0, 1], [2, 4], [6, 9]]
     monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
     prepared = []
     monkeypatch.setattr(CompiledSteps, "prepare", lambda _, threads: prepared.append(threads) or threads)
     with backend.session(1, predicted=WORTH_COMPILING - 1):
-        assert not prepared and backend._session.scans is None and running_sums() == [[0, 1], [2, 4], [6, 9]]
+        assert not prepared
+        assert backend._session.scans is None
+        assert running_sums() == [[0, 1], [2, 4], [6, 9]]
         with backend.session(1):
-            assert prepared and backend._session.scans is not None
+            assert prepared
+            assert backend._session.scans is not None
         assert backend._session.scans is None
     with backend.session(1, predicted=WORTH_COMPILING):
         assert len(prepared) == 2
