@@ -118,6 +118,14 @@ def test_fitted_to_few_rows_no_unit_is_out_of_proportion() -> None:
     assert 0.1 < abs(weights).max(axis=0).min() < abs(weights).max() < 2  # 240, if each were divided by its own
 
 
+@pytest.mark.parametrize("rows", [[[0.1] * 3] * 30, [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]] * 15], ids=["one", "two"])
+def test_fitted_to_few_different_rows_no_unit_is_out_of_proportion(rows: list[list[float]]) -> None:
+    fit = initializers["data"].from_data
+    assert fit is not None
+    weights, _ = fit(generator(0, Purpose.WEIGHTS), np.array(rows), 1000, 1.0)
+    assert abs(weights).max() < 100  # thousands, if each were divided by its own deviation
+
+
 def test_data_rows() -> None:
     rows = data_rows(0, 5000)
     assert len(set(rows.tolist())) == 1000

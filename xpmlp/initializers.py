@@ -69,7 +69,8 @@ def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scal
     """Draw weights whose sums have deviation 1 over the data, and biases that put each unit's zero among the data.
 
     Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit, or with few
-    rows by that of all units together; a unit whose sums do not vary is not scaled.  A bias is minus a random mean of
+    rows by that of all units together.  A tenth of the latter is the least divisor, so that other data than ``x`` have
+    sums of a like size; units whose sums vary by their rounding only are not scaled.  A bias is minus a random mean of
     the unit's sums at five rows of ``x``, with coefficients uniformly distributed over those that sum to 1.
 
     Parameters
@@ -92,9 +93,9 @@ def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scal
     weights = rng.standard_normal((x.shape[1], n_out))
     sums = forward_scale * (x @ weights)
     deviation = sums.std(axis=0)
-    if len(x) < FEW_ROWS:
-        deviation[:] = np.sqrt(np.mean(deviation**2))
-    deviation[deviation == 0] = 1.0
+    together = np.sqrt(np.mean(deviation**2))
+    deviation = np.maximum(deviation, together if len(x) < FEW_ROWS else 0.1 * together)
+    deviation[deviation <= 1e-9 * np.abs(sums).max()] = 1.0
     places = rng.integers(0, len(x), (BIAS_PLACES, n_out))
     parts = rng.standard_exponential((BIAS_PLACES, n_out))
     parts /= parts.sum(axis=0)

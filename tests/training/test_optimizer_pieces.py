@@ -130,6 +130,12 @@ def test_a_rate_for_a_kind_that_there_is_not() -> None:
         train_runs(small_problem(rates={"weights": 2.0, "bias": 0.1}))
 
 
+def test_a_rate_for_a_kind_of_other_layers_changes_nothing() -> None:
+    known, more = {"biases": 0.1}, {"biases": 0.1, "alphas": 2.0}
+    one, other = (train_runs(small_problem(rates=rates))[0] for rates in (known, more))
+    np.testing.assert_array_equal(one.losses, other.losses)
+
+
 def test_averages_take_memory() -> None:
     size = 8 * sum(leaf.size for leaf in weights_of(small_problem(), train_runs(small_problem())[0]))
     for optimizer, record in optimizers.items():

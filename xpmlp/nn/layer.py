@@ -78,6 +78,13 @@ class Draw(NamedTuple):
     parts: Array | None = None
 
 
+KINDS = (
+    *("weights", "biases", "scales", "alphas", "adapters", "embeddings"),
+    *("frequencies", "phases", "embedding_weights", "embedding_biases"),
+)
+"""Kinds of the trained parameters of this package's layers."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """Kind and shape of a parameter, before it has values.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from xpmlp.data import Dataset, Part
 from xpmlp.errors import ConfigError, DataError
 from xpmlp.init import Purpose, data_rows, generator
 from xpmlp.nn import Inputs, LayerSpec, Loss, Network, Widths, losses, mlp, pure_ops
+from xpmlp.nn.layer import KINDS
 from xpmlp.optim import Optimizer, averaged, clip_by_global_norm, compose, optimizers
 from xpmlp.training.decision import Decision, decision_of
 from xpmlp.training.labelled import by_class
@@ -87,7 +88,7 @@ class ConfigTrainable(Trainable):
     @cached_property
     def optimizer(self) -> Optimizer:
         """The optimiser described by ``[train]``."""
-        return optimizer_of(self.config.train, self.network.root.kinds, kinds_elsewhere(self.network))
+        return optimizer_of(self.config.train, self.network.root.kinds)
 
     @property
     def settings(self) -> LoopSettings:
@@ -227,16 +228,7 @@ def _with_init(table: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:
     return {**(drawn if table["kind"] == "dense" and "init" not in table else {}), **table, **joined}
 
 
-def kinds_elsewhere(network: Network) -> set[str]:
-    """Return the kinds of parameters that a network's layers have for data with numbers, few and many categories."""
-    try:
-        root = network._replace(widths=Widths(1, (4, 1000))).root
-    except ValueError:  # a layer restricted to certain columns
-        return set()
-    return {kind for _, kind in leaves(root.kinds)}
-
-
-def optimizer_of(train: TrainConfig, kinds: Any, elsewhere: Collection[str] = ()) -> Optimizer:
+def optimizer_of(train: TrainConfig, kinds: Any) -> Optimizer:
     """Compose the optimiser of a config's ``[train]``: clipping, the rule with its decay, averaging.
 
     Parameters
@@ -244,16 +236,14 @@ def optimizer_of(train: TrainConfig, kinds: Any, elsewhere: Collection[str] = ()
     train : TrainConfig
     kinds : tree of str
         In the structure of the parameters.
-    elsewhere : collection of str, optional
-        Kinds of parameters that the same layers have for other data, also allowed in ``train.rates``.
 
     Raises
     ------
     ConfigError
-        If ``train.rates`` names a kind of parameters that the network does not have.
+        If ``train.rates`` names a kind of parameters that neither the network nor the package's layers have.
     """
     known = list(dict.fromkeys(kind for _, kind in leaves(kinds)))
-    for kind in (kind for kind in train.rates or {} if kind not in known and kind not in elsewhere):
+    for kind in (kind for kind in train.rates or {} if kind not in known and kind not in KINDS):
         raise ConfigError(
             f"train.rates has a factor for {kind!r}, which is no kind of the network's parameters; they are "
             f"{', '.join(known)}."

@@ -14,7 +14,7 @@ from tests.nn.layers.cases import CASES, LayerCase, Worked, passes
 from xpmlp._tree import leaves, map_leaves
 from xpmlp.backend import Backend
 from xpmlp.nn import LayerSpec, pure_ops
-from xpmlp.nn.layer import Inputs, Tree
+from xpmlp.nn.layer import KINDS, Inputs, Tree
 from xpmlp.nn.layers import layers
 
 OPS = pure_ops(array_api_compat.numpy)
@@ -45,6 +45,11 @@ def assert_trees_close(actual: Tree, expected: Tree, accuracy: float, backend: B
     assert [name for name, _ in leaves(actual)] == [name for name, _ in leaves(expected)]
     for (_, one), (_, wanted) in zip(leaves(actual), leaves(expected), strict=True):
         assert_close(one, wanted, accuracy, backend)
+
+
+@every_layer
+def test_kinds_of_parameters_are_known(name: str) -> None:
+    assert {kind for _, kind in leaves(CASES[name].layer.kinds)} <= {*KINDS, "state"}
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.worked])

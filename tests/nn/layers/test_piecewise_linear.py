@@ -34,6 +34,16 @@ def test_edges_are_quantiles_without_repetitions() -> None:
     np.testing.assert_array_equal(after.weights, before.weights)
 
 
+def test_edges_apart_by_rounding_are_one() -> None:
+    layer = piecewise_linear(16, 1)(2)
+    assert layer.fit is not None
+    hours = np.sin(2 * np.pi * np.arange(480) / 24)  # at 12 o'clock 1.2e-16, later -2.4e-16 and so on
+    heavy = np.r_[RNG.normal(size=479), 1e9]  # one far number leaves the edges of the others apart
+    after = layer.fit(OPS, RNG, layer.init(RNG), Inputs(np.stack([hours, heavy], axis=-1)))
+    assert after.bins.slopes[0].max() < 100
+    assert np.count_nonzero(after.bins.slopes[1]) == 16
+
+
 def test_a_chain_fits_each_layer_to_what_the_one_before_gives() -> None:
     x = RNG.normal(size=(100, 2))
     layer = chain(scaling(), activation("tanh"), piecewise_linear(3, 2))(2)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 UNBOUNDED = 3e38
 """Stand-in for no bound: a finite number of float32, as files require."""
 
+NEAR = 1e-6
+"""Distance of two quantiles, relative to the spread of all, up to which they are one edge."""
+
 
 class Bins(NamedTuple):
     """Bins of each feature, ([runs,] features, bins), which are not trained.
@@ -62,8 +65,8 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
     Parameters
     ----------
     bins : int, or the ascending edges of each feature, one more than it has bins
-        For a number of bins, the edges are quantiles of rows of the training part (`Layer.fit`), without repetitions;
-        without such rows, of the standard normal distribution.
+        For a number of bins, the edges are quantiles of rows of the training part (`Layer.fit`), without those that
+        differ from the one before by rounding only; without such rows, quantiles of the standard normal distribution.
     width : int
         Width of each number's embedding.
 
@@ -97,7 +100,9 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
             import numpy as np
 
             column = column[np.isfinite(column)]
-            edges = np.unique(np.quantile(column, np.linspace(0, 1, count + 1))) if column.size else np.zeros(1)
+            edges = np.quantile(column if column.size else [0.0], np.linspace(0, 1, count + 1))
+            spread = np.ptp(np.quantile(edges, (0.1, 0.9))) or np.ptp(edges)
+            edges = edges[np.diff(edges, prepend=-np.inf) > NEAR * spread]
             return [*edges.tolist(), *([edges[0] + 1.0] if edges.size == 1 else [])]
 
         def first(place: int) -> Slot:
