@@ -82,9 +82,9 @@ def test_a_temperature_divides_the_logits_of_a_skip_too() -> None:
     np.testing.assert_allclose(np.diff(after), 2.5 * np.diff(before), rtol=1e-9)
 
 
-def test_a_rate_for_no_layer_is_refused() -> None:
-    with pytest.raises(xpmlp.XpmlpError, match=r"train\.rates has a factor for 'adapters'"):
-        trained("table", NUMBERS, CLASSES, None, **{"train.rates": {"adapters": 2.0}})
+def test_a_rate_for_no_kind_is_refused() -> None:
+    with pytest.raises(xpmlp.XpmlpError, match=r"train\.rates has a factor for 'adapter'"):
+        trained("table", NUMBERS, CLASSES, None, **{"train.rates": {"adapter": 2.0}})
 
 
 @pytest.mark.filterwarnings("error")

@@ -71,8 +71,8 @@ class TrainConfig(Section):
     """
 
     rates: RateFactors = None
-    """Factors on the learning rate by kind of parameter, such as `{ biases = 0.1 }`; 1 for the other kinds. "none": the
-    same rate for all.
+    """Factors on the learning rate by kind of parameter, such as `{ biases = 0.1 }`; 1 for the other kinds. A kind
+    that only other layers have changes nothing. "none": the same rate for all.
     """
 
     clip_norm: OrNone[Positive] = None
