@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,6 @@ from xpmlp.errors import DataError
 Split = Literal["validation", "test", "three-way"]
 
 DEFAULT_VALIDATION_FRACTION = 0.1
-
-
-class Parts(NamedTuple):
-    """The three parts of a split; ``validation`` and ``test`` may be missing."""
-
-    train: Part
-    validation: Part | None
-    test: Part | None
 
 
 def hold_out_last(part: Part, size: int, name: str) -> tuple[Part, Part]:
@@ -50,7 +42,7 @@ def split_parts(
     test_fraction: float,
     validation_size: int | None,
     seed: int,
-) -> Parts:
+) -> tuple[Part, Part | None, Part | None]:
     """Split one table into parts by ``seed``, stratified by class if there are classes.
 
     The test part is taken first, so that it does not depend on the validation part.
@@ -66,6 +58,10 @@ def split_parts(
     validation_size : int or None
         The number of the remaining examples to validate with; None for a tenth of them.
 
+    Returns
+    -------
+    train, validation, test : Part, or None for a part that is not asked for
+
     Raises
     ------
     DataError
@@ -80,12 +76,12 @@ def split_parts(
     elif split == "three-way":
         raise DataError(f'data.split = "{split}" needs a test part: set data.test_fraction to more than 0')
     if split == "test":
-        return Parts(rest, None, test)
+        return rest, None, test
     if validation_size is None:
         validation_size = max(math.ceil(DEFAULT_VALIDATION_FRACTION * len(rest)), fewest)
     what, option = "validation part", "data.validation_size"
     train, validation = _hold_out(rest, classes, counts, validation_size, seed, what, option)
-    return Parts(train, validation, test)
+    return train, validation, test
 
 
 def _hold_out(
@@ -98,26 +94,31 @@ def _hold_out(
     option: str,
 ) -> tuple[Part, Part]:
     """Hold ``size`` examples out of ``whole``; ``in_file``, (n_classes,), counts each class in the whole table."""
+    stratify = None
     if classes is not None and in_file is not None:
-        return _hold_out_stratified(whole, classes, in_file, size, seed, what, option)
-    if size >= len(whole):
+        _check_classes(whole, classes, in_file, size, what, option)
+        stratify = whole.targets
+    elif size >= len(whole):
         raise DataError(f"{option} gives a {what} of {size} out of {len(whole)} examples and leaves none to train on")
     with SCIKIT_LEARN.needed_by("splitting data"):
         from sklearn.model_selection import train_test_split  # heavy, so imported late
 
-    kept, held_out = train_test_split(np.arange(len(whole)), test_size=size, random_state=seed % 2**32)
+    kept, held_out = train_test_split(
+        np.arange(len(whole)), test_size=size, stratify=stratify, random_state=seed % 2**32
+    )
+    if classes is not None:
+        left = np.bincount(whole.targets[kept], minlength=len(classes))
+        if not left.all():
+            raise DataError(
+                f"{option} leaves no example of class {classes[int(left.argmin())].item()!r} to train on; lower it"
+            )
     return _take(whole, kept), _take(whole, held_out)
 
 
-def _hold_out_stratified(
-    whole: Part,
-    classes: NDArray[Any],
-    in_file: NDArray[Any],
-    size: int,
-    seed: int,
-    what: str,
-    option: str,
-) -> tuple[Part, Part]:
+def _check_classes(
+    whole: Part, classes: NDArray[Any], in_file: NDArray[Any], size: int, what: str, option: str
+) -> None:
+    """Refuse a class, or a part, with too few examples for each part to hold every class."""
     counts = np.bincount(whole.targets, minlength=len(classes))
     rarest = int(counts.argmin())
     quantities = '; if the targets are quantities, set model.loss = "squared"' if classes.dtype.kind in "if" else ""
@@ -134,18 +135,6 @@ def _hold_out_stratified(
             f"{option} gives a {what} of {size} out of {len(whole)} examples, but both sides need at least one "
             f"example for each of the {len(classes)} classes{quantities}"
         )
-    with SCIKIT_LEARN.needed_by("splitting data"):
-        from sklearn.model_selection import train_test_split  # heavy, so imported late
-
-    kept, held_out = train_test_split(
-        np.arange(len(whole)), test_size=size, stratify=whole.targets, random_state=seed % 2**32
-    )
-    left = np.bincount(whole.targets[kept], minlength=len(classes))
-    if not left.all():
-        raise DataError(
-            f"{option} leaves no example of class {classes[int(left.argmin())].item()!r} to train on; lower it"
-        )
-    return _take(whole, kept), _take(whole, held_out)
 
 
 def _take(whole: Part, indices: NDArray[np.intp]) -> Part:

@@ -98,7 +98,7 @@ def split_table(
         classes, encoded = None, target_values(table)
     else:
         classes, encoded = class_indices(table.labels, table.name, keep_reals=table.keeps_reals, fewest=fewest_classes)
-    parts = split_parts(
+    train, validation, test = split_parts(
         Part(table.features, encoded, codes=table.codes),
         classes,
         split=split,
@@ -108,16 +108,16 @@ def split_table(
     )
     dataset = Dataset(
         name=name,
-        train=parts.train,
-        validation=parts.validation,
-        test=parts.test,
+        train=train,
+        validation=validation,
+        test=test,
         classes=np.empty(0, dtype=np.int64) if classes is None else classes,
         preprocessing=Preprocessing(scale=table.scale),
         image_shape=table.image_shape,
         feature_names=table.feature_names,
         hashes=table.hashes,
         target_names=table.target_names if classes is None else (),
-        code_counts=count_codes(parts.train.codes),
+        code_counts=count_codes(train.codes),
     )
     return standardized(dataset) if (table.standardize if standardize is None else standardize) else dataset
 
