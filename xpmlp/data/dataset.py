@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,6 +190,12 @@ class Dataset:
     def n_classes(self) -> int:
         """The number of classes; 0 if the targets are values."""
         return len(self.classes)
+
+    def mapped(self, change: Callable[[Part], Part]) -> Dataset:
+        """Change each part, the training part first."""
+        parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        changed: dict[str, Any] = {name: change(part) for name, part in parts.items() if part is not None}
+        return replace(self, **changed)
 
 
 def _vector(saved: object, key: str) -> NDArray[np.float64] | None:

@@ -125,17 +125,8 @@ def split_table(
 def standardized(dataset: Dataset) -> Dataset:
     """Standardise every part of a data set by the training part's means and standard deviations."""
     preprocessing = Preprocessing.fit(dataset.train.features)
-
-    def apply(part: Part | None) -> Part | None:
-        return None if part is None else replace(part, features=preprocessing.apply(part.features))
-
-    return replace(
-        dataset,
-        train=replace(dataset.train, features=preprocessing.apply(dataset.train.features)),
-        validation=apply(dataset.validation),
-        test=apply(dataset.test),
-        preprocessing=preprocessing,
-    )
+    changed = dataset.mapped(lambda part: replace(part, features=preprocessing.apply(part.features)))
+    return replace(changed, preprocessing=preprocessing)
 
 
 def target_values(table: Table) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from xpmlp._csv import csv_text
 from xpmlp._files import replacing, write_bytes
 from xpmlp.backend import Backend
 from xpmlp.config import Config
-from xpmlp.data import Dataset, Part
+from xpmlp.data import Dataset
 from xpmlp.data.labels import label_places
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.table_options import Given
@@ -96,13 +96,8 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
             f"{listed([str(one) for one in start.classes.tolist()])}; train anew."
         )
     indices = np.asarray(places, dtype=np.int64)
-
-    def told(part: Part | None) -> Part | None:
-        return None if part is None else replace(part, targets=indices[part.targets])
-
-    train = replace(dataset.train, targets=indices[dataset.train.targets])
-    validation, test = told(dataset.validation), told(dataset.test)
-    return replace(dataset, train=train, validation=validation, test=test, classes=start.classes)
+    changed = dataset.mapped(lambda part: replace(part, targets=indices[part.targets]))
+    return replace(changed, classes=start.classes)
 
 
 class TablePredictor:
