@@ -8,7 +8,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
@@ -78,7 +78,7 @@ def opened(path: Path) -> Iterator[Opened]:
             stream: BinaryIO = file
             if not file.seekable():
                 stream = io.BytesIO(_whole(file, path))
-            start = _peek(stream)
+            start = _peeked(stream)
             packed = next((name for magic, name in _PACKED.items() if start.startswith(magic)), "")
             if packed == "zip":
                 with zipfile.ZipFile(stream) as archive:
@@ -97,15 +97,9 @@ def opened(path: Path) -> Iterator[Opened]:
         raise DataError(f"{path}: cannot be read ({reason[:100]})") from None
 
 
-def _peek(stream: BinaryIO) -> bytes:
+def _peeked(stream: BinaryIO) -> bytes:
+    """Return a stream's first bytes, and rewind it: a decompressed one starts again."""
     start = stream.read(16)
-    stream.seek(0)
-    return start
-
-
-def _peeked(stream: Any) -> bytes:
-    """Return the first bytes of a decompressed stream, which rewinds by starting again."""
-    start: bytes = stream.read(16)
     stream.seek(0)
     return start
 
@@ -135,26 +129,22 @@ def _content(start: bytes, path: Path) -> Content:
     return "csv"
 
 
-@contextmanager
-def _only_member(archive: zipfile.ZipFile, path: Path) -> Iterator[BinaryIO]:
+def _only_member(archive: zipfile.ZipFile, path: Path) -> BinaryIO:
     members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX")]
     if len(members) != 1:
         names = ", ".join(one.filename[:60] for one in members[:4])
         raise DataError(f"{path}: has {len(members)} files packed ({names}); unpack it and give one of them")
     if members[0].flag_bits & 1:
         raise DataError(f"{path}: is encrypted; unpack it first")
-    with archive.open(members[0]) as member:
-        yield member  # type: ignore[misc]  # it reads like a BinaryIO
+    return archive.open(members[0])  # type: ignore[return-value]  # it reads like a BinaryIO
 
 
-@contextmanager
-def _unpacked(stream: BinaryIO, packed: str, path: Path) -> Iterator[BinaryIO]:
+def _unpacked(stream: BinaryIO, packed: str, path: Path) -> BinaryIO:
     if packed == "zstd":
-        yield io.BufferedReader(_zstd(stream, path))
-        return
-    openers: dict[str, Any] = {"gzip": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}
-    with openers[packed](fileobj=stream) if packed == "gzip" else openers[packed](stream) as unpacked:
-        yield unpacked
+        return io.BufferedReader(_zstd(stream, path))
+    openers: dict[str, Callable[[BinaryIO], Any]] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    unpacked: BinaryIO = openers[packed](stream)
+    return unpacked
 
 
 def _zstd(stream: BinaryIO, path: Path) -> Any:
