@@ -1,10 +1,10 @@
-"""Text for users: safe for terminals, numbers with units, and suggestions for mistyped names."""
+"""Text for users: safe for terminals, numbers with units, aligned columns, and suggestions for mistyped names."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_COMPARED, MAX_LENGTH = 1_000, 100
 """Maximum number of names compared with a mistyped one, and of characters of each."""
@@ -50,3 +50,23 @@ def byte_size(size: float) -> str:
         if size >= unit:
             return f"{size / unit:.1f} {name}"
     return f"{size / 1e3:.1f} kB"
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table as text; the last column, which may be long, is left to the terminal to wrap.
+
+    Parameters
+    ----------
+    header : (columns)
+    rows : (rows, columns)
+
+    Returns
+    -------
+    text : str
+        A line for the header and one for each row, without trailing spaces or a final line end.
+    """
+    lines = [tuple(header), *(tuple(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

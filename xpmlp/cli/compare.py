@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xpmlp.cli.columns import aligned
+from xpmlp._text import aligned
 from xpmlp.pages.comparing import Comparison
 from xpmlp.pages.comparison_page import TESTED, about_intervals, about_tests, scores_table, settings_table, tests_rows
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from xpmlp.cli.columns import aligned
+from xpmlp._text import aligned
 from xpmlp.cli.options import split_names
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import listed

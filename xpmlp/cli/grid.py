@@ -9,8 +9,7 @@ from typing import IO
 from rich.progress import MofNCompleteColumn, TextColumn
 from rich.text import Text
 
-from xpmlp._text import counted
-from xpmlp.cli.columns import aligned
+from xpmlp._text import aligned, counted
 from xpmlp.cli.progress import ShownTraining
 from xpmlp.grid import Block, GridReporter, GridResult
 from xpmlp.grid.summary import best, figure_title, figures_of, point_in_words, short, summary_rows

@@ -7,8 +7,8 @@ import typer
 
 def backends() -> None:
     """List the array libraries, with the devices on which each can be used here, or the reason why it cannot."""
+    from xpmlp._text import aligned
     from xpmlp.backend import LISTED, probe
-    from xpmlp.cli.columns import aligned
 
     rows = [
         (report.name, report.version or "-", "yes" if report.float64 else "no", ", ".join(report.devices))

@@ -18,7 +18,7 @@ app = typer.Typer(name="data", help="List and fetch data sets, and describe tabl
 @app.command("list")
 def list_() -> None:
     """List the data sets: what they are, and where they are on this machine or would have to be put."""
-    from xpmlp.cli.columns import aligned
+    from xpmlp._text import aligned
     from xpmlp.data import list_sets
 
     typer.echo(printable(aligned(("data set", "what it is", "where"), list_sets())))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from xpmlp._text import aligned
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Frozen, Saved
 from xpmlp.errors import DataError
@@ -127,10 +128,7 @@ class Schema(Saved):
 
     def __getitem__(self, name: str) -> Column:
         """Get a column by its name."""
-        found = next((column for column in self.columns if column.name == name), None)
-        if found is None:
-            raise KeyError(name)
-        return found
+        return {column.name: column for column in self.columns}[name]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -161,10 +159,7 @@ class Schema(Saved):
         """Lay the columns out as a table."""
         head, rows = self.cells()
         shown = [tuple(_cut(cell, 44 if place < 5 else 200) for place, cell in enumerate(row)) for row in [head, *rows]]
-        widths = [max(len(row[place]) for row in shown) for place in range(len(head))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown
-        )
+        return aligned(shown[0], shown[1:])
 
 
 class Override(Frozen):
