@@ -7,7 +7,7 @@ spelling of its number: ``7`` but not ``007``, ``1.0`` but not ``1E0``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +66,16 @@ def label_places(texts: Iterable[str], labels: NDArray[Any]) -> list[int | None]
         or truth value (``1.0`` for 1, ``TRUE`` for True); None if there is no such label.
     """
     written = [str(label) for label in labels.tolist()]
-    meanings = [_meaning(text) for text in written]
-    counts = Counter(meanings)
-    by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
+    by_meaning = unambiguous(written, _meaning)
     by_text = {text: place for place, text in enumerate(written)}
     return [by_text.get(text, by_meaning.get(_meaning(text))) for text in texts]
+
+
+def unambiguous(labels: Iterable[str], meaning_of: Callable[[str], Any]) -> dict[Any, int]:
+    """Return the index of a label by its meaning, for each meaning, other than None, of a single label."""
+    meanings = list(map(meaning_of, labels))
+    counts = Counter(meanings)
+    return {one: place for place, one in enumerate(meanings) if one is not None and counts[one] == 1}
 
 
 def finite_number(text: str) -> Decimal | None:

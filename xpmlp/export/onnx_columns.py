@@ -8,12 +8,12 @@ numbers, dates (seconds since 1970) and times of day (hours) in float64, NaN for
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from xpmlp.data.labels import unambiguous
 from xpmlp.data.messages import listed
 from xpmlp.data.tables import TableEncoding
 from xpmlp.data.tables.cells import FALSE, TRUE, gap_texts
@@ -143,12 +143,10 @@ There is one (N, 1) for each own feature; for texts also one (N, width) for the 
 
 def spellings(levels: Sequence[str]) -> dict[str, int]:
     """Return the index of each category by all its spellings: 7.0 is 7 and True is true, unless both are categories."""
-    meanings = list(map(meaning_of, levels))
-    counts, places = Counter(meanings), {level: place for place, level in enumerate(levels)}
-    for place, meaning in enumerate(meanings):
-        if meaning is not None and counts[meaning] == 1:
-            for form in _forms(meaning):
-                places.setdefault(form, place)
+    places = {level: place for place, level in enumerate(levels)}
+    for meaning, place in unambiguous(levels, meaning_of).items():
+        for form in _forms(meaning):
+            places.setdefault(form, place)
     return places
 
 

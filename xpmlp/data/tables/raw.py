@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from xpmlp.data.labels import unambiguous
 from xpmlp.data.tables.cells import as_texts, words_of
 from xpmlp.data.tables.columns import Column
 from xpmlp.data.tables.dates import SECONDS_PER_DAY, as_dates
@@ -137,14 +137,8 @@ def _matched(texts: pl.Series, levels: tuple[str, ...]) -> pl.Series:
     distinct = texts.drop_nulls().unique().to_list()
     unknown = {text: meaning_of(text) for text in distinct if text not in places}
     if any(meaning is not None for meaning in unknown.values()):
-        meanings = list(map(meaning_of, levels))
-        counts = Counter(meanings)
-        by_meaning = {meaning: place for place, meaning in enumerate(meanings) if counts[meaning] == 1}
-        places |= {
-            text: by_meaning[meaning]
-            for text, meaning in unknown.items()
-            if meaning is not None and meaning in by_meaning
-        }
+        by_meaning = unambiguous(levels, meaning_of)
+        places |= {text: by_meaning[meaning] for text, meaning in unknown.items() if meaning in by_meaning}
     if not places:
         return pl.Series([None] * len(texts), dtype=pl.Int64)
     return texts.replace_strict(list(places), list(places.values()), default=None, return_dtype=pl.Int64)
