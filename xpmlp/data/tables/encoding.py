@@ -87,7 +87,7 @@ class TableEncoding(Saved):
     @property
     def number_names(self) -> tuple[str, ...]:
         """The name of each number, in the order of `Encoded.numbers`."""
-        return tuple(feature.name for feature in self._features)
+        return tuple(feature.name for _, feature in self.named_features())
 
     @property
     def code_names(self) -> tuple[str, ...]:
@@ -98,10 +98,6 @@ class TableEncoding(Saved):
     def code_counts(self) -> tuple[int, ...]:
         """The number of codes of each categorical column, 0 and 1 included."""
         return tuple(one.code_count for one in self.columns if one.has_codes)
-
-    @property
-    def _features(self) -> list[Feature]:
-        return [feature for _, feature in self.named_features()]
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
         """Encode a table; its columns are matched by name, in any order, and others are left out.
@@ -134,11 +130,11 @@ class TableEncoding(Saved):
         return self._encode(data, what)
 
     def _encode(self, data: pl.DataFrame, what: str) -> Encoded:
-        features = self._features
-        numbers = np.empty((data.height, len(features)), dtype=np.float32)
+        width = len(self.number_names)
+        numbers = np.empty((data.height, width), dtype=np.float32)
         codes = np.empty((data.height, len(self.code_counts)), dtype=np.int32)
         unreadable = dict.fromkeys((one.column.name for one in self.columns), 0)
-        present, moments = dict(unreadable), np.zeros((3, len(features)))
+        present, moments = dict(unreadable), np.zeros((3, width))
         indicated = {name for indicator in self.indicators for name in indicator.columns}
         paired = {side.column for pair in self.pairs for side in (pair.statistic.first, pair.statistic.second)}
         for start in range(0, data.height, BLOCK):

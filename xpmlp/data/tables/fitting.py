@@ -102,7 +102,7 @@ def _fit(
     data: pl.DataFrame, schema: Schema, targets: TrainingTargets | None, with_pairs: bool = True
 ) -> tuple[TableEncoding, dict[str, list[npt.NDArray[np.float32]]]]:
     """Fit the encoding, and compute each statistic's out-of-fold numbers for the training rows."""
-    columns, gaps, candidates, found, known = [], {}, [], _Statistics(), set[str]()
+    columns, gaps, candidates, found, known = [], {}, [], dict[str, Found](), set[str]()
     told = None if data.height < FEWEST_ROWS else targets
     tried = set() if told is None else _most_telling(data, schema, told)
     with_pairs = with_pairs and data.height >= FEWEST_FOR_PAIRS
@@ -121,12 +121,12 @@ def _fit(
         if read.gap.any() and not one.has_codes:
             gaps[column.name] = read.gap
         if told is not None and column.name in tried:
-            found.add(column.name, _statistic(one, cells, read, schema.missing, told))
+            _add(found, column.name, _statistic(one, cells, read, schema.missing, told))
             if column.kind != "text" and with_pairs:
                 candidates.append(candidate(column.name, source_of(one, read), one.code_count))
     pairs = [] if told is None or not with_pairs else find_pairs(candidates, told)
     pairs = [pair for pair in pairs if pair[0].name not in schema.names]
-    crossed = {name: list(one.crossed.T) for name, one in found.by_column.items()}
+    crossed = {name: list(one.crossed.T) for name, one in found.items()}
     crossed |= {statistic.name: list(numbers.T) for statistic, numbers in pairs}
     features = {name: tuple(_features_of(name, numbers)) for name, numbers in crossed.items()}
     encoding = TableEncoding(
@@ -164,25 +164,21 @@ def _ranked(raw: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.where(gap, 0, np.sort(raw[~gap]).searchsorted(raw, side="right"))
 
 
-class _Statistics:
-    """The most informative statistics of single columns, within `MOST_NUMBERS`."""
-
-    def __init__(self) -> None:
-        self.by_column: dict[str, Found] = {}
-
-    def add(self, name: str, found: Found | None) -> None:
-        """Add a column's statistic, and drop the least informative ones if there are too many numbers."""
-        if found is not None:
-            self.by_column[name] = found
-        while sum(one.statistic.width for one in self.by_column.values()) > MOST_NUMBERS:
-            del self.by_column[min(self.by_column, key=lambda one: self.by_column[one].gain)]
+def _add(found: dict[str, Found], name: str, new: Found | None) -> None:
+    """Add a column's statistic, if any; of more than `MOST_NUMBERS` numbers, drop the least informative statistics."""
+    if new is not None:
+        found[name] = new
+    while sum(one.statistic.width for one in found.values()) > MOST_NUMBERS:
+        del found[min(found, key=lambda each: found[each].gain)]
 
 
-def _with_statistic(one: EncodedColumn, found: _Statistics, features: dict[str, tuple[Feature, ...]]) -> EncodedColumn:
+def _with_statistic(
+    one: EncodedColumn, found: dict[str, Found], features: dict[str, tuple[Feature, ...]]
+) -> EncodedColumn:
     name = one.column.name
-    if name not in found.by_column:
+    if name not in found:
         return one
-    statistic = found.by_column[name].statistic
+    statistic = found[name].statistic
     return one.model_copy(update={"features": (*one.features, *features[name]), "statistic": statistic})
 
 

@@ -73,17 +73,14 @@ def load_table(request: Request) -> Dataset:
     classes, indices = _indices(targets)
     parts, more, groups = _split(data, indices, request, held_out)
     notes += more
-    if indices is not None and (
-        rare := [one for one in rare_classes(indices) if request.test_fraction or not held_out]
-    ):
+    rare = [] if indices is None or (held_out and not request.test_fraction) else rare_classes(indices)
+    if rare:
         labels = [str(classes[one]) for one in rare]
         notes.append(f"classes of under 4 rows are in the training part alone: {listed(labels, 3)}")
     groups = None if groups is None else groups[parts["train"]]
     train, encoded = data[parts["train"]], {}
     if known is None:
-        leave_out = set(names) | {name for name in (options.weights, options.group, options.time) if name} - {
-            options.time
-        }
+        leave_out = {options.weights, options.group} - {options.time}
         features = train.select([name for name in others if name not in leave_out])
         schema = infer_schema(features, types=options.types, missing=missing, decimal=table.decimal)
         if not schema.used:
@@ -96,23 +93,25 @@ def load_table(request: Request) -> Dataset:
             raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     weights = _weights(data, options.weights, missing, source)
 
-    def part(name: str, frame: pl.DataFrame, of: Targets, places: npt.NDArray[Any] | None, weight: Any) -> Part:
+    def part(
+        name: str, frame: pl.DataFrame, labels: npt.NDArray[Any], places: npt.NDArray[Any] | None, weight: Any
+    ) -> Part:
         numbers, codes, *_ = encoded.get(name) or known.encoding.encode(frame, what=source)
-        wanted = known.target.scaled(of.labels) if places is None else places
+        wanted = known.target.scaled(labels) if places is None else places
         return Part(_numbers(numbers), wanted, weight, codes if codes.shape[1] else None)
 
     made: dict[str, Part] = {}
     for name, rows in parts.items():
-        some = Targets(targets.task, "", targets.labels[rows], targets.kept)
         places = None if indices is None else indices[rows]
-        made[name] = part(name, data[rows], some, places, None if weights is None else weights[rows])
+        weight = None if weights is None else weights[rows]
+        made[name] = part(name, data[rows], targets.labels[rows], places, weight)
     for name, one in held_out.items():
         of = read_targets(
             one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
         )
         places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
         kept = one.data.filter(pl.Series(of.kept))
-        made[name] = part(name, kept, of, places, _weights(kept, options.weights, missing, name))
+        made[name] = part(name, kept, of.labels, places, _weights(kept, options.weights, missing, name))
     return Dataset(
         name="table",
         train=made["train"],
