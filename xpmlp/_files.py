@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from xpmlp._notices import notice_once
+from xpmlp._paths import os_errors_as
 from xpmlp.errors import XpmlpError
 
 REFUSED = frozenset({errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
@@ -102,6 +103,19 @@ def check_writable(path: Path, *, makes_folders: bool = False) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+
+def check_output_file(output: Path, inputs: Iterable[Path], kind: type[XpmlpError]) -> None:
+    """Check, before any work, that a file can be written and would not replace an input.
+
+    Raises
+    ------
+    XpmlpError
+        If it would replace one; of ``kind`` if it cannot be written.
+    """
+    refuse_overwriting([output], inputs)
+    with os_errors_as(kind, f"the output {output} cannot be written"):
+        check_writable(output)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._files import check_output_file, write_text
 from xpmlp._paths import os_errors_as
 from xpmlp._text import counted
-from xpmlp._version import __version__
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import metric_names
 from xpmlp.pages.charts import MOST_SERIES, Series, chart
@@ -32,9 +31,8 @@ def check_output(out: Path, comparison_of: list[Path]) -> None:
     RunFolderError
         If it cannot be written.
     """
-    refuse_overwriting([out], [path for folder in comparison_of for path in folder.glob("*") if path.is_file()])
-    with os_errors_as(RunFolderError, f"the output {out} cannot be written"):
-        check_writable(out)
+    read = [path for folder in comparison_of for path in folder.glob("*") if path.is_file()]
+    check_output_file(out, read, RunFolderError)
 
 
 def write_comparison(comparison: Comparison, out: Path) -> None:
@@ -47,9 +45,8 @@ def write_comparison(comparison: Comparison, out: Path) -> None:
     """
     title = f"{counted(len(comparison.runs), 'run')} compared"
     parts = [element("header", element("h1", title)), element("main", *_sections(comparison))]
-    foot = element("footer", paragraph(f"Made by xpmlp {__version__}. This file loads nothing and sends nothing."))
     with os_errors_as(RunFolderError, f"the output {out} cannot be written"):
-        write_text(out, document(title, [*parts, foot], scripts=()))
+        write_text(out, document(title, parts, scripts=()))
 
 
 def _sections(comparison: Comparison) -> Iterator[Markup]:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from xpmlp._text import printable
+from xpmlp._version import __version__
 
 LONGEST, SENTENCES = 200, 2_000
 """Maximum number of characters shown of a text, such as a label, and of a paragraph."""
@@ -95,7 +96,11 @@ def data_block(anchor: str, value: Any) -> Markup:
 
 
 def document(title: str, parts: Iterable[object], scripts: Sequence[str] = SCRIPTS) -> str:
-    """Lay out the whole file; its content security policy allows only its own script and style, and no loading."""
+    """Lay out the whole file, and end it with a footer.
+
+    Its content security policy allows only its own script and style, and no loading.
+    """
+    foot = element("footer", paragraph(f"Made by xpmlp {__version__}. This file loads nothing and sends nothing."))
     here = files("xpmlp.pages")
     style = here.joinpath("page.css").read_text(encoding="utf-8")
     script = "\n".join(['"use strict";', *(here.joinpath(name).read_text(encoding="utf-8") for name in scripts)])
@@ -108,7 +113,7 @@ def document(title: str, parts: Iterable[object], scripts: Sequence[str] = SCRIP
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
-        f"<title>{text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{joined(parts)}\n"
+        f"<title>{text(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{joined(parts)}{foot}\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from xpmlp._files import check_writable, refuse_overwriting, write_text
+from xpmlp._files import check_output_file, write_text
 from xpmlp._paths import os_errors_as
-from xpmlp._version import __version__
 from xpmlp.errors import RunFolderError
 from xpmlp.pages import columns, overview, pictures, quality, trying
 from xpmlp.pages.markup import Markup, document, element, paragraph
@@ -60,18 +59,15 @@ def write_page(
     tell("reading the run and its data")
     material = read_material(run_dir, split, data, run, rows, allow_code=allow_code)
     target = material.folder / run_folder.PAGE if out is None else out
-    refuse_overwriting([target], [*material.config.files, *(material.folder / name for name in ("run.json",))])
-    unwritable = f"the output {target} cannot be written"
-    with os_errors_as(RunFolderError, unwritable):
-        check_writable(target)
+    check_output_file(target, [*material.config.files, material.folder / "run.json"], RunFolderError)
     sections = []
     for title, made in _sections(material):
         tell(title)
         part = made()
         if part is not None:
             sections.append((title, part))
-    with os_errors_as(RunFolderError, unwritable):
-        write_text(target, document(f"{material.name}: what it learned", [*_head(material, sections), _foot()]))
+    with os_errors_as(RunFolderError, f"the output {target} cannot be written"):
+        write_text(target, document(f"{material.name}: what it learned", _head(material, sections)))
     return target
 
 
@@ -112,7 +108,3 @@ def _head(material: Material, sections: list[tuple[str, Markup]]) -> Iterator[Ma
         "header", element("h1", material.name), element("nav", element("ul", *links), aria_label="Contents"), absent
     )
     yield element("main", *(part for _, part in sections))
-
-
-def _foot() -> Markup:
-    return element("footer", paragraph(f"Made by xpmlp {__version__}. This file loads nothing and sends nothing."))

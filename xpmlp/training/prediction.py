@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xpmlp._csv import csv_text
-from xpmlp._files import check_writable, refuse_overwriting, write_bytes, write_text
+from xpmlp._files import check_output_file, write_bytes, write_text
 from xpmlp._paths import given_path, os_errors_as
 from xpmlp.config import Config
 from xpmlp.data import read_features
@@ -260,10 +260,8 @@ def predict_file(
 
     folders = [folder, *folder.glob(f"{run_folder.RUNS}/*")]
     own = [one / name for one in folders for name in (*run_folder.FILES, run_folder.SUMMARY)]
-    refuse_overwriting([target], [source, *config.files, *own])
+    check_output_file(target, [source, *config.files, *own], DataError)
     unwritable = f"the output {target} cannot be written"
-    with os_errors_as(DataError, unwritable):
-        check_writable(target)
     if table_model(saved) is not None:
         with os_errors_as(DataError, unwritable):
             return predict_table(
