@@ -27,6 +27,8 @@ SHORT = 20
 """Maximum length of names for two names on a line of the legend."""
 
 Numbers = npt.NDArray[np.float64]
+Points = Sequence[float] | Numbers
+Range = tuple[float, float]
 
 
 class Series(NamedTuple):
@@ -114,7 +116,7 @@ def _svg(title: str, parts: Sequence[Markup], height: int = HEIGHT) -> Markup:
     return element("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=title)
 
 
-def _range(values: Numbers) -> tuple[float, float]:
+def _range(values: Numbers) -> Range:
     """Return the range of the finite numbers, with a small margin."""
     values = values[np.isfinite(values)]
     if not values.size:
@@ -124,7 +126,7 @@ def _range(values: Numbers) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _drawn(one: Series, x_range: tuple[float, float], y_range: tuple[float, float], kind: str) -> list[Markup]:
+def _drawn(one: Series, x_range: Range, y_range: Range, kind: str) -> list[Markup]:
     some = np.unique(np.linspace(0, max(len(one.x) - 1, 0), min(len(one.x), MOST_POINTS)).astype(int))
     x, y = one.x[some], one.y[some]
     drawn = np.isfinite(x) & np.isfinite(y)
@@ -136,24 +138,12 @@ def _drawn(one: Series, x_range: tuple[float, float], y_range: tuple[float, floa
     return [_line(x[drawn], y[drawn], x_range, y_range, kind)] if drawn.any() else []
 
 
-def _line(
-    x: Sequence[float] | Numbers,
-    y: Sequence[float] | Numbers,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    kind: str,
-) -> Markup:
+def _line(x: Points, y: Points, x_range: Range, y_range: Range, kind: str) -> Markup:
     points = " ".join(f"{_short(_across(a, x_range))},{_short(_up(b, y_range))}" for a, b in zip(x, y, strict=True))
     return element("polyline", points=Markup(points), class_=f"line {kind}")
 
 
-def _axes(
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
-    x_title: str,
-    y_title: str,
-    least: tuple[float, float],
-) -> list[Markup]:
+def _axes(x_range: Range, y_range: Range, x_title: str, y_title: str, least: tuple[float, float]) -> list[Markup]:
     """Draw the frame, ticks at least ``least`` apart (1 for whole numbers), and titles."""
     parts = [element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=HEIGHT - TOP - BOTTOM, class_="frame")]
     for tick, told in _ticks(*x_range, least[0]):
@@ -188,11 +178,11 @@ def _tick(value: float, step: float) -> str:
     return f"{value / 1_000:.{digits}g}k" if 1e4 <= abs(value) < 1e7 else f"{value:.{digits}g}"
 
 
-def _across(x: float, x_range: tuple[float, float]) -> float:
+def _across(x: float, x_range: Range) -> float:
     return LEFT + (x - x_range[0]) / (x_range[1] - x_range[0]) * (WIDTH - LEFT - RIGHT)
 
 
-def _up(y: float, y_range: tuple[float, float]) -> float:
+def _up(y: float, y_range: Range) -> float:
     return HEIGHT - BOTTOM - (y - y_range[0]) / (y_range[1] - y_range[0]) * (HEIGHT - TOP - BOTTOM)
 
 

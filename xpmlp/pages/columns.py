@@ -130,7 +130,7 @@ def _numbers_of(material: Material, place: Place) -> list[int]:
 
 def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup]:
     """Draw the mean prediction by the value of a numeric column, with all others unchanged."""
-    if place.one.column.kind != "number" or material.table is None:
+    if place.one.column.kind != "number":
         return
     feature, statistic = place.one.features[0], place.one.statistic
     some = np.sort(np.random.default_rng(1).permutation(len(rows.part))[:OVER])
@@ -146,10 +146,8 @@ def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup
     for number, (each, values) in enumerate(zip(place.one.features, told, strict=True)):
         changed[:, :, place.numbers.start + number] = each.apply(values)[:, None]
     codes = None if part.codes is None else np.tile(part.codes, (len(steps), 1))
-    outputs = material.predict(changed.reshape(-1, numbers.shape[1]), codes).reshape(len(steps), len(some), -1)
-    means = outputs.mean(axis=1)
-    if not material.classes:
-        means = material.unscaled(outputs.reshape(-1, outputs.shape[-1])).reshape(outputs.shape).mean(axis=1)
+    outputs = material.unscaled(material.predict(changed.reshape(-1, numbers.shape[1]), codes))
+    means = outputs.reshape(len(steps), len(some), -1).mean(axis=1)
     name = place.one.column.name
     wanted = range(means.shape[1]) if means.shape[1] <= 3 else np.argsort(-means.std(axis=0))[:3]
     labels = material.classes if len(material.classes) == means.shape[1] else [""] * means.shape[1]

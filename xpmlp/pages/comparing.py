@@ -236,6 +236,4 @@ def _difference(first: Material, its: Rows, other: Material, rows: Rows, split: 
 
 
 def _equal(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(np.asarray(one), np.asarray(other))
+    return np.array_equal(np.asarray(one), np.asarray(other))  # None is equal to itself alone

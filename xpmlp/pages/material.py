@@ -227,10 +227,8 @@ def seen(material: Material) -> Mapping[str, Mapping[str, int]]:
     table, rows = material.table, material.rows
     if table is None or rows is None or rows.dataset.train.codes is None:
         return {}
-    counts, place = {}, 0
-    for one in table.encoding.columns:
-        if one.has_codes:
-            found = np.bincount(rows.dataset.train.codes[:, place], minlength=one.code_count)
-            counts[one.column.name] = {level: int(found[2 + code]) for code, level in enumerate(one.levels)}
-            place += 1
+    counts, coded = {}, [one for one in table.encoding.columns if one.has_codes]
+    for one, codes in zip(coded, rows.dataset.train.codes.T, strict=True):
+        found = np.bincount(codes, minlength=one.code_count)
+        counts[one.column.name] = {level: int(found[2 + code]) for code, level in enumerate(one.levels)}
     return counts

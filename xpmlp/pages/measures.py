@@ -46,18 +46,11 @@ def measures(material: Material, rows: Rows) -> list[Measure]:
     found = [Measure(metric_names[loss.metric], rows.scores, higher=True)]
     if material.classes or loss.out_activation == "logistic":
         found.append(Measure("log-loss", rows.losses))
-    elif (errors := errors_of(material, rows)) is not None:
+    elif loss.targets == "values":
+        errors = np.subtract(*values_of(material, rows))
         found.append(Measure("root mean square error", (errors**2).mean(axis=1), root=True))
         found.append(Measure("mean absolute error", np.abs(errors).mean(axis=1)))
     return found
-
-
-def errors_of(material: Material, rows: Rows) -> Floats | None:
-    """Return predicted minus true values (n, n_targets) in the units of the data; ``None`` for classes and flags."""
-    if material.saved.network.loss.targets != "values":
-        return None
-    predicted, wanted = values_of(material, rows)
-    return predicted - wanted
 
 
 def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:

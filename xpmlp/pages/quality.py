@@ -9,7 +9,7 @@ import numpy as np
 from xpmlp.pages.charts import Series, bars, chart
 from xpmlp.pages.markup import Markup, data_block, element, figure, joined, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
-from xpmlp.pages.measures import errors_of, values_of
+from xpmlp.pages.measures import values_of
 from xpmlp.training.decision import Decision, saved_decision
 
 MOST_CLASSES = 20
@@ -87,12 +87,11 @@ def calibration(given: Floats, targets: Any) -> tuple[Markup, float]:
     with np.errstate(invalid="ignore", divide="ignore"):
         said, true = (np.bincount(places, one, BINS) / counts for one in (sure, right.astype(float)))
     error = float(np.nansum(np.abs(said - true) * counts) / counts.sum())
-    series = [Series("calibration", said, true), Series("bins", said, true, dots=True)]
     drawn = chart(
         "How often the most probable class is right, by its probability",
         "probability of the most probable class",
         "part that is right",
-        series[:1] if np.isfinite(said).sum() > 1 else series[1:],
+        [Series("calibration", said, true)],
         diagonal=True,
         unit=True,
     )
@@ -153,23 +152,22 @@ def _threshold(given: Floats, yes: Any, label: str, decision: Decision | None) -
     return joined([title, chosen, element("div", shown, id="trade"), data_block("thresholds", steps)])
 
 
-def values(material: Material, rows: Rows) -> Markup | None:
+def values(material: Material, rows: Rows) -> Markup:
     """Show predicted against true values, residuals, and the error by size."""
-    errors = errors_of(material, rows)
-    if errors is None:
-        return None
     predicted, wanted = values_of(material, rows)
+    errors = predicted - wanted
     names = material.saved.target_names
     parts: list[Markup] = []
     for column in range(min(wanted.shape[1], 4)):
         name = names[column] if column < len(names) else f"target {column + 1}"
         cloud = [Series(name, wanted[:, column], predicted[:, column], dots=True)]
         if not material.shown and material.table is not None:
-            cloud = [_of_groups(name, wanted[:, column], predicted[:, column])]
+            groups = max(min(50, len(wanted) // 10), 1)  # of ten rows or more, if any: no point shows a single row
+            cloud = [_means(name, wanted[:, column], predicted[:, column], groups, dots=True)]
         heights, edges = np.histogram(errors[:, column], bins=24, range=_middle(errors[:, column]))
         scatter = chart(f"Predicted by true {name}", f"true {name}", "predicted", cloud, diagonal=True)
         residuals = bars(f"Residuals of {name}", "predicted less true", "examples", edges, heights.astype(float))
-        size = _deciles(wanted[:, column], np.abs(errors[:, column]))
+        size = _means("error", wanted[:, column], np.abs(errors[:, column]), min(10, len(wanted)))
         by_size = chart("Absolute error by size", f"true {name}, by tenths", "mean absolute error", [size], zero=True)
         grouped = "" if material.shown or material.table is None else ", means of ten examples or more of like size"
         drawn = [
@@ -198,17 +196,8 @@ def _middle(values: Floats) -> tuple[float, float]:
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
-def _of_groups(name: str, wanted: Floats, predicted: Floats) -> Series:
-    """Average at most fifty groups of rows of like size, so that no point shows a single row.
-
-    A group has ten rows or more, unless there are fewer in all.
-    """
-    groups = np.array_split(np.argsort(wanted, kind="stable"), max(min(50, len(wanted) // 10), 1))
-    x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, predicted))
-    return Series(name, x, y, dots=True)
-
-
-def _deciles(wanted: Floats, errors: Floats) -> Series:
-    groups = np.array_split(np.argsort(wanted, kind="stable"), min(10, len(wanted)))
-    x, y = (np.array([one[rows].mean() for rows in groups]) for one in (wanted, errors))
-    return Series("error", x, y)
+def _means(name: str, by: Floats, values: Floats, groups: int, *, dots: bool = False) -> Series:
+    """Average ``by`` and ``values``, (n,) each, over groups of rows of like ``by`` and of equal numbers."""
+    rows = np.array_split(np.argsort(by, kind="stable"), groups)
+    x, y = (np.array([one[some].mean() for some in rows]) for one in (by, values))
+    return Series(name, x, y, dots)
