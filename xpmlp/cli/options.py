@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +53,10 @@ AllowCode = Annotated[
     ),
 ]
 RunNumber = Annotated[str | None, typer.Option("--run", metavar="K", help="The run of a grid: its number, or `best`.")]
+Split = Annotated[
+    Literal["train", "validation", "test"] | None,
+    typer.Option("--split", help="The part of the data [default: the one held out in training]."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Resume even if the config or the data have changed.")]
 
 
@@ -89,6 +94,11 @@ Header = Annotated[
     typer.Option("--header/--no-header", help="Whether a CSV file begins with the column names (tables)."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+def teller(quiet: bool, before: str = "") -> Callable[[str], None]:
+    """Return a function that prints a line of progress on standard error, unless ``quiet``."""
+    return lambda line: None if quiet else typer.echo(f"{before}{line}", err=True)
 
 
 def overriding(texts: list[str] | None) -> dict[str, Any]:

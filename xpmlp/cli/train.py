@@ -13,6 +13,7 @@ import typer
 from xpmlp._text import printable
 from xpmlp.cli.grid import ShownGrid, grid_summary
 from xpmlp.cli.interrupt import stop_on_signals
+from xpmlp.cli.options import teller
 from xpmlp.cli.progress import ShownRun
 from xpmlp.cli.streams import print_lines
 from xpmlp.config import Config
@@ -64,10 +65,7 @@ def draw_page(config: Config, folder: Path, *, quiet: bool, allow_code: bool = F
         return
     from xpmlp.pages import write_page
 
-    def tell(line: str) -> None:
-        if not quiet:
-            typer.echo(f"page: {line}", err=True)
-
+    tell = teller(quiet, "page: ")
     try:
         path = write_page(folder, run="best" if config.grid.is_grid else None, allow_code=allow_code, tell=tell)
     except (XpmlpError, ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from xpmlp._paths import given_path
-from xpmlp.cli.options import AllowCode, Quiet, file_option
+from xpmlp.cli.options import AllowCode, Quiet, file_option, teller
 
 
 def compare(
@@ -40,13 +40,9 @@ def compare(
     from xpmlp.pages import compare, write_comparison
     from xpmlp.pages.comparison_page import check_output
 
-    def tell(line: str) -> None:
-        if not quiet:
-            typer.echo(line, err=True)
-
     if out is not None:
         check_output(out, run_dirs)
-    comparison = compare(run_dirs, split, allow_code=allow_code, tell=tell)
+    comparison = compare(run_dirs, split, allow_code=allow_code, tell=teller(quiet))
     if out is not None:
         write_comparison(comparison, out)
     if not quiet:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
 import typer
 
-from xpmlp.cli.options import AllowCode, BackendName, DeviceName, Overrides, RunDir, RunNumber, overriding
+from xpmlp.cli.options import AllowCode, BackendName, DeviceName, Overrides, RunDir, RunNumber, Split, overriding
 
 
 def evaluate(
     run_dir: RunDir,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="The part of the data [default: the one held out in training]."),
-    ] = None,
+    split: Split = None,
     run: RunNumber = None,
     backend: BackendName = None,
     device: DeviceName = None,

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from xpmlp.cli.options import AllowCode, Quiet, RunDir, RunNumber, file_option
+from xpmlp.cli.options import AllowCode, Quiet, RunDir, RunNumber, Split, file_option, teller
 
 
 def page(
     run_dir: RunDir,
-    split: Annotated[
-        Literal["train", "validation", "test"] | None,
-        typer.Option("--split", help="The part of the data [default: the one held out in training]."),
-    ] = None,
+    split: Split = None,
     out: Annotated[
         Path | None, file_option("--out", "FILE", "The page [default: page.html in the run folder].")
     ] = None,
@@ -37,10 +34,7 @@ def page(
     """
     from xpmlp.pages import write_page
 
-    def tell(line: str) -> None:
-        if not quiet:
-            typer.echo(line, err=True)
-
+    tell = teller(quiet)
     path = write_page(run_dir, split=split, out=out, data=data, rows=rows, run=run, allow_code=allow_code, tell=tell)
     if not quiet:
         typer.echo(f"{path} ({path.stat().st_size / 1e6:.2f} MB)")
