@@ -64,7 +64,7 @@ def check_training_input(
         )
     else:
         X = _check_device_array(estimator, X, reset=reset)
-        y = validate_data(estimator, y=_required(estimator, y), multi_output=True, y_numeric=y_numeric)
+        y = validate_data(estimator, y=y, multi_output=True, y_numeric=y_numeric)
         check_consistent_length(X, y)
     if y.dtype.kind in "mM" and np.isnat(y).any():  # scikit-learn's checks let it pass as a class
         raise ValueError("Input y contains NaT.")
@@ -119,14 +119,6 @@ def _rows(X: Any) -> Any:
 
 def _host_dtypes(estimator: Any) -> list[Any]:
     return [np.float64, np.float32] if estimator.dtype is None else [np.dtype(estimator.dtype)]
-
-
-def _required(estimator: BaseEstimator, y: Any) -> Any:
-    if y is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None."
-        )
-    return y
 
 
 def _check_device_array(estimator: Any, X: Array, *, reset: bool) -> Array:

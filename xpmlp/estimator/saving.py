@@ -10,7 +10,6 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 
 from xpmlp._tree import leaves, map_leaves
-from xpmlp._typing import DenseParameters
 from xpmlp.backend import residence_of
 from xpmlp.data import Preprocessing
 from xpmlp.errors import DataError
@@ -174,11 +173,7 @@ def _optimizer_state(estimator: Any, choice: OptimizerChoice | None, tensors: Te
     """Restore the optimiser's state, in the structure of its initial state."""
     if choice is None or not any(name.startswith("optimizer.") for name in tensors):
         return None
-    parameters = [
-        DenseParameters(weights, biases[None, :])
-        for weights, biases in zip(estimator.coefs_, estimator.intercepts_, strict=True)
-    ]
-    empty = choice.make(estimator._network().root.kinds).init(parameters)
+    empty = choice.make(estimator._network().root.kinds).init(estimator._parameters())
     saved = iter([tensors[f"optimizer.{name}"] for name, _ in leaves(empty)])
     return map_leaves(lambda _: next(saved), empty)
 

@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from xpmlp.data.tables import Frame, as_frame, as_series
 from xpmlp.estimator.parameters import parameter
@@ -221,7 +221,7 @@ def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
         if any(label is None or label != label for label in labels):
             raise ValueError("Input y contains NaN.")
         labels = labels.astype(str) if all(isinstance(label, str) for label in labels) else labels
-    _check_length(labels, rows)
+    check_consistent_length(range(rows), labels)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError("Input y contains infinity or NaN.")
     check_classification_targets(labels)
@@ -245,12 +245,7 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
         raise ValueError("y has values that are no numbers; for labels there is TabularClassifier") from None
     if values.ndim not in (1, 2):
         raise ValueError(f"y has the shape {values.shape}; (n,) or (n, n_targets) is needed")
-    _check_length(values, rows)
+    check_consistent_length(range(rows), values)
     if not np.isfinite(values).all():
         raise ValueError("Input y contains NaN or infinity.")
     return values
-
-
-def _check_length(targets: npt.NDArray[Any], rows: int) -> None:
-    if len(targets) != rows:
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[rows, len(targets)]}")
