@@ -46,7 +46,7 @@ _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"x\x01", b"x\x9c", b"x\xda")
 """The first bytes of gzip, zstd and zlib."""
 
 _ZLIB_OR_TEXT = b"x^"
-"""First bytes of text (the header ``x^2,y``) that polars takes for zlib."""
+"""First bytes of text (the header ``x^2,y``) that polars takes for zlib, unless a byte order mark precedes them."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CHUNK = 1 << 20
@@ -172,7 +172,8 @@ def _read_frame(path: Path, source: bytes) -> pl.DataFrame:
         import polars as pl
 
     try:
-        source = _not_taken_for_zlib(source)
+        if source.startswith(_ZLIB_OR_TEXT):
+            source = _BYTE_ORDER_MARK + source
         header = pl.read_csv(
             source, has_header=False, n_rows=1, infer_schema=False, glob=False, truncate_ragged_lines=True
         )
@@ -208,11 +209,6 @@ def _read_frame(path: Path, source: bytes) -> pl.DataFrame:
     if frame.height == 0:
         raise DataError(f"{path}: has a header but no rows")
     return frame
-
-
-def _not_taken_for_zlib(source: bytes) -> bytes:
-    """Put a byte order mark before content whose first bytes polars would take for zlib."""
-    return _BYTE_ORDER_MARK + source if source.startswith(_ZLIB_OR_TEXT) else source
 
 
 def _reason(error: Exception) -> str:

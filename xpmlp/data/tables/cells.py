@@ -74,7 +74,7 @@ def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
         return pl.select(pl.when(as_whole).then(whole.cast(pl.String)).otherwise(finite.cast(pl.String))).to_series()
     if dtype == pl.Boolean or dtype.is_integer() or dtype.is_decimal() or dtype == pl.Null or dtype.is_temporal():
         return cells.cast(pl.String)
-    raise DataError(_cannot_be_read(cells))
+    raise DataError(cannot_be_read(cells))
 
 
 class Distinct(NamedTuple):
@@ -137,7 +137,7 @@ def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> 
     elif dtype.is_temporal():
         return Reading(pl.Series(cells.name, [None] * len(cells), dtype=pl.Float64), len(cells) - cells.null_count())
     else:
-        raise DataError(_cannot_be_read(cells))
+        raise DataError(cannot_be_read(cells))
     return Reading(_finite(numbers).alias(cells.name), unreadable)
 
 
@@ -319,7 +319,8 @@ def _all_groups(digits: pl.Series, mark: str) -> bool:
     return bool(digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}({mark}[0-9]{{3}})+{decimals}$").all())
 
 
-def _cannot_be_read(cells: pl.Series) -> str:
+def cannot_be_read(cells: pl.Series) -> str:
+    """Return the message for a column of an unreadable type."""
     return (
         f"column {quoted(cells.name)} holds values of type {cells.dtype}, which cannot be read: drop it, or make "
         "numbers or text of it"

@@ -18,6 +18,7 @@ from xpmlp.data.tables.cells import (
     as_numbers,
     as_texts,
     as_truths,
+    cannot_be_read,
     distinct_texts,
     looks_true_or_false,
     number_style,
@@ -242,8 +243,7 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         if dtype.is_integer() and _are_too_long(values, values.cast(pl.Float64)):
             return _of_words(distinct_texts(cells, missing), told=TOO_LONG)
         return _of_numbers(values.cast(pl.Float64).to_numpy(), None, cells)
-    as_texts(cells, missing)  # raises for an unreadable type
-    raise DataError(f"column {quoted(cells.name)} holds values of type {dtype}: drop it, or make numbers or text of it")
+    raise DataError(cannot_be_read(cells))
 
 
 def _of_one_value(has_gaps: bool) -> _Found:

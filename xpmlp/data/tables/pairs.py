@@ -157,8 +157,6 @@ def find_pairs(candidates: Sequence[Candidate], targets: TrainingTargets) -> lis
         The best first, each with its out-of-fold numbers for the training rows.
     """
     n = len(targets.folds)
-    if n < FEWEST_ROWS:
-        return []
     some = np.sort(np.random.default_rng(n).permutation(n)[:MOST_ROWS])
     sample, alone = targets[some], []
     for one in candidates:

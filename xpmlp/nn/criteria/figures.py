@@ -100,7 +100,7 @@ ECE = Criterion(
     _calibration_error,
     ("classes",),
     "the expected calibration error: the mean absolute difference between the probability of the most probable class "
-    "and how often it is right, over 15 bins of equal counts",
+    f"and how often it is right, over {BINS} bins of equal counts",
 )
 RMSE = Criterion("rmse", _rmse, ("flags", "values"), "the root of the mean squared error")
 MAE = Criterion("mae", _mae, ("flags", "values"), "the mean absolute error")
