@@ -55,7 +55,7 @@ def test_tables_of_toml(tmp_path: Path) -> None:
         ("[3]", "model.layers[0] = 3 is no layer: give a table with its kind"),
         ('[{kind = "dens"}]', 'model.layers[0].kind = "dens" is not allowed: give "activation"'),
         ('[{kind = "dens"}]', 'did you mean "dense"?'),
-        ('[{kind = "dense"}]', "model.layers[0] = {...} has no units, which a layer of kind"),
+        ('[{kind = "dense"}]', 'model.layers[0] = { kind = "dense" } has no units, which a layer of kind'),
         ('[{kind = "dense", unit = 3, units = 3}]', "model.layers[0].unit = 3 is no setting of a layer of kind"),
         ('[{kind = "dense", unit = 3, units = 3}]', "did you mean 'units'?"),
         (
@@ -69,7 +69,10 @@ def test_tables_of_toml(tmp_path: Path) -> None:
         ('[{kind = "scaling", x = 1}]', '.x = 1 is no setting of a layer of kind "scaling"; it has none.'),
         ('[{kind = "chain"}]', "has no layers, which"),
         ('[{kind = "plus", layers = [{kind = "scaling"}, {kind = "scaling"}]}]', "takes 1: chain them."),
-        ('[{kind = "chain", layers = [{kind = "dropout"}]}]', "model.layers[0].layers[0] = {...} has no rate"),
+        (
+            '[{kind = "chain", layers = [{kind = "dropout"}]}]',
+            'model.layers[0].layers[0] = { kind = "dropout" } has no rate',
+        ),
     ],
 )
 def test_mistakes_have_a_sentence(value: str, message: str, tmp_path: Path) -> None:

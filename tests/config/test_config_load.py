@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -217,19 +218,53 @@ def test_overrides(write: Write) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("train.epoch", 1, "--set train.epoch = 1: there is no such key in [train]; did you mean 'epochs'?"),
-        ("train.epochs", 1.5, '--set train.epochs = 1.5 is not allowed: give "auto", or an integer of at least 1.'),
-        ("epochs", 1, "--set epochs = 1: there is no such key at the top level; it belongs in a section: "),
-        ("trian.epochs", 1, "--set [trian]: there is no such section; did you mean [train]?"),
-        ("train.epochs.x", 1, '--set train."epochs.x" = 1: there is no such key in [train]; did you mean'),
-        ("train..epochs", 1, '--set train.".epochs" = 1: there is no such key in [train]; did you mean'),
-        ("train", 1, "--set train = 1 is not allowed: [train] is a table of keys with values."),
-        ("extends", "x.toml", '--set extends = "x.toml": there is no such key at the top level; the sections are'),
+        ("train.epoch", 1, "train.epoch = 1: there is no such key in [train]; did you mean 'epochs'?"),
+        ("train.epochs", 1.5, 'train.epochs = 1.5 is not allowed: give "auto", or an integer of at least 1.'),
+        ("epochs", 1, "epochs = 1: there is no such key at the top level; it belongs in a section: "),
+        ("trian.epochs", 1, "[trian]: there is no such section; did you mean [train]?"),
+        ("train.epochs.x", 1, 'train."epochs.x" = 1: there is no such key in [train]; did you mean'),
+        ("train..epochs", 1, 'train.".epochs" = 1: there is no such key in [train]; did you mean'),
+        ("train", 1, "train = 1 is not allowed: [train] is a table of keys with values."),
+        ("extends", "x.toml", 'extends = "x.toml": there is no such key at the top level; the sections are'),
     ],
 )
 def test_mistaken_overrides(mistakes: Mistakes, key: str, value: Any, line: str) -> None:
     (given,) = mistakes(DIGITS, {key: value})
     assert given.startswith(line)
+
+
+def test_mistaken_overrides_begin_with_their_origin(write: Write) -> None:
+    with pytest.raises(ConfigError, match=r"^--set train\.epochs = 0 is not allowed"):
+        load_config(write(DIGITS), {"train.epochs": 0}, origin="--set ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("train.epochs", np.int64(2), 2),
+        ("train.learning_rate", np.float32(0.5), 0.5),
+        ("train.shuffle", np.bool_(False), False),
+        ("train.epochs", np.array(2), 2),
+        ("model.hidden_layer_sizes", (4, np.int32(3)), [4, 3]),
+        ("model.hidden_layer_sizes", np.array([4, 3]), [4, 3]),
+        ("model", {"hidden_layer_sizes": (4, 3)}, [4, 3]),
+        ("model.activation", np.str_("tanh"), "tanh"),
+    ],
+)
+def test_overrides_of_numpy_and_tuples(write: Write, key: str, value: Any, expected: Any) -> None:
+    section, _, name = key.partition(".")
+    config = load_config(write(DIGITS), {key: value})
+    assert getattr(getattr(config, section), name or "hidden_layer_sizes") == expected
+
+
+def test_a_refused_table_is_shown_and_each_alternative_said_once(mistakes: Mistakes) -> None:
+    instead = (
+        '"balanced", or a finite number greater than 0 and less than 1, or a non-empty table, each value a finite '
+        'number of at least 0, or a table of these, or "none".'
+    )
+    for table, shown in (({"yes": -1, "no": {"yes": 1}}, "{ yes = -1, no = {...} }"), ({}, "{}")):
+        (line,) = mistakes(DIGITS, {"model.threshold": table})
+        assert line == f"model.threshold = {shown} is not allowed: give {instead}"
 
 
 @pytest.mark.parametrize(

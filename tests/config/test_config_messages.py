@@ -31,7 +31,7 @@ MESSAGES = {
         "model.learning_rate = 0.1: there is no such key in [model]; it belongs in [train]."
     ),
     "[backend]\nzzz = {}": (
-        "backend.zzz = {...}: there is no such key in [backend]; [backend] takes name, device, dtype, fused, tf32, "
+        "backend.zzz = {}: there is no such key in [backend]; [backend] takes name, device, dtype, fused, tf32, "
         "threads."
     ),
     "[trian]\nepochs = 1": "[trian]: there is no such section; did you mean [train]?",

@@ -218,7 +218,7 @@ def test_a_rule_is_named_after_where_the_value_came_from(mistakes: Mistakes) -> 
     (line,) = mistakes('[data]\nname = "digits"\n[train]\npatience = 3', {"data.split": "test"})
     assert line.startswith("net.toml: train.patience = 3 needs")
     (line,) = mistakes('[data]\nname = "synth"', {"data.split": "test"})
-    assert line.startswith('--set data.split = "test" needs')
+    assert line.startswith('data.split = "test" needs')
 
 
 def test_configs_built_in_python_are_held_to_the_rules() -> None:

@@ -96,6 +96,10 @@ Header = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
+ORIGIN = "--set "
+"""What messages about a command's overrides begin with."""
+
+
 def teller(quiet: bool, before: str = "") -> Callable[[str], None]:
     """Return a function that prints a line of progress on standard error, unless ``quiet``."""
     return lambda line: None if quiet else typer.echo(f"{before}{line}", err=True)
@@ -112,7 +116,7 @@ def load(config: Path, overrides: list[str] | None, backend: str | None = None, 
     """Load a command's config with its overrides; another backend does not inherit the config's device."""
     from xpmlp.config import load_config
 
-    return load_config(config, placed(overriding(overrides), backend, device))
+    return load_config(config, placed(overriding(overrides), backend, device), origin=ORIGIN)
 
 
 def placed(values: dict[str, Any], backend: str | None, device: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.cli.options import overriding, split_names
+from xpmlp.cli.options import ORIGIN, overriding, split_names
 from xpmlp.config import Config, load_config
 from xpmlp.config.load import METRIC
 from xpmlp.config.metrics import task_of
@@ -63,7 +63,7 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
         If the table cannot be read, or has no such target.
     """
     if not is_table(path):
-        return load_config(path, values)
+        return load_config(path, values, origin=ORIGIN)
     from xpmlp.data.tables import read_table
     from xpmlp.data.tables.targets import find_targets, read_targets
 
@@ -79,7 +79,7 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
         targets = find_targets(table.data.columns, values["data.target"], str(path))
         missing = values.get("data.missing", MISSING)
         task = read_targets(table.data, targets, "auto", missing, table.decimal, str(path)).task
-    return table_config(path, task, values)
+    return table_config(path, task, values, origin=ORIGIN)
 
 
 def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[Config, str]:
@@ -87,7 +87,7 @@ def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[
     config = load_config(run_dir / "config.toml")
     rate = config.train.learning_rate * FROM_RATE
     given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
-    config = load_config(run_dir / "config.toml", given).named(stem_of(path))
+    config = load_config(run_dir / "config.toml", given, origin=ORIGIN).named(stem_of(path))
     said = f"going on from {run_dir} with the learning rate {config.train.learning_rate:g}"
     return config, f"{said}, a tenth of its own" if "train.learning_rate" not in values else said
 

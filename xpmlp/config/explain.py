@@ -24,7 +24,7 @@ def explain(errors: Sequence[ErrorDetails], origin: Callable[[tuple[str, ...]], 
     errors
         The result of ``ValidationError.errors()``.
     origin
-        Returns the prefix of a message about a location: ``"mnist.toml: "`` or ``"--set "``.
+        Returns the prefix of a message about a location: ``"mnist.toml: "``, ``"--set "`` or nothing.
     """
     schemas = sections(json_schema())
     lines = []

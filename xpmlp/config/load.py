@@ -59,10 +59,13 @@ class _Draft:
 
     def origin(self, location: tuple[str, ...]) -> str:
         """Return the origin of the value at a location, or of its section, or else the file being loaded."""
-        return self._origins.get(location) or self._origins.get(location[:1]) or f"{self._file}: "
+        of_section = self._origins.get(location[:1], f"{self._file}: ")
+        return self._origins.get(location, of_section)
 
 
-def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None, *, origin: str = ""
+) -> Config:
     """Load a config file.
 
     Parameters
@@ -72,7 +75,9 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
         that file's.
     overrides
         Values by dotted key, ``{"train.epochs": 1}``, which override the file's.  Paths among them are relative to the
-        working directory, those in a file to that file.
+        working directory, those in a file to that file.  Arrays and tuples count as lists, NumPy's scalars as Python's.
+    origin
+        What messages about overrides begin with, such as ``"--set "``.
 
     Raises
     ------
@@ -92,7 +97,8 @@ def load_config(path: str | os.PathLike[str], overrides: Mapping[str, Any] | Non
         draft.lay(_anchored(tables, source.parent), f"{source}: ")
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] != METRIC):  # others override it
         section, _, name = key.partition(".")
-        draft.lay({section: {name: value}} if name else {key: value}, "--set ")
+        plain = _plain(value)
+        draft.lay({section: {name: plain}} if name else {key: plain}, origin)
     try:
         files = tuple(source.absolute() for source, _ in chain)
         return Config.model_validate(draft.tables, context={"name": file.stem, "files": files})
@@ -166,6 +172,15 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
             raise ConfigError(f"{below}: extends = {show(base)} has {MISTAKEN_ESCAPE}.")
         if _may_never_end(file):
             raise ConfigError(f"{below}: extends = {show(base)} is not allowed: it is no file.")
+
+
+def _plain(value: Any) -> Any:
+    """Convert arrays and tuples to lists, and array libraries' scalars to Python's, also within lists and tables."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _besides_layers(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,10 @@ def sections(schema: JsonSchema) -> dict[str, JsonSchema]:
 def allowed(schema: JsonSchema) -> str:
     """Describe the values allowed by the schema of one key: 'an integer of at least 1, or "none"'."""
     if "anyOf" in schema:
-        return ", or ".join(allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice))
+        said: list[str] = []
+        for choice in (allowed(choice) for choice in schema["anyOf"] if not _is_outside(choice)):
+            said.append("a table of these" if any(choice == f"a table, each value {one}" for one in said) else choice)
+        return ", or ".join(said)
     choices = choices_of(schema)
     if choices:
         *most, last = (json.dumps(choice) for choice in choices)
@@ -82,7 +85,8 @@ def allowed(schema: JsonSchema) -> str:
     if schema["type"] == "object" and "additionalProperties" not in schema:
         return f"a table with {' and '.join(schema['required'])}"
     if schema["type"] == "object":
-        return f"a table, each value {allowed(schema['additionalProperties'])}"
+        noun = "a non-empty table" if schema.get("minProperties") else "a table"
+        return f"{noun}, each value {allowed(schema['additionalProperties'])}"
     if schema.get("format") == "path":
         return "a non-empty path"
     if "examples" in schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ def show(value: Any) -> str:
     """Write a value as TOML, cut to ``MAX_LENGTH`` characters; control characters escaped, nested values left out."""
     if isinstance(value, list):
         return _cut(f"[{', '.join(map(_scalar, value[:MAX_LENGTH]))}]")
+    if isinstance(value, dict):
+        items = [f"{show_key(str(key))} = {_scalar(item)}" for key, item in islice(value.items(), MAX_LENGTH)]
+        return _cut(f"{{ {', '.join(items)} }}" if items else "{}")
     return _cut(_scalar(value))
 
 

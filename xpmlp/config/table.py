@@ -17,7 +17,7 @@ RECIPES = {"classes": "table.toml", "values": "table-values.toml"}
 _NONE = (None, "none")
 
 
-def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
+def table_config(path: Path, task: str, overrides: Mapping[str, Any], *, origin: str = "") -> Config:
     """Build the config for training on a table: the recipe for its task, with a test part.
 
     Validation rows are held out if asked for, or if there are no folds to judge the networks by.
@@ -29,6 +29,8 @@ def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
     task : "classes" or "values"
     overrides : mapping
         Values by dotted key that override the recipe's.
+    origin : str
+        As for `load_config`.
 
     Raises
     ------
@@ -40,11 +42,11 @@ def table_config(path: Path, task: str, overrides: Mapping[str, Any]) -> Config:
     asked = any(given.get(f"data.{key}") not in _NONE for key in ("validation", "validation_size"))
     tested = given.get("data.test_fraction") != 0 or given.get("data.test") not in _NONE
     split = "test" if folds not in _NONE and not asked else "three-way" if tested else "validation"
-    return recipe_config(task, {"data.split": split, **given}).named(stem_of(path))
+    return recipe_config(task, {"data.split": split, **given}, origin=origin).named(stem_of(path))
 
 
-def recipe_config(task: str, given: Mapping[str, Any]) -> Config:
-    """Load the recipe for a task, with values by dotted key laid over it.
+def recipe_config(task: str, given: Mapping[str, Any], *, origin: str = "") -> Config:
+    """Load the recipe for a task, with values by dotted key laid over it; ``origin`` as for `load_config`.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def recipe_config(task: str, given: Mapping[str, Any]) -> Config:
         If a value is invalid, or the metric is for another task.
     """
     check_metric(given.get(METRIC), task)
-    return load_config(PREFIX + RECIPES[task], given)
+    return load_config(PREFIX + RECIPES[task], given, origin=origin)
 
 
 def stem_of(path: Path) -> str:

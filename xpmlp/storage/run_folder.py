@@ -264,7 +264,7 @@ def read(
     """
     for key in overrides or {}:
         if key.partition(".")[0] not in ("data", "backend"):
-            raise ConfigError(f"--set {key}: the network is trained already; set keys of [data] and [backend] only.")
+            raise ConfigError(f"{key}: the network is trained already; set keys of [data] and [backend] only.")
     with os_errors_as(RunFolderError, f"the run folder {folder} cannot be read"):
         if not folder.is_dir():
             raise RunFolderError(f"there is no run folder {folder}: give the folder that `xpmlp train` has written.")
