@@ -88,6 +88,15 @@ def test_a_regressor_of_tables(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[:, 0], model.predict(table()), rtol=1e-5)
 
 
+def test_a_single_class(tmp_path: Path) -> None:
+    model = MLPClassifier((4,), max_iter=1, random_state=0).fit(np.nan_to_num(X), np.full(len(X), 7))
+    model.coefs_[-1][:], model.intercepts_[-1][:] = 0, 5  # the logit of class 1, if there were one
+    model.to_onnx(tmp_path / "model.onnx")
+    found = computed(tmp_path / "model.onnx", {"features": np.nan_to_num(X)})
+    assert found["label"].tolist() == model.predict(np.nan_to_num(X)).tolist() == [7] * len(X)
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(np.nan_to_num(X)), rtol=1e-5)
+
+
 def test_names_and_classes_are_in_the_file(tmp_path: Path) -> None:
     import onnx
     import pandas as pd

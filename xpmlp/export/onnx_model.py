@@ -117,7 +117,7 @@ def _classes(graph: Graph, saved: SavedNetwork, outputs: str, taken: set[str]) -
         outputs, width = graph("Concat", graph("Sub", f32(1.0), outputs), outputs, axis=1), 2
     chosen = _chosen(graph, graph.cast(outputs, np.float64), decision, flags=not saved.classes.size)
     if saved.classes.size:
-        classes = _plain(saved.classes)
+        classes = np.resize(_plain(saved.classes), width)  # a single class is chosen by either index
         graph.output(_free(LABEL, taken), graph("Gather", classes, chosen), classes.dtype, ["N"], "the class")
     else:
         graph.output(_free(LABEL, taken), chosen, np.int64, ["N", width], "yes, 1, or no, 0")
