@@ -51,10 +51,27 @@ def test_in_a_pipeline() -> None:
 
 def test_columns_that_are_called_categorical() -> None:
     frame = pd.DataFrame({"zip": [1, 2, 3] * 20, "n": [5, 6, 7] * 20})
-    for told in (["zip"], [0]):
+    for told in (["zip"], [0], [True, False], np.array([True, False])):
         assert TableEncoder(categorical_features=told).fit(frame).encoding_.code_names == ("zip",)
     assert TableEncoder("n=category", categorical_features=["zip"]).fit(frame).encoding_.code_names == ("zip", "n")
     assert clone(TableEncoder("n=category")).types == "n=category"
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ([9], "categorical_features has '9', which is no column's name and no position from 0 to 1"),
+        ([-1], "no position from 0 to 1"),
+        (["zap"], "has 'zap', which is no column's name"),
+        ([True, 0], "has 'True'"),
+        ([True], "a mask of 1 truth values for 2 columns"),
+        (np.ones(3, bool), "a mask of 3 truth values for 2 columns"),
+    ],
+)
+def test_columns_that_cannot_be_called_categorical(told: Any, message: str) -> None:
+    frame = pd.DataFrame({"zip": [1, 2, 3] * 20, "n": [5, 6, 7] * 20})
+    with pytest.raises(ValueError, match=message):
+        TableEncoder(categorical_features=told).fit(frame)
 
 
 def test_a_column_that_is_missing_is_refused_or_taken_for_gaps() -> None:

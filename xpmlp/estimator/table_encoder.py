@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from xpmlp.data.labels import MISSING
+from xpmlp.data.messages import quoted
 from xpmlp.data.tables import Encoded, TableEncoding, fit_encoding, infer_schema
 from xpmlp.data.tables.columns import type_pairs
 from xpmlp.data.tables.features import MISSING_CODE
@@ -36,8 +37,8 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
         How `transform` encodes categories: by a number for missing and for each category, or by the code as one number.
     max_categories : int
         With "one-hot": the maximum number of a column's categories with an indicator each; rarer ones share one.
-    categorical_features : sequence of str or int, optional
-        Columns, by name or index, to treat as categories regardless of their values.
+    categorical_features : sequence of str, int or bool, optional
+        Columns to treat as categories regardless of their values: names, positions, or a truth value for each column.
 
     Attributes
     ----------
@@ -64,7 +65,7 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
     missing: Sequence[str] = parameter(MISSING, "array-like")
     categories: str = parameter("one-hot", StrOptions({"one-hot", "codes"}))
     max_categories: int = parameter(100, COUNT)
-    categorical_features: Sequence[str | int] | None = parameter(None, "array-like", None)
+    categorical_features: Sequence[str | int | bool] | None = parameter(None, "array-like", None)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Infer the kinds of the columns of ``X``, and fit their encoding.
@@ -131,9 +132,27 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
 
 
 def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: Sequence[str]) -> dict[str, str]:
-    """Merge the kinds set by the user with "category" for the columns given as categorical, by name or index."""
+    """Merge the kinds set by the user with "category" for the columns given as categorical.
+
+    Raises
+    ------
+    ValueError
+        If a name, a position or the length of a mask does not fit the columns.
+    """
     told = [] if categorical is None or isinstance(categorical, str) else list(categorical)
-    chosen = [names[int(place)] if isinstance(place, int | np.integer) else str(place) for place in told]
+    if told and all(isinstance(one, bool | np.bool_) for one in told):
+        if len(told) != len(names):
+            raise ValueError(f"categorical_features is a mask of {len(told)} truth values for {len(names)} columns")
+        told = np.flatnonzero(told).tolist()
+    chosen = []
+    for one in told:
+        place = names.index(one) if isinstance(one, str) and one in names else one
+        if isinstance(place, bool) or not isinstance(place, int | np.integer) or not 0 <= place < len(names):
+            raise ValueError(
+                f"categorical_features has {quoted(str(one))}, which is no column's name and no position from 0 to "
+                f"{len(names) - 1}"
+            )
+        chosen.append(names[int(place)])
     return {**dict.fromkeys(chosen, "category"), **type_pairs(types)}
 
 
