@@ -46,7 +46,7 @@ def column_as_numbers(column: Any, source: str, name: str) -> npt.NDArray[Any]:
         return values
     numbers = np.empty(len(values))
     for row, value in enumerate(values.tolist() if values.dtype.kind == "O" else values):
-        if _is_missing(value):
+        if is_missing(value):
             numbers[row] = np.nan
         elif not isinstance(value, np.timedelta64) and isinstance(value, Real | Decimal | np.bool_):
             numbers[row] = float(value)
@@ -66,7 +66,7 @@ def labels_of_objects(values: Sequence[Any], source: str) -> npt.NDArray[Any]:
     DataError
         If a label is missing, or the labels are of mixed or unsupported types.
     """
-    missing = next((row for row, value in enumerate(values) if _is_missing(value)), None)
+    missing = next((row for row, value in enumerate(values) if is_missing(value)), None)
     if missing is not None:
         raise DataError(f"{source}: the target of row {missing + 1} is missing; fill it in or drop the row")
     if all(isinstance(value, str) for value in values):
@@ -88,5 +88,6 @@ def labels_of_objects(values: Sequence[Any], source: str) -> npt.NDArray[Any]:
     raise DataError(f"{source}: has labels of the type {' and '.join(kinds)}; make all of them text or whole numbers")
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value stands for a missing one: None, NaN, or one of pandas'."""
     return type(value).__name__ in _GAPS or (isinstance(value, Real) and bool(value != value))

@@ -16,6 +16,7 @@ from xpmlp._files import write_text
 from xpmlp._paths import given_path
 from xpmlp.data.tables import Frame
 from xpmlp.errors import DataError
+from xpmlp.estimator.saving import decoded, encoded
 from xpmlp.estimator.table_encoder import TableEncoder
 from xpmlp.estimator.tables import TableInput, as_value_errors, given_frame
 from xpmlp.estimator.tabular_parameters import TabularParameters
@@ -85,15 +86,13 @@ class FittedTabular(TableInput, TabularParameters):
         Raises
         ------
         ValueError
-            If a parameter cannot be written as JSON.
+            If a parameter cannot be written, such as a random generator.
         """
         check_is_fitted(self, "network_")
+        parameters = {name: encoded(name, value) for name, value in self.get_params().items()}
+        text = json.dumps({"class": type(self).__name__, "parameters": parameters, **self._facts()})
         folder = given_path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            text = json.dumps({"class": type(self).__name__, "parameters": self.get_params(), **self._facts()})
-        except TypeError as error:
-            raise ValueError(f"a parameter cannot be saved ({error}); give random_state as a whole number") from None
         save_network(folder / _NETWORK, self.network_)
         write_text(folder / _PARAMETERS, text)
 
@@ -133,7 +132,7 @@ class FittedTabular(TableInput, TabularParameters):
             facts = json.loads((folder / _PARAMETERS).read_text(encoding="utf-8"))
             if facts["class"] != cls.__name__:
                 raise DataError(f"{folder} holds a {facts['class']}, and no {cls.__name__}")
-            estimator = cls(**facts["parameters"])
+            estimator = cls(**{name: decoded(value) for name, value in facts["parameters"].items()})
             estimator.network_ = load_network(folder / _NETWORK)
             estimator.n_features_in_ = int(facts["n_features_in"])
             if facts["feature_names_in"] is not None:

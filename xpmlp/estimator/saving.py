@@ -59,9 +59,9 @@ def save_estimator(estimator: Any, path: Path) -> None:
         "format": FORMAT,
         "class": type(estimator).__name__,
         "parameters": {
-            name: _encoded(name, value) for name, value in estimator.get_params().items() if name != "callbacks"
+            name: encoded(name, value) for name, value in estimator.get_params().items() if name != "callbacks"
         },
-        "figures": {name: _encoded(name, getattr(estimator, name)) for name in FIGURES if hasattr(estimator, name)},
+        "figures": {name: encoded(name, getattr(estimator, name)) for name in FIGURES if hasattr(estimator, name)},
         "feature_names": getattr(estimator, "feature_names_in_", np.empty(0)).tolist(),
         "residence": residence_of(estimator.coefs_[0]),
         "memory": {
@@ -137,10 +137,10 @@ def saved_network_of(estimator: Any) -> SavedNetwork:
 
 def _estimator(cls: type[Any], sealed: Sealed) -> Any:
     description, tensors = sealed
-    estimator = cls(**{name: _decoded(value) for name, value in description["parameters"].items()})
+    estimator = cls(**{name: decoded(value) for name, value in description["parameters"].items()})
     figures = description["figures"]
     for name in (name for name in FIGURES if name in figures):
-        setattr(estimator, name, _decoded(figures[name]))
+        setattr(estimator, name, decoded(figures[name]))
     if description["feature_names"]:
         estimator.feature_names_in_ = np.array(description["feature_names"], dtype=object)
     layers = estimator.n_layers_ - 1
@@ -212,8 +212,14 @@ def _named(name: str, arrays: list[Any]) -> Tensors:
     return {f"{name}.{index}": to_host(array) for index, array in enumerate(arrays)}
 
 
-def _encoded(name: str, value: Any) -> Any:
-    """Encode a parameter for JSON; a type that JSON lacks becomes a table with one key."""
+def encoded(name: str, value: Any) -> Any:
+    """Encode a parameter for JSON; a type that JSON lacks becomes a table with one key.
+
+    Raises
+    ------
+    ValueError
+        If it, or a part of it, is of another type.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | float | str):
@@ -221,18 +227,21 @@ def _encoded(name: str, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list):
-        return [_encoded(name, item) for item in value]
+        return [encoded(name, item) for item in value]
     if isinstance(value, tuple):
-        return {"tuple": [_encoded(name, item) for item in value]}
+        return {"tuple": [encoded(name, item) for item in value]}
     if isinstance(value, dict):
-        return {"dict": [[_encoded(name, key), _encoded(name, item)] for key, item in value.items()]}
+        return {"dict": [[encoded(name, key), encoded(name, item)] for key, item in value.items()]}
     raise ValueError(f"{name}={value!r} cannot be saved: give it as numbers, strings, lists or tables of them.")
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    if isinstance(value, dict):
-        ((kind, items),) = value.items()
-        return tuple(map(_decoded, items)) if kind == "tuple" else {_decoded(k): _decoded(v) for k, v in items}
+def decoded(value: Any) -> Any:
+    """Decode what `encoded` returned; a table that was not encoded, as in older files of tables, stays as it is."""
+    match value:
+        case list():
+            return [decoded(item) for item in value]
+        case {"tuple": list(items)}:
+            return tuple(decoded(item) for item in items)
+        case {"dict": list(items)}:
+            return {decoded(key): decoded(item) for key, item in items}
     return value

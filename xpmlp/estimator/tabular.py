@@ -15,8 +15,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from xpmlp.data.tables import Frame, as_frame, as_series
+from xpmlp.data.objects import is_missing, labels_of_objects
+from xpmlp.data.tables import Frame, as_frame
 from xpmlp.estimator.parameters import parameter
+from xpmlp.estimator.saving import encoded
 from xpmlp.estimator.tables import as_value_errors
 from xpmlp.estimator.tabular_fitting import FittingTabular
 from xpmlp.training.decision import Decision, saved_decision
@@ -94,10 +96,14 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
 
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         labels = _labels(y, frame.data.height)
-        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
-        if (self.classes_[places] != labels).any():
-            raise ValueError("eval_set has a label that the training rows have not")
-        return places.astype(np.int64)
+        places = {label: place for place, label in enumerate(self.classes_.tolist())}
+        unknown = [label for label in labels.tolist() if label not in places]
+        if unknown:
+            known = ", ".join(map(repr, list(places)[:8])) + ", ..." * (len(places) > 8)
+            raise ValueError(
+                f"eval_set has a label that the training rows have not: {unknown[0]!r}; their classes are {known}"
+            )
+        return np.asarray([places[label] for label in labels.tolist()], dtype=np.int64)
 
     @property
     def _known_classes(self) -> npt.NDArray[Any]:
@@ -122,10 +128,12 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         return chosen
 
     def _facts(self) -> dict[str, Any]:
-        return {**super()._facts(), "classes": self.classes_.tolist()}
+        plain = self.classes_.astype(np.int64) if self.classes_.dtype.kind in "mM" else self.classes_
+        classes = encoded("classes_", plain)
+        return {**super()._facts(), "classes": classes, "classes_dtype": self.classes_.dtype.str}
 
     def _restore(self, facts: Mapping[str, Any]) -> None:
-        self.classes_ = np.asarray(facts["classes"])
+        self.classes_ = np.asarray(facts["classes"], dtype=facts.get("classes_dtype"))
 
 
 @dataclass(eq=False, repr=False)
@@ -207,22 +215,18 @@ class TabularRegressor(RegressorMixin, FittingTabular):
 
 
 def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
-    """Check labels and return them as an array (n,); none may be missing."""
+    """Convert labels of any library to an array (n,), categories to their values; none may be missing."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
-    if not isinstance(y, np.ndarray):
-        series = as_series(y, "y") if not isinstance(y, list | tuple) else None
-        if series is not None:
-            if series.null_count() or (series.dtype.is_float() and series.is_nan().any()):
-                raise ValueError("Input y contains NaN.")
-            y = np.asarray(series.to_list()) if not series.dtype.is_numeric() else series.to_numpy()
-    labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
-    if labels.dtype.kind == "O":
-        if any(label is None or label != label for label in labels):
+    labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=isinstance(y, np.ndarray | list | tuple))
+    if labels.dtype.kind in "OT":
+        given = labels.tolist()
+        if any(map(is_missing, given)):
             raise ValueError("Input y contains NaN.")
-        labels = labels.astype(str) if all(isinstance(label, str) for label in labels) else labels
+        are_texts = all(isinstance(label, str) for label in given)
+        labels = np.asarray(given, dtype=np.str_) if are_texts else labels_of_objects(given, "y")
     check_consistent_length(range(rows), labels)
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+    if labels.dtype.kind in "fmM" and not np.isfinite(labels).all():
         raise ValueError("Input y contains infinity or NaN.")
     check_classification_targets(labels)
     return labels
@@ -233,7 +237,7 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     if hasattr(y, "columns"):
-        y = np.stack([column.cast(float).to_numpy() for column in as_frame(y).data.get_columns()], axis=1)
+        y = np.stack([np.asarray(column.to_list(), object) for column in as_frame(y).data.get_columns()], axis=1)
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")

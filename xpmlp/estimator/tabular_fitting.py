@@ -48,7 +48,7 @@ class FittingTabular(FittedTabular):
         sample_weight: Any = None,
         *,
         eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
-        categorical_features: Sequence[str | int] | None = None,
+        categorical_features: Sequence[str | int | bool] | None = None,
     ) -> Self:
         """Infer the kinds of the columns, encode them, and train.
 
@@ -58,21 +58,24 @@ class FittingTabular(FittedTabular):
             Columns of any kind, with missing values; of pandas, polars, pyarrow or any library supported by narwhals.
         y : (n,), or (n, n_targets) for values
         sample_weight : (n,), optional
+            Numbers of at least 0, not all 0.
         eval_set : (X, y) or a list of one, optional
             The rows that decide when the network is best; by default the folds, or without folds rows held out.
-        categorical_features : sequence of str or int, optional
-            Columns to treat as categories regardless of their values.
+        categorical_features : sequence of str, int or bool, optional
+            Columns to treat as categories regardless of their values: names, positions, or a truth value for each.
 
         Raises
         ------
         ValueError
-            If ``X`` is not a table, ``y`` is unusable, or their lengths differ.
+            If ``X`` is not a table, ``y`` is unusable, their lengths differ, or another argument is not as described.
         """
         self._validate_params()
         frame = given_frame(self, X, reset=True)
         with as_value_errors():
             targets = self._targets(y, frame)
             weights = None if sample_weight is None else _check_sample_weight(sample_weight, targets)
+            if weights is not None and (weights < 0).any():
+                raise ValueError("Negative values in data passed to `sample_weight`.")
             if weights is not None and not weights.any():
                 raise ValueError("Sample weights must contain at least one non-zero number.")
             given = None if eval_set is None else self._given(eval_set)

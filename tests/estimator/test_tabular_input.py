@@ -1,0 +1,173 @@
+"""Targets, weights and parameters of the estimators for tables, in the types of the libraries around them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from xpmlp import TabularClassifier, TabularRegressor
+
+QUICK = {"train.epochs": 1, "backend.fused": False, "backend.threads": 1}
+ROWS = 60
+FRAME = pd.DataFrame({"a": np.linspace(-1, 1, ROWS), "b": np.arange(ROWS) % 4})
+FLAGS: npt.NDArray[np.bool_] = np.arange(ROWS) % 3 == 0
+NUMBERS = FLAGS.astype(np.int64)
+WORDS = np.where(FLAGS, "yes", "no")
+
+
+def classifier(**parameters: Any) -> TabularClassifier:
+    return TabularClassifier(**{"folds": 2, "random_state": 0, "settings": QUICK} | parameters)
+
+
+def as_objects(values: Any) -> npt.NDArray[np.object_]:
+    objects = np.empty(len(values), dtype=object)
+    objects[:] = values
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (pd.Series(NUMBERS, dtype="category"), [0, 1]),
+        (pd.Categorical(NUMBERS + 5), [5, 6]),
+        (pd.DataFrame({"y": pd.Series(NUMBERS, dtype="category")}), [0, 1]),
+        (pd.Series(FLAGS, dtype="category"), [False, True]),
+        (pd.Series(FLAGS, dtype="boolean"), [False, True]),
+        (pd.Series(WORDS, dtype="category"), ["no", "yes"]),
+        (pd.Series(NUMBERS, dtype="Int64"), [0, 1]),
+        (pd.Series(NUMBERS, dtype=object), [0, 1]),
+        (as_objects(NUMBERS.tolist()), [0, 1]),
+        (pl.Series(WORDS.tolist(), dtype=pl.Categorical), ["no", "yes"]),
+        (pl.Series(WORDS.tolist(), dtype=pl.Enum(["yes", "no"])), ["no", "yes"]),
+        (pa.array(NUMBERS).dictionary_encode(), [0, 1]),
+        (pa.array(WORDS.tolist()).dictionary_encode(), ["no", "yes"]),
+        (pa.table({"y": pa.array(NUMBERS)}), [0, 1]),
+        (WORDS.astype(np.dtypes.StringDType()), ["no", "yes"]),
+    ],
+)
+def test_labels_keep_their_type(y: Any, classes: list[Any]) -> None:
+    model = classifier().fit(FRAME, y)
+    assert model.classes_.tolist() == classes
+    assert type(model.classes_.tolist()[0]) is type(classes[0])
+    expected = np.asarray(y).ravel().tolist()
+    assert np.isin(model.predict(FRAME), expected).all()
+    assert 0 < model.score(FRAME, expected) <= 1
+
+
+def test_a_column_of_categories_among_the_features_keeps_them() -> None:
+    frame = FRAME.astype({"b": "category"})
+    model = classifier().fit(frame, NUMBERS)
+    assert [column.kind for column in model.encoder_.schema_.columns] == ["number", "category"]
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        (pd.NA, "Input y contains NaN"),
+        (None, "Input y contains NaN"),
+        (np.nan, "Input y contains NaN"),
+        (pd.NaT, "Input y contains NaN"),
+        (1, "labels of the type int and str"),
+    ],
+)
+def test_objects_that_are_no_labels(first: Any, message: str) -> None:
+    labels = as_objects([first, *WORDS.tolist()[1:]])
+    for y in (labels, pd.Series(labels, dtype=object)):
+        with pytest.raises(ValueError, match=message):
+            classifier().fit(FRAME, y)
+
+
+def test_a_date_that_is_missing_among_labels() -> None:
+    days = np.where(FLAGS, np.datetime64("2020-01-01"), np.datetime64("NaT"))
+    with pytest.raises(ValueError, match="contains infinity or NaN"):
+        classifier().fit(FRAME, days)
+
+
+def test_an_unknown_label_to_judge_by() -> None:
+    message = "eval_set has a label that the training rows have not: {}; their classes are {}"
+    for y, judging, label, classes in ((WORDS, "maybe", "'maybe'", "'no', 'yes'"), (NUMBERS, "1", "'1'", "0, 1")):
+        with pytest.raises(ValueError, match=message.format(label, classes)):
+            classifier(folds=None).fit(FRAME, y, eval_set=(FRAME, np.repeat(judging, ROWS)))
+
+
+def test_values_as_categories() -> None:
+    values = pd.DataFrame({"y": pd.Series(np.arange(ROWS) % 3 + 0.5, dtype="category")})
+    model = TabularRegressor(folds=2, random_state=0, settings=QUICK).fit(FRAME, values)
+    assert model.predict(FRAME).ravel().shape == (ROWS,)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.where(FLAGS, 1.0, -1.0), "Negative values in data passed to `sample_weight`"),
+        (np.full(ROWS, -1.0), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(ROWS), "at least one non-zero"),
+        (np.where(FLAGS, 1.0, np.nan), "sample_weight contains NaN"),
+        (np.where(FLAGS, 1.0, np.inf), "sample_weight contains infinity"),
+    ],
+)
+def test_weights_that_are_refused(weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(FRAME, WORDS, weights)
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(folds=2, settings=QUICK).fit(FRAME, FRAME["a"], weights)
+
+
+def test_numpy_parameters_are_taken_and_saved(tmp_path: Path) -> None:
+    sizes = {"train.epochs": np.int64(1), "model.hidden_layer_sizes": (4,), "train.rates": None}
+    given = {"members": np.int64(2), "folds": np.int64(2), "random_state": np.int64(0), "settings": QUICK | sizes}
+    model = classifier(**given, threshold={np.int64(1): np.float32(20)}).fit(FRAME, NUMBERS)
+    assert len(model.network_.network.layers.members) == 4
+    model.save(tmp_path / "model")
+    again = TabularClassifier.load(tmp_path / "model")
+    assert again.get_params() == model.get_params()
+    np.testing.assert_array_equal(again.predict_proba(FRAME), model.predict_proba(FRAME))
+    search = GridSearchCV(classifier(), {"members": np.array([1, 2])}, cv=2, error_score="raise")
+    assert search.fit(FRAME, NUMBERS).best_params_["members"] in (1, 2)
+
+
+def test_a_file_from_before_parameters_were_encoded_is_read(tmp_path: Path) -> None:
+    model = classifier().fit(FRAME, WORDS)
+    model.save(tmp_path / "model")
+    file = tmp_path / "model" / "estimator.json"
+    facts = json.loads(file.read_text())
+    del facts["classes_dtype"]
+    file.write_text(json.dumps(facts | {"parameters": model.get_params()}))
+    again = TabularClassifier.load(tmp_path / "model")
+    assert again.get_params() == model.get_params()
+    np.testing.assert_array_equal(again.predict(FRAME), model.predict(FRAME))
+
+
+def test_a_parameter_that_cannot_be_saved_is_named_and_leaves_no_folder(tmp_path: Path) -> None:
+    model = classifier(random_state=np.random.RandomState(0)).fit(FRAME, WORDS)
+    with pytest.raises(ValueError, match=r"^random_state=RandomState\(MT19937\).* cannot be saved"):
+        model.save(tmp_path / "model")
+    model.set_params(random_state=0, settings={"model.activation": object()})
+    with pytest.raises(ValueError, match=r"^settings=<object .*> cannot be saved"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "datetime64[D]", "bool", "U3"])
+def test_classes_keep_their_type_when_saved(dtype: str, tmp_path: Path) -> None:
+    model = classifier().fit(FRAME, NUMBERS.astype(dtype))
+    model.save(tmp_path / "model")
+    again = TabularClassifier.load(tmp_path / "model")
+    assert again.classes_.dtype == model.classes_.dtype == dtype
+    np.testing.assert_array_equal(again.classes_, model.classes_)
+
+
+def test_a_refused_parameter_is_named_by_its_key() -> None:
+    for costs, shown in (({"yes": -1}, "{ yes = -1 }"), ({}, "{}"), ({"yes": "a"}, '{ yes = "a" }')):
+        with pytest.raises(ValueError, match=rf"^model\.threshold = {shown} is not allowed: give") as error:
+            classifier(threshold=costs).fit(FRAME, WORDS)
+        assert "--set" not in str(error.value)
