@@ -139,6 +139,14 @@ def test_dates_are_told_by_the_clocks_of_their_zone() -> None:
     assert_encoded(encoding, frame, {"when": numbers([one.astimezone(berlin).timestamp() for one in moments])})
 
 
+def test_dates_as_text_with_an_offset_are_told_in_utc() -> None:
+    texts = [f"2022-{1 + one % 12:02d}-{1 + one % 28:02d}T{one % 24:02d}:15:00+0{one % 3}:00" for one in range(300)]
+    frame = pl.DataFrame({"when": texts})
+    encoding = fitted(frame, np.arange(len(frame)) % 2)
+    assert {feature.part for feature in encoding.columns[0].features} > {"hour sin", "weekday cos", "days"}
+    assert_encoded(encoding, frame, {"when": seconds(texts)})
+
+
 def test_seconds_keep_what_float32_would_lose() -> None:
     frame = pl.DataFrame({"when": [dt.datetime(2021, 6, 1) + dt.timedelta(seconds=one) for one in range(60)]})
     encoding = fitted(frame, np.arange(60) % 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,42 @@ def test_zones_of_dates() -> None:
     encoding = fitted(berlin.to_frame())
     equal(encoding.encode(berlin.to_frame()), encoding.encode(berlin.dt.convert_time_zone("UTC").to_frame()))
     equal(encoding.encode(berlin.to_frame()), encoding.encode(winter.to_frame()))
+
+
+def as_zoned_texts(instants: pl.Series) -> pl.Series:
+    """Instants as local times of New York and, every second one, of Kolkata."""
+    iso = "%Y-%m-%dT%H:%M:%S%:z"
+    zones = [instants.dt.convert_time_zone(zone).dt.strftime(iso) for zone in ("America/New_York", "Asia/Kolkata")]
+    return pl.Series("d", [zones[place % 2][place] for place in range(len(instants))])
+
+
+@pytest.mark.parametrize(
+    "as_trained", [as_zoned_texts, lambda instants: instants.dt.convert_time_zone("Europe/Berlin")]
+)
+def test_a_moment_is_the_same_in_every_zone_and_as_text(as_trained: Callable[[pl.Series], pl.Series]) -> None:
+    hours = [datetime.datetime(2020, 3, 1) + datetime.timedelta(hours=11 * step) for step in range(300)]
+    utc = pl.Series("d", hours).dt.replace_time_zone("UTC")
+    trained = as_trained(utc).to_frame()
+    encoding = fitted(trained)
+    assert {"d: hour sin", "d: weekday sin"} < set(encoding.number_names)
+    encoded = encoding.encode(trained)
+    assert not encoded.unreadable
+    equal(encoded, encoding.encode(utc.to_frame()))
+    equal(encoded, encoding.encode(utc.dt.convert_time_zone("Europe/Berlin").to_frame()))
+    equal(encoded, encoding.encode(as_zoned_texts(utc).to_frame()))
+    moments = pd.Series(pd.to_datetime(hours, utc=True))
+    equal(encoded, encoding.encode(pd.DataFrame({"d": moments.dt.tz_convert("Asia/Tokyo")})))
+    offset = datetime.timezone(datetime.timedelta(hours=-3))
+    equal(encoded, encoding.encode(pd.DataFrame({"d": moments.dt.tz_convert(offset)})))
+
+
+def test_the_zone_of_dates_as_text_is_utc() -> None:
+    texts = ["2022-05-01T02:15:00+02:00", "2022-05-02 03:15:00Z", "2022-05-03 04:15:00"]
+    column = infer_schema({"d": texts})["d"]
+    assert (column.zone, column.shown) == ("UTC", "2022-05-01 00:15 to 2022-05-03 04:15")
+    assert column.why == "dates as text, %Y-%m-%d %H:%M:%S, in UTC"
+    assert infer_schema({"d": texts}, types="d=date")["d"].zone == "UTC"
+    assert infer_schema({"d": [*texts[2:], "2022-05-04"]})["d"].zone == ""
 
 
 def test_text_has_its_length_words_and_the_rest_hashed() -> None:

@@ -29,27 +29,25 @@ _CLOCK = r"^([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:\.[0-9]+)?)?(?:[ 
 def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Reading:
     """Read cells as points in time: a struct of ``wall``, the local time in the column's zone, and ``instant``, in UTC.
 
-    Both are datetimes in microseconds without a zone.  Times without a zone are taken to be in the column's.
+    Both are datetimes in microseconds without a zone.  Times without a zone are taken to be in the column's; the
+    others are converted to it, or to UTC if it has none.
     """
     dtype, unreadable = cells.dtype, 0
-    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
-        if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-            instant = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-            wall = cells.dt.convert_time_zone(column.zone or "UTC").dt.replace_time_zone(None)
-        else:
-            wall = cells.cast(pl.Datetime("us"))
-            instant = _to_utc(wall, column.zone)
+    wall = told = pl.Series(cells.name, [None] * len(cells), dtype=pl.Datetime("us"))
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        told = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
+    elif dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        wall = cells.cast(pl.Datetime("us"))
     elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype == pl.Null:
         texts = as_texts(cells, missing)
-        parsed = parsed_dates(texts, column.date_formats or ISO_FORMATS)
-        wall, instant = parsed.struct.field("wall"), parsed.struct.field("instant")
-        if column.zone:
-            instant = _to_utc(wall, column.zone)
-        unreadable = wall.null_count() - texts.null_count()
+        wall, told = parsed_dates(texts, column.date_formats or ISO_FORMATS)
+        unreadable = int((wall.is_null() & told.is_null()).sum()) - texts.null_count()
     else:
-        wall = instant = pl.Series(cells.name, [None] * len(cells), dtype=pl.Datetime("us"))
         unreadable = len(cells) - cells.null_count()
-    both = pl.DataFrame({"wall": wall.cast(pl.Datetime("us")), "instant": instant.cast(pl.Datetime("us"))})
+    both = pl.DataFrame({"wall": wall, "instant": _to_utc(wall, column.zone)})
+    if told.null_count() < len(told):
+        both = pl.select(wall=pl.coalesce(_in_zone(told, column.zone), both["wall"]),
+                         instant=pl.coalesce(told, both["instant"]))  # fmt: skip
     return Reading(both.to_struct(cells.name), unreadable)
 
 
@@ -74,21 +72,26 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
     return Reading(clock, clock.null_count() - texts.null_count())
 
 
-def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
-    """Parse texts to a struct of ``wall`` and ``instant``, null where no format fits."""
-    texts, has_time = _tidied(texts)
+def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> tuple[pl.Series, pl.Series]:
+    """Parse texts to local times where no zone is written, and to instants in UTC where one is; null for the others."""
+    plain, has_time = _tidied(texts)
+    without = pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us"))
     if not has_time.any():
-        wall = _coalesced([_parsed(texts, one) for one in formats], len(texts))
-        return pl.DataFrame({"wall": wall, "instant": wall}).to_struct(texts.name)
-    zones = pl.select(pl.when(has_time).then(texts.str.extract_groups(_ZONE))).to_series()
-    hours = zones.struct.field("1").cast(pl.Int64, strict=False).fill_null(0)
-    minutes = zones.struct.field("2").cast(pl.Int64, strict=False).fill_null(0)
-    negative = zones.struct.field("1").str.starts_with("-").fill_null(False)
-    offset = hours.abs() * 60 + minutes
-    offset = pl.select(pl.when(negative).then(-offset).otherwise(offset)).to_series() * 60_000_000
-    plain = pl.select(pl.when(has_time).then(texts.str.replace(_ZONE, "")).otherwise(texts)).to_series()
+        return _coalesced([_parsed(plain, one) for one in formats], len(texts)), without
+    zoned = (has_time & plain.str.contains(_ZONE)).fill_null(False)
+    zones = plain.str.extract_groups(_ZONE).struct
+    hours, minutes = (zones.field(part).cast(pl.Int64, strict=False).fill_null(0) for part in ("1", "2"))
+    sign = 1 - 2 * zones.field("1").str.starts_with("-").fill_null(False).cast(pl.Int64)
+    offset = (sign * (hours.abs() * 60 + minutes) * 60_000_000).cast(pl.Duration("us"))
+    plain = pl.select(pl.when(zoned).then(plain.str.replace(_ZONE, "")).otherwise(plain)).to_series()
     wall = _coalesced([_parsed(plain, one) for one in formats], len(texts))
-    return pl.DataFrame({"wall": wall, "instant": wall - offset.cast(pl.Duration("us"))}).to_struct(texts.name)
+    return wall.set(zoned, None), (wall - offset).set(~zoned, None)
+
+
+def zone_of(texts: pl.Series) -> str:
+    """Return the zone for dates written as text: UTC if any has a zone or an offset from UTC, else none."""
+    tidy, has_time = _tidied(texts)
+    return "UTC" if (has_time & tidy.str.contains(_ZONE)).any() else ""
 
 
 def _tidied(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -164,6 +167,10 @@ def _coalesced(parsed: Sequence[pl.Series], length: int) -> pl.Series:
     if not parsed:
         return pl.Series([None] * length, dtype=pl.Datetime("us"))
     return pl.select(pl.coalesce(*parsed)).to_series()
+
+
+def _in_zone(instant: pl.Series, zone: str) -> pl.Series:
+    return instant.dt.replace_time_zone("UTC").dt.convert_time_zone(zone or "UTC").dt.replace_time_zone(None)
 
 
 def _to_utc(wall: pl.Series, zone: str) -> pl.Series:

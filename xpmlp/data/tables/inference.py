@@ -28,7 +28,7 @@ from xpmlp.data.tables.cells import (
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
-from xpmlp.data.tables.dates import as_clock, as_dates, date_formats, is_clock, parsed_dates
+from xpmlp.data.tables.dates import as_clock, as_dates, date_formats, is_clock, parsed_dates, zone_of
 from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.errors import DataError
 
@@ -212,7 +212,7 @@ def _as_told(cells: pl.Series, override: Override, missing: Sequence[str], decim
         formats, doubt = date_formats(texts)
         if not formats:
             raise DataError(f"types: column {quoted(cells.name)} has no dates of a known form, as {quoted(texts[0])}")
-        return _Found(kind, why, date_formats=formats, note=doubt)
+        return _Found(kind, why, date_formats=formats, zone=zone_of(texts), note=doubt)
     return _Found(kind, why)
 
 
@@ -355,13 +355,16 @@ def _dates_as_text(texts: Distinct) -> _Found | None:
     formats, doubt = date_formats(texts.values)
     if not formats:
         return None
-    odd = texts.where(parsed_dates(texts.values, formats).struct.field("wall").is_null())
+    wall, told = parsed_dates(texts.values, formats)
+    odd = texts.where(wall.is_null() & told.is_null())
     if odd.present > ODD_SHARE * texts.present:
         return None
     notes = [doubt] if doubt else []
     if len(odd.values):
         notes.append(f"{listed(sorted(odd.values.to_list()), 3)}, no dates, are read as missing ({odd.present:,})")
-    return _Found("date", f"dates as text, {formats[0]}", date_formats=formats, note="; ".join(notes))
+    zone = zone_of(texts.values)
+    why = f"dates as text, {formats[0]}" + f", in {zone}" * bool(zone)
+    return _Found("date", why, date_formats=formats, zone=zone, note="; ".join(notes))
 
 
 def _of_words(texts: Distinct, told: str = "") -> _Found:
