@@ -242,6 +242,16 @@ def test_what_is_written_in_several_ways_is_told(cells: list[str], what: str) ->
     assert any(f"'a' looks like {what} that are written in several ways, as " in one for one in found)
 
 
+@pytest.mark.parametrize("types", [None, {"a": "date"}])
+def test_dates_that_are_read_in_several_ways_are_told(types: dict[str, str] | None) -> None:
+    frame = pl.DataFrame({"a": ["2023-01-05", "05/01/2023", "2023/3/4"] * 20, "b": range(60)})
+    schema = infer_schema(frame, types=types)
+    note = "month before day, which the values do not tell; written in several ways: %Y-%m-%d, %Y/%m/%d, %m/%d/%Y"
+    assert (schema["a"].kind, schema["a"].note) == ("date", note)
+    assert f"'a': {note}" in suggestions(frame, schema, None, ())
+    assert not infer_schema({"a": ["2023-01-05", "2023-01-06 12:00", "2023-01-07 12:00:01"]})["a"].note
+
+
 def test_more_columns_than_can_be_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xpmlp.data.tables.inference.MAX_COLUMNS", 2)
     with pytest.raises(DataError, match="the table has 3 columns, and at most 2 can be learned from: drop some"):

@@ -102,7 +102,9 @@ def _tidied(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
-    """Detect the formats of dates written as text, with a remark if day and month are ambiguous; none if none fit.
+    """Detect the formats of dates written as text, none if none fit, with a remark.
+
+    The remark, if any, says that there are several notations, or that day and month are ambiguous.
 
     Parameters
     ----------
@@ -115,14 +117,14 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
     sample = pl.select(pl.when(has_time).then(sample.str.replace(_ZONE, "")).otherwise(sample)).to_series()
     times = _TIMES if has_time.any() else ("",)
     formats: tuple[str, ...] = ()
-    doubt, rest, shapes = "", sample, set[str]()
+    unclear, rest, notations = False, sample, list[str]()
     while len(rest) > 0.05 * len(sample):  # there may be several formats: find one after the other
         best: tuple[str, ...] = ()
         ties, left, few = list[str](), rest, rest.head(20).str.replace(_TIME_OF_DAY, "")
         marks = set("".join(few.to_list()))
         for date in _DATES:
             if (
-                _shape(date) in shapes
+                _shape(date) in map(_shape, notations)
                 or not set(date).intersection("-/.,") <= marks
                 or _parsed(few, date).null_count() == len(few)
             ):
@@ -136,11 +138,13 @@ def date_formats(texts: pl.Series) -> tuple[tuple[str, ...], str]:
                 ties.append(date)
         if not best:
             return (), ""
-        if {"%m/%d/%Y", "%d/%m/%Y"} <= set(ties) or {"%m-%d-%Y", "%d-%m-%Y"} <= set(ties):
-            doubt = "month before day, which the values do not tell"
+        unclear |= {"%m/%d/%Y", "%d/%m/%Y"} <= set(ties) or {"%m-%d-%Y", "%d-%m-%Y"} <= set(ties)
         formats, rest = formats + best, left
-        shapes.add(_shape(ties[0]))
-    return formats, doubt
+        notations.append(ties[0])
+    remarks = ["month before day, which the values do not tell"] if unclear else []
+    if len(notations) > 1:
+        remarks.append(f"written in several ways: {', '.join(notations)}")
+    return formats, "; ".join(remarks)
 
 
 def _shape(date: str) -> str:
