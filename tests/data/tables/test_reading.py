@@ -177,13 +177,23 @@ def test_other_code_pages(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD.replace("cat", "caf\xe9").encode("latin-1"))
     table = read_table(path)
     assert "café" in table.data["kind"].to_list()
-    assert "Windows-1252" in "; ".join(table.notes)
+    assert table.notes == ("not UTF-8, by line 3: read as Windows-1252; name another with --encoding",)
     assert "cafķ" in read_table(path, encoding="cp775").data["kind"].to_list() or read_table(path, encoding="cp1257")
 
 
 def test_another_code_page_beyond_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "CHUNK", 200)
-    assert "café" in read_table(written(tmp_path, (GOOD + "1,1,caf\xe9\n").encode("latin-1"))).data["kind"].to_list()
+    table = read_table(written(tmp_path, (GOOD + "1,1,caf\xe9\n").encode("latin-1")))
+    assert "café" in table.data["kind"].to_list()
+    assert table.notes == ("not UTF-8, by line 62: read as Windows-1252; name another with --encoding",)
+
+
+@pytest.mark.parametrize("chunk", [200, 1 << 20])
+def test_a_line_that_is_not_utf8_among_others(chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK", chunk)
+    odd = "1,1,caf\xe9\n".encode("latin-1")
+    (note,) = read_table(written(tmp_path, GOOD.replace("cat", "kätzchen").encode() + odd + odd)).notes
+    assert note.startswith("line 62 is not UTF-8, but others are: letters of these are read wrongly, as Windows-1252")
 
 
 def test_without_a_header(tmp_path: Path) -> None:
@@ -206,7 +216,9 @@ def test_a_header_without_the_row_names_of_r(tmp_path: Path) -> None:
         ("a,b,kind\n", "a header but no rows"),
         (with_line(1, "a,a,kind"), "names 'a' more than once"),
         (with_line(9, "1,2,cat,4,5"), "row 8 has 5 fields, and the header 3"),
-        (with_line(9, '1,2,"cat'), "is a quote left open"),
+        (with_line(9, '1,2,"cat'), "the quote that row 8 opens is not closed"),
+        (with_line(2, '1,"2,cat'), "the quote that row 1 opens is not closed"),
+        (with_line(9, '1,"2"nd,cat'), "the quote that row 8 opens is not closed, or text follows it"),
         ('[{"a": 1}]', "is JSON"),
         (b"SQLite format 3\x00 and more", "SQLite"),
         (b"%PDF-1.7", "PDF"),
@@ -254,6 +266,12 @@ def test_rows_with_fewer_fields(separator: str, tmp_path: Path, monkeypatch: pyt
     assert table.data.rows()[41] == ("3", None, None)
     (note,) = [note for note in table.notes if "fewer" in note]
     assert note.startswith("2 rows have fewer fields than there are columns, the first of them row 21: the fields that")
+
+
+def test_a_first_row_with_fewer_fields(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, with_line(2, "1,2")))
+    assert table.data.rows()[:2] == [("1", "2", None), ("1", "3", "cat")]
+    assert "the first of them row 1:" in table.notes[-1]
 
 
 @pytest.mark.parametrize("line", ["1,2,", '1,"a,b",', '"1","2",""', ",,", "", '"1\n,",,cat'])

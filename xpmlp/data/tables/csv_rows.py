@@ -6,12 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
-from xpmlp.data.tables.dialect import BLANKS, Dialect
+from xpmlp.data.tables.dialect import BLANKS, Dialect, not_utf8
 from xpmlp.data.tables.streams import MAX_BYTES
 from xpmlp.errors import DataError
 
@@ -21,8 +22,6 @@ BATCH_BYTES = 1 << 25
 MAX_RECORD = 1 << 26
 """Maximum number of bytes of a row; a longer one is taken to have an unclosed quote."""
 
-_TAKEN_FOR_PACKED = (b"x", b"\x1f", b"\x28", b"\xef", b"B")
-
 
 def csv_batches(
     stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool
@@ -30,7 +29,8 @@ def csv_batches(
     """Yield the rows of a CSV file, a few megabytes at a time."""
     row, empty = 0, True
     short, first_short = 0, 0
-    for piece in _records(stream, dialect, path, bounded):
+    odd = list[str]()
+    for piece in _records(stream, dialect, path, bounded, odd):
         frame = _parsed(piece, dialect, path, row)
         if some := _short_rows(piece, frame, dialect):
             short, first_short = short + len(some), first_short or row + some[0]
@@ -52,12 +52,16 @@ def csv_batches(
             f"{short:,} rows have fewer fields than there are columns, the first of them row {first_short:,}: the "
             "fields that they lack are read as missing"
         )
+    notes += odd[:1]
 
 
-def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> Iterator[bytes]:
-    """Yield whole rows as UTF-8, a few megabytes at a time, skipping the lines before the first row."""
+def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool, odd: list[str]) -> Iterator[bytes]:
+    """Yield whole rows as UTF-8, a few megabytes at a time, skipping the lines before the first row.
+
+    Notes on bytes that are not UTF-8 are appended to ``odd``.
+    """
     quote = (dialect.quote or "\0").encode()
-    carry, total, skipped, odd = b"", 0, dialect.skipped, 0
+    carry, total, skipped, line = b"", 0, dialect.skipped, dialect.skipped
     for piece in _text(stream, dialect):
         total += len(piece)
         if bounded and total > MAX_BYTES:
@@ -68,16 +72,17 @@ def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool) -> I
         if skipped or len(carry) < BATCH_BYTES:
             continue
         end = carry.rfind(b"\n")
-        while end >= 0 and (carry.count(quote, 0, end) - odd) % 2:
+        while end >= 0 and carry.count(quote, 0, end) % 2:
             end = carry.rfind(b"\n", 0, end)
         if end < 0:
             if len(carry) > MAX_RECORD:
                 raise DataError(f"{path}: has a row of more than {MAX_RECORD:,} bytes; is a quote left open?")
             continue
-        yield _ready(carry[: end + 1], dialect)
+        yield _ready(carry[: end + 1], dialect, line, odd)
+        line += carry.count(b"\n", 0, end + 1)
         carry = carry[end + 1 :]
     if carry.strip() and not skipped:
-        yield _ready(carry, dialect)
+        yield _ready(carry, dialect, line, odd)
 
 
 def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
@@ -107,73 +112,79 @@ def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
             return
 
 
-def _ready(piece: bytes, dialect: Dialect) -> bytes:
-    """Prepare rows for polars: fix their encoding and blanks, and mask first bytes that look like compressed data."""
+def _ready(piece: bytes, dialect: Dialect, line: int, odd: list[str]) -> bytes:
+    """Prepare rows, with so many lines before them, for polars: fix their encoding and blanks."""
     try:
         piece.decode("utf-8")
-    except UnicodeDecodeError:  # beyond the part from which the encoding was detected; that part is ASCII
+    except UnicodeDecodeError as error:  # beyond the part from which the encoding was detected
+        odd.append(not_utf8(piece, error, line))
         piece = piece.decode("cp1252", "replace").encode()
     if dialect.separator == BLANKS:
         lines = (re.sub(rb"[ \t]+", b"\t", line.strip()) for line in piece.split(b"\n"))
         piece = b"\n".join(lines)
-    return b"\xef\xbb\xbf" + piece if piece[:1] in _TAKEN_FOR_PACKED else piece
+    return piece
 
 
 def _parsed(piece: bytes, dialect: Dialect, path: Path, row: int) -> pl.DataFrame:
-    names = [name or f"\0{place}" for place, name in enumerate(dialect.names)]
+    """Parse rows below a header of numbers, without which polars counts the columns in the first row."""
+    numbers = [str(place) for place in range(len(dialect.names))]
     try:
-        return pl.read_csv(
-            piece,
-            has_header=False,
+        frame = pl.read_csv(
+            _separator(dialect).join(numbers).encode() + b"\n" + piece,
             separator=_separator(dialect),
             quote_char=dialect.quote or None,
             comment_prefix=dialect.comment or None,
-            schema=dict.fromkeys(names, pl.String),
+            schema=dict.fromkeys(numbers, pl.String),
             infer_schema=False,
             glob=False,
         )
-    except pl.exceptions.NoDataError:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     except pl.exceptions.PolarsError as error:
-        raise DataError(
-            f"{path}: not a well-formed CSV file ({_reason(piece, dialect, len(names), row, error)})"
-        ) from None
+        raise DataError(f"{path}: not a well-formed CSV file ({_reason(piece, dialect, row, error)})") from None
+    frame.columns = [name or f"\0{place}" for place, name in enumerate(dialect.names)]
+    return frame
 
 
-def _reason(piece: bytes, dialect: Dialect, width: int, row: int, error: Exception) -> str:
+def _reason(piece: bytes, dialect: Dialect, row: int, error: Exception) -> str:
     """Name the malformed row, if it can be found."""
-    for number, fields in enumerate(_fields(piece, dialect), start=row + 1):
-        if fields > width:
-            return f"row {number} has {fields} fields, and the header {width}"
+    number, width = row, len(dialect.names)
+    try:
+        for number, fields in enumerate(_fields(piece, dialect, strict=True), start=row + 1):
+            if fields > width:
+                return f"row {number} has {fields} fields, and the header {width}"
+    except csv.Error:
+        return f"the quote that row {number + 1} opens is not closed, or text follows it"
     first = str(error).strip().splitlines()[0]
     return "a field cannot be parsed; is a quote left open?" if "could not parse" in first else first[:200]
 
 
 def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int]:
     """Return the numbers, from 1, of non-blank rows whose fields do not reach the last named column."""
+    short = list[int]()
     width = max((place + 1 for place, name in enumerate(dialect.names) if name), default=0)
     if width < 2 or not frame.get_columns()[width - 1].null_count():
         return []
     separators = piece.count(_separator(dialect).encode())
     if not (dialect.quote and dialect.quote.encode() in piece) and separators == frame.height * (frame.width - 1):
         return []
-    return [number for number, fields in enumerate(_fields(piece, dialect), start=1) if 0 < fields < width]
+    with suppress(csv.Error):
+        for number, fields in enumerate(_fields(piece, dialect), start=1):
+            if 0 < fields < width:
+                short.append(number)
+    return short
 
 
-def _fields(piece: bytes, dialect: Dialect) -> Iterator[int]:
-    """Yield the number of fields of each row, comments aside, as far as they can be parsed."""
-    lines = io.StringIO(piece.decode("utf-8-sig", "replace"), newline="\n")
-    try:
-        for row in csv.reader(
-            lines,
-            delimiter=_separator(dialect),
-            quotechar=dialect.quote or None,
-            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        ):
-            if not (dialect.comment and row and row[0].startswith(dialect.comment)):
-                yield len(row)
-    except csv.Error:
-        return
+def _fields(piece: bytes, dialect: Dialect, *, strict: bool = False) -> Iterator[int]:
+    """Yield the number of fields of each row, comments aside; ``strict`` also raises an error for open quotes."""
+    lines = io.StringIO(piece.decode("utf-8", "replace"), newline="\n")
+    for row in csv.reader(
+        lines,
+        delimiter=_separator(dialect),
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        strict=strict,
+    ):
+        if not (dialect.comment and row and row[0].startswith(dialect.comment)):
+            yield len(row)
 
 
 def _separator(dialect: Dialect) -> str:

@@ -141,9 +141,20 @@ def _encoding(start: bytes, whole: bool, notes: list[str]) -> str:
         start.decode("utf-8")
     except UnicodeDecodeError as error:
         if whole or error.start < len(start) - 4:
-            notes.append("not UTF-8: read as Windows-1252; name another with --encoding")
+            notes.append(not_utf8(start, error, before=0))
             return "cp1252"
     return "utf-8"
+
+
+def not_utf8(text: bytes, error: UnicodeDecodeError, before: int) -> str:
+    """Name the first line that is not UTF-8 in a part of a file, with so many lines before it."""
+    line = before + len((text[: error.start] + b".").splitlines())
+    if text.decode("utf-8", "ignore").isascii():
+        return f"not UTF-8, by line {line:,}: read as Windows-1252; name another with --encoding"
+    return (
+        f"line {line:,} is not UTF-8, but others are: letters of these are read wrongly, as Windows-1252; correct that "
+        "line, or name the encoding with --encoding"
+    )
 
 
 def _decoded(start: bytes, encoding: str, whole: bool, source: str) -> str:
