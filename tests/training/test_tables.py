@@ -15,6 +15,8 @@ from tests.training.interrupted import FREQUENT, dies, files, resumed
 from xpmlp import TabularClassifier
 from xpmlp.backend import Backend
 from xpmlp.config import Config
+from xpmlp.errors import DataError
+from xpmlp.training import predict_file, table_prediction
 
 QUICK = {"train.epochs": 3, "train.folds": 2, "train.batch_size": 32, "output.plots": False, "backend.threads": 1}
 
@@ -92,3 +94,23 @@ def test_killed_and_ended_bitwise_the_same(folds: int | None, tmp_path: Path) ->
     rows = table().drop("kind")
     one, other = (xpmlp.predict(tmp_path / name, rows).outputs for name in ("run", "whole"))
     np.testing.assert_array_equal(one, other)
+
+
+def test_kept_columns_stand_beside_predictions_of_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = pl.DataFrame({"x": np.arange(60) % 7, "lower": np.arange(60) % 5, "value": 3.5 * (np.arange(60) % 7)})
+    rows = rows.with_columns(pl.lit("a").alias("predicted value"))
+    rows.write_csv("rows.csv")
+    data = {"data.name": "table", "data.path": "rows.csv", "data.target": "value", "train.epochs": 1}
+    xpmlp.train(xpmlp.load_config("xpmlp:table-values.toml", {**QUICK, **data}), "run")
+    kept = ["value", "lower"]
+    predict_file("run", "rows.csv", "kept.csv", keep=kept, interval=0.8)
+    predict_file("run", "rows.csv", "plain.csv", interval=0.8)
+    written, plain = pl.read_csv("kept.csv"), pl.read_csv("plain.csv")
+    assert plain.columns == ["value", "lower", "upper"]
+    assert written.columns == [*kept, "predicted value", "predicted lower", "upper"]
+    assert written.select(kept).equals(rows.select(kept))
+    assert written[:, 2:].rows() == plain.rows()
+    monkeypatch.setattr(table_prediction, "predictor", None)  # refused before any prediction
+    with pytest.raises(DataError, match="two columns of the output would be called 'predicted value'"):
+        predict_file("run", "rows.csv", "kept.csv", keep=["value", "predicted value"])

@@ -222,7 +222,8 @@ def predict_file(
     allow_code : bool
         See `predict`.
     keep : sequence of str
-        For a network trained on a table: columns of the source to write before the predictions.
+        For a network trained on a table: columns of the source to write before the predictions.  A column of
+        predictions called as one of them becomes ``predicted <name>``.
     allow_missing : bool
         For such a network: treat missing columns as columns of missing values.
     threshold : float or dict, optional

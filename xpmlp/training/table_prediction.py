@@ -158,13 +158,19 @@ def predict_table(
     config, saved, backend
     source, target : Path
     keep : sequence of str
-        Columns of the source to write before the predictions.
+        Columns of the source to write before the predictions in a CSV file; a column of predictions called as one of
+        them becomes ``predicted <name>``.
     allow_missing : bool
         Treat missing columns as columns of missing values.
     columns_of : (outputs) -> dict
         Returns the columns of a CSV file.
     array_of : (list of outputs) -> bytes
         Returns the content of an npy file.
+
+    Raises
+    ------
+    DataError
+        Also if a column to keep has the name that a column of predictions gets instead.
     """
     import polars as pl
 
@@ -172,6 +178,8 @@ def predict_table(
 
     model = table_model(saved)
     assert model is not None
+    keep = list(dict.fromkeys(keep))
+    header = _header(keep, list(columns_of(np.zeros((1, saved.network.root.width)))))
     data = config.data
     given = Given(data.separator, data.quote, None, data.encoding, data.header, data.comment)
     notes, batches = read_batches(source, given if str(source) == str(data.path) else Given())
@@ -186,14 +194,9 @@ def predict_table(
                 unreadable.update(encoded.unreadable)
                 moments = encoded.moments if moments is None else moments + encoded.moments
                 if target.suffix == ".csv":
-                    kept = {name: frame[name].cast(pl.String, strict=False).to_list() for name in keep}
-                    columns = {**kept, **columns_of(predicted)}
-                    if len(columns) < len(kept) + len(columns_of(predicted[:1])):
-                        raise DataError(
-                            f"--keep names {listed(keep)}, of which one is called as a column of predictions is"
-                        )
-                    body = zip(*columns.values(), strict=True)
-                    file.write(csv_text(body if rows else [list(columns), *body]))
+                    kept = [frame[name].cast(pl.String, strict=False).to_list() for name in keep]
+                    body = zip(*kept, *columns_of(predicted).values(), strict=True)
+                    file.write(csv_text(body if rows else [header, *body]))
                 else:
                     outputs.append(predicted)
                 rows += frame.height
@@ -202,6 +205,17 @@ def predict_table(
     if moments is not None:
         notes = [*notes, *_differences(model, rows, unseen, unreadable, moments)]
     return TablePrediction(rows, tuple(notes))
+
+
+def _header(keep: Sequence[str], predicted: Sequence[str]) -> list[str]:
+    """Return the names of the kept columns and of those of predictions, renamed where they are kept ones."""
+    header = [*keep, *(f"predicted {name}" if name in keep else name for name in predicted)]
+    repeated = [name for name, times in Counter(header).items() if times > 1]
+    if repeated:
+        raise DataError(
+            f"--keep: two columns of the output would be called {quoted(repeated[0])}; rename or leave out one"
+        )
+    return header
 
 
 def _check_kept(frame: pl.DataFrame, keep: Sequence[str], source: Path) -> None:

@@ -39,7 +39,12 @@ def predict(
     overrides: Overrides = None,
     allow_code: AllowCode = False,
     keep: Annotated[
-        str | None, typer.Option("--keep", metavar="NAMES", help="Columns to copy to the output (tables).")
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="NAMES",
+            help="Columns to copy to the output (tables), where a prediction of that name becomes `predicted NAME`.",
+        ),
     ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Take missing columns for missing values (tables).")
