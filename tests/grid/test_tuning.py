@@ -106,6 +106,15 @@ def test_without_time_the_configs_own_settings_are_trained(config: Config, tmp_p
     assert xpmlp.load_config(tmp_path / "run" / "config.toml").model == config.model
 
 
+def test_a_vote_that_does_not_fit_has_fewer_epochs(config: Config, tmp_path: Path) -> None:
+    long = config.replaced(train={"epochs": 1_000_000})
+    tune(long, tmp_path / "run", minutes=0.06, workers=1)
+    trained = xpmlp.load_config(tmp_path / "run" / "config.toml").train
+    assert isinstance(trained.epochs, int)
+    assert trained.epochs < 1_000_000
+    assert xpmlp.load_config(tmp_path / "run" / "tuning" / "best.toml").train == long.train
+
+
 def test_refused(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunFolderError, match="holds no tuning to go on with"):
         tune(config, tmp_path / "run", minutes=1, resume=True)

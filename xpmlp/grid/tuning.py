@@ -88,7 +88,8 @@ def tune(
     out : path
         The run folder; the trials are in its subfolder ``tuning``.
     minutes : float
-        Total time.  The time that the vote is likely to take, at most half, is reserved for it.
+        Total time.  The time that the vote is likely to take, at most half, is reserved for it; if it does not fit
+        into what is left, it has fewer epochs, as by ``train.max_seconds``.
     trials : int, optional
         Number of trials after which to end before the time is over.
     workers : int, optional
@@ -120,7 +121,7 @@ def tune(
     if config.train.folds is None and config.data.split == "test":
         raise ConfigError("trials need rows to be judged by: give train.folds, or a validation part.")
     refuse_unimportable(config)
-    reporter, folder = reporter or TuningReporter(), given_path(out)
+    reporter, folder, ends = reporter or TuningReporter(), given_path(out), time.monotonic() + 60 * minutes
     own = folder / FOLDER
     if resume and not (own / JOURNAL).is_file():
         raise RunFolderError(f"{folder} holds no tuning to go on with: begin one without --resume.")
@@ -135,6 +136,8 @@ def tune(
     if should_stop():
         return None
     reporter.chosen(best, count)
+    left = max(ends - time.monotonic(), 1e-3)
+    chosen = chosen.replaced(train={"max_seconds": min(left, chosen.train.max_seconds or left)})
     return train(chosen, folder, overwrite=True, reporter=reporter, should_stop=should_stop)
 
 
