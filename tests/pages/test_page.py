@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 
 import xpmlp
-from tests.digits import digits_config
+from tests.digits import CODED, digits_config
 from tests.pages.conftest import HOSTILE
 from xpmlp.errors import XpmlpError
 from xpmlp.pages import compare, write_comparison, write_page
@@ -56,6 +56,14 @@ def test_each_kind_of_run_has_its_sections(runs: Runs, tmp_path: Path) -> None:
     assert sections(page_of(runs("pets"), tmp_path)) == "what scores try classes relies columns curves"
     assert sections(page_of(runs("price"), tmp_path)) == "what scores try values relies columns curves"
     assert sections(page_of(runs("digits"), tmp_path)) == "what scores try classes pictures curves"
+
+
+def test_the_form_names_the_zone_of_dates(tmp_path: Path) -> None:
+    rows = [f"2020-{one % 12 + 1:02d}-{one % 28 + 1:02d} {one % 24:02d}:30+02:00" for one in range(60)]
+    pl.DataFrame({"seen": rows, "kind": ["cat", "dog"] * 30}).write_csv(tmp_path / "seen.csv")
+    given = {"data.name": "table", "data.path": str(tmp_path / "seen.csv"), "data.target": "kind", **CODED}
+    xpmlp.train(digits_config({**given, "backend.fused": False}), tmp_path / "run")
+    assert re.search(r"<label[^>]*>seen \(UTC\)</label><input[^>]*datetime-local", page_of(tmp_path / "run", tmp_path))
 
 
 @pytest.mark.parametrize("run", ["pets", "digits"])

@@ -146,8 +146,9 @@ def _field_of(place: int, one: EncodedColumn, counts: Mapping[str, int], shown: 
         return _field(place, column.name, "select", none, *pair)
     if column.kind == "number":
         return _field(place, column.name, "input", **_number(f"{one.features[0].center:.6g}"))
+    label = f"{column.name} ({column.zone})" if column.zone else column.name
     types = {"date": "datetime-local" if any("hour" in each.part for each in one.features) else "date", "clock": "time"}
-    return _field(place, column.name, "input", type=types.get(column.kind, "text"))
+    return _field(place, label, "input", type=types.get(column.kind, "text"))
 
 
 def _options(one: EncodedColumn, counts: Mapping[str, int], shown: int) -> Iterator[Markup]:
