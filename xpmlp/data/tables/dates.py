@@ -46,8 +46,8 @@ def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Readin
         unreadable = len(cells) - cells.null_count()
     both = pl.DataFrame({"wall": wall, "instant": _to_utc(wall, column.zone)})
     if told.null_count() < len(told):
-        both = pl.select(wall=pl.coalesce(_in_zone(told, column.zone), both["wall"]),
-                         instant=pl.coalesce(told, both["instant"]))  # fmt: skip
+        told_here = _in_zone(told, column.zone)
+        both = pl.select(wall=pl.coalesce(told_here, both["wall"]), instant=pl.coalesce(told, both["instant"]))
     return Reading(both.to_struct(cells.name), unreadable)
 
 
