@@ -196,6 +196,18 @@ def test_layers_of_single_units_are_no_sizes() -> None:
     assert problem.sizes == [problem.network.n_inputs, 7, 7, problem.network.root.width]
 
 
+def test_of_layers_side_by_side_the_longest_chain_is_the_sizes() -> None:
+    def dense(units: int) -> dict[str, Any]:
+        return {"kind": "dense", "units": units}
+
+    chain = {"kind": "chain", "layers": [dense(5), RELU, dense(4), RELU]}
+    for kind, width in (("add", 4), ("beside", 8)):
+        problem = layered_wide([{"kind": kind, "layers": [dense(4), chain]}, RELU])
+        assert problem.sizes == [problem.network.n_inputs, 5, width, problem.network.root.width]
+    problem = layered_wide([dense(4), {"kind": "plus", "layers": [chain]}])
+    assert problem.sizes == [problem.network.n_inputs, 4, 5, 4, problem.network.root.width]
+
+
 def test_its_sizes_and_its_memory() -> None:
     problem = problem_of("ensemble")
     # 6 features; adapters of 6 units and dense ones of 4 see three rows of each example, the output of 3, too

@@ -69,6 +69,8 @@ def test_a_linear_skip_is_for_few_rows_but_some_for_each_of_its_weights() -> Non
     assert kinds == ["periodic", "add", "add", "periodic"]
     few, many = (skipping(how, 1000).network for how in (True, False))
     assert few.n_parameters - many.n_parameters > 0
+    assert few.sizes == many.sizes
+    assert few.sizes[-2:] == [8, 2]
     config = xpmlp.load_config("xpmlp:table-values.toml")
     assert config.model.linear_skip == "auto"
 

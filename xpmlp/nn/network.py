@@ -129,12 +129,11 @@ class Network(NamedTuple):
 
     @property
     def sizes(self) -> list[int]:
-        """Widths of the input and of a chain's layers, without those that keep the width and have no "weights"."""
-        sizes = [self.n_inputs]
-        for layer in _in_turn(self.layers, self.widths):
-            if layer.width != sizes[-1] or any(slot.kind == "weights" for _, slot in leaves(layer.slots)):
-                sizes.append(layer.width)
-        return sizes
+        """Widths of the input and of its layers in turn, without those that keep the width and have no "weights".
+
+        Of layers side by side, those of the longest chain; its last width is that of all together.
+        """
+        return _sizes(self.layers, self.widths)
 
     @property
     def n_inputs(self) -> int:
@@ -185,12 +184,20 @@ def _after_first(spec: LayerSpec, widths: Widths) -> Layer | None:
     return chain(*(member.maker() for member in spec.members[1:]))(first.width)
 
 
-def _in_turn(spec: LayerSpec, widths: Widths | int) -> list[Layer]:
-    """Build the layers of a chain, each for the output of the one before; any other layer alone."""
-    layers: list[Layer] = []
-    for member in spec.members if spec.kind == "chain" else [spec]:
-        layers.append(_built(member, layers[-1].width if layers else widths))
-    return layers
+def _sizes(spec: LayerSpec, widths: Widths | int) -> list[int]:
+    """Compute `Network.sizes` of a layer."""
+    sizes = [widths if isinstance(widths, int) else widths.numbers + len(widths.codes)]
+    if spec.kind == "chain":
+        for member in spec.members:
+            sizes += _sizes(member, widths)[1:]
+            widths = _built(member, widths).width
+        return sizes
+    layer = _built(spec, widths)
+    longest = max((_sizes(member, widths) for member in spec.members), key=len, default=sizes)
+    if len(longest) > 1:
+        return [*longest[:-1], layer.width]
+    has_weights = any(slot.kind == "weights" for _, slot in leaves(layer.slots))
+    return [*sizes, layer.width] if layer.width != sizes[0] or has_weights else sizes
 
 
 def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
