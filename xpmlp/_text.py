@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """Escape the characters that `printable` escapes, and line ends."""
+    return printable(text).replace("\n", "\\n")
+
+
 def closest(word: str, names: Iterable[str]) -> str | None:
     """Return the name most likely meant by a mistyped word, ignoring case and hyphens; ``None`` if none is close."""
     plain = {_plain(name): name for name in list(names)[:MAX_COMPARED]}
@@ -63,9 +68,10 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     Returns
     -------
     text : str
-        A line for the header and one for each row, without trailing spaces or a final line end.
+        A line for the header and one for each row, without trailing spaces or a final line end; control characters
+        are escaped.
     """
-    lines = [tuple(header), *(tuple(row) for row in rows)]
+    lines = [tuple(map(one_line, line)) for line in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
