@@ -12,22 +12,25 @@ import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.messages import listed, quoted
-from xpmlp.data.tables.cells import as_texts
 from xpmlp.data.tables.columns import Column, Schema
 from xpmlp.data.tables.frames import columns_of
 from xpmlp.data.tables.header import NO_VALUE
 from xpmlp.data.tables.inference import FEW, read_cells
 from xpmlp.data.tables.splitting import MIN_OF_CLASS
 from xpmlp.data.tables.targets import Targets
+from xpmlp.data.tables.telling import Telling
 
 MARKERS = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
 """Numbers that often stand for a missing value."""
 
-FEW_TWINS = 5
-"""Maximum number of redundant columns reported in a sentence each; the others are reported together."""
+FEW_ALIKE = 5
+"""Maximum number of columns with the same defect reported in a sentence each; the others are reported together."""
+
+SAME = 0.001
+"""Maximum difference, as a share of their range, of numbers that are the same in other units: they may be rounded."""
 
 ALONE = 0.99
-"""The accuracy, or share of explained variance, above which one column gives the target away."""
+"""The accuracy, or share of explained variance, above which one column gives the target away: see `Telling`."""
 
 FEWEST_OF_TOTAL = 5
 """Minimum number of rows for the last to be a total."""
@@ -103,23 +106,43 @@ def _left_out(schema: Schema) -> Iterator[str]:
 
 def _twins(data: pl.DataFrame, schema: Schema) -> Iterator[str]:
     """Report columns with equal values, or values in one-to-one correspondence."""
-    seen: dict[bytes, str] = {}
+    seen: dict[bytes, tuple[str, npt.NDArray[np.float64]]] = {}
     same: list[tuple[str, str]] = []
     for column in schema.used[:MAX_COMPARED]:
         if column.distinct < 2 or column.kind == "text":
             continue
-        cells = data[column.name]
-        texts = cells.cast(pl.Float64) if cells.dtype.is_numeric() else as_texts(cells, schema.missing).rank("dense")
-        _, first, places = np.unique(texts.cast(pl.Float64).to_numpy(), return_index=True, return_inverse=True)
-        key = first[places].astype(np.uint32).tobytes()  # the row of each value's first appearance
-        if key in seen:
-            same.append((column.name, seen[key]))
-        else:
-            seen[key] = column.name
-    for name, other in same[:FEW_TWINS]:
+        values, _ = read_cells(data[column.name], column, schema.missing)
+        ordered = column.kind != "category"
+        physical = values.to_physical() if ordered else values.rank("dense")
+        if (pattern := _pattern(physical.cast(pl.Float64).to_numpy(), ordered)) is None:
+            continue
+        key, numbers = pattern
+        name, others = seen.setdefault(key, (column.name, numbers))
+        if name != column.name and np.allclose(numbers, others, rtol=0, atol=SAME, equal_nan=True):
+            same.append((column.name, name))
+    for name, other in same[:FEW_ALIKE]:
         yield f"{quoted(name)} says the same as {quoted(other)}: drop one of them"
-    if rest := [name for name, _ in same[FEW_TWINS:]]:
+    if rest := [name for name, _ in same[FEW_ALIKE:]]:
         yield f"{len(rest):,} more columns say the same as others: {listed(rest, 5)}"
+
+
+def _pattern(numbers: npt.NDArray[np.float64], ordered: bool) -> tuple[bytes, npt.NDArray[np.float64]] | None:
+    """Return what twins have in common: a key, and numbers that may differ by `SAME`; None if nothing tells twins.
+
+    Where values recur, the key is the row of each value's first appearance.  Where most values are distinct, this row
+    is much the same for all columns: twins are then numbers in the same or in reverse order, equal but for their unit.
+    """
+    distinct, first, places = np.unique(numbers, return_index=True, return_inverse=True)
+    if 2 * len(distinct) <= len(numbers):
+        return b"rows" + first[places].astype(np.uint32).tobytes(), np.zeros(0)
+    if not ordered:
+        return None
+    highest = int(np.isfinite(distinct).sum()) - 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (numbers - distinct[0]) / (distinct[highest] - distinct[0])
+    if first[0] > first[highest]:
+        places, scaled = np.where(places > highest, places, highest - places), 1.0 - scaled
+    return b"order" + places.astype(np.uint32).tobytes(), scaled
 
 
 def _repeated_rows(data: pl.DataFrame) -> Iterator[str]:
@@ -200,56 +223,37 @@ def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:
         if rare:
             yield f"classes with under {MIN_OF_CLASS} rows stay in the training part: {listed(rare, 4)}"
         if len(classes) == 1:
-            yield f"the target has one value, {quoted(str(classes[0]))}: there is nothing to learn"
+            yield _nothing_to_learn(names[0], str(classes[0]))
         elif counts.max() > 0.9 * counts.sum():
             common = str(classes[counts.argmax()])
             share = counts.max() / counts.sum()
             yield f"{quoted(common)} is {share:.0%} of the target: consider --class-weight balanced"
         return
     for name, values in zip(names, targets.labels.T, strict=True):
+        if values.min() == values.max():
+            yield _nothing_to_learn(name, f"{values[0]:g}")
         deviation = values.std()
         skewness = float(np.mean(((values - values.mean()) / deviation) ** 3)) if deviation > 0 else 0.0
         if skewness > 3 and values.min() > 0:
             yield f"the target {quoted(name)} has a long tail: consider --set data.log_target=true"
 
 
+def _nothing_to_learn(name: str, value: str) -> str:
+    return f"the target {quoted(name)} has one value, {quoted(value)}: there is nothing to learn"
+
+
 def _give_away(data: pl.DataFrame, schema: Schema, targets: Targets) -> Iterator[str]:
     """Report columns that determine the target by themselves."""
-    labels = targets.labels
-    if targets.task == "classes":
-        _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        if counts.max() > ALONE * len(labels):
-            return
-    series = columns_of(data)
-    for column in schema.used:
-        values, _ = read_cells(series[column.name], column, schema.missing)
-        if column.kind in ("number", "truth", "clock"):
-            numbers = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
-            order = np.argsort(numbers, kind="stable")
-            bins = np.empty(len(order), dtype=np.int64)
-            bins[order] = np.arange(len(order)) * min(200, max(len(order) // 20, 1)) // len(order)
-            if column.distinct <= 200:
-                bins = np.unique(np.nan_to_num(numbers, nan=np.inf), return_inverse=True)[1]
-        elif column.kind == "category" and column.distinct < len(labels) / 10:
-            bins = values.fill_null("").rank("dense").cast(pl.Int64).to_numpy() - 1
-        else:
-            continue
-        if targets.task == "classes":
-            table = np.zeros((int(bins.max()) + 1, len(counts)))
-            np.add.at(table, (bins, places), 1)
-            told = table.max(axis=1).sum() / len(labels)
-        else:
-            told = _explained(bins, labels[:, 0])
-        if told > ALONE:
-            yield (
-                f"{quoted(column.name)} alone tells the target ({told:.1%}): is it known when a prediction is wanted? "
-                f"If not, --drop {quoted(column.name)}"
-            )
-
-
-def _explained(bins: npt.NDArray[Any], values: npt.NDArray[Any]) -> float:
-    """Compute the share of the variance of values that lies between bins."""
-    counts = np.bincount(bins)
-    means = np.bincount(bins, weights=values) / np.maximum(counts, 1)
-    variance = float(values.var())
-    return 1.0 - float(np.mean((values - means[bins]) ** 2)) / variance if variance > 0 else 0.0
+    telling, series = Telling(targets), columns_of(data)
+    shares = {
+        column.name: telling.share(column, read_cells(series[column.name], column, schema.missing)[0])
+        for column in schema.used
+    }
+    found = sorted((name for name, share in shares.items() if share > ALONE), key=lambda name: -shares[name])
+    for name in found[:FEW_ALIKE]:
+        yield (
+            f"{quoted(name)} alone tells the target ({shares[name]:.1%}): is it known when a prediction is wanted? "
+            f"If not, --drop {quoted(name)}"
+        )
+    if rest := found[FEW_ALIKE:]:
+        yield f"{len(rest):,} more columns tell the target, each alone: {listed(rest, 5)}"
