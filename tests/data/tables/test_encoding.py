@@ -278,3 +278,15 @@ def test_of_many_columns_those_that_tell_most_have_statistics(monkeypatch: pytes
     told = [one.column.name for one in encoding.columns if one.statistic]
     assert "c7" in told
     assert len(told) <= 3
+
+
+def test_infinities_are_unreadable_and_nan_is_missing() -> None:
+    encoding = fitted({"a": [f"{n / 2}" for n in range(59)] + ["nan"]})
+    words = ["inf", "1e400", "-inf", "nan", None, "1", "2", "3"]
+    typed = [float("inf"), float("inf"), -float("inf"), float("nan"), None, 1.0, 2.0, 3.0]
+    for cells in (words, typed):
+        assert encoding.encode({"a": cells}).unreadable == {"a": 3}
+    equal(encoding.encode({"a": words}), encoding.encode({"a": typed}))
+    with pytest.raises(DataError, match="column 'a' is no number, as it was in training, but has values such as 'inf'"):
+        encoding.encode({"a": ["inf", "1e400", "1"]})
+    assert encoding.encode({"a": typed[:3]}).unreadable == {"a": 3}  # a column of numbers is of no other kind

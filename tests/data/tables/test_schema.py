@@ -12,6 +12,7 @@ import pytest
 from xpmlp.data.labels import MISSING
 from xpmlp.data.tables import Schema, infer_schema
 from xpmlp.data.tables.describing import suggestions, total_row
+from xpmlp.data.tables.targets import read_targets
 from xpmlp.errors import DataError
 
 DAYS = [f"2020-01-0{day % 9 + 1}" for day in range(60)]
@@ -41,6 +42,7 @@ SIXTY = {
     "marked gaps": (["N/A", "3", "4"], "number"),
     "years": ([2020, 2021, 2022], "number"),
     "a few infinities": ([1.0, float("inf"), 2.0], "number"),
+    "infinite texts": ([*map(str, range(3, 43)), *["inf"] * 20], "text"),
     "lengths of time": ([datetime.timedelta(seconds=n) for n in (1, 2)], "number"),
     "digits with leading zeros": (["007", "7", "012"], "category"),
     "a range among whole numbers": (["0", "1", "2", "3+"], "category"),
@@ -73,6 +75,16 @@ def test_kind(what: str) -> None:
     values, kind = SIXTY[what]
     schema = infer_schema({"x": (values * 60)[: max(60, len(values))]})
     assert schema["x"].kind == kind, schema["x"]
+
+
+def test_infinities_are_unreadable() -> None:
+    cells = [*(f"{n / 2}" for n in range(98)), "inf", "-1e999"]
+    for given, note in (
+        (cells, "'-1e999', 'inf', no numbers, are read as missing (2)"),
+        (list(map(float, cells)), "2 unreadable values are read as missing"),
+    ):
+        column = infer_schema({"x": given})["x"]
+        assert (column.kind, column.missing, column.shown, column.note) == ("number", 2, "0 to 48.5", note)
 
 
 def test_an_odd_value_among_numbers_is_a_gap_and_is_said() -> None:
@@ -256,3 +268,12 @@ def test_more_columns_than_can_be_learned_from(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("xpmlp.data.tables.inference.MAX_COLUMNS", 2)
     with pytest.raises(DataError, match="the table has 3 columns, and at most 2 can be learned from: drop some"):
         infer_schema({"a": [1], "b": [2], "c": [3]})
+
+
+@pytest.mark.parametrize(
+    "cells", [["1.5", "inf", "-1e999", "2.5", "nan"], [1.5, float("inf"), -float("inf"), 2.5, None]]
+)
+def test_rows_with_an_infinite_target_have_none(cells: list[Any]) -> None:
+    targets = read_targets(pl.DataFrame({"y": cells}), ["y"], "auto", MISSING, None, "x")
+    assert (targets.task, targets.labels.tolist()) == ("values", [[1.5], [2.5]])
+    assert targets.kept.tolist() == [True, False, False, True, False]

@@ -122,7 +122,7 @@ def _counted(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> Reading:
-    """Read cells as float64; infinities and NaN become missing values."""
+    """Read cells as float64; NaN becomes a missing value, infinities are unreadable."""
     dtype = cells.dtype
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         if style == NumberStyle() and (plain := plain_numbers(cells, missing)) is not None:
@@ -131,7 +131,8 @@ def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> 
         numbers = parsed_numbers(texts, style)
         unreadable = numbers.null_count() - texts.null_count()
     elif dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        return Reading(_finite(cells.cast(pl.Float64)), 0)
+        numbers = cells.cast(pl.Float64)
+        unreadable = int(numbers.is_infinite().sum())
     elif isinstance(dtype, pl.Duration):
         numbers, unreadable = cells.cast(pl.Duration("us")).to_physical().cast(pl.Float64) / 1e6, 0
     elif dtype.is_temporal():
@@ -145,8 +146,15 @@ def plain_numbers(cells: pl.Series, missing: Sequence[str]) -> pl.Series | None:
     """Convert texts to float64 if all but nulls are plain numbers, else return None; a shortcut for most columns."""
     if cells.dtype != pl.String or _markers(tuple(missing)).numeric:
         return None
-    numbers = cells.cast(pl.Float64, strict=False)
+    numbers = _parsed(cells)
     return numbers if numbers.null_count() == cells.null_count() else None
+
+
+def _parsed(texts: pl.Series) -> pl.Series:
+    """Convert plain numbers to float64, NaN included, with null for other texts, and for numbers out of its range."""
+    numbers = texts.cast(pl.Float64, strict=False)
+    infinite = numbers.is_infinite()
+    return numbers.set(infinite, None) if infinite.any() else numbers
 
 
 def _finite(numbers: pl.Series) -> pl.Series:
@@ -177,7 +185,7 @@ def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     """Convert texts to float64, with null for those that are not numbers of this style."""
     texts = _with_plain_signs(texts)
     if style == NumberStyle():
-        return texts.cast(pl.Float64, strict=False)
+        return _parsed(texts)
     if style.unit:
         texts = texts.str.replace(rf"^({_SIGN})[ ]?{re.escape(style.unit)}[ ]?|[ ]?{re.escape(style.unit)}$", "$1")
     thousands, decimal = re.escape(style.thousands), re.escape(style.decimal)
@@ -188,7 +196,7 @@ def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
         texts = texts.str.replace_all(style.thousands, "", literal=True)
     if style.decimal == ",":
         texts = texts.str.replace(",", ".", literal=True)
-    numbers = texts.cast(pl.Float64, strict=False)
+    numbers = _parsed(texts)
     return pl.select(pl.when(fits).then(numbers)).to_series()
 
 

@@ -173,14 +173,12 @@ def _column(
         unknown = present.unique().filter(~present.unique().is_in(list(order)))
         if len(unknown):
             odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, read as missing"
-    infinite = int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
-    more = f"{infinite:,} infinite values are read as missing" if infinite else ""
     return column.model_copy(
         update={
             "missing": gaps,
             "distinct": present.n_unique(),
             "shown": shown_values(present, counts, column.kind),
-            "note": "; ".join(part for part in (note, odd, more) if part),
+            "note": "; ".join(part for part in (note, odd) if part),
         }
     )
 

@@ -216,7 +216,9 @@ def _all_numbers(
         style = number_style(texts.drop_nulls(), decimal) if column.dtype == pl.String else number_style(texts.head(0))
     except DataError:
         return None
-    numbers, unreadable = as_numbers(column, style, missing)
+    numbers = as_numbers(column, style, missing).values
+    infinite = ~texts.cast(pl.Float64, strict=False).is_finite().fill_null(True)
+    unreadable = (numbers.is_null() & texts.is_not_null() & ~infinite).any()
     return None if unreadable else numbers.cast(pl.Float64).fill_null(np.nan).to_numpy().copy()
 
 
