@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 Outputs = npt.NDArray[Any]
 
+MAX_COLUMNS = 3
+"""Maximum number of columns named for each difference from the training rows; the others are counted."""
+
 
 class TablePrediction(NamedTuple):
     """Summary of the predictions written for a table.
@@ -234,12 +237,16 @@ def _differences(
     """Yield one line on the differences between the rows and the training rows, if there are any."""
     parts = []
     if unseen:
-        some = [f"{quoted(name)} {count:,}" for name, count in unseen.most_common(3)]
-        parts.append(f"categories never seen in training: {', '.join(some)}")
+        parts.append(f"categories never seen in training: {_counts(unseen)}")
     if unreadable:
-        some = [f"{quoted(name)} {count:,}" for name, count in unreadable.most_common(3)]
-        parts.append(f"values that are no numbers or dates, read as missing: {', '.join(some)}")
+        parts.append(f"values that are no numbers or dates, read as missing: {_counts(unreadable)}")
     if moved := model.encoding.moved(moments):
-        parts.append(f"columns that have moved since training: {listed(moved, 3)}")
+        parts.append(f"columns that have moved since training: {listed(moved, MAX_COLUMNS)}")
     if parts:
         yield f"of {rows:,} rows: {'; '.join(parts)}"
+
+
+def _counts(found: Counter[str]) -> str:
+    """List the columns with the largest counts, and the number of the others."""
+    shown = ", ".join(f"{quoted(name)} {count:,}" for name, count in found.most_common(MAX_COLUMNS))
+    return shown if len(found) <= MAX_COLUMNS else f"{shown} and {len(found) - MAX_COLUMNS:,} more"
