@@ -201,10 +201,41 @@ def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
         (["pets.csv", "--target", "kind", "--types", "town=place"], "'town' cannot be 'place'"),
         (["pets.csv", "--target", "kind", "--group", "towns"], "did you mean 'town'"),
         (["none.csv", "--target", "kind"], "no such file"),
+        (["pets.csv", "--target", "kind,kind"], "--target names 'kind' twice: name each column once"),
+        (["pets.csv", "--target", "kind, kind", "--task", "values"], "--target names 'kind' twice"),
+        (["pets.csv", "--target", "price,Price"], "the target names 'price' twice: name each column once"),
+        (
+            ["pets.csv", "--target", "kind", "--features", "kind"],
+            "no other column to learn from than the target 'kind'",
+        ),
     ],
 )
 def test_mistakes(there: Path, arguments: list[str], message: str, xpmlp: Run) -> None:
     xpmlp("train", *arguments, *FEW).assert_refused(message)
+
+
+def test_a_target_of_one_value_is_refused(there: Path, xpmlp: Run) -> None:
+    table().with_columns(flat=pl.lit(1.5), unknown=pl.lit("x")).write_csv("flat.csv")
+    says = "the target 'flat' has one value, 1.5, in all rows to learn from: there is nothing to learn"
+    for target in ("flat", "price,flat"):
+        xpmlp("train", "flat.csv", "--target", target, *FEW).assert_refused(says)
+    xpmlp("train", "flat.csv", "--target", "unknown", *FEW).assert_refused(
+        "all targets are 'x'; a classifier needs two"
+    )
+
+
+def test_columns_that_differ_beyond_the_first_ones_are_counted(there: Path, xpmlp: Run) -> None:
+    frame = table()[["kind"]]
+    frame = frame.with_columns(pl.lit(pl.Series(np.resize([*"pqrs"], 400))).alias(f"w{n}") for n in range(5))
+    frame = frame.with_columns(pl.lit(np.arange(400) * 7919 % 10007 / 8).alias(f"x{n}") for n in range(4))
+    frame.write_csv("wide.csv")
+    done = xpmlp("train", "wide.csv", "--target", "kind", *FEW, "--set", "train.epochs=1", "--set", "train.folds=none")
+    assert done.status == 0, done.err
+    rows = pl.DataFrame({name: [*frame[name].cast(pl.String)[1:9], "new"] for name in frame.columns})
+    rows.with_columns(x2=pl.Series([*"123456", "inf", "1e400", "-inf"])).write_csv("new.csv")
+    said = xpmlp("predict", "runs/wide", "new.csv", "-o", "p.csv").out
+    assert "categories never seen in training: 'w0' 1, 'w1' 1, 'w2' 1 and 2 more; " in said
+    assert "values that are no numbers or dates, read as missing: 'x2' 3, 'x0' 1, 'x1' 1 and 1 more" in said
 
 
 @pytest.mark.slow
@@ -238,3 +269,15 @@ def test_described(there: Path, xpmlp: Run) -> None:
     assert "'told' alone tells the target" in told
     assert "'flat'" in told
     assert "what looks wrong" in xpmlp("data", "describe", "odd.csv", "--target", "kind").out
+    xpmlp("data", "describe", "odd.csv", "--target", "kind,kind").assert_refused("--target names 'kind' twice")
+
+
+def test_a_description_has_a_line_for_each_column(there: Path, xpmlp: Run) -> None:
+    table().with_columns(pl.col("town") + "\n(town)\t\x1b[1m").rename({"seen": "seen\nby"}).write_csv("lines.csv")
+    lines = xpmlp("data", "describe", "lines.csv", "--target", "kind").out.splitlines()
+    begin = next(place for place, line in enumerate(lines) if line.startswith("column "))
+    names = [line.split("  ")[0] for line in lines[begin + 1 : begin + 6]]
+    assert names == ["id", "size", "town", "seen\\nby", "price"]
+    assert "Kiel\\n(town)\\t\\u001b[1m " in lines[begin + 3]
+    table()[["kind"]].write_csv("alone.csv")
+    assert "column " not in xpmlp("data", "describe", "alone.csv", "--target", "kind").out

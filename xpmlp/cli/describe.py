@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from xpmlp._text import aligned
-from xpmlp.cli.options import split_names
+from xpmlp.cli.options import target_names
 from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import listed
 from xpmlp.data.table_options import Given
@@ -27,9 +27,7 @@ def described(path: Path, target: str | None, types: str | None, given: Given) -
     names: tuple[str, ...] = ()
     about: dict[str, Any] = {"table": str(path), "rows": data.height, "notes": list(table.notes)}
     if target is not None:
-        names = find_targets(
-            data.columns, target if target in data.columns else split_names(target) or target, str(path)
-        )
+        names = find_targets(data.columns, target if target in data.columns else target_names(target), str(path))
         targets = read_targets(data, names, "auto", MISSING, table.decimal, str(path))
         about["target"] = {
             "names": list(names),
@@ -67,8 +65,9 @@ def lines_of(about: dict[str, Any]) -> Iterator[str]:
         )
         for column in about["columns"]
     ]
-    yield aligned(("column", "kind", "missing", "distinct", "values", "why"), rows)
-    yield ""
+    if rows:
+        yield aligned(("column", "kind", "missing", "distinct", "values", "why"), rows)
+        yield ""
     kinds = dict.fromkeys(column["kind"] for column in about["columns"])
     yield from (f"{kind}: {KIND_SENTENCES[kind]}" for kind in kinds)
     if about["suggestions"]:

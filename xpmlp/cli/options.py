@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from xpmlp._paths import given_path
+from xpmlp.errors import ConfigError
 
 
 def file_option(name: str, metavar: str, text: str, *short: str) -> Any:
@@ -131,3 +132,19 @@ def placed(values: dict[str, Any], backend: str | None, device: str | None) -> d
 def split_names(text: str | None) -> list[str] | None:
     """Split a comma-separated list into names."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def target_names(text: str) -> str | list[str]:
+    """Split the argument of ``--target`` into names if it is a list of them.
+
+    Raises
+    ------
+    ConfigError
+        If a name is given twice.
+    """
+    from xpmlp.data.messages import quoted
+
+    names = split_names(text) or []
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"--target names {quoted(twice)} twice: name each column once")
+    return names if len(names) > 1 else text

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp.cli.options import ORIGIN, overriding, split_names
+from xpmlp.cli.options import ORIGIN, overriding, split_names, target_names
 from xpmlp.config import Config, load_config
 from xpmlp.config.load import METRIC
 from xpmlp.config.metrics import task_of
@@ -42,7 +42,7 @@ def overrides_of(options: Mapping[str, Any], overrides: list[str] | None) -> dic
 
             values["data.types"] = type_pairs(value)
         elif name == "target":
-            values["data.target"] = [part.strip() for part in value.split(",")] if "," in value else value
+            values["data.target"] = target_names(value)
         elif name == "test":
             values |= {"data.test_fraction": 0.0} if value == "0" else {"data.test": value}
         elif name in ("class_weight", "metric"):

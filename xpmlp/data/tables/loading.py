@@ -82,15 +82,16 @@ def load_table(request: Request) -> Dataset:
     if known is None:
         leave_out = {options.weights, options.group} - {options.time}
         features = train.select([name for name in others if name not in leave_out])
+        if not features.width:
+            raise DataError(f"{source}: there is no other column to learn from than the target {listed(names)}")
         schema = infer_schema(features, types=options.types, missing=missing, decimal=table.decimal)
         if not schema.used:
             raise DataError(f"{source}: no column is of use as a feature:\n{schema}")
+        _refuse_constant(names, targets, parts["train"], source)
         model = fit_target(names, targets, parts["train"], log=options.log_target, scale=options.scale_target)
         wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
         encoding, encoded["train"] = fit_encoded(features, schema, wanted, groups)
         known = TableModel(encoding=encoding, target=model)
-        if targets.task == "classes" and len(classes) < 2:
-            raise DataError(f"{source}: all targets are {classes[0].item()!r}; a classifier needs two classes or more")
     weights = _weights(data, options.weights, missing, source)
 
     def part(
@@ -140,6 +141,19 @@ def _indices(targets: Targets) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] 
         return np.empty(0, dtype=np.int64), None
     classes, indices = np.unique(targets.labels, return_inverse=True)
     return classes, indices.astype(np.int64)
+
+
+def _refuse_constant(names: Sequence[str], targets: Targets, rows: Rows, source: str) -> None:
+    """Refuse a target with one class, or with one value in the training rows."""
+    if targets.task == "classes":
+        if (targets.labels == targets.labels[0]).all():
+            label = targets.labels[0].item()
+            raise DataError(f"{source}: all targets are {label!r}; a classifier needs two classes or more")
+        return
+    for name, values in zip(names, targets.labels[rows].T, strict=True):
+        if (values == values[0]).all():
+            said = f"the target {quoted(name)} has one value, {values[0]:g}, in all rows to learn from"
+            raise DataError(f"{source}: {said}: there is nothing to learn")
 
 
 def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableOptions, source: str) -> list[str]:

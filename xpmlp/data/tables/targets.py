@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -82,7 +83,7 @@ def find_targets(columns: Sequence[str], wanted: str | Sequence[str], source: st
     Raises
     ------
     DataError
-        If there is no such column.
+        If there is no such column, or one is named twice.
     """
     found = []
     for name in (wanted,) if isinstance(wanted, str) else wanted:
@@ -90,6 +91,8 @@ def find_targets(columns: Sequence[str], wanted: str | Sequence[str], source: st
         if name not in columns and len(alike) != 1:
             raise DataError(f"{source}: has no column {quoted(name)} for the target{did_you_mean(name, list(columns))}")
         found.append(name if name in columns else alike[0])
+    if twice := [name for name, times in Counter(found).items() if times > 1]:
+        raise DataError(f"{source}: the target names {listed(twice)} twice: name each column once")
     return tuple(found)
 
 
