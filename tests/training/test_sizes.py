@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import xpmlp
-from xpmlp.training import sizes
+from xpmlp.errors import DivergenceError
+from xpmlp.training import Reporter, sizes
 from xpmlp.training.sizes import A_UNIT, BATCH, EPOCHS, WORK, batch_size_for, epochs_for
 
 
@@ -62,6 +63,35 @@ def test_a_training_that_fits_at_any_speed_is_not_probed(monkeypatch: pytest.Mon
     result = xpmlp.train(xpmlp.load_config("xpmlp:table.toml", keys), data=data)
     assert not probes
     assert len(result.run.epochs) == 2
-    with pytest.raises(IndexError):  # the clock was never read
-        xpmlp.train(xpmlp.load_config("xpmlp:table.toml", keys | {"train.max_seconds": 1e-3}), data=data)
+    xpmlp.train(xpmlp.load_config("xpmlp:table.toml", keys | {"train.max_seconds": 1e-3}), data=data)
     assert len(probes) == 1
+
+
+def test_a_training_that_diverges_in_the_probe_says_so() -> None:
+    rng = np.random.default_rng(0)
+    data = xpmlp.from_arrays(rng.normal(size=(400, 5)), rng.integers(0, 2, 400))
+    train = {"learning_rate": 1e38, "epochs": 100, "batch_size": 20, "max_seconds": 1e-3}
+    config = xpmlp.Config.model_validate({"data": {"name": "arrays"}, "train": train})
+    with pytest.raises(DivergenceError):
+        xpmlp.train(config, data=data)
+
+
+class Notes(Reporter):
+    """The notes, in order."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(("keys", "told"), [({}, False), ({"epochs": "auto"}, True), ({"batch_size": "auto"}, True)])
+def test_epochs_and_batches_are_reported_if_they_were_not_given(keys: dict[str, Any], told: bool) -> None:
+    """And not where only ``max_seconds`` is left out, for a training that fits into it."""
+    rng = np.random.default_rng(0)
+    data, reporter = xpmlp.from_arrays(rng.normal(size=(90, 3)), rng.integers(0, 2, 90)), Notes()
+    train = {"epochs": 2, "batch_size": 30, "max_seconds": 60.0, **keys}
+    config = xpmlp.Config.model_validate({"data": {"name": "arrays"}, "train": train})
+    xpmlp.train(config, data=data, reporter=reporter)
+    assert any("by the size of the data or the time" in text for text in reporter.texts) is told

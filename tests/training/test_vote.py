@@ -215,6 +215,17 @@ def test_few_examples_are_judged_together_out_of_fold() -> None:
     assert [run.best_loss for run in runs] == pytest.approx([min(losses)] * 3, rel=1e-9)
 
 
+def test_predictions_out_of_fold_that_nothing_reads_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an epoch they only decide which epoch is best."""
+    made = []
+    right = VoteTrainable.predicted_out_of_fold
+    monkeypatch.setattr(VoteTrainable, "predicted_out_of_fold", lambda *one: made.append(one) or right(*one))
+    members_of(vote_problem(folds=3, judge_folds="together"))
+    assert not made
+    members_of(vote_problem(folds=3, judge_folds="together", best_by="log_loss"))
+    assert len(made) == EPOCHS
+
+
 def test_folds_judged_together_have_one_temperature() -> None:
     """By SciPy none would be more probable, if its logarithm is normal before anything is known."""
     plain, calibrated = (vote_problem(folds=3, calibrate=one, judge_folds="together") for one in (False, True))

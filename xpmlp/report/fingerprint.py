@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import xpmlp
-from xpmlp.backend import resolve
 from xpmlp.config import Config
 from xpmlp.report.environment import environment
 from xpmlp.report.part import ReportPart
+from xpmlp.training.trainer import resolve_configured
 
 _SHOWING = ("cli", "plots", "report")
 """Packages with code for display, which affects no number; a part's own module is hashed separately."""
@@ -37,17 +37,12 @@ def fingerprint(part: ReportPart, config: Config | None, quick: bool, needed: Ma
         "part": part.name,
         "code": [_core_code(), _module_code(part.compute.__module__)],
         "config": None if config is None else config.to_toml(),
-        "backend": None if config is None else _version(config),
+        "backend": None if config is None else resolve_configured(config.backend).backend.version,
         "quick": quick,
         "environment": environment(),
         "needs": dict(needed),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _version(config: Config) -> str:
-    settings = config.backend
-    return resolve(settings.name, settings.device, settings.dtype).backend.version
 
 
 @lru_cache(maxsize=1)

@@ -137,6 +137,8 @@ def in_time(trainable: Some, settings: Sequence[RunSettings]) -> Some:
     pace, began = _Pace(), time.perf_counter()
     probe = _with(trainable, {"segment_steps": PROBE_STEPS})
     train_block(probe, settings, pace, pace.enough)
+    if not pace.looks:  # all runs diverged in the first segment, and will again
+        return _with(trainable, {"max_seconds": None})
     left = SHARE * seconds - (time.perf_counter() - began)
     epochs = int(left / (pace.seconds_per_step * trainable.steps_per_epoch))
     return _with(trainable, {"epochs": min(max(1, epochs), trainable.settings.epochs), "max_seconds": None})

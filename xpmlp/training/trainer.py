@@ -208,7 +208,7 @@ def train(
             reporter.note(note)
         with choice.backend.session(trainable.rows_at_once):
             trainable = in_time(trainable, settings)
-            if trainable.config is not config:
+            if trainable.length != (config.train.epochs, config.train.batch_size):
                 epochs, batch_size = trainable.length
                 reporter.note(f"{epochs} epochs of batches of {batch_size}, by the size of the data or the time")
             if folder is not None:

@@ -238,8 +238,8 @@ class FoldPolicy(ConfigPolicy):
         return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
 
     def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
-        """Compute the figure of the out-of-fold predictions, if members are judged together."""
-        if self.criterion is None or not self.trainable.judged_together:
+        """Compute the figure of the out-of-fold predictions, if members are judged together and epochs compared."""
+        if self.stopping is None or self.criterion is None or not self.trainable.judged_together:
             return
         evaluated, seeds = self.trainable.optimizer.evaluated(*state), [run.settings.seed for run in runs]
         members = ((seed, one_of(evaluated, column)) for column, seed in enumerate(seeds))
