@@ -27,7 +27,6 @@ from xpmlp.training.labelled import by_class
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
 from xpmlp.training.sizes import length_of, skips
-from xpmlp.training.step import Examples
 from xpmlp.training.trainable import LoopSettings, Trainable
 
 MANY_CLASSES = 20
@@ -116,10 +115,6 @@ class ConfigTrainable(Trainable):
         """The data's validation part."""
         return self.dataset.validation
 
-    def judging(self, run: Run) -> Examples | None:
-        """Return the examples for judging and calibrating a run."""
-        return self.validation_examples
-
     def check_calibration(self) -> None:
         """Check that the network can be calibrated by a temperature, if ``train.calibrate`` asks for it.
 
@@ -145,8 +140,7 @@ class ConfigTrainable(Trainable):
     def initial_parameters(self, seed: int) -> Parameters:
         """Return the initial parameters of a run with this seed, on the host, without a runs axis."""
         if self.start is not None:
-            started: Parameters = map_leaves(np.array, self.start)
-            return started
+            return map_leaves(np.array, self.start)
         root, random = self.network.root, generator(seed, Purpose.WEIGHTS)
         parameters = root.init(random)
         if root.fit is None:

@@ -210,7 +210,7 @@ class ConfigPolicy(RunPolicy):
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
         """Return the figure for comparing the last epoch with others; ``None`` if nothing is held out."""
-        examples = self.trainable.validation_examples
+        examples = self.trainable.judging(run)
         if self.criterion is None or examples is None:
             return run.epochs[-1].validation_loss
         parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))

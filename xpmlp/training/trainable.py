@@ -20,6 +20,7 @@ from xpmlp.training.step import Examples, training_fold
 
 if TYPE_CHECKING:
     from xpmlp.training.policy import RunPolicy
+    from xpmlp.training.run import Run
 
 
 class LoopSettings(NamedTuple):
@@ -124,6 +125,10 @@ class Trainable(ABC):
         """The validation part on the device, or ``None`` if nothing is held out."""
         part = self.validation_part
         return None if part is None else self.inference.to_device(part)
+
+    def judging(self, run: Run) -> Examples | None:
+        """Return the examples on the device for judging and calibrating a run, or ``None`` if nothing is held out."""
+        return self.validation_examples
 
     @property
     def n_examples(self) -> int:

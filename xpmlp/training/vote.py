@@ -77,8 +77,10 @@ class VoteTrainable(ConfigTrainable):
     @property
     def policy(self) -> ConfigPolicy:
         """The policy of the config for members of a vote."""
-        policy = FoldPolicy if self.config.train.folds else VotePolicy
-        return policy(self, self.config.train, self.config.model.dropout_schedule)
+        kind = FoldPolicy if self.config.train.folds else VotePolicy
+        policy = kind(self, self.config.train, self.config.model.dropout_schedule)
+        policy.criterion = policy.criterion or criteria[OF_A_VOTE[self.network.loss.targets]]
+        return policy
 
     @cached_property
     def folds(self) -> npt.NDArray[np.int64] | None:
@@ -104,8 +106,7 @@ class VoteTrainable(ConfigTrainable):
         """Return the initial parameters of the member with this seed."""
         if self.start is None:
             return super().initial_parameters(seed)
-        started: Parameters = map_leaves(np.array, self.start[seed - self.config.train.seed])
-        return started
+        return map_leaves(np.array, self.start[seed - self.config.train.seed])
 
     def fold_of(self, seed: int) -> int:
         """Return the fold left out by the member with this seed."""
@@ -198,10 +199,6 @@ class VotePolicy(ConfigPolicy):
 
     _judged: tuple[int, float] = (0, 0.0)
 
-    def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
-        super().__init__(trainable, *arguments)
-        self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
-
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
         """Return the figure of the vote after this epoch, the same for all members."""
         epoch, examples = len(run.epochs), self.trainable.validation_examples
@@ -222,10 +219,6 @@ class FoldPolicy(ConfigPolicy):
 
     trainable: VoteTrainable
     _figure: float | None = None
-
-    def __init__(self, trainable: VoteTrainable, *arguments: Any) -> None:
-        super().__init__(trainable, *arguments)
-        self.criterion = self.criterion or criteria[OF_A_VOTE[trainable.network.loss.targets]]
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
         """Return the scores on the validation part if there is one, else on the fold left out by each member."""
@@ -249,12 +242,7 @@ class FoldPolicy(ConfigPolicy):
 
     def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
         """Return the figure on the fold left out by the member, or that of all members if they are judged together."""
-        if self.criterion is None or self.trainable.judged_together:
-            return self._figure
-        parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
-        examples = self.trainable.examples_left_out(self.trainable.fold_of(run.settings.seed))
-        (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)
-        return figure
+        return self._figure if self.trainable.judged_together else super().figure(run, column, state)
 
 
 def with_folds_for(config: Config, examples: int) -> Config:
