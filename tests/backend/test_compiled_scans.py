@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,20 @@ def test_what_cannot_be_kept_on_disk_is_compiled_all_the_same(
 ) -> None:
     """Where there is no place for it, no room, or what is there is damaged."""
 
-    def fails() -> Any:
-        raise problem
-
     def works(*_: Any) -> bool:
         return True
 
+    def njit(*, cache: bool = False, **_: Any) -> Callable[[Any], Any]:
+        def compiled(function: Any) -> Any:
+            if not cache:
+                return works
+            asked.append(function.__name__)
+            raise problem
+
+        return compiled
+
     asked: list[str] = []
-    monkeypatch.setattr(compilation, "_compilers", lambda name: asked.append(name) or (fails, lambda: works))
+    monkeypatch.setattr(compilation, "njit", njit)
     assert compilation._compiled.__wrapped__(np.int64, np.float64) is works
     assert compilation._compiled.__wrapped__(np.int64, np.float32) is works
     assert [name.rpartition("_")[0] for name in asked] == ["execute_float64", "execute_float32"]  # files of their own

@@ -13,10 +13,10 @@ from xpmlp import nn
 from xpmlp.backend.numpy import NumpyBackend
 from xpmlp.nn import ops
 from xpmlp.nn.activations import activations
+from xpmlp.optim import Optimizer, optimizers
 from xpmlp.verify import formulas
 
 ADAM = importlib.import_module("xpmlp.optim.adam")  # the module; in its package, the name is the function's
-SGD = importlib.import_module("xpmlp.optim.sgd")
 dense = importlib.import_module("xpmlp.nn.layers.dense")
 
 BY_ALL = "numpy and strict in float64 differ from the independent reference, first in the "
@@ -65,13 +65,18 @@ def test_a_gradient_that_is_a_sum_and_not_a_mean(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_update_without_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = SGD._update_from_factors
+    right = optimizers["sgd"]
 
-    def update(*arguments: Any) -> Any:
-        *others, hyper = arguments
-        return right(*others, hyper._replace(descent=16 * hyper.descent))
+    def make(*arguments: Any, **constants: Any) -> Optimizer:
+        rule = right.make(*arguments, **constants)
 
-    monkeypatch.setattr(SGD, "_update_from_factors", update)
+        def update(*arguments: Any) -> Any:
+            *others, hyper = arguments
+            return rule.update_from_factors(*others, hyper._replace(descent=16 * hyper.descent))
+
+        return rule._replace(update_from_factors=update)
+
+    monkeypatch.setitem(optimizers._records, "sgd", right._replace(make=make))
     assert failure(train__optimizer="sgd").startswith(BY_ALL + "weights of layer 1 at step 1")
 
 

@@ -221,8 +221,7 @@ class Backend(ABC):
 
     def _stacked(self, series: Sequence[Array]) -> Array:
         """Stack the outputs of all steps into one array."""
-        stacked: Array = self.xp.stack(series)
-        return stacked
+        return self.xp.stack(series)
 
     def fold(
         self, fold: Fold, state: Any, batches: tuple[Any, ...], constants: Any, ahead: int

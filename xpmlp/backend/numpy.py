@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,8 @@ class NumpyBackend(Backend):
             gather=_gather,
             sigmoid=partial(_sigmoid, number(0.5)),
             sigmoid_backward=partial(_sigmoid_backward, number(1)),
-            softmax=_softmax,
-            log_softmax=_log_softmax,
+            softmax=partial(_by_row, _exponentials),
+            log_softmax=partial(_by_row, _logarithms),
             multiply_transposed=_multiply_transposed,
             product_of_factors=_product_of_factors,
             sum_over_batch=partial(np.add.reduce, axis=-2, keepdims=True),
@@ -197,11 +197,11 @@ FEW_CLASSES, MANY_ROWS = 64, 64
 """Rows shorter than the first, and at least as many as the second: NumPy's reductions cost more than their sums."""
 
 
-def _softmax(logits: Array) -> Array:
-    """Compute the softmax by ufuncs alone, over columns if the rows are many and short."""
-    if _many_short_rows(logits):
-        return np.ascontiguousarray(_exponentials(logits.mT.copy(), -2).mT)
-    return _exponentials(logits, -1)
+def _by_row(function: Callable[[Array, int], Array], logits: Array) -> Array:
+    """Apply a function by ufuncs alone to each row; over columns, if the rows are many and short."""
+    if logits.ndim > 1 and logits.shape[-1] < FEW_CLASSES and logits.shape[-2] >= MANY_ROWS:
+        return np.ascontiguousarray(function(logits.mT.copy(), -2).mT)
+    return function(logits, -1)
 
 
 def _exponentials(logits: Array, axis: int) -> Array:
@@ -209,12 +209,6 @@ def _exponentials(logits: Array, axis: int) -> Array:
     np.exp(logits, logits)
     logits /= np.add.reduce(logits, axis=axis, keepdims=True)
     return logits
-
-
-def _log_softmax(logits: Array) -> Array:
-    if _many_short_rows(logits):
-        return np.ascontiguousarray(_logarithms(logits.mT.copy(), -2).mT)
-    return _logarithms(logits, -1)
 
 
 def _logarithms(logits: Array, axis: int) -> Array:
@@ -238,7 +232,3 @@ def _add_rows(table: Array, codes: Array, rows: Array) -> Array:
     result, width = np.zeros(joined.size, rows.dtype), table.shape[-1]
     np.add.at(result, (numbers.astype(np.intp)[:, None] * width + np.arange(width)).ravel(), rows.ravel())
     return result.reshape(table.shape)
-
-
-def _many_short_rows(array: Array) -> bool:
-    return bool(array.ndim > 1 and array.shape[-1] < FEW_CLASSES and array.shape[-2] >= MANY_ROWS)

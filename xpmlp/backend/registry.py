@@ -39,11 +39,7 @@ class BackendRecord(NamedTuple):
 
 
 def _class(module: str, name: str) -> Callable[[], type[Backend]]:
-    def load() -> type[Backend]:
-        cls: type[Backend] = getattr(importlib.import_module(f"xpmlp.backend.{module}"), name)
-        return cls
-
-    return load
+    return lambda: getattr(importlib.import_module(f"xpmlp.backend.{module}"), name)
 
 
 _CUPY = Library("cupy", "CuPy", "'xpmlp[cuda13]'", " (or cuda12, as your driver allows)")

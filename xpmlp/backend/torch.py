@@ -129,9 +129,7 @@ class TorchBackend(Backend):
         refusal: Exception | None = None
         try:
             found = self._torch.empty(0, device=device).device
-        except RuntimeError as error:  # an unknown name, or one that this build has no kernels for
-            refusal = error
-        except AssertionError as error:  # what a build without CUDA raises for "cuda"
+        except (RuntimeError, AssertionError) as error:  # an unknown name; a build without kernels; one without CUDA
             refusal = error
         if refusal is not None or found.type == "meta":  # whose tensors have shapes, but no numbers
             raise BackendError(
@@ -150,7 +148,7 @@ class TorchBackend(Backend):
         torch, pure = self._torch, super()._fused_ops()
         ops = pure._replace(
             gather=_gather,
-            affine=_affine(torch),
+            affine=partial(_affine, torch),
             multiply_transposed=partial(_multiply_transposed, torch),
             sigmoid=torch.sigmoid_,
             sigmoid_backward=torch.ops.aten.sigmoid_backward,
@@ -293,11 +291,8 @@ def _across(along_rows: Callable[[Array], Array], along_columns: Callable[[Array
     return function
 
 
-def _affine(torch: Any) -> Any:
-    def affine(x: Array, weights: Array, biases: Array) -> Array:
-        return (torch.baddbmm if weights.ndim == 3 else torch.addmm)(biases, x, weights)
-
-    return affine
+def _affine(torch: Any, x: Array, weights: Array, biases: Array) -> Array:
+    return (torch.baddbmm if weights.ndim == 3 else torch.addmm)(biases, x, weights)
 
 
 def _multiply_transposed(torch: Any, delta: Array, weights: Array) -> Array:

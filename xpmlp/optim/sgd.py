@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from xpmlp._typing import Array
 from xpmlp.nn import Layer, Ops
@@ -42,35 +41,28 @@ def sgd(kinds: Tree, rates: Mapping[str, float] | None = None) -> Optimizer:
         (updated,) = move_leaves(_move, known, rate_of, parameters, gradients)
         return updated, state
 
+    def update_from_factors(
+        ops: Ops, layer: Layer, parameters: Tree, state: Tree, factors: Tree, hyperparameters: Hyperparameters
+    ) -> Updated:
+        left = hyperparameters.left()
+
+        def shrunk(kind: str, value: Array) -> Array:
+            value *= left
+            return value
+
+        parameters = parameters if left is None else map_decaying(shrunk, parameters, known)
+        return layer.descend(ops, parameters, factors, hyperparameters.descent), state
+
     optimizer = compose(l2_penalty(kinds), Optimizer(lambda parameters: (), update, reads=("learning_rate",)))
     if rates:
         return optimizer
-    return optimizer._replace(update_from_factors=partial(_update_from_factors, known), reads=("descent", "kept"))
+    return optimizer._replace(update_from_factors=update_from_factors, reads=("descent", "kept"))
 
 
 def _move(rate: Array, value: Array, slope: Array) -> tuple[Array]:
     slope *= rate
     value -= slope
     return (value,)
-
-
-def _update_from_factors(
-    kinds: Kinds,
-    ops: Ops,
-    layer: Layer,
-    parameters: Tree,
-    state: Tree,
-    factors: Tree,
-    hyperparameters: Hyperparameters,
-) -> tuple[Tree, Tree]:
-    left = hyperparameters.left()
-
-    def shrunk(kind: str, value: Array) -> Array:
-        value *= left
-        return value
-
-    parameters = parameters if left is None else map_decaying(shrunk, parameters, kinds)
-    return layer.descend(ops, parameters, factors, hyperparameters.descent), state
 
 
 SGD = OptimizerRecord("sgd", "plain gradient descent", sgd, slots=0, scikit_learn={"solver": "sgd", "momentum": 0})

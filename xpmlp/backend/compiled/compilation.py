@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -34,13 +33,17 @@ def _compiled(integer: type, real: type) -> Any:
     shared, pace = np.zeros(NUMBERS, np.int64), np.zeros(FIGURES, np.int64)
     slots, gemm = tuple(Slots(0, 0, 0, real(0))), tuple(Gemm(0, 0, integer(0)))
     arguments = (code, slots, gemm, 0, 0, 0, 0, address(shared), 0, pace, nothing)
-    kept, alone = _compilers(_name(real))
+    return kept_on_disk(_named(_name(real)), arguments, nogil=True, error_model="numpy")
+
+
+def kept_on_disk(function: Any, example: tuple[Any, ...], **options: Any) -> Any:
+    """Compile a function for arguments such as ``example``, cached by Numba for later processes if possible."""
     with contextlib.suppress(Exception):  # no cache folder, or a damaged cache
-        found = kept()
-        found(*arguments)
-        return found
-    found = alone()
-    found(*arguments)
+        kept = njit(cache=True, **options)(function)
+        kept(*example)
+        return kept
+    found = njit(**options)(function)
+    found(*example)
     return found
 
 
@@ -57,18 +60,12 @@ def _name(real: type) -> str:
     return f"execute_{real.__name__}_{_digest()}"
 
 
-def _compilers(name: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Return two functions that compile `execute`: one keeps it on disk, one only in this process.
-
-    The function has a name for each type: Numba numbers the files of a function, and two processes that kept it for
-    different types at once would give both the same number.
-    """
-    function = _named(name)
-    options = {"nogil": True, "error_model": "numpy"}
-    return lambda: njit(cache=True, **options)(function), lambda: njit(**options)(function)
-
-
 def _named(name: str) -> FunctionType:
+    """Return `execute` under another name, one for each type.
+
+    Numba numbers the files of a function, and two processes that kept it for different types at once would give both
+    the same number.
+    """
     function = FunctionType(execute.__code__, execute.__globals__, name)
     function.__qualname__, function.__module__ = name, execute.__module__
     return function

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from xpmlp.backend.compiled.compilation import kept_on_disk
 from xpmlp.nn.hashing import FIRST, SECOND
 
 
@@ -46,11 +45,7 @@ def _fill(rows: Any, columns: Any, least: Any, factor: Any, masks: Any) -> None:
 
 @functools.cache
 def _compiled(real: type) -> Any:
-    """Compile `_fill` for masks of this NumPy type, cached by Numba for later processes if possible."""
+    """Return `_fill` compiled for masks of this NumPy type."""
     integers = np.zeros(1, np.int32)
     example: tuple[Any, ...] = integers[None], integers, integers, np.zeros(1, real), np.zeros((1, 1, 1), real)
-    with contextlib.suppress(Exception):  # no cache folder, or a damaged cache
-        kept = njit(cache=True, nogil=True)(_fill)
-        kept(*example)
-        return kept
-    return njit(nogil=True)(_fill)
+    return kept_on_disk(_fill, example, nogil=True)

@@ -126,13 +126,11 @@ def beside(*makers: LayerMaker) -> LayerMaker:
         def parts(upstream: Array) -> list[Array]:
             return [copied(upstream[..., begin:end]) for begin, end in itertools.pairwise(ends)]
 
-        return _parallel("beside", layers, layers, ends[-1], _concatenated, parts)
+        return _parallel(
+            "beside", layers, layers, ends[-1], lambda ops, outputs: ops.xp.concat(outputs, axis=-1), parts
+        )
 
     return make
-
-
-def _concatenated(ops: Ops, outputs: Sequence[Array]) -> Array:
-    return ops.xp.concat(outputs, axis=-1)
 
 
 def add(*makers: LayerMaker) -> LayerMaker:
@@ -198,14 +196,10 @@ def vote(*makers: LayerMaker) -> LayerMaker:
             rows = upstream.shape[-2] // len(layers)
             return [copied(upstream[..., first * rows : (first + 1) * rows, :]) for first in range(len(layers))]
 
-        layer = _parallel("vote", layers, layers, width, _below_each_other, parts)
+        layer = _parallel("vote", layers, layers, width, lambda ops, outputs: ops.xp.concat(outputs, axis=-2), parts)
         return layer._replace(repeats=repeats * len(layers))
 
     return make
-
-
-def _below_each_other(ops: Ops, outputs: Sequence[Array]) -> Array:
-    return ops.xp.concat(outputs, axis=-2)
 
 
 def _skipped(ops: Ops, parameters: Tree, x: Any, noise: Tree) -> tuple[Array, Tree]:

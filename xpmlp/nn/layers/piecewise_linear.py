@@ -97,8 +97,6 @@ def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 
             return parameters._replace(bins=_bins(list(map(quantiles, numbers_of(x).T)), count))
 
         def quantiles(column: npt.NDArray[np.float64]) -> list[float]:
-            import numpy as np
-
             column = column[np.isfinite(column)]
             edges = np.quantile(column if column.size else [0.0], np.linspace(0, 1, count + 1))
             spread = np.ptp(np.quantile(edges, (0.1, 0.9))) or np.ptp(edges)
