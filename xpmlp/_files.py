@@ -120,8 +120,7 @@ def check_output_file(output: Path, inputs: Iterable[Path], kind: type[XpmlpErro
 
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 atomically, with its line ends unchanged."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(text.encode())
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:

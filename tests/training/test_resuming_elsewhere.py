@@ -79,7 +79,7 @@ def test_the_number_of_threads_is_used_again(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_cpu_or_version(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "_processor", lambda: "abacus")
+    monkeypatch.setattr(provenance, "processor", lambda: "abacus")
     monkeypatch.setattr(provenance, "__version__", "9.9")
     _, (_, note) = resumed(digits_config({**FREQUENT, "train.epochs": 3}), copied(killed, tmp_path))
     assert "xpmlp 9.9, before " in note

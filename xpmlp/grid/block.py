@@ -16,7 +16,7 @@ from xpmlp.grid.plan import Block
 from xpmlp.storage import run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, resume_point
 from xpmlp.training.configured import ConfigTrainable
-from xpmlp.training.record import Outcome, Timing, outcome_of
+from xpmlp.training.record import Outcome, outcome_of
 from xpmlp.training.run import Reporter
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
 
@@ -72,9 +72,8 @@ def _train(
 ) -> list[Outcome]:
     with trainable.backend.session(trainable.rows_at_once):
         runs, training = train_to_the_end(trainable, block.settings, reporter, should_stop, block.checkpoints, resumed)
-        timing = Timing(loading, training)
         return [
-            replace(outcome_of(trainable, run, timing), config=member.config)
+            replace(outcome_of(trainable, run, loading, training), config=member.config)
             for member, run in zip(block.members, runs, strict=True)
         ]
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from xpmlp._malloc import keep_freed_memory
@@ -93,9 +94,7 @@ def run_in_processes(
     """
     context = multiprocessing.get_context("spawn")  # a fork would share the parent's thread pools and GPU state
     stop = context.Event()
-
-    def pool() -> Executor:
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,))
+    pool = partial(ProcessPoolExecutor, workers, mp_context=context, initializer=start_worker, initargs=(stop,))
 
     def poll() -> bool:
         if should_stop():
@@ -143,10 +142,6 @@ def run_on_dask(
             ) from error
     queue, looked = list(blocks), time.monotonic()
 
-    def pool() -> Executor:
-        executor: Executor = client.get_executor(pure=False)
-        return executor
-
     def poll() -> bool:
         nonlocal looked
         if time.monotonic() - looked >= ROLL_CALL:
@@ -160,7 +155,7 @@ def run_on_dask(
                     )
         return should_stop()
 
-    trained = _BlockPool(pool, 1, poll, done, KilledWorker)
+    trained = _BlockPool(lambda: client.get_executor(pure=False), 1, poll, done, KilledWorker)
     with client:
         # Dask blames every block of a worker that died: when run alone, only the block at fault fails again
         trained.again(trained.drain(queue, len(queue)), 1, "its worker died each time (out of memory?)")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from xpmlp._optional import Library
 from xpmlp.backend import blas_threads_at_most
 from xpmlp.config import Config
-from xpmlp.grid.schedule import stop_requested
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.policy import EarlyStopping
@@ -68,14 +67,8 @@ class Blocks:
 
     def layers(self, width: int, depth: int, dropout: float | None) -> list[dict[str, Any]]:
         """Return the layers with another width, number and dropout of the blocks."""
-        block = [
-            {**layer, "units": width}
-            if layer["kind"] == "dense"
-            else {**layer, "rate": dropout}
-            if layer["kind"] == "dropout" and dropout is not None
-            else layer
-            for layer in self.block
-        ]
+        changed = {"dense": {"units": width}} | ({} if dropout is None else {"dropout": {"rate": dropout}})
+        block = [{**layer, **changed.get(layer["kind"], {})} for layer in self.block]
         return [*self.before, *block * depth]
 
 
@@ -177,11 +170,6 @@ class Job:
         best = min(complete, key=lambda trial: trial.value)
         took = 0.0 if best.duration is None else best.duration.total_seconds()
         return max(at_most, self.ends - members * took)
-
-
-def work(job: Job) -> None:
-    """Run the trials of a job in a process of its own, until asked to stop."""
-    job.work(stop_requested)
 
 
 def ended(study: optuna.Study) -> list[Any]:

@@ -21,8 +21,8 @@ from xpmlp._paths import given_path
 from xpmlp._processes import available_cores, can_start_processes, starting_processes
 from xpmlp.config import Config, refuse_unimportable
 from xpmlp.errors import ConfigError, RunFolderError
-from xpmlp.grid.schedule import POLL, start_worker
-from xpmlp.grid.trials import OPTUNA, Job, config_with, ended, quiet_study, settings_in, work
+from xpmlp.grid.schedule import POLL, start_worker, stop_requested
+from xpmlp.grid.trials import OPTUNA, Job, config_with, ended, quiet_study, settings_in
 from xpmlp.storage import run_folder
 from xpmlp.training.run import Reporter
 from xpmlp.training.trainer import Result, train
@@ -195,7 +195,7 @@ def _over_processes(
     stop = context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,)) as pool:
         with starting_processes():
-            working = {pool.submit(work, replace(job, worker=number)) for number in range(workers)}
+            working = {pool.submit(Job.work, replace(job, worker=number), stop_requested) for number in range(workers)}
         while working:
             done, working = wait(working, timeout=POLL)
             if should_stop():

@@ -120,7 +120,7 @@ def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int
             "fused operations": _fused_operations(backend.ops),
             "TF32": backend.tf32,
             "runs in a block": width,
-            "processor": _processor(),
+            "processor": processor(),
         },
     }
 
@@ -248,14 +248,14 @@ def _fused_operations(ops: Ops) -> list[str]:
     return [name for name, function in definitions.items() if function.__module__ != Ops.__module__]
 
 
-def _processor() -> str:
-    """Return the CPU model."""
+def processor() -> str:
+    """Return the CPU model if available (Linux), else the platform's description of it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
+        lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return next(names, platform.processor() or platform.machine())
 
 
 def _words(value: Any) -> str:

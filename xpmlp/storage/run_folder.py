@@ -287,11 +287,20 @@ def member_folder(folder: Path, run: str | int | None) -> Path:
     RunFolderError
         If there is no such run, or ``run`` is given for a single run or missing for a grid.
     """
-    if not (folder / RUNS).is_dir():
+    members = runs_in(folder)
+    if not members:
         if run is not None:
             raise RunFolderError(f"{folder} holds a single run: leave out --run.")
         return folder
-    return _member(folder, None if run is None else str(run))
+    allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
+    if run is None:
+        raise RunFolderError(f"{folder} holds {len(members)} runs: {allowed}.")
+    run = str(run)
+    if run == "best":
+        return members[min(members, key=lambda number: _deciding_loss(members[number]))]
+    if not run.isdecimal() or int(run) not in members:
+        raise RunFolderError(f"{folder} holds no run {run!r}: {allowed}.")
+    return members[int(run)]
 
 
 def runs_in(folder: Path) -> dict[int, Path]:
@@ -308,19 +317,6 @@ def runs_in(folder: Path) -> dict[int, Path]:
     if not members:
         raise RunFolderError(f"{folder} holds no run that was finished: train it again.")
     return dict(sorted(members.items()))
-
-
-def _member(folder: Path, run: str | None) -> Path:
-    """Return the folder of one run of a grid."""
-    members = runs_in(folder)
-    allowed = f"give --run best, or a number from {min(members)} to {max(members)}"
-    if run is None:
-        raise RunFolderError(f"{folder} holds {len(members)} runs: {allowed}.")
-    if run == "best":
-        return members[min(members, key=lambda number: _deciding_loss(members[number]))]
-    if not run.isdecimal() or int(run) not in members:
-        raise RunFolderError(f"{folder} holds no run {run!r}: {allowed}.")
-    return members[int(run)]
 
 
 def _deciding_loss(folder: Path) -> float:

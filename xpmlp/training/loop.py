@@ -234,8 +234,7 @@ class _Block:
     @property
     def _evaluated(self) -> Parameters:
         """The active runs' parameters for validation and saving: their weights, or averages of them."""
-        parameters: Parameters = self.trainable.optimizer.evaluated(*self.state)
-        return parameters
+        return self.trainable.optimizer.evaluated(*self.state)
 
     def _finite_weights(self) -> Array:
         """Return whether all weights of each active run are finite, (runs,), on the device."""

@@ -76,7 +76,8 @@ def footprint(trainable: ConfigTrainable) -> Footprint:
     parts = (dataset.train, dataset.validation, dataset.test)
     features = 0 if _takes_rows_in_step(trainable) else n_inputs
     prepared = size * max(segment, _evaluated(trainable, at_once=False)) * (features + n_outputs + network.root.drawn)
-    data = sum(_bytes(part.features, size) + 4 * _count(part.codes) for part in parts if part is not None)
+    columns = len(dataset.code_counts)
+    data = sum(_bytes(part.features, size) + 4 * columns * len(part) for part in parts if part is not None)
     return Footprint(data, run, trainable.backend.prefetch.bytes, prepared)
 
 
@@ -130,7 +131,3 @@ def _bytes(features: Array, size: int) -> int:
     if not isinstance(features, np.ndarray):
         return 0  # already on the device
     return features.size * (size if features.dtype.kind == "f" else features.dtype.itemsize)
-
-
-def _count(codes: Array | None) -> int:
-    return 0 if codes is None else int(codes.size)

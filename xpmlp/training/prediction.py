@@ -23,7 +23,7 @@ from xpmlp.training.arrays import host_array, host_features
 from xpmlp.training.decision import Decision, decided_by, saved_decision
 from xpmlp.training.inference import BATCH, Inference
 from xpmlp.training.memory import memory_explained
-from xpmlp.training.table_prediction import TablePrediction, interval_ends, predict_table, predictor, table_model
+from xpmlp.training.table_prediction import TablePrediction, TablePredictor, interval_ends, predict_table, table_model
 from xpmlp.training.trainer import resolve_configured
 
 Ends = tuple[npt.NDArray[Any], npt.NDArray[Any]]
@@ -163,7 +163,8 @@ def _outputs(
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
         frame = as_frame(features, "the table").data
-        with predictor(resolve_configured(config.backend).backend, saved, model, frame.height) as predict_rows:
+        ready = TablePredictor(resolve_configured(config.backend).backend, saved, model)
+        with ready.session(frame.height) as predict_rows:
             return saved, predict_rows(frame, allow_missing)[0]
     given = None if codes is None else host_array(codes, "codes")
     return saved, _predicted(config, saved, host_features(features, saved.feature_names, "features"), given)

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xpmlp._csv import csv_text
 from xpmlp._tree import map_leaves
 from xpmlp._version import __version__
 from xpmlp.config import Config, load_config
@@ -103,19 +104,13 @@ def files_of(runs: Sequence[Run], numbers: Sequence[int] | None = None) -> dict[
     metric, numbered = runs[0].metric, list(zip(numbers or range(len(runs)), runs, strict=True))
     header = ["run", *(name.replace("value", metric) for name in EpochRow._fields)]
     rows = [(number, *row) for number, run in numbered for row in run.epochs]
-    files: dict[str, str | bytes] = {"epochs.csv": _csv(header, rows)}
+    files: dict[str, str | bytes] = {"epochs.csv": csv_text([header, *rows])}
     if any(run.train_scores for run in runs):
         scores = [(number, epoch, *one) for number, run in numbered for epoch, one in enumerate(run.train_scores, 1)]
-        files["train_after.csv"] = _csv(("run", "epoch", "train_loss", f"train_{metric}"), scores)
+        files["train_after.csv"] = csv_text([("run", "epoch", "train_loss", f"train_{metric}"), *scores])
     content = io.BytesIO()
     np.save(content, _side_by_side([run.losses for run in runs]), allow_pickle=False)
     return {**files, "batch_losses.npy": content.getvalue()}
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
 
 
 def _finite(figures: dict[str, Any]) -> dict[str, Any]:
@@ -141,22 +136,6 @@ def run_facts(run: Run) -> dict[str, Any]:
     if run.ended_at is not None:
         facts["diverged_at"] = {"epoch": run.ended_at[0], "step": run.ended_at[1]}
     return facts
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Duration of a training in seconds.
-
-    Attributes
-    ----------
-    data : float
-        Reading the data set.
-    training : float
-        The loop, validation included; of a block of stacked runs, for all of them together.
-    """
-
-    data: float
-    training: float
 
 
 @dataclass(frozen=True)
@@ -192,13 +171,19 @@ class Outcome:
         run_folder.write(folder, self.config, files, self.network)
 
 
-def outcome_of(trainable: ConfigTrainable, run: Run, timing: Timing, sections: dict[str, Any] | None = None) -> Outcome:
-    """Copy an ended run to the host, with the sections saved beside its network, by default from `sections_of`."""
+def outcome_of(
+    trainable: ConfigTrainable, run: Run, loading: float, training: float, sections: dict[str, Any] | None = None
+) -> Outcome:
+    """Copy an ended run to the host, with the sections saved beside its network, by default from `sections_of`.
+
+    ``loading`` and ``training`` are seconds: for reading the data set, and of the loop with its validation, of a block
+    of stacked runs for all of them together.
+    """
     return Outcome(
         run.settings.applied_to(trainable.config),
         replace(run, parameters=None, best_parameters=None),
         saved_network(trainable, run, sections_of(trainable) if sections is None else sections),
-        _facts(trainable, run, timing),
+        _facts(trainable, run, loading, training),
     )
 
 
@@ -226,7 +211,7 @@ def saved_network(trainable: ConfigTrainable, run: Run, sections: dict[str, Any]
     )
 
 
-def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, Any]:
+def _facts(trainable: ConfigTrainable, run: Run, loading: float, training: float) -> dict[str, Any]:
     backend, config, dataset = trainable.backend, trainable.config, trainable.dataset
     steps = run.steps
     return {
@@ -257,9 +242,9 @@ def _facts(trainable: ConfigTrainable, run: Run, timing: Timing) -> dict[str, An
         "loss": trainable.network.loss.name,
         "steps_per_epoch": trainable.steps_per_epoch,
         "seconds": {
-            "data": round(timing.data, 3),
-            "training": round(timing.training, 3),
-            "per_step": timing.training / steps if steps else None,
+            "data": round(loading, 3),
+            "training": round(training, 3),
+            "per_step": training / steps if steps else None,
         },
     }
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from xpmlp import nn
 from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, Parameters
-from xpmlp.backend import Backend, Fold, Step
+from xpmlp.backend import Backend, Fold
 from xpmlp.nn import Network, Ops
 from xpmlp.nn.layer import Draw, Inputs, Tree
 from xpmlp.nn.layers.repeat import mean_of_members, repeat_rows
@@ -288,13 +288,10 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     """
     network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
-    def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
-        return _inputs(network, ops, dtype, examples, *batches)
-
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return _loss_and_score(network, ops, dtype, examples, *batches, *outputs, voting=True)
 
-    return Fold(prepare, _forward_step(network, ops), conclude)
+    return _forward_fold(network, ops, dtype, conclude)
 
 
 def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
@@ -305,24 +302,24 @@ def prediction_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     fold : (parameters, (rows,), examples) -> (parameters, (prediction (steps, runs, batch, n_out),))
     """
 
-    def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
-        return _inputs(network, ops, dtype, examples, *batches)
-
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
         return (mean_of_members(ops, network.loss.transform(ops, outputs[0]), network.root.repeats),)
 
-    return Fold(prepare, _forward_step(network, ops), conclude)
+    return _forward_fold(network, ops, dtype, conclude)
 
 
-def _forward_step(network: Network, ops: Ops) -> Step:
-    """Build (parameters, inputs, constants) -> (parameters, (logits,)), with the same batch for every stacked run."""
+def _forward_fold(network: Network, ops: Ops, dtype: Any, conclude: Callable[..., tuple[Array, ...]]) -> Fold:
+    """Build the fold (parameters, (rows,), examples) of forward passes, with the same batch for every stacked run."""
+
+    def prepare(batches: tuple[Array, ...], examples: Examples) -> Inputs:
+        return _inputs(network, ops, dtype, examples, *batches)
 
     def step(parameters: Parameters, inputs: Inputs, _: Any) -> tuple[Parameters, tuple[Array, ...]]:
         runs = runs_of(parameters)
         inputs = map_leaves(lambda array: ops.xp.broadcast_to(array, (runs, *array.shape)), inputs)
         return parameters, (network.root.forward(ops, parameters, inputs, ())[0],)
 
-    return step
+    return Fold(prepare, step, conclude)
 
 
 def _relative(ops: Ops, weights: Array) -> Array:

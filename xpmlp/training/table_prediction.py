@@ -119,10 +119,10 @@ class TablePredictor:
         self.inference, self.parameters = Inference(saved.network, backend), backend.parameters(saved.parameters)
 
     @contextmanager
-    def session(self, rows: int | None = None) -> Iterator[None]:
-        """Open the session for predictions, of so many rows if that is known."""
+    def session(self, rows: int | None = None) -> Iterator[TablePredictor]:
+        """Yield the predictor within its session, for so many rows if that is known."""
         with self.backend.session(BATCH, rows), memory_explained(self.backend, 0, "predict fewer rows at a time"):
-            yield
+            yield self
 
     def __call__(self, frame: pl.DataFrame, allow_missing: bool = False) -> tuple[Outputs, Encoded]:
         """Encode and predict a frame; return the outputs (n, n_out), values unscaled, and the encoded frame."""
@@ -130,16 +130,6 @@ class TablePredictor:
         numbers = encoded.numbers if encoded.numbers.shape[1] else np.zeros((frame.height, 1), np.float32)
         outputs = self.inference.predict(self.parameters, numbers, encoded.codes if encoded.codes.shape[1] else None)
         return (self.model.target.unscaled(outputs) if self.model.target.task == "values" else outputs), encoded
-
-
-@contextmanager
-def predictor(
-    backend: Backend, saved: SavedNetwork, model: TableModel, rows: int | None = None
-) -> Iterator[TablePredictor]:
-    """Yield the predictor of a network trained on a table, within its session."""
-    ready = TablePredictor(backend, saved, model)
-    with ready.session(rows):
-        yield ready
 
 
 def predict_table(
@@ -188,7 +178,7 @@ def predict_table(
     notes, batches = read_batches(source, given if str(source) == str(data.path) else Given())
     rows, unseen, unreadable, moments = 0, Counter[str](), Counter[str](), None
     outputs: list[Outputs] = []
-    with predictor(backend, saved, model) as predict, replacing(target) as temporary:
+    with TablePredictor(backend, saved, model).session() as predict, replacing(target) as temporary:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             for frame in batches:
                 _check_kept(frame, keep, source)

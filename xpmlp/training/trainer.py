@@ -27,7 +27,7 @@ from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_c
 from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
-from xpmlp.training.record import History, Timing, outcome_of, sections_of
+from xpmlp.training.record import History, outcome_of, sections_of
 from xpmlp.training.run import Reporter, Run, RunSettings, Status
 from xpmlp.training.sizes import in_time, sized
 from xpmlp.training.stack import as_stack
@@ -224,7 +224,7 @@ def train(
                     reporter.warning(warning)
             sections = sections_of(trainable, intervals_of(trainable, run, out_of_fold))
             if folder is not None:
-                outcome_of(trainable, run, Timing(loading, training), sections).write(folder)
+                outcome_of(trainable, run, loading, training, sections).write(folder)
             network = trainable.network
             del trainable  # with its data on the device, so that the end of the session can give the memory back
         reporter.end()
