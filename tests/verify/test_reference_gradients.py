@@ -20,7 +20,6 @@ from xpmlp.verify.reference import (
     ReferenceNetwork,
     ReferenceTraining,
     finite_difference_errors,
-    forward_backward,
 )
 
 RATE, MASS, STEPS = 0.05, 0.7, 5
@@ -111,7 +110,7 @@ def test_gradients_against_autograd(get_backend: Callable[..., Backend], activat
     parameters, batch = random_parameters(), random_batch(network)
     leaves = torch_leaves(parameters)
     torch_loss(network, leaves, batch).backward()
-    for layer, wanted in zip(forward_backward(network, parameters, batch).gradients, leaves, strict=True):
+    for layer, wanted in zip(network.passes(parameters, batch).gradients, leaves, strict=True):
         for gradient, leaf in zip(layer, wanted, strict=True):
             assert relative_difference(gradient, leaf.grad.numpy()) < 1e-13
 
@@ -171,6 +170,6 @@ def test_large_logits_stay_finite() -> None:
     parameters: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = [
         (np.asarray([[1.0]]), np.asarray([[0.0]]))
     ]
-    result = forward_backward(network, parameters, Batch(np.asarray([[-800.0], [800.0]]), np.asarray([[1.0], [0.0]])))
+    result = network.passes(parameters, Batch(np.asarray([[-800.0], [800.0]]), np.asarray([[1.0], [0.0]])))
     np.testing.assert_array_equal(result.loss, [800.0, 800.0])
     np.testing.assert_array_equal(result.deltas[0], [[-1.0], [1.0]])

@@ -24,6 +24,10 @@ ReferenceLayer: TypeAlias = tuple[Floats, ...]
 UNDECAYED = ("biases", "scales", "state")
 """Kinds of parameters without decay."""
 
+ENTRIES, STEP = 30, 1e-5
+"""Finite differences: the number of random places in each array, besides that of the largest gradient, and the step to
+each side."""
+
 
 class Batch(NamedTuple):
     """Batch of examples.
@@ -90,8 +94,27 @@ class ReferenceNetwork(NamedTuple):
         return any(name in KINKED for name in self.hidden)
 
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-        """Compute the forward and backward pass; see `forward_backward`."""
-        return forward_backward(self, parameters, batch)
+        """Compute the forward and backward pass of a batch, with ``parameters`` from input to output."""
+        functions = [ACTIVATIONS[name] for name in self.hidden]
+        masks = batch.masks or [np.ones(())] * len(functions)
+        preactivations: list[Floats] = []
+        inputs = [batch.x]
+        for (weights, biases), function, mask in itertools.zip_longest(parameters, functions, masks):
+            preactivations.append(inputs[-1] @ weights + biases)
+            if function is not None:
+                inputs.append(function.function(preactivations[-1]) * mask)
+        loss, delta = loss_and_delta(self.loss, self.settings, preactivations[-1], batch.targets, batch.weights)
+        deltas = [delta]
+        for index in range(len(functions) - 1, -1, -1):
+            weights = parameters[index + 1][0]
+            slope = functions[index].derivative(preactivations[index])
+            deltas.insert(0, deltas[0] @ weights.T * masks[index] * slope)
+        size = len(batch.x)
+        gradients: list[ReferenceLayer] = [
+            (np.einsum("bi,bo->io", a, d, optimize=True) / size, d.sum(axis=0, keepdims=True) / size)
+            for a, d in zip(inputs, deltas, strict=True)
+        ]
+        return Pass(preactivations, inputs[1:], loss, deltas, gradients)
 
 
 class ReferenceModel(Protocol):
@@ -107,30 +130,6 @@ class ReferenceModel(Protocol):
 
     def passes(self, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
         """Compute the forward and backward pass of a batch; the gradient of a "state" is its new value."""
-
-
-def forward_backward(network: ReferenceNetwork, parameters: list[ReferenceLayer], batch: Batch) -> Pass:
-    """Compute the forward and backward pass of a batch, with ``parameters`` from input to output."""
-    functions = [ACTIVATIONS[name] for name in network.hidden]
-    masks = batch.masks or [np.ones(())] * len(functions)
-    preactivations: list[Floats] = []
-    inputs = [batch.x]
-    for (weights, biases), function, mask in itertools.zip_longest(parameters, functions, masks):
-        preactivations.append(inputs[-1] @ weights + biases)
-        if function is not None:
-            inputs.append(function.function(preactivations[-1]) * mask)
-    loss, delta = loss_and_delta(network.loss, network.settings, preactivations[-1], batch.targets, batch.weights)
-    deltas = [delta]
-    for index in range(len(functions) - 1, -1, -1):
-        weights = parameters[index + 1][0]
-        slope = functions[index].derivative(preactivations[index])
-        deltas.insert(0, deltas[0] @ weights.T * masks[index] * slope)
-    size = len(batch.x)
-    gradients: list[ReferenceLayer] = [
-        (np.einsum("bi,bo->io", a, d, optimize=True) / size, d.sum(axis=0, keepdims=True) / size)
-        for a, d in zip(inputs, deltas, strict=True)
-    ]
-    return Pass(preactivations, inputs[1:], loss, deltas, gradients)
 
 
 class ReferenceTraining:
@@ -211,31 +210,18 @@ class ReferenceTraining:
 
 
 def finite_difference_errors(
-    network: ReferenceModel,
-    parameters: list[ReferenceLayer],
-    batch: Batch,
-    *,
-    entries: int = 30,
-    step: float = 1e-5,
-    seed: int = 0,
+    network: ReferenceModel, parameters: list[ReferenceLayer], batch: Batch
 ) -> list[tuple[float, ...]]:
     """Compare the reference's gradients with central differences of its mean loss.
 
     Places next to a kink of the loss, such as relu's, are skipped: there is no derivative to compare with.
-
-    Parameters
-    ----------
-    entries : int
-        Number of random places in each array, besides that of the largest gradient.
-    step : float
-        Step to each side.
 
     Returns
     -------
     errors : list of tuple of float
         For each array of each layer, ``max|difference - gradient| / max|gradient|`` over the places; 0 for "state".
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     at_rest = network.passes(parameters, batch)
     loss = float(at_rest.loss.mean())
 
@@ -248,14 +234,14 @@ def finite_difference_errors(
         gradient = at_rest.gradients[layer][part].ravel()
         largest = int(np.argmax(np.abs(gradient)))
         scale, worst = float(abs(gradient[largest])), 0.0
-        for place in {largest, *rng.choice(gradient.size, min(entries, gradient.size), replace=False).tolist()}:
+        for place in {largest, *rng.choice(gradient.size, min(ENTRIES, gradient.size), replace=False).tolist()}:
             (above, below), (nearer, farther) = (
-                [shifted(layer, part, place, by) for by in (h, -h)] for h in (step, step / 2)
+                [shifted(layer, part, place, by) for by in (h, -h)] for h in (STEP, STEP / 2)
             )
             # without a kink, the difference between the slopes on the two sides halves with the step
-            bend, half_bend = (above - 2 * loss + below) / step, (nearer - 2 * loss + farther) / (step / 2)
+            bend, half_bend = (above - 2 * loss + below) / STEP, (nearer - 2 * loss + farther) / (STEP / 2)
             if abs(bend - 2 * half_bend) <= 1e-6 * scale + 1e-9 * max(1.0, abs(loss)):
-                worst = max(worst, abs((above - below) / (2 * step) - float(gradient[place])))
+                worst = max(worst, abs((above - below) / (2 * STEP) - float(gradient[place])))
         return worst / (scale or 1.0)
 
     return [
