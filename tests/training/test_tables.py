@@ -111,6 +111,6 @@ def test_kept_columns_stand_beside_predictions_of_their_name(tmp_path: Path, mon
     assert written.columns == [*kept, "predicted value", "predicted lower", "upper"]
     assert written.select(kept).equals(rows.select(kept))
     assert written[:, 2:].rows() == plain.rows()
-    monkeypatch.setattr(table_prediction, "predictor", None)  # refused before any prediction
+    monkeypatch.setattr(table_prediction, "TablePredictor", None)  # refused before any prediction
     with pytest.raises(DataError, match="two columns of the output would be called 'predicted value'"):
         predict_file("run", "rows.csv", "kept.csv", keep=["value", "predicted value"])

@@ -172,7 +172,7 @@ def predict_table(
     model = table_model(saved)
     assert model is not None
     keep = list(dict.fromkeys(keep))
-    header = _header(keep, list(columns_of(np.zeros((1, saved.network.root.width)))))
+    header = _header(keep, list(columns_of(np.ones((1, saved.network.root.width)))))
     data = config.data
     given = Given(data.separator, data.quote, None, data.encoding, data.header, data.comment)
     notes, batches = read_batches(source, given if str(source) == str(data.path) else Given())
