@@ -1,4 +1,4 @@
-"""What a finished part depends on, as its fingerprint has it."""
+"""Fingerprints of finished parts of a report: the facts that they depend on."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 
 
 ORIGIN = "--set "
-"""What messages about a command's overrides begin with."""
+"""Beginning of messages about a command's overrides."""
 
 
 def teller(quiet: bool, before: str = "") -> Callable[[str], None]:

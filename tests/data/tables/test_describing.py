@@ -1,4 +1,4 @@
-"""What is said of columns that tell the target, or the same as others."""
+"""Messages about columns that tell the target, or that are the same as others."""
 
 from __future__ import annotations
 
