@@ -17,9 +17,9 @@ examples at once; their tests take this one as an oracle.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Collection, Sequence
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 
@@ -62,7 +62,7 @@ def initial(n_in: int, n_hidden: int, n_out: int, seed: int) -> Network:
     generator = random.Random(seed)
 
     def layer(rows: int, columns: int) -> Layer:
-        r = math.sqrt(6 / (rows + columns))
+        r = sqrt(6 / (rows + columns))
         weights = [[generator.uniform(-r, r) for _ in range(columns)] for _ in range(rows)]
         return Layer(weights, biases=[0.0] * columns)
 
@@ -72,8 +72,8 @@ def initial(n_in: int, n_hidden: int, n_out: int, seed: int) -> Network:
 def sigmoid(z: float) -> float:
     """Return 1 / (1 + exp(-z)), in the form whose exponential cannot overflow."""
     if z >= 0:
-        return 1 / (1 + math.exp(-z))
-    exponential = math.exp(z)
+        return 1 / (1 + exp(-z))
+    exponential = exp(z)
     return exponential / (1 + exponential)
 
 
@@ -88,7 +88,7 @@ def affine(x: Sequence[float], layer: Layer) -> list[float]:
 
 def forward(network: Network, x: Sequence[float]) -> tuple[list[float], list[float]]:
     """Return the hidden activations h, (n_hidden,), and the logits o, (n_out,), of one input, (n_in,)."""
-    h = [sigmoid(z_j) for z_j in affine(x, network.hidden)]
+    h = list(map(sigmoid, affine(x, network.hidden)))
     o = affine(h, network.output)
     return h, o
 
@@ -101,11 +101,11 @@ def softmax_cross_entropy(o: list[float], target: int) -> tuple[float, list[floa
     log(sum(exp(o))) - o_target, since a small y_target would be rounded to 0, which has no logarithm.
     """
     largest = max(o)
-    exponentials = [math.exp(o_k - largest) for o_k in o]
+    exponentials = [exp(o_k - largest) for o_k in o]
     total = sum(exponentials)
     do = [exponential / total for exponential in exponentials]
     do[target] -= 1
-    return math.log(total) - (o[target] - largest), do
+    return log(total) - (o[target] - largest), do
 
 
 def backward(output: Layer, h: list[float], do: list[float]) -> list[float]:
