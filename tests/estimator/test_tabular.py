@@ -171,7 +171,7 @@ def test_votes_folds_and_rows_to_judge_by(tmp_path: Path) -> None:
     assert regressor.oof_prediction_.shape == (300,)
     assert 0 < np.abs(regressor.oof_prediction_ - values).mean() < values.std()  # in the scale of the values
     members = TabularClassifier(random_state=0, members=2, settings=SHORT)
-    members.fit(frame[50:], labels[50:], np.ones(250), eval_set=[(frame[:50], labels[:50])], categorical_features=["c"])
+    members.fit(frame[50:], labels[50:], np.ones(250), eval_set=[(frame[:50], labels[:50])], categorical_features="c")
     assert len(members.network_.network.layers.members) == 2
     assert not hasattr(members, "oof_prediction_")
     with pytest.raises(ValueError, match="a label that the training rows have not"):
@@ -189,6 +189,12 @@ def test_a_metric_for_the_other_task_is_refused() -> None:
     frame, labels, _ = table(20)
     with pytest.raises(ValueError, match=r"'metric' parameter of TabularClassifier must be a str among"):
         TabularClassifier(metric="mae").fit(frame, labels)
+
+
+def test_a_string_is_the_name_of_one_categorical_column() -> None:
+    frame, labels, _ = table(20)
+    with pytest.raises(ValueError, match="categorical_features has 'auto', which is no column's name"):
+        TabularClassifier().fit(frame, labels, categorical_features="auto")
 
 
 @pytest.mark.parametrize("n", [1, 3, 9])

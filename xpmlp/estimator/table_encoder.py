@@ -132,14 +132,15 @@ class TableEncoder(TransformerMixin, TableInput, DeclaredParameters):
 
 
 def told_types(types: str | Mapping[str, str] | None, categorical: Any, names: Sequence[str]) -> dict[str, str]:
-    """Merge the kinds set by the user with "category" for the columns given as categorical.
+    """Merge the kinds set by the user with "category" for the columns given as categorical; a string is one name.
 
     Raises
     ------
     ValueError
         If a name, a position or the length of a mask does not fit the columns.
     """
-    told = [] if categorical is None or isinstance(categorical, str) else list(categorical)
+    given = [categorical] if isinstance(categorical, str) else categorical
+    told = [] if given is None else list(given)
     if told and all(isinstance(one, bool | np.bool_) for one in told):
         if len(told) != len(names):
             raise ValueError(f"categorical_features is a mask of {len(told)} truth values for {len(names)} columns")

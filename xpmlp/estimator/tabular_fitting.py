@@ -48,7 +48,7 @@ class FittingTabular(FittedTabular):
         sample_weight: Any = None,
         *,
         eval_set: GivenExamples | Sequence[GivenExamples] | None = None,
-        categorical_features: Sequence[str | int | bool] | None = None,
+        categorical_features: str | Sequence[str | int | bool] | None = None,
     ) -> Self:
         """Infer the kinds of the columns, encode them, and train.
 
@@ -61,7 +61,7 @@ class FittingTabular(FittedTabular):
             Numbers of at least 0, not all 0.
         eval_set : (X, y) or a list of one, optional
             The rows that decide when the network is best; by default the folds, or without folds rows held out.
-        categorical_features : sequence of str, int or bool, optional
+        categorical_features : str, or sequence of str, int or bool, optional
             Columns to treat as categories regardless of their values: names, positions, or a truth value for each.
 
         Raises
