@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from xpmlp.data import Dataset, Part, list_sets, load
+from xpmlp.data import Dataset, Part, Table, list_sets, load
+from xpmlp.data.table import checked_table
 from xpmlp.errors import DataError
 
 
@@ -132,3 +134,23 @@ def test_importing_loads_nothing_heavy() -> None:
     code = f"import sys, xpmlp.data; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+X = np.ones((20, 2))
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        (None, "own: its `read` returned a NoneType; it has to be a Table or a Dataset"),
+        (Table("t", X, np.zeros(19)), r"t: the features have the shape \(20, 2\) and the labels \(19,\)"),
+        (Table("t", X[:, 0], np.zeros(20)), r"t: the features have the shape \(20,\)"),
+        (Table("t", X * np.nan, np.zeros(20)), r"t: row 1, column 1 is missing \(NaN\)"),
+        (Table("t", X.astype(str), np.zeros(20)), "t: features of type <U32 are not numbers"),
+    ],
+)
+def test_what_a_format_from_outside_reads_is_checked(read: Table | None, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        checked_table(read, "own")
+    lists: Any = [[1.0, 2.0], [3.0, 4.0]]
+    assert checked_table(Table("t", lists, np.arange(2)), "own").features.shape == (2, 2)

@@ -17,7 +17,7 @@ from tests.networks import passes
 from xpmlp import nn
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import BackendConfig, Config, DataConfig, ModelConfig, OutputConfig, TrainConfig
-from xpmlp.errors import BackendError, ConfigError, DataError
+from xpmlp.errors import BackendError, ConfigError, DataError, RunFolderError
 from xpmlp.training.configured import ConfigTrainable
 
 RNG = np.random.default_rng(4)
@@ -216,6 +216,9 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: xpmlp.from_arrays(X, np.asarray([2, 10])[Y], test=(X, np.asarray(["2", "10"])[Y])),
         "test y has labels of type <U2, but the training part's are of type int64: give both in the same type.",
     ),
+    "one array of validation": (lambda: xpmlp.from_arrays(X, Y, validation=(X,)), "validation has 1 arrays; it needs"),
+    "scale": (lambda: xpmlp.from_arrays(X, Y, scale=float("nan")), "scale = nan has to be a finite number"),
+    "no values": (lambda: xpmlp.from_arrays(X, X[:, :0], values=True), "y: has no columns of targets."),
     "another label": (
         lambda: xpmlp.from_arrays(X, Y, test=(X, Y + 1)),
         "test y has the label 2, which no training example has.",
@@ -269,6 +272,14 @@ def test_the_config_and_the_call_have_to_agree(tmp_path: Path) -> None:
     backend = resolve("numpy").backend
     with pytest.raises(DataError, match=r"xpmlp.train\(config, data=xpmlp.from_arrays\(x, y\)\)"):
         xpmlp.train(config_on(backend))
+    given: Any = (X, Y)
+    with pytest.raises(ConfigError, match=r"data has to be a Dataset, and not a tuple: use xpmlp.from_arrays\."):
+        xpmlp.train(config_on(backend), data=given)
+    path: Any = "a.toml"
+    with pytest.raises(ConfigError, match=r"a Config is needed, and not a str: use xpmlp.load_config\."):
+        xpmlp.train(path)
+    with pytest.raises(RunFolderError, match="nothing to resume or overwrite without a run folder"):
+        xpmlp.train(config_on(backend), data=xpmlp.from_arrays(X, Y), overwrite=True)
     digits = config_on(backend).model_copy(update={"data": DataConfig(name="digits")})
     with pytest.raises(ConfigError, match=r'data.name = "digits", but the data were given: set it to "arrays"\.'):
         xpmlp.train(digits, data=xpmlp.from_arrays(X, Y))
@@ -331,3 +342,16 @@ def address(array: Any) -> int:
     if array_api_compat.is_cupy_array(array):
         return int(array.data.ptr)
     return int(array.data_ptr() if array_api_compat.is_torch_array(array) else array.unsafe_buffer_pointer())
+
+
+@pytest.mark.parametrize("key", [{"patience": 3}, {"best_by": "error"}, {"calibrate": True}])
+def test_without_examples_to_judge_by_there_is_no_best_epoch(key: dict[str, Any]) -> None:
+    config = config_on(resolve("numpy").backend).replaced(train=key)
+    with pytest.raises(ConfigError, match=rf"train\.{next(iter(key))} needs examples to judge by"):
+        xpmlp.train(config, data=xpmlp.from_arrays(X, Y))
+
+
+def test_a_loss_of_classes_is_not_for_values() -> None:
+    config = config_on(resolve("numpy").backend).replaced(model={"loss": "cross_entropy"})
+    with pytest.raises(DataError, match=r'model\.loss = "cross_entropy" is for classes, and the targets are values'):
+        xpmlp.train(config, data=xpmlp.from_arrays(X, X[:, :1], values=True))

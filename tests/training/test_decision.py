@@ -52,8 +52,18 @@ def test_another_one_for_a_prediction(tmp_path: Path) -> None:
     plain = xpmlp.predict(tmp_path / "run", X, threshold="none")
     np.testing.assert_array_equal(plain.decided, plain.names[plain.outputs.argmax(axis=1)])
     assert (xpmlp.predict(tmp_path / "run", X, threshold=0.999).decided == "ill").all()
+    with pytest.raises(ConfigError, match=r"model\.threshold = best is no rule: give a number or costs"):
+        xpmlp.predict(tmp_path / "run", X, threshold="best")
+    for ignored, what in (({"codes": X}, "codes are"), ({"allow_missing": True}, "allow_missing is")):
+        with pytest.raises(DataError, match=f"{what} for networks that were trained on"):
+            xpmlp.predict(tmp_path / "run", X, **ignored)
     with pytest.raises(ConfigError, match="balanced needs the training rows"):
         xpmlp.predict(tmp_path / "run", X, threshold="balanced")
+
+
+def test_costs_are_given_by_labels_of_any_type(tmp_path: Path) -> None:
+    trained(tmp_path / "run", None, (WORDS == "ill").astype(int))
+    assert (xpmlp.predict(tmp_path / "run", X, threshold={1: 1e6}).decided == 1).all()
 
 
 def test_expected_costs_decide_among_several_classes() -> None:

@@ -15,7 +15,7 @@ from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import did_you_mean
 from xpmlp.data.source import check_source
 from xpmlp.data.splits import Split
-from xpmlp.data.table import TargetKind, split_table, standardized
+from xpmlp.data.table import TargetKind, checked_table, split_table, standardized
 from xpmlp.data.table_options import TableOptions
 from xpmlp.errors import DataError
 
@@ -131,7 +131,7 @@ def load(
     if isinstance(read, Dataset):
         return standardized(read) if standardize else read
     return split_table(
-        read,
+        checked_table(read, name) if is_outside(name) else read,
         name=name,
         split=known_split,
         test_fraction=test_fraction,

@@ -122,6 +122,25 @@ def split_table(
     return standardized(dataset) if (table.standardize if standardize is None else standardize) else dataset
 
 
+def checked_table(table: Any, name: str) -> Table:
+    """Check a table as a format from outside the package has read it.
+
+    Raises
+    ------
+    DataError
+        If it is no table, its features are not fit to be network input, or it has not as many labels.
+    """
+    if not isinstance(table, Table):
+        raise DataError(f"{name}: its `read` returned a {type(table).__name__}; it has to be a Table or a Dataset")
+    features, labels = np.asarray(table.features), np.asarray(table.labels)
+    if features.ndim != 2 or labels.ndim not in (1, 2) or len(labels) != len(features):
+        raise DataError(
+            f"{table.name}: the features have the shape {features.shape} and the labels {labels.shape}; they have to "
+            "be (n, n_features) and (n,) or (n, n_targets)"
+        )
+    return replace(table, features=check_features(features, table.name, table.feature_names), labels=labels)
+
+
 def standardized(dataset: Dataset) -> Dataset:
     """Standardise every part of a data set by the training part's means and standard deviations."""
     preprocessing = Preprocessing.fit(dataset.train.features)

@@ -79,6 +79,8 @@ def from_arrays(
     >>> dataset.train.features.shape, dataset.classes.tolist(), dataset.train.targets.tolist()
     ((3, 3), ['blue', 'green', 'red'], [2, 1, 0])
     """
+    if not math.isfinite(scale) or scale == 0:
+        raise DataError(f"scale = {scale!r} has to be a finite number other than 0.")
     names, target_names = column_names(x, "x"), column_names(y, "y") if values else None
     features, image_shape = _features(x, "x", names)
     read = _targets(y, features.shape[0], "x, y", target_names, values=values)
@@ -136,6 +138,8 @@ def _part(
     """Make a validation or test part, with the columns and the classes of the training part."""
     if examples is None:
         return None
+    if len(examples) not in (2, 3):
+        raise DataError(f"{name} has {len(examples)} arrays; it needs (x, y) or (x, y, codes).")
     x, y, *rest = examples
     features, _ = _features(x, f"{name} x", dataset.feature_names)
     codes = _codes(rest[0] if rest else None, features.shape[0], f"{name} codes")
@@ -246,7 +250,9 @@ def _values(targets: npt.NDArray[Any], what: str) -> npt.NDArray[np.float64]:
     """Check target values and return them as (n, n_targets)."""
     if targets.dtype.kind not in "biuf":
         raise DataError(f"{what}: targets of type {targets.dtype} are not values; leave out values=True for labels.")
-    columns = targets.reshape(len(targets), -1).astype(np.float64)
+    columns = targets.reshape(len(targets), math.prod(targets.shape[1:])).astype(np.float64)
+    if not columns.shape[1]:
+        raise DataError(f"{what}: has no columns of targets.")
     check_finite(columns, what, None)
     return columns
 

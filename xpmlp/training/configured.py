@@ -115,14 +115,21 @@ class ConfigTrainable(Trainable):
         """The data's validation part."""
         return self.dataset.validation
 
-    def check_calibration(self) -> None:
-        """Check that the network can be calibrated by a temperature, if ``train.calibrate`` asks for it.
+    def check_judging(self) -> None:
+        """Check that there are examples to judge the epochs by, and a network to calibrate, if ``[train]`` asks for it.
 
         Raises
         ------
         ConfigError
-            If its targets are not classes, or it is a batch ensemble.
+            If there is neither a validation part nor folds, the targets are not classes, or it is a batch ensemble.
         """
+        train = self.config.train
+        judged = {"patience": train.patience, "best_by": train.best_by != "loss", "calibrate": train.calibrate}
+        if self.validation_part is None and train.folds is None and (keys := [key for key in judged if judged[key]]):
+            raise ConfigError(
+                f"train.{keys[0]} needs examples to judge by, and the data have no validation part: give one "
+                "(from_arrays(..., validation=(x, y))), set train.folds, or leave it out."
+            )
         loss, repeats = self.network.loss, self.network.root.repeats
         if self.config.train.calibrate and (loss.targets != "classes" or repeats > 1):
             what = "the members of a batch ensemble" if repeats > 1 else f"the loss {loss.name}"
@@ -249,6 +256,26 @@ def optimizer_of(train: TrainConfig, kinds: Any) -> Optimizer:
     clipping = [] if train.clip_norm is None else [clip_by_global_norm(kinds, train.clip_norm)]
     averaging = [] if train.averaging is None else [averaged(kinds, train.averaging)]
     return compose(*clipping, rule, *averaging)
+
+
+def check_given(config: Any, data: Any) -> None:
+    """Check what the user gives to train on: the config of a single training, and perhaps a data set.
+
+    Raises
+    ------
+    ConfigError
+        If they are of other types, the config has a grid, or names another data set than was given.
+    """
+    if not isinstance(config, Config):
+        raise ConfigError(f"a Config is needed, and not a {type(config).__name__}: use xpmlp.load_config.")
+    if config.grid.is_grid:
+        raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
+    if data is None:
+        return
+    if not isinstance(data, Dataset):
+        raise ConfigError(f"data has to be a Dataset, and not a {type(data).__name__}: use xpmlp.from_arrays.")
+    if config.data.name != data.name:
+        raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
 
 
 def loss_of(config: Config, dataset: Dataset) -> Loss:

@@ -128,7 +128,8 @@ def _decision(
         raise ConfigError(f"model.threshold is for classes, and not for the loss {loss.name}: leave it out.")
     if isinstance(given, str):
         if given != "balanced" or shares is None:
-            raise ConfigError(f"model.threshold = {given} needs the training rows: give a number or costs.")
+            reason = "needs the training rows" if given == "balanced" else "is no rule"
+            raise ConfigError(f"model.threshold = {given} {reason}: give a number or costs.")
         if of_flags:
             return Decision(thresholds=tuple(np.clip(shares, 0.0, 1.0).tolist()))
         return Decision(weights=tuple((1 / np.maximum(shares, 1e-12)).tolist()))
@@ -148,7 +149,7 @@ def _decision(
     return _by_costs(given, classes)
 
 
-def _by_costs(given: dict[str, Any], classes: npt.NDArray[Any]) -> Decision:
+def _by_costs(given: dict[Any, Any], classes: npt.NDArray[Any]) -> Decision:
     """Make a decision rule from the costs of confusing classes, 1 where none is given."""
     told = by_class(given, classes, "model.threshold", "cost")
     if not any(isinstance(cost, dict) for cost in told.values()):

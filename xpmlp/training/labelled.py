@@ -11,7 +11,7 @@ from xpmlp.data.labels import label_places
 from xpmlp.errors import ConfigError
 
 
-def by_class(given: Mapping[str, Any], classes: npt.NDArray[Any], key: str, what: str) -> dict[int, Any]:
+def by_class(given: Mapping[Any, Any], classes: npt.NDArray[Any], key: str, what: str) -> dict[int, Any]:
     """Return the values of a table by the indices of the classes that its keys name.
 
     Parameters
@@ -30,7 +30,8 @@ def by_class(given: Mapping[str, Any], classes: npt.NDArray[Any], key: str, what
         If a name matches no class, or two names match the same class.
     """
     labels, found, named = [str(label) for label in classes.tolist()], {}, dict[int, str]()
-    for (text, value), place in zip(given.items(), label_places(given, classes), strict=True):
+    texts = [str(label) for label in given]
+    for text, value, place in zip(texts, given.values(), label_places(texts, classes), strict=True):
         if place is None:
             raise ConfigError(
                 f"{key} has a {what} for {text!r}, which is no class of the data; they are "

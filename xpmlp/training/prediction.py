@@ -59,7 +59,7 @@ def predict(
     overrides: Mapping[str, Any] | None = None,
     allow_code: bool = False,
     allow_missing: bool = False,
-    threshold: float | Mapping[str, Any] | None = None,
+    threshold: float | Mapping[Any, Any] | None = None,
 ) -> Prediction:
     """Predict the classes or values of examples with the network of a run folder.
 
@@ -159,7 +159,12 @@ def _outputs(
 ) -> tuple[SavedNetwork, npt.NDArray[Any]]:
     """Return the network of a run folder and its outputs (n, n_outputs); ``where`` is passed to `run_folder.read`."""
     config, saved = run_folder.read(given_path(run_dir), **where)
-    if (model := table_model(saved)) is not None:
+    model = table_model(saved)
+    if allow_missing and model is None:
+        raise DataError("allow_missing is for networks that were trained on a table: leave it out.")
+    if codes is not None and not (saved.network.widths.codes and model is None):
+        raise DataError("codes are for networks that were trained on codes of categories: leave them out.")
+    if model is not None:
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
         frame = as_frame(features, "the table").data
@@ -200,7 +205,7 @@ def predict_file(
     allow_code: bool = False,
     keep: Sequence[str] = (),
     allow_missing: bool = False,
-    threshold: float | Mapping[str, Any] | None = None,
+    threshold: float | Mapping[Any, Any] | None = None,
     interval: float | None = None,
 ) -> Prediction | TablePrediction:
     """Predict the examples of a file, and write classes and probabilities, or values, to another file.

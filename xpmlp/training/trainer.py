@@ -18,12 +18,12 @@ from xpmlp.backend import Backend, Choice, resolve
 from xpmlp.config import BackendConfig, Config, admit_code
 from xpmlp.data import Dataset, load
 from xpmlp.data.table_options import Given, TableOptions, Task
-from xpmlp.errors import ConfigError, DivergenceError, RunFolderError
+from xpmlp.errors import DivergenceError, RunFolderError
 from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
 from xpmlp.training.checkpointing import Checkpoints, decode, notes_on_resuming
-from xpmlp.training.configured import ConfigTrainable, large_targets, notes_on_codes, notes_on_targets
+from xpmlp.training.configured import ConfigTrainable, check_given, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
 from xpmlp.training.memory import footprint, memory_explained
@@ -160,14 +160,11 @@ def train(
     >>> len(result.history.train_loss), str(result.run.status)
     (3, 'finished')
     """
-    if config.grid.is_grid:
-        raise ConfigError("the config has a [grid] of several runs: train them with xpmlp.train_grid.")
-    if data is not None and config.data.name != data.name:
-        raise ConfigError(f'data.name = "{config.data.name}", but the data were given: set it to "{data.name}".')
+    check_given(config, data)
     admit_code(config, allow_code=allow_code)
     reporter, folder, resumed = reporter or Reporter(), None if out is None else given_path(out), None
-    if folder is None and resume:
-        raise RunFolderError("there is nothing to resume without a run folder: give `out`.")
+    if folder is None and (resume or overwrite):
+        raise RunFolderError("there is nothing to resume or overwrite without a run folder: give `out`.")
     with contextlib.ExitStack() as held:
         if folder is not None:
             run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
@@ -282,7 +279,7 @@ def train_to_the_end(
         If a checkpoint cannot be written, or the one to resume from does not fit.
     """
     start, saver = None, None
-    trainable.check_calibration()
+    trainable.check_judging()
     _ = trainable.decision  # raises before the training if it does not fit
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))

@@ -102,6 +102,7 @@ CROSS_ENTROPY = Loss(
     title="cross-entropy (nats)",
     sentence="softmax with cross-entropy, for one of several classes",
     out_activation="softmax",
+    refusal=lambda columns, n_classes: None if n_classes else "classes, and the targets are values",
     n_outputs=lambda n_targets, n_classes: n_classes,
     settings=(("label_smoothing", 0.0),),
     make=smoothed,
