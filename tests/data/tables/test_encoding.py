@@ -263,6 +263,15 @@ def test_a_dash_is_a_category_beside_a_plus_in_training() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", [{"c": "category"}, {"c": "a<b"}, {"c": "-<b<+"}, {"c": "text"}])
+def test_a_cell_is_read_alike_whatever_is_beside_it(kind: dict[str, str]) -> None:
+    training = ["+", "-", "b"] if "+" in kind["c"] else ["a", "b", "b"]
+    encoding = fitted({"c": training * 20, "n": list(range(60))}, types=kind)
+    alone, beside = ({"c": cells, "n": [1] * len(cells)} for cells in (["-", "b"], ["-", "b", "+"]))
+    for one, both in zip(encoding.encode(alone)[:2], encoding.encode(beside)[:2], strict=True):
+        np.testing.assert_array_equal(one, both[:2])
+
+
 def test_many_texts_are_cleaned_as_few_are() -> None:
     values = [" a", "a", "?", "", "b "] * 4_000
     encoding = fitted({"c": values})

@@ -329,7 +329,7 @@ def test_two_rows_above_the_numbers(header: str, names: list[str], said: str, tm
     assert said in " ".join(table.notes)
 
 
-@pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
+@pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
 def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)
     assert read_table(tmp_path / "one.csv", Given()).data.height == 13

@@ -59,14 +59,18 @@ class Reading(NamedTuple):
     unreadable: int
 
 
-def as_texts(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """Read cells as texts stripped of blanks; null for missing values, including the texts in ``missing``."""
+def as_texts(cells: pl.Series, missing: Sequence[str], *, plus: bool | None = None) -> pl.Series:
+    """Read cells as texts stripped of blanks; null for missing values, including the texts in ``missing``.
+
+    Beside a plus, a dash is no missing value.  ``plus`` says whether the column has one in training, on which each cell
+    alone then depends; by default it is looked for in the cells.
+    """
     dtype = cells.dtype
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
-        return _without_gaps(cells.cast(pl.String), missing)
+        return _without_gaps(cells.cast(pl.String), missing, plus)
     if dtype == pl.Binary:
         texts = [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells.to_list()]
-        return _without_gaps(pl.Series(cells.name, texts, dtype=pl.String), missing)
+        return _without_gaps(pl.Series(cells.name, texts, dtype=pl.String), missing, plus)
     if dtype.is_float():
         finite = cells.set(cells.is_nan(), None) if cells.is_nan().any() else cells
         whole = finite.cast(pl.Int64, strict=False)
@@ -287,19 +291,19 @@ def _markers(missing: tuple[str, ...]) -> _Markers:
     return _Markers(sorted(texts), sorted(texts - {"-"}), numeric)
 
 
-def _without_gaps(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
+def _without_gaps(texts: pl.Series, missing: Sequence[str], plus: bool | None) -> pl.Series:
     """Strip texts of blanks, with null for empty texts and the missing-value markers."""
     if len(texts) < MANY:
-        return _cleaned(texts, missing)
+        return _cleaned(texts, missing, plus)
     distinct = texts.drop_nulls().unique()
     if len(distinct) > len(texts) / 10:
-        return _cleaned(texts, missing)
-    clean = _cleaned(distinct, missing)
+        return _cleaned(texts, missing, plus)
+    clean = _cleaned(distinct, missing, plus)
     same = (clean == distinct).fill_null(False)
     return texts if same.all() else texts.replace(distinct.filter(~same), clean.filter(~same))
 
 
-def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
+def _cleaned(texts: pl.Series, missing: Sequence[str], plus: bool | None) -> pl.Series:
     markers, text = _markers(tuple(missing)), pl.col("text")
     frame = texts.to_frame("text")
     edges, gaps = frame.select(
@@ -308,7 +312,8 @@ def _cleaned(texts: pl.Series, missing: Sequence[str]) -> pl.Series:
     if edges:
         texts = texts.str.replace_all(_EDGES, "")
     if edges or gaps:
-        gap = texts.is_in(markers.beside_plus if (texts == "+").any() else markers.texts)
+        plus = bool((texts == "+").any()) if plus is None else plus
+        gap = texts.is_in(markers.beside_plus if plus else markers.texts)
         texts = pl.select(pl.when(~gap).then(texts)).to_series().alias(texts.name)
     return texts
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xpmlp.data.labels import MISSING, finite_number
 from xpmlp.data.messages import listed
 from xpmlp.data.table_options import Given
+from xpmlp.data.tables.cells import gap_texts
 from xpmlp.data.tables.columns import MAX_COLUMNS
 from xpmlp.errors import DataError
 
@@ -72,13 +73,13 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -
 
 def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """Whether a row has a unique word, not a missing-value marker, above each of two or more columns of numbers."""
-    numeric = 0
+    numeric, markers = 0, gap_texts(MISSING)
     for place, word in enumerate(row):
         present = [one[place].strip() for one in rest if place < len(one) and one[place].strip()]
         if len(present) < FEWEST_BELOW or sum(map(is_number, present)) < 0.9 * len(present):
             continue
         word = word.strip()
-        if not word or is_number(word) or NO_VALUE.match(word) or word in present or word.upper() in MISSING:
+        if not word or is_number(word) or NO_VALUE.match(word) or word in present or markers & {word, word.upper()}:
             return False
         numeric += 1
     return numeric > 1

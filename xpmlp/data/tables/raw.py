@@ -49,7 +49,7 @@ def read_raw(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> 
     if read.codes is not None:
         told = statistic.of_codes(read.codes)
     elif one.column.kind == "text":
-        told = statistic.of_words(words_of(as_texts(cells, missing)))
+        told = statistic.of_words(words_of(as_texts(cells, missing, plus=False)))
     else:
         told = statistic.of_numbers(source_of(one, read))
     return read._replace(numbers=[*read.numbers, *told.T])
@@ -65,10 +65,9 @@ def source_of(one: EncodedColumn, read: RawColumn) -> Source:
 def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> RawColumn:
     """Read a column's cells without the target statistic."""
     column, kind = one.column, one.column.kind
+    plus = "+" in (*one.levels, *one.rare, *column.order)
     if one.has_codes:
-        if "+" in (*one.levels, *one.rare):  # with a plus, a dash is a category, too
-            missing = tuple(text for text in missing if text != "-")
-        codes = _codes(one, cells, missing)
+        codes = _codes(one, cells, missing, plus)
         return RawColumn([], codes, codes == MISSING_CODE, 0)
     if kind == "date":
         parts = date_parts(cells, column, missing)
@@ -77,13 +76,14 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
         present = cells if cells.dtype != pl.String else as_texts(cells, missing)
         return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
     if kind == "text":
-        texts = as_texts(cells, missing)
+        texts = as_texts(cells, missing, plus=False)
         return RawColumn(_text_numbers(one, texts), None, texts.is_null().to_numpy(), 0)
-    values, unreadable = read_cells(cells, column, missing)
     if kind == "category":
-        ranks = _matched(values, column.order)
-        unreadable = ranks.null_count() - values.null_count()
+        texts = as_texts(cells, missing, plus=plus)
+        ranks = _matched(texts, column.order)
+        unreadable = ranks.null_count() - texts.null_count()
         return RawColumn([_floats(ranks)], None, ranks.is_null().to_numpy(), unreadable)
+    values, unreadable = read_cells(cells, column, missing)
     raw = _floats(values)
     gap = np.isnan(raw)
     if kind == "truth":
@@ -98,16 +98,16 @@ def _floats(values: pl.Series) -> npt.NDArray[np.float64]:
     return values.cast(pl.Float64).to_numpy()
 
 
-def _codes(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) -> npt.NDArray[np.int32]:
+def _codes(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...], plus: bool) -> npt.NDArray[np.int32]:
     """Look up the codes of cells: most are spelled like the levels, and each distinct other is looked up once."""
     if cells.dtype != pl.String:
-        cells = as_texts(cells, missing)
+        cells = as_texts(cells, missing, plus=plus)
     known = (*one.levels, *one.rare)
     places = [*range(FIRST, FIRST + len(one.levels)), *[FIRST + len(one.levels)] * len(one.rare)]
     found = cells.replace_strict(known, places, default=None, return_dtype=pl.Int32) if known else None
     if found is None or found.null_count() > cells.null_count():
         others = (cells if found is None else cells.filter(found.is_null())).drop_nulls().unique()
-        told = _codes_of_texts(one, as_texts(others, missing))
+        told = _codes_of_texts(one, as_texts(others, missing, plus=plus))
         rest = cells.replace_strict(others, told, default=None, return_dtype=pl.Int32) if len(others) else None
         found = rest if found is None else found if rest is None else pl.select(pl.coalesce(found, rest)).to_series()
     if found is None:
