@@ -36,7 +36,7 @@ from xpmlp.nn.layers.embedding import EmbeddingParameters
 from xpmlp.nn.layers.normalisation import NormalisationParameters
 from xpmlp.nn.layers.one_hot import OneHotParameters
 from xpmlp.nn.layers.periodic import PeriodicParameters
-from xpmlp.nn.layers.piecewise_linear import UNBOUNDED, Bins, PiecewiseParameters
+from xpmlp.nn.layers.piecewise_linear import BEYOND, Bins, PiecewiseParameters
 from xpmlp.nn.layers.scaling import ScalingParameters
 
 Floats = npt.NDArray[np.float64]
@@ -155,14 +155,14 @@ EDGES = [[-1.0, 0.0, 0.5, 2.0], [-0.5, 0.5], [-2.0, 1.0, 1.5]]
 
 
 def _piecewise_linear(parameters: Any, numbers: Any, codes: Any) -> Any:
-    """Equation 1 of Gorishniy, Rubachev and Babenko, bin by bin."""
+    """Equation 1 of Gorishniy, Rubachev and Babenko, bin by bin, but held one width beyond the edges."""
     import torch
 
     most, parts = max(map(len, EDGES)) - 1, []
     for feature, edges in enumerate(EDGES):
         x, y = numbers[:, feature], parameters.biases[feature]
         for index, (begin, end) in enumerate(itertools.pairwise(edges)):
-            filled = (x - begin) / (end - begin)
+            filled = ((x - begin) / (end - begin)).clip(-BEYOND, 1 + BEYOND)
             if index > 0:
                 filled = torch.where(x < begin, 0.0, filled)
             if index < len(edges) - 2:
@@ -280,17 +280,17 @@ CASES: dict[str, LayerCase] = {
     "piecewise_linear": LayerCase(
         piecewise_linear(EDGES, 2),
         _piecewise_linear,
-        # bins 0..1 and 1..3 are filled by 2 to 1 and 1/2, by -1 to -1 and 0; bin 0..2 by 1 to 1/2 and by 5 to 5/2
+        # bins 0..1 and 1..3 are filled by 2 to 1 and 1/2, by -1/2 to -1/2 and 0; bin 0..2 by 1 to 1/2 and by 5 to 2
         Worked(
             piecewise_linear([[0, 1, 3], [0, 2]], 1), Widths(2),
             PiecewiseParameters(
-                Bins([[0, 1], [0, 0]], [[1, 0.5], [0.5, 0]], [[-UNBOUNDED, 0]] * 2, [[1, UNBOUNDED], [UNBOUNDED, 0]]),
+                Bins([[0, 1], [0, 0]], [[1, 0.5], [0.5, 0]], [[-1, 0]] * 2, [[1, 2], [2, 0]]),
                 [[2], [4], [3], [7]], [[1], [-1]],
             ),
-            [[2, 1], [-1, 5]], None, [[5, 0.5], [-1, 6.5]], [[1, 2], [1, 1]], [[2, 3], [2, 1.5]],
+            [[2, 1], [-0.5, 5]], None, [[5, 0.5], [0, 5]], [[1, 2], [1, 1]], [[2, 3], [2, 0]],
             PiecewiseParameters(
-                Bins([[0, 1], [0, 0]], [[1, 0.5], [0.5, 0]], [[-UNBOUNDED, 0]] * 2, [[1, UNBOUNDED], [UNBOUNDED, 0]]),
-                [[0], [0.5], [3.5], [0]], [[2], [3]],
+                Bins([[0, 1], [0, 0]], [[1, 0.5], [0.5, 0]], [[-1, 0]] * 2, [[1, 2], [2, 0]]),
+                [[0.5], [0.5], [3], [0]], [[2], [3]],
             ),
         ),
     ),

@@ -9,7 +9,7 @@ import pytest
 from xpmlp.nn import pure_ops
 from xpmlp.nn.layer import Inputs
 from xpmlp.nn.layers import activation, chain, piecewise_linear, scaling
-from xpmlp.nn.layers.piecewise_linear import UNBOUNDED
+from xpmlp.nn.layers.piecewise_linear import BEYOND
 
 OPS = pure_ops(array_api_compat.numpy)
 RNG = np.random.default_rng(0)
@@ -28,8 +28,8 @@ def test_edges_are_quantiles_without_repetitions() -> None:
     after = layer.fit(OPS, RNG, before, Inputs(np.stack(columns, axis=-1)))
     np.testing.assert_array_equal(after.bins.begins, [[0, 2, 4, 6], [0, 0, 0, 0], [7, 0, 0, 0], [1, 2, 3, 4]])
     np.testing.assert_array_equal(after.bins.slopes, [[0.5] * 4, [1, 0, 0, 0], [1, 0, 0, 0], [1] * 4])
-    np.testing.assert_array_equal(after.bins.lower, [[-UNBOUNDED, 0, 0, 0]] * 4)
-    top, alone = [1, 1, 1, UNBOUNDED], [UNBOUNDED, 0, 0, 0]
+    np.testing.assert_array_equal(after.bins.lower, [[-BEYOND, 0, 0, 0]] * 4)
+    top, alone = [1, 1, 1, 1 + BEYOND], [1 + BEYOND, 0, 0, 0]
     np.testing.assert_array_equal(after.bins.upper, [top, alone, alone, top])
     np.testing.assert_array_equal(after.weights, before.weights)
 
@@ -42,6 +42,16 @@ def test_edges_apart_by_rounding_are_one() -> None:
     after = layer.fit(OPS, RNG, layer.init(RNG), Inputs(np.stack([hours, heavy], axis=-1)))
     assert after.bins.slopes[0].max() < 100
     assert np.count_nonzero(after.bins.slopes[1]) == 16
+
+
+def test_far_beyond_the_narrow_bin_of_skewed_numbers_nothing_explodes() -> None:
+    layer = piecewise_linear(16, 1)(1)
+    assert layer.fit is not None
+    prices = np.exp(3 * RNG.normal(size=(500, 1)))
+    parameters = layer.fit(OPS, RNG, layer.init(RNG), Inputs(prices))
+    within, _ = layer.forward(OPS, parameters, prices, None)
+    beyond, _ = layer.forward(OPS, parameters, np.asarray([[-999.0], [1e30]]), None)
+    assert np.abs(beyond).max() < np.abs(within).max() + 2 * np.abs(parameters.weights).max()
 
 
 def test_a_chain_fits_each_layer_to_what_the_one_before_gives() -> None:

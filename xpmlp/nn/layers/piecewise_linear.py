@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-UNBOUNDED = 3e38
-"""Stand-in for no bound: a finite number of float32, as files require."""
+BEYOND = 1.0
+"""Reach of the outermost bins beyond the edges, in their widths: bins of skewed numbers are narrow at one end, and an
+unbounded function of a steep slope would explode for a number far beyond it."""
 
 NEAR = 1e-6
 """Distance of two quantiles, relative to the spread of all, up to which they are one edge."""
@@ -31,7 +32,7 @@ class Bins(NamedTuple):
     begins, slopes
         A bin's lower edge, and 1 over its width; 0 for bins that the feature lacks.
     lower, upper
-        Bounds of ``(x - begins) * slopes``: 0 and 1, but the first bin is open below and the last above.
+        Bounds of ``(x - begins) * slopes``: 0 and 1, but `BEYOND` less in the first bin, and more in the last.
     """
 
     begins: Array
@@ -58,9 +59,9 @@ class PiecewiseParameters(NamedTuple):
 def piecewise_linear(bins: int | Sequence[Sequence[float]] = 48, width: Count = 8) -> LayerMaker:
     """Embed each number by continuous, piecewise linear functions with corners at the edges of its bins.
 
-    Bin ``t`` is filled to ``(x - edge_t) / (edge_{t + 1} - edge_t)``, held between 0 and 1, but for numbers below the
-    first and above the last edge; a dense layer of each feature takes that.  Weights and biases begin uniform on
-    ``+- 1 / sqrt(bins)``.
+    Bin ``t`` is filled to ``(x - edge_t) / (edge_{t + 1} - edge_t)``, held between 0 and 1; but the first goes down to
+    -1 and the last up to 2, that is, one width beyond the edges, where the publication has no bounds.  A dense layer of
+    each feature takes that.  Weights and biases begin uniform on ``+- 1 / sqrt(bins)``.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def _bins(edges: Sequence[Sequence[float]], count: int) -> Bins:
         last = len(own) - 1
         begins, slopes, lower, upper = (array[feature] for array in result)
         begins[:last], slopes[:last], upper[:last] = own[:-1], 1 / np.diff(own), 1
-        lower[0], upper[last - 1] = -UNBOUNDED, UNBOUNDED
+        lower[0], upper[last - 1] = -BEYOND, 1 + BEYOND
     return result
 
 
