@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from xpmlp.data.labels import MISSING
-from xpmlp.data.tables import Schema, infer_schema
+from xpmlp.data.tables import Schema, as_frame, infer_schema
 from xpmlp.data.tables.describing import suggestions, total_row
 from xpmlp.data.tables.targets import read_targets
 from xpmlp.errors import DataError
@@ -218,6 +218,26 @@ def test_types_of_arrow_that_polars_does_not_know() -> None:
     grades = pa.array([row % 3 * 10 for row in range(60)]).dictionary_encode()
     found = infer_schema(pa.table({"long": long, "grades": grades})).columns
     assert [(column.kind, column.distinct) for column in found] == [("number", 9), ("category", 3)]
+
+
+def test_ordered_categories_of_arrow_in_several_chunks() -> None:
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+
+    def chunk(*levels: str) -> Any:
+        codes = pa.array([row % len(levels) for row in range(30)], pa.int8())
+        return pa.DictionaryArray.from_arrays(codes, pa.array(levels), ordered=True)
+
+    def orders(*chunks: Any) -> dict[str, tuple[str, ...]]:
+        return as_frame(pa.table({"a": pa.chunked_array(chunks, chunk("lo").type)})).orders
+
+    growing = chunk("lo", "hi"), chunk("lo", "mid", "hi"), chunk("mid", "hi")
+    assert orders(*growing) == {"a": ("lo", "mid", "hi")}
+    assert as_frame(pa.record_batch({"a": growing[0]})).orders == {"a": ("lo", "hi")}
+    found = infer_schema(pa.table({"a": pa.chunked_array(growing)})).columns[0]
+    assert (found.distinct, found.missing) == (3, 0)
+    assert (
+        orders(chunk("lo", "hi"), chunk("hi", "lo")) == orders(chunk("lo", "hi"), chunk("hi", "top")) == orders() == {}
+    )
 
 
 @pytest.mark.parametrize(

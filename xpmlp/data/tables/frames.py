@@ -138,8 +138,10 @@ def _of_arrow(source: Any, what: str) -> Frame:
     words: list[str] = []
     for field in source.schema:
         if getattr(field.type, "ordered", False):
-            dictionary = source.column(names.index(field.name)).chunk(0).dictionary
-            orders[field.name] = tuple(str(level) for level in dictionary.to_pylist())
+            column = source.column(names.index(field.name))
+            chunks = getattr(column, "chunks", [column])  # a record batch has arrays
+            if order := _common_order([tuple(map(str, chunk.dictionary.to_pylist())) for chunk in chunks]):
+                orders[field.name] = order
         plain, category = _known_to_polars(field.type)
         if plain is not None:
             place = names.index(field.name)
@@ -150,6 +152,13 @@ def _of_arrow(source: Any, what: str) -> Frame:
     if not isinstance(data, pl.DataFrame):
         raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
     return Frame(data.with_columns(pl.col(words).cast(pl.Categorical)), orders)
+
+
+def _common_order(orders: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the one of several orders that contains all others; an empty one if there is none."""
+    longest = max(orders, key=len, default=())
+    alike = all(tuple(level for level in longest if level in set(one)) == one for one in orders)
+    return longest if alike else ()
 
 
 def _known_to_polars(given: Any) -> tuple[Any, bool]:
