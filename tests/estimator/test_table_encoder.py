@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -72,6 +73,29 @@ def test_columns_that_cannot_be_called_categorical(told: Any, message: str) -> N
     frame = pd.DataFrame({"zip": [1, 2, 3] * 20, "n": [5, 6, 7] * 20})
     with pytest.raises(ValueError, match=message):
         TableEncoder(categorical_features=told).fit(frame)
+
+
+def test_an_ordered_column_of_arrow_without_chunks() -> None:
+    empty = pa.chunked_array([], pa.dictionary(pa.int8(), pa.string(), ordered=True))
+    with pytest.raises(ValueError, match=r"^Found array with 0 sample\(s\)"):
+        TableEncoder().fit(pa.table({"a": empty}))
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pa.table, dict])
+@pytest.mark.parametrize("names", [["", "column_0"], [""]])
+def test_a_column_without_a_name_keeps_its_empty_one(make: Any, names: list[str]) -> None:
+    source = make(dict.fromkeys(names, np.linspace(0, 1, 30)))
+    encoder = TableEncoder().fit(source)
+    assert encoder.feature_names_in_.tolist() == names
+    assert encoder.transform(source).shape == (30, len(names))
+
+
+def test_a_column_of_a_type_of_arrow_that_cannot_be_read_is_named() -> None:
+    spans = pa.array([pa.MonthDayNano([1, 2, 3])] * 30)
+    columns = {"n": [*range(30)], "span": spans}
+    for source in (pa.table(columns), columns):
+        with pytest.raises(ValueError, match=r"^column 'span' is of Arrow's type month_day_nano_interval"):
+            TableEncoder().fit(source)
 
 
 def test_a_column_that_is_missing_is_refused_or_taken_for_gaps() -> None:

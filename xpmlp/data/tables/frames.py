@@ -113,7 +113,13 @@ def as_series(values: Any, name: str, what: str = "y") -> pl.Series:
     if _is_pandas(values) and not hasattr(values, "columns"):
         return _pandas_column(name, values)[0]
     if type(values).__module__.partition(".")[0] == "pyarrow" and not hasattr(values, "column_names"):
-        return pl.Series(name, pl.from_arrow(values)).rechunk()
+        try:
+            return pl.Series(name, pl.from_arrow(values)).rechunk()
+        except pl.exceptions.PolarsError:
+            raise DataError(
+                f"column {quoted(name)} is of Arrow's type {values.type}, which cannot be read: drop it, or make "
+                "numbers or text of it."
+            ) from None
     if hasattr(values, "__array__") and not hasattr(values, "columns"):
         array = np.asarray(values)
         return as_series(array, name, what) if array.ndim == 1 else _only(as_frame(array), name, what)
@@ -148,9 +154,15 @@ def _of_arrow(source: Any, what: str) -> Frame:
             column = source.column(place).cast(plain)
             source = source.set_column(place, field.name, column.cast("string") if category else column)
             words += [field.name] * category
-    data = pl.from_arrow(source)
+    try:
+        data = pl.from_arrow(source.rename_columns(list(map(str, range(len(names))))))  # polars would name "" anew
+    except pl.exceptions.PolarsError:
+        for name, column in zip(names, source.columns, strict=True):
+            as_series(column, name)  # raises the error of the unreadable one
+        raise
     if not isinstance(data, pl.DataFrame):
         raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
+    data.columns = names
     return Frame(data.with_columns(pl.col(words).cast(pl.Categorical)), orders)
 
 
@@ -183,7 +195,8 @@ def _of_pandas(source: Any, what: str) -> Frame:
         columns.append(column)
         if order:
             orders[name] = order
-    return Frame(pl.DataFrame(columns) if columns else pl.DataFrame(height=len(source)), orders)
+    named = dict(zip(names, columns, strict=True))  # a list would rename a column called ""
+    return Frame(pl.DataFrame(named) if named else pl.DataFrame(height=len(source)), orders)
 
 
 def _pandas_column(name: str, column: Any) -> tuple[pl.Series, tuple[str, ...]]:
@@ -230,7 +243,7 @@ def _of_columns(labels: Sequence[Any], columns: Sequence[Any], what: str) -> Fra
     lengths = {len(one) for one in series}
     if len(lengths) > 1:
         raise DataError(f"{what} has columns of different lengths: {', '.join(map(str, sorted(lengths)))}.")
-    return Frame(pl.DataFrame(series), {})
+    return Frame(pl.DataFrame(dict(zip(names, series, strict=True))), {})
 
 
 def _of_array(array: np.ndarray[Any, Any], what: str) -> Frame:
