@@ -99,6 +99,15 @@ def test_an_unknown_label_to_judge_by() -> None:
             classifier(folds=None).fit(FRAME, y, eval_set=(FRAME, np.repeat(judging, ROWS)))
 
 
+def test_values_to_judge_by_of_another_number_of_targets() -> None:
+    for y, judging, message in (
+        ("a", ["a", "b"], "2 targets, and y has 1"),
+        (["a", "b"], "a", "1 targets, and y has 2"),
+    ):
+        with pytest.raises(ValueError, match=f"^eval_set has {message}"):
+            TabularRegressor(settings=QUICK).fit(FRAME, FRAME[y], eval_set=(FRAME, FRAME[judging]))
+
+
 def test_values_as_categories() -> None:
     values = pd.DataFrame({"y": pd.Series(np.arange(ROWS) % 3 + 0.5, dtype="category")})
     model = TabularRegressor(folds=2, random_state=0, settings=QUICK).fit(FRAME, values)

@@ -78,7 +78,7 @@ class FittingTabular(FittedTabular):
                 raise ValueError("Negative values in data passed to `sample_weight`.")
             if weights is not None and not weights.any():
                 raise ValueError("Sample weights must contain at least one non-zero number.")
-            given = None if eval_set is None else self._given(eval_set)
+            given = None if eval_set is None else self._given(eval_set, targets)
             config = self._config(_seed(self.random_state))
             if given is not None and self.folds is not None:
                 raise ValueError("eval_set and folds both say which rows judge the networks: give one of them")
@@ -165,7 +165,9 @@ class FittingTabular(FittedTabular):
         """The classes' labels as saved with the network; none for values."""
         return np.arange(0)
 
-    def _given(self, eval_set: GivenExamples | Sequence[GivenExamples]) -> tuple[Frame, npt.NDArray[Any]]:
+    def _given(
+        self, eval_set: GivenExamples | Sequence[GivenExamples], targets: npt.NDArray[Any]
+    ) -> tuple[Frame, npt.NDArray[Any]]:
         """Unpack the rows of ``eval_set``, also from a list of one pair as for LightGBM."""
         pair: Any = eval_set
         if isinstance(pair, list) and len(pair) != 1:
@@ -174,7 +176,10 @@ class FittingTabular(FittedTabular):
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise ValueError("eval_set is no pair (X, y), and no list of one")
         frame = given_frame(self, pair[0], reset=False)
-        return frame, self._known_targets(pair[1], frame)
+        known = self._known_targets(pair[1], frame)
+        if known.shape[1:] != targets.shape[1:]:
+            raise ValueError(f"eval_set has {known.shape[1]} targets, and y has {targets.shape[1]}")
+        return frame, known
 
     @abstractmethod
     def _known_targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
