@@ -108,6 +108,14 @@ def test_values_to_judge_by_of_another_number_of_targets() -> None:
             TabularRegressor(settings=QUICK).fit(FRAME, FRAME[y], eval_set=(FRAME, FRAME[judging]))
 
 
+def test_values_whose_squares_are_0_are_scaled_like_others() -> None:
+    values = FRAME["a"].to_numpy() + 2
+    one, tiny = (
+        TabularRegressor(folds=2, random_state=0, settings=QUICK).fit(FRAME, values * unit) for unit in (1, 1e-170)
+    )
+    np.testing.assert_allclose(tiny.predict(FRAME), 1e-170 * one.predict(FRAME), rtol=1e-6, atol=0)
+
+
 def test_values_as_categories() -> None:
     values = pd.DataFrame({"y": pd.Series(np.arange(ROWS) % 3 + 0.5, dtype="category")})
     model = TabularRegressor(folds=2, random_state=0, settings=QUICK).fit(FRAME, values)

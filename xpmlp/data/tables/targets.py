@@ -143,7 +143,10 @@ def fit_target(names: Sequence[str], targets: Targets, rows: npt.NDArray[np.intp
     if not scale:
         return Target(names=tuple(names), task="values", log=log)
     with np.errstate(over="ignore", invalid="ignore"):
-        centers, deviations = values.mean(axis=0), values.std(axis=0)
+        centers, deviations, ranges = values.mean(axis=0), values.std(axis=0), np.ptp(values, axis=0)
+        ranges = np.where(ranges > 0, ranges, 1.0)
+        tiny = ranges * (values / ranges).std(axis=0)  # of numbers whose squares are 0
+        deviations = np.where(deviations > 0, deviations, tiny)
     if not np.isfinite(centers + deviations).all():
         raise DataError(
             "the target has values whose mean or deviation is too large a number: divide them by a constant"
