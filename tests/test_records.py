@@ -118,6 +118,12 @@ def test_a_record_from_python_gets_the_name_by_which_others_find_it(table: Recor
     assert elsewhere.register(GREY) == elsewhere.register(elsewhere[name]) == name
 
 
+def test_a_copy_of_a_record_has_the_name_of_the_record(table: RecordTable[Shade]) -> None:
+    assert table.register(Shade(*OLIVE)) == "olive"
+    elsewhere: RecordTable[Shade] = RecordTable("shade", Shade, {})
+    assert elsewhere.register(Shade(*GREY)) == elsewhere.register(Shade(*GREY)) == f"{__name__}:GREY"
+
+
 def test_a_record_that_no_module_has_gets_a_name_for_this_process(table: RecordTable[Shade]) -> None:
     ones = [Shade("light blue"), Shade("light blue", "Another.")]
     names = [table.register(one) for one in ones]

@@ -126,7 +126,7 @@ class RecordTable(Mapping[str, Record], Generic[Record]):
             Its own name in the table; else ``module:object``, if an importable module has it; else ``__main__:...``.
         """
         for name, known in [*self._records.items(), *self._given.items(), *self._outside.items()]:
-            if known is record:
+            if known == record:  # scikit-learn's clones hold copies
                 return name
         plain = getattr(record, "name", None) or getattr(record, "__name__", None)
         name = _importable_name(record) or _UNIMPORTABLE + re.sub(r"\W", "_", plain or self.kind, flags=re.ASCII)
@@ -177,6 +177,6 @@ def _importable_name(record: Any) -> str | None:
     for name, module in list(sys.modules.items()):
         if name != "__main__" and getattr(module, "__spec__", None) is not None:
             for attribute, value in list(vars(module).items()):
-                if value is record and is_outside(f"{name}:{attribute}"):
+                if type(value) is type(record) and value == record and is_outside(f"{name}:{attribute}"):
                     return f"{name}:{attribute}"
     return None

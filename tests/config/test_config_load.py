@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from xpmlp.config import Config, DataConfig, load_config, parse_override
 from xpmlp.errors import ConfigError
+from xpmlp.nn import LayerSpec, activations
+from xpmlp.optim import optimizers
 
 Write = Callable[..., Path]
 Mistakes = Callable[..., list[str]]
@@ -231,6 +233,14 @@ def test_overrides(write: Write) -> None:
 def test_mistaken_overrides(mistakes: Mistakes, key: str, value: Any, line: str) -> None:
     (given,) = mistakes(DIGITS, {key: value})
     assert given.startswith(line)
+
+
+def test_overrides_by_records(write: Write) -> None:
+    layers = (LayerSpec("dense", (("units", 4),)),)
+    assert load_config(write(DIGITS), {"model.layers": layers}).model.layers == [{"kind": "dense", "units": 4}]
+    own = {"model.activation": activations["tanh"], "train.optimizer": optimizers["adam"]}
+    config = load_config(write(DIGITS), own)
+    assert (config.model.activation, config.train.optimizer) == ("tanh", "adam")
 
 
 def test_mistaken_overrides_begin_with_their_origin(write: Write) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from xpmlp import TabularClassifier, TabularRegressor
+from xpmlp import MLPClassifier, TabularClassifier, TabularRegressor
+from xpmlp._typing import Array
+from xpmlp.nn import Activation, LayerSpec, Ops, losses
+from xpmlp.optim import optimizers
 
 QUICK = {"train.epochs": 1, "backend.fused": False, "backend.threads": 1}
 ROWS = 60
@@ -22,6 +27,17 @@ FRAME = pd.DataFrame({"a": np.linspace(-1, 1, ROWS), "b": np.arange(ROWS) % 4})
 FLAGS: npt.NDArray[np.bool_] = np.arange(ROWS) % 3 == 0
 NUMBERS = FLAGS.astype(np.int64)
 WORDS = np.where(FLAGS, "yes", "no")
+
+
+def forward(ops: Ops, z: Array) -> tuple[Array, tuple[Array]]:
+    return ops.xp.abs(z), (ops.xp.sign(z),)
+
+
+def backward(ops: Ops, upstream: Array, kept: tuple[Array]) -> Array:
+    return upstream * kept[0]
+
+
+OWN = Activation("abs", forward, backward, "|z|")
 
 
 def classifier(**parameters: Any) -> TabularClassifier:
@@ -114,6 +130,21 @@ def test_values_whose_squares_are_0_are_scaled_like_others() -> None:
         TabularRegressor(folds=2, random_state=0, settings=QUICK).fit(FRAME, values * unit) for unit in (1, 1e-170)
     )
     np.testing.assert_allclose(tiny.predict(FRAME), 1e-170 * one.predict(FRAME), rtol=1e-6, atol=0)
+
+
+def test_own_records_are_given_in_settings(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'^model.activation = "own:OWN" is code .* give the object'):
+        classifier(settings=QUICK | {"model.activation": "own:OWN"}).fit(FRAME, WORDS)
+    known = {"model.layers": [LayerSpec("dense", (("units", 4),))], "model.loss": losses["cross_entropy"]}
+    classifier(settings=QUICK | known | {"train.optimizer": optimizers["adam"]}).fit(FRAME, WORDS)
+    model = classifier(settings=QUICK | {"model.activation": OWN}).fit(FRAME, WORDS)
+    for other in (clone(model).fit(FRAME, WORDS), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other.predict_proba(FRAME), model.predict_proba(FRAME))
+    with pytest.raises(ValueError, match=r"^settings has a record, which is code and cannot be saved: pickle"):
+        model.save(tmp_path / "model")
+    for given in (OWN, [OWN]):
+        with pytest.raises(ValueError, match=r"^activation has a record, and MLPClassifier takes names only"):
+            MLPClassifier((3,), activation=given).fit(FRAME, WORDS)
 
 
 def test_values_as_categories() -> None:

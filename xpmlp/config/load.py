@@ -76,6 +76,7 @@ def load_config(
     overrides
         Values by dotted key, ``{"train.epochs": 1}``, which override the file's.  Paths among them are relative to the
         working directory, those in a file to that file.  Arrays and tuples count as lists, NumPy's scalars as Python's.
+        A record stands for its name.
     origin
         What messages about overrides begin with, such as ``"--set "``.
 
@@ -175,10 +176,13 @@ def _chain(file: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _plain(value: Any) -> Any:
-    """Convert arrays and tuples to lists, and array libraries' scalars to Python's, also within lists and tables."""
+    """Convert arrays and tuples to lists, and array libraries' scalars to Python's, also within lists and tables.
+
+    Records, which are tuples with fields, stay as they are.
+    """
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return [_plain(item) for item in value]
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 

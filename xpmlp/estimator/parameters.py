@@ -100,6 +100,11 @@ class MLPParameters(DeclaredParameters):
         """Return a parameter's value for each hidden layer; it is given as one value for all, or one for each."""
         value = getattr(self, name)
         values = list(value) if isinstance(value, list | tuple) else [value] * n_hidden
+        if any(hasattr(one, "_fields") for one in (value, *values)):
+            raise ValueError(
+                f"{name} has a record, and {type(self).__name__} takes names only: give one, or use xpmlp.train, which "
+                "takes records."
+            )
         if len(values) != n_hidden:
             raise ValueError(
                 f"{name} has {len(values)} values for {n_hidden} hidden layers: give one for each, or a single one."

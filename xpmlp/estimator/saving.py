@@ -228,6 +228,8 @@ def encoded(name: str, value: Any) -> Any:
         value = value.tolist()
     if isinstance(value, list):
         return [encoded(name, item) for item in value]
+    if hasattr(value, "_fields"):
+        raise ValueError(f"{name} has a record, which is code and cannot be saved: pickle the estimator, or use names.")
     if isinstance(value, tuple):
         return {"tuple": [encoded(name, item) for item in value]}
     if isinstance(value, dict):

@@ -12,7 +12,9 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from xpmlp.backend import LISTED, NAMES
 from xpmlp.config import Config, load_config
 from xpmlp.config.metrics import OF_TASK
+from xpmlp.config.names import outside_names
 from xpmlp.config.table import recipe_config
+from xpmlp.errors import ConfigError
 from xpmlp.estimator.parameters import COUNT, POSITIVE, DeclaredParameters, parameter
 
 
@@ -50,6 +52,11 @@ class TabularParameters(DeclaredParameters):
         settings |= {f"backend.{key}": value for key, value in place.items() if value is not None}
         settings |= {key: value for key, value in self._asked.items() if value is not None}
         given = {"data.name": "arrays", "output.plots": False, "train.seed": seed, **settings}
-        if self.recipe is not None:
-            return load_config(self.recipe, given)
-        return recipe_config(self._task, given)
+        config = load_config(self.recipe, given) if self.recipe is not None else recipe_config(self._task, given)
+        for key, table, name in outside_names(config):
+            if name not in table:
+                raise ConfigError(
+                    f'{key} = "{name}" is code from outside of xpmlp: import it, and give the object itself in '
+                    f"settings, as {{{key!r}: {name.partition(':')[2]}}}."
+                )
+        return config
