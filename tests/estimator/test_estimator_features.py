@@ -295,6 +295,12 @@ def test_layer_sizes_are_refused_in_scikit_learns_words(sizes: Any) -> None:
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("sizes", [True, [True], (3, False)])
+def test_truth_values_are_no_layer_sizes(sizes: Any) -> None:
+    with pytest.raises(TypeError, match="has a truth value: give numbers of units"):
+        classifier(hidden_layer_sizes=sizes).fit(*digits())
+
+
 def test_partial_fit_is_for_stochastic_solvers() -> None:
     assert not hasattr(classifier(solver="lbfgs"), "partial_fit")
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):

@@ -77,6 +77,8 @@ class MLPParameters(DeclaredParameters):
     def _hidden_layer_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(isinstance(size, bool) for size in sizes):
+            raise TypeError(f"hidden_layer_sizes={self.hidden_layer_sizes!r} has a truth value: give numbers of units.")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [operator.index(size) for size in sizes]
