@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
+from xpmlp.config import DataConfig, ModelConfig, TrainConfig
 
 Mistakes = Callable[..., list[str]]
 
@@ -98,6 +102,22 @@ def test_the_message(mistakes: Mistakes, text: str) -> None:
         assert line.startswith(f"net.toml: {MESSAGES[text]}")
     else:
         assert line == f"net.toml: {MESSAGES[text]}"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: ModelConfig(activation="rellu"),
+            r'"rellu" is not allowed: give "ident.*; did you mean "relu"\?',
+        ),
+        (lambda: TrainConfig(optimizer="adamm"), r'"adamm" is not allowed: give "sgd", .*; did you mean "adam"\?'),
+        (lambda: DataConfig(name="digts"), r'"digts" is not allowed: give "mnist", .*; did you mean "digits"\?'),
+    ],
+)
+def test_a_misspelt_name_from_python(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        make()
 
 
 def test_all_mistakes_at_once(mistakes: Mistakes) -> None:

@@ -56,7 +56,12 @@ def _sentence(error: ErrorDetails, section: str, place: list[str], schemas: dict
     schema = error.get("ctx", {}).get("schema")
     if schema is None:
         schema = functools.reduce(lambda outer, _: outer["items"], within, properties[key])
-    return f"{subject} is not allowed: give {allowed(schema)}{_meant_choice(given, schema)}"
+    return f"{subject} is not allowed: {advice(given, schema)}"
+
+
+def advice(given: Any, schema: JsonSchema) -> str:
+    """Say which values a schema allows, and perhaps which of them was meant."""
+    return f"give {allowed(schema)}{_meant_choice(given, schema)}"
 
 
 def _unknown_section(name: str, given: Any, schemas: dict[str, JsonSchema]) -> str:

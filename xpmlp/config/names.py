@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from xpmlp._records import OUTSIDE, RecordTable, is_importable, is_outside
+from xpmlp.config.show import show
 from xpmlp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ class NameOf:
                 return given
         elif isinstance(given, self.table.record_type):
             return self.table.register(given)
-        raise ValueError
+        from xpmlp.config.explain import advice  # imports the config, whose fields have these types
+
+        schema = self.__get_pydantic_json_schema__(None, None)
+        raise ValueError(f"{show(given)} is not allowed: {advice(given, schema)}")
 
 
 def admit_code(config: Config, *, allow_code: bool) -> None:
