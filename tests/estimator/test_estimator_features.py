@@ -301,6 +301,29 @@ def test_truth_values_are_no_layer_sizes(sizes: Any) -> None:
         classifier(hidden_layer_sizes=sizes).fit(*digits())
 
 
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was() -> None:
+    X, y = digits()
+    ours = classifier().fit(X, y)
+    before, curve = ours.predict(X), list(ours.loss_curve_)
+    words = np.where(y > 4, "high", "low")
+    for given, parameters in (({}, {"class_weight": {99: 1.0}}), ({"validation_data": (X[:, 1:], words)}, {})):
+        with pytest.raises(ValueError, match=r"not in class_weight|63 features"):
+            ours.set_params(**parameters).fit(X, words, **given)
+        ours.set_params(class_weight=None)
+    with pytest.raises(RuntimeError):
+        ours.set_params(callbacks=[_fail]).partial_fit(X, y)
+    np.testing.assert_array_equal(ours.predict(X), before)
+    assert (ours.classes_.tolist(), ours.loss_curve_) == (list(range(10)), curve)
+    fresh = classifier(class_weight={99: 1.0})
+    with pytest.raises(ValueError, match="not in class_weight"):
+        fresh.partial_fit(X, y, classes=range(11))
+    fresh.set_params(class_weight=None).partial_fit(X, y, classes=range(10))
+
+
+def _fail(estimator: MLPClassifier, row: EpochRow) -> bool:
+    raise RuntimeError
+
+
 def test_partial_fit_is_for_stochastic_solvers() -> None:
     assert not hasattr(classifier(solver="lbfgs"), "partial_fit")
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):

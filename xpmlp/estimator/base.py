@@ -20,7 +20,7 @@ from xpmlp.estimator.fitted import OUT_ACTIVATIONS, FittedMLP
 from xpmlp.estimator.fitting import fit_at_once, fit_by_epochs
 from xpmlp.estimator.inputs import check_training_input, dtype_name, elsewhere
 from xpmlp.estimator.parameters import ACTIVATIONS, STOCHASTIC_SOLVERS
-from xpmlp.estimator.places import backend_at, with_own_settings
+from xpmlp.estimator.places import backend_at, unchanged_on_error, with_own_settings
 from xpmlp.estimator.policy import Continuation
 from xpmlp.estimator.samples import Samples, to_engine
 from xpmlp.training.inference import BATCH
@@ -94,6 +94,7 @@ class BaseMLP(FittedMLP, ABC):
         return self
 
     @with_own_settings
+    @unchanged_on_error
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool, validation_data: tuple[Any, ...] | None = None
     ) -> None:

@@ -21,7 +21,7 @@ from xpmlp.backend import Backend, residence_of
 from xpmlp.estimator.base import BaseMLP
 from xpmlp.estimator.inputs import dtype_name
 from xpmlp.estimator.parameters import parameter
-from xpmlp.estimator.places import backend_at, placed, to_host, with_own_settings
+from xpmlp.estimator.places import backend_at, placed, to_host, unchanged_on_error, with_own_settings
 from xpmlp.estimator.samples import Samples
 from xpmlp.estimator.targets import Labels
 
@@ -80,6 +80,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(lambda self: self._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_error
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train for one more epoch, exactly as `fit` would continue.
 

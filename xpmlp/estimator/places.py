@@ -36,6 +36,22 @@ def with_own_settings(method: Method) -> Method:
     return cast("Method", call)
 
 
+def unchanged_on_error(method: Method) -> Method:
+    """Wrap a fitting method to restore the estimator's attributes if it raises, so that it stays as fitted before."""
+
+    @functools.wraps(method)
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        before = {name: value[:] if isinstance(value, list) else value for name, value in vars(self).items()}
+        try:
+            return method(self, *arguments, **options)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast("Method", call)
+
+
 def to_host(array: Any) -> Any:
     """Convert an array of any backend to NumPy; anything else is returned unchanged."""
     residence = residence_of(array)
