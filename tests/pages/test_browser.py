@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.exported import expected, networks, paired, random_inputs, random_network, showing
+from tests.exported import expected, fitted, networks, paired, random_inputs, random_network, showing
 from tests.pages.conftest import HOSTILE
 from xpmlp._tree import map_leaves
 from xpmlp.nn import LayerSpec, Network, losses
@@ -208,6 +208,21 @@ def test_pairs_of_columns_have_their_statistic(tmp_path: Path) -> None:
     wanted = encoding.encode(pl.DataFrame(rows, schema=["first", "second", "third"], orient="row")).numbers
     assert [pair.statistic.name for pair in encoding.pairs] == ["second and first"]
     np.testing.assert_allclose(found[:, : wanted.shape[1]], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_texts_are_read_as_python_reads_them(tmp_path: Path) -> None:
+    phrases = [None, "good dog", "bad dog bites", "good old cat", "bad cat"]
+    frame = pl.DataFrame({"note": [phrases[one % 5] for one in range(300)]})
+    encoding = fitted(frame, np.arange(300) % 5 % 2, {"note": "text"})
+    edges = ["  good dog ", "\u0085good\u2003\ufeff", "\u200bgood\x1c", "\n\t"]
+    rows = [*edges, "NA", " na ", "-", "?", "null", "#N/A", "N/a", "a - b", None, ""]
+    saved = showing(encoding)
+    model = {"model": page_model(saved, table_model(saved)), "examples": [{"cells": [one]} for one in rows]}
+    found = np.asarray(computed({"texts": model}, tmp_path / "texts.html")["texts"])
+    wanted = encoding.encode(pl.DataFrame({"note": rows})).numbers
+    assert encoding.indicators
+    assert wanted[:, -1].sum() == 9
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_every_layer_activation_and_loss_gives_numpys_outputs(tmp_path: Path) -> None:

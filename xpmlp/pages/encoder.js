@@ -62,6 +62,12 @@ function textNumbers(column, text) {
   return numbers;
 }
 
+/** A text as `as_texts` of xpmlp/data/tables/cells.py reads it: without blanks around it, and null for a gap. */
+function stripped(text, gaps) {
+  const bare = text.replace(/^[\p{White_Space}\ufeff]+|[\p{White_Space}\ufeff]+$/gu, "");
+  return gaps.includes(bare) ? null : bare;
+}
+
 /** The raw numbers of a column's features for a cell that is no gap. */
 function rawNumbers(column, cell) {
   if (column.kind === "text") return textNumbers(column, cell);
@@ -106,7 +112,8 @@ function encode(encoding, cells) {
   const numbers = [], codes = [], gaps = {}, sources = {};
   const add = (features, values) => features.forEach((feature, number) => numbers.push(scaled(feature, values[number])));
   encoding.columns.forEach((column, place) => {
-    const cell = cells[place];
+    const given = cells[place];
+    const cell = column.kind === "text" && given !== null ? stripped(given, encoding.gaps) : given;
     gaps[column.name] = cell === null;
     const code = cell === null ? 1 : Number(cell);
     if (column.codes) codes.push(code);

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from xpmlp._tree import leaves
 from xpmlp.data.tables import TableModel
+from xpmlp.data.tables.cells import gap_texts
 from xpmlp.data.tables.features import EncodedColumn, EncodedPair, Feature
 from xpmlp.errors import XpmlpError
 from xpmlp.export.tree import LayerNode, layer_tree, output_transform
@@ -115,6 +116,7 @@ def _encoding(table: TableModel) -> dict[str, Any]:
         raise TooMuchError(f"pairs of its table's columns have {cells:,} numbers, too many for a page of 5 MB")
     coded = {one.column.name for one in encoding.columns if one.has_codes}
     return {
+        "gaps": sorted(gap_texts(encoding.table_schema.missing)),
         "columns": [_column(one) for one in encoding.columns],
         "indicators": [list(one.columns) for one in encoding.indicators],
         "pairs": [_pair(one, coded) for one in encoding.pairs],
