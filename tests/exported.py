@@ -86,6 +86,26 @@ def showing(encoding: TableEncoding, target: Target | None = None) -> SavedNetwo
     return saved._replace(sections={"table": json.loads(model.to_json())})
 
 
+CASED = [
+    "İstanbul",
+    "i İzmir'i",
+    "Diyarbakır'İ",
+    "ſo So so",
+    "ΟΔΟΣ οδοσ οδος",
+    "ΤΟΥΣ'Α Α.Σ.",
+    "25 °\u212a Kelvin",
+    "straẞe STRASSE",
+]
+"""Texts with letters whose lower case is another one in their place, two characters, or not what other rules say."""
+
+OTHERWISE_CASED = [
+    *("istanbul", "İSTANBUL", "İİ", "xİi", "İzmirİ", "I\u0307zmir", "i\u0307", "Xi XI", "DİYARBAKIR", "diyarbakıri"),
+    *("οδοσ", "ΟΔΟΣΑ", "οδος!", "α Σ", "ΣΑΣ", "τους", "ΤΟΥΣ", "ΤΟΥσ", "a\u0345 so", "ſO SO"),
+    *("K", "k", "\u212a25", "ẞ", "ß", "strasse", "ǅ ΑΣ'", "\u212b å", "\u2126 ω"),
+]
+"""Other spellings of their words."""
+
+
 def paired() -> TableEncoding:
     """The encoding of a table of which two columns, numbers and categories, tell most together."""
     rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from tests.exported import fitted, paired, showing
+from tests.exported import CASED, OTHERWISE_CASED, fitted, paired, showing
 from tests.pages.conftest import TYPES, table
 from xpmlp.data.tables import TableEncoding, Target
 from xpmlp.errors import XpmlpError
@@ -179,6 +179,15 @@ def test_texts_of_few_words_are_told_by_regular_expressions() -> None:
     new = ["RED foxes", "ZÜRICH fox", None, "redfox", "x" * 511, "x" * 512, "é" * 2_047, "a\nfox\nfox", "N/A", "🦊 fox"]
     assert_encoded(encoding, pl.DataFrame({"note": new}), {"note": texts(new)})
     assert_encoded(encoding, frame, {"note": texts(rows)})
+
+
+def test_letters_are_put_in_lower_case_as_python_puts_them() -> None:
+    rows = [CASED[one % len(CASED)] for one in range(320)]
+    encoding = fitted(pl.DataFrame({"note": rows}), np.arange(320) % 2, {"note": "text"})
+    (column,) = encoding.columns
+    assert {"i", "stanbul", "ſo", "οδοσ", "οδος", "τους", "σ", "k", "straße"} <= set(column.words)
+    new = [*CASED, *OTHERWISE_CASED]
+    assert_encoded(encoding, pl.DataFrame({"note": new}), {"note": texts(new)})
 
 
 def test_hashed_texts_are_refused_by_name() -> None:

@@ -14,7 +14,17 @@ import polars as pl
 import pytest
 
 from tests.browser import result_of
-from tests.exported import expected, fitted, networks, paired, random_inputs, random_network, showing
+from tests.exported import (
+    CASED,
+    OTHERWISE_CASED,
+    expected,
+    fitted,
+    networks,
+    paired,
+    random_inputs,
+    random_network,
+    showing,
+)
 from tests.pages.conftest import HOSTILE
 from xpmlp._tree import map_leaves
 from xpmlp.nn import LayerSpec, Network, losses
@@ -222,6 +232,16 @@ def test_texts_are_read_as_python_reads_them(tmp_path: Path) -> None:
     wanted = encoding.encode(pl.DataFrame({"note": rows})).numbers
     assert encoding.indicators
     assert wanted[:, -1].sum() == 9
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_letters_are_put_in_lower_case_as_python_puts_them(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"note": [CASED[one % len(CASED)] for one in range(320)]})
+    encoding = fitted(frame, np.arange(320) % 2, {"note": "text"})
+    saved, rows = showing(encoding), [*CASED, *OTHERWISE_CASED]
+    model = {"model": page_model(saved, table_model(saved)), "examples": [{"cells": [one]} for one in rows]}
+    found = np.asarray(computed({"letters": model}, tmp_path / "letters.html")["letters"])
+    wanted = encoding.encode(pl.DataFrame({"note": rows})).numbers
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import sys
+from collections import defaultdict
+from functools import cache
 
 import numpy as np
 
@@ -21,13 +23,36 @@ def text(graph: Graph, name: str, one: EncodedColumn, missing: tuple[str, ...]) 
     length = graph("Log", graph("Add", _length(graph, raw), f64(1.0)))
     present, has = graph.cast(graph("Not", gap), np.float64), {}
     for word in dict.fromkeys([*one.words, *(one.statistic.words if one.statistic else ())]):
-        found = _matches(graph, raw, rf"(?is)(?:.*\P{{L}})?{re.escape(word)}(?:\P{{L}}.*)?")
+        found = _matches(graph, raw, _with_word(word))
         has[word] = graph("Mul", found, present)
     numbers = [graph("Where", gap, f64(np.nan), length), *(has[word] for word in one.words)]
     if one.statistic is not None:
         found = graph("Concat", *(has[word] for word in one.statistic.words), axis=1)
         numbers.append(graph("MatMul", found, f64(one.statistic.means)))
     return numbers
+
+
+def _with_word(word: str) -> str:
+    """Return the pattern of texts with a word, by `words_of`: RE2's ``(?i)`` takes ſ for s, and does not know İ."""
+    letters = []
+    for place, letter in enumerate(word):
+        capitals = _capitals().get(letter.replace("ς", "σ"), "")  # of those, the ones that give this word
+        fitting = [one for one in capitals if (word[:place] + one + word[place + 1 :]).lower() == word]
+        letters.append(f"[{letter}{''.join(fitting)}]")
+    whole = rf"{''.join(letters)}(?:\P{{L}}.*)?"
+    if word.endswith("i"):
+        whole = rf"(?:{whole}|{''.join(letters[:-1])}İ.*)"
+    return rf"(?s)(?:.*[\P{{L}}İ])?{whole}"
+
+
+@cache
+def _capitals() -> dict[str, str]:
+    """Return all letters with another lower-case form, by this form."""
+    capitals = defaultdict[str, str](str)
+    for letter in map(chr, range(sys.maxunicode + 1)):
+        if letter.lower() != letter:
+            capitals[letter.lower()] += letter
+    return capitals
 
 
 def _matches(graph: Graph, raw: str, pattern: str) -> str:

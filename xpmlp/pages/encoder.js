@@ -49,7 +49,9 @@ function crc32(text) {
   return ~sum >>> 0;
 }
 
-const wordsOf = (text) => new Set((text.toLowerCase().match(/\p{L}+/gu) || []).map(crc32));
+/** The checksums of a text's words, by `words_of` of xpmlp/data/tables/cells.py. */
+const wordsOf = (text) =>
+  new Set((text.replaceAll("\u0130", "i\u0307").match(/\p{L}+/gu) || []).map((word) => crc32(word.toLowerCase())));
 
 function textNumbers(column, text) {
   const numbers = column.features.map(() => 0), buckets = numbers.length - 1 - column.words.length;

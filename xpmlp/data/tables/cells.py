@@ -261,8 +261,12 @@ def _with_plain_signs(texts: pl.Series) -> pl.Series:
 
 
 def words_of(texts: pl.Series) -> pl.Series:
-    """Return the words of each text: a list of its runs of letters, in lower case."""
-    return texts.str.to_lowercase().str.extract_all(r"\p{L}+")
+    """Return the words of each text: a list of its runs of letters, each by itself in lower case.
+
+    An İ is an i and a dot, which is a mark and no letter: after it a word ends.  A word's last Σ is ς.
+    """
+    runs = texts.str.replace_all("İ", "i\u0307", literal=True).str.extract_all(r"\p{L}+")
+    return runs.list.eval(pl.element().str.to_lowercase())
 
 
 def looks_true_or_false(words: Iterable[str]) -> bool:
