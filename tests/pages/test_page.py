@@ -27,6 +27,7 @@ from xpmlp.pages.columns import importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
 from xpmlp.pages.material import read_material
 from xpmlp.pages.quality import calibration, chosen
+from xpmlp.storage import load_network, save_network
 from xpmlp.training.decision import decided_by
 
 Runs = Callable[[str], Path]
@@ -189,6 +190,23 @@ def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> Non
     (column,) = material.rows.outputs.T
     assert ((column > 0.1) & (column < 0.5)).sum() > 0
     np.testing.assert_array_equal(chosen(decided, material.rows), column > 0.1)
+
+
+@pytest.mark.parametrize("run", ["pets", "flags"])
+def test_the_accuracy_by_the_decision_rule_is_that_of_the_confusion_matrix(
+    runs: Runs, run: str, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(runs(run), tmp_path / "run"))
+    assert "model.threshold" not in page_of(folder, tmp_path)
+    save_network(folder / "weights.safetensors", decided_by(load_network(folder / "weights.safetensors"), 0.9))
+    page = page_of(folder, tmp_path)
+    (row,) = re.findall(r"accuracy by model.threshold</th>(.*?)</tr>", page)
+    (matrix,) = re.findall(r"Confusion matrix: examples</caption>(.*?)</table>", page, re.DOTALL)
+    counts = [int(count) for count in re.findall(r">(\d+)</span>", matrix)]
+    accuracy, *_ = re.findall(r"accuracy</th><td[^>]*>([.\d]+)", page)
+    (decided,) = re.findall(r">([.\d]+)</td>", row)
+    assert len(counts) == 4
+    assert float(decided) == pytest.approx((counts[0] + counts[3]) / sum(counts), rel=1e-3) != float(accuracy)
 
 
 def test_colours_can_be_told_from_the_paper_in_light_and_in_dark() -> None:

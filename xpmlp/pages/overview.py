@@ -14,8 +14,10 @@ from xpmlp.nn import metric_names
 from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.markup import Markup, element, figure, paragraph, section, table
 from xpmlp.pages.material import Floats, Material, Rows
-from xpmlp.pages.measures import RESAMPLES, figure_text, intervals, measures
+from xpmlp.pages.measures import RESAMPLES, Measure, figure_text, intervals, measures
+from xpmlp.pages.quality import chosen
 from xpmlp.plots.saved import read_epochs
+from xpmlp.training.decision import saved_decision
 from xpmlp.training.vote import member_of
 
 CLOSEST = 20
@@ -98,7 +100,12 @@ def curves(material: Material) -> Markup | None:
 
 def scores(material: Material, rows: Rows) -> Markup:
     """Show the scores of a part, with intervals, beside those of simple baselines."""
-    found = measures(material, rows)
+    found, note = measures(material, rows), ""
+    if saved_decision(material.saved) is not None:
+        n = len(rows.part)
+        right = chosen(material, rows).reshape(n, -1) == np.asarray(rows.part.targets).reshape(n, -1)
+        found.append(Measure(f"{found[0].name} by model.threshold", right.all(axis=1).astype(float), higher=True))
+        note = paragraph("The network chooses classes by model.threshold; the other figures do not depend on it.")
     shown = [
         (one.name, figure_text(value), f"{figure_text(low)} to {figure_text(high)}")
         for one, (value, low, high) in zip(found, intervals(found, rows.weights), strict=True)
@@ -112,6 +119,7 @@ def scores(material: Material, rows: Rows) -> Markup:
             "figures of as many examples, drawn from these with repetition."
         ),
         table("Scores, beside those that cost nothing", ("figure", "value", "95% interval"), shown),
+        note,
     )
 
 
