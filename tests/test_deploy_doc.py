@@ -14,6 +14,7 @@ import pytest
 import xpmlp
 from tests.digits import CODED, digits_config
 from xpmlp.export.run import export_run
+from xpmlp.export.zones import FIRST, LAST
 
 TEXT = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -47,6 +48,10 @@ def run_block(number: int) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "app"}
     exec(BLOCKS[number], names)
     return names
+
+
+def test_the_years_of_a_zones_clock_changes() -> None:
+    assert f"a zone's clock changes from {FIRST.year} to {LAST.year}" in TEXT
 
 
 def test_ten_lines_of_onnxruntime(wanted: Any) -> None:
