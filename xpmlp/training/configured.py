@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from xpmlp.nn.layer import KINDS
 from xpmlp.optim import Optimizer, averaged, clip_by_global_norm, compose, optimizers
 from xpmlp.training.decision import Decision, decision_of
 from xpmlp.training.labelled import by_class
+from xpmlp.training.outside import try_outside_records
 from xpmlp.training.policy import ConfigPolicy
 from xpmlp.training.run import Run, Status
 from xpmlp.training.sizes import length_of, skips
@@ -77,7 +79,10 @@ class ConfigTrainable(Trainable):
         few = model.linear_skip == "auto" and not self.config.train.shared and skips(len(dataset.train), inputs)
         if model.linear_skip is True or few:
             layers = with_linear_skip(layers, n_outputs)
-        return Network(layers, widths, loss, dataset.preprocessing.scale)
+        network, n_targets = Network(layers, widths, loss, dataset.preprocessing.scale), dataset.train.targets.shape[1:]
+        on_numpy = self.backend.xp is numpy_namespace
+        try_outside_records(network, self.config.train, math.prod(n_targets), on_numpy=on_numpy)
+        return network
 
     @cached_property
     def decision(self) -> Decision | None:

@@ -229,7 +229,7 @@ class ConfigPolicy(RunPolicy):
         if by_step:
             return first * _values(name, settings, steps)
         losses = [row.train_loss for row in run.epochs] if schedule.needs_losses else ()
-        return schedule.value(settings._replace(first=first), epoch - 1, losses)
+        return _checked(name, schedule.value(settings._replace(first=first), epoch - 1, losses), epoch - 1)
 
 
 def sets_by_step(train: TrainConfig, name: str) -> bool:
@@ -241,7 +241,16 @@ def sets_by_step(train: TrainConfig, name: str) -> bool:
 @functools.lru_cache(maxsize=8)
 def _values(name: str, settings: ScheduleSettings, done: range) -> npt.NDArray[np.float64]:
     """Return the values of a schedule after epochs or steps, once for all runs of a stack; not to be modified."""
-    return np.asarray([schedules[name].value(settings, one, ()) for one in done])
+    return np.asarray([_checked(name, schedules[name].value(settings, one, ()), one) for one in done])
+
+
+def _checked(name: str, value: Any, done: int) -> float:
+    """Return the value of a schedule after epochs or steps, if it is a finite number of at least 0."""
+    number = isinstance(value, (float, int, np.floating, np.integer))
+    if number and 0 <= value < math.inf:
+        return float(value)
+    shown = f"{value:g}" if number else f"an object of type {type(value).__name__}"
+    raise ConfigError(f"the schedule {name!r} gives {shown} for done = {done}, and not a finite number of at least 0.")
 
 
 def stacked(runs: Sequence[Any]) -> Any:
