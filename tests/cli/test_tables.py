@@ -238,6 +238,29 @@ def test_columns_that_differ_beyond_the_first_ones_are_counted(there: Path, xpml
     assert "values that are no numbers or dates, read as missing: 'x2' 3, 'x0' 1, 'x1' 1 and 1 more" in said
 
 
+def test_new_rows_are_read_by_the_settings_of_the_run(there: Path, xpmlp: Run) -> None:
+    lines = [f"Łódź;{row};yes" if row % 2 else f"Kraków;{row};no" for row in range(60)]
+    Path("towns.csv").write_text("\n".join(lines), encoding="cp1250")
+    options = ("--encoding", "cp1250", "--no-header", "--task", "classes", *FEW)
+    less = ("--set", "train.epochs=1", "--set", "train.folds=none")
+    done = xpmlp("train", "towns.csv", "--target", "column 3", *options, *less)
+    assert done.status == 0, done.err
+    rows = ["Kraków;NA", "Łódź;7", "Kraków;8"]  # the first of which could be a header
+
+    def predicted(encoding: str, *how: str) -> str:
+        Path("new.csv").write_text("\n".join(rows), encoding=encoding)
+        done = xpmlp("predict", "runs/towns", "new.csv", "-o", "p.csv", "--keep", "column 2", *how)
+        assert pl.read_csv("p.csv", infer_schema=False)["column 2"].to_list() == ["NA", "7", "8"]
+        return done.out
+
+    for encoding in ("cp1250", "utf-8", "utf-8-sig", "utf-16"):  # letters in UTF-8 are no accident
+        assert "never seen" not in predicted(encoding)
+    assert "never seen in training: 'column 1' 1" in predicted("cp1250", "--set", "data.encoding=cp1252")
+    assert "after training with --set data.encoding=NAME" in predicted("cp1250", "--set", "data.encoding=none")
+    refused = xpmlp("predict", "runs/towns", "new.csv", "-o", "p.csv", "--set", "data.header=true")
+    refused.assert_refused("lacks 'column 1', which the model was trained on; there is 'Kraków', 'NA'")
+
+
 @pytest.mark.slow
 def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
     table()[:100].write_csv("test.csv")

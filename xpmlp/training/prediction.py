@@ -277,6 +277,7 @@ def predict_file(
                 resolve_configured(config.backend).backend,
                 source,
                 target,
+                overridden=overrides or {},
                 keep=keep,
                 allow_missing=allow_missing,
                 columns_of=lambda outputs: _columns(_prediction(saved, outputs), ends_of(outputs)),

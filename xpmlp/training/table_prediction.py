@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +139,7 @@ def predict_table(
     source: Path,
     target: Path,
     *,
+    overridden: Collection[str],
     keep: Sequence[str],
     allow_missing: bool,
     columns_of: Callable[[Outputs], dict[str, npt.NDArray[Any]]],
@@ -150,6 +151,8 @@ def predict_table(
     ----------
     config, saved, backend
     source, target : Path
+    overridden : collection of str
+        The keys of the config that are set for this file, in place of the run's.
     keep : sequence of str
         Columns of the source to write before the predictions in a CSV file; a column of predictions called as one of
         them becomes ``predicted <name>``.
@@ -173,9 +176,10 @@ def predict_table(
     assert model is not None
     keep = list(dict.fromkeys(keep))
     header = _header(keep, list(columns_of(np.ones((1, saved.network.root.width)))))
-    data = config.data
-    given = Given(data.separator, data.quote, None, data.encoding, data.header, data.comment)
-    notes, batches = read_batches(source, given if str(source) == str(data.path) else Given())
+    given, encoding = Given(*(getattr(config.data, name) for name in Given._fields)), None
+    if "data.encoding" not in overridden:
+        given, encoding = given._replace(encoding=None), given.encoding
+    notes, batches = read_batches(source, given, encoding=encoding)
     rows, unseen, unreadable, moments = 0, Counter[str](), Counter[str](), None
     outputs: list[Outputs] = []
     with TablePredictor(backend, saved, model).session() as predict, replacing(target) as temporary:

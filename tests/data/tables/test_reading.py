@@ -173,11 +173,14 @@ def test_excel(tmp_path: Path) -> None:
             read_table(workbook(tmp_path / "odd.xlsx", sheet))
 
 
+ANOTHER = "with --encoding, after training with --set data.encoding=NAME"
+
+
 def test_other_code_pages(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD.replace("cat", "caf\xe9").encode("latin-1"))
     table = read_table(path)
     assert "café" in table.data["kind"].to_list()
-    assert table.notes == ("not UTF-8, by line 3: read as Windows-1252; name another with --encoding",)
+    assert table.notes == (f"not UTF-8, by line 3: read as Windows-1252; name another {ANOTHER}",)
     assert "cafķ" in read_table(path, encoding="cp775").data["kind"].to_list() or read_table(path, encoding="cp1257")
 
 
@@ -185,7 +188,7 @@ def test_another_code_page_beyond_the_beginning(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(reading, "CHUNK", 200)
     table = read_table(written(tmp_path, (GOOD + "1,1,caf\xe9\n").encode("latin-1")))
     assert "café" in table.data["kind"].to_list()
-    assert table.notes == ("not UTF-8, by line 62: read as Windows-1252; name another with --encoding",)
+    assert table.notes == (f"not UTF-8, by line 62: read as Windows-1252; name another {ANOTHER}",)
 
 
 @pytest.mark.parametrize("chunk", [200, 1 << 20])

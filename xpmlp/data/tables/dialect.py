@@ -24,6 +24,7 @@ BLANKS = "blanks"
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32"),
           (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))  # fmt: skip
+_ANOTHER = "with --encoding, after training with --set data.encoding=NAME"
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks", " ": "blanks"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DECIMAL_COMMA = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+ ?[%$€£]?\)?$")
@@ -70,7 +71,7 @@ class _Rows(NamedTuple):
     ends: list[int]
 
 
-def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dialect:
+def find_dialect(start: bytes, *, whole: bool, given: Given, source: str, encoding: str | None = None) -> Dialect:
     """Detect the dialect of a CSV file.
 
     Parameters
@@ -83,6 +84,8 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
         The settings given by the user.
     source : str
         The file's name in messages.
+    encoding : str, optional
+        The encoding if neither the user gives nor the file shows another, by a mark or letters in UTF-8.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
         If the file is empty, not text, or has no usable header.
     """
     notes: list[str] = []
-    encoding = given.encoding or _encoding(start, whole, notes)
+    encoding = given.encoding or _encoding(start, whole, notes, encoding)
     text = _decoded(start, encoding, whole, source)
     carriage_returns = "\n" not in text and "\r" in text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -126,7 +129,7 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str) -> Dia
     return Dialect(encoding, carriage_returns, separator, quote, comment, decimal, skip, header, names, tuple(notes))
 
 
-def _encoding(start: bytes, whole: bool, notes: list[str]) -> str:
+def _encoding(start: bytes, whole: bool, notes: list[str], default: str | None) -> str:
     mark = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if mark is not None:
         if mark != "utf-8-sig":
@@ -141,19 +144,21 @@ def _encoding(start: bytes, whole: bool, notes: list[str]) -> str:
         start.decode("utf-8")
     except UnicodeDecodeError as error:
         if whole or error.start < len(start) - 4:
-            notes.append(not_utf8(start, error, before=0))
-            return "cp1252"
-    return "utf-8"
+            if default is None:
+                notes.append(not_utf8(start, error, before=0))
+            return default or "cp1252"
+    is_open = default and start.isascii() and not default.lower().startswith("utf")  # other letters may follow
+    return default if default and is_open else "utf-8"
 
 
 def not_utf8(text: bytes, error: UnicodeDecodeError, before: int) -> str:
     """Name the first line that is not UTF-8 in a part of a file, with so many lines before it."""
     line = before + len((text[: error.start] + b".").splitlines())
     if text.decode("utf-8", "ignore").isascii():
-        return f"not UTF-8, by line {line:,}: read as Windows-1252; name another with --encoding"
+        return f"not UTF-8, by line {line:,}: read as Windows-1252; name another {_ANOTHER}"
     return (
         f"line {line:,} is not UTF-8, but others are: letters of these are read wrongly, as Windows-1252; correct that "
-        "line, or name the encoding with --encoding"
+        f"line, or name the encoding {_ANOTHER}"
     )
 
 
@@ -164,7 +169,7 @@ def _decoded(start: bytes, encoding: str, whole: bool, source: str) -> str:
         raise DataError(f"{source}: there is no encoding {quoted(encoding)}; try utf-8, cp1252 or latin-1") from None
     except UnicodeDecodeError:
         if encoding != "cp1252":
-            raise DataError(f"{source}: is not encoded as {encoding}; name another with --encoding") from None
+            raise DataError(f"{source}: is not encoded as {encoding}; name another {_ANOTHER}") from None
         text = start.decode("latin-1")
     if "\0" in text:
         raise DataError(f"{source}: has bytes of value 0; is it text?")

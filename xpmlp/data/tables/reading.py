@@ -71,9 +71,18 @@ def read_table(path: str | Path, given: Given | None = None, **dialect: Any) -> 
 
 
 def read_batches(
-    path: str | Path, given: Given | None = None, rows: int = BATCH_ROWS
+    path: str | Path, given: Given | None = None, rows: int = BATCH_ROWS, encoding: str | None = None
 ) -> tuple[list[str], Iterator[pl.DataFrame]]:
     """Read a table in batches of rows, in bounded memory.
+
+    Parameters
+    ----------
+    path : str or Path
+    given : Given, optional
+    rows : int
+        Rows in a batch of a Parquet or Arrow file.
+    encoding : str, optional
+        The encoding of a file in which no other is detected and for which ``given`` has none.
 
     Returns
     -------
@@ -81,12 +90,12 @@ def read_batches(
         A list that grows while the table is read.
     batches : iterator of pl.DataFrame
     """
-    notes, batches, _ = _batches(given_path(path), given or Given(), bounded=False, rows=rows)
+    notes, batches, _ = _batches(given_path(path), given or Given(), bounded=False, rows=rows, encoding=encoding)
     return notes, batches
 
 
 def _batches(
-    path: Path, given: Given, *, bounded: bool, rows: int | None
+    path: Path, given: Given, *, bounded: bool, rows: int | None, encoding: str | None = None
 ) -> tuple[list[str], Iterator[pl.DataFrame], str | None]:
     if path.is_dir():
         return [], scanned(path, rows), None
@@ -94,7 +103,7 @@ def _batches(
         if file.content == "csv":
             start = file.stream.read(CHUNK)
             rest = file.stream.read(1)
-            dialect = find_dialect(start, whole=not rest, given=given, source=str(path))
+            dialect = find_dialect(start, whole=not rest, given=given, source=str(path), encoding=encoding)
             notes = [*([f"packed with {file.packed}"] if file.packed else []), *dialect.notes]
             if path.is_fifo():
                 file.stream.seek(0)
