@@ -14,6 +14,7 @@ import pytest
 
 from xpmlp.data.table_options import Given
 from xpmlp.data.tables import csv_rows, infer_schema, read_batches, read_table, reading
+from xpmlp.data.tables.dialect import find_dialect
 from xpmlp.errors import DataError
 
 ROWS = [f"{i % 7},{i * 3 % 5},{'cat' if i % 2 else 'dog'}" for i in range(60)]
@@ -302,6 +303,34 @@ def test_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = list(batches)
     assert len(frames) == 1  # of one piece that was read; smaller pieces are not cut
     assert pl.concat(frames).equals(read_table(tmp_path / "d.csv").data)
+
+
+class SmallPieces(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(5 if size == 1 << 22 else size)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n\r\n\n"])
+@pytest.mark.parametrize("batch", [4, 1 << 20])
+def test_rows_without_values(end: str, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "BATCH_BYTES", batch)
+
+    def rows_of(text: str) -> tuple[list[tuple[str | None, ...]], list[str]]:
+        dialect, notes = find_dialect(text.encode(), whole=True, given=Given(), source="d.csv"), list[str]()
+        frames = csv_rows.csv_batches(SmallPieces(text.encode()), dialect, notes, tmp_path, bounded=False)
+        return pl.concat(frames).rows(), notes
+
+    rows, notes = rows_of('a,b\n1,2\n\n,\n\r\n3,"\n\n\n"\n,' + end)
+    assert rows == [("1", "2"), (None, None), ("3", "\n\n\n"), (None, None)]
+    assert notes == ["2 empty lines are left out"]
+    assert rows_of("a\n\n1\n\n\r\n2" + end) == ([(None,), ("1",), (None,), (None,), ("2",)], [])
+
+
+def test_rows_without_values_are_not_learned_from(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, with_line(9, ",,\n\n , ,\n,,")))
+    assert table.data.height == 60
+    assert table.notes == ("1 empty lines are left out", "2 rows without any value are left out")
+    assert read_table(written(tmp_path, "a\n1\n\n2\n")).data["a"].to_list() == ["1", None, "2"]
 
 
 def test_excel_needs_its_extra(tmp_path: Path) -> None:

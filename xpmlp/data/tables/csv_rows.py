@@ -22,23 +22,28 @@ BATCH_BYTES = 1 << 25
 MAX_RECORD = 1 << 26
 """Maximum number of bytes of a row; a longer one is taken to have an unclosed quote."""
 
+_EMPTY_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
+
 
 def csv_batches(
     stream: BinaryIO, dialect: Dialect, notes: list[str], path: Path, bounded: bool
 ) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a CSV file, a few megabytes at a time."""
-    row, empty = 0, True
+    """Yield the rows of a CSV file, a few megabytes at a time.
+
+    An empty line is no row, but a missing value if there is only one column.
+    """
+    row, empty, left_out = 0, True, 0
     short, first_short = 0, 0
     odd = list[str]()
     for piece in _records(stream, dialect, path, bounded, odd):
+        if len(dialect.names) > 1:
+            piece, lines = _without_empty_lines(piece, dialect)
+            left_out += lines
         frame = _parsed(piece, dialect, path, row)
         if some := _short_rows(piece, frame, dialect):
             short, first_short = short + len(some), first_short or row + some[0]
         row += frame.height
         frame = _without_repeated_header(frame, dialect, notes)
-        blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series() if frame.width else None
-        if blank is not None and blank.any():
-            frame = frame.filter(~blank)
         for place, name in enumerate(dialect.names):
             if not name:
                 frame = _without_unnamed(frame, place, path)
@@ -52,15 +57,17 @@ def csv_batches(
             f"{short:,} rows have fewer fields than there are columns, the first of them row {first_short:,}: the "
             "fields that they lack are read as missing"
         )
+    if left_out:
+        notes.append(f"{left_out:,} empty lines are left out")
     notes += odd[:1]
 
 
 def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool, odd: list[str]) -> Iterator[bytes]:
-    """Yield whole rows as UTF-8, a few megabytes at a time, skipping the lines before the first row.
+    """Yield whole rows as UTF-8, a few megabytes at a time, skipping lines before the first row and after the last.
 
     Notes on bytes that are not UTF-8 are appended to ``odd``.
     """
-    quote = (dialect.quote or "\0").encode()
+    quote, empty = _quote(dialect), b" \t\r\n" if dialect.separator == BLANKS else b"\r\n"
     carry, total, skipped, line = b"", 0, dialect.skipped, dialect.skipped
     for piece in _text(stream, dialect):
         total += len(piece)
@@ -78,11 +85,31 @@ def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool, odd:
             if len(carry) > MAX_RECORD:
                 raise DataError(f"{path}: has a row of more than {MAX_RECORD:,} bytes; is a quote left open?")
             continue
+        filled = len(carry[:end].rstrip(empty))
+        if not filled and len(carry) < MAX_RECORD:
+            continue
+        end = carry.find(b"\n", filled) if filled else end  # keep empty lines: the file may end with them
         yield _ready(carry[: end + 1], dialect, line, odd)
         line += carry.count(b"\n", 0, end + 1)
         carry = carry[end + 1 :]
     if carry.strip() and not skipped:
-        yield _ready(carry, dialect, line, odd)
+        yield _ready(carry.rstrip(empty), dialect, line, odd)
+
+
+def _quote(dialect: Dialect) -> bytes:
+    """Return the quotation mark, or a byte that no text has."""
+    return (dialect.quote or "\0").encode()
+
+
+def _without_empty_lines(piece: bytes, dialect: Dialect) -> tuple[bytes, int]:
+    """Remove the empty lines outside quotes from whole rows; also return their number."""
+    kept, start, quotes, lines = list[bytes](), 0, 0, 0
+    for line in _EMPTY_LINE.finditer(piece):
+        quotes += piece.count(_quote(dialect), start, line.start())
+        inside = quotes % 2 == 1
+        kept.append(piece[start : line.end() if inside else line.start()])
+        start, lines = line.end(), lines + (not inside)
+    return b"".join([*kept, piece[start:]]), lines
 
 
 def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:

@@ -65,6 +65,11 @@ def read_table(path: str | Path, given: Given | None = None, **dialect: Any) -> 
     notes, batches, decimal = _batches(path, (given or Given())._replace(**dialect), bounded=True, rows=None)
     frames = list(batches)
     data = pl.concat(frames) if len(frames) != 1 else frames[0]
+    if data.width > 1 and all(column.null_count() for column in data):
+        filled = data.filter(~pl.all_horizontal(pl.all().is_null()))
+        if filled.height < data.height:
+            notes.append(f"{data.height - filled.height:,} rows without any value are left out")
+        data = filled
     if not data.height:
         raise DataError(f"{path}: has a header but no rows")
     return TableFile(data, tuple(notes), decimal, {path.name: _sha256(path)})
