@@ -289,6 +289,17 @@ def test_of_many_columns_those_that_tell_most_have_statistics(monkeypatch: pytes
     assert len(told) <= 3
 
 
+@pytest.mark.parametrize("form", ["%d/%m/%Y %H:%M:%S", "%d/%m/%Y %I:%M %p", "%d/%m/%Y"])
+def test_dates_may_have_other_times_than_in_training(form: str) -> None:
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(hours=11 * step) for step in range(300)]
+    encoding = fitted({"d": [day.strftime(form) for day in days]})
+    told = ["03/04/2020", "03/04/2020 00:00", "03/04/2020 00:00:00", "03/04/2020 00:00:00.000", "03/04/2020 12:00 AM"]
+    encoded = encoding.encode({"d": [*told, "2020-04-03", "04/13/2020 00:00"]})
+    assert encoded.unreadable == {"d": 2}
+    assert (encoded.numbers[: len(told)] == encoded.numbers[0]).all()
+    equal(encoding.encode({"d": told[:1]}), encoding.encode({"d": [datetime.datetime(2020, 4, 3)]}))
+
+
 def test_infinities_are_unreadable_and_nan_is_missing() -> None:
     encoding = fitted({"a": [f"{n / 2}" for n in range(59)] + ["nan"]})
     words = ["inf", "1e400", "-inf", "nan", None, "1", "2", "3"]

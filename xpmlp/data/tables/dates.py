@@ -16,7 +16,7 @@ _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y"
           "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%a %b %d %Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y",
           "%d-%b-%y", "%Y-%m")  # fmt: skip
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p")
-ISO_FORMATS = tuple(f"%Y-%m-%d{time}" for time in ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f"))
+ISO_FORMATS = ("%Y-%m-%d",)
 """The formats of dates given as texts where those of training were typed."""
 
 _LIKE_A_DATE = r"^[A-Za-z]{0,9}[ ,.]{0,2}[0-9]{1,4}[-/. ,]+[0-9A-Za-z]+([-/. ,]+[0-9]{2,4})?\b"
@@ -73,18 +73,24 @@ def as_clock(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 
 def parsed_dates(texts: pl.Series, formats: Sequence[str]) -> tuple[pl.Series, pl.Series]:
-    """Parse texts to local times where no zone is written, and to instants in UTC where one is; null for the others."""
+    """Parse texts to local times where no zone is written, and to instants in UTC where one is; null for the others.
+
+    What no format fits may be one of the same dates with a time in any form, or without one.
+    """
     plain, has_time = _tidied(texts)
     without = pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us"))
+    times = _TIMES if has_time.any() else ("",)
+    dates = (re.split(" %[HI]", one)[0] for one in formats)
+    formats = list(dict.fromkeys([*formats, *(date + time for date in dates for time in times)]))
     if not has_time.any():
-        return _coalesced([_parsed(plain, one) for one in formats], len(texts)), without
+        return _first_fit(plain, formats), without
     zoned = (has_time & plain.str.contains(_ZONE)).fill_null(False)
     zones = plain.str.extract_groups(_ZONE).struct
     hours, minutes = (zones.field(part).cast(pl.Int64, strict=False).fill_null(0) for part in ("1", "2"))
     sign = 1 - 2 * zones.field("1").str.starts_with("-").fill_null(False).cast(pl.Int64)
     offset = (sign * (hours.abs() * 60 + minutes) * 60_000_000).cast(pl.Duration("us"))
     plain = pl.select(pl.when(zoned).then(plain.str.replace(_ZONE, "")).otherwise(plain)).to_series()
-    wall = _coalesced([_parsed(plain, one) for one in formats], len(texts))
+    wall = _first_fit(plain, formats)
     return wall.set(zoned, None), (wall - offset).set(~zoned, None)
 
 
@@ -165,6 +171,16 @@ def _parsed(texts: pl.Series, one: str) -> pl.Series:
     if parsed.null_count() < len(parsed) and ("%y" in one or (parsed.dt.year() < 1000).any()):
         return pl.select(pl.when(texts.str.contains(_YEAR_OF["%y" if "%y" in one else "%Y"])).then(parsed)).to_series()
     return parsed
+
+
+def _first_fit(texts: pl.Series, formats: Sequence[str]) -> pl.Series:
+    """Parse texts by the first format that fits each, null for those that none fits."""
+    found = pl.Series(texts.name, [None] * len(texts), dtype=pl.Datetime("us"))
+    for one in formats:
+        if found.null_count() == texts.null_count():
+            break
+        found = _coalesced([found, _parsed(texts, one)], len(texts))
+    return found
 
 
 def _coalesced(parsed: Sequence[pl.Series], length: int) -> pl.Series:
