@@ -237,6 +237,14 @@ def test_columns_that_differ_beyond_the_first_ones_are_counted(there: Path, xpml
     assert "categories never seen in training: 'w0' 1, 'w1' 1, 'w2' 1 and 2 more; " in said
     assert "values that are no numbers or dates, read as missing: 'x2' 3, 'x0' 1, 'x1' 1 and 1 more" in said
 
+    rows[:8].write_csv("points.csv")
+    rows[:8].with_columns(pl.all().str.replace(".", ",", literal=True)).write_csv("commas.csv", separator=";")
+    assert xpmlp("predict", "runs/wide", "points.csv", "-o", "p.csv").status == 0
+    refused = xpmlp("predict", "runs/wide", "commas.csv", "-o", "c.csv")
+    refused.assert_refused("for decimal commas, predict with --set data.decimal=,")
+    assert xpmlp("predict", "runs/wide", "commas.csv", "-o", "c.csv", "--set", "data.decimal=,").status == 0
+    assert Path("c.csv").read_text() == Path("p.csv").read_text()
+
 
 def test_new_rows_are_read_by_the_settings_of_the_run(there: Path, xpmlp: Run) -> None:
     lines = [f"Łódź;{row};yes" if row % 2 else f"Kraków;{row};no" for row in range(60)]

@@ -174,6 +174,8 @@ def predict_table(
 
     model = table_model(saved)
     assert model is not None
+    if "data.decimal" in overridden and config.data.decimal is not None:
+        model = model.model_copy(update={"encoding": model.encoding.with_decimal(config.data.decimal)})
     keep = list(dict.fromkeys(keep))
     header = _header(keep, list(columns_of(np.ones((1, saved.network.root.width)))))
     given, encoding = Given(*(getattr(config.data, name) for name in Given._fields)), None

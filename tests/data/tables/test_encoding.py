@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -298,6 +298,17 @@ def test_dates_may_have_other_times_than_in_training(form: str) -> None:
     assert encoded.unreadable == {"d": 2}
     assert (encoded.numbers[: len(told)] == encoded.numbers[0]).all()
     equal(encoding.encode({"d": told[:1]}), encoding.encode({"d": [datetime.datetime(2020, 4, 3)]}))
+
+
+@pytest.mark.parametrize(
+    ("trained", "new", "mark"),
+    [(["1.25", "3"], ["1,25", "3,0"], ","), (["1,25", "3"], ["1.25", "3.0"], "."), (["$1,000.5"], ["$1.000,5"], ",")],
+)
+def test_another_decimal_mark(trained: list[str], new: list[str], mark: Literal[".", ","]) -> None:
+    encoding = fitted({"a": [*trained, *[f"{n}{'.,'[mark == '.']}5" for n in range(60)]]})
+    with pytest.raises(DataError, match=rf"such as '.*': for decimal \w+, predict with --set data.decimal={mark}$"):
+        encoding.encode({"a": new})
+    equal(encoding.with_decimal(mark).encode({"a": new}), encoding.encode({"a": trained}))
 
 
 def test_infinities_are_unreadable_and_nan_is_missing() -> None:

@@ -54,6 +54,11 @@ class NumberStyle(Frozen):
     thousands: Literal["", ",", ".", " ", "'"] = ""
     unit: str = Field("", max_length=10)
 
+    def with_decimal(self, decimal: Literal[".", ","]) -> NumberStyle:
+        """Return the style with a decimal mark; the two marks change places where the other separates thousands."""
+        thousands = self.decimal if self.thousands == decimal else self.thousands
+        return self.model_copy(update={"decimal": decimal, "thousands": thousands})
+
     def describe(self) -> str:
         """Describe the differences from plain numbers; "" if there are none."""
         parts = [

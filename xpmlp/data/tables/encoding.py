@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
-from xpmlp.data.tables.columns import MAX_COLUMNS, Schema
+from xpmlp.data.tables.cells import as_numbers
+from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Schema
 from xpmlp.data.tables.features import UNSEEN, EncodedColumn, EncodedPair, Feature, Indicator
 from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.data.tables.pairs import MOST_PAIRS
@@ -98,6 +99,14 @@ class TableEncoding(Saved):
     def code_counts(self) -> tuple[int, ...]:
         """The number of codes of each categorical column, 0 and 1 included."""
         return tuple(one.code_count for one in self.columns if one.has_codes)
+
+    def with_decimal(self, decimal: Literal[".", ","]) -> Self:
+        """Return the encoding for new rows with numbers written with a decimal mark, whatever training's."""
+        columns = []
+        for one in self.columns:
+            column = one.column.model_copy(update={"style": one.column.style.with_decimal(decimal)})
+            columns.append(one.model_copy(update={"column": column}))
+        return self.model_copy(update={"columns": tuple(columns)})
 
     def encode(self, frame: Any, *, allow_missing: bool = False, what: str = "the table") -> Encoded:
         """Encode a table; its columns are matched by name, in any order, and others are left out.
@@ -218,5 +227,15 @@ class TableEncoding(Saved):
                 example = str(values[0]) if len(values) else ""
                 raise DataError(
                     f"{what}: column {quoted(name)} is no {one.column.kind}, as it was in training, but has values "
-                    f"such as {quoted(example)}"
+                    f"such as {quoted(example)}{_other_decimal(one.column, data[name], self.table_schema.missing)}"
                 )
+
+
+def _other_decimal(column: Column, cells: pl.Series, missing: tuple[str, ...]) -> str:
+    """Return the advice for numbers with the decimal mark that training had not, else ""."""
+    mark: Literal[".", ","] = "." if column.style.decimal == "," else ","
+    present = len(cells) - cells.null_count()
+    if column.kind != "number" or 2 * as_numbers(cells, column.style.with_decimal(mark), missing).unreadable > present:
+        return ""
+    called = "commas" if mark == "," else "points"
+    return f": for decimal {called}, predict with --set data.decimal={mark}"
