@@ -219,3 +219,15 @@ def test_a_refused_parameter_is_named_by_its_key() -> None:
         with pytest.raises(ValueError, match=rf"^model\.threshold = {shown} is not allowed: give") as error:
             classifier(threshold=costs).fit(FRAME, WORDS)
         assert "--set" not in str(error.value)
+
+
+def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:
+    x, labels = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    quick = {"train.epochs": 1, "backend.fused": False}
+    model = TabularClassifier(random_state=0, settings=quick).fit(x, labels)
+    before = model.predict_proba(x)
+    with pytest.raises(ValueError, match=r"train\.epochs = -1 is not allowed"):
+        model.set_params(settings={"train.epochs": -1}).fit(x[:, :2], np.where(labels, "yes", "no"))
+    assert model.classes_.tolist() == [0, 1]
+    assert model.n_features_in_ == 3
+    np.testing.assert_array_equal(model.set_params(settings=quick).predict_proba(x), before)

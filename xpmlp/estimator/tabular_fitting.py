@@ -21,6 +21,7 @@ from xpmlp.data.tables.splitting import hold_out, rows_to_validate
 from xpmlp.data.tables.targets import Targets, fit_target
 from xpmlp.errors import DataError
 from xpmlp.estimator.fitted_tabular import FittedTabular
+from xpmlp.estimator.places import unchanged_on_error
 from xpmlp.estimator.table_encoder import told_types
 from xpmlp.estimator.tables import as_value_errors, given_frame
 from xpmlp.storage import SavedNetwork
@@ -41,6 +42,7 @@ class FittingTabular(FittedTabular):
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
         """Convert targets for the network: class indices (n,), or values (n, n_targets), not yet scaled."""
 
+    @unchanged_on_error
     def fit(
         self,
         X: Any,
