@@ -98,6 +98,13 @@ def test_a_grid_goes_on_where_it_was_stopped(
     assert results(tmp_path / "out") == results(tmp_path / "whole")
 
 
+def test_fewer_epochs_than_an_unfinished_block_has_begun_are_refused(data: Path, tmp_path: Path) -> None:
+    config, fewer = (frequent(grid_config(data, **RUNS, block_width=4, train={"epochs": n})) for n in (4, 1))
+    interrupted(config, tmp_path / "out", 13)
+    with pytest.raises(RunFolderError, match=r"train\.epochs = 1, before 4 \([2-4] are begun\)"):
+        train_grid(fewer, tmp_path / "out", resume=True)
+
+
 def test_runs_that_have_ended_are_left_alone(data: Path, tmp_path: Path) -> None:
     config = frequent(grid_config(data, **RUNS))
     out = tmp_path / "out"

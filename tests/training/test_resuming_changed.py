@@ -24,7 +24,8 @@ from xpmlp.errors import RunFolderError
         ({"data.seed": 1}, "data.seed = 1, before 0"),
         ({"backend.dtype": "float64"}, "backend.dtype = float64, before float32"),
         ({"model.hidden_layer_sizes": [16, 4]}, "model.hidden_layer_sizes = 16, 4, before 16"),
-        ({"train.epochs": 1}, "train.epochs = 1, before 3 (2 are done)"),
+        ({"train.epochs": 1}, "train.epochs = 1, before 3 (3 are begun)"),
+        ({"train.epochs": 2}, "train.epochs = 2, before 3 (3 are begun)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

@@ -13,9 +13,11 @@ import pytest
 import xpmlp
 from tests.training.interrupted import FREQUENT, dies, files, resumed
 from xpmlp import TabularClassifier
+from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend
 from xpmlp.config import Config
-from xpmlp.errors import DataError
+from xpmlp.errors import DataError, RunFolderError
+from xpmlp.storage import load_network
 from xpmlp.training import predict_file, table_prediction
 
 QUICK = {"train.epochs": 3, "train.folds": 2, "train.batch_size": 32, "output.plots": False, "backend.threads": 1}
@@ -114,3 +116,35 @@ def test_kept_columns_stand_beside_predictions_of_their_name(tmp_path: Path, mon
     monkeypatch.setattr(table_prediction, "TablePredictor", None)  # refused before any prediction
     with pytest.raises(DataError, match="two columns of the output would be called 'predicted value'"):
         predict_file("run", "rows.csv", "kept.csv", keep=["value", "predicted value"])
+
+
+OPEN = {**QUICK, **FREQUENT, "train.epochs": "auto", "train.batch_size": "auto", "train.max_seconds": 1e6}
+
+
+@pytest.mark.parametrize("rows", [120, 7])
+def test_the_same_config_resumes_what_it_leaves_open(rows: int, tmp_path: Path) -> None:
+    plain = {"model.layers": [], "model.hidden_layer_sizes": [4], "train.folds": 5, "data.test_fraction": 0.0}
+    config = table_config(tmp_path, {**OPEN, **plain})
+    table(rows).write_csv(tmp_path / "pets.csv")
+    whole = xpmlp.train(config, tmp_path / "whole")
+    assert len(whole.run.epochs) == 256
+    dies(config, tmp_path / "run", 9)
+    result, notes = resumed(config, tmp_path / "run")
+    assert any("of 256" in note for note in notes)
+    np.testing.assert_array_equal(result.run.losses, whole.run.losses)
+    assert files(tmp_path / "run") == files(tmp_path / "whole")
+
+
+def test_a_training_that_went_on_from_a_network_resumes_from_it(run_folder: Path, tmp_path: Path) -> None:
+    config = table_config(
+        tmp_path, {"train.epochs": 12, "train.segment_steps": 1, "output.checkpoint_every": "2 steps"}
+    )
+    start = load_network(run_folder / "weights.safetensors")
+    table(90).with_columns(size=pl.col("size") + 3).write_csv(tmp_path / "pets.csv")
+    xpmlp.train(config, tmp_path / "whole", start=start)
+    dies(config, tmp_path / "run", 6, start=start)
+    other = start._replace(parameters=map_leaves(lambda array: array + 1, start.parameters))
+    with pytest.raises(RunFolderError, match="went on from another network"):
+        resumed(config, tmp_path / "run", start=other)
+    resumed(xpmlp.load_config(tmp_path / "run" / "config.toml"), tmp_path / "run")
+    assert files(tmp_path / "run") == files(tmp_path / "whole")

@@ -103,7 +103,8 @@ def summary(result: Result, reporter: Reporter, config: Config) -> Iterator[str]
             kept = 'progress saved, but it cannot be continued: output.checkpoint_every = "none"'
         yield f"interrupted after {len(run.epochs)} whole epochs and {run.steps:,} steps; {kept}"
     if run.status is Status.STOPPED_EARLY:
-        yield f"stopped early after epoch {len(run.epochs)}; the best weights, of epoch {run.best_epoch}, are kept"
+        best = f"best weights, of epoch {run.best_epoch}," if run.best_epoch else "best weights of each network"
+        yield f"stopped early after epoch {len(run.epochs)}; the {best} are kept"
     if run.test is not None:
         yield f"test {metric_names[run.metric]} {run.test.value:.4f}, test loss {run.test.loss:.4f}"
     drawn = output.plots and result.run_dir is not None and (result.run_dir / "loss.png").is_file()

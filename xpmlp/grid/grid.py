@@ -22,7 +22,7 @@ from xpmlp.grid.resuming import GridSetup, ended_runs, read_setup
 from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
-from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of
+from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of, resume_point
 from xpmlp.training.configured import ConfigTrainable, notes_on_codes, notes_on_targets
 from xpmlp.training.memory import footprint
 from xpmlp.training.record import History, Outcome, files_of, run_facts
@@ -186,6 +186,9 @@ def _resumed(
         return None, {}
     ended = ended_runs(folder, members, reporter.note)
     epochs = max((len(outcome.run.epochs) for outcome in ended.values()), default=0)
+    for block in (folder / run_folder.CHECKPOINTS).glob("[0-9]*"):
+        if (under_way := resume_point(block, lambda sentence: None)) is not None:
+            epochs = max(epochs, under_way.epochs)
     check_config(before.provenance, config, epochs, force=force)
     reporter.note(f"resuming: {len(ended)} of {len(members)} runs have ended")
     return before, ended

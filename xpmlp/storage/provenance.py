@@ -40,7 +40,7 @@ class ResumePoint(NamedTuple):
     provenance : dict
         Provenance of the training that wrote it; see `provenance_of`.
     epochs : int
-        Number of whole epochs done.
+        Number of epochs begun.
     """
 
     checkpoint: Checkpoint
@@ -66,8 +66,9 @@ def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | Non
     if checkpoint is None:
         return None
     try:
-        provenance, epoch = checkpoint.description[KEY], checkpoint.description["training"]["epoch"]
-        return ResumePoint(checkpoint, checked(provenance), int(epoch) - 1)
+        provenance, training = checkpoint.description[KEY], checkpoint.description["training"]
+        begun = int(training["epoch"]) - (int(training["step"]) == 0)
+        return ResumePoint(checkpoint, checked(provenance), begun)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
@@ -125,7 +126,19 @@ def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int
     }
 
 
-def check_config(before: Provenance, config: Config, epochs_done: int, *, force: bool) -> None:
+def as_resolved(config: Config, before: Provenance) -> Config:
+    """Return the config with the epochs and the batch size of the training to resume, where it leaves them open.
+
+    They are left open by `"auto"`, and the epochs by ``train.max_seconds``.
+    """
+    train, old = config.train, before["config"]["train"]
+    chosen = {key: old[key] for key in ("epochs", "batch_size") if getattr(train, key) == "auto"}
+    if train.max_seconds is not None and old["max_seconds"] is None:
+        chosen |= {"max_seconds": None, "epochs": old["epochs"]}
+    return config.replaced(train=chosen)
+
+
+def check_config(before: Provenance, config: Config, epochs_begun: int, *, force: bool) -> None:
     """Check that the config would have led to the same results, before resuming; ``force`` accepts any config.
 
     Raises
@@ -133,7 +146,7 @@ def check_config(before: Provenance, config: Config, epochs_done: int, *, force:
     RunFolderError
         With all relevant changes, one per line.
     """
-    refused = [f"  {line}" for line in changes(before["config"], config, epochs_done)]
+    refused = [f"  {line}" for line in changes(before["config"], config, epochs_begun)]
     if refused and not force:
         lines = "\n".join(refused)
         raise RunFolderError(
@@ -182,7 +195,7 @@ def differences(before: Provenance, now: Provenance) -> Iterator[str]:
         yield f"not bitwise what it would have been without the interruption: {'; '.join(changed)}"
 
 
-def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iterator[str]:
+def changes(before: Mapping[str, Any], config: Config, epochs_begun: int) -> Iterator[str]:
     """Yield a line for each change to a config that makes it a different training.
 
     Parameters
@@ -190,8 +203,7 @@ def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iter
     before : dict
         Sections of the earlier config.
     config : Config
-    epochs_done : int
-        Number of whole epochs trained.
+    epochs_begun : int
     """
     now = config.model_dump(mode="json")
     for section, table in now.items():
@@ -199,12 +211,12 @@ def changes(before: Mapping[str, Any], config: Config, epochs_done: int) -> Iter
             name, old = f"{section}.{key}", before.get(section, {}).get(key, value)
             if value == old or section == "output" or name in COMPUTING:
                 continue
-            why = _harm(name, config, epochs_done)
+            why = _harm(name, config, epochs_begun)
             if why is not None:
                 yield f"{name} = {_words(value)}, before {_words(old)}{why}"
 
 
-def _harm(name: str, config: Config, epochs_done: int) -> str | None:
+def _harm(name: str, config: Config, epochs_begun: int) -> str | None:
     """Return why a change of this key matters, empty if that is obvious; ``None`` if it does not matter."""
     if name not in HARMLESS:
         return ""
@@ -220,8 +232,8 @@ def _harm(name: str, config: Config, epochs_done: int) -> str | None:
                 return f' ({key} = "{schedule}" depends on it)'
         if 0 < config.train.warmup < 1:
             return f" (train.warmup = {config.train.warmup:g} depends on it)"
-    if name == "train.epochs" and config.train.length.epochs < epochs_done:
-        return f" ({epochs_done} are done)"
+    if name == "train.epochs" and config.train.length.epochs < epochs_begun:
+        return f" ({epochs_begun} are begun)"
     return None
 
 

@@ -12,9 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xpmlp._files import refuse_overwriting, write_bytes, write_text
 from xpmlp._locks import MARKER, InUseError, exclusive
 from xpmlp._paths import os_errors_as
+from xpmlp._tree import leaves
 from xpmlp.config import Config, OutputConfig, admit_code, load_config, refuse_unimportable
 from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.storage.network import SavedNetwork, load_network, save_network
@@ -45,6 +48,9 @@ SUMMARY = "summary.csv"
 
 CHECKPOINTS = "checkpoints"
 """Subfolder with the checkpoints for resuming a training."""
+
+START = "start.safetensors"
+"""File among the checkpoints: the network that a training went on from, for resuming it."""
 
 LOCK = ".lock"
 """Lock of the process that trains into a folder.  The file remains; the lock ends with the process."""
@@ -122,8 +128,35 @@ def locked(folder: Path, timeout: float = 0.0) -> Iterator[None]:
         yield
 
 
-def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> None:
+def start_of(folder: Path, given: SavedNetwork | None) -> SavedNetwork | None:
+    """Return the network that the training in a folder went on from; before it begins, the one given.
+
+    Raises
+    ------
+    RunFolderError
+        If the one given is another, or the file is damaged.
+    """
+    path = folder / CHECKPOINTS / START
+    if not path.is_file():
+        return given
+    kept = load_network(path)
+    if given is not None and not _same(kept, given):
+        raise RunFolderError(f"the training in {folder} went on from another network: resume it from that, or without.")
+    return kept
+
+
+def _same(one: SavedNetwork, other: SavedNetwork) -> bool:
+    arrays, others = (dict(leaves(network.parameters)) for network in (one, other))
+    return arrays.keys() == others.keys() and all(np.array_equal(arrays[name], others[name]) for name in arrays)
+
+
+def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool, start: SavedNetwork | None = None) -> None:
     """Begin a training in a locked folder: remove earlier results unless it resumes, and write its config.
+
+    Parameters
+    ----------
+    start : SavedNetwork, optional
+        The network that the training goes on from, to be kept for resuming.
 
     Raises
     ------
@@ -139,6 +172,9 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool) -> Non
             remove_members(folder)
             if (folder / CHECKPOINTS).is_dir():
                 shutil.rmtree(folder / CHECKPOINTS)
+        if start is not None and config.output.checkpoint_every is not None:
+            (folder / CHECKPOINTS).mkdir(exist_ok=True)
+            save_network(folder / CHECKPOINTS / START, start)
         write_text(folder / "config.toml", config.to_toml())
 
 

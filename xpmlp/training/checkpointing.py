@@ -17,18 +17,27 @@ from pydantic import TypeAdapter
 
 from xpmlp._tree import leaves, map_leaves
 from xpmlp._typing import Parameters
-from xpmlp.config import OutputConfig
+from xpmlp.config import Config, OutputConfig
 from xpmlp.errors import RunFolderError
 from xpmlp.nn import Metric
 from xpmlp.storage import Checkpoint, CheckpointWriter, Damaged, run_folder
-from xpmlp.storage.provenance import KEY, Provenance, differences
+from xpmlp.storage.provenance import (
+    KEY,
+    Provenance,
+    ResumePoint,
+    as_resolved,
+    check_config,
+    differences,
+    resume_point,
+)
 from xpmlp.storage.sealed import Tensors
 from xpmlp.training.inference import Score
-from xpmlp.training.run import EpochProgress, EpochRow, Run, RunSettings, Status
+from xpmlp.training.run import EpochProgress, EpochRow, Reporter, Run, RunSettings, Status
 from xpmlp.training.snapshot import WEIGHTS, Snapshot
 from xpmlp.training.stack import runs_of
 from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
+from xpmlp.training.vote import with_folds_for
 
 AUTO_SECONDS = 30
 """Minimum time between two checkpoints at ends of epochs."""
@@ -270,6 +279,45 @@ class Checkpoints:
             content = {"training": description, KEY: self.provenance}
             self._writer.write(snapshot.steps, content, tensors, losses)
         self._epochs, self._steps, self._time = 0, snapshot.steps, time.monotonic()
+
+
+def point_to_resume(
+    folder: Path, config: Config, reporter: Reporter, *, force: bool
+) -> tuple[ResumePoint | None, Config]:
+    """Read the checkpoint of a folder to resume from, and complete the config.
+
+    Parameters
+    ----------
+    folder : Path
+        Locked.
+    config : Config
+    reporter : Reporter
+        Told about damaged checkpoints, or that there is none.
+    force : bool
+        Whether changes to the config are accepted that make it another training.
+
+    Returns
+    -------
+    resumed : ResumePoint or None
+    config : Config
+        With what it leaves open as the training to resume has it.
+
+    Raises
+    ------
+    RunFolderError
+        If there is a grid, no checkpoint of an ended training, or another config.
+    """
+    if (folder / run_folder.RUNS).is_dir():
+        raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
+    resumed = resume_point(folder / run_folder.CHECKPOINTS, reporter.note)
+    if resumed is not None:
+        config = with_folds_for(as_resolved(config, resumed.provenance), int(resumed.provenance["data"]["examples"]))
+        check_config(resumed.provenance, config, resumed.epochs, force=force)
+    elif (folder / "run.json").exists():
+        raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
+    else:
+        reporter.note(f"there is no checkpoint in {folder} yet: training from the beginning")
+    return resumed, config
 
 
 def notes_on_resuming(before: Provenance, snapshot: Snapshot, now: Provenance, steps: int) -> Iterator[str]:

@@ -21,8 +21,13 @@ from xpmlp.data.table_options import Given, TableOptions, Task
 from xpmlp.errors import DivergenceError, RunFolderError
 from xpmlp.nn import Network, losses
 from xpmlp.storage import SavedNetwork, run_folder
-from xpmlp.storage.provenance import ResumePoint, as_before, check_config, check_data, provenance_of, resume_point
-from xpmlp.training.checkpointing import Checkpoints, decode, notes_on_resuming
+from xpmlp.storage.provenance import (
+    ResumePoint,
+    as_before,
+    check_data,
+    provenance_of,
+)
+from xpmlp.training.checkpointing import Checkpoints, decode, notes_on_resuming, point_to_resume
 from xpmlp.training.configured import ConfigTrainable, check_given, large_targets, notes_on_codes, notes_on_targets
 from xpmlp.training.intervals import Intervals, fit_intervals
 from xpmlp.training.loop import train_block
@@ -170,7 +175,8 @@ def train(
             run_folder.prepare(folder, config, overwrite=overwrite, resume=resume)
             if resume:
                 held.enter_context(run_folder.locked(folder))
-                resumed = _resumed(folder, config, reporter, force=force)
+                resumed, config = point_to_resume(folder, config, reporter, force=force)
+                start = run_folder.start_of(folder, start)
         choice = resolve_configured(
             config.backend if resumed is None else as_before(config.backend, resumed.provenance)
         )
@@ -209,7 +215,7 @@ def train(
                 epochs, batch_size = trainable.length
                 reporter.note(f"{epochs} epochs of batches of {batch_size}, by the size of the data or the time")
             if folder is not None:
-                run_folder.begin(folder, trainable.config, overwrite=overwrite, resume=resume)
+                run_folder.begin(folder, trainable.config, overwrite=overwrite, resume=resume, start=start)
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
             runs, training = train_to_the_end(trainable, settings, reporter, should_stop, checkpoints, resumed)
             run, out_of_fold = runs[0], None
@@ -230,20 +236,6 @@ def train(
     if run.status is Status.DIVERGED:
         raise DivergenceError(_divergence(run, folder, dataset))
     return Result(run.parameters, History.of(runs), folder, run, choice.backend, network, out_of_fold, sections)
-
-
-def _resumed(folder: Path, config: Config, reporter: Reporter, *, force: bool) -> ResumePoint | None:
-    """Read the checkpoint of the training to resume, if there is one, and check that its config is compatible."""
-    if (folder / run_folder.RUNS).is_dir():
-        raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
-    resumed = resume_point(folder / run_folder.CHECKPOINTS, reporter.note)
-    if resumed is not None:
-        check_config(resumed.provenance, config, resumed.epochs, force=force)
-    elif (folder / "run.json").exists():
-        raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
-    else:
-        reporter.note(f"there is no checkpoint in {folder} yet: training from the beginning")
-    return resumed
 
 
 def train_to_the_end(
