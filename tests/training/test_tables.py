@@ -129,6 +129,10 @@ def test_the_same_config_resumes_what_it_leaves_open(rows: int, tmp_path: Path) 
     whole = xpmlp.train(config, tmp_path / "whole")
     assert len(whole.run.epochs) == 256
     dies(config, tmp_path / "run", 9)
+    with pytest.raises(
+        RunFolderError, match=r"epochs = 300, before 256[^\n]*\n  train\.max_seconds = 1000000\.0, before"
+    ):
+        resumed(config.replaced(train={"epochs": 300}), tmp_path / "run")
     result, notes = resumed(config, tmp_path / "run")
     assert any("of 256" in note for note in notes)
     np.testing.assert_array_equal(result.run.losses, whole.run.losses)

@@ -41,11 +41,14 @@ class ResumePoint(NamedTuple):
         Provenance of the training that wrote it; see `provenance_of`.
     epochs : int
         Number of epochs begun.
+    examples : int
+        Number of training examples.
     """
 
     checkpoint: Checkpoint
     provenance: Provenance
     epochs: int
+    examples: int
 
 
 def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | None:
@@ -68,7 +71,7 @@ def resume_point(folder: Path, tell: Callable[[str], None]) -> ResumePoint | Non
     try:
         provenance, training = checkpoint.description[KEY], checkpoint.description["training"]
         begun = int(training["epoch"]) - (int(training["step"]) == 0)
-        return ResumePoint(checkpoint, checked(provenance), begun)
+        return ResumePoint(checkpoint, checked(provenance), begun, int(provenance["data"]["examples"]))
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise RunFolderError(
             f"the checkpoint {checkpoint.path} does not say how it was trained ({error!r}): "
@@ -129,12 +132,12 @@ def provenance_of(config: Config, dataset: Dataset, backend: Backend, width: int
 def as_resolved(config: Config, before: Provenance) -> Config:
     """Return the config with the epochs and the batch size of the training to resume, where it leaves them open.
 
-    They are left open by `"auto"`, and the epochs by ``train.max_seconds``.
+    They are left open by `"auto"`, also within ``train.max_seconds``.
     """
-    train, old = config.train, before["config"]["train"]
-    chosen = {key: old[key] for key in ("epochs", "batch_size") if getattr(train, key) == "auto"}
-    if train.max_seconds is not None and old["max_seconds"] is None:
-        chosen |= {"max_seconds": None, "epochs": old["epochs"]}
+    train, old = config.train, before["config"].get("train", {})
+    chosen = {key: old[key] for key in ("epochs", "batch_size") if getattr(train, key) == "auto" and key in old}
+    if train.epochs in ("auto", old.get("epochs")) and old.get("max_seconds") is None:
+        chosen["max_seconds"] = None  # the epochs are those that fit
     return config.replaced(train=chosen)
 
 

@@ -311,7 +311,7 @@ def point_to_resume(
         raise RunFolderError(f"{folder} holds a grid, and the config has none: resume it with the config that it had.")
     resumed = resume_point(folder / run_folder.CHECKPOINTS, reporter.note)
     if resumed is not None:
-        config = with_folds_for(as_resolved(config, resumed.provenance), int(resumed.provenance["data"]["examples"]))
+        config = with_folds_for(as_resolved(config, resumed.provenance), resumed.examples)
         check_config(resumed.provenance, config, resumed.epochs, force=force)
     elif (folder / "run.json").exists():
         raise RunFolderError(f"the training in {folder} left no checkpoint to resume: begin anew with --overwrite.")
