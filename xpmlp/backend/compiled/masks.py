@@ -32,15 +32,17 @@ def _fill(rows: Any, columns: Any, least: Any, factor: Any, masks: Any) -> None:
     """Fill ``masks`` (n, batch, width) from ``rows`` (n, batch), ``columns`` (width,), ``least``, ``factor`` (n,)."""
     nothing = masks.dtype.type(0)
     for n in range(len(rows)):
+        bound, kept = least[n], factor[n]
         for i in range(rows.shape[1]):
+            row, out = rows[n, i], masks[n, i]  # with these as local names the inner loop is vectorized
             for j in range(len(columns)):
-                number = np.int32(rows[n, i] + columns[j])
+                number = np.int32(row + columns[j])
                 number = np.int32(number ^ ((number >> 16) & 0xFFFF))
                 number = np.int32(number * FIRST)
                 number = np.int32(number ^ ((number >> 15) & 0x1FFFF))
                 number = np.int32(number * SECOND)
                 number = np.int32(number ^ ((number >> 16) & 0xFFFF))
-                masks[n, i, j] = factor[n] if number >= least[n] else nothing
+                out[j] = kept if number >= bound else nothing
 
 
 @functools.cache
