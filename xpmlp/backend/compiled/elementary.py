@@ -153,28 +153,52 @@ FAR = 1e6
 """Largest argument of the polynomials for sine and cosine; beyond it the C library is used, with more digits of pi."""
 
 
+def _sine_and_cosine(r: Any) -> Any:
+    """Compute (sin(r), cos(r)) for ``|r| <= pi / 4``, to a rounding of the type of ``r``."""
+
+
+@overload(_sine_and_cosine)
+def _sine_and_cosine_of(r: Any) -> Any:
+    if r == types.float32:
+
+        def single(r: Any) -> Any:
+            z = r * r
+            p = np.float32(8.3321608736e-3) + z * np.float32(-1.9515295891e-4)
+            sine = r + r * z * (np.float32(-1.6666654611e-1) + z * p)
+            p = np.float32(-1.388731625493765e-3) + z * np.float32(2.443315711809948e-5)
+            cosine = (np.float32(1) - np.float32(0.5) * z) + z * z * (np.float32(4.166664568298827e-2) + z * p)
+            return sine, cosine
+
+        return single
+
+    def double(r: Any) -> Any:
+        z = r * r
+        p = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10)
+        p = 8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * p)
+        sine = r + r * z * (-1.66666666666666324348e-1 + z * p)
+        p = 2.08757232129817482790e-9 + z * -1.13596475577881948265e-11
+        p = -1.38888888888741095749e-3 + z * (2.48015872894767294178e-5 + z * (-2.75573143513906633035e-7 + z * p))
+        half = 0.5 * z
+        w = 1.0 - half
+        return sine, w + (((1.0 - w) - half) + z * z * (4.16666666666666019037e-2 + z * p))
+
+    return double
+
+
 @njit(inline="always")
 def wave(x: Any, quarters: Any) -> Any:
-    """Compute ``sin(x + quarters pi / 2)`` for integer ``quarters`` and ``|x| <= FAR``, in float64 for float32.
+    """Compute ``sin(x + quarters pi / 2)`` for integer ``quarters`` and ``|x| <= FAR``.
 
-    The argument is reduced in three steps as by Cody and Waite: the multiples of the first two parts of pi / 2, of 33
-    bits each, are exact.  The polynomials are FreeBSD's, of `k_sin.c` and `k_cos.c`.
+    The argument is reduced in float64, in three steps as by Cody and Waite: the multiples of the first two parts of
+    pi / 2, of 33 bits each, are exact.  The polynomials are, for float32, those of Cephes (`sinf.c`), and for float64
+    those of FreeBSD (`k_sin.c` and `k_cos.c`).
     """
     given = to(x, 0.0)
     n = np.floor(given * 0.63661977236758134308 + 0.5)
     r = given - n * 1.57079632673412561417
     r = r - n * 6.07710050630396597660e-11
-    r = r - n * 2.02226624879595063154e-21
-    z = r * r
-    p = 2.75573137070700676789e-6 + z * (-2.50507602534068634195e-8 + z * 1.58969099521155010221e-10)
-    p = 8.33333333332248946124e-3 + z * (-1.98412698298579493134e-4 + z * p)
-    sine = r + r * z * (-1.66666666666666324348e-1 + z * p)
-    p = 2.08757232129817482790e-9 + z * -1.13596475577881948265e-11
-    p = -1.38888888888741095749e-3 + z * (2.48015872894767294178e-5 + z * (-2.75573143513906633035e-7 + z * p))
-    half = 0.5 * z
-    w = 1.0 - half
-    cosine = w + (((1.0 - w) - half) + z * z * (4.16666666666666019037e-2 + z * p))
+    sine, cosine = _sine_and_cosine(to(r - n * 2.02226624879595063154e-21, x))
     turned = n + to(quarters, 0.0)
     turned = turned - 4.0 * np.floor(0.25 * turned)
     y = sine if turned - 2.0 * np.floor(0.5 * turned) < 0.5 else cosine
-    return to(-y if turned > 1.5 else y, x)
+    return -y if turned > 1.5 else y
