@@ -271,11 +271,11 @@ def test_a_member_that_has_left_does_not_count_in_the_figure_of_all() -> None:
     problem = vote_problem(folds=3, best_by="log_loss", judge_folds="together")
     policy, runs = problem.policy, [Run(one) for one in settings_of(problem.config)]
     state = policy.initial_state([run.settings for run in runs[1:]])
-    policy.judge(runs[1:], state)
+    policy.scores(runs[1:], state)
     left = problem.folds != 0
-    prediction = problem.predicted_out_of_fold(
-        (run.settings.seed, problem.initial_parameters(run.settings.seed)) for run in runs[1:]
+    prediction = problem.out_of_fold(
+        [dataclasses.replace(run, parameters=problem.initial_parameters(run.settings.seed)) for run in runs[1:]]
     )
     assert np.isnan(prediction[~left]).all()
     expected = sklearn.metrics.log_loss(problem.dataset.train.targets[left], prediction[left])
-    assert policy.figure(runs[1], 0, state) == pytest.approx(expected, rel=1e-9)
+    assert policy.figure(runs[1], 0) == pytest.approx(expected, rel=1e-9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -65,6 +65,12 @@ class Inference:
     def _prediction(self) -> Fold:
         return prediction_fold(self.network, self.backend.ops, self.backend.dtype)
 
+    @cached_property
+    def _both(self) -> Fold:
+        """The fold for evaluation and prediction by one forward pass, with the outputs of both."""
+        evaluation, prediction = self._evaluation.conclude, self._prediction.conclude
+        return self._evaluation._replace(conclude=lambda *given: (*evaluation(*given), *prediction(*given)))
+
     def to_device(self, part: Part) -> Examples:
         """Move a part of a data set to the device: integers in their storage type, others in the backend's.
 
@@ -105,11 +111,23 @@ class Inference:
 
     def evaluate(self, parameters: Parameters, examples: Examples) -> list[Score]:
         """Return the score of each stacked run."""
-        xp = self.backend.xp
-        weights = examples.weights
+        return self._scores(self._fold(self._evaluation, parameters, examples), examples)
+
+    def evaluate_and_predict(
+        self, parameters: Parameters, examples: Examples
+    ) -> tuple[list[Score], npt.NDArray[np.float64]]:
+        """Return the score of each stacked run, and their predictions, (runs, n, n_out), on the host in float64."""
+        outputs = list(self._fold(self._both, parameters, examples))
+        predictions = self._joined((prediction for _, _, prediction in outputs), runs_of(parameters))
+        scores = self._scores((figures for *figures, _ in outputs), examples)
+        return scores, self.backend.to_numpy(predictions).astype(np.float64)
+
+    def _scores(self, segments: Iterable[Sequence[Array]], examples: Examples) -> list[Score]:
+        """Return the score of each stacked run from the loss and score, (steps, runs, batch), in each segment."""
+        xp, weights = self.backend.xp, examples.weights
         total = examples.targets.shape[0] if weights is None else float(self.backend.to_numpy(xp.sum(weights)))
-        sums = np.zeros((2, runs_of(parameters)))
-        for outputs in self._fold(self._evaluation, parameters, examples):
+        sums: Any = 0.0
+        for outputs in segments:
             segment = [self.backend.to_numpy(xp.sum(output, axis=(0, -1))) for output in outputs]
             sums = sums + np.asarray(segment, dtype=np.float64)
         return [Score(*map(float, means)) for means in (sums / total).T]
@@ -138,14 +156,6 @@ class Inference:
         """Predict with one run for features (n, n_in) and codes on the device; return (n, n_out) on the device."""
         none = self.backend.asarray(np.zeros(features.shape[0], self.backend.dtype_name))
         return self._predictions(as_stack(parameters), Examples(features, none, none, none, codes=codes))[0, ...]
-
-    def figures(
-        self, criterion: Criterion, parameters: Parameters, examples: Examples, *, voting: bool = False
-    ) -> list[float]:
-        """Compute a criterion for each stacked run, or for their mean prediction, in float64 on the host."""
-        prediction = self.backend.to_numpy(self._predictions(parameters, examples)).astype(np.float64)
-        prediction = prediction.mean(axis=0, keepdims=True) if voting else prediction
-        return self.judged(criterion, prediction, examples)
 
     def judged(
         self,
@@ -191,11 +201,13 @@ class Inference:
 
     def _predictions(self, parameters: Parameters, examples: Examples) -> Array:
         """Predict with stacked runs, (runs, n, n_out), on the device."""
-        xp, runs = self.backend.xp, runs_of(parameters)
-        parts = [
-            xp.reshape(xp.moveaxis(part, 1, 0), (runs, -1, self.network.root.width))
-            for (part,) in self._fold(self._prediction, parameters, examples)
-        ]
+        outputs = self._fold(self._prediction, parameters, examples)
+        return self._joined((prediction for (prediction,) in outputs), runs_of(parameters))
+
+    def _joined(self, segments: Iterable[Array], runs: int) -> Array:
+        """Join the predictions of segments, (steps, runs, batch, n_out) each."""
+        xp, width = self.backend.xp, self.network.root.width
+        parts = [xp.reshape(xp.moveaxis(part, 1, 0), (runs, -1, width)) for part in segments]
         return xp.concat(parts, axis=1)
 
     def _fold(self, fold: Fold, parameters: Parameters, examples: Examples) -> Iterator[tuple[Array, ...]]:

@@ -250,7 +250,6 @@ class _Block:
             after = self.trainable.inference.evaluate(self._evaluated, self.trainable.train_examples)
             for active, train_score in zip(self.active, after, strict=True):
                 active.run.train_scores.append(train_score)
-        self.policy.judge([active.run for active in self.active], self.state)
         stopped = []
         for column, (active, score) in enumerate(zip(self.active, scores, strict=True)):
             loss, metric = (None, None) if score is None else score

@@ -20,7 +20,7 @@ from xpmlp.nn import criteria
 from xpmlp.optim import ScheduleSettings, schedules
 from xpmlp.training.inference import Score
 from xpmlp.training.run import Run, RunSettings
-from xpmlp.training.stack import as_stack, one_of
+from xpmlp.training.stack import one_of
 from xpmlp.training.step import TrainingState
 from xpmlp.training.trainable import Trainable
 
@@ -120,14 +120,14 @@ class RunPolicy:
         return None
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
-        """Return the score of each run of a block on examples that it has not learned from; ``None`` without any."""
+        """Return the score of each run of a block on examples that it has not learned from; ``None`` without any.
+
+        This precedes `epoch_ended`, for the active runs in the order of their columns.
+        """
         examples = self.trainable.validation_examples
         if examples is None:
             return [None] * len(runs)
         return self.trainable.inference.evaluate(self.trainable.optimizer.evaluated(*state), examples)
-
-    def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
-        """Judge all active runs together, in the order of their columns, before `epoch_ended` is called for each."""
 
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """React to a recorded epoch, and return whether the run should stop.
@@ -156,6 +156,8 @@ class ConfigPolicy(RunPolicy):
     """
 
     stopping: EarlyStopping | None = None
+    _predictions: Sequence[npt.NDArray[np.float64]] = ()
+    """Each active run's predictions for the examples that judge it, (n, n_out), if there is a criterion."""
 
     def __init__(self, trainable: Trainable, train: TrainConfig, dropout_schedule: str) -> None:
         super().__init__(trainable)
@@ -198,9 +200,19 @@ class ConfigPolicy(RunPolicy):
         name = self.dropout_schedule
         return None if name == "constant" else self._scheduled(name, 1.0, run, epoch, steps)
 
+    def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
+        """Return the scores, and keep the predictions for the criterion."""
+        examples = self.trainable.validation_examples
+        if self.criterion is None or examples is None:
+            return super().scores(runs, state)
+        parameters = self.trainable.optimizer.evaluated(*state)
+        scores, predictions = self.trainable.inference.evaluate_and_predict(parameters, examples)
+        self._predictions = list(predictions)
+        return scores
+
     def epoch_ended(self, run: Run, column: int, state: TrainingState) -> bool:
         """Stop by the validation loss, or by the criterion, and keep the best weights."""
-        epoch, figure = len(run.epochs), None if self.stopping is None else self.figure(run, column, state)
+        epoch, figure = len(run.epochs), None if self.stopping is None else self.figure(run, column)
         if self.stopping is None or figure is None:
             return False
         if self.stopping.improves(figure, run.best_loss):
@@ -208,13 +220,12 @@ class ConfigPolicy(RunPolicy):
             run.best_parameters = self.backend.copy(one_of(self.trainable.optimizer.evaluated(*state), column))
         return self.stopping.is_exhausted(epoch - run.best_epoch)
 
-    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+    def figure(self, run: Run, column: int) -> float | None:
         """Return the figure for comparing the last epoch with others; ``None`` if nothing is held out."""
         examples = self.trainable.judging(run)
         if self.criterion is None or examples is None:
             return run.epochs[-1].validation_loss
-        parameters = as_stack(one_of(self.trainable.optimizer.evaluated(*state), column))
-        (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples)
+        (figure,) = self.trainable.inference.judged(self.criterion, self._predictions[column][None], examples)
         return figure
 
     def _scheduled(self, name: str, first: float, run: Run, epoch: int, steps: range) -> Values:

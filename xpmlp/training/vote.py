@@ -26,7 +26,7 @@ from xpmlp.nn import LayerSpec, Network, criteria
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.inference import Score, sharpened
-from xpmlp.training.policy import ConfigPolicy
+from xpmlp.training.policy import ConfigPolicy, RunPolicy
 from xpmlp.training.run import EpochRow, Run, RunSettings, Status
 from xpmlp.training.sizes import FEW
 from xpmlp.training.stack import as_stack, one_of
@@ -138,18 +138,21 @@ class VoteTrainable(ConfigTrainable):
         """
         if self.folds is None:
             return None
-        return self.predicted_out_of_fold((run.settings.seed, run.parameters or []) for run in _voters(runs))
+        return self.predicted_out_of_fold((run.settings.seed, self._prediction_of(run)) for run in _voters(runs))
 
-    def predicted_out_of_fold(self, members: Iterable[tuple[int, Parameters]]) -> npt.NDArray[np.float64]:
-        """Predict as `out_of_fold` does, from the seeds and parameters of members."""
+    def _prediction_of(self, run: Run) -> npt.NDArray[Any]:
+        """Predict the examples that a member has left out, (n, n_out)."""
+        examples = self.examples_left_out(self.fold_of(run.settings.seed))
+        return self.backend.to_numpy(self.inference.outputs(run.parameters or [], examples.features, examples.codes))
+
+    def predicted_out_of_fold(self, members: Iterable[tuple[int, npt.NDArray[Any]]]) -> npt.NDArray[np.float64]:
+        """Predict as `out_of_fold` does, from the seeds of members and their predictions for what they left out."""
         assert self.folds is not None
         count, width = self.config.train.folds or 1, self.network.root.width
         sums, voters = np.zeros((len(self.folds), width)), np.zeros(count)
-        for seed, parameters in members:
+        for seed, prediction in members:
             fold = self.fold_of(seed)
-            examples = self.examples_left_out(fold)
-            outputs = self.inference.outputs(parameters, examples.features, examples.codes)
-            sums[self.folds == fold] += self.backend.to_numpy(outputs)
+            sums[self.folds == fold] += prediction
             voters[fold] += 1
         with np.errstate(invalid="ignore"):
             return sums / voters[self.folds][:, None]
@@ -199,14 +202,14 @@ class VotePolicy(ConfigPolicy):
 
     _judged: tuple[int, float] = (0, 0.0)
 
-    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+    def figure(self, run: Run, column: int) -> float | None:
         """Return the figure of the vote after this epoch, the same for all members."""
         epoch, examples = len(run.epochs), self.trainable.validation_examples
         if examples is None or self.criterion is None:
             return None
         if self._judged[0] != epoch:
-            parameters = self.trainable.optimizer.evaluated(*state)
-            (figure,) = self.trainable.inference.figures(self.criterion, parameters, examples, voting=True)
+            prediction = np.mean(self._predictions, axis=0, keepdims=True)
+            (figure,) = self.trainable.inference.judged(self.criterion, prediction, examples)
             self._judged = epoch, figure
         return self._judged[1]
 
@@ -222,27 +225,25 @@ class FoldPolicy(ConfigPolicy):
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
         """Return the scores on the validation part if there is one, else on the fold left out by each member."""
-        if self.trainable.validation_part is not None:
-            return super().scores(runs, state)
-        parameters = self.trainable.optimizer.evaluated(*state)
-        folds = [self.trainable.fold_of(run.settings.seed) for run in runs]
+        parameters, seeds = self.trainable.optimizer.evaluated(*state), [run.settings.seed for run in runs]
+        left_out = [self.trainable.examples_left_out(self.trainable.fold_of(seed)) for seed in seeds]
         alone = [as_stack(one_of(parameters, column)) for column in range(len(runs))]
-        evaluate, left_out = self.trainable.inference.evaluate, self.trainable.examples_left_out
-        return [evaluate(one, left_out(fold))[0] for one, fold in zip(alone, folds, strict=True)]
+        both = map(self.trainable.inference.evaluate_and_predict, alone, left_out)
+        scores, self._predictions = zip(*((score, prediction) for (score,), (prediction,) in both), strict=True)
+        if self.stopping is not None and self.trainable.judged_together:
+            self._judge_together(seeds)
+        return scores if self.trainable.validation_part is None else RunPolicy.scores(self, runs, state)
 
-    def judge(self, runs: Sequence[Run], state: TrainingState) -> None:
-        """Compute the figure of the out-of-fold predictions, if members are judged together and epochs compared."""
-        if self.stopping is None or self.criterion is None or not self.trainable.judged_together:
-            return
-        evaluated, seeds = self.trainable.optimizer.evaluated(*state), [run.settings.seed for run in runs]
-        members = ((seed, one_of(evaluated, column)) for column, seed in enumerate(seeds))
-        prediction = self.trainable.predicted_out_of_fold(members)
+    def _judge_together(self, seeds: Sequence[int]) -> None:
+        """Compute the figure of the out-of-fold predictions of the members with these seeds."""
+        assert self.criterion is not None
+        prediction = self.trainable.predicted_out_of_fold(zip(seeds, self._predictions, strict=True))
         rows, examples = self.trainable.with_members(seeds), self.trainable.train_examples
         (self._figure,) = self.trainable.inference.judged(self.criterion, prediction[None], examples, rows)
 
-    def figure(self, run: Run, column: int, state: TrainingState) -> float | None:
+    def figure(self, run: Run, column: int) -> float | None:
         """Return the figure on the fold left out by the member, or that of all members if they are judged together."""
-        return self._figure if self.trainable.judged_together else super().figure(run, column, state)
+        return self._figure if self.trainable.judged_together else super().figure(run, column)
 
 
 def with_folds_for(config: Config, examples: int) -> Config:
