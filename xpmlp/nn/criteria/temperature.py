@@ -10,8 +10,8 @@ from xpmlp.nn.ops import Ops
 LARGEST = 4.0
 """Bound on the temperature's logarithm, upwards and downwards."""
 
-HALVINGS = 30
-"""Number of halvings: the interval left is 8 / 2**30, less than a rounding of float32."""
+HALVINGS, NEWTON_STEPS = 6, 4
+"""Bisection leaves an interval of 8 / 2**6, in which each of Newton's steps squares the error or nearly so."""
 
 
 def log_loss(ops: Ops, log_probabilities: Array, targets: Array, weights: Array) -> Array:
@@ -25,7 +25,7 @@ def inverse_temperature(
     """Find the factor on logits, or on logarithms of probabilities, that minimises the log-loss.
 
     The log-loss is convex in the factor ``b``; its derivative, the mean of ``sum_j (p_j(b) - t_j) z_j``, is 0 where it
-    is lowest, which bisection of ``log(b)`` finds.
+    is lowest, which bisection of ``log(b)`` and then Newton's method find.
 
     Parameters
     ----------
@@ -64,12 +64,30 @@ def inverse_temperature(
     high = xp.full_like(low, LARGEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        factor = xp.exp(middle)
-        scaled = ops.softmax(factor[..., None, None] * log_probabilities)
-        slope = weighted_mean(ops, xp.sum((scaled - targets) * log_probabilities, axis=-1), weights)
-        slope = factor * slope + caution * middle if caution else slope
+        slope, _ = _derivatives(ops, log_probabilities, targets, weights, caution, middle)
         low, high = xp.where(slope < 0, middle, low), xp.where(slope < 0, high, middle)
-    return xp.exp((low + high) / 2)
+    middle = (low + high) / 2
+    for _ in range(NEWTON_STEPS):
+        slope, curvature = _derivatives(ops, log_probabilities, targets, weights, caution, middle)
+        step = slope / xp.where(curvature > 0, curvature, xp.ones_like(curvature))
+        middle = xp.minimum(xp.maximum(middle - step, low), high)
+    return xp.exp(middle)
+
+
+def _derivatives(
+    ops: Ops, log_probabilities: Array, targets: Array, weights: Array, caution: float, log_factor: Array
+) -> tuple[Array, Array]:
+    """Compute the first and second derivative of the penalised log-loss by the factor's logarithm, (runs,) each.
+
+    The second is that by the factor itself, which is positive, where it would be negative.
+    """
+    xp, factor = ops.xp, ops.xp.exp(log_factor)
+    scaled = ops.softmax(factor[..., None, None] * log_probabilities)
+    slope = factor * weighted_mean(ops, xp.sum((scaled - targets) * log_probabilities, axis=-1), weights)
+    mean = xp.sum(scaled * log_probabilities, axis=-1, keepdims=True)
+    variance = xp.sum(scaled * (log_probabilities - mean) ** 2, axis=-1)
+    curvature = factor**2 * weighted_mean(ops, variance, weights) + caution
+    return slope + caution * log_factor, curvature + xp.where(slope + curvature > 0, slope, xp.zeros_like(slope))
 
 
 def at_temperature(ops: Ops, prediction: Array, temperature: float | Array) -> Array:
