@@ -94,19 +94,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("XPMLP_DATA_DIR", "data")) / "tables")
     parser.add_argument("--only", help="tables, joined by commas")
     parser.add_argument("--rows", help="rows of the ablation by their numbers, from 0, joined by commas")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs of all rows but those that set them; the recipe's by default"
+    )
     parser.add_argument("--out", type=Path, help="where to write it, as Markdown")
     given = parser.parse_args(arguments)
     about = json.loads((given.data / "tables.json").read_text(encoding="utf-8"))
     small = [name for name, one in about.items() if one["rows"] < MOST_ROWS]
     names = given.only.split(",") if given.only else sorted(small, key=lambda name: about[name]["rows"])
     rows = list(ROWS) if given.rows is None else [list(ROWS)[int(number)] for number in given.rows.split(",")]
+    common = {} if given.epochs is None else {"train.epochs": given.epochs}
     figures: dict[str, dict[str, dict[str, float]]] = {row: {} for row in rows}
     for name in names:
         inners = functools.cache(functools.partial(inner_of, given.data, name, json.dumps(about[name])))
         left_out = FOR_CLASSES if about[name]["task"] == "regression" else ()
         known: dict[str, dict[str, float]] = {}
         for row in rows:
-            changes = {key: value for key, value in ROWS[row].items() if key not in left_out}
+            changes = common | {key: value for key, value in ROWS[row].items() if key not in left_out}
             if (same := repr(changes)) not in known:
                 encoding = changes.pop(ENCODING, None)
                 known[same] = scores(inners(encoding), changes)
