@@ -205,7 +205,11 @@ def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
         (["pets.csv", "--target", "kind, kind", "--task", "values"], "--target names 'kind' twice"),
         (["pets.csv", "--target", "price,Price"], "the target names 'price' twice: name each column once"),
         (
-            ["pets.csv", "--target", "kind", "--features", "kind"],
+            ["pets.csv", "--target", "kind", "--features", "price,kind"],
+            "'kind' cannot be a feature and the target: leave it out of --features",
+        ),
+        (
+            ["pets.csv", "--target", "kind", "--features", "price", "--drop", "price"],
             "no other column to learn from than the target 'kind'",
         ),
     ],

@@ -24,6 +24,10 @@ UNUSED = {
     "[backend]\nname = 'jax'\nthreads = 2": 'backend.threads = 2 has no effect with backend.name = "jax"',
     "[backend]\ntf32 = true": 'backend.tf32 = true has no effect with backend.name = "numpy"',
     "[train]\nmin_improvement = 0.1": "train.min_improvement = 0.1 has no effect without early stopping",
+    "[train]\njudge_folds = 'together'": 'train.judge_folds = "together" has no effect without folds',
+    "[output]\nkeep = 3\ncheckpoint_every = 'none'": (
+        'output.keep = 3 has no effect with output.checkpoint_every = "none".'
+    ),
     "[grid]\nworkers = 2": "grid.workers = 2 has no effect on a single run: it is for a grid of several.",
     "[grid]\nblock_width = 2": "grid.block_width = 2",
     "[grid]\nscheduler = 'tcp://host:1'": "grid.scheduler = ",
@@ -38,6 +42,7 @@ USED = [
     "[model]\ninit = 'normal'\ninit_scale = 1",
     "seed = 3\nsplit = 'three-way'\nvalidation_size = 5",
     "[train]\nmin_improvement = 0.1\npatience = 2",
+    "[train]\njudge_folds = 'together'\nfolds = 3\n[output]\nkeep = 3",
     "[grid]\nworkers = 2\nruns = 2",
 ]
 Write = Callable[[str], Path]

@@ -47,11 +47,16 @@ def unused_settings(config: Config) -> Iterator[str]:
         if value != fields[name].default and not chosen_or_varied & {*users, *filter(is_outside, chosen_or_varied)}:
             wanted = " or ".join(show(user) for user in users)
             yield f"{key} = {show(value)} has no effect with {choice} = {show(chosen)}: it is for {wanted}."
-    if config.train.min_improvement and config.train.patience is None and config.train.best_by == "loss":
+    train, output = config.train, config.output
+    if train.min_improvement and train.patience is None and train.best_by == "loss":
         yield (
-            f"train.min_improvement = {show(config.train.min_improvement)} has no effect without early stopping: "
+            f"train.min_improvement = {show(train.min_improvement)} has no effect without early stopping: "
             "set train.patience, too."
         )
+    if train.judge_folds == "together" and train.folds is None:
+        yield 'train.judge_folds = "together" has no effect without folds: set train.folds, too.'
+    if output.checkpoint_every is None and output.keep != type(output).model_fields["keep"].default:
+        yield f'output.keep = {show(output.keep)} has no effect with output.checkpoint_every = "none".'
     for name in () if config.grid.is_grid else ("block_width", "workers", "scheduler"):
         value = getattr(config.grid, name)
         if value != GridConfig.model_fields[name].default:

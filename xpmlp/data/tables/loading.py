@@ -162,6 +162,10 @@ def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableO
     for name in told:
         if name not in columns:
             raise DataError(f"{source}: has no column {quoted(name)}{did_you_mean(name, list(columns))}")
+    if twice := {*names} & {*(options.features or ())}:
+        raise DataError(
+            f"{source}: {listed(sorted(twice))} cannot be a feature and the target: leave it out of --features"
+        )
     wanted = options.features if options.features is not None else columns
     gone = {*names, *options.drop}
     return [name for name in wanted if name not in gone]
