@@ -203,7 +203,10 @@ def examples(inner: Inner, rows: npt.NDArray[Any]) -> Any:
 
 
 def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
-    """Format a line for each row: geometric means of (x + 0.01) over the tables, and arithmetic means of the rest."""
+    """Format two tables with a line for each row: means, and error / log-loss or nRMSE of each table.
+
+    The means of errors, log-losses and nRMSE are geometric ones of (x + 0.01), the others arithmetic.
+    """
     lines = ["| | error | log-loss | nRMSE | ECE | covered | length | seconds |", "|---|" + "---:|" * 7]
     for row, tables in figures.items():
         cells = []
@@ -214,7 +217,17 @@ def as_markdown(figures: dict[str, dict[str, dict[str, float]]]) -> str:
             found = [one[key] for one in tables.values() if key in one]
             cells.append(f"{np.mean(found):.4f}" if found else "")
         lines.append(f"| {row} | {' | '.join(cells)} | {sum(one['seconds'] for one in tables.values()):.0f} |")
+    names = list(next(iter(figures.values())))
+    lines += ["", "| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for row, tables in figures.items():
+        lines.append(f"| {row} | {' | '.join(as_cell(tables.get(name, {})) for name in names)} |")
     return "\n".join([*lines, ""])
+
+
+def as_cell(figures: dict[str, float]) -> str:
+    """Format error / log-loss, or nRMSE; nothing for a table without this row."""
+    found = [f"{figures[key]:.3f}" for key in ("error", "log_loss", "nrmse") if key in figures]
+    return " / ".join(found)
 
 
 if __name__ == "__main__":
