@@ -239,7 +239,9 @@ def test_columns_that_differ_beyond_the_first_ones_are_counted(there: Path, xpml
     rows.with_columns(x2=pl.Series([*"123456", "inf", "1e400", "-inf"])).write_csv("new.csv")
     said = xpmlp("predict", "runs/wide", "new.csv", "-o", "p.csv").out
     assert "categories never seen in training: 'w0' 1, 'w1' 1, 'w2' 1 and 2 more; " in said
-    assert "values that are no numbers or dates, read as missing: 'x2' 3, 'x0' 1, 'x1' 1 and 1 more" in said
+    assert (
+        "values that are no numbers, dates or known levels, read as missing: 'x2' 3, 'x0' 1, 'x1' 1 and 1 more" in said
+    )
 
     rows[:8].write_csv("points.csv")
     rows[:8].with_columns(pl.all().str.replace(".", ",", literal=True)).write_csv("commas.csv", separator=";")

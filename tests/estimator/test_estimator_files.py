@@ -24,7 +24,7 @@ from tests.estimator.small import (
     values,
 )
 from tests.helpers import assert_lives_on
-from xpmlp import MLPClassifier, MLPRegressor
+from xpmlp import MLPClassifier, MLPRegressor, TabularClassifier
 from xpmlp.backend import Backend
 from xpmlp.errors import BackendError, DataError
 from xpmlp.estimator import fitted
@@ -167,6 +167,10 @@ def test_what_cannot_be_saved_or_loaded(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no"):
         MLPClassifier.load(tmp_path / "file")
     classifier().fit(X, y).save(tmp_path / "file")
+    with pytest.raises(DataError, match="is a folder, as saved by an estimator for tables"):
+        MLPClassifier.load(tmp_path)
+    with pytest.raises(DataError, match="is a file, and TabularClassifier saves folders"):
+        TabularClassifier.load(tmp_path / "file")
     with pytest.raises(DataError, match="holds MLPClassifier, not MLPRegressor"):
         MLPRegressor.load(tmp_path / "file")
     content = bytearray((tmp_path / "file").read_bytes())
@@ -191,6 +195,8 @@ def test_exchange_with_scikit_learn(kind: str, data: Any) -> None:
     np.testing.assert_array_equal(back.predict(X), theirs.predict(X))
     np.testing.assert_allclose(ours.score(X, y), theirs.score(X, y), atol=1e-12)
     assert back.loss_curve_ == ours.loss_curve_ == theirs.loss_curve_
+    again = cls.from_sklearn(back)
+    np.testing.assert_array_equal(again.predict(X), ours.predict(X))
     before, losses = [weights.copy() for weights in theirs.coefs_], list(theirs.loss_curve_)
     classes = {"classes": np.unique(y)} if data is digits else {}
     ours.partial_fit(X, y, **classes)
@@ -213,6 +219,13 @@ def test_a_subclass_is_given_to_the_class_above() -> None:
     X, y = digits()
     ours = Small().fit(X, y)
     np.testing.assert_array_equal(ours.to_sklearn().predict(X), ours.predict(X))
+
+
+def test_an_estimator_without_a_fixed_seed_is_exchanged_and_back(tmp_path: Path) -> None:
+    X, y = digits()
+    Small().fit(X, y).save(tmp_path / "file")
+    for ours in (Small().fit(X, y), Small.load(tmp_path / "file")):
+        np.testing.assert_array_equal(MLPClassifier.from_sklearn(ours.to_sklearn()).predict(X), ours.predict(X))
 
 
 def test_what_cannot_be_exchanged() -> None:

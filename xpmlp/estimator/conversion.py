@@ -29,7 +29,6 @@ def from_sklearn(cls: type[Any], theirs: Any) -> Any:
     ours.coefs_ = [np.array(weights, order="C") for weights in theirs.coefs_]
     ours.intercepts_ = [np.array(biases) for biases in theirs.intercepts_]
     ours._memory = Continuation(stalled=getattr(theirs, "_no_improvement_count", 0))
-    ours._random_state = theirs._random_state
     if hasattr(theirs, "classes_"):
         binarizer = theirs._label_binarizer
         ours._labels = Labels.known(binarizer.classes_, binarizer.y_type_, sparse=binarizer.sparse_input_)
@@ -74,7 +73,7 @@ def _counterpart(cls: type[Any]) -> type[Any]:
 
 
 def _copy_figures(source: Any, target: Any) -> None:
-    """Copy fitted attributes; lists are copied, since they grow as the training continues."""
-    for name in (*FIGURES, "feature_names_in_"):
+    """Copy fitted attributes; lists and the random state are copied, since they change as the training continues."""
+    for name in (*FIGURES, "feature_names_in_", "_random_state"):
         if hasattr(source, name):
             setattr(target, name, copy.copy(getattr(source, name)))

@@ -140,6 +140,8 @@ class FittedTabular(TableInput, TabularParameters):
             estimator._restore(facts)
             estimator.encoder_ = estimator._encoder()
             estimator._predictors = {}
+        except NotADirectoryError:
+            raise DataError(f"{folder} is a file, and {cls.__name__} saves folders: load it as what it is") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{folder} holds no estimator that xpmlp has saved ({error})") from None
         return estimator

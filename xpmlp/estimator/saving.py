@@ -103,6 +103,11 @@ def load_estimator(cls: type[Any], path: Path) -> tuple[Any, tuple[str, str]]:
     except FileNotFoundError as error:
         raise DataError(f"there is no {path}.") from error
     except OSError as error:
+        if path.is_dir():
+            raise DataError(
+                f"{path} is a folder, as saved by an estimator for tables, and no file of {cls.__name__}: load it as "
+                "what it is."
+            ) from error
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (Damaged, LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(

@@ -235,7 +235,7 @@ def _differences(
     if unseen:
         parts.append(f"categories never seen in training: {_counts(unseen)}")
     if unreadable:
-        parts.append(f"values that are no numbers or dates, read as missing: {_counts(unreadable)}")
+        parts.append(f"values that are no numbers, dates or known levels, read as missing: {_counts(unreadable)}")
     if moved := model.encoding.moved(moments):
         parts.append(f"columns that have moved since training: {listed(moved, MAX_COLUMNS)}")
     if parts:
