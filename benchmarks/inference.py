@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import headed
 from xpmlp._files import write_text
 
 NUMBERS, LEVELS = 20, (2, 3, 5, 10, 20, 50, 100, 1000)
@@ -156,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = as_markdown(columns, given.threads)
     print(text, end="")
     if given.out is not None:
-        write_text(given.out, text)
+        command = f"python -m benchmarks.inference --train-rows {given.train_rows} --rounds {given.rounds}"
+        write_text(given.out, headed("Predictions for a table of 28 columns", command, text))
     return 0
 
 

@@ -7,16 +7,40 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from xpmlp.report.environment import environment
 
-PACKAGES = ("numba", "torch", "jax", "jaxlib", "scikit-learn", "keras", "cupy-cuda13x", "cupy-cuda12x")
+PACKAGES = (
+    "numba",
+    "torch",
+    "jax",
+    "jaxlib",
+    "scikit-learn",
+    "catboost",
+    "lightgbm",
+    "pytabkit",
+    "keras",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+)
 
 
 def machine() -> dict[str, str]:
     """Return the facts about this machine: names and texts."""
     return {**environment(), **dict(_gpu()), **dict(_versions(PACKAGES)), "load before": f"{os.getloadavg()[0]:.1f}"}
+
+
+def headed(title: str, command: str, table: str) -> str:
+    """Put a heading above a table in Markdown: a title with the machine, the command, the day and the versions."""
+    facts = machine()
+    shown = [f"{name} {text}" for name, text in facts.items() if name not in ("processor", "cores", "load before")]
+    return (
+        f"# {title} on {facts['processor']}, {facts['cores']} cores\n\n"
+        f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}.\n\n"
+        f"{', '.join(shown)}.\n\n{table}"
+    )
 
 
 def slug(facts: dict[str, str]) -> str:

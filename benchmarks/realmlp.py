@@ -24,6 +24,7 @@ import numpy.typing as npt
 import polars as pl
 
 import xpmlp
+from benchmarks.machine import headed
 from xpmlp._files import write_text
 from xpmlp.data.folds import fold_numbers
 from xpmlp.data.tables import Encoded, fit_encoding, infer_schema
@@ -142,7 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n".join([*lines, ""])
     print(text, end="")
     if given.out is not None:
-        write_text(given.out, text)
+        command = f"python -m benchmarks.realmlp --threads {given.threads} --epochs {given.epochs}"
+        write_text(given.out, headed("One network of the recipe beside RealMLP-TD of pytabkit", command, text))
     return 0
 
 

@@ -22,6 +22,7 @@ import polars as pl
 from array_api_compat import numpy as numpy_namespace
 
 import xpmlp
+from benchmarks.machine import headed
 from xpmlp._files import write_text
 from xpmlp.data.folds import fold_numbers
 from xpmlp.data.tables import fit_encoded, fit_encoding, infer_schema
@@ -119,7 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = as_markdown(figures)
     print(text)
     if given.out is not None:
-        write_text(given.out, text)
+        command = "python -m benchmarks.tables --ablate" + ("" if given.epochs is None else f" --epochs {given.epochs}")
+        write_text(given.out, headed("The recipe for tables, ingredient by ingredient,", command, text))
     return 0
 
 
