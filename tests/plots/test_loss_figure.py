@@ -1,5 +1,7 @@
 """The loss of each batch: smoothed, marked by epochs, and drawn for any values."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,16 @@ def test_many_epochs_are_marked_sparsely():
     (top,) = figure.axes[0].child_axes
     np.testing.assert_array_equal(top.get_xticks(), np.arange(50, 951, 50))
     assert top.get_xticklabels()[0].get_text() == "5"
+
+
+@pytest.mark.parametrize("epochs", [19, 199, 1_975, 45_000])
+def test_numbers_of_epochs_do_not_touch(epochs: int) -> None:
+    figure = loss_figure(falling(2 * epochs, runs=1), Facts("marked", steps_per_epoch=2))
+    figure.canvas.draw()
+    (top,) = figure.axes[0].child_axes
+    boxes = [label.get_window_extent() for label in top.get_xticklabels()]
+    assert len(boxes) >= 5
+    assert all(one.x1 + 2 < other.x0 for one, other in itertools.pairwise(boxes))
 
 
 def test_a_few_runs_have_a_line_each_and_end_where_they_ended():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from xpmlp.config.shipped import located
 from xpmlp.config.show import show
 from xpmlp.config.value_types import MISTAKEN_ESCAPE, SINGLE_QUOTES, is_mistaken_escape
 from xpmlp.errors import ConfigError
+
+NUMBER = re.compile(r"[+-]?(\d+\.|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+"""Numbers that are none to TOML."""
 
 MAX_EXTENDS = 10
 """Maximum number of files in a chain of ``extends``."""
@@ -112,8 +116,8 @@ def load_config(
 def parse_override(text: str) -> tuple[str, Any]:
     """Parse the argument of ``--set``: "train.epochs=1" gives ("train.epochs", 1).
 
-    The value is TOML.  Anything else that does not begin like a quoted string, a list or a table is taken as a string,
-    so that ``backend.name=torch`` needs no quotes that a shell would remove.
+    The value is TOML, or a number such as ``.1`` or ``1.``.  Anything else that does not begin like a quoted string, a
+    list or a table is taken as a string, so that ``backend.name=torch`` needs no quotes that a shell would remove.
 
     Raises
     ------
@@ -136,6 +140,8 @@ def parse_override(text: str) -> tuple[str, Any]:
         tables = {}
     if list(tables) == ["value"]:
         return key, tables["value"]
+    if NUMBER.fullmatch(value):
+        return key, float(value)
     if value[0] in "\"'[{" or "\n" in value:
         advice = f"; {SINGLE_QUOTES}" if "\\" in value else ""
         raise ConfigError(f"--set {show(text)}: {show(value)} is not a valid TOML value{advice}.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 8_000  # more would only blur
 MAX_VERTICES = 1_000  # of a smoothed line: about one per pixel
 WINDOWS = 50  # number of smoothing windows that cover all steps, end to end
-MAX_EPOCH_LINES = 20
+MAX_EPOCH_LINES, MAX_EPOCH_CHARACTERS = 20, 80
 
 
 def loss_figure(losses: FloatArray, facts: Facts, size: tuple[float, float] = (8.5, 4.6)) -> Figure:
@@ -161,7 +161,8 @@ def _mark_epochs(axes: Axes, steps: int, steps_per_epoch: int | None) -> None:
     if not steps_per_epoch or steps <= steps_per_epoch:
         return
     epochs = steps // steps_per_epoch
-    every = next(n * 10**k for k in range(20) for n in (1, 2, 5) if epochs <= MAX_EPOCH_LINES * n * 10**k)
+    most = min(MAX_EPOCH_LINES, MAX_EPOCH_CHARACTERS // len(f"{epochs:,} "))
+    every = next(n * 10**k for k in range(20) for n in (1, 2, 5) if epochs <= most * n * 10**k)
     numbers = np.arange(every, epochs + 1, every)
     ends = numbers * steps_per_epoch
     for end in ends:
