@@ -10,6 +10,7 @@ from xpmlp.plots import draw_run
 from xpmlp.plots.epochs import epochs_figure
 from xpmlp.plots.loss import loss_figure, smoothed
 from xpmlp.plots.saved import Facts, read_epochs, read_facts, read_losses
+from xpmlp.plots.style import own_style
 
 
 def test_smoothing_is_a_mean_over_a_window_that_narrows_at_the_start():
@@ -58,10 +59,11 @@ def test_many_epochs_are_marked_sparsely():
 
 @pytest.mark.parametrize("epochs", [19, 199, 1_975, 45_000])
 def test_numbers_of_epochs_do_not_touch(epochs: int) -> None:
-    figure = loss_figure(falling(2 * epochs, runs=1), Facts("marked", steps_per_epoch=2))
-    figure.canvas.draw()
-    (top,) = figure.axes[0].child_axes
-    boxes = [label.get_window_extent() for label in top.get_xticklabels()]
+    with own_style():
+        figure = loss_figure(falling(2 * epochs, runs=1), Facts("marked", steps_per_epoch=2))
+        figure.draw_without_rendering()
+        (top,) = figure.axes[0].child_axes
+        boxes = [label.get_window_extent() for label in top.get_xticklabels()]
     assert len(boxes) >= 5
     assert all(one.x1 + 2 < other.x0 for one, other in itertools.pairwise(boxes))
 
