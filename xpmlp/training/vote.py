@@ -232,7 +232,9 @@ class FoldPolicy(ConfigPolicy):
         scores, self._predictions = zip(*((score, prediction) for (score,), (prediction,) in both), strict=True)
         if self.stopping is not None and self.trainable.judged_together:
             self._judge_together(seeds)
-        return scores if self.trainable.validation_part is None else RunPolicy.scores(self, runs, state)
+        if self.trainable.validation_part is None:
+            return scores
+        return RunPolicy.scores(self, runs, state)  # ConfigPolicy's would keep the predictions for that part instead
 
     def _judge_together(self, seeds: Sequence[int]) -> None:
         """Compute the figure of the out-of-fold predictions of the members with these seeds."""
