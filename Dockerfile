@@ -24,8 +24,8 @@ RUN pip install --no-cache-dir --constraint constraints.txt ".${EXTRA:+[$EXTRA]}
 COPY xpmlp xpmlp
 RUN pip install --no-cache-dir --no-deps --force-reinstall .
 
-# It may be run as any user (docker run --user): all may write to these two folders. HOME is for what can be had
-# again: downloaded data, compiled kernels.
+# It may be run as any user (docker run --user): all may write to these two folders. HOME is for what can be
+# downloaded or compiled again: data, kernels.
 RUN install --directory --mode 1777 /home/xpmlp /workspace && ln -s /opt/xpmlp/src/configs /workspace/configs
 ENV HOME=/home/xpmlp \
     XPMLP_DATA_DIR=/data

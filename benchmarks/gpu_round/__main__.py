@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run_round(record, parts, options.work, 60 * options.minutes, environment, partial(print, flush=True))
     except KeyboardInterrupt:
-        print("stopped: go on with --resume", file=sys.stderr)
+        print("stopped: continue with --resume", file=sys.stderr)
         return 130
     failed = f"failed: {', '.join(record.failed)}" if record.failed else "nothing failed"
     print(f"written to {record.folder}; {failed}")
@@ -100,7 +100,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=_path, help="the folder of the record [default: benchmarks/results/<machine>]")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the record that is there: the parts that it lacks"
+        "--resume", action="store_true", help="continue with the record that is there: the parts that it lacks"
     )
     parser.add_argument("--parts", help="only these, as verify-mnist,suite [default: all]")
     parser.add_argument(

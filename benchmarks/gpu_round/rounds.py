@@ -62,13 +62,13 @@ def run_round(
             continue
         if left < cost:
             if part in fresh:  # results of the others are kept
-                reason = f"It takes about {cost} s, and {max(left, 0):.0f} s were left: go on with `--resume`."
+                reason = f"It takes about {cost} s, and {max(left, 0):.0f} s were left: continue with `--resume`."
                 record.entries[part.name].reason = reason
             say(f"{part.name}: not begun, {max(left, 0):.0f} s are left")
             record.save()
             continue
         say(f"{part.name}: at most {min(part.limit, left):.0f} s")
-        record.entries[part.name] = entry = Entry("cut off", "The round ended meanwhile: go on with `--resume`.")
+        record.entries[part.name] = entry = Entry("cut off", "The round ended meanwhile: continue with `--resume`.")
         record.save()
         _run(part, work / part.name, left, environment, record)
         record.save()
@@ -113,7 +113,7 @@ def _run(part: Part, work: Path, left: float, environment: Mapping[str, str], re
             _end(process)
     entry.seconds, entry.findings = time.monotonic() - started, _findings(work)
     if status is None and left < part.limit:
-        entry.status, entry.reason = "cut off", "The round's minutes were over: go on with `--resume`."
+        entry.status, entry.reason = "cut off", "The round's minutes were over: continue with `--resume`."
     elif status is None:
         entry.status, entry.reason = "failed", f"It took longer than {part.limit} s."
     elif status:

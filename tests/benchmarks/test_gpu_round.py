@@ -102,7 +102,7 @@ def test_what_the_minutes_do_not_suffice_for_is_left_to_a_later_call(
     chosen = part("passes"), part("never_ends"), part("finds_a_fault", cost=1000)
     done = run(*chosen, minutes=0.1)
     assert [entry.status for entry in done.entries.values()] == ["passed", "cut off", "not begun"]
-    assert "go on with `--resume`" in done.entries["finds_a_fault"].reason
+    assert "continue with `--resume`" in done.entries["finds_a_fault"].reason
     assert done.failed == [], "no part has failed"
     assert done.entries["never_ends"].findings["seen"] == ["It begins."]
     again = run(part("passes"), part("never_ends", limit=2), part("finds_a_fault"), resume=True)

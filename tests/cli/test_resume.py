@@ -57,7 +57,7 @@ def test_another_config(xpmlp: Run, folder: Path) -> None:
     assert outcome.err.splitlines() == [
         "error: the training to resume had another config:",
         "  train.learning_rate = 0.5, before 0.003",
-        "Give it the old values, begin anew with --overwrite, or go on all the same with --force.",
+        "Give it the old values, begin anew with --overwrite, or continue anyway with --force.",
     ]
     assert xpmlp("resume", folder, *change, "--force").status == 0
 

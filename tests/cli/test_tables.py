@@ -89,7 +89,7 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
     with pytest.raises(DataError, match="the new rows are not a table: name their file"):
         train(load_config("xpmlp:table.toml"), data=rows, start=network)
     more = xpmlp("train", "pets.csv", "--from", "runs/pets", "--out", "more", *FEW)
-    assert "going on from runs/pets with the learning rate" in more.out, more
+    assert "continuing from runs/pets with the learning rate" in more.out, more
     table().with_columns(kind=pl.lit("cow")).write_csv("cows.csv", separator=";")
     other = xpmlp("train", "cows.csv", "--from", "runs/pets", "--out", "other", *FEW)
     assert other.status == 2

@@ -46,7 +46,7 @@ def test_all_is_well(command: Run, tmp_path: Path) -> None:
         "deltas, layer 1",
         "two runs, equal bits",
         str(tmp_path / "out" / "verify.json"),
-        "Verified: every difference that is judged is within what is allowed.",
+        "Verified: all judged differences are within their tolerances.",
     ):
         assert words in outcome.out
     assert "✗" not in outcome.out

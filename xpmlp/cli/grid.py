@@ -18,7 +18,7 @@ from xpmlp.training.record import Outcome
 
 
 def grid_summary(result: GridResult) -> Iterator[str | Text]:
-    """Yield the table of means and deviations, its best line marked, how to go on if runs are left, and the folder."""
+    """Yield the table of means and deviations, its best line marked, the way to continue, if any, and the folder."""
     if result.summaries:
         header, rows = summary_rows(result.summaries)
         winner = best(result.summaries) if len(rows) > 1 else None

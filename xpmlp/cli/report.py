@@ -44,7 +44,7 @@ def run(folder: Path, *, quiet: bool, **how: Any) -> int:
         try:
             report = write_report(folder, reporter=reporter, should_stop=stop.requested, **how)
         except Interrupted:
-            kept = f"interrupted; the finished parts are kept in {folder}, and the same command goes on from there"
+            kept = f"interrupted; the finished parts are kept in {folder}, and the same command continues from there"
             print_lines(() if quiet else [kept])
             return stop.exit_status
     print_lines(() if quiet else summary(report, time.perf_counter() - started))

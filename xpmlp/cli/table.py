@@ -88,7 +88,7 @@ def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[
     rate = config.train.learning_rate * FROM_RATE
     given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
     config = load_config(run_dir / "config.toml", given, origin=ORIGIN).named(stem_of(path))
-    said = f"going on from {run_dir} with the learning rate {config.train.learning_rate:g}"
+    said = f"continuing from {run_dir} with the learning rate {config.train.learning_rate:g}"
     return config, f"{said}, a tenth of its own" if "train.learning_rate" not in values else said
 
 

@@ -55,7 +55,7 @@ def run(config: Config, folder: Path, *, quiet: bool, **how: Any) -> int:
         result = tune(config, folder, **how, reporter=reporter, should_stop=stop.requested)
         if result is None:
             lines: Iterable[str] = [
-                "trials saved; go on with the same command and --resume, or train with the best settings so far: "
+                "trials saved; continue with the same command and --resume, or train with the best settings so far: "
                 f"`xpmlp train {folder / FOLDER / BEST}`"
             ]
             status = stop.exit_status

@@ -73,7 +73,7 @@ def run(config: Config, out: Path, *, backends: str, quiet: bool, **how: Any) ->
         console.print(f"{path}", markup=False, soft_wrap=True)
     if result.failure is not None:
         raise VerificationError(result.failure)
-    console.print("Verified: every difference that is judged is within what is allowed.")
+    console.print("Verified: all judged differences are within their tolerances.")
     return 0
 
 

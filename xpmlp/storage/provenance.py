@@ -154,7 +154,7 @@ def check_config(before: Provenance, config: Config, epochs_begun: int, *, force
         lines = "\n".join(refused)
         raise RunFolderError(
             f"the training to resume had another config:\n{lines}\n"
-            "Give it the old values, begin anew with --overwrite, or go on all the same with --force."
+            "Give it the old values, begin anew with --overwrite, or continue anyway with --force."
         )
 
 
@@ -168,7 +168,7 @@ def check_data(before: Provenance, dataset: Dataset, *, force: bool) -> None:
     if sorted(map(str, before["data"].values())) != sorted(_fingerprints(dataset).values()) and not force:
         raise RunFolderError(
             f"the training to resume had other data: the content of {', '.join(dataset.hashes) or dataset.name} is not "
-            "what it was. Bring the old data back, begin anew with --overwrite, or go on all the same with --force."
+            "what it was. Bring the old data back, begin anew with --overwrite, or continue anyway with --force."
         )
 
 

@@ -92,8 +92,8 @@ def _check_usable(folder: Path, *, overwrite: bool, resume: bool) -> None:
         raise RunFolderError(f"{folder} holds no training to resume: it has no config.toml.")
     if names and not overwrite and not resume:
         raise RunFolderError(
-            f"the run folder {folder} is not empty: choose another with --out, replace it with --overwrite, or go on "
-            "with what is in it with --resume."
+            f"the run folder {folder} is not empty: choose another with --out, replace it with --overwrite, or "
+            "continue the training in it with --resume."
         )
 
 
@@ -156,7 +156,7 @@ def begin(folder: Path, config: Config, *, overwrite: bool, resume: bool, start:
     Parameters
     ----------
     start : SavedNetwork, optional
-        The network that the training goes on from, to be kept for resuming.
+        The network that the training continues from, to be kept for resuming.
 
     Raises
     ------

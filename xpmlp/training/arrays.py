@@ -54,13 +54,15 @@ def from_arrays(
         one or several columns.
     codes : (n, columns), optional
         Integer codes of categories: 0 for an unknown one, 1 for a missing one, the others from 2.  A network with
-        ``model.layers`` takes them in layers of the kinds "categories", "embedding" and "one_hot".
+        ``model.layers`` takes them in layers of the kinds "categories", "embedding" and "one_hot"; one of
+        ``model.hidden_layer_sizes`` encodes them by itself.
     validation, test : (x, y), or (x, y, codes), optional
         To evaluate after each epoch, and once at the end if ``data.split`` says so.
     scale : float
         Factor on the features, for example 1 / 255 for uint8 images; the stored features are not changed.
     values : bool
-        Whether the targets are values, for the losses ``squared`` and ``poisson``, rather than labels.
+        Whether the targets are values rather than labels, for the losses squared, poisson, absolute, huber and
+        quantile.
 
     Returns
     -------

@@ -202,7 +202,7 @@ def _check(snapshot: Snapshot, examples: int) -> None:
     running = snapshot.running
     stacked = runs_of(snapshot.state.parameters)
     if running and stacked != len(running):
-        raise Damaged(f"{len(running)} runs go on, but the arrays hold {stacked}")
+        raise Damaged(f"{len(running)} runs are active, but the arrays hold {stacked}")
     if len({(run.progress.steps, run.progress.examples) for run in running}) > 1:
         raise Damaged("its runs are not at the same step")
     for run in snapshot.runs:

@@ -85,7 +85,7 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
         If the network was not trained on a table, the rows are not a table, or a class is new.
     """
     if table_model(start) is None:
-        raise DataError("the network to go on with was not trained on a table: train anew.")
+        raise DataError("the network to continue from was not trained on a table: train anew.")
     if dataset.table is None:
         raise DataError('the new rows are not a table: name their file as data.path, with data.name = "table".')
     if not start.classes.size:
@@ -95,7 +95,7 @@ def going_on(dataset: Dataset, start: SavedNetwork) -> Dataset:
     new = [label for label, place in zip(labels, places, strict=True) if place is None]
     if new:
         raise DataError(
-            f"the rows have {listed(new)}, which the network to go on with does not know: its classes are "
+            f"the rows have {listed(new)}, which the network to continue from does not know: its classes are "
             f"{listed([str(one) for one in start.classes.tolist()])}; train anew."
         )
     indices = np.asarray(places, dtype=np.int64)
@@ -120,7 +120,7 @@ class TablePredictor:
 
     @contextmanager
     def session(self, rows: int | None = None) -> Iterator[TablePredictor]:
-        """Yield the predictor within its session, for so many rows if that is known."""
+        """Yield the predictor within its session, for this number of rows, if known."""
         with self.backend.session(BATCH, rows), memory_explained(self.backend, 0, "predict fewer rows at a time"):
             yield self
 

@@ -31,7 +31,7 @@ def report(
     allow_code: AllowCode = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recompute every table and figure of the coursework report, and write a page, with its figures beside it.
+    """Recompute every table and figure of the coursework report, and write a page with the coursework's beside them.
 
     Finished parts are kept: after Ctrl-C (exit status 130) the same command computes the missing ones.
 

@@ -140,7 +140,7 @@ def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
 
 
 def _ready(piece: bytes, dialect: Dialect, line: int, odd: list[str]) -> bytes:
-    """Prepare rows, with so many lines before them, for polars: fix their encoding and blanks."""
+    """Prepare rows, preceded by a number of lines, for polars: fix their encoding and blanks."""
     try:
         piece.decode("utf-8")
     except UnicodeDecodeError as error:  # beyond the part from which the encoding was detected

@@ -152,7 +152,7 @@ def _encoding(start: bytes, whole: bool, notes: list[str], default: str | None) 
 
 
 def not_utf8(text: bytes, error: UnicodeDecodeError, before: int) -> str:
-    """Name the first line that is not UTF-8 in a part of a file, with so many lines before it."""
+    """Name the first line that is not UTF-8 in a part of a file, preceded by a number of lines."""
     line = before + len((text[: error.start] + b".").splitlines())
     if text.decode("utf-8", "ignore").isascii():
         return f"not UTF-8, by line {line:,}: read as Windows-1252; name another {_ANOTHER}"
