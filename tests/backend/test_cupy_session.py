@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,24 @@ def stand_in() -> Any:
 
 def compute_type() -> int:
     return int(stand_in()._core._routines_linalg.get_compute_type(np.float32))
+
+
+def test_sessions_of_two_threads_restore_the_type_that_the_first_one_found(recording: Recording) -> None:
+    backends = [resolve("cupy", tf32=tf32).backend for tf32 in (True, False)]
+    entered, left, before = threading.Event(), threading.Event(), compute_type()
+
+    def other() -> None:
+        with backends[1].session(batch_size=1):
+            entered.set()
+            left.wait()
+
+    with ThreadPoolExecutor() as threads:
+        with backends[0].session(batch_size=1):
+            ended = threads.submit(other)
+            entered.wait()
+        left.set()
+        ended.result()
+    assert compute_type() == before
 
 
 @pytest.mark.parametrize(

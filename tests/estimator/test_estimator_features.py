@@ -146,6 +146,16 @@ def test_sparse_validation_data() -> None:
     np.testing.assert_allclose(ours.validation_loss_curve_, dense.validation_loss_curve_)
 
 
+def test_sparse_features_are_scored_up_to_the_last_row() -> None:
+    """The last piece of the rows is shorter; the standard does not define slices beyond the end, and strict checks."""
+    X, y = digits()
+    sparse, rows = scipy.sparse.csr_array(np.tile(X, (9, 1))), np.tile(y, 9)
+    ours = classifier(max_iter=1, backend="strict")
+    ours.fit(sparse[:100], y[:100], validation_data=(sparse, rows))
+    dense = classifier(max_iter=1).fit(X[:100], y[:100], validation_data=(X, y))
+    np.testing.assert_allclose(ours.validation_loss_curve_, dense.validation_loss_curve_)
+
+
 @pytest.mark.slow
 def test_sparse_features_are_never_dense_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "STRETCH_BYTES", 2**21)

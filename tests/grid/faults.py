@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from xpmlp.grid.block import train_one
 from xpmlp.grid.plan import Block
+from xpmlp.grid.schedule import stop_requested
+from xpmlp.grid.trials import Job
 from xpmlp.training import Reporter
 from xpmlp.training.record import Outcome
 
@@ -32,6 +36,24 @@ def die_always(block: Block, threads: int | None) -> list[Outcome]:
     """Train, but each process that tries the unlucky run is killed in the middle of it."""
     _first_attempt(block)
     return _train(block, threads, _killer() if _is_unlucky(block) else _go_on)
+
+
+def endless(block: Block, threads: int | None) -> list[Outcome]:
+    """Train, but the unlucky run ends only when it is stopped."""
+    while _is_unlucky(block) and not stop_requested():
+        time.sleep(0.01)
+    return _train(block, threads, _go_on)
+
+
+class FailingJob(Job):
+    """Trials that fail in the first process, and end in the others only when they are stopped."""
+
+    def work(self, should_stop: Callable[[], bool], heard: Callable[[Any], None] = lambda study: None) -> None:
+        """Fail, or wait."""
+        if self.worker == 0:
+            raise ValueError("the dice fell off the table")
+        while not should_stop():
+            time.sleep(0.01)
 
 
 def fail(block: Block, threads: int | None) -> list[Outcome]:

@@ -111,6 +111,17 @@ def test_a_block_that_raises_is_named_and_the_others_are_kept(
     assert rows == ["run", "2", "2", "3", "3"]
 
 
+@pytest.mark.slow
+def test_an_error_of_this_process_stops_the_running_blocks(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(GridReporter):
+        def block(self, block: Block, outcomes: list[Outcome], examples: int) -> None:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(schedule, "_work", faults.endless)
+    with pytest.raises(OSError, match="no space left"):
+        train_grid(grid_config(data, **RUNS, workers=2, block_width=1), reporter=Failing())
+
+
 def test_where_all_fail_nothing_is_said_to_be_kept(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "train_one", lambda block, threads, *_: faults.fail(block, threads))
     with pytest.raises(GridError, match=r"^1 of 1 blocks failed:\nruns 0, 1: the dice fell off the table$"):

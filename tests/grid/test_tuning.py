@@ -6,14 +6,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import xpmlp
+from tests.grid import faults
 from tests.grid.small import grid_config, write_data
 from xpmlp._optional import Library, NotInstalledError
 from xpmlp.config import Config
 from xpmlp.errors import ConfigError, RunFolderError
-from xpmlp.grid import Trial, TuningReporter, trials, tune
+from xpmlp.grid import Trial, TuningReporter, trials, tune, tuning
 from xpmlp.grid.trials import Blocks, config_with, settings_in
 
 pytest.importorskip("optuna", reason="needs Optuna, of the extra tune")
@@ -50,6 +52,22 @@ def test_ends_in_a_vote_with_the_best_settings(config: Config, tmp_path: Path) -
     assert (again.model, again.train) == (chosen.model, chosen.train)
     assert again.model.hidden_layer_sizes == [heard.best.settings["width"]] * heard.best.settings["depth"]
     assert xpmlp.load_config(tmp_path / "run" / "tuning" / "best.toml").train == chosen.train
+
+
+@pytest.mark.slow
+def test_an_error_in_a_process_stops_the_others(config: Config, tmp_path: Path) -> None:
+    job = faults.FailingJob(config, tmp_path / "journal", 0.0, math.inf, None)
+    with pytest.raises(ValueError, match="the dice fell off the table"):
+        tuning._over_processes(job, 2, TuningReporter(), lambda: False, lambda: None)
+
+
+def test_few_rows_have_fewer_folds(tmp_path: Path) -> None:
+    data = tmp_path / "few.npz"
+    np.savez(data, features=np.eye(5), target=[0, 1, 0, 1, 0])
+    few = grid_config(data, train={"folds": 5, "best_by": "log_loss", "epochs": 1}).replaced(
+        data={"validation_size": 2}
+    )
+    assert tune(few, tmp_path / "run", minutes=5, trials=1, workers=1, reporter=Heard()) is not None
 
 
 def test_a_trial_is_the_first_member_of_the_vote(
@@ -116,7 +134,7 @@ def test_a_vote_that_does_not_fit_has_fewer_epochs(config: Config, tmp_path: Pat
 
 
 def test_refused(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunFolderError, match="holds no tuning to go on with"):
+    with pytest.raises(RunFolderError, match="holds no tuning to continue"):
         tune(config, tmp_path / "run", minutes=1, resume=True)
     digits = Config(data={"name": "digits", "split": "test"})
     with pytest.raises(ConfigError, match="trials need rows to be judged by"):

@@ -16,8 +16,10 @@ from tests.training.test_delayed import ONE, OTHER, assert_same, both_ways
 from tests.training.test_snapshots import Kept
 from xpmlp.backend import Backend, resolve
 from xpmlp.config import ModelConfig
+from xpmlp.errors import ConfigError
 from xpmlp.init import batch_order, initial_parameters
-from xpmlp.training import Reporter
+from xpmlp.optim.schedules import Schedule, schedules
+from xpmlp.training import Reporter, policy
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.loop import train_block
 from xpmlp.training.run import RunSettings
@@ -86,6 +88,13 @@ def test_each_step_of_an_optimiser_has_its_own_rate(optimizer: str) -> None:
 def dropping(problem: ConfigTrainable) -> ConfigTrainable:
     model = ModelConfig(hidden_layer_sizes=[6, 5], activation="tanh", dropout=[0.5, 0.3], dropout_schedule="linear")
     return ConfigTrainable(problem.config.model_copy(update={"model": model}), problem.dataset, problem.backend)
+
+
+def test_a_dropout_schedule_above_1_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = Schedule("growing", "grows", lambda settings, done, losses: settings.first * (1 + done / 4))
+    monkeypatch.setattr(policy, "schedules", {"linear": growing, "constant": schedules["constant"]})
+    with pytest.raises(ConfigError, match=r"the schedule 'linear' gives .*, and a part of the dropout is at most 1"):
+        train_runs(dropping(small_problem(epochs=EPOCHS)), SETTINGS[0])
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

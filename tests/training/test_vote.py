@@ -16,11 +16,12 @@ import sklearn.metrics
 import xpmlp
 from tests.digits import digits_config
 from tests.training.small import small_dataset, small_problem, train_runs
+from xpmlp._tree import leaves
 from xpmlp.backend import Backend
 from xpmlp.config import Config
 from xpmlp.data.folds import fold_numbers
 from xpmlp.errors import ConfigError
-from xpmlp.training import Run, Status
+from xpmlp.training import Run, Status, trainer
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.run import RunSettings
 from xpmlp.training.vote import VoteTrainable, joined, settings_of, voters_note
@@ -143,6 +144,60 @@ def test_a_member_that_diverges_leaves_the_vote() -> None:
     assert vote.parameters is not None
     assert len(vote.parameters) == 2
     assert problem.voting(runs).network.root.repeats == 2
+
+
+def test_the_only_member_left_is_saved_and_predicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverging(config: Config) -> list[RunSettings]:
+        first, *others = settings_of(config)
+        return [first._replace(learning_rate=np.inf), *others]
+
+    alone = xpmlp.train(digits_config({"train.epochs": 2, "train.seed": 1, "data.split": "three-way"}))
+    monkeypatch.setattr(trainer, "settings_of", diverging)
+    config = digits_config({"train.epochs": 2, "train.members": 2, "data.split": "three-way"})
+    result = xpmlp.train(config, tmp_path / "run")
+    assert result.run.test == alone.run.test
+    evaluation = xpmlp.evaluate(tmp_path / "run", "test")
+    assert alone.run.test is not None
+    assert evaluation.score.loss == pytest.approx(alone.run.test.loss, rel=1e-6)
+
+
+def test_figures_on_the_training_part_are_means_of_the_members(tmp_path: Path) -> None:
+    config = digits_config({"train.epochs": 2, "train.members": 2, "train.evaluate_train": True})
+    vote = xpmlp.train(config, tmp_path / "run")
+    alone = [
+        xpmlp.train(digits_config({"train.epochs": 2, "train.seed": seed, "train.evaluate_train": True}))
+        for seed in (0, 1)
+    ]
+    expected = np.mean([one.run.train_scores for one in alone], axis=0)
+    np.testing.assert_allclose(vote.run.train_scores, expected, rtol=1e-12)
+    assert len((tmp_path / "run" / "train_after.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("how", ["apart", "together"])
+def test_weights_of_classes_are_for_training_only(how: str) -> None:
+    """Without progress, the figures of folds do not depend on them; nor do the temperatures."""
+    figures = []
+    for class_weight in (None, {"0": 50.0}):
+        problem = vote_problem(
+            folds=3, learning_rate=0.0, best_by="log_loss", calibrate=True, judge_folds=how, class_weight=class_weight
+        )
+        runs = members_of(problem)
+        problem.calibrate(runs)
+        last = [run.parameters[-1].weights for run in runs if run.parameters is not None]
+        figures.append(([(run.best_loss, run.epochs[-1].validation_loss) for run in runs], last))
+    np.testing.assert_array_equal(figures[0][0], figures[1][0])
+    np.testing.assert_array_equal(figures[0][1], figures[1][1])
+
+
+def test_a_fold_without_weight_is_judged_by_equal_weights() -> None:
+    problem = vote_problem(folds=3, best_by="log_loss", calibrate=True)
+    assert problem.folds is not None
+    weights = (problem.folds != 1).astype(np.float64)
+    weighted = replace(problem, dataset=replace(problem.dataset, train=replace(problem.dataset.train, weights=weights)))
+    runs = members_of(weighted)
+    weighted.calibrate(runs)
+    assert all(run.best_epoch for run in runs)
+    assert all(np.isfinite(leaf).all() for run in runs for _, leaf in leaves(run.parameters))
 
 
 @pytest.mark.parametrize("keys", [{"train.members": 3}, {"train.folds": 3, "train.best_by": "refined_log_loss"}])

@@ -14,6 +14,7 @@ from xpmlp._typing import Array, Device
 from xpmlp.backend.base import Backend
 from xpmlp.backend.fold import GPU_AHEAD_BYTES, Prefetch, Step
 from xpmlp.backend.host_memory import Memory
+from xpmlp.backend.process_setting import ProcessSetting
 from xpmlp.backend.replay import Recordings
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
@@ -23,6 +24,18 @@ OUT_OF_MEMORY = 2
 
 FIRST_WITH_TF32 = 80
 """Compute capability of the first GPUs with TensorFloat-32, times ten."""
+
+
+def _linalg() -> Any:
+    import cupy
+
+    return cupy._core._routines_linalg
+
+
+PRECISION = ProcessSetting(
+    lambda: _linalg().get_compute_type(np.float32), lambda kind: _linalg().set_compute_type(np.float32, kind)
+)
+"""The process's type of computation for float32 products."""
 
 
 class CupyBackend(Backend):
@@ -133,14 +146,11 @@ class CupyBackend(Backend):
 
         That variable is CuPy's public switch, but it is read once, at the first product of the process.
         """
-        linalg = self._cupy._core._routines_linalg
-        before = linalg.get_compute_type(np.float32)
-        chosen = linalg.COMPUTE_TYPE_TF32 if self._can_tf32() else linalg.COMPUTE_TYPE_DEFAULT
-        linalg.set_compute_type(np.float32, chosen)
-        try:
+        linalg = _linalg()
+        with PRECISION.borrowed():
+            chosen = linalg.COMPUTE_TYPE_TF32 if self._can_tf32() else linalg.COMPUTE_TYPE_DEFAULT
+            linalg.set_compute_type(np.float32, chosen)
             yield
-        finally:
-            linalg.set_compute_type(np.float32, before)
 
     def asarray(self, host: npt.ArrayLike, dtype: Any = None) -> Array:
         """Move a host array to the GPU."""

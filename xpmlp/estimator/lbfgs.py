@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import sys
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from xpmlp import nn
 from xpmlp._streams import SafeStream
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves
 from xpmlp._typing import Array, DenseParameters, Parameters
 from xpmlp.backend import Backend, Step
 from xpmlp.estimator.places import to_host
@@ -49,8 +50,8 @@ def _gradient_step(network: Network, backend: Backend) -> Step:
         weights = None if examples.weights is None else take_rows(ops, examples.weights, rows[None, ...])
         values, delta = nn.weighted(loss.value(ops, logits, targets), loss.delta(ops, logits, targets), weights)
         _, factors = network.root.backward(ops, parameters, residuals, delta, False)
-        added = iter([leaf for _, leaf in leaves(network.root.gradients(ops, factors, divisor))])
-        return map_leaves(lambda leaf: leaf + next(added), gradients), (ops.xp.sum(values) / divisor,)
+        added = network.root.gradients(ops, factors, divisor)
+        return map_leaves(operator.add, gradients, added), (ops.xp.sum(values) / divisor,)
 
     return step
 

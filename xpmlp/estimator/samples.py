@@ -78,9 +78,9 @@ class EstimatorInference(Inference):
         if not is_sparse(examples.features):
             yield from super()._fold(fold, parameters, examples)
             return
-        length = stretch(examples.features, 1, BATCH)
-        for start in range(0, examples.features.shape[0], length):
-            rows = slice(start, start + length)
+        length, n = stretch(examples.features, 1, BATCH), examples.features.shape[0]
+        for start in range(0, n, length):
+            rows = slice(start, min(start + length, n))  # the standard does not define slices beyond the end
             yield from super()._fold(
                 fold,
                 parameters,

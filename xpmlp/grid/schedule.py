@@ -101,7 +101,14 @@ def run_in_processes(
             stop.set()  # running blocks end as interrupted, and return their current results
         return stop.is_set()
 
-    trained = _BlockPool(pool, threads, poll, done)
+    def keep(block: Block, outcomes: list[Outcome]) -> None:
+        try:
+            done(block, outcomes)
+        except BaseException:
+            stop.set()  # or the pool would wait until all running blocks have ended
+            raise
+
+    trained = _BlockPool(pool, threads, poll, keep)
     # one at a time, so that a block whose process dies again does not affect others
     trained.again(trained.drain(blocks, workers), RETRIES, f"its process died {RETRIES + 1} times (out of memory?)")
     return trained.failures

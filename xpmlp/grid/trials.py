@@ -23,7 +23,7 @@ from xpmlp.training.policy import EarlyStopping
 from xpmlp.training.run import Reporter, Status
 from xpmlp.training.sizes import sized
 from xpmlp.training.trainer import load_data, resolve_configured
-from xpmlp.training.vote import VoteTrainable, settings_of
+from xpmlp.training.vote import VoteTrainable, settings_of, with_folds_for
 
 if TYPE_CHECKING:
     import optuna
@@ -157,6 +157,7 @@ class Job:
                     return
                 trial = study.ask()
                 config = config_with(self.config, suggested(trial, self.config))
+                config = with_folds_for(config, len(dataset.train)) if dataset.folds is None else config
                 kind = VoteTrainable if config.train.folds else ConfigTrainable
                 _try(study, trial, sized(kind(config, dataset, choice.backend)), _any(should_stop, ends))
                 heard(study)

@@ -124,7 +124,7 @@ def tune(
     reporter, folder, ends = reporter or TuningReporter(), given_path(out), time.monotonic() + 60 * minutes
     own = folder / FOLDER
     if resume and not (own / JOURNAL).is_file():
-        raise RunFolderError(f"{folder} holds no tuning to go on with: begin one without --resume.")
+        raise RunFolderError(f"{folder} holds no tuning to continue: begin one without --resume.")
     if not resume:
         run_folder.prepare(folder, config, overwrite=overwrite)
     with run_folder.locked(own):
@@ -195,7 +195,7 @@ def _over_processes(
     stop = context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(stop,)) as pool:
         with starting_processes():
-            working = {pool.submit(Job.work, replace(job, worker=number), stop_requested) for number in range(workers)}
+            working = {pool.submit(replace(job, worker=number).work, stop_requested) for number in range(workers)}
         while working:
             done, working = wait(working, timeout=POLL)
             if should_stop():
@@ -206,6 +206,9 @@ def _over_processes(
                     one.result()
                 except BrokenExecutor:
                     reporter.note("a process that tried settings has died (out of memory?)")
+                except BaseException:
+                    stop.set()  # or the others would try settings until their time is over
+                    raise
 
 
 class _Heard:

@@ -161,12 +161,12 @@ class Network(NamedTuple):
     @property
     def hidden(self) -> tuple[str, ...]:
         """Activations, in their order."""
-        return tuple(dict(one.settings)["name"] for one in _all(self.layers) if one.kind == "activation")
+        return tuple(dict(one.settings)["name"] for one in specs_of(self.layers) if one.kind == "activation")
 
     @property
     def dropout(self) -> tuple[float, ...]:
         """Rates of its dropout layers, in their order."""
-        return tuple(dict(one.settings)["rate"] for one in _all(self.layers) if one.kind == "dropout")
+        return tuple(dict(one.settings)["rate"] for one in specs_of(self.layers) if one.kind == "dropout")
 
 
 @functools.lru_cache(maxsize=256)
@@ -214,9 +214,9 @@ def _outputs_within(spec: LayerSpec, widths: Widths | int, rows: int) -> int:
     return total
 
 
-def _all(spec: LayerSpec) -> list[LayerSpec]:
+def specs_of(spec: LayerSpec) -> list[LayerSpec]:
     """Return a layer's description, and those of the layers that it joins."""
-    return [spec, *(inner for member in spec.members for inner in _all(member))]
+    return [spec, *(inner for member in spec.members for inner in specs_of(member))]
 
 
 def _frozen(value: Any) -> Any:

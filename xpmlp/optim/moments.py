@@ -6,7 +6,7 @@ import math
 
 from array_api_compat import array_namespace, device
 
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves, values
 from xpmlp._typing import Array
 from xpmlp.nn import Ops
 from xpmlp.optim.optimizer import Tree
@@ -14,12 +14,12 @@ from xpmlp.optim.optimizer import Tree
 
 def zeros_like(parameters: Tree) -> Tree:
     """Return a tree of zeros in the structure of the parameters."""
-    return map_leaves(array_namespace(_first_leaf(parameters)).zeros_like, parameters)
+    return map_leaves(array_namespace(values(parameters)[0]).zeros_like, parameters)
 
 
 def copied(parameters: Tree) -> Tree:
     """Copy the parameters into memory of their own."""
-    xp = array_namespace(_first_leaf(parameters))
+    xp = array_namespace(values(parameters)[0])
     return map_leaves(lambda leaf: xp.asarray(leaf, copy=True), parameters)
 
 
@@ -28,12 +28,8 @@ def first_step(parameters: Tree) -> Array:
 
     float32 counts exactly to 16.7 million, where the bias corrections have long been one.
     """
-    leaf = _first_leaf(parameters)
+    leaf = values(parameters)[0]
     return array_namespace(leaf).zeros((), dtype=leaf.dtype, device=device(leaf))
-
-
-def _first_leaf(parameters: Tree) -> Array:
-    return next(leaf for _, leaf in leaves(parameters))
 
 
 def one_minus_power(ops: Ops, beta: float, step: Array) -> Array:

@@ -20,6 +20,7 @@ from xpmlp.config import TrainConfig
 from xpmlp.errors import ConfigError, XpmlpError
 from xpmlp.nn import Activation, Draw, Inputs, Layer, LayerSpec, Loss, Network, Widths, activations, pure_ops
 from xpmlp.nn.layer import Tree, width_of
+from xpmlp.nn.network import specs_of
 from xpmlp.optim import Hyperparameters, OptimizerRecord, optimizers
 
 RUNS, EXAMPLES = 2, 3
@@ -44,7 +45,7 @@ def try_outside_records(network: Network, train: TrainConfig, n_targets: int, *,
     ConfigError
         If a record raises an exception, or returns values of a wrong structure or shape.
     """
-    specs = list(_specs(network.layers))
+    specs = specs_of(network.layers)
     names = dict.fromkeys(str(value) for spec in specs for _, value in spec.settings)
     trials = [partial(try_activation, activations[name]) for name in names if is_outside(name) and name in activations]
     if any(is_outside(spec.kind) for spec in specs):
@@ -60,12 +61,6 @@ def try_outside_records(network: Network, train: TrainConfig, n_targets: int, *,
         except _RecordError:
             if on_numpy:
                 raise
-
-
-def _specs(spec: LayerSpec) -> Iterator[LayerSpec]:
-    yield spec
-    for member in spec.members:
-        yield from _specs(member)
 
 
 def _own_layers(spec: LayerSpec, widths: Widths | int) -> Iterator[tuple[str, Layer, Widths | int]]:

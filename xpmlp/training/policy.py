@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from xpmlp._tree import leaves, map_leaves
+from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend
 from xpmlp.config import TrainConfig
 from xpmlp.errors import ConfigError
@@ -198,12 +198,17 @@ class ConfigPolicy(RunPolicy):
     def dropout_parts(self, run: Run, epoch: int, steps: range) -> Values | None:
         """Return the factors of the dropout schedule."""
         name = self.dropout_schedule
-        return None if name == "constant" else self._scheduled(name, 1.0, run, epoch, steps)
+        if name == "constant":
+            return None
+        parts = self._scheduled(name, 1.0, run, epoch, steps)
+        if np.max(parts) > 1:
+            raise ConfigError(f"the schedule {name!r} gives {np.max(parts):g}, and a part of the dropout is at most 1.")
+        return parts
 
     def scores(self, runs: Sequence[Run], state: TrainingState) -> Sequence[Score | None]:
         """Return the scores, and keep the predictions for the criterion."""
         examples = self.trainable.validation_examples
-        if self.criterion is None or examples is None:
+        if self.criterion is None or self.stopping is None or examples is None:
             return super().scores(runs, state)
         parameters = self.trainable.optimizer.evaluated(*state)
         scores, predictions = self.trainable.inference.evaluate_and_predict(parameters, examples)
@@ -266,5 +271,4 @@ def _checked(name: str, value: Any, done: int) -> float:
 
 def stacked(runs: Sequence[Any]) -> Any:
     """Stack trees of host arrays into one, with a runs axis in front."""
-    series = zip(*([leaf for _, leaf in leaves(tree)] for tree in runs), strict=True)
-    return map_leaves(lambda _: np.stack(next(series)), runs[0])
+    return map_leaves(lambda *series: np.stack(series), *runs)

@@ -250,8 +250,7 @@ def predict_file(
         If the output is the input, the network's training data, or a file of the run folder.
     """
     source, target = given_path(source), given_path(output)
-    writers = {".csv": _write_csv, ".npy": _write_npy}
-    if target.suffix not in writers:
+    if target.suffix not in (".csv", ".npy"):
         raise DataError(f"the output {target} must end in .csv or .npy.")
     folder = given_path(run_dir)
     place = {"backend": backend, "device": device}
@@ -298,7 +297,11 @@ def predict_file(
     outputs = _predicted(config, saved, features, codes)
     prediction = _prediction(saved, outputs)
     with os_errors_as(DataError, unwritable):
-        writers[target.suffix](target, prediction, ends_of(outputs))
+        if target.suffix == ".csv":
+            columns = _columns(prediction, ends_of(outputs))
+            write_text(target, csv_text([list(columns), *zip(*columns.values(), strict=True)]))
+        else:
+            write_bytes(target, array_of([outputs]))
     return prediction
 
 
@@ -351,16 +354,6 @@ def _columns(prediction: Prediction, ends: Ends | None = None) -> dict[str, npt.
         called = [end] if len(names) == 1 else [f"{name} {end}" for name in names.tolist()]
         columns |= dict(zip(called, values.T, strict=True))
     return columns
-
-
-def _write_csv(path: Path, prediction: Prediction, ends: Ends | None) -> None:
-    columns = _columns(prediction, ends)
-    rows = zip(*columns.values(), strict=True)
-    write_text(path, csv_text([list(columns), *rows]))
-
-
-def _write_npy(path: Path, prediction: Prediction, ends: Ends | None) -> None:
-    write_bytes(path, _npy(prediction, ends))
 
 
 def _npy(prediction: Prediction, ends: Ends | None) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,8 +131,7 @@ def training_fold(network: Network, optimizer: Optimizer, ops: Ops, dtype: Any) 
         return descend(state, factors, logits.shape[-2], batch.hyperparameters), (logits,)
 
     def conclude(batches: tuple[Any, ...], outputs: tuple[Array, ...], constants: Constants) -> tuple[Array, ...]:
-        relative = partial(_relative, ops)
-        return _loss_and_score(network, ops, dtype, constants.examples, batches[0], outputs[0], relative)
+        return _loss_and_score(network, ops, dtype, constants.examples, batches[0], *outputs, training=True)
 
     return Fold(prepare, step, conclude)
 
@@ -289,7 +287,7 @@ def evaluation_fold(network: Network, ops: Ops, dtype: Any) -> Fold:
     network = network._replace(loss=network.loss.evaluated_as or network.loss)
 
     def conclude(batches: tuple[Array, ...], outputs: tuple[Array, ...], examples: Examples) -> tuple[Array, ...]:
-        return _loss_and_score(network, ops, dtype, examples, *batches, *outputs, voting=True)
+        return _loss_and_score(network, ops, dtype, examples, *batches, *outputs, training=False)
 
     return _forward_fold(network, ops, dtype, conclude)
 
@@ -353,14 +351,13 @@ def _loss_and_score(
     examples: Examples,
     rows: Array,
     logits: Array,
-    weighing: Callable[[Array], Array] = lambda weights: weights,
     *,
-    voting: bool = False,
+    training: bool,
 ) -> tuple[Array, ...]:
     """Compute the loss and the score (steps, runs, batch) of each example in ``rows``, times its weight, if any.
 
-    The score of members is that of their mean prediction.  So is the loss with ``voting``, if the loss can be computed
-    from a prediction; otherwise it is the mean of the members' losses.
+    In training, weights are relative to their batch.  The score of members is that of their mean prediction.  So is the
+    loss in evaluation, if it can be computed from a prediction; otherwise it is the mean of the members' losses.
     """
     loss, xp = network.loss, ops.xp
     if rows.ndim + 1 < logits.ndim:  # the same examples for every run
@@ -371,7 +368,7 @@ def _loss_and_score(
         value, decided = loss.value(ops, logits, encoded), loss.decide(ops, logits)
     else:
         prediction = mean_of_members(ops, loss.transform(ops, logits), members)
-        value = loss.value_of_prediction(ops, prediction, encoded) if voting else None
+        value = None if training else loss.value_of_prediction(ops, prediction, encoded)
         if value is None:
             values = loss.value(ops, logits, repeat_rows(ops, encoded, members))
             value = mean_of_members(ops, values[..., None], members)[..., 0]
@@ -379,7 +376,8 @@ def _loss_and_score(
     results = (value, loss.score(ops, decided, targets, examples.inverse_variance))
     if examples.weights is None:
         return results
-    weights = weighing(take_rows(ops, examples.weights, rows))
+    weights = take_rows(ops, examples.weights, rows)
+    weights = _relative(ops, weights) if training else weights
     return tuple(result * weights for result in results)
 
 

@@ -97,11 +97,9 @@ class Trainable(ABC):
         """The training fold (see `xpmlp.training.step`), a single object, so that JAX compiles it once per shape."""
         fold = training_fold(self.network, self.optimizer, self.backend.ops, self.backend.dtype)
         per_call, by_step = self.steps_per_call, self.policy.changes_by_step
-        return (
-            fold
-            if per_call == 1
-            else delay_updates(fold, self.network, self.optimizer, self.backend, per_call, by_step)
-        )
+        if per_call == 1:
+            return fold
+        return delay_updates(fold, self.network, self.optimizer, self.backend, per_call, by_step)
 
     @property
     def steps_per_call(self) -> int:

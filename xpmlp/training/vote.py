@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import Any
@@ -64,7 +64,7 @@ def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
     before = len(layers.members) if layers.kind == "vote" else 1
     if before != members:
         raise ConfigError(
-            f"the network to go on from has {before} members, and train.members and train.folds ask for {members}: "
+            f"the network to continue from has {before} members, and train.members and train.folds ask for {members}: "
             "make them as many."
         )
     return saved.parameters
@@ -119,13 +119,21 @@ class VoteTrainable(ConfigTrainable):
         return np.flatnonzero(self.folds != self.fold_of(seed))
 
     def left_out(self, fold: int) -> Part:
-        """Return the examples of a fold."""
-        return self.train_part[np.flatnonzero(self.folds == fold)]
+        """Return the examples of a fold, without weights of classes; of equal weight if all their weights are 0."""
+        part = self.dataset.train[np.flatnonzero(self.folds == fold)]
+        return part if part.weights is None or part.weights.any() else replace(part, weights=None)
 
     @cached_property
     def examples_left_out(self) -> Callable[[int], Examples]:
         """A function from a fold to its examples on the device, moved there once."""
         return functools.cache(lambda fold: self.inference.to_device(self.left_out(fold)))
+
+    @cached_property
+    def examples_judged_together(self) -> Examples:
+        """The training examples on the device, without weights of classes."""
+        weights, backend = self.dataset.train.weights, self.backend
+        own = None if weights is None else backend.asarray(weights.astype(backend.dtype_name, copy=False))
+        return self.train_examples._replace(weights=own)
 
     def judging(self, run: Run) -> Examples | None:
         """Return the validation examples, or with folds the examples of the fold left out by the member."""
@@ -176,7 +184,7 @@ class VoteTrainable(ConfigTrainable):
             return
         prediction, rows = self.out_of_fold(voters), self.with_members(run.settings.seed for run in voters)
         assert prediction is not None
-        factor = self.inference.sharpening(prediction, self.train_examples, rows, cautious=True)
+        factor = self.inference.sharpening(prediction, self.examples_judged_together, rows, cautious=True)
         for run in voters:
             run.parameters = sharpened(self.network.layers, run.parameters, factor)
 
@@ -240,7 +248,7 @@ class FoldPolicy(ConfigPolicy):
         """Compute the figure of the out-of-fold predictions of the members with these seeds."""
         assert self.criterion is not None
         prediction = self.trainable.predicted_out_of_fold(zip(seeds, self._predictions, strict=True))
-        rows, examples = self.trainable.with_members(seeds), self.trainable.train_examples
+        rows, examples = self.trainable.with_members(seeds), self.trainable.examples_judged_together
         (self._figure,) = self.trainable.inference.judged(self.criterion, prediction[None], examples, rows)
 
     def figure(self, run: Run, column: int) -> float | None:
@@ -304,9 +312,13 @@ def joined(runs: Sequence[Run], settings: RunSettings) -> Run:
         status,
         epochs=[mean_row(rows) for rows in zip(*(run.epochs for run in voters), strict=False)],
         batch_losses=[np.mean([run.losses[:steps] for run in voters], axis=0)],
-        parameters=[run.parameters for run in voters],
+        parameters=[run.parameters for run in voters] if len(voters) > 1 else voters[0].parameters,
         best_loss=fmean(run.best_loss for run in voters),
         best_epoch=best.pop() if len(best) == 1 else 0,
+        train_scores=[
+            Score(*map(fmean, zip(*scores, strict=True)))
+            for scores in zip(*(run.train_scores for run in voters), strict=False)
+        ],
     )
 
 
