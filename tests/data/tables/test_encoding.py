@@ -321,3 +321,14 @@ def test_infinities_are_unreadable_and_nan_is_missing() -> None:
     with pytest.raises(DataError, match="column 'a' is no number, as it was in training, but has values such as 'inf'"):
         encoding.encode({"a": ["inf", "1e400", "1"]})
     assert encoding.encode({"a": typed[:3]}).unreadable == {"a": 3}  # a column of numbers is of no other kind
+
+
+@pytest.mark.parametrize("cells", [[np.nan], [None], ["NA"], [pd.NaT], pd.Categorical(["NA"]), pd.array([pd.NA])])
+def test_a_date_may_be_missing_in_any_type(cells: Any) -> None:
+    days = [datetime.datetime(2020, 1, 1) + datetime.timedelta(days=7 * step) for step in range(60)]
+    encoding = fitted({"d": days})
+    encoded = encoding.encode(pd.DataFrame({"d": cells}))
+    assert not encoded.unreadable
+    equal(encoded, encoding.encode({"d": pl.Series([None], dtype=pl.Date)}))
+    with pytest.raises(DataError, match=r"column 'd' is no date, .* such as '3.0'"):
+        encoding.encode({"d": [3.0, np.nan]})

@@ -38,12 +38,10 @@ def as_dates(cells: pl.Series, column: Column, missing: Sequence[str]) -> Readin
         told = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).cast(pl.Datetime("us"))
     elif dtype == pl.Date or isinstance(dtype, pl.Datetime):
         wall = cells.cast(pl.Datetime("us"))
-    elif dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum) or dtype == pl.Null:
+    else:
         texts = as_texts(cells, missing)
         wall, told = parsed_dates(texts, column.date_formats or ISO_FORMATS)
         unreadable = int((wall.is_null() & told.is_null()).sum()) - texts.null_count()
-    else:
-        unreadable = len(cells) - cells.null_count()
     both = pl.DataFrame({"wall": wall, "instant": _to_utc(wall, column.zone)})
     if told.null_count() < len(told):
         told_here = _in_zone(told, column.zone)

@@ -73,7 +73,7 @@ def _read_plain(one: EncodedColumn, cells: pl.Series, missing: tuple[str, ...]) 
         parts = date_parts(cells, column, missing)
         days = parts["days"]
         numbers = [_cycled(parts, feature.part) for feature in one.own_features]
-        present = cells if cells.dtype != pl.String else as_texts(cells, missing)
+        present = cells if cells.dtype.is_temporal() else as_texts(cells, missing)
         return RawColumn(numbers, None, days.is_null().to_numpy(), days.null_count() - present.null_count())
     if kind == "text":
         texts = as_texts(cells, missing, plus=False)
