@@ -332,3 +332,11 @@ def test_a_date_may_be_missing_in_any_type(cells: Any) -> None:
     equal(encoded, encoding.encode({"d": pl.Series([None], dtype=pl.Date)}))
     with pytest.raises(DataError, match=r"column 'd' is no date, .* such as '3.0'"):
         encoding.encode({"d": [3.0, np.nan]})
+
+
+@pytest.mark.parametrize(
+    "levels", [pd.to_datetime(["2020-01-01", "2021-05-01"]), pd.period_range("2020", periods=2), pd.Index([0.1, 1e20])]
+)
+def test_typed_categories_are_those_of_a_plain_column(levels: pd.Index) -> None:
+    categories = pd.DataFrame({"c": pd.Categorical.from_codes([0, 1] * 30, levels)})
+    equal(fitted(categories).encode(categories), fitted(categories).encode(categories.astype(levels.dtype)))

@@ -297,3 +297,14 @@ def test_rows_with_an_infinite_target_have_none(cells: list[Any]) -> None:
     targets = read_targets(pl.DataFrame({"y": cells}), ["y"], "auto", MISSING, None, "x")
     assert (targets.task, targets.labels.tolist()) == ("values", [[1.5], [2.5]])
     assert targets.kept.tolist() == [True, False, False, True, False]
+
+
+@pytest.mark.parametrize("levels", [(" lo", "mid ", "hi"), (" lo", "lo", "", "mid ", "hi")])
+def test_ordered_categories_with_outer_blanks(levels: tuple[str, ...]) -> None:
+    pd = pytest.importorskip("pandas", reason="needs pandas")
+    pa = pytest.importorskip("pyarrow", reason="needs pyarrow")
+    codes = [row % len(levels) for row in range(60)]
+    arrow = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(levels), ordered=True)
+    for cells in (pd.Categorical.from_codes(codes, levels, ordered=True), arrow):
+        found = infer_schema(pd.DataFrame({"a": cells}) if cells is not arrow else pa.table({"a": cells}))["a"]
+        assert (found.order, found.missing) == (("lo", "mid", "hi"), 60 // len(levels) * levels.count(""))

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from xpmlp.data.messages import quoted
+from xpmlp.data.tables.cells import as_texts
 from xpmlp.errors import DataError
 
 _GAPS = ("NoneType", "NAType", "NaTType")
@@ -204,10 +205,10 @@ def _pandas_column(name: str, column: Any) -> tuple[pl.Series, tuple[str, ...]]:
     dtype = column.dtype
     kind = type(dtype).__name__
     if kind == "CategoricalDtype":
-        levels = [_as_text(level) for level in dtype.categories]
+        levels = as_texts(_pandas_column(name, dtype.categories.to_series())[0], ())  # like a column of them
         codes = np.asarray(column.cat.codes if hasattr(column, "cat") else column.codes, dtype=np.int64)
         texts = pl.Series(name, [*levels, None], dtype=pl.String).gather(np.where(codes < 0, len(levels), codes))
-        return texts.alias(name).cast(pl.Categorical), tuple(map(str, levels)) if dtype.ordered else ()
+        return texts.cast(pl.Categorical), tuple(levels.drop_nulls()) if dtype.ordered else ()
     if kind == "SparseDtype":
         column = column.sparse.to_dense() if hasattr(column, "sparse") else column
         dtype = column.dtype

@@ -119,7 +119,7 @@ def infer_schema(
         raise DataError(
             f"the table has {len(names):,} columns, and at most {MAX_COLUMNS:,} can be learned from: drop some"
         )
-    overrides = {name: Override(kind="category", order=order) for name, order in given.orders.items()}
+    overrides = {name: Override(kind="category", order=_levels(order, missing)) for name, order in given.orders.items()}
     overrides |= parse_types(types, names)
     cells = columns_of(given.data)
     columns = [infer_column(cells[name], overrides.get(name), missing, decimal) for name in names]
@@ -140,6 +140,11 @@ def infer_column(
     else:
         found = _of_typed(cells, missing)
     return _column(cells, texts, found, override.order if override else (), missing)
+
+
+def _levels(order: Sequence[str], missing: Sequence[str]) -> tuple[str, ...]:
+    """Read an order's categories as cells are read: without outer blanks and missing values, equal ones once."""
+    return tuple(dict.fromkeys(as_texts(pl.Series(order, dtype=pl.String), missing).drop_nulls()))
 
 
 def _typed(cells: pl.Series, missing: Sequence[str]) -> pl.Series:
