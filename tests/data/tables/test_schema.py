@@ -308,3 +308,9 @@ def test_ordered_categories_with_outer_blanks(levels: tuple[str, ...]) -> None:
     for cells in (pd.Categorical.from_codes(codes, levels, ordered=True), arrow):
         found = infer_schema(pd.DataFrame({"a": cells}) if cells is not arrow else pa.table({"a": cells}))["a"]
         assert (found.order, found.missing) == (("lo", "mid", "hi"), 60 // len(levels) * levels.count(""))
+
+
+def test_a_whole_number_too_large_for_a_float_is_text() -> None:
+    found = infer_schema({"a": [10**400, *range(59)]})["a"]
+    assert (found.kind, found.missing) == ("number", 1)
+    assert infer_schema({"a": [10**400, 10**401] * 30})["a"].kind == "category"

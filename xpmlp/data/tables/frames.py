@@ -9,6 +9,7 @@ import datetime as dt
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -316,8 +317,9 @@ def _of_objects(name: str, values: list[Any]) -> pl.Series:
     if all(isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_) for value in present):
         whole = all(isinstance(value, Integral) and -(2**63) <= int(value) < 2**63 for value in present)
         number: Any = int if whole else float
-        numbers = [None if value is None else number(value) for value in given]
-        return pl.Series(name, numbers, dtype=pl.Int64 if whole else pl.Float64)
+        with suppress(OverflowError):  # of an integer beyond float64, which is read as text
+            numbers = [None if value is None else number(value) for value in given]
+            return pl.Series(name, numbers, dtype=pl.Int64 if whole else pl.Float64)
     kind = next((type(value).__name__ for value in present if isinstance(value, _NESTED)), None)
     if kind is not None:
         raise DataError(
@@ -325,10 +327,8 @@ def _of_objects(name: str, values: list[Any]) -> pl.Series:
             "make numbers or text of it"
         )
     if all(isinstance(value, dt.date | dt.time | dt.timedelta) for value in present):
-        try:
+        with suppress(pl.exceptions.PolarsError, TypeError, ValueError):
             return pl.Series(name, [getattr(value, "to_pydatetime", lambda value=value: value)() for value in given])
-        except (pl.exceptions.PolarsError, TypeError, ValueError):
-            pass
     if all(isinstance(value, bytes) for value in present):
         return pl.Series(name, [None if one is None else one.decode("utf-8", "backslashreplace") for one in given])
     return pl.Series(name, [None if value is None else _as_text(value) for value in given], dtype=pl.String)
