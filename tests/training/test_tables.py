@@ -118,6 +118,27 @@ def test_kept_columns_stand_beside_predictions_of_their_name(tmp_path: Path, mon
         predict_file("run", "rows.csv", "kept.csv", keep=["value", "predicted value"])
 
 
+@pytest.mark.parametrize(
+    ("targets", "ends"),
+    [
+        (["lower"], ["lower lower", "upper"]),
+        (["y", "y lower"], ["y y lower", "y lower lower", "y upper", "y lower upper"]),
+    ],
+)
+def test_ends_of_intervals_stand_beside_targets_of_their_name(
+    targets: list[str], ends: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = pl.DataFrame({"x": np.arange(60) % 7, **{name: 3.5 * (np.arange(60) % 7) for name in targets}})
+    rows.write_csv("rows.csv")
+    data = {"data.name": "table", "data.path": "rows.csv", "data.target": targets, "train.epochs": 1}
+    xpmlp.train(xpmlp.load_config("xpmlp:table-values.toml", {**QUICK, **data}), "run")
+    predict_file("run", "rows.csv", "p.csv", interval=0.8)
+    written, values = pl.read_csv("p.csv"), xpmlp.predict("run", rows).outputs
+    assert written.columns == [*targets, *ends]
+    np.testing.assert_allclose(written.select(targets).to_numpy(), values, rtol=1e-6)
+
+
 OPEN = {**QUICK, **FREQUENT, "train.epochs": "auto", "train.batch_size": "auto", "train.max_seconds": 1e6}
 
 

@@ -236,7 +236,8 @@ def predict_file(
         See `predict`.
     interval : float, optional
         Also write intervals around values with this coverage of the targets, for example 0.9: columns ``lower`` and
-        ``upper``, or for several targets two for each.
+        ``upper``, or for several targets two for each, with the target's name in front, as also where a target has
+        the name of an end.
 
     Returns
     -------
@@ -351,8 +352,11 @@ def _columns(prediction: Prediction, ends: Ends | None = None) -> dict[str, npt.
     if decided is not outputs:
         columns |= {f"probability of {name}": column for name, column in zip(names.tolist(), outputs.T, strict=True)}
     for end, values in zip(("lower", "upper"), ends or (), strict=False):
-        called = [end] if len(names) == 1 else [f"{name} {end}" for name in names.tolist()]
-        columns |= dict(zip(called, values.T, strict=True))
+        for name, column in zip(names.tolist(), values.T, strict=True):
+            called = end if len(names) == 1 else f"{name} {end}"
+            while called in columns:  # a target may have any name
+                called = f"{name} {called}"
+            columns[called] = column
     return columns
 
 
