@@ -231,3 +231,13 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was() -> None:
     assert model.classes_.tolist() == [0, 1]
     assert model.n_features_in_ == 3
     np.testing.assert_array_equal(model.set_params(settings=quick).predict_proba(x), before)
+
+
+def test_masked_targets_are_refused() -> None:
+    mask = np.arange(ROWS) == 7
+    for model, y in ((classifier(), WORDS), (TabularRegressor(folds=2, settings=QUICK), FRAME["a"].to_numpy())):
+        masked = np.ma.masked_array(y, mask)
+        for given in ({"y": masked}, {"y": y, "eval_set": (FRAME, masked)}):
+            with pytest.raises(ValueError, match="^Input y contains masked values, which are missing"):
+                model.fit(FRAME, **given)
+        model.fit(FRAME, np.ma.masked_array(y, False))

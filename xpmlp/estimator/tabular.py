@@ -214,10 +214,17 @@ class TabularRegressor(RegressorMixin, FittingTabular):
         return tags
 
 
-def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
-    """Convert labels of any library to an array (n,), categories to their values; none may be missing."""
+def _refuse_gaps(y: Any) -> None:
+    """Refuse a target that is not given, or that has masked values, whose mask no conversion keeps."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    if np.ma.is_masked(y):
+        raise ValueError("Input y contains masked values, which are missing.")
+
+
+def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
+    """Convert labels of any library to an array (n,), categories to their values; none may be missing."""
+    _refuse_gaps(y)
     labels: npt.NDArray[Any] = column_or_1d(np.asarray(y), warn=isinstance(y, np.ndarray | list | tuple))
     if labels.dtype.kind in "OT":
         given = labels.tolist()
@@ -234,8 +241,7 @@ def _labels(y: Any, rows: int) -> npt.NDArray[Any]:
 
 def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     """Convert values to an array (n,) or (n, n_targets); all must be finite."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
+    _refuse_gaps(y)
     if hasattr(y, "columns"):
         y = np.stack([np.asarray(column.to_list(), object) for column in as_frame(y).data.get_columns()], axis=1)
     values = np.asarray(y)
