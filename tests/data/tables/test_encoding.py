@@ -92,6 +92,8 @@ def test_an_ordered_category_is_its_rank() -> None:
     half = 0.5 / math.sqrt(1 + 1 / 36)  # quartiles 0 and 2
     np.testing.assert_allclose(encoded.numbers[:, 0], [-half, 0, half, 0, 0], rtol=1e-6)
     assert encoded.unreadable == {"size": 1}
+    alone = encoding.encode({"size": ["XL"]})
+    assert (alone.numbers.tolist(), alone.unreadable) == ([[0.0]], {"size": 1})
 
 
 def test_truths_and_clock_times() -> None:

@@ -122,7 +122,8 @@ class TableEncoding(Saved):
         Raises
         ------
         DataError
-            If a column is absent, or more than half of its values are not of the kind seen in training.
+            If a column is absent, or more than half of its values are not of the kind seen in training; an unknown
+            level of an ordered category is of the kind.
         """
         data = as_frame(frame, what).data
         there = set(data.columns)
@@ -222,7 +223,7 @@ class TableEncoding(Saved):
         for one in self.columns:
             name = one.column.name
             typed = one.column.kind == "number" and data[name].dtype.is_numeric()  # at worst infinities
-            if unreadable[name] > present[name] and not typed:
+            if unreadable[name] > present[name] and not typed and not one.column.order:
                 values = data[name].drop_nulls()
                 example = str(values[0]) if len(values) else ""
                 raise DataError(
