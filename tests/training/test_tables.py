@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,18 @@ def test_ends_of_intervals_stand_beside_targets_of_their_name(
     written, values = pl.read_csv("p.csv"), xpmlp.predict("run", rows).outputs
     assert written.columns == [*targets, *ends]
     np.testing.assert_allclose(written.select(targets).to_numpy(), values, rtol=1e-6)
+
+
+def test_kept_columns_of_any_type(run_folder: Path, tmp_path: Path) -> None:
+    odd = {"took": [timedelta(hours=1), None], "raw": [b"a", b"\xff"], "at": [time(1), time(2)], "x": [0.5, None]}
+    table(2).drop("kind").with_columns(**{name: pl.Series(cells) for name, cells in odd.items()}).with_columns(
+        many=pl.Series([[1, 2], [3]])
+    ).write_parquet(tmp_path / "rows.parquet")
+    predict_file(run_folder, tmp_path / "rows.parquet", tmp_path / "p.csv", keep=list(odd))
+    written = pl.read_csv(tmp_path / "p.csv", infer_schema=False).select(*odd).rows()
+    assert written == [("PT1H", "a", "01:00:00", "0.5"), (None, "\\xff", "02:00:00", None)]
+    with pytest.raises(DataError, match="column 'many' holds values of type List"):
+        predict_file(run_folder, tmp_path / "rows.parquet", tmp_path / "p.csv", keep=["many"])
 
 
 OPEN = {**QUICK, **FREQUENT, "train.epochs": "auto", "train.batch_size": "auto", "train.max_seconds": 1e6}

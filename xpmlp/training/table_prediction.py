@@ -166,11 +166,10 @@ def predict_table(
     Raises
     ------
     DataError
-        Also if a column to keep has the name that a column of predictions gets instead.
+        Also if a column to keep has the name that a column of predictions gets instead, or cannot be text.
     """
-    import polars as pl
-
     from xpmlp.data.tables import read_batches
+    from xpmlp.data.tables.cells import cast_to_texts
 
     model = table_model(saved)
     assert model is not None
@@ -193,7 +192,7 @@ def predict_table(
                 unreadable.update(encoded.unreadable)
                 moments = encoded.moments if moments is None else moments + encoded.moments
                 if target.suffix == ".csv":
-                    kept = [frame[name].cast(pl.String, strict=False).to_list() for name in keep]
+                    kept = [cast_to_texts(frame[name]).to_list() for name in keep]
                     body = zip(*kept, *columns_of(predicted).values(), strict=True)
                     file.write(csv_text(body if rows else [header, *body]))
                 else:

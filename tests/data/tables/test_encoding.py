@@ -342,3 +342,17 @@ def test_a_date_may_be_missing_in_any_type(cells: Any) -> None:
 def test_typed_categories_are_those_of_a_plain_column(levels: pd.Index) -> None:
     categories = pd.DataFrame({"c": pd.Categorical.from_codes([0, 1] * 30, levels)})
     equal(fitted(categories).encode(categories), fitted(categories).encode(categories.astype(levels.dtype)))
+
+
+def test_lengths_of_time_are_texts_where_these_are_needed() -> None:
+    times = pl.Series("c", [datetime.timedelta(hours=1), datetime.timedelta(seconds=1.5), None] * 20)
+    encoding = fitted({"c": times}, types="c=category")
+    assert encoding.columns[0].levels == ("PT1.5S", "PT1H")
+    assert encoding.encode({"c": times[:3]}).codes[:, 0].tolist() == [3, 2, 1]
+    frame = table().select("sex", "paid", "when", "note").with_columns(clock=pl.Series(["06:00", "18:00"] * 30))
+    encoding = fitted(frame, types="note=text")
+    assert encoding.encode(frame[:3].with_columns(times[:3].alias("sex"))).unseen == {"sex": 2}
+    encoding.encode(frame[:3].with_columns(times[:3].alias("note")))
+    for name, kind in {"paid": "truth", "when": "date", "clock": "clock"}.items():
+        with pytest.raises(DataError, match=f"column '{name}' is no {kind}, as it was in training"):
+            encoding.encode(frame[:3].with_columns(times[:3].alias(name)))

@@ -66,17 +66,32 @@ def as_texts(cells: pl.Series, missing: Sequence[str], *, plus: bool | None = No
     alone then depends; by default it is looked for in the cells.
     """
     dtype = cells.dtype
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
-        return _without_gaps(cells.cast(pl.String), missing, plus)
-    if dtype == pl.Binary:
-        texts = [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells.to_list()]
-        return _without_gaps(pl.Series(cells.name, texts, dtype=pl.String), missing, plus)
+    if dtype in (pl.String, pl.Binary) or isinstance(dtype, pl.Categorical | pl.Enum):
+        return _without_gaps(cast_to_texts(cells), missing, plus)
     if dtype.is_float():
         finite = cells.set(cells.is_nan(), None) if cells.is_nan().any() else cells
         whole = finite.cast(pl.Int64, strict=False)
         as_whole = (whole.cast(pl.Float64) == finite.cast(pl.Float64)) & (finite.abs() < 2.0**53)
         return pl.select(pl.when(as_whole).then(whole.cast(pl.String)).otherwise(finite.cast(pl.String))).to_series()
-    if dtype == pl.Boolean or dtype.is_integer() or dtype.is_decimal() or dtype == pl.Null or dtype.is_temporal():
+    return cast_to_texts(cells)
+
+
+def cast_to_texts(cells: pl.Series) -> pl.Series:
+    """Cast cells of any readable type to texts as they are; a length of time to that of ISO 8601, such as PT1H.
+
+    Raises
+    ------
+    DataError
+        If the type cannot be read.
+    """
+    dtype = cells.dtype
+    if dtype == pl.Binary:
+        texts = [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells.to_list()]
+        return pl.Series(cells.name, texts, dtype=pl.String)
+    if isinstance(dtype, pl.Duration):
+        return cells.dt.to_string("iso")
+    plain = dtype in (pl.String, pl.Boolean, pl.Null) or isinstance(dtype, pl.Categorical | pl.Enum)
+    if plain or dtype.is_numeric() or dtype.is_temporal():
         return cells.cast(pl.String)
     raise DataError(cannot_be_read(cells))
 
