@@ -356,3 +356,17 @@ def test_lengths_of_time_are_texts_where_these_are_needed() -> None:
     for name, kind in {"paid": "truth", "when": "date", "clock": "clock"}.items():
         with pytest.raises(DataError, match=f"column '{name}' is no {kind}, as it was in training"):
             encoding.encode(frame[:3].with_columns(times[:3].alias(name)))
+
+
+def test_texts_too_long_to_be_saved_are_unknown() -> None:
+    long = "lorem ipsum " * 1000
+    encoding = fitted({"c": [f"{long}{row % 3}" for row in range(60)] + ["a", "b"] * 10})
+    assert encoding.columns[0].levels == ("a", "b")
+    assert encoding.encode({"c": [f"{long}0", "a", None]}).codes[:, 0].tolist() == [0, 2, 1]
+    column, word = "c" * 100, "acgt" * 2_480  # the name of a number has both
+    texts = {column: [f"{word if row % 3 else ''} {'abc'[row % 3]} {'a' * 10_001} {row}" for row in range(120)]}
+    schema = infer_schema(texts, types={column: "text"})
+    encoding, _ = fit_encoded(texts, schema, np.arange(120) % 3)
+    assert {*encoding.columns[0].words} <= {*"abc"}
+    assert encoding.columns[0].statistic is not None
+    assert TableEncoding.from_json(encoding.to_json()) == encoding

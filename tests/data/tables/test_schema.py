@@ -314,3 +314,12 @@ def test_a_whole_number_too_large_for_a_float_is_text() -> None:
     found = infer_schema({"a": [10**400, *range(59)]})["a"]
     assert (found.kind, found.missing) == ("number", 1)
     assert infer_schema({"a": [10**400, 10**401] * 30})["a"].kind == "category"
+
+
+@pytest.mark.parametrize("levels", [[f"{level}" for level in range(10_001)], ["a" * 10_001, "b"]])
+def test_an_order_too_large_to_be_saved_is_refused(levels: list[str]) -> None:
+    pd = pytest.importorskip("pandas", reason="needs pandas")
+    cells = pd.Categorical.from_codes([0, 1] * 30, levels, ordered=True)
+    for given in ({"frame": pd.DataFrame({"a": cells})}, {"frame": {"a": [1, 2]}, "types": {"a": "<".join(levels)}}):
+        with pytest.raises(DataError, match=f"'a' has an order of {len(levels):,} categories: at most 10,000 are"):
+            infer_schema(**given)

@@ -173,6 +173,16 @@ class Override(Frozen):
     kind: Kind
     order: tuple[Name, ...] = ()
 
+    @classmethod
+    def of_order(cls, name: str, order: tuple[str, ...]) -> Override:
+        """Make a category with this order of a column; refuse more or longer categories than can be saved."""
+        if len(order) > MAX_LEVELS or max(map(len, order), default=0) > MAX_NAME:
+            raise DataError(
+                f"column {quoted(name)} has an order of {len(order):,} categories: at most {MAX_LEVELS:,} are allowed, "
+                f"of at most {MAX_NAME:,} characters; make a category without an order of it, or numbers"
+            )
+        return cls(kind="category", order=order)
+
 
 def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> dict[str, Override]:
     """Parse the kinds set by the user: ``"zip=category, size=small<medium<large"``, or a mapping of the same.
@@ -196,7 +206,7 @@ def parse_types(given: str | Mapping[str, str] | None, names: Sequence[str]) -> 
             order = tuple(level.strip() for level in kind.split("<"))
             if len(set(order)) < len(order) or "" in order:
                 raise DataError(f"types: the order of {quoted(name)} has a category twice, or an empty one")
-            overrides[name] = Override(kind="category", order=order)
+            overrides[name] = Override.of_order(name, order)
         elif kind in KINDS:
             overrides[name] = Override(kind=kind)
         else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.tables.cells import as_texts, distinct_texts, words_of
-from xpmlp.data.tables.columns import MAX_LEVELS, Column, Schema
+from xpmlp.data.tables.columns import MAX_LEVELS, MAX_NAME, Column, Schema
 from xpmlp.data.tables.encoding import Encoded, TableEncoding
 from xpmlp.data.tables.features import MAX_WORDS, EncodedColumn, EncodedPair, Feature, Indicator
 from xpmlp.data.tables.frames import as_frame, columns_of
@@ -226,6 +226,7 @@ def _fit_column(
         counts = pl.DataFrame({"value": texts.values, "count": texts.counts}).sort(
             ["count", "value"], descending=[True, False]
         )
+        counts = counts.filter(pl.col("value").str.len_chars() <= MAX_NAME)  # the others are unknown
         common = counts.filter(pl.col("count") >= RARE).head(MAX_LEVELS)["value"].to_list()
         rare = counts["value"][len(common) :].head(MAX_LEVELS).to_list()
         if len(rare) == 1 and len(common) < MAX_LEVELS:  # a single rare category gets its own code
@@ -262,6 +263,7 @@ def _fit_text(
     words = words_of(texts).list.unique().explode().drop_nulls().alias("word")
     counts = words.value_counts().sort(["count", "word"], descending=[True, False])
     telling = counts.filter((pl.col("count") >= RARE) & (pl.col("count") <= 0.95 * len(texts)))
+    telling = telling.filter(pl.col("word").str.len_chars() <= MAX_NAME - len(f"{column.name}: "))
     common = telling["word"].head(COMMON_WORDS).to_list()
     if targets is not None and common:
         common = telling_words(words_of(every), telling, MAX_WORDS, targets)

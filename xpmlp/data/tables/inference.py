@@ -119,7 +119,7 @@ def infer_schema(
         raise DataError(
             f"the table has {len(names):,} columns, and at most {MAX_COLUMNS:,} can be learned from: drop some"
         )
-    overrides = {name: Override(kind="category", order=_levels(order, missing)) for name, order in given.orders.items()}
+    overrides = {name: Override.of_order(name, _levels(order, missing)) for name, order in given.orders.items()}
     overrides |= parse_types(types, names)
     cells = columns_of(given.data)
     columns = [infer_column(cells[name], overrides.get(name), missing, decimal) for name in names]

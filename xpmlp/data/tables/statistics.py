@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from xpmlp.data.folds import fold_numbers
 from xpmlp.data.saved import Finite, Frozen
-from xpmlp.data.tables.columns import Name
+from xpmlp.data.tables.columns import MAX_NAME, Name
 
 FOLDS = 5
 """Folds of the training rows; the numbers of each come from the others."""
@@ -227,7 +227,8 @@ def of_text(words: pl.Series, targets: TrainingTargets) -> Found | None:
     For classes it is naive Bayes' sum of log probability ratios; for values, the sum of the words' shrunken means.
     """
     counts = words.list.unique().explode().drop_nulls().alias("word").value_counts()
-    counts = counts.filter(pl.col("count") >= 3).sort(["count", "word"], descending=[True, False])
+    counts = counts.filter((pl.col("count") >= 3) & (pl.col("word").str.len_chars() <= MAX_NAME))
+    counts = counts.sort(["count", "word"], descending=[True, False])
     known = tuple(word for word in counts["word"].head(MOST_WORDS).to_list() if word)
     if not known:
         return None
