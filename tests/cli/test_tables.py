@@ -292,6 +292,21 @@ def test_rows_of_a_test_file_without_a_target(there: Path, xpmlp: Run) -> None:
     done = xpmlp("train", "weighted.csv", "--target", "kind", *options, *FEW, "--set", "train.epochs=1")
     assert done.status == 0, done.err
     assert " 46 test examples" in done.out
+    assert "test.csv: 4 rows without a target are left out" in done.out
+
+
+def test_columns_that_the_files_of_parts_lack(there: Path, xpmlp: Run) -> None:
+    train = ("train", "pets.csv", "--target", "kind", *FEW, "--set", "train.epochs=1", "--set", "train.folds=none")
+    for gone, says in (("town", "test.csv: lacks 'town'"), ("kind", "test.csv: has no column 'kind' for the target")):
+        table()[:100].drop(gone).write_csv("test.csv")
+        xpmlp(*train, "--test", "test.csv").assert_refused(says)
+    assert xpmlp(*train, "--drop", "price,id").status == 0
+    table()[:100].drop("price", "id").write_csv("new.csv")
+    done = xpmlp("train", "new.csv", "--from", "runs/pets", "--set", "train.epochs=1")
+    assert done.status == 0, done.err
+    for options in (["--set", "data.path=new.csv"], ["--set", "data.path=new.csv", "--set", "data.test=new.csv"]):
+        done = xpmlp("evaluate", "runs/pets", *options)
+        assert done.status == 0, done.err
 
 
 def test_described(there: Path, xpmlp: Run) -> None:

@@ -52,20 +52,18 @@ def load_table(request: Request) -> Dataset:
         If the file cannot be read, columns are missing, the target is unusable, or the rows cannot be split.
     """
     options, missing, known, source = request.table, request.missing, request.table_model, str(request.path)
+    if known is not None:  # which has its columns
+        options = options._replace(drop=(), features=None)
     table = read_table(request.path, options.given)
-    held_out = {  # parts that are not drawn
-        name: read_table(file, options.given)
-        for name, file in (("test", options.test), ("validation", options.validation))
-        if file is not None
-    }
+    files = {name: file for name, file in (("test", options.test), ("validation", options.validation)) if file}
+    held_out = {name: read_table(file, options.given) for name, file in files.items()}  # parts that are not drawn
     data, notes = table.data, list(table.notes)
     names = find_targets(data.columns, known.target.names if known else request.target, source)
     others = _other_columns(data.columns, names, options, source)
     task: Task = known.target.task if known is not None else options.task
     targets = read_targets(data, names, task, missing, table.decimal, source)
     if not targets.kept.all():
-        lost = int((~targets.kept).sum())
-        notes.append(f"{lost:,} rows without a target are left out")
+        notes.append(_left_out(targets))
         data = data.filter(pl.Series(targets.kept))
     notes += total_row(data)
     if task == "auto":
@@ -97,7 +95,7 @@ def load_table(request: Request) -> Dataset:
     def part(
         name: str, frame: pl.DataFrame, labels: npt.NDArray[Any], places: npt.NDArray[Any] | None, weight: Any
     ) -> Part:
-        numbers, codes, *_ = encoded.get(name) or known.encoding.encode(frame, what=source)
+        numbers, codes, *_ = encoded.get(name) or known.encoding.encode(frame, what=str(files.get(name, source)))
         wanted = known.target.scaled(labels) if places is None else places
         return Part(_numbers(numbers), wanted, weight, codes if codes.shape[1] else None)
 
@@ -107,12 +105,14 @@ def load_table(request: Request) -> Dataset:
         weight = None if weights is None else weights[rows]
         made[name] = part(name, data[rows], targets.labels[rows], places, weight)
     for name, one in held_out.items():
-        of = read_targets(
-            one.data, find_targets(one.data.columns, names, name), targets.task, missing, one.decimal, name
-        )
-        places = None if indices is None else class_places(of.labels, classes, f"the {name} file")
+        file = str(files[name])
+        named = find_targets(one.data.columns, names, file)
+        of = read_targets(one.data, named, targets.task, missing, one.decimal, file)
+        if not of.kept.all():
+            notes.append(f"{file}: {_left_out(of)}")
+        places = None if indices is None else class_places(of.labels, classes, file)
         kept = one.data.filter(pl.Series(of.kept))
-        made[name] = part(name, kept, of.labels, places, _weights(kept, options.weights, missing, name))
+        made[name] = part(name, kept, of.labels, places, _weights(kept, options.weights, missing, file))
     return Dataset(
         name="table",
         train=made["train"],
@@ -141,6 +141,10 @@ def _indices(targets: Targets) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] 
         return np.empty(0, dtype=np.int64), None
     classes, indices = np.unique(targets.labels, return_inverse=True)
     return classes, indices.astype(np.int64)
+
+
+def _left_out(targets: Targets) -> str:
+    return f"{int((~targets.kept).sum()):,} rows without a target are left out"
 
 
 def _refuse_constant(names: Sequence[str], targets: Targets, rows: Rows, source: str) -> None:
