@@ -152,6 +152,12 @@ def test_kept_columns_of_any_type(run_folder: Path, tmp_path: Path) -> None:
         predict_file(run_folder, tmp_path / "rows.parquet", tmp_path / "p.csv", keep=["many"])
 
 
+def test_a_table_without_rows_is_refused(run_folder: Path) -> None:
+    for predict in (xpmlp.predict, xpmlp.predict_interval):
+        with pytest.raises(DataError, match="^the table has no rows to predict"):
+            predict(run_folder, table(0))
+
+
 OPEN = {**QUICK, **FREQUENT, "train.epochs": "auto", "train.batch_size": "auto", "train.max_seconds": 1e6}
 
 

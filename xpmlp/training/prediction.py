@@ -168,6 +168,8 @@ def _outputs(
         from xpmlp.data.tables import as_frame  # with polars, so imported late
 
         frame = as_frame(features, "the table").data
+        if not frame.height:
+            raise DataError("the table has no rows to predict")
         ready = TablePredictor(resolve_configured(config.backend).backend, saved, model)
         with ready.session(frame.height) as predict_rows:
             return saved, predict_rows(frame, allow_missing)[0]

@@ -323,3 +323,9 @@ def test_an_order_too_large_to_be_saved_is_refused(levels: list[str]) -> None:
     for given in ({"frame": pd.DataFrame({"a": cells})}, {"frame": {"a": [1, 2]}, "types": {"a": "<".join(levels)}}):
         with pytest.raises(DataError, match=f"'a' has an order of {len(levels):,} categories: at most 10,000 are"):
             infer_schema(**given)
+
+
+@pytest.mark.parametrize("cells", [pl.Series([2**63, 1] * 30, dtype=pl.UInt64), pl.Series([1e19, -1e19] * 30)])
+def test_labels_beyond_64_bits_are_refused(cells: pl.Series) -> None:
+    with pytest.raises(DataError, match=r"^x: the target 'y' has a label beyond 2\*\*63 - 1; labels go up to that"):
+        read_targets(cells.alias("y").to_frame(), ["y"], "auto", MISSING, None, "x")

@@ -246,10 +246,15 @@ def _labels(column: pl.Series, texts: pl.Series, source: str) -> npt.NDArray[Any
     """Return typed labels unchanged, and others as spelled in text."""
     if column.dtype == pl.Boolean:
         return column.to_numpy()
-    if column.dtype.is_integer():
-        return column.cast(pl.Int64).to_numpy()
+    if column.dtype.is_integer() or (column.dtype.is_float() and (column == column.floor()).all()):
+        whole = column.cast(pl.Int64, strict=False)
+        if whole.has_nulls():
+            raise DataError(
+                f"{source}: the target {quoted(column.name)} has a label beyond 2**63 - 1; labels go up to that"
+            )
+        return whole.to_numpy()
     if column.dtype.is_float():
-        return column.cast(pl.Int64).to_numpy() if (column == column.floor()).all() else np.asarray(texts.to_list())
+        return np.asarray(texts.to_list())
     typed = typed_labels(texts)
     if typed is not None:
         return typed
