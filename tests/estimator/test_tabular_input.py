@@ -238,6 +238,6 @@ def test_masked_targets_are_refused() -> None:
     for model, y in ((classifier(), WORDS), (TabularRegressor(folds=2, settings=QUICK), FRAME["a"].to_numpy())):
         masked = np.ma.masked_array(y, mask)
         for given in ({"y": masked}, {"y": y, "eval_set": (FRAME, masked)}):
-            with pytest.raises(ValueError, match="^Input y contains masked values, which are missing"):
+            with pytest.raises(ValueError, match=r"^Input y contains masked values, which are missing"):
                 model.fit(FRAME, **given)
         model.fit(FRAME, np.ma.masked_array(y, False))

@@ -154,7 +154,7 @@ def test_kept_columns_of_any_type(run_folder: Path, tmp_path: Path) -> None:
 
 def test_a_table_without_rows_is_refused(run_folder: Path) -> None:
     for predict in (xpmlp.predict, xpmlp.predict_interval):
-        with pytest.raises(DataError, match="^the table has no rows to predict"):
+        with pytest.raises(DataError, match=r"^the table has no rows to predict"):
             predict(run_folder, table(0))
 
 
