@@ -54,6 +54,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     kinds: dict[str, dict[str, Any]] = {
         "pets": {**common, "data.name": "table", "data.target": "kind", "data.drop": ["price"]},
         "price": {**common, "data.name": "table", "data.target": "price", "data.drop": ["kind"]},
+        "quantiles": {
+            **common,
+            "data.name": "table",
+            "data.target": "price",
+            "data.drop": ["kind"],
+            "model.loss": "quantile",
+            "model.quantiles": [0.5, 0.95],
+        },
         "flags": {
             **common,
             "data.name": "table",

@@ -26,6 +26,7 @@ from xpmlp.pages.charts import Series, chart
 from xpmlp.pages.columns import importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
 from xpmlp.pages.material import read_material
+from xpmlp.pages.measures import measures
 from xpmlp.pages.quality import calibration, chosen
 from xpmlp.storage import load_network, save_network
 from xpmlp.training.decision import decided_by
@@ -190,6 +191,20 @@ def test_of_two_classes_with_one_output_the_threshold_decides(runs: Runs) -> Non
     (column,) = material.rows.outputs.T
     assert ((column > 0.1) & (column < 0.5)).sum() > 0
     np.testing.assert_array_equal(chosen(decided, material.rows), column > 0.1)
+
+
+def test_of_quantiles_every_figure_is_that_of_the_one_nearest_to_the_median(runs: Runs) -> None:
+    material = read_material(runs("quantiles"))
+    rows = material.rows
+    assert rows is not None
+    wanted = np.asarray(rows.part.targets, dtype=np.float64)
+    errors = (material.unscaled(rows.outputs)[:, :1] - material.unscaled(wanted)).ravel()
+    r2, square, absolute = measures(material, rows)
+    variance = material.unscaled(wanted).var()
+    assert r2.values.mean() == pytest.approx(1 - (errors**2).mean() / variance)
+    np.testing.assert_allclose(square.values, errors**2)
+    np.testing.assert_allclose(absolute.values, np.abs(errors))
+    np.testing.assert_allclose(rows.losses, (rows.outputs[:, 0] - wanted[:, 0]) ** 2)
 
 
 @pytest.mark.parametrize("run", ["pets", "flags"])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xpmlp.nn import metric_names
-from xpmlp.pages.material import Floats, Material, Rows
+from xpmlp.pages.material import OPS, Floats, Material, Rows
 
 RESAMPLES = 500
 """Number of resamples of the rows for the intervals."""
@@ -56,8 +56,8 @@ def measures(material: Material, rows: Rows) -> list[Measure]:
 def values_of(material: Material, rows: Rows) -> tuple[Floats, Floats]:
     """Return predicted and true values, (n, n_targets) each, in the units of the data."""
     wanted = np.asarray(rows.part.targets, dtype=np.float64).reshape(len(rows.part), -1)
-    times = rows.outputs.shape[1] // wanted.shape[1]
-    return material.unscaled(rows.outputs)[:, times // 2 :: times], material.unscaled(wanted)
+    decided = material.saved.network.loss.decide_prediction(OPS, rows.outputs)
+    return material.unscaled(decided), material.unscaled(wanted)
 
 
 def figure_text(value: float, sign: str = "") -> str:
