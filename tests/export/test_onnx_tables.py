@@ -216,3 +216,14 @@ def test_columns_may_be_called_as_outputs_are() -> None:
     session = onnxruntime.InferenceSession(onnx_bytes(saved), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_inputs()] == ["prediction", '<script>"']
     assert [one.name for one in session.get_outputs()] == ["prediction_"]
+
+
+def test_columns_may_be_called_as_inner_tensors_are_or_not_at_all() -> None:
+    frame = pl.DataFrame(
+        {"#0": [1.0, 2.0, 4.0, 8.0], "##c0": [3.0, 1.0, 2.0, 5.0], "": list("abab"), "column": range(4)}
+    )
+    encoding = fitted(frame, np.arange(4) % 2)
+    named = frame.select(pl.all().name.map(lambda name: name or "column_"))
+    assert named.columns == ["#0", "##c0", "column_", "column"]
+    inputs = {name: (texts if name == "column_" else numbers)(named[name].to_list()) for name in named.columns}
+    assert_encoded(encoding, frame, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,20 @@ Value = str | npt.NDArray[Any]
 class Graph:
     """A graph under construction; called with an operator and its inputs, it adds a node and returns its output's name.
 
-    Names of inner tensors begin with ``#``.
+    Names of inner tensors begin with as many ``#`` as no column's name does.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns that will be inputs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Sequence[str] = ()) -> None:
         from onnx import helper, numpy_helper
 
         self._helper, self._numpy = helper, numpy_helper
+        self._columns = frozenset(columns)
+        self._inner = "#" * (1 + max((len(name) - len(name.lstrip("#")) for name in columns), default=0))
         self.nodes: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
@@ -54,7 +62,11 @@ class Graph:
 
     def __call__(self, operator: str, *inputs: Value, **attributes: Any) -> str:
         """Add a node whose output is named by a running number."""
-        return self.named(f"#{len(self.nodes)}", operator, *inputs, **attributes)
+        return self.named(f"{self._inner}{len(self.nodes)}", operator, *inputs, **attributes)
+
+    def free(self, name: str) -> str:
+        """Return a name, with as many ``_`` after it as make it no column's."""
+        return name if name not in self._columns else self.free(f"{name}_")
 
     def named(self, name: str, operator: str, *inputs: Value, **attributes: Any) -> str:
         """Add a node whose output has the given name."""
@@ -67,7 +79,7 @@ class Graph:
         content = repr(array.tolist()).encode() if array.dtype == object else array.tobytes()
         key = (array.dtype.str, array.shape, content)
         if key not in self._constants:
-            self._constants[key] = self._numpy.from_array(array, f"#c{len(self._constants)}")
+            self._constants[key] = self._numpy.from_array(array, f"{self._inner}c{len(self._constants)}")
         return str(self._constants[key].name)
 
     def rows(self, table: Any, places: str) -> str:

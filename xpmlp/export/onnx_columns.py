@@ -98,7 +98,7 @@ def _scaled(graph: Graph, raw: str, features: Sequence[Feature]) -> str:
 
 def _column(graph: Graph, one: EncodedColumn, missing: tuple[str, ...]) -> _Told:
     """Add a column's input; return its raw numbers, with those of its statistic, and its codes if it has any."""
-    name, kind = one.column.name or "column", one.column.kind
+    name, kind = one.column.name or graph.free("column"), one.column.kind
     if one.has_codes:
         codes = graph.encoded(
             graph.input(name, object, 1, "a category, or an empty string"), _codes(one, missing), UNSEEN

@@ -48,21 +48,18 @@ def onnx_bytes(saved: SavedNetwork) -> bytes:
     root = layer_tree(saved.network, saved.parameters)
     with ONNX.needed_by("the format onnx"):
         import onnx  # noqa: F401
-    graph, model, taken = Graph(), table_model(saved), set[str]()
-    if model is None:
-        x = _arrays(graph, saved)
-    else:
-        x = encoded_columns(graph, model.encoding)
-        taken = {one.column.name for one in model.encoding.columns}
+    model = table_model(saved)
+    graph = Graph([] if model is None else [one.column.name for one in model.encoding.columns])
+    x = _arrays(graph, saved) if model is None else encoded_columns(graph, model.encoding)
     if saved.network.input_scale != 1:
         x = x._replace(numbers=graph("Mul", x.numbers, f32(saved.network.input_scale)))
     outputs = _mean(graph, TRANSFORMS[transform](graph, layer(graph, root, x)), saved)
     facts = {"opset": f"ai.onnx {OPSET}, ai.onnx.ml {ML_OPSET}"}
     if saved.network.loss.targets == "values":
-        _values(graph, saved, outputs, None if model is None else model.target, taken)
+        _values(graph, saved, outputs, None if model is None else model.target)
         facts["outputs"] = json.dumps(saved.network.loss.output_names(saved.target_names))
     else:
-        _classes(graph, saved, outputs, taken)
+        _classes(graph, saved, outputs)
         facts["classes"] = json.dumps(saved.classes.tolist() or list(saved.target_names))
     return graph.model(f"A network that xpmlp has trained, in ONNX's opset {OPSET}.", facts)
 
@@ -98,7 +95,7 @@ def _mean(graph: Graph, rows: str, saved: SavedNetwork) -> str:
     return graph("ReduceMean", graph("Reshape", rows, shape(root.repeats, -1, root.width)), shape(0), keepdims=0)
 
 
-def _values(graph: Graph, saved: SavedNetwork, outputs: str, target: Target | None, taken: set[str]) -> None:
+def _values(graph: Graph, saved: SavedNetwork, outputs: str, target: Target | None) -> None:
     """Add the output of predictions, in the units of the data and in float64."""
     values, width = graph.cast(outputs, np.float64), saved.network.root.width
     if target is not None and target.centers:
@@ -107,10 +104,10 @@ def _values(graph: Graph, saved: SavedNetwork, outputs: str, target: Target | No
         values = graph("Add", values, f64(np.repeat(target.centers, times)))
     if target is not None and target.log:
         values = graph("Exp", values)
-    graph.output(_free(PREDICTION, taken), values, np.float64, ["N", width], "values")
+    graph.output(graph.free(PREDICTION), values, np.float64, ["N", width], "values")
 
 
-def _classes(graph: Graph, saved: SavedNetwork, outputs: str, taken: set[str]) -> None:
+def _classes(graph: Graph, saved: SavedNetwork, outputs: str) -> None:
     """Add the outputs of labels, by the network's decision, and of probabilities."""
     width, decision = saved.network.root.width, saved_decision(saved) or Decision()
     if saved.classes.size and width == 1:
@@ -118,11 +115,11 @@ def _classes(graph: Graph, saved: SavedNetwork, outputs: str, taken: set[str]) -
     chosen = _chosen(graph, graph.cast(outputs, np.float64), decision, flags=not saved.classes.size)
     if saved.classes.size:
         classes = np.resize(_plain(saved.classes), width)  # a single class is chosen by either index
-        graph.output(_free(LABEL, taken), graph("Gather", classes, chosen), classes.dtype, ["N"], "the class")
+        graph.output(graph.free(LABEL), graph("Gather", classes, chosen), classes.dtype, ["N"], "the class")
     else:
-        graph.output(_free(LABEL, taken), chosen, np.int64, ["N", width], "yes, 1, or no, 0")
+        graph.output(graph.free(LABEL), chosen, np.int64, ["N", width], "yes, 1, or no, 0")
     about = "of the classes in the order of the metadata's `classes`"
-    graph.output(_free(PROBABILITIES, taken), outputs, np.float32, ["N", width], about)
+    graph.output(graph.free(PROBABILITIES), outputs, np.float32, ["N", width], about)
 
 
 def _chosen(graph: Graph, probabilities: str, decision: Decision, *, flags: bool) -> str:
@@ -142,7 +139,3 @@ def _plain(classes: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     if classes.dtype.kind == "U":
         return classes.astype(object)
     return classes.astype(np.int64) if classes.dtype.kind in "iu" else classes
-
-
-def _free(name: str, taken: set[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
