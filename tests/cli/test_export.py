@@ -45,6 +45,21 @@ def test_nothing_that_is_read_is_written_over(xpmlp: Run, digits_run: Path, tmp_
     assert not list(tmp_path.iterdir())
 
 
+def test_code_from_elsewhere_stays_and_no_module_is_hidden(xpmlp: Run, digits_run: Path, tmp_path: Path) -> None:
+    code = tmp_path / "keepme.py"
+    code.write_text("print('mine')\n", encoding="utf-8")
+    torch = ("export", digits_run, "--format", "torch", "--quiet", "--out")
+    xpmlp(*torch, code.with_suffix(".safetensors")).assert_refused(f"in {code} beside it", "choose another name")
+    for module in ("torch", "safetensors", "pathlib", "random"):
+        hidden = xpmlp(*torch, tmp_path / f"{module}.safetensors")
+        hidden.assert_refused(f"{module}.py beside it, which would hide the module {module}", "choose another name")
+    assert code.read_text(encoding="utf-8") == "print('mine')\n"
+    assert list(tmp_path.iterdir()) == [code]
+    code.unlink()
+    for _ in range(2):
+        assert xpmlp(*torch, code.with_suffix(".safetensors")) == (0, "", "")
+
+
 def test_what_is_no_run_or_no_format_is_refused(xpmlp: Run, tmp_path: Path) -> None:
     xpmlp("export", tmp_path, "--format", "onnx").assert_refused("is not a run folder")
     wrong = xpmlp("export", tmp_path, "--format", "tflite")

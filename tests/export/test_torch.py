@@ -63,6 +63,7 @@ def test_a_perceptron_takes_ten_lines() -> None:
     saved = random_network(Network(LayerSpec.of({"kind": "chain", "layers": layers}), Widths(3), losses["squared"]))
     _, code = torch_state(saved, "net.safetensors")
     assert code == (
+        "# Written by `xpmlp export`, which replaces this file.\n"
         "from pathlib import Path\n\nimport torch\nimport torch.nn.functional as F\n"
         "from safetensors.torch import load_file\n\n"
         "w = load_file(Path(__file__).with_name('net.safetensors'))\n\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -9,7 +10,7 @@ from xpmlp._files import check_writable, refuse_overwriting, write_text
 from xpmlp._paths import os_errors_as
 from xpmlp.errors import RunFolderError
 from xpmlp.export.onnx_model import write_onnx
-from xpmlp.export.torch_code import torch_state
+from xpmlp.export.torch_code import MARK, torch_state
 from xpmlp.storage import run_folder
 from xpmlp.storage.sealed import write_arrays
 
@@ -17,6 +18,9 @@ Format = Literal["onnx", "torch"]
 
 NAMES: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.safetensors"}
 """Default names of the files in a run's folder."""
+
+IMPORTED = sys.stdlib_module_names | {"numpy", "safetensors", "torch", "typing_extensions"}
+"""Modules that the code for PyTorch may import, also through others: a file of such a name would take their place."""
 
 
 class Exported(NamedTuple):
@@ -55,7 +59,8 @@ def export_run(
     ------
     XpmlpError
         If the run cannot be read, a part of its network cannot be expressed in the format, onnx is not installed, or
-        the file would replace an input file or cannot be written.
+        a file would replace an input file or code from elsewhere, hide a module that the code imports, or cannot be
+        written.
     """
     config, saved = run_folder.read(run_dir, run, allow_code=allow_code)
     folder = run_folder.member_folder(run_dir, run)
@@ -64,6 +69,11 @@ def export_run(
     files = (target,) if form == "onnx" else (target, beside)
     if form == "torch" and target == beside:
         raise RunFolderError(f"the output {target} ends in .py, as the code that is written beside it: choose another.")
+    if form == "torch" and beside.stem in IMPORTED:
+        raise RunFolderError(
+            f"the output {target} has its code in {beside.name} beside it, which would hide the module {beside.stem} "
+            "from Python: choose another name."
+        )
     refuse_overwriting(files, [*config.files, *(folder / name for name in run_folder.FILES)])
     with os_errors_as(RunFolderError, f"the output {target} cannot be written"):
         for file in files:
@@ -71,6 +81,11 @@ def export_run(
         if form == "onnx":
             write_onnx(target, saved)
             return Exported(files)
+        if beside.exists() and not beside.read_bytes().startswith(MARK.encode()):
+            raise RunFolderError(
+                f"the output {target} has its code in {beside} beside it, which exists and is not of an earlier "
+                "export: choose another name, or move that file away."
+            )
         tensors, code = torch_state(saved, target.name)
         write_arrays(target, tensors, {"format": "pt"})
         write_text(beside, code)

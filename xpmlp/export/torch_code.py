@@ -19,6 +19,9 @@ from xpmlp.nn.activations.unbent import BEND, MOST
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.table_prediction import table_model
 
+MARK = "# Written by `xpmlp export`, which replaces this file."
+"""The first line of the code, by which an earlier export is recognised."""
+
 MEAN, STD = "mean", "std"
 """Names of the tensors that standardise inputs."""
 
@@ -231,7 +234,7 @@ def torch_state(saved: SavedNetwork, file: str) -> tuple[dict[str, npt.NDArray[A
     if network.root.repeats > 1:
         y = f"{y}.unflatten(0, ({network.root.repeats}, -1)).mean(0)"
     y = _in_units(saved, y)
-    lines = ["from pathlib import Path", "", "import torch", "import torch.nn.functional as F"]
+    lines = [MARK, "from pathlib import Path", "", "import torch", "import torch.nn.functional as F"]
     lines += ["from safetensors.torch import load_file", "", f"w = load_file(Path(__file__).with_name({file!r}))"]
     for name, body in code.functions.items():
         lines += ["", "", f"def {name}(w, p, x, codes):", *(f"    {line}" for line in body)]
