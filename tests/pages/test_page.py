@@ -19,11 +19,11 @@ import pytest
 
 import xpmlp
 from tests.digits import CODED, digits_config
-from tests.pages.conftest import HOSTILE
+from tests.pages.conftest import HOSTILE, table
 from xpmlp.errors import XpmlpError
 from xpmlp.pages import compare, write_comparison, write_page
 from xpmlp.pages.charts import Series, chart
-from xpmlp.pages.columns import importances, places
+from xpmlp.pages.columns import _cell, importances, places
 from xpmlp.pages.markup import LONGEST, data_block, element, text
 from xpmlp.pages.material import read_material
 from xpmlp.pages.measures import measures
@@ -140,6 +140,18 @@ def test_no_rows_and_no_rare_category_unless_asked_for(runs: Runs, tmp_path: Pat
     assert "Hamlet" in asked
     (worst,) = re.findall(r"The rows with the largest loss</caption>.*?<tbody>(.*?)</tbody>", asked, re.DOTALL)
     assert worst.count("<tr>") == 3
+
+
+def test_rows_show_missing_numbers_as_missing(runs: Runs) -> None:
+    material, given = read_material(runs("pets")), table()["size"]
+    rows = material.rows
+    assert rows is not None
+    (place,) = [one for one in places(material) if one.one.column.name == "size"]
+    parts = [part for part in (rows.dataset.train, rows.dataset.validation, rows.dataset.test) if part is not None]
+    cells = [_cell(material, place, replace(rows, part=part), row) for part in parts for row in range(len(part))]
+    assert cells.count("missing") == given.null_count() > 0
+    numbers = sorted(float(cell) for cell in cells if cell != "missing")
+    np.testing.assert_allclose(numbers, given.drop_nulls().sort(), atol=1e-3)
 
 
 @pytest.mark.slow

@@ -117,15 +117,16 @@ def importances(material: Material, rows: Rows, every: list[Place]) -> list[Impo
 
 def _numbers_of(material: Material, place: Place) -> list[int]:
     """Return the indices of a column's numbers, including an indicator of missing values if it has its own."""
+    own = [number for number, columns in _indicators(material) if columns == (place.one.column.name,)]
+    return [*range(place.numbers.start, place.numbers.stop), *own]
+
+
+def _indicators(material: Material) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the index of each indicator of missing values among the numbers, and its columns."""
     assert material.table is not None
     encoding = material.table.encoding
     first = sum(len(one.features) for one in encoding.columns)
-    own = [
-        first + number
-        for number, indicator in enumerate(encoding.indicators)
-        if indicator.columns == (place.one.column.name,)
-    ]
-    return [*range(place.numbers.start, place.numbers.stop), *own]
+    yield from enumerate((one.columns for one in encoding.indicators), first)
 
 
 def _dependence(material: Material, rows: Rows, place: Place) -> Iterator[Markup]:
@@ -202,7 +203,7 @@ def _worst(material: Material, rows: Rows, every: list[Place]) -> Markup:
             f"{rows.losses[row]:.4g}",
             wanted[row],
             said[row],
-            *(_cell(place, rows, int(row)) for place in told),
+            *(_cell(material, place, rows, int(row)) for place in told),
         )
         for row in order
     ]
@@ -219,15 +220,20 @@ def _said(material: Material, rows: Rows) -> tuple[list[str], list[str]]:
     return [f"{one[0]:.5g}" for one in wanted], [f"{one[0]:.5g}" for one in predicted]
 
 
-def _cell(place: Place, rows: Rows, row: int) -> str:
-    """Return a cell from the network's encoding: a category, or the decoded number."""
+def _cell(material: Material, place: Place, rows: Rows, row: int) -> str:
+    """Return a cell from the network's encoding: a category, or the decoded number; missing values are at its centre.
+
+    Where columns share an indicator, it is 1 if any of them has no value.
+    """
     if place.code is not None:
         assert rows.part.codes is not None
         code, names = int(rows.part.codes[row, place.code]), {0: "never seen", 1: MISSING}
         levels = place.one.levels
         return names.get(code) or (levels[code - FIRST] if code - FIRST < len(levels) else "a rare one")
-    value = np.asarray(rows.part.features)[row, place.numbers.start : place.numbers.stop].astype(np.float64)
-    feature = place.one.features[0]
+    numbers = np.asarray(rows.part.features)[row].astype(np.float64)
+    value, feature = numbers[place.numbers], place.one.features[0]
     if place.one.column.kind == "truth":
         return {1.0: "yes", -1.0: "no"}.get(float(value[0]), MISSING)
+    if not value[0] and any(numbers[at] for at, names in _indicators(material) if place.one.column.name in names):
+        return MISSING
     return f"{undone(feature.center, feature.scale, feature.bent, value)[0]:.5g}"
