@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from xpmlp import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from xpmlp.errors import XpmlpError
 
 pytest.importorskip("onnx", reason="needs onnx, of the extra onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
@@ -115,4 +116,7 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     days = np.asarray(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")[(X[:, 0] > 0) * 1]
     with pytest.raises(ValueError, match="have no equal in ONNX"):
         model.fit(X, days).to_onnx(tmp_path / "model.onnx")
+    large = np.asarray([4, 2**63 + 9], dtype=np.uint64)[(X[:, 0] > 0) * 1]
+    with pytest.raises(XpmlpError, match=r"the label 9223372036854775817 is above 2\*\*63 - 1, .*: train with"):
+        model.fit(X, large).to_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,7 @@ from xpmlp.data.tables.targets import Target
 from xpmlp.export.graph import ML_OPSET, ONNX, OPSET, Graph, f32, f64, shape
 from xpmlp.export.onnx_columns import encoded_columns
 from xpmlp.export.onnx_layers import Batch, layer
-from xpmlp.export.tree import layer_tree, output_transform
+from xpmlp.export.tree import NotExportableError, layer_tree, output_transform
 from xpmlp.storage import SavedNetwork
 from xpmlp.training.decision import Decision, saved_decision
 from xpmlp.training.table_prediction import table_model
@@ -32,8 +32,8 @@ def write_onnx(path: Path, saved: SavedNetwork) -> None:
     Raises
     ------
     NotExportableError
-        If it has a part from outside the package, a text column with hashed words, a table without usable columns, or a
-        column in a time zone that is not known here.
+        If it has a part from outside the package, a text column with hashed words, a table without usable columns, a
+        column in a time zone that is not known here, or an integer label that int64 cannot hold.
     BackendError
         If onnx is not installed.
     OSError
@@ -135,7 +135,12 @@ def _chosen(graph: Graph, probabilities: str, decision: Decision, *, flags: bool
 
 
 def _plain(classes: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Convert labels to a type that ONNX has."""
+    """Convert labels to a type that ONNX has, or raise `NotExportableError`."""
+    if classes.dtype.kind == "u" and classes.max() > np.iinfo(np.int64).max:
+        raise NotExportableError(
+            f"the label {classes.max()} is above 2**63 - 1, the largest integer label in ONNX: train with strings or "
+            "smaller numbers as labels"
+        )
     if classes.dtype.kind == "U":
         return classes.astype(object)
     return classes.astype(np.int64) if classes.dtype.kind in "iu" else classes
