@@ -180,3 +180,26 @@ def test_a_second_one_leaves_no_half_written_run(xpmlp: Run, tmp_path: Path, mon
     assert outcome.status == 130
     assert "Traceback" not in outcome.err
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", ".lock"}
+
+
+@pytest.mark.parametrize("command", ["predict", "export"])
+def test_a_command_that_is_stopped_leaves_no_half_written_file(
+    xpmlp: Run, digits_run: Path, digits_features: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """SIGTERM while its output is written."""
+    before = signal.getsignal(signal.SIGTERM)
+    np.save(tmp_path / "digits.npy", np.asarray(digits_features))
+    out = {
+        "predict": [digits_run, tmp_path / "digits.npy", "--output", tmp_path / "out.csv"],
+        "export": [digits_run, "--format", "torch", "--out", tmp_path / "out.safetensors"],
+    }
+
+    def stopped(*_: object) -> None:
+        assert any("out." in path.name for path in tmp_path.iterdir())
+        assert signal.getsignal(signal.SIGTERM) is not before, "it would end the tests"
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("xpmlp._files.flush", stopped)
+    assert xpmlp(command, *out[command]) == (143, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npy"]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -17,6 +17,7 @@ from typing import Any
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._paths import impossible_name
 from xpmlp._text import printable
+from xpmlp.cli.interrupt import sigterm_interrupts
 from xpmlp.cli.streams import safe_streams
 from xpmlp.errors import XpmlpError, signal_status
 
@@ -28,8 +29,9 @@ def main() -> None:
     """Run ``xpmlp`` with the process's arguments and exit."""
     _collect_rarely()
     keep_freed_memory()
-    with safe_streams() as output:
+    with safe_streams() as output, sigterm_interrupts() as stop:
         status = _run()
+        status = stop.exit_status or status
         if output.loss is not None and not status:
             status = _refuse(f"the output could not be written ({output.loss}): all else is done.", _OUTPUT_LOST)
     sys.exit(status)
