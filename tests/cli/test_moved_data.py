@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,18 @@ def test_mistakes(xpmlp: Run, moved: str, command: list[str]) -> None:
     xpmlp(*command, "--set", "model.activation=tanh").assert_refused("the network is trained already", "[data]")
     xpmlp(*command, "--set", "data.pfad=d.csv").assert_refused("data.pfad")
     xpmlp(*command, "--set", "data.path").assert_refused("there is no '='")
+
+
+def test_page_and_compare_advise_what_they_take(xpmlp: Run, moved: str) -> None:
+    """They have no --set."""
+    refused = xpmlp("page", "runs/c", "--data", "none.csv", "-q")
+    refused.assert_refused("none.csv: no such file; say where it is with --data FILE")
+    assert xpmlp("page", "runs/c", "-q").status == 0
+    page = Path("runs/c/page.html").read_text(encoding="utf-8")
+    assert "d.csv: no such file; say where it is with --data FILE" in page
+    shutil.copytree("runs/c", "runs/d")
+    compared = xpmlp("compare", "runs/c", "runs/d", "-q", "--out", "compare.html")
+    assert compared.status == 0, compared
+    page = Path("compare.html").read_text(encoding="utf-8")
+    assert "d.csv: no such file" in page
+    assert "--set" not in page

@@ -16,6 +16,7 @@ from array_api_compat import numpy as numpy_namespace
 from xpmlp.backend import DTypeName, resolve
 from xpmlp.config import Config
 from xpmlp.data import Dataset, Part
+from xpmlp.data.source import check_source
 from xpmlp.data.tables import TableModel
 from xpmlp.errors import ConfigError, DataError, RunFolderError, XpmlpError
 from xpmlp.nn import pure_ops
@@ -139,6 +140,9 @@ def read_material(
     facts = read_facts(folder)
     rows, absent = None, ""
     try:
+        if config.data.path is not None and not config.data.path.is_dir():
+            advice = "say where it is with --data FILE" if strict else ""
+            check_source(config.data.path, pipes=True, advice=advice)
         dataset = data_for(config, saved)
         if split is None and dataset.validation is None and dataset.test is None:
             raise DataError("no rows were held out; --split train looks at those of the training.")

@@ -108,7 +108,8 @@ def evaluate(
     trainable = ConfigTrainable(config, dataset, chosen)
     if member_of(network.network).root.slots != trainable.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    part, chosen_split = part_for(config, network, given, split, run_dir)
+    naming = ", or name a file: --set data.test=FILE"
+    part, chosen_split = part_for(config, network, given, split, run_dir, naming)
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
         inference = Inference(trainable.network._replace(layers=network.network.layers), chosen)
@@ -143,7 +144,7 @@ def data_for(config: Config, network: SavedNetwork) -> Dataset:
 
 
 def part_for(
-    config: Config, network: SavedNetwork, given: Dataset, split: str | None, run_dir: str | Path
+    config: Config, network: SavedNetwork, given: Dataset, split: str | None, run_dir: str | Path, naming: str = ""
 ) -> tuple[Part, str]:
     """Prepare a part of a network's data for it, with the network's classes; return the part and its name.
 
@@ -156,6 +157,8 @@ def part_for(
         As for `evaluate`.
     run_dir : path
         Name of the run in messages.
+    naming : str
+        Further advice in the message if a table has no test part.
 
     Raises
     ------
@@ -167,7 +170,7 @@ def part_for(
     part: Part | None = getattr(given, split)
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(given, name) is not None]
-        other = f"--split {here[-1]}" + (", or name a file: --set data.test=FILE" if given.table is not None else "")
+        other = f"--split {here[-1]}" + (naming if split == "test" and given.table is not None else "")
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}: give {other}.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
     return replace(part, features=network.preprocessing.apply(part.features), targets=targets), split
