@@ -40,6 +40,8 @@ READ: dict[str, tuple[str | bytes, str]] = {
     "UTF-16 with a mark": (GOOD.encode("utf-16"), "encoding UTF-16"),
     "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "UTF-16-LE, without a mark"),
     "carriage returns alone": (GOOD.replace("\n", "\r"), ""),
+    "carriage returns, and a line feed at the end": (GOOD.strip().replace("\n", "\r") + "\n", ""),
+    "carriage returns below a title": ("Report\r\n\r\n" + GOOD.replace("\n", "\r"), "1 lines before the header"),
     "both at the end of lines": (GOOD.replace("\n", "\r\n"), ""),
     "Excel's hint": ("sep=,\n" + GOOD, ""),
     "blank lines first": ("\n\n" + GOOD, ""),
@@ -85,6 +87,18 @@ def test_read(what: str, tmp_path: Path) -> None:
     assert table.data.columns == ["a", "b", "kind"]
     assert table.data.rows() == [tuple(row.split(",")) for row in ROWS]
     assert note in "; ".join(table.notes)
+
+
+def test_a_carriage_return_in_a_name(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, '"Price\r(EUR)",b,kind\r\n' + "\r\n".join(ROWS)))
+    assert table.data.columns == ["Price (EUR)", "b", "kind"]
+    assert table.data.rows() == [tuple(row.split(",")) for row in ROWS]
+
+
+def test_lines_that_end_with_two_carriage_returns(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, ("Report\n" + GOOD).replace("\n", "\r\r\n")))
+    assert table.data.columns == ["a", "b", "kind"]
+    assert table.data["a"].to_list() == [row[0] for row in ROWS]
 
 
 def test_zstd(tmp_path: Path) -> None:
@@ -324,6 +338,7 @@ def test_rows_without_values(end: str, batch: int, tmp_path: Path, monkeypatch: 
     assert rows == [("1", "2"), (None, None), ("3", "\n\n\n"), (None, None)]
     assert notes == ["2 empty lines are left out"]
     assert rows_of("a\n\n1\n\n\r\n2" + end) == ([(None,), ("1",), (None,), (None,), ("2",)], [])
+    assert rows_of("a\r\n1\r\r2\r\n3\r4\r5" + end) == ([("1",), (None,), *((n,) for n in "2345")], [])
 
 
 def test_rows_without_values_are_not_learned_from(tmp_path: Path) -> None:

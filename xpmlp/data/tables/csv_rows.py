@@ -22,7 +22,7 @@ BATCH_BYTES = 1 << 25
 MAX_RECORD = 1 << 26
 """Maximum number of bytes of a row; a longer one is taken to have an unclosed quote."""
 
-_EMPTY_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
+_EMPTY_LINE = re.compile(rb"^\r*\n", re.MULTILINE)
 
 
 def csv_batches(
@@ -113,12 +113,12 @@ def _without_empty_lines(piece: bytes, dialect: Dialect) -> tuple[bytes, int]:
 
 
 def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
-    """Yield the file's text as UTF-8, with lone carriage returns as line feeds."""
+    """Yield the file's text as UTF-8; where the dialect says so, with lone carriage returns as line feeds."""
     import codecs
 
     name = "utf-8" if dialect.encoding == "utf-8-sig" else dialect.encoding
     decoder = codecs.getincrementaldecoder(name)("strict")
-    is_utf8, first, size = name.replace("-", "").lower() == "utf8", True, 1 << 22
+    is_utf8, first, size, returns = name.replace("-", "").lower() == "utf8", True, 1 << 22, b""
     while True:
         chunk = stream.read(size)
         if is_utf8:
@@ -132,7 +132,9 @@ def _text(stream: BinaryIO, dialect: Dialect) -> Iterator[bytes]:
         if first:
             piece, first = piece.removeprefix("\ufeff".encode()), False
         if dialect.carriage_returns:
-            piece = piece.replace(b"\r", b"\n")
+            piece = returns + piece
+            returns = piece[len(piece.rstrip(b"\r")) :] if chunk else b""  # a line feed may follow
+            piece = re.sub(rb"(?<!\r)\r*\n|\r", b"\n", piece.removesuffix(returns))
         if piece:
             yield piece
         if not chunk:

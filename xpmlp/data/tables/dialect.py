@@ -38,7 +38,7 @@ class Dialect(NamedTuple):
     ----------
     encoding : str
     carriage_returns : bool
-        Whether lines end with carriage returns alone.
+        Whether most lines end with carriage returns alone: each is then a line feed, and otherwise a blank in a name.
     separator, quote, comment : str
     decimal : str, optional
         "." or ",", where it can be determined.
@@ -95,8 +95,9 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str, encodi
     notes: list[str] = []
     encoding = given.encoding or _encoding(start, whole, notes, encoding)
     text = _decoded(start, encoding, whole, source)
-    carriage_returns = "\n" not in text and "\r" in text
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"(?<!\r)\r*\n", "\n", text)
+    carriage_returns = text.count("\r") > text.rstrip().count("\n")
+    text = text.replace("\r", "\n" if carriage_returns else " ")
     if not whole and "\n" in text:
         text = text[: text.rindex("\n")]
     lines = text.split("\n")
