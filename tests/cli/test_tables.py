@@ -277,6 +277,17 @@ def test_new_rows_are_read_by_the_settings_of_the_run(there: Path, xpmlp: Run) -
     refused.assert_refused("lacks 'column 1', which the model was trained on; there is 'Kraków', 'NA'")
 
 
+def test_a_header_is_found_by_the_columns_of_the_run(there: Path, xpmlp: Run) -> None:
+    lines = [f"{row},{row % 7}.5,{row % 5}.25,{'uv'[row % 7 > 3]}" for row in range(1, 61)]
+    Path("r.csv").write_text("\n".join(["a,b,kind", *lines]))
+    few = (*FEW, "--set", "train.epochs=1", "--set", "train.folds=none")
+    assert xpmlp("train", "r.csv", "--target", "kind", *few).status == 0
+    Path("new.csv").write_text("\n".join(["a,b,kind", *(line[:-1] for line in lines[:4])]))
+    assert xpmlp("predict", "runs/r", "new.csv", "-o", "p.csv", "--keep", "a,b").status == 0
+    kept = pl.read_csv("p.csv").select("a", "b").rows()
+    assert kept == [(1.5, 1.25), (2.5, 2.25), (3.5, 3.25), (4.5, 4.25)]
+
+
 @pytest.mark.slow
 def test_parts_by_group_by_time_and_by_files(there: Path, xpmlp: Run) -> None:
     table()[:100].write_csv("test.csv")

@@ -180,7 +180,8 @@ def predict_table(
     given, encoding = Given(*(getattr(config.data, name) for name in Given._fields)), None
     if "data.encoding" not in overridden:
         given, encoding = given._replace(encoding=None), given.encoding
-    notes, batches = read_batches(source, given, encoding=encoding)
+    kinds = {column.name: column.kind for column in model.encoding.table_schema.columns}
+    notes, batches = read_batches(source, given, encoding=encoding, kinds=kinds)
     rows, unseen, unreadable, moments = 0, Counter[str](), Counter[str](), None
     outputs: list[Outputs] = []
     with TablePredictor(backend, saved, model).session() as predict, replacing(target) as temporary:

@@ -54,7 +54,7 @@ READ: dict[str, tuple[str | bytes, str]] = {
     "blanks": (GOOD.replace(",", " "), "blanks"),
     "columns apart by blanks": (GOOD.replace(",", "    "), "blanks"),
     "a separator at the end of lines": (GOOD.replace("\n", ",\n"), ""),
-    "a separator at the end of rows": ("a,b,kind\n" + ",\n".join(ROWS) + ",\n", ""),
+    "a separator at the end of rows": ("a,b,kind\n" + ",\n".join(ROWS) + ",\n", "the rows end with a blank field"),
     "an index without a name": (
         ",a,b,kind\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS)),
         "counts the rows",
@@ -225,6 +225,13 @@ def test_without_a_header(tmp_path: Path) -> None:
 def test_a_header_without_the_row_names_of_r(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, "a,b,kind\n" + "".join(f"r{n},{row}\n" for n, row in enumerate(ROWS))))
     assert table.data.columns == ["row name", "a", "b", "kind"]
+
+
+def test_row_names_of_r_and_an_empty_column(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b,kind\n" + "".join(f"{n},{n / 2},{n % 5},\n" for n in range(1, 60)))
+    for kinds, first in (({"row name": "id", "a": "number"}, ("1", "0.5", "1", None)), ({}, ("1", "0.5", "1"))):
+        _, batches = read_batches(path, kinds=kinds)
+        assert next(batches).row(0) == first
 
 
 @pytest.mark.parametrize(

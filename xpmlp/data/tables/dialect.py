@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from xpmlp.data.messages import quoted
@@ -71,7 +71,9 @@ class _Rows(NamedTuple):
     ends: list[int]
 
 
-def find_dialect(start: bytes, *, whole: bool, given: Given, source: str, encoding: str | None = None) -> Dialect:
+def find_dialect(
+    start: bytes, *, whole: bool, given: Given, source: str, encoding: str | None = None, kinds: Mapping[str, str] = {}
+) -> Dialect:
     """Detect the dialect of a CSV file.
 
     Parameters
@@ -86,6 +88,8 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str, encodi
         The file's name in messages.
     encoding : str, optional
         The encoding if neither the user gives nor the file shows another, by a mark or letters in UTF-8.
+    kinds : mapping
+        The kinds of training's columns by name, for new rows.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def find_dialect(start: bytes, *, whole: bool, given: Given, source: str, encodi
     if _CONTROL.search("".join(rows[0])):
         name = next(name for name in rows[0] if _CONTROL.search(name))
         raise DataError(f"{source}: has control characters in its first line, {quoted(name[:40])}; is it text?")
-    names = name_columns(header, width, data, notes, source)
+    names = name_columns(header, width, data, notes, source, kinds)
     if separator != ",":
         notes.append(f"fields separated by {_NAMES.get(separator, quoted(separator))}")
     if quote == "'":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from xpmlp.data.labels import MISSING, finite_number
-from xpmlp.data.messages import listed
+from xpmlp.data.messages import listed, quoted
 from xpmlp.data.table_options import Given
 from xpmlp.data.tables.cells import gap_texts
 from xpmlp.data.tables.columns import MAX_COLUMNS
@@ -19,6 +19,9 @@ MAX_PREAMBLE = 30
 
 FEWEST_BELOW = 5
 """Minimum number of values below a second header row that tell it from a row of the table."""
+
+ROW_NAME = "row name"
+"""The name given to R's row names, above which its header has none."""
 
 NO_VALUE = re.compile(
     r"^(\?+|\*+|-+|\.+|x+|unknown|unk|none|missing|not available|n\.a\.|#n/a|undefined)$", re.IGNORECASE
@@ -131,9 +134,14 @@ def width_of_most(rows: Sequence[Sequence[str]]) -> int:
 
 
 def name_columns(
-    header: tuple[str, ...] | None, width: int, rows: Sequence[Sequence[str]], notes: list[str], source: str
+    header: tuple[str, ...] | None,
+    width: int,
+    rows: Sequence[Sequence[str]],
+    notes: list[str],
+    source: str,
+    known: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Name each field of a row; "" for fields to leave out."""
+    """Name each field of a row; "" for fields to leave out.  The names known from training tell row names."""
     if header is None:
         counted = tuple(f"column {place + 1}" for place in range(width))
         notes.append(f"no header: the columns are called {listed(counted, 3)}")
@@ -143,11 +151,12 @@ def name_columns(
     if max(width, len(names)) > MAX_COLUMNS:
         raise DataError(f"{source}: has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read from a CSV file")
     if width == len(names) + 1:
-        if all(len(row) < width or not row[-1].strip() for row in rows):
+        if ROW_NAME not in {*known} - {*names} and all(len(row) < width or not row[-1].strip() for row in rows):
             names.append("")
+            notes.append("the rows end with a blank field, for which the header has no name: it is left out")
         else:
-            names.insert(0, "row name")
-            notes.append("the header has no name for the first column: it is called 'row name'")
+            names.insert(0, ROW_NAME)
+            notes.append(f"the header has no name for the first column: it is called {quoted(ROW_NAME)}")
     kept = []
     for place, name in enumerate(names):
         column = [row[place].strip() for row in rows if place < len(row)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +76,11 @@ def read_table(path: str | Path, given: Given | None = None, **dialect: Any) -> 
 
 
 def read_batches(
-    path: str | Path, given: Given | None = None, rows: int = BATCH_ROWS, encoding: str | None = None
+    path: str | Path,
+    given: Given | None = None,
+    rows: int = BATCH_ROWS,
+    encoding: str | None = None,
+    kinds: Mapping[str, str] = {},
 ) -> tuple[list[str], Iterator[pl.DataFrame]]:
     """Read a table in batches of rows, in bounded memory.
 
@@ -88,6 +92,8 @@ def read_batches(
         Rows in a batch of a Parquet or Arrow file.
     encoding : str, optional
         The encoding of a file in which no other is detected and for which ``given`` has none.
+    kinds : mapping
+        The kinds of training's columns by name, for new rows: by them, the header is found in a few rows.
 
     Returns
     -------
@@ -95,12 +101,19 @@ def read_batches(
         A list that grows while the table is read.
     batches : iterator of pl.DataFrame
     """
-    notes, batches, _ = _batches(given_path(path), given or Given(), bounded=False, rows=rows, encoding=encoding)
+    path = given_path(path)
+    notes, batches, _ = _batches(path, given or Given(), bounded=False, rows=rows, encoding=encoding, kinds=kinds)
     return notes, batches
 
 
 def _batches(
-    path: Path, given: Given, *, bounded: bool, rows: int | None, encoding: str | None = None
+    path: Path,
+    given: Given,
+    *,
+    bounded: bool,
+    rows: int | None,
+    encoding: str | None = None,
+    kinds: Mapping[str, str] = {},
 ) -> tuple[list[str], Iterator[pl.DataFrame], str | None]:
     if path.is_dir():
         return [], scanned(path, rows), None
@@ -108,7 +121,7 @@ def _batches(
         if file.content == "csv":
             start = file.stream.read(CHUNK)
             rest = file.stream.read(1)
-            dialect = find_dialect(start, whole=not rest, given=given, source=str(path), encoding=encoding)
+            dialect = find_dialect(start, whole=not rest, given=given, source=str(path), encoding=encoding, kinds=kinds)
             notes = [*([f"packed with {file.packed}"] if file.packed else []), *dialect.notes]
             if path.is_fifo():
                 file.stream.seek(0)
