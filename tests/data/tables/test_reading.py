@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import time
 import zipfile
 from pathlib import Path
 
@@ -315,6 +316,15 @@ def test_rows_with_more_fields(separator: str, tmp_path: Path) -> None:
     path = written(tmp_path, with_line(9, "1,2,cat,4").replace(",", separator))
     with pytest.raises(DataError, match="row 8 has 4 fields, and the header 3"):
         read_table(path)
+
+
+def test_a_stray_quote_is_found_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "BATCH_BYTES", 1 << 20)
+    path = written(tmp_path, 'x,desc,y\n1,"a",u\n0.5,5" pipe,u\n' + '1,"a",u\n' * (3 << 16))
+    begun = time.process_time()
+    with pytest.raises(DataError, match="is a quote left open"):
+        read_table(path)
+    assert time.process_time() - begun < 10, "once for each line, all quotes before it are counted"
 
 
 def test_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,8 +79,10 @@ def _records(stream: BinaryIO, dialect: Dialect, path: Path, bounded: bool, odd:
         if skipped or len(carry) < BATCH_BYTES:
             continue
         end = carry.rfind(b"\n")
-        while end >= 0 and carry.count(quote, 0, end) % 2:
-            end = carry.rfind(b"\n", 0, end)
+        quotes = carry.count(quote, 0, end)
+        while end >= 0 and quotes % 2:
+            below, end = end, carry.rfind(b"\n", 0, end)
+            quotes -= carry.count(quote, max(end, 0), below)
         if end < 0:
             if len(carry) > MAX_RECORD:
                 raise DataError(f"{path}: has a row of more than {MAX_RECORD:,} bytes; is a quote left open?")
@@ -183,7 +185,8 @@ def _reason(piece: bytes, dialect: Dialect, row: int, error: Exception) -> str:
     except csv.Error:
         return f"the quote that row {number + 1} opens is not closed, or text follows it"
     first = str(error).strip().splitlines()[0]
-    return "a field cannot be parsed; is a quote left open?" if "could not parse" in first else first[:200]
+    odd = re.search("could not parse|malformed", first)
+    return "a field cannot be parsed; is a quote left open?" if odd else first[:200]
 
 
 def _short_rows(piece: bytes, frame: pl.DataFrame, dialect: Dialect) -> list[int]:
