@@ -281,6 +281,23 @@ def test_binary_tables(tmp_path: Path) -> None:
         assert pl.concat(batches).equals(frame)
 
 
+def test_a_folder_with_columns_in_its_paths(tmp_path: Path) -> None:
+    hive = tmp_path / "run=1" / "hive"
+    for year in ("2020", "2021"):
+        (hive / f"year={year}" / "code=007").mkdir(parents=True)
+        pl.DataFrame({"a": [1, 2]}).write_parquet(hive / f"year={year}" / "code=007" / "p.parquet")
+    assert read_table(hive).data.select("a", "year", "code").rows() == [
+        (a, year, "007") for year in ("2020", "2021") for a in (1, 2)
+    ]
+    assert read_table(hive / "year=2021").data["year"].to_list() == ["2021", "2021"]
+    assert read_table(hive / "year=2021" / "code=007").data["code"].to_list() == ["007", "007"]
+    (hive / "others").mkdir()
+    pl.DataFrame({"a": [3], "run": [4]}).write_parquet(hive / "others" / "p.parquet")
+    assert read_table(hive / "others").data.rows() == [(3, 4)]
+    with pytest.raises(DataError, match="others in folders of other kinds"):
+        read_table(hive)
+
+
 @pytest.mark.parametrize("separator", [",", ";", " "])
 def test_rows_with_fewer_fields(separator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are read with gaps, and said once: for the whole file, by the number of the first of them."""

@@ -28,9 +28,7 @@ def scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator[
     """Yield the rows of a Parquet file, a folder of them, or an Arrow file."""
     with _explained(path):
         if path.is_dir():
-            if not next(path.rglob("*.parquet"), None):
-                raise DataError(f"{path}: no such file; there is a folder of this name, without Parquet files in it")
-            scan = pl.scan_parquet(path / "**/*.parquet")
+            scan = _folder(path)
         else:
             scan = pl.scan_parquet(path, glob=False) if content == "parquet" else pl.scan_ipc(path, glob=False)
         width, height = len(scan.collect_schema()), int(scan.select(pl.len()).collect().item())
@@ -45,6 +43,25 @@ def scanned(path: Path, rows: int | None, content: str = "parquet") -> Iterator[
         with _explained(path):
             frame = scan.slice(start, size).collect() if size < height else scan.collect()
         yield frame
+
+
+def _folder(path: Path) -> pl.LazyFrame:
+    """Scan a folder's Parquet files; folders such as ``year=2020`` give the column ``year`` of texts, as in Hive."""
+    keys = {_keys(file.parent) for file in path.rglob("*.parquet")}
+    if not keys:
+        raise DataError(f"{path}: no such file; there is a folder of this name, without Parquet files in it")
+    partitioned = keys != {_keys(path.parent)}
+    if partitioned and len(keys) > 1:
+        raise DataError(
+            f"{path}: some of its Parquet files are in folders such as year=2020, others in folders of other kinds"
+        )
+    types = dict.fromkeys(next(iter(keys)), pl.String) if partitioned else None
+    return pl.scan_parquet(path / "**/*.parquet", hive_partitioning=partitioned, hive_schema=types)
+
+
+def _keys(folder: Path) -> tuple[str, ...]:
+    """Return the names of columns in a folder's path, as ``year`` in ``year=2020``."""
+    return tuple(part.split("=")[0] for part in folder.parts if part.count("=") == 1)
 
 
 def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame], None]:
