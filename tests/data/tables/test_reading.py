@@ -189,6 +189,18 @@ def test_excel(tmp_path: Path) -> None:
             read_table(workbook(tmp_path / "odd.xlsx", sheet))
 
 
+def test_blank_rows_of_excel_are_read_as_those_of_csv(tmp_path: Path) -> None:
+    pytest.importorskip("fastexcel")
+    rows: list[list[str | float | None]] = [[n / 2, "cat" if n % 2 else "dog"] for n in range(20)]
+    blank: list[list[str | float | None]] = [[], [None, " "]]
+    path = workbook(tmp_path / "t.xlsx", blank, [*blank, ["a", "kind"], [], *rows[:9], *blank, *rows[9:], *blank])
+    table = read_table(path)
+    assert table.data.height == 20
+    assert table.notes == ("of 2 sheets 's2' is read, the first with rows", "3 rows without any value are left out")
+    _, batches = read_batches(path)
+    assert pl.concat(batches)["kind"].is_null().arg_true().to_list() == [0, 10, 11]
+
+
 ANOTHER = "with --encoding, after training with --set data.encoding=NAME"
 
 

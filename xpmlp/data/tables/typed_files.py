@@ -73,29 +73,40 @@ def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame
             raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes: save the sheet as CSV")
     with _EXCEL.needed_by(f"reading {path}"):
         import fastexcel
-    how: Any = {"engine": "calamine", "has_header": False, "infer_schema_length": 0, "raise_if_empty": False}
+    how: Any = {"engine": "calamine", "has_header": False, "infer_schema_length": 0, "raise_if_empty": False,
+                "drop_empty_rows": False}  # fmt: skip
     with _explained(path):
         try:
             sheets = pl.read_excel(path, sheet_id=0, **how)
         except fastexcel.FastExcelError as error:
             raise DataError(f"{path}: cannot be read ({str(error).splitlines()[0][:200]})") from None
-    name = next((name for name, cells in sheets.items() if cells.height), "")
-    if not name:
+    first = next(_with_rows(sheets), None)
+    if first is None:
         raise DataError(f"{path}: its sheets have no rows")
-    cells = sheets[name].with_columns(pl.all().cast(pl.String).str.replace(_DAY_ZERO, "$1"))
-    cells = cells.filter(~pl.all_horizontal(pl.all().str.strip_chars().replace("", None).is_null()))
+    name, cells, filled = first
     notes = [f"of {len(sheets)} sheets {quoted(name)} is read, the first with rows"] if len(sheets) > 1 else []
-    rows = [[cell or "" for cell in row] for row in cells.head(MAX_ROWS).rows()]
+    rows = [[cell or "" for cell in row] for row in cells[filled[:MAX_ROWS]].rows()]
     titles, in_header, header = find_header([_without_end(row) for row in rows], given, notes)
-    data = cells[titles + in_header :]
+    before = titles + in_header
+    data = cells[filled[before - 1] + 1 if before else filled[0] : filled[-1] + 1]
     if not data.height:
         raise DataError(f"{path}: its first sheet with rows, {quoted(name)}, has a header but no rows")
     if header is not None:
         header = (*map(str.strip, header), *[""] * (data.width - len(header)))
-    names = name_columns(header, data.width, rows[titles + in_header :], notes, str(path))
+    names = name_columns(header, data.width, rows[before:], notes, str(path))
     kept = {place: name for place, name in enumerate(names) if name}
     frame = pl.DataFrame([data.to_series(place).alias(name) for place, name in kept.items()])
     return notes, iter([frame]), None
+
+
+def _with_rows(sheets: dict[str, pl.DataFrame]) -> Iterator[tuple[str, pl.DataFrame, pl.Series]]:
+    """Yield the sheets with rows: the name, the cells as texts, null for blanks, and the indices of non-blank rows."""
+    text = pl.all().cast(pl.String).str.replace(_DAY_ZERO, "$1")
+    for name, sheet in sheets.items():
+        cells = sheet.with_columns(pl.when(text.str.strip_chars() != "").then(text))
+        filled = cells.select(pl.arg_where(pl.any_horizontal(pl.all().is_not_null()))).to_series()
+        if len(filled):
+            yield name, cells, filled
 
 
 def _without_end(row: Sequence[str]) -> list[str]:
