@@ -6,6 +6,8 @@ import bz2
 import gzip
 import io
 import lzma
+import os
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -308,6 +310,20 @@ def test_a_folder_with_columns_in_its_paths(tmp_path: Path) -> None:
     assert read_table(hive / "others").data.rows() == [(3, 4)]
     with pytest.raises(DataError, match="others in folders of other kinds"):
         read_table(hive)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with names")
+@pytest.mark.parametrize("kind", ["Parquet", "Arrow", "Excel"])
+def test_pipes_are_for_text(kind: str, tmp_path: Path) -> None:
+    content, frame = io.BytesIO(), pl.DataFrame({"a": [1]})
+    if kind == "Excel":
+        content.write(workbook(tmp_path / "t.xlsx", [["a"], [1]]).read_bytes())
+    else:
+        (frame.write_parquet if kind == "Parquet" else frame.write_ipc)(content)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    threading.Thread(target=pipe.write_bytes, args=[content.getvalue()], daemon=True).start()
+    with pytest.raises(DataError, match=f"pipe: is a pipe, and {kind} needs a file"):
+        read_table(pipe)
 
 
 @pytest.mark.parametrize("separator", [",", ";", " "])

@@ -130,6 +130,9 @@ def _batches(
             return notes, _reopened(path, dialect, notes, bounded), dialect.decimal
         if file.packed:
             raise DataError(f"{path}: is a {file.content} file packed with {file.packed}; unpack it first")
+        if path.is_fifo():
+            kind = file.content.capitalize()
+            raise DataError(f"{path}: is a pipe, and {kind} needs a file: save the data to a file and give its name")
         if file.content == "excel":
             return workbook(path, given)
         return [], scanned(path, rows, file.content), None
