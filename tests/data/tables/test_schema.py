@@ -104,6 +104,13 @@ def test_decimal_commas_and_points_in_one_column_are_refused() -> None:
         infer_schema({"x": ["1,5", "1.5"] * 30})
 
 
+def test_numbers_in_groups_as_in_india() -> None:
+    column = infer_schema({"x": ["1,00,000.50", "-2,500", "1,00,00,000", "7.25"] * 30})["x"]
+    assert (column.kind, column.shown, column.note) == ("number", "-2500 to 1e+07", "")
+    with pytest.raises(DataError, match=r"decimal commas, as '1,5', and with decimal points, as '1,00,000\.50'"):
+        infer_schema({"x": ["1,00,000.50", "1,5"] * 30})
+
+
 @pytest.mark.parametrize(("decimal", "shown"), [(None, "1000 to 2000"), (".", "1000 to 2000"), (",", "1 to 2")])
 def test_the_file_s_decimals_decide_what_is_ambiguous(decimal: str | None, shown: str) -> None:
     assert infer_schema({"x": ["1,000", "2,000"] * 30}, decimal=decimal)["x"].shown == shown

@@ -208,7 +208,7 @@ def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     if style.unit:
         texts = texts.str.replace(rf"^({_SIGN})[ ]?{re.escape(style.unit)}[ ]?|[ ]?{re.escape(style.unit)}$", "$1")
     thousands, decimal = re.escape(style.thousands), re.escape(style.decimal)
-    whole = f"(?:[0-9]{{1,3}}(?:{thousands}[0-9]{{3}})+|[0-9]+)" if style.thousands else "[0-9]+"
+    whole = f"(?:{_grouped(thousands)}|[0-9]+)" if style.thousands else "[0-9]+"
     texts = texts.str.replace_all("[\u00a0\u202f]", " ") if style.thousands == " " else texts
     fits = texts.str.contains(f"^{_SIGN}(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+){_EXPONENT}$")
     if style.thousands:
@@ -254,7 +254,7 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
     group_points = _all_groups(points.str.replace(r",[0-9]*$", ""), r"\.")
     if (commas.str.count_matches(",") == 1).all() and (points.is_empty() or group_points):
         return NumberStyle(decimal=",", thousands="." if len(points) else other, unit=unit)
-    mixed = commas.filter(~commas.str.contains(rf"^{_SIGN}[0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]*)?$"))
+    mixed = commas.filter(~commas.str.contains(rf"^{_SIGN}{_grouped(',')}(\.[0-9]*)?$"))
     if len(points) and len(mixed):
         raise DataError(
             f"column {quoted(texts.name)} has numbers with decimal commas, as {quoted(mixed[0])}, and with decimal "
@@ -346,9 +346,15 @@ def _all_with(texts: pl.Series, unit: str) -> bool:
 
 
 def _all_groups(digits: pl.Series, mark: str) -> bool:
-    """Whether in all of the texts the marks separate groups of three digits."""
+    """Whether in all of the texts the marks separate groups of digits."""
     decimals = r"(\.[0-9]*)?" if mark == "," else ""
-    return bool(digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}({mark}[0-9]{{3}})+{decimals}$").all())
+    return bool(digits.str.contains(rf"^{_SIGN}{_grouped(mark)}{decimals}$").all())
+
+
+def _grouped(mark: str) -> str:
+    """Return the pattern of digits in groups of three, and between commas also as in India, ``1,00,00,000``."""
+    indian = "|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}" if mark == "," else ""
+    return f"(?:[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+{indian})"
 
 
 def cannot_be_read(cells: pl.Series) -> str:
