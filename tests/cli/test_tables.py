@@ -282,10 +282,12 @@ def test_a_header_is_found_by_the_columns_of_the_run(there: Path, xpmlp: Run) ->
     Path("r.csv").write_text("\n".join(["a,b,kind", *lines]))
     few = (*FEW, "--set", "train.epochs=1", "--set", "train.folds=none")
     assert xpmlp("train", "r.csv", "--target", "kind", *few).status == 0
-    Path("new.csv").write_text("\n".join(["a,b,kind", *(line[:-1] for line in lines[:4])]))
-    assert xpmlp("predict", "runs/r", "new.csv", "-o", "p.csv", "--keep", "a,b").status == 0
-    kept = pl.read_csv("p.csv").select("a", "b").rows()
-    assert kept == [(1.5, 1.25), (2.5, 2.25), (3.5, 3.25), (4.5, 4.25)]
+    named = ["row name,a,b", "1,kg,cm", *(line[:-2] for line in lines[:4])]
+    for new in (["a,b,kind", *(line[:-1] for line in lines[:4])], named):
+        Path("new.csv").write_text("\n".join(new))
+        assert xpmlp("predict", "runs/r", "new.csv", "-o", "p.csv", "--keep", "a,b").status == 0
+        kept = pl.read_csv("p.csv").select("a", "b").rows()
+        assert kept == [(1.5, 1.25), (2.5, 2.25), (3.5, 3.25), (4.5, 4.25)]
 
 
 @pytest.mark.slow

@@ -438,6 +438,14 @@ def test_two_rows_above_the_numbers(header: str, names: list[str], said: str, tm
     assert said in " ".join(table.notes)
 
 
+@pytest.mark.parametrize(("rows", "height"), [("n,3,2.5\n", 1), ("n,,2.5\n", 2), ("", 1)])
+def test_units_above_few_rows_are_told_by_the_columns_of_training(rows: str, height: int, tmp_path: Path) -> None:
+    path = written(tmp_path, "name,height,weight\nm,cm,kg\n" + rows)
+    _, batches = read_batches(path, kinds={"name": "category", "height": "number", "weight": "number"})
+    assert pl.concat(batches).height == height
+    assert read_table(path).data.height == 1 + bool(rows)
+
+
 @pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
 def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)

@@ -114,7 +114,7 @@ def find_dialect(
     found = _rows(rest, separator, quote, comment)
     if not found.rows:
         raise DataError(f"{source}: is empty; a header and rows are needed")
-    titles, in_header, told = find_header(found.rows, given, notes)
+    titles, in_header, told = find_header(found.rows, given, notes, kinds)
     rows, before = found.rows[titles:], titles + in_header
     data = rows[in_header:]
     width = width_of_most(data)

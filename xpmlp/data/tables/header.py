@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from xpmlp.data.labels import MISSING, finite_number
@@ -47,13 +47,16 @@ class Header(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -> Header:
-    """Find the header below any titles; it may have two rows: merged cells above names, or names above units."""
+def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], kinds: Mapping[str, str] = {}) -> Header:
+    """Find the header below any titles; it may have two rows: merged cells above names, or names above units.
+
+    Below the names of training's numbers, as told by ``kinds``, one value is enough to tell units.
+    """
     titles, in_header, names = _titles(rows, given), 1, None
     first, rest = rows[titles], rows[titles + 1 :]
     if given.header is not None:
         names = tuple(first) if given.header else None
-    elif rest and _above_numbers(rest[0], rest[1:]):
+    elif rest and _above_numbers(rest[0], rest[1:], [kinds.get(name.strip()) == "number" for name in first]):
         second = rest[0]
         above = [*first, *[""] * (len(second) - len(first))]
         if all(map(str.strip, above)) and len(set(above)) == len(above):
@@ -74,12 +77,13 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str]) -
     return Header(titles, in_header if names is not None else 0, names)
 
 
-def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]], known: Sequence[bool]) -> bool:
     """Whether a row has a unique word, not a missing-value marker, above each of two or more columns of numbers."""
     numeric, markers = 0, gap_texts(MISSING)
     for place, word in enumerate(row):
         present = [one[place].strip() for one in rest if place < len(one) and one[place].strip()]
-        if len(present) < FEWEST_BELOW or sum(map(is_number, present)) < 0.9 * len(present):
+        fewest = 1 if place < len(known) and known[place] else FEWEST_BELOW
+        if len(present) < fewest or sum(map(is_number, present)) < 0.9 * len(present):
             continue
         word = word.strip()
         if not word or is_number(word) or NO_VALUE.match(word) or word in present or markers & {word, word.upper()}:

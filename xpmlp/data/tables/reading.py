@@ -134,7 +134,7 @@ def _batches(
             kind = file.content.capitalize()
             raise DataError(f"{path}: is a pipe, and {kind} needs a file: save the data to a file and give its name")
         if file.content == "excel":
-            return workbook(path, given)
+            return workbook(path, given, kinds)
         return [], scanned(path, rows, file.content), None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def _keys(folder: Path) -> tuple[str, ...]:
     return tuple(part.split("=")[0] for part in folder.parts if part.count("=") == 1)
 
 
-def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame], None]:
+def workbook(path: Path, given: Given, kinds: Mapping[str, str]) -> tuple[list[str], Iterator[pl.DataFrame], None]:
     """Read the first sheet with rows of a workbook, its cells as texts; its header is found as in a CSV file."""
     import zipfile
 
@@ -86,7 +86,7 @@ def workbook(path: Path, given: Given) -> tuple[list[str], Iterator[pl.DataFrame
     name, cells, filled = first
     notes = [f"of {len(sheets)} sheets {quoted(name)} is read, the first with rows"] if len(sheets) > 1 else []
     rows = [[cell or "" for cell in row] for row in cells[filled[:MAX_ROWS]].rows()]
-    titles, in_header, header = find_header([_without_end(row) for row in rows], given, notes)
+    titles, in_header, header = find_header([_without_end(row) for row in rows], given, notes, kinds)
     before = titles + in_header
     data = cells[filled[before - 1] + 1 if before else filled[0] : filled[-1] + 1]
     if not data.height:
