@@ -73,8 +73,8 @@ def workbook(path: Path, given: Given, kinds: Mapping[str, str]) -> tuple[list[s
             raise DataError(f"{path}: unpacks to more than {MAX_BYTES:,} bytes: save the sheet as CSV")
     with _EXCEL.needed_by(f"reading {path}"):
         import fastexcel
-    how: Any = {"engine": "calamine", "has_header": False, "infer_schema_length": 0, "raise_if_empty": False,
-                "drop_empty_rows": False}  # fmt: skip
+    how: Any = {"engine": "calamine", "infer_schema_length": 0}
+    how |= dict.fromkeys(("has_header", "raise_if_empty", "drop_empty_rows"), False)
     with _explained(path):
         try:
             sheets = pl.read_excel(path, sheet_id=0, **how)
