@@ -169,6 +169,25 @@ def test_all_that_ended_runs_say_returns(data: Path, tmp_path: Path) -> None:
             assert getattr(run, name) == getattr(expected, name), name
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"runs": 2, "learning_rate": [0.1, 0.5]}, {"runs": 3, "learning_rate": [0.1, 0.5]}),
+        ({"hidden_layer_sizes": [[5], [4]]}, {"hidden_layer_sizes": [[3], [5], [4]]}),
+    ],
+    ids=["shifted numbers", "other shapes"],
+)
+def test_a_forced_change_takes_no_checkpoint_of_another_run(
+    data: Path, tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    train_grid(frequent(grid_config(data, **before)), tmp_path / "out")
+    config, listener = frequent(grid_config(data, **after)), Listener()
+    train_grid(config, tmp_path / "whole")
+    train_grid(config, tmp_path / "out", resume=True, force=True, reporter=listener)
+    assert any("is not of run" in note for note in listener.notes)
+    assert results(tmp_path / "out") == results(tmp_path / "whole")
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_loses_no_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed when it is asked the third time, after two steps: the next one begins with the third."""

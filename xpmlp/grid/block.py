@@ -11,13 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from xpmlp.backend import blas_threads_at_most
-from xpmlp.config import Config, admit_code
+from xpmlp.config import GRID_AXES, Config, admit_code
 from xpmlp.grid.plan import Block
 from xpmlp.storage import run_folder
 from xpmlp.storage.provenance import ResumePoint, as_before, resume_point
 from xpmlp.training.configured import ConfigTrainable
 from xpmlp.training.record import Outcome, outcome_of
-from xpmlp.training.run import Reporter
+from xpmlp.training.run import Reporter, RunSettings
 from xpmlp.training.trainer import load_data, resolve_configured, train_to_the_end
 
 ORPHAN_SECONDS = 60
@@ -54,12 +54,24 @@ def train_one(block: Block, threads: int | None, reporter: Reporter, should_stop
 
 
 def _resumed(checkpoints: Path, block: Block, reporter: Reporter) -> ResumePoint | None:
-    """Read the resume point of a block, ignoring one with another number of runs, as after a forced change."""
+    """Read the resume point of a block, ignoring one of other runs, as after a forced change of the grid."""
     resumed = resume_point(checkpoints, reporter.note)
-    if resumed is None or len(resumed.checkpoint.losses) == len(block.members):
+    if resumed is None or _is_of(resumed, block):
         return resumed
     reporter.note(f"the checkpoint {resumed.checkpoint.path} is not of {block.label}: training from the beginning")
     return None
+
+
+def _is_of(resumed: ResumePoint, block: Block) -> bool:
+    """Whether a checkpoint is of the runs of a block, by all settings that a grid can vary."""
+    before, now = resumed.provenance["config"], block.config.model_dump(mode="json")
+    shared = [(section, axis) for axis, section in GRID_AXES.items() if axis not in RunSettings._fields]
+    try:
+        settings = [run["settings"] for run in resumed.checkpoint.description["training"]["runs"]]
+        alike = all(before[section][axis] == now[section][axis] for section, axis in shared)
+    except (LookupError, TypeError):
+        return False
+    return alike and settings == [list(one) for one in block.settings]
 
 
 def _train(
