@@ -17,9 +17,10 @@ from xpmlp import TabularClassifier
 from xpmlp._tree import map_leaves
 from xpmlp.backend import Backend
 from xpmlp.config import Config
-from xpmlp.errors import DataError, RunFolderError
+from xpmlp.errors import ConfigError, DataError, RunFolderError
 from xpmlp.storage import load_network
 from xpmlp.training import predict_file, table_prediction
+from xpmlp.training.vote import member_of
 
 QUICK = {"train.epochs": 3, "train.folds": 2, "train.batch_size": 32, "output.plots": False, "backend.threads": 1}
 
@@ -192,3 +193,35 @@ def test_a_training_that_went_on_from_a_network_resumes_from_it(run_folder: Path
         resumed(config, tmp_path / "run", start=other)
     resumed(xpmlp.load_config(tmp_path / "run" / "config.toml"), tmp_path / "run")
     assert files(tmp_path / "run") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model.layers": [], "model.hidden_layer_sizes": [7]},
+        {"model.linear_skip": True},
+        {"train.shared": True, "train.members": 2, "train.folds": None, "train.calibrate": False},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_other_layers_than_those_of_the_network_to_continue_from_are_refused(
+    changed: dict[str, Any], run_folder: Path, tmp_path: Path
+) -> None:
+    start = load_network(run_folder / "weights.safetensors")
+    if "train.shared" in changed:  # a network of one member
+        start = start._replace(network=member_of(start.network), parameters=start.parameters[0])
+    config = table_config(tmp_path, {"train.patience": None, "train.best_by": "loss", **changed})
+    with pytest.raises(ConfigError, match="has other layers than the config describes: leave \\[model\\]"):
+        xpmlp.train(config, tmp_path / "run", start=start)
+    assert not (tmp_path / "run" / "config.toml").exists()
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_an_open_linear_skip_is_that_of_the_network_to_continue_from(skips: bool, tmp_path: Path) -> None:
+    config = table_config(tmp_path, {"train.epochs": 1, "model.linear_skip": skips})
+    xpmlp.train(config, tmp_path / "run")
+    start = load_network(tmp_path / "run" / "weights.safetensors")
+    rows = 20 if skips else 400  # of themselves, too few for a skip, and enough
+    table(rows).write_csv(tmp_path / "pets.csv")
+    xpmlp.train(config.replaced(model={"linear_skip": "auto"}), tmp_path / "more", start=start)
+    assert load_network(tmp_path / "more" / "weights.safetensors").network == start.network

@@ -39,6 +39,7 @@ from xpmlp.training.stack import as_stack
 from xpmlp.training.table_prediction import going_on, table_model
 from xpmlp.training.vote import (
     VoteTrainable,
+    as_started,
     joined,
     notes_on_groups,
     parameters_to_start,
@@ -168,6 +169,7 @@ def train(
     check_given(config, data)
     admit_code(config, allow_code=allow_code)
     reporter, folder, resumed = reporter or Reporter(), None if out is None else given_path(out), None
+    config = config if start is None else as_started(config, start)
     if folder is None and (resume or overwrite):
         raise RunFolderError("there is nothing to resume or overwrite without a run folder: give `out`.")
     with contextlib.ExitStack() as held:
@@ -198,9 +200,10 @@ def train(
             config = with_folds_for(config, len(dataset.train))
         settings = settings_of(config)
         kind = ConfigTrainable if len(settings) == 1 else VoteTrainable
-        trainable: ConfigTrainable = kind(
-            config, dataset, choice.backend, None if start is None else parameters_to_start(start, len(settings))
-        )
+        trainable: ConfigTrainable = kind(config, dataset, choice.backend)
+        if start is not None:
+            parameters = parameters_to_start(start, trainable.network, len(settings))
+            trainable = replace(trainable, start=parameters)
         trainable = sized(trainable)
         reporter.prepared(choice, dataset, trainable.network)
         for note in (*dataset.notes, *notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):

@@ -52,13 +52,21 @@ def member_of(network: Network) -> Network:
     return network._replace(layers=network.layers.members[0]) if network.layers.kind == "vote" else network
 
 
-def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
+def as_started(config: Config, saved: SavedNetwork) -> Config:
+    """Return the config with the linear skip of a network to continue from, where it leaves it open."""
+    if config.model.linear_skip != "auto":
+        return config
+    ends = member_of(saved.network).layers.members
+    return config.replaced(model={"linear_skip": [layer.kind for layer in ends] == ["add"]})
+
+
+def parameters_to_start(saved: SavedNetwork, network: Network, members: int) -> Parameters:
     """Return the parameters of a saved network, or of each member of a vote, as the start of a training.
 
     Raises
     ------
     ConfigError
-        If it has another number of members.
+        If it has another number of members, or other layers than the network to train.
     """
     layers = saved.network.layers
     before = len(layers.members) if layers.kind == "vote" else 1
@@ -66,6 +74,11 @@ def parameters_to_start(saved: SavedNetwork, members: int) -> Parameters:
         raise ConfigError(
             f"the network to continue from has {before} members, and train.members and train.folds ask for {members}: "
             "make them as many."
+        )
+    if member_of(saved.network).root.slots != network.root.slots:
+        raise ConfigError(
+            "the network to continue from has other layers than the config describes: leave [model] and train.shared "
+            "as its run has them."
         )
     return saved.parameters
 
