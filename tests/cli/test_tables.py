@@ -14,7 +14,7 @@ from sklearn.metrics import r2_score
 
 from tests.cli.conftest import Run
 from xpmlp import TabularClassifier, TabularRegressor, from_arrays, load_config, train
-from xpmlp.cli.table import config_of, overrides_of
+from xpmlp.cli.table import config_of, going_on_config, overrides_of
 from xpmlp.config.table import table_config
 from xpmlp.errors import ConfigError, DataError
 from xpmlp.storage import load_network
@@ -94,6 +94,26 @@ def test_one_command_and_what_follows(there: Path, xpmlp: Run) -> None:
     other = xpmlp("train", "cows.csv", "--from", "runs/pets", "--out", "other", *FEW)
     assert other.status == 2
     assert "its classes are 'cat', 'dog'" in other.err
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        (["--target", "price"], "target"),
+        (["--features", "size"], "features"),
+        (["--drop", "town"], "drop"),
+        (["--types", "town=text"], "types"),
+        (["--task", "values"], "task"),
+        (["--set", "data.log_target=true"], "log_target"),
+    ],
+)
+def test_going_on_reads_rows_as_the_run_did(options: list[str], key: str, there: Path, xpmlp: Run) -> None:
+    values = {"data.target": "kind", "data.drop": ["price"]}
+    Path("run").mkdir()
+    Path("run/config.toml").write_text(table_config(Path("pets.csv"), "classes", values).to_toml())
+    assert going_on_config(Path("run"), Path("new.csv"), values)[0].data.drop == ["price"]  # the run's own
+    refused = xpmlp("train", "pets.csv", "--from", "run", *options)
+    refused.assert_refused(f"--from reads rows as the run in run did: leave data.{key} out.")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from xpmlp.training import Result
 FROM_RATE = 0.1
 """The learning rate for continuing a network with new rows, as a fraction of its config's."""
 
+OF_THE_RUN = ("target", "features", "drop", "types", "task", "log_target")
+"""The keys of ``[data]`` that new rows take from the run to continue."""
+
 
 def is_table(path: Path) -> bool:
     """Whether an argument of ``xpmlp train`` is a table rather than a config."""
@@ -83,11 +86,20 @@ def config_of(path: Path, values: dict[str, Any]) -> Config:
 
 
 def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[Config, str]:
-    """Load a run's config for new rows, with a lower learning rate; return it and a sentence about it."""
-    config = load_config(run_dir / "config.toml")
-    rate = config.train.learning_rate * FROM_RATE
+    """Load a run's config for new rows, with a lower learning rate; return it and a sentence about it.
+
+    Raises
+    ------
+    ConfigError
+        If a value is invalid, or would read the new rows in another way than the run's.
+    """
+    before = load_config(run_dir / "config.toml")
+    rate = before.train.learning_rate * FROM_RATE
     given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
     config = load_config(run_dir / "config.toml", given, origin=ORIGIN).named(stem_of(path))
+    for key in OF_THE_RUN:
+        if getattr(config.data, key) != getattr(before.data, key):
+            raise ConfigError(f"--from reads rows as the run in {run_dir} did: leave data.{key} out.")
     said = f"continuing from {run_dir} with the learning rate {config.train.learning_rate:g}"
     return config, f"{said}, a tenth of its own" if "train.learning_rate" not in values else said
 
