@@ -111,6 +111,18 @@ def test_another_backend_says_the_same(
     assert prediction.names.tolist() == list(range(10))
 
 
+@pytest.mark.parametrize(
+    ("threshold", "refused"),
+    [("", "empty is no rule"), ("{1=", "{1= is no rule"), ("{1=-1}", "{ 1 = -1 } is not allowed"), ("true", "true is")],
+)
+def test_a_threshold_that_is_none(
+    xpmlp: Run, digits_run: Path, digits_features: Any, tmp_path: Path, threshold: str, refused: str
+) -> None:
+    np.save(tmp_path / "x.npy", digits_features)
+    outcome = xpmlp("predict", digits_run, tmp_path / "x.npy", "-o", tmp_path / "out.npy", "--threshold", threshold)
+    outcome.assert_refused(f"error: model.threshold = {refused}")
+
+
 def test_prints_nothing_from_python(digits_run: Path, digits_features: Any, capfd: pytest.CaptureFixture[str]) -> None:
     library.predict(digits_run, digits_features.reshape(-1, 8, 8).tolist())
     assert capfd.readouterr() == ("", "")

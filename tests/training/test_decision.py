@@ -61,6 +61,16 @@ def test_another_one_for_a_prediction(tmp_path: Path) -> None:
         xpmlp.predict(tmp_path / "run", X, threshold="balanced")
 
 
+@pytest.mark.parametrize(
+    "threshold",
+    [{"ill": -1}, {}, {"ill": float("nan")}, [1, 2], {"ill": "x"}, {"ill": {"well": {"a": 1}}}, True, 1.5, np.float32(2)],
+)
+def test_another_one_is_checked_like_the_configs(threshold: Any, tmp_path: Path) -> None:
+    trained(tmp_path / "run", None)
+    with pytest.raises(ConfigError, match=r"^model\.threshold = .* is not allowed: give [^\n]*$"):
+        xpmlp.predict(tmp_path / "run", X, threshold=threshold)
+
+
 def test_costs_are_given_by_labels_of_any_type(tmp_path: Path) -> None:
     trained(tmp_path / "run", None, (WORDS == "ill").astype(int))
     assert (xpmlp.predict(tmp_path / "run", X, threshold={1: 1e6}).decided == 1).all()

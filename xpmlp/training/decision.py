@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from xpmlp.config import Config
+from xpmlp.config import Config, load_config
 from xpmlp.data import Dataset
 from xpmlp.data.saved import Finite, Saved
 from xpmlp.errors import ConfigError, DataError
@@ -84,8 +84,10 @@ def decided_by(saved: SavedNetwork, threshold: Any) -> SavedNetwork:
     Raises
     ------
     ConfigError
-        If it does not fit the network's classes.
+        If ``model.threshold`` does not allow it, or it does not fit the network's classes.
     """
+    if not isinstance(threshold, str):
+        threshold = load_config("xpmlp:quickstart.toml", {"model.threshold": threshold}).model.threshold
     if threshold is None:
         return saved
     sections = {name: one for name, one in (saved.sections or {}).items() if name != SECTION}
@@ -129,13 +131,11 @@ def _decision(
     if isinstance(given, str):
         if given != "balanced" or shares is None:
             reason = "needs the training rows" if given == "balanced" else "is no rule"
-            raise ConfigError(f"model.threshold = {given} {reason}: give a number or costs.")
+            raise ConfigError(f"model.threshold = {given or 'empty'} {reason}: give a number or costs.")
         if of_flags:
             return Decision(thresholds=tuple(np.clip(shares, 0.0, 1.0).tolist()))
         return Decision(weights=tuple((1 / np.maximum(shares, 1e-12)).tolist()))
     if isinstance(given, int | float):
-        if not 0 < given < 1:
-            raise ConfigError(f"model.threshold = {given:g} has to be between 0 and 1.")
         if of_flags:
             return Decision(thresholds=(float(given),) * n_outputs)
         if len(classes) != 2:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ from xpmlp.cli.options import (
     overriding,
     split_names,
 )
+from xpmlp.errors import ConfigError
 
 
 def predict(
@@ -78,6 +80,9 @@ def predict(
     from xpmlp.training.table_prediction import TablePrediction
 
     values = overriding(overrides)
+    rule: Any = threshold
+    with suppress(ConfigError):  # no value of TOML: refused as a rule
+        rule = None if threshold is None else parse_override(f"threshold={threshold}")[1]
     prediction = predict_file(
         run_dir,
         source,
@@ -90,7 +95,7 @@ def predict(
         keep=split_names(keep) or (),
         allow_missing=allow_missing,
         interval=interval,
-        threshold=None if threshold is None else parse_override(f"threshold={threshold}")[1],
+        threshold=rule,
     )
     rows = prediction.rows if isinstance(prediction, TablePrediction) else len(prediction.decided)
     for note in prediction.notes if isinstance(prediction, TablePrediction) else ():
