@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +67,8 @@ def write_events(folder: Path) -> Path:
     from tensorboardX import SummaryWriter
 
     rows, losses = _read(folder)
+    remove_events(folder)
     target = folder / FOLDER
-    shutil.rmtree(target, ignore_errors=True)
     by_run: dict[int, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         by_run[int(row["run"])].append(row)
@@ -84,6 +84,16 @@ def write_events(folder: Path) -> Path:
                 for step, loss in _thinned(losses[:, column]):
                     writer.add_scalar("loss/batch", loss, step)
     return target
+
+
+def remove_events(folder: Path) -> None:
+    """Remove the event files of a run folder; nothing else is touched."""
+    target = folder / FOLDER
+    for place in (*target.glob("run-*"), target):
+        for path in place.glob("events.out.tfevents.*"):
+            path.unlink()
+        with suppress(OSError):  # missing, or with other content
+            place.rmdir()
 
 
 def _read(folder: Path) -> tuple[list[dict[str, str]], np.ndarray[tuple[int, int], np.dtype[np.floating]]]:

@@ -50,6 +50,30 @@ def test_overwriting_replaces_a_run_and_nothing_else(tmp_path: Path) -> None:
     assert after["notes.txt"] == b"mine"
 
 
+@pytest.mark.parametrize("how", ["overwrite", "resume"])
+def test_exports_and_events_of_an_earlier_training_are_removed(how: str, tmp_path: Path) -> None:
+    xpmlp.train(digits_config({}), tmp_path)
+    before = set(contents(tmp_path))
+    made = ["model.onnx", "model.safetensors", "model.py"]
+    made += [f"tensorboard/{run}events.out.tfevents.1.here" for run in ("", "run-0/")]
+    others = {"other.onnx": b"mine", "tensorboard/notes.txt": b"mine"}
+    (tmp_path / "tensorboard" / "run-0").mkdir(parents=True)
+    for name in (*made, *others):
+        (tmp_path / name).write_bytes(b"mine")
+    xpmlp.train(digits_config({"train.epochs": 3}), tmp_path, **{how: True})
+    after = contents(tmp_path)
+    assert others.items() <= after.items()
+    assert not {*made} & {*after}
+    assert {name for name in before if not name.startswith("checkpoints")} <= {*after}
+
+
+def test_code_without_an_export_is_left(tmp_path: Path) -> None:
+    xpmlp.train(digits_config({"train.epochs": 1}), tmp_path)
+    (tmp_path / "model.py").write_text("mine")
+    xpmlp.train(digits_config({"train.epochs": 1}), tmp_path, overwrite=True)
+    assert (tmp_path / "model.py").read_text() == "mine"
+
+
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:
     assert xpmlp.train(digits_config(), tmp_path).run_dir == tmp_path
 

@@ -16,7 +16,7 @@ from xpmlp.storage.sealed import write_arrays
 
 Format = Literal["onnx", "torch"]
 
-NAMES: dict[Format, str] = {"onnx": "model.onnx", "torch": "model.safetensors"}
+NAMES = run_folder.EXPORTS
 """Default names of the files in a run's folder."""
 
 IMPORTED = sys.stdlib_module_names | {"numpy", "safetensors", "torch", "typing_extensions"}

@@ -21,6 +21,7 @@ from xpmlp._tree import leaves
 from xpmlp.config import Config, OutputConfig, admit_code, load_config, refuse_unimportable
 from xpmlp.errors import ConfigError, PlotError, RunFolderError
 from xpmlp.storage.network import SavedNetwork, load_network, save_network
+from xpmlp.tensorboard import remove_events
 
 PAGE = "page.html"
 """Page of a network, written by `xpmlp.pages`."""
@@ -38,6 +39,9 @@ FILES = (
     PAGE,
 )
 """Files of a run folder."""
+
+EXPORTS = {"onnx": "model.onnx", "torch": "model.safetensors"}
+"""Names of a network's exports, by format, in its run folder; the code of one for PyTorch is beside it, in ``.py``."""
 
 RUNS = "runs"
 """Subfolder of a grid's folder with a run folder for each of its runs, named by its number."""
@@ -78,7 +82,8 @@ def prepare(folder: Path, config: Config, *, overwrite: bool, resume: bool = Fal
     if overwrite and resume:
         raise RunFolderError(f"to overwrite {folder} and to resume what is in it exclude each other: choose one.")
     _check_usable(folder, overwrite=overwrite, resume=resume)
-    written = [folder / name for name in (*FILES, SUMMARY, CHECKPOINTS) if not (resume and name == "config.toml")]
+    names = (*FILES, *EXPORTS.values(), SUMMARY, CHECKPOINTS)
+    written = [folder / name for name in names if not (resume and name == "config.toml")]
     refuse_overwriting([*written, *(folder / RUNS).glob("[0-9]*")], config.files)
 
 
@@ -186,7 +191,13 @@ def _debris(folder: Path) -> Iterator[Path]:
 
 
 def _remove_results(folder: Path) -> None:
-    """Remove the results of an earlier training; nothing else is touched."""
+    """Remove the results of an earlier training, with its exports and event files; nothing else is touched."""
+    if (folder / "weights.safetensors").exists():  # else they are not of a training
+        if (folder / EXPORTS["torch"]).exists():
+            (folder / EXPORTS["torch"]).with_suffix(".py").unlink(missing_ok=True)
+        for name in EXPORTS.values():
+            (folder / name).unlink(missing_ok=True)
+    remove_events(folder)
     for name in (*FILES, SUMMARY):
         if name != "config.toml":
             (folder / name).unlink(missing_ok=True)
