@@ -54,6 +54,13 @@ def test_ends_in_a_vote_with_the_best_settings(config: Config, tmp_path: Path) -
     assert xpmlp.load_config(tmp_path / "run" / "tuning" / "best.toml").train == chosen.train
 
 
+def test_a_learning_rate_of_zero_is_left_out(config: Config, tmp_path: Path) -> None:
+    heard, still = Heard(), config.replaced(train={"learning_rate": 0.0})
+    assert tune(still, tmp_path / "run", minutes=5, trials=1, workers=1, reporter=heard) is not None
+    assert heard.trials[0].settings == {"width": 5, "depth": 1, "dropout": 0}
+    assert xpmlp.load_config(tmp_path / "run" / "config.toml").train.learning_rate == 0
+
+
 @pytest.mark.slow
 def test_an_error_in_a_process_stops_the_others(config: Config, tmp_path: Path) -> None:
     job = faults.FailingJob(config, tmp_path / "journal", 0.0, math.inf, None)

@@ -73,11 +73,10 @@ class Blocks:
 
 
 def settings_in(config: Config) -> dict[str, Any]:
-    """Return the settings of a config that can be tuned, by name."""
+    """Return the settings of a config that can be tuned, by name; a rate of 0 stays 0."""
     model, train = config.model, config.train
-    found: dict[str, Any] = {"learning_rate": train.learning_rate}
-    if train.weight_decay > 0:
-        found["weight_decay"] = train.weight_decay
+    given: dict[str, Any] = {"learning_rate": train.learning_rate, "weight_decay": train.weight_decay}
+    found = {name: rate for name, rate in given.items() if rate > 0}
     blocks = Blocks(model.layers)
     if blocks.times:
         widths = [layer["units"] for layer in blocks.block if layer["kind"] == "dense"]
