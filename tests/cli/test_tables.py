@@ -114,6 +114,8 @@ def test_going_on_reads_rows_as_the_run_did(options: list[str], key: str, there:
     assert going_on_config(Path("run"), Path("new.csv"), values)[0].data.drop == ["price"]  # the run's own
     refused = xpmlp("train", "pets.csv", "--from", "run", *options)
     refused.assert_refused(f"--from reads rows as the run in run did: leave data.{key} out.")
+    Path("run/runs/0").mkdir(parents=True)
+    xpmlp("train", "pets.csv", "--from", "run").assert_refused("run holds 1 runs: name one of them, such as run/runs/0")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,9 @@ def test_few_rows_have_fewer_folds(
     xpmlp("evaluate", "runs/few", "--split", "validation").assert_refused("give --split train.")
     xpmlp("page", "runs/few", "--split", "test", "-q").assert_refused("no test part", "give --split train.")
     assert xpmlp("evaluate", "runs/few", "--set", "data.test=few.csv").out.startswith("test: loss")
+    split = ("evaluate", "runs/few", "--split", "validation")
+    xpmlp(*split).assert_refused("no validation part", "--set data.validation=FILE")
+    assert xpmlp(*split, "--set", "data.validation=few.csv").out.startswith("validation: loss")
 
 
 def test_the_metric_tells_the_task(there: Path) -> None:

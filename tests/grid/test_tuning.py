@@ -149,6 +149,10 @@ def test_refused(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     grid = Config(data={"name": "digits"}, grid={"runs": 2})
     with pytest.raises(ConfigError, match="tuning chooses settings itself"):
         tune(grid, tmp_path / "run", minutes=1)
+    with pytest.raises(
+        ConfigError, match=r'^model\.loss = "a:LOSS" is code from outside of xpmlp, and tuning imports none'
+    ):
+        tune(config.replaced(model={"loss": "a:LOSS"}), tmp_path / "run", minutes=1)
     monkeypatch.setattr("xpmlp.grid.tuning.OPTUNA", Library("no_optuna", "Optuna", "'xpmlp[tune]'"))
     with pytest.raises(
         NotInstalledError, match=r"xpmlp tune needs Optuna, .*: install it with `pip install 'xpmlp\[tu"

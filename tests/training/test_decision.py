@@ -63,7 +63,17 @@ def test_another_one_for_a_prediction(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "threshold",
-    [{"ill": -1}, {}, {"ill": float("nan")}, [1, 2], {"ill": "x"}, {"ill": {"well": {"a": 1}}}, True, 1.5, np.float32(2)],
+    [
+        {"ill": -1},
+        {},
+        {"ill": float("nan")},
+        [1, 2],
+        {"ill": "x"},
+        {"ill": {"well": {"a": 1}}},
+        True,
+        1.5,
+        np.float32(2),
+    ],
 )
 def test_another_one_is_checked_like_the_configs(threshold: Any, tmp_path: Path) -> None:
     trained(tmp_path / "run", None)

@@ -19,6 +19,7 @@ from xpmlp.data.labels import MISSING
 from xpmlp.data.messages import listed
 from xpmlp.data.table_options import Given
 from xpmlp.errors import ConfigError
+from xpmlp.storage import run_folder
 from xpmlp.training import Result
 
 FROM_RATE = 0.1
@@ -91,9 +92,13 @@ def going_on_config(run_dir: Path, path: Path, values: dict[str, Any]) -> tuple[
     Raises
     ------
     ConfigError
-        If a value is invalid, or would read the new rows in another way than the run's.
+        If there are several runs, or a value is invalid or would read the new rows in another way than the run's.
     """
     before = load_config(run_dir / "config.toml")
+    if members := run_folder.runs_in(run_dir):
+        raise ConfigError(
+            f"{run_dir} holds {len(members)} runs: name one of them, such as {next(iter(members.values()))}."
+        )
     rate = before.train.learning_rate * FROM_RATE
     given = {"data.path": str(path.absolute()), "train.learning_rate": rate, **values}
     config = load_config(run_dir / "config.toml", given, origin=ORIGIN).named(stem_of(path))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xpmlp._files import write_text
 from xpmlp._paths import given_path
 from xpmlp._processes import available_cores, can_start_processes, starting_processes
-from xpmlp.config import Config, refuse_unimportable
+from xpmlp.config import Config, outside_names, refuse_unimportable
 from xpmlp.errors import ConfigError, RunFolderError
 from xpmlp.grid.schedule import POLL, start_worker, stop_requested
 from xpmlp.grid.trials import OPTUNA, Job, config_with, ended, quiet_study, settings_in
@@ -120,6 +120,11 @@ def tune(
         raise ConfigError("the config has a [grid] of several runs, and tuning chooses settings itself: leave it out.")
     if config.train.folds is None and config.data.split == "test":
         raise ConfigError("trials need rows to be judged by: give train.folds, or a validation part.")
+    for key, table, name in outside_names(config):
+        if name not in table:
+            raise ConfigError(
+                f'{key} = "{name}" is code from outside of xpmlp, and tuning imports none: choose another.'
+            )
     refuse_unimportable(config)
     reporter, folder, ends = reporter or TuningReporter(), given_path(out), time.monotonic() + 60 * minutes
     own = folder / FOLDER

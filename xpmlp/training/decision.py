@@ -86,10 +86,10 @@ def decided_by(saved: SavedNetwork, threshold: Any) -> SavedNetwork:
     ConfigError
         If ``model.threshold`` does not allow it, or it does not fit the network's classes.
     """
-    if not isinstance(threshold, str):
-        threshold = load_config("xpmlp:quickstart.toml", {"model.threshold": threshold}).model.threshold
     if threshold is None:
         return saved
+    if not isinstance(threshold, str):  # checked as in any config
+        threshold = load_config("xpmlp:quickstart.toml", {"model.threshold": threshold}).model.threshold
     sections = {name: one for name, one in (saved.sections or {}).items() if name != SECTION}
     if threshold != "none":
         loss = saved.network.loss

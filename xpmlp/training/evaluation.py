@@ -108,7 +108,7 @@ def evaluate(
     trainable = ConfigTrainable(config, dataset, chosen)
     if member_of(network.network).root.slots != trainable.network.root.slots:
         raise RunFolderError(f"the weights in {run_dir} do not fit its config and data: they have other shapes.")
-    naming = ", or name a file: --set data.test=FILE"
+    naming = ", or name a file: --set data.{split}=FILE"
     part, chosen_split = part_for(config, network, given, split, run_dir, naming)
     advice = "evaluate on another backend or device"
     with chosen.session(BATCH), memory_explained(chosen, footprint(trainable).of(1), advice):
@@ -158,7 +158,7 @@ def part_for(
     run_dir : path
         Name of the run in messages.
     naming : str
-        Further advice in the message if a table has no test part.
+        Further advice in the message if a table has no such part, with ``{split}`` for its name.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def part_for(
     part: Part | None = getattr(given, split)
     if part is None:
         here = [name for name in ("train", "validation", "test") if getattr(given, name) is not None]
-        other = f"--split {here[-1]}" + (naming if split == "test" and given.table is not None else "")
+        other = f"--split {here[-1]}" + (naming.format(split=split) if given.table is not None else "")
         raise RunFolderError(f"the data of {run_dir} have no {split} part; they have {', '.join(here)}: give {other}.")
     targets = _targets(part, given, network, str(config.data.path or given.name))
     return replace(part, features=network.preprocessing.apply(part.features), targets=targets), split
