@@ -93,6 +93,7 @@ def dropping(problem: ConfigTrainable) -> ConfigTrainable:
 def test_a_dropout_schedule_above_1_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     growing = Schedule("growing", "grows", lambda settings, done, losses: settings.first * (1 + done / 4))
     monkeypatch.setattr(policy, "schedules", {"linear": growing, "constant": schedules["constant"]})
+    monkeypatch.setattr(policy, "_values", policy._values.__wrapped__)  # so that no other test gets its values
     with pytest.raises(ConfigError, match=r"the schedule 'linear' gives .*, and a part of the dropout is at most 1"):
         train_runs(dropping(small_problem(epochs=EPOCHS)), SETTINGS[0])
 
