@@ -91,12 +91,6 @@ def test_read(what: str, tmp_path: Path) -> None:
     assert note in "; ".join(table.notes)
 
 
-def test_a_carriage_return_in_a_name(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, '"Price\r(EUR)",b,kind\r\n' + "\r\n".join(ROWS)))
-    assert table.data.columns == ["Price (EUR)", "b", "kind"]
-    assert table.data.rows() == [tuple(row.split(",")) for row in ROWS]
-
-
 def test_lines_that_end_with_two_carriage_returns(tmp_path: Path) -> None:
     table = read_table(written(tmp_path, ("Report\n" + GOOD).replace("\n", "\r\r\n")))
     assert table.data.columns == ["a", "b", "kind"]
@@ -226,26 +220,6 @@ def test_a_line_that_is_not_utf8_among_others(chunk: int, tmp_path: Path, monkey
     odd = "1,1,caf\xe9\n".encode("latin-1")
     (note,) = read_table(written(tmp_path, GOOD.replace("cat", "kätzchen").encode() + odd + odd)).notes
     assert note.startswith("line 62 is not UTF-8, but others are: letters of these are read wrongly, as Windows-1252")
-
-
-def test_without_a_header(tmp_path: Path) -> None:
-    path = written(tmp_path, "\n".join(ROWS))
-    table = read_table(path)
-    assert table.data.shape == (60, 3)
-    assert table.data.columns == ["column 1", "column 2", "column 3"]
-    assert read_table(written(tmp_path, "1,2,x\n" + "\n".join(ROWS)), header=True).data.shape == (60, 3)
-
-
-def test_a_header_without_the_row_names_of_r(tmp_path: Path) -> None:
-    table = read_table(written(tmp_path, "a,b,kind\n" + "".join(f"r{n},{row}\n" for n, row in enumerate(ROWS))))
-    assert table.data.columns == ["row name", "a", "b", "kind"]
-
-
-def test_row_names_of_r_and_an_empty_column(tmp_path: Path) -> None:
-    path = written(tmp_path, "a,b,kind\n" + "".join(f"{n},{n / 2},{n % 5},\n" for n in range(1, 60)))
-    for kinds, first in (({"row name": "id", "a": "number"}, ("1", "0.5", "1", None)), ({}, ("1", "0.5", "1"))):
-        _, batches = read_batches(path, kinds=kinds)
-        assert next(batches).row(0) == first
 
 
 @pytest.mark.parametrize(
@@ -414,40 +388,6 @@ def test_excel_needs_its_extra(tmp_path: Path) -> None:
         archive.writestr("xl/workbook.xml", "<workbook/>")
     with pytest.raises(Exception, match=r"pip install 'xpmlp\[excel\]'|cannot be read|fastexcel"):
         read_table(path)
-
-
-BELOW = "".join(f"n{row % 3},{row * 7 % 31}.5,{row * 3 % 17}.25\n" for row in range(12))
-
-
-@pytest.mark.parametrize(
-    ("header", "names", "said"),
-    [
-        ("name,height,weight\n,cm,kg\n", ["name", "height", "weight"], "has units, and is left out: 'cm', 'kg'"),
-        ("Person,Size,\nname,height,weight\n", ["name", "height", "weight"], "1 lines before the header"),
-        ("Report of 2020,,\nname,height,weight\n", ["name", "height", "weight"], "1 lines before the header"),
-        (",2019,2020\nname,size,size\n", ["name", "2019 size", "2020 size"], "has two rows, which are joined"),
-        ("who,2019,2019\nname,low,high\n", ["name", "low", "high"], "1 lines before the header"),
-    ],
-)
-def test_two_rows_above_the_numbers(header: str, names: list[str], said: str, tmp_path: Path) -> None:
-    (tmp_path / "two.csv").write_text(header + BELOW)
-    table = read_table(tmp_path / "two.csv", Given())
-    assert (table.data.columns, table.data.height) == (names, 12)
-    assert said in " ".join(table.notes)
-
-
-@pytest.mark.parametrize(("rows", "height"), [("n,3,2.5\n", 1), ("n,,2.5\n", 2), ("", 1)])
-def test_units_above_few_rows_are_told_by_the_columns_of_training(rows: str, height: int, tmp_path: Path) -> None:
-    path = written(tmp_path, "name,height,weight\nm,cm,kg\n" + rows)
-    _, batches = read_batches(path, kinds={"name": "category", "height": "number", "weight": "number"})
-    assert pl.concat(batches).height == height
-    assert read_table(path).data.height == 1 + bool(rows)
-
-
-@pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
-def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
-    (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)
-    assert read_table(tmp_path / "one.csv", Given()).data.height == 13
 
 
 def test_quotes_that_begin_no_field_are_inches(tmp_path: Path) -> None:
