@@ -185,6 +185,13 @@ def test_a_few_thousand_points_are_learnt() -> None:
     assert wrong < 80  # of 1,000; the larger class alone would leave more than 400
 
 
+def test_a_point_of_another_length_is_refused() -> None:
+    network = scalar.initial(2, 3, 2, seed=0)
+    for x in ([1.0], [1.0, 2.0, 3.0]):
+        with pytest.raises(ValueError, match=f"{len(x)} numbers given for a layer of 2 inputs"):
+            scalar.forward(network, x)
+
+
 def test_it_needs_the_standard_library_only() -> None:
     # -I and -S hide the installed packages and this one: an import of either would fail.
     subprocess.run([sys.executable, "-I", "-S", scalar.__file__], check=True)

@@ -11,8 +11,11 @@ and the chain rule, followed from the loss back to the input, gives ::
     dz_j = (sum_k do_k V_jk) h_j (1 - h_j)         dW_ij = x_i dz_j        db_j = dz_j
 
 where ``do`` is short for the derivatives of the loss by ``o``, and [k = target] is 1 for the target, else 0;
-docs/gradients.md derives it.  The package's other modules do the same with arrays, to any depth and for many
-examples at once; their tests take this one as an oracle.
+docs/gradients.md derives it.  Rows have two or three numbers here, for which ``enumerate`` and ``zip`` take longer
+than the arithmetic: the inner loops count by themselves.
+
+The package's other modules do the same with arrays, to any depth and for many examples at once; their tests take
+this one as an oracle.
 """
 
 from __future__ import annotations
@@ -78,11 +81,21 @@ def sigmoid(z: float) -> float:
 
 
 def affine(x: Sequence[float], layer: Layer) -> list[float]:
-    """Return ``x @ weights + biases``, (n_out,), for one row ``x``, (n_in,)."""
-    total = layer.biases.copy()
-    for x_i, row in zip(x, layer.weights, strict=True):
-        for k, weight in enumerate(row):
+    """Return ``x @ weights + biases``, (n_out,), for one row ``x``, (n_in,).
+
+    Raises ValueError if ``x`` has another length.
+    """
+    weights, biases = layer
+    if len(x) != len(weights):
+        raise ValueError(f"{len(x)} numbers given for a layer of {len(weights)} inputs.")
+    total = biases.copy()
+    i = 0
+    for x_i in x:
+        k = 0
+        for weight in weights[i]:
             total[k] += x_i * weight
+            k += 1
+        i += 1
     return total
 
 
@@ -101,8 +114,12 @@ def softmax_cross_entropy(o: list[float], target: int) -> tuple[float, list[floa
     log(sum(exp(o))) - o_target, since a small y_target would be rounded to 0, which has no logarithm.
     """
     largest = max(o)
-    exponentials = [exp(o_k - largest) for o_k in o]
-    total = sum(exponentials)
+    exponentials = []
+    total = 0.0
+    for o_k in o:
+        exponential = exp(o_k - largest)
+        exponentials.append(exponential)
+        total += exponential
     do = [exponential / total for exponential in exponentials]
     do[target] -= 1
     return log(total) - (o[target] - largest), do
@@ -111,11 +128,15 @@ def softmax_cross_entropy(o: list[float], target: int) -> tuple[float, list[floa
 def backward(output: Layer, h: list[float], do: list[float]) -> list[float]:
     """Return ``dz``, (n_hidden,): the derivatives of the loss by the hidden units' sums z, before the sigmoid."""
     dz = []
-    for j, h_j in enumerate(h):
-        row = output.weights[j]
+    weights = output.weights
+    j = 0
+    for h_j in h:
         dh_j = 0.0
-        for k, do_k in enumerate(do):
-            dh_j += do_k * row[k]
+        k = 0
+        for weight in weights[j]:
+            dh_j += do[k] * weight
+            k += 1
+        j += 1
         dz.append(dh_j * h_j * (1 - h_j))  # sigmoid'(z) = sigmoid(z) (1 - sigmoid(z))
     return dz
 
@@ -152,13 +173,19 @@ def step(network: Network, x: Sequence[float], target: int, learning_rate: float
 def _descend(layer: Layer, x: Sequence[float], delta: list[float], learning_rate: float) -> None:
     """Subtract ``learning_rate`` times the layer's gradients, x_i delta_k and delta_k, in place."""
     weights, biases = layer
-    for k, delta_k in enumerate(delta):
+    k = 0
+    for delta_k in delta:
         biases[k] -= learning_rate * delta_k
-    for i, x_i in enumerate(x):
+        k += 1
+    i = 0
+    for x_i in x:
         row = weights[i]
         rate = learning_rate * x_i
-        for k, delta_k in enumerate(delta):
+        k = 0
+        for delta_k in delta:
             row[k] -= rate * delta_k
+            k += 1
+        i += 1
 
 
 def train(
