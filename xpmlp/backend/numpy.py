@@ -16,6 +16,7 @@ from xpmlp._tree import iterate, map_leaves
 from xpmlp._typing import Array
 from xpmlp.backend.base import Backend
 from xpmlp.backend.fold import Prefetch, Step
+from xpmlp.backend.working_memory import WorkingMemory
 from xpmlp.errors import BackendError
 from xpmlp.nn import Ops
 from xpmlp.nn.ops import rows_below_each_other
@@ -98,8 +99,8 @@ class NumpyBackend(Backend):
         """Fold ``step`` over ``batches``, compiled if Numba is installed and the step can be traced."""
         if self._scans is None:
             return super().scan(step, state, batches, constants)
-        scans = getattr(self._session, "scans", self._scans)
-        done = scans and scans.scan(step, state, batches, constants, self.threads_in_use())
+        scans, memory = getattr(self._session, "scans", self._scans), getattr(self._session, "memory", None)
+        done = scans and scans.scan(step, state, batches, constants, self.threads_in_use(), memory)
         return done or super().scan(step, state, self._scans.materialized(batches), constants)
 
     def _unstacked(self, batches: Any) -> Iterator[Any]:
@@ -118,7 +119,7 @@ class NumpyBackend(Backend):
 
     @contextlib.contextmanager
     def session(self, batch_size: int, predicted: int | None = None) -> Iterator[None]:
-        """Limit threads to the configured number, or to the cores, and prepare the compiled loop.
+        """Limit threads to the configured number, or to the cores, prepare the compiled loop, and keep its memory.
 
         If it is not cached and few examples are ``predicted``, steps run as they are written.
         """
@@ -126,6 +127,7 @@ class NumpyBackend(Backend):
 
         before, few = vars(self._session).copy(), predicted is not None and predicted < WORTH_COMPILING
         with threads_for(batch_size, self.threads) as most, np.errstate(all="ignore"):
+            self._session.memory = before.get("memory") or WorkingMemory()
             self._session.scans = None if few and self.compiles_first() else self._scans
             self._session.threads = most if self._session.scans is None else self._session.scans.prepare(most)
             try:

@@ -26,6 +26,7 @@ from xpmlp.backend.compiled.program import ALIGNMENT, Program, assemble
 from xpmlp.backend.compiled.symbols import Symbol
 from xpmlp.backend.compiled.team import TEAM, yield_address
 from xpmlp.backend.compiled.tracing import batch_arguments, constant_arguments, is_argument, trace
+from xpmlp.backend.working_memory import WorkingMemory
 from xpmlp.nn import Ops
 
 Step = Callable[..., Any]
@@ -103,11 +104,18 @@ class CompiledSteps:
         return TEAM.ready(threads) if threads > 1 else 1
 
     def scan(
-        self, step: Step, state: Any, batches: Any, constants: Any, threads: int = 1
+        self,
+        step: Step,
+        state: Any,
+        batches: Any,
+        constants: Any,
+        threads: int = 1,
+        working_memory: WorkingMemory | None = None,
     ) -> tuple[Any, tuple[Array, ...]] | None:
         """Fold as `Backend.scan` does, with at most ``threads``; ``None``, with nothing done, for an untraceable step.
 
-        The number of threads depends on the step's sizes, not on the number of steps.
+        The number of threads depends on the step's sizes, not on the number of steps.  Successive calls may share
+        ``working_memory``.
         """
         arrays: list[Any] = []
         series: list[Any] = []
@@ -128,19 +136,19 @@ class CompiledSteps:
         if ready is None:
             return None
         outputs = tuple(np.empty((steps, *shape), self._dtype) for shape in ready.shapes)
-        memory = np.empty(ready.program.memory + ALIGNMENT, np.uint8)
-        start = address(memory)
-        addresses = [
-            *map(address, (*arrays, *taken, *fixed, *ready.captured, *outputs)),
-            start + -start % ALIGNMENT,
-            address(ready.program.pool),
-        ]
-        goes_on = (array.strides[0] if len(array) > 1 else 0 for array in taken)
-        alike = [0] * (len(fixed) + len(ready.captured))
-        strides = [*[0] * len(arrays), *goes_on, *alike, *(array.strides[0] for array in outputs), 0, 0]
-        places = np.asarray((addresses, strides), np.int64)
-        slots = Slots(address(places), address(places[1]), self._dtype.itemsize, self._dtype.type(0))
-        self._carry_out(ready, slots, steps, kept=(arrays, taken, fixed, outputs, memory, places, ready))
+        with (working_memory or WorkingMemory()).of(ready.program.memory + ALIGNMENT) as memory:
+            start = address(memory)
+            addresses = [
+                *map(address, (*arrays, *taken, *fixed, *ready.captured, *outputs)),
+                start + -start % ALIGNMENT,
+                address(ready.program.pool),
+            ]
+            goes_on = (array.strides[0] if len(array) > 1 else 0 for array in taken)
+            alike = [0] * (len(fixed) + len(ready.captured))
+            strides = [*[0] * len(arrays), *goes_on, *alike, *(array.strides[0] for array in outputs), 0, 0]
+            places = np.asarray((addresses, strides), np.int64)
+            slots = Slots(address(places), address(places[1]), self._dtype.itemsize, self._dtype.type(0))
+            self._carry_out(ready, slots, steps, kept=(arrays, taken, fixed, outputs, memory, places, ready))
         arrays += taken
         return map_leaves(lambda index: arrays[index], ready.structure), outputs
 
