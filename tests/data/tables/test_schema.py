@@ -12,6 +12,7 @@ import pytest
 from xpmlp.data.labels import MISSING
 from xpmlp.data.tables import Schema, as_frame, infer_schema
 from xpmlp.data.tables.describing import suggestions, total_row
+from xpmlp.data.tables.inference import read_cells
 from xpmlp.data.tables.targets import read_targets
 from xpmlp.errors import DataError
 
@@ -102,6 +103,16 @@ def test_numbers_with_an_id_s_name_are_left_out() -> None:
 def test_decimal_commas_and_points_in_one_column_are_refused() -> None:
     with pytest.raises(DataError, match=r"decimal commas, as '1,5', and with decimal points, as '1\.5'"):
         infer_schema({"x": ["1,5", "1.5"] * 30})
+
+
+@pytest.mark.parametrize("style", ["{},5\u00a0€", "€\u202f{},5", "1\u2009{:03},5 ¥", "₹{},5", "(1\u00a0{:03},5\u00a0₽)",
+                                   "{},5\u00a0%", "{},5\u202fkg", "{},5 m²", "1'{:03},5 CHF"])  # fmt: skip
+def test_numbers_with_currencies_units_and_other_blanks(style: str) -> None:
+    found = infer_schema({"x": [style.format(n * 37 % 101) for n in range(60)]})["x"]
+    cells = pl.Series("x", [style.format(3), style.format(3).replace("\u00a0", " "), "x"])
+    first, again, odd = read_cells(cells, found, ())[0]
+    number = (1003.5 if "1" in style else 3.5) * (-1 if "(" in style else 1)
+    assert (found.kind, first, again, odd) == ("number", number, number, None), found
 
 
 def test_numbers_in_groups_as_in_india() -> None:

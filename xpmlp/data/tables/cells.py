@@ -33,15 +33,17 @@ GAPS = ("#N/A", "#NA", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!
 _SPACES = "\\s\u00a0\u202f\ufeff"
 _EDGES = rf"^[{_SPACES}]+|[{_SPACES}]+$"
 
-_BRACKETS = r"^\(([$€£]?[ ]?[0-9][0-9.,]*[ ]?[%€]?)\)$"
-_UNITS = ("%", "$", "€", "£")
+CURRENCIES = "$€£¥₹₽₩₺₫₴₪฿"
+"""Signs of currencies, which may stand on either side of a number."""
+
+_UNITS = ("%", *CURRENCIES)
+_BRACKETS = rf"^\(([{CURRENCIES}]?[ ]?[0-9][0-9.,' ]*[%{CURRENCIES}]?)\)$"
+_OTHER_BLANKS = "[\u00a0\u2009\u202f]"
 _SIGN = "[-+\u2212]?"
 _EXPONENT = "(?:[eE][-+]?[0-9]+)?"
 
-LIKE_A_NUMBER = (
-    rf"^[(]?{_SIGN}[ ]?[%$€£]?[ ]?{_SIGN}[.,]?[0-9][0-9.,' \u00a0\u202f]*{_EXPONENT}[ \u00a0\u202f]?[%$€£]?[)]?$"
-)
-"""The pattern of texts that may be numbers in some style."""
+LIKE_A_NUMBER = rf"^[(]?{_SIGN}[ ]?[%{CURRENCIES}]?[ ]?{_SIGN}[.,]?[0-9][0-9.,' ]*{_EXPONENT}[ ]?[%{CURRENCIES}]?[)]?$"
+"""The pattern of texts, with plain signs and blanks, that may be numbers in some style."""
 
 
 class Reading(NamedTuple):
@@ -202,14 +204,13 @@ def as_truths(cells: pl.Series, missing: Sequence[str]) -> Reading:
 
 def parsed_numbers(texts: pl.Series, style: NumberStyle) -> pl.Series:
     """Convert texts to float64, with null for those that are not numbers of this style."""
-    texts = _with_plain_signs(texts)
+    texts = with_plain_signs(texts)
     if style == NumberStyle():
         return _parsed(texts)
     if style.unit:
         texts = texts.str.replace(rf"^({_SIGN})[ ]?{re.escape(style.unit)}[ ]?|[ ]?{re.escape(style.unit)}$", "$1")
     thousands, decimal = re.escape(style.thousands), re.escape(style.decimal)
     whole = f"(?:{_grouped(thousands)}|[0-9]+)" if style.thousands else "[0-9]+"
-    texts = texts.str.replace_all("[\u00a0\u202f]", " ") if style.thousands == " " else texts
     fits = texts.str.contains(f"^{_SIGN}(?:{whole}(?:{decimal}[0-9]*)?|{decimal}[0-9]+){_EXPONENT}$")
     if style.thousands:
         texts = texts.str.replace_all(style.thousands, "", literal=True)
@@ -234,13 +235,13 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
     DataError
         If decimal points and decimal commas are mixed.
     """
-    texts = _with_plain_signs(texts)
+    texts = with_plain_signs(texts)
     unit: Any = next((unit for unit in _UNITS if _all_with(texts, unit)), "")
     if unit:
         texts = texts.str.replace_all(unit, "", literal=True).str.strip_chars()
-    digits = texts.filter(texts.str.contains(rf"^{_SIGN}[0-9][0-9.,' \u00a0\u202f]*$"))
+    digits = texts.filter(texts.str.contains(rf"^{_SIGN}[0-9][0-9.,' ]*$"))
     commas, points = digits.filter(digits.str.contains(",")), digits.filter(digits.str.contains(r"\."))
-    space = " " if digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}([ \u00a0\u202f][0-9]{{3}})+\b").any() else ""
+    space = " " if digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}( [0-9]{{3}})+\b").any() else ""
     apostrophe = "'" if digits.str.contains(rf"^{_SIGN}[0-9]{{1,3}}('[0-9]{{3}})+\b").any() else ""
     other: Any = space or apostrophe
     if commas.is_empty():
@@ -264,10 +265,15 @@ def number_style(texts: pl.Series, decimal: str | None = None) -> NumberStyle:
     return NumberStyle(unit=unit)
 
 
-def _with_plain_signs(texts: pl.Series) -> pl.Series:
-    """Write negative numbers with a plain minus, in place of the typographic minus or the brackets of accountants."""
+def with_plain_signs(texts: pl.Series) -> pl.Series:
+    """Write negative numbers with a plain minus, in place of the typographic one or accountants' brackets, and blanks.
+
+    A blank may be narrow, or one at which no line is broken.
+    """
     if texts.dtype != pl.String:
         return texts
+    if texts.str.contains(_OTHER_BLANKS).any():
+        texts = texts.str.replace_all(_OTHER_BLANKS, " ")
     if texts.str.contains("^\u2212").any():
         texts = texts.str.replace("\u2212", "-", literal=True)
     if texts.str.contains(_BRACKETS).any():

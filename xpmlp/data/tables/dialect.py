@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from xpmlp.data.messages import quoted
 from xpmlp.data.table_options import Given
+from xpmlp.data.tables.cells import CURRENCIES
 from xpmlp.data.tables.header import MAX_PREAMBLE, find_header, is_number, name_columns, width_of_most
 from xpmlp.errors import DataError
 
@@ -27,8 +28,9 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\x
 _ANOTHER = "with --encoding, after training with --set data.encoding=NAME"
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks", " ": "blanks"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_DECIMAL_COMMA = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+ ?[%$€£]?\)?$")
-_DECIMAL_POINT = re.compile(r"^[-+(]?[$€£]? ?(?:[0-9]*|[0-9]{1,3}(?:,[0-9]{3})+)\.[0-9]+ ?[%$€£]?\)?$")
+_SIGN, _END = rf"^[-+(]?[{CURRENCIES}]?\s?", rf"[0-9]+\s?[%{CURRENCIES}]?\)?$"
+_DECIMAL_COMMA = re.compile(rf"{_SIGN}(?:[0-9]+|[0-9]{{1,3}}(?:\.[0-9]{{3}})+),{_END}")
+_DECIMAL_POINT = re.compile(rf"{_SIGN}(?:[0-9]*|[0-9]{{1,3}}(?:,[0-9]{{3}})+)\.{_END}")
 
 
 class Dialect(NamedTuple):

@@ -25,6 +25,7 @@ from xpmlp.data.tables.cells import (
     parsed_numbers,
     plain_numbers,
     shown_values,
+    with_plain_signs,
     words_of,
 )
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Kind, NumberStyle, Override, Schema, parse_types
@@ -319,7 +320,8 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
     values, rows = texts.values, texts.present
     style, numbers = NumberStyle(), parsed_numbers(values, NumberStyle())
     if numbers.null_count() or decimal == ",":
-        if texts.rows_where(values.str.contains(LIKE_A_NUMBER)) < (1 - ODD_SHARE) * rows and rows >= FEW:
+        alike = with_plain_signs(values).str.contains(LIKE_A_NUMBER)
+        if texts.rows_where(alike) < (1 - ODD_SHARE) * rows and rows >= FEW:
             return None
         style = number_style(values, decimal)
         numbers = parsed_numbers(values, style)
@@ -341,7 +343,7 @@ def _numbers_as_text(texts: Distinct, cells: pl.Series, decimal: str | None) -> 
 
 def _numbers_with_a_unit(texts: Distinct, cells: pl.Series, decimal: str | None) -> _Found | None:
     """Recognise numbers all followed by the same word, as ``3.5 kg``."""
-    parts = texts.values.str.extract_groups(r"^([-+]?[0-9][0-9., ]*?)[ ]?([\p{L}°/]{1,8})$")
+    parts = with_plain_signs(texts.values).str.extract_groups(r"^([-+]?[0-9][0-9., ']*?)[ ]?([\p{L}°/²³]{1,8})$")
     plain, units = parts.struct.field("1"), parts.struct.field("2")
     if plain.null_count() or units.n_unique() > 1:
         return None
