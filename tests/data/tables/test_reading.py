@@ -68,6 +68,7 @@ READ: dict[str, tuple[str | bytes, str]] = {
     "a blank line": ("\n".join([*LINES[:30], "", *LINES[30:]]), ""),
     "the header again": ("\n".join([*LINES[:30], LINES[0], *LINES[30:]]), "1 rows that repeat the header"),
     "quotes around all": ("\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in LINES), ""),
+    "quotes after blanks": ("\n".join(", ".join(f'"{cell}"' for cell in line.split(",")) for line in LINES), ""),
     "single quotes": ("\n".join(line.replace("cat", "'cat'") for line in LINES), "single quotes"),
     "gzip": (gzip.compress(GOOD.encode()), "packed with gzip"),
     "bz2": (bz2.compress(GOOD.encode()), "packed with bz2"),

@@ -153,6 +153,9 @@ def _ready(piece: bytes, dialect: Dialect, line: int, odd: list[str]) -> bytes:
     if dialect.separator == BLANKS:
         lines = (re.sub(rb"[ \t]+", b"\t", line.strip()) for line in piece.split(b"\n"))
         piece = b"\n".join(lines)
+    elif dialect.padded:
+        opened = rb"(?m)(^|%b)[ ]+(?=%b)" % (re.escape(dialect.separator).encode(), _quote(dialect))
+        piece = re.sub(opened, rb"\1", piece)
     return piece
 
 

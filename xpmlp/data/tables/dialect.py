@@ -42,6 +42,8 @@ class Dialect(NamedTuple):
     carriage_returns : bool
         Whether most lines end with carriage returns alone: each is then a line feed, and otherwise a blank in a name.
     separator, quote, comment : str
+    padded : bool
+        Whether blanks may stand before a quote that opens a field.
     decimal : str, optional
         "." or ",", where it can be determined.
     skipped : int
@@ -59,6 +61,7 @@ class Dialect(NamedTuple):
     separator: str
     quote: str
     comment: str
+    padded: bool
     decimal: str | None
     skipped: int
     header: tuple[str, ...] | None
@@ -114,6 +117,8 @@ def find_dialect(
     quote = given.quote if given.quote is not None else _quote(rest)
     separator = separator or _separator(rest, quote)
     found = _rows(rest, separator, quote, comment)
+    unstripped = _rows(rest, separator, quote, comment, skipinitialspace=False).rows if quote else []
+    padded = any(field.lstrip(" ")[:1] == quote != field[:1] for row in unstripped for field in row)
     if not found.rows:
         raise DataError(f"{source}: is empty; a header and rows are needed")
     titles, in_header, told = find_header(found.rows, given, notes, kinds)
@@ -133,7 +138,9 @@ def find_dialect(
     if decimal == ",":
         notes.append("decimal commas")
     skip = skipped + (found.ends[before - 1] if before else 0)
-    return Dialect(encoding, carriage_returns, separator, quote, comment, decimal, skip, header, names, tuple(notes))
+    return Dialect(
+        encoding, carriage_returns, separator, quote, comment, padded, decimal, skip, header, names, tuple(notes)
+    )
 
 
 def _encoding(start: bytes, whole: bool, notes: list[str], default: str | None) -> str:
@@ -248,7 +255,7 @@ def _separator(text: str, quote: str) -> str:
     return best[1] if best is not None else ","
 
 
-def _rows(text: str, separator: str, quote: str, comment: str) -> _Rows:
+def _rows(text: str, separator: str, quote: str, comment: str, *, skipinitialspace: bool = True) -> _Rows:
     rows: list[list[str]] = []
     ends: list[int] = []
     if separator == BLANKS:
@@ -258,7 +265,13 @@ def _rows(text: str, separator: str, quote: str, comment: str) -> _Rows:
                 ends.append(number)
         return _Rows(rows, ends)
     quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote or None, quoting=quoting)
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=separator,
+        quotechar=quote or None,
+        quoting=quoting,
+        skipinitialspace=skipinitialspace,
+    )
     try:
         for row in reader:
             if row and any(field.strip() for field in row) and not (comment and row[0].startswith(comment)):
