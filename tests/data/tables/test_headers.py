@@ -38,6 +38,15 @@ def test_row_names_of_r_and_an_empty_column(tmp_path: Path) -> None:
         assert next(batches).row(0) == first
 
 
+@pytest.mark.parametrize("separator", [", ", ";  ", "| "])
+def test_blanks_before_quotes_shift_no_names(separator: str, tmp_path: Path) -> None:
+    rows = [(f'"{n / 2}"', f'"cat{separator}or ""dog"""', str(n % 5)) for n in range(40)]
+    path = written(tmp_path, "\n".join(map(separator.join, [('"a"', '"kind"', '"b"'), *rows])))
+    table = read_table(path)
+    assert (table.data.columns, table.data.height) == (["a", "kind", "b"], 40)
+    assert table.data["kind"].unique().to_list() == [f'cat{separator}or "dog"']
+
+
 BELOW = "".join(f"n{row % 3},{row * 7 % 31}.5,{row * 3 % 17}.25\n" for row in range(12))
 
 
@@ -49,6 +58,8 @@ BELOW = "".join(f"n{row % 3},{row * 7 % 31}.5,{row * 3 % 17}.25\n" for row in ra
         ("Report of 2020,,\nname,height,weight\n", ["name", "height", "weight"], "1 lines before the header"),
         (",2019,2020\nname,size,size\n", ["name", "2019 size", "2020 size"], "has two rows, which are joined"),
         ("who,2019,2019\nname,low,high\n", ["name", "low", "high"], "1 lines before the header"),
+        ("Report, all\nof 2020, too\nname,low,high\n", ["name", "low", "high"], "2 lines before the header"),
+        ("name,low,high\n----,-,---\n", ["name", "low", "high"], "row of dashes below the header is left out"),
     ],
 )
 def test_two_rows_above_the_numbers(header: str, names: list[str], said: str, tmp_path: Path) -> None:
@@ -66,7 +77,21 @@ def test_units_above_few_rows_are_told_by_the_columns_of_training(rows: str, hei
     assert read_table(path).data.height == 1 + bool(rows)
 
 
-@pytest.mark.parametrize("first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n"])
+def test_merged_cells_above_a_single_column_of_numbers(tmp_path: Path) -> None:
+    rows = "".join(f"{n / 2},{'cat' if n % 2 else 'dog'}\n" for n in range(12))
+    table = read_table(written(tmp_path, "Answers,\nheight,kind\n" + rows))
+    assert (table.data.columns, table.data.height) == (["height", "kind"], 12)
+
+
+def test_merged_cells_of_which_the_last_is_over_several_columns(tmp_path: Path) -> None:
+    rows = "".join(f"{n / 2},{n % 5},{n * 3 % 11},{n * 7 % 13}\n" for n in range(12))
+    table = read_table(written(tmp_path, "2019,,2020\nlow,high,low,high\n" + rows))
+    assert (table.data.columns, table.data.height) == (["2019 low", "2019 high", "2020 low", "2020 high"], 12)
+
+
+@pytest.mark.parametrize(
+    "first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n", "-,-,--\n"]
+)
 def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)
     assert read_table(tmp_path / "one.csv", Given()).data.height == 13

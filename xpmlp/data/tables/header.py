@@ -28,6 +28,9 @@ NO_VALUE = re.compile(
 )
 """Words that often stand for a missing value."""
 
+_RULE = re.compile("^[-+=:| ]*-{3}[-+=:| ]*$")
+"""A row of dashes, as SQL clients draw it below a header."""
+
 
 class Header(NamedTuple):
     """The position of a table's header, and its names.
@@ -53,19 +56,25 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], k
     Below the names of training's numbers, as told by ``kinds``, one value is enough to tell units.
     """
     titles, in_header, names = _titles(rows, given), 1, None
+    if titles and len(set(rows[titles])) < len(rows[titles]) and len(rows[titles - 1]) > 1:
+        titles -= 1  # merged cells, of which the last is over several columns
     first, rest = rows[titles], rows[titles + 1 :]
+    second = rest[0] if rest else ()
+    above = [*first, *[""] * (len(second) - len(first))]
+    complete = all(map(str.strip, above)) and len(set(above)) == len(above)
     if given.header is not None:
         names = tuple(first) if given.header else None
-    elif rest and _above_numbers(rest[0], rest[1:], [kinds.get(name.strip()) == "number" for name in first]):
-        second = rest[0]
-        above = [*first, *[""] * (len(second) - len(first))]
-        if all(map(str.strip, above)) and len(set(above)) == len(above):
+    elif _RULE.match(" ".join(second)):
+        in_header, names = 2, tuple(first)
+        notes.append("the row of dashes below the header is left out")
+    elif numeric := _above_numbers(second, rest[1:], [kinds.get(name.strip()) == "number" for name in first]):
+        if complete and numeric > 1:
             in_header, names = 2, tuple(first)
             units = [unit.strip() for unit in second if unit.strip()]
             notes.append(f"the row below the header has units, and is left out: {listed(units, 3)}")
-        elif all(map(str.strip, second)) and len(set(second)) == len(second):
+        elif not complete and all(map(str.strip, second)) and len(set(second)) == len(second):
             titles, names = titles + 1, tuple(second)
-        elif all(map(str.strip, second)):
+        elif not complete and all(map(str.strip, second)):
             for place, group in enumerate(above):  # the text of merged cells is in the first of them
                 above[place] = group.strip() or (above[place - 1] if place else "")
             in_header, names = 2, tuple(f"{group} {name}".strip() for group, name in zip(above, second, strict=False))
@@ -77,8 +86,8 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], k
     return Header(titles, in_header if names is not None else 0, names)
 
 
-def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]], known: Sequence[bool]) -> bool:
-    """Whether a row has a unique word, not a missing-value marker, above each of two or more columns of numbers."""
+def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]], known: Sequence[bool]) -> int:
+    """Count the columns of numbers below a row: 0 unless it has a unique word, no missing-value marker, above each."""
     numeric, markers = 0, gap_texts(MISSING)
     for place, word in enumerate(row):
         present = [one[place].strip() for one in rest if place < len(one) and one[place].strip()]
@@ -87,9 +96,9 @@ def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]], known: Seq
             continue
         word = word.strip()
         if not word or is_number(word) or NO_VALUE.match(word) or word in present or markers & {word, word.upper()}:
-            return False
+            return 0
         numeric += 1
-    return numeric > 1
+    return numeric
 
 
 def is_header(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
@@ -121,11 +130,9 @@ def _titles(rows: Sequence[Sequence[str]], given: Given) -> int:
     """Count the rows before the header: rows shorter than the table."""
     width, titles = width_of_most(rows[1:] or rows), 0
     while titles < min(MAX_PREAMBLE, len(rows) - 2) and len(rows[titles]) < width:
-        short = len(rows[titles])
-        if short == width - 1 and not (
-            len(rows[titles + 1]) == width
-            and is_header(rows[titles + 1], rows[titles + 2 :])
-            and given.header is not False
+        whole = next((place for place in range(titles, len(rows)) if len(rows[place]) >= width), len(rows) - 1)
+        if len(rows[titles]) == width - 1 and not (
+            is_header(rows[whole], rows[whole + 1 :]) and given.header is not False
         ):
             break  # a header without a name for the first column, or rows that end with a separator
         titles += 1
