@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from xpmlp.data import load
+from xpmlp.data.table_options import TableOptions
 from xpmlp.data.tables.splitting import hold_out
 from xpmlp.errors import DataError
 
@@ -55,3 +59,17 @@ def test_what_cannot_be_split() -> None:
 def test_why_it_cannot_be_split(rows: np.ndarray, classes: np.ndarray | None, message: str) -> None:
     with pytest.raises(DataError, match=message):
         hold_out(rows, 0.2, seed=0, classes=classes)
+
+
+def test_weights_and_times_have_the_decimals_of_the_file(tmp_path: Path) -> None:
+    numbers = ["1", "0.250", "0.500", "2.125"]
+    rows = "".join(f"{numbers[n % 4]};{n * 7 % 40 // 10}.{n * 3 % 40:03};{n / 4};{'ab'[n % 2]}\n" for n in range(80))
+    parts = []
+    for text in (rows, rows.replace(".", ",")):
+        (tmp_path / "d.csv").write_text("w;t;x;y\n" + text)
+        options = TableOptions(weights="w", time="t")
+        parts.append(load("table", path=tmp_path / "d.csv", target="y", split="test", table=options))
+    first, again = (part.train.weights.tolist() for part in parts)
+    assert again == first
+    assert {*again} == {1.0, 0.25, 0.5, 2.125}
+    assert parts[1].test.targets.tolist() == parts[0].test.targets.tolist()

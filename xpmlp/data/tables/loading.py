@@ -69,7 +69,7 @@ def load_table(request: Request) -> Dataset:
     if task == "auto":
         notes.append(f"the target {listed(names)} is {targets.task}: {targets.why}")
     classes, indices = _indices(targets)
-    parts, more, groups = _split(data, indices, request, held_out)
+    parts, more, groups = _split(data, indices, request, held_out, table.decimal)
     notes += more
     rare = [] if indices is None or (held_out and not request.test_fraction) else rare_classes(indices)
     if rare:
@@ -90,7 +90,7 @@ def load_table(request: Request) -> Dataset:
         wanted = model.scaled(targets.labels[parts["train"]]) if indices is None else indices[parts["train"]]
         encoding, encoded["train"] = fit_encoded(features, schema, wanted, groups)
         known = TableModel(encoding=encoding, target=model)
-    weights = _weights(data, options.weights, missing, source)
+    weights = _weights(data, options.weights, missing, table.decimal, source)
 
     def part(
         name: str, frame: pl.DataFrame, labels: npt.NDArray[Any], places: npt.NDArray[Any] | None, weight: Any
@@ -112,7 +112,7 @@ def load_table(request: Request) -> Dataset:
             notes.append(f"{file}: {_left_out(of)}")
         places = None if indices is None else class_places(of.labels, classes, file)
         kept = one.data.filter(pl.Series(of.kept))
-        made[name] = part(name, kept, of.labels, places, _weights(kept, options.weights, missing, file))
+        made[name] = part(name, kept, of.labels, places, _weights(kept, options.weights, missing, one.decimal, file))
     return Dataset(
         name="table",
         train=made["train"],
@@ -180,11 +180,12 @@ def _split(
     indices: npt.NDArray[np.int64] | None,
     request: Request,
     held_out: Mapping[str, TableFile],
+    decimal: str | None,
 ) -> tuple[dict[str, Rows], list[str], npt.NDArray[np.int64] | None]:
     """Draw the rows of each part; return them, notes, and the group of each row if rows are to stay together."""
     options, missing = request.table, request.missing
     groups = None if options.group is None else _codes_of(data[options.group], missing)
-    times = None if options.time is None else _times(data[options.time], missing)
+    times = None if options.time is None else _times(data[options.time], missing, decimal)
     how: dict[str, Any] = {"seed": request.seed, "classes": indices, "groups": groups, "times": times}
     rows, parts, notes = np.arange(data.height), {}, []
     if request.test_fraction > 0 and "test" not in held_out:
@@ -221,8 +222,8 @@ def _codes_of(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.int64
     return codes
 
 
-def _times(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.float64]:
-    found = infer_column(column, None, missing)
+def _times(column: pl.Series, missing: Sequence[str], decimal: str | None) -> npt.NDArray[np.float64]:
+    found = infer_column(column, None, missing, decimal)
     if found.kind not in ("date", "number", "clock", "truth", "id"):
         raise DataError(f"data.time: column {quoted(column.name)} has neither dates nor numbers, but is {found.kind}")
     kind = found if found.kind != "id" else found.model_copy(update={"kind": "number"})
@@ -233,13 +234,13 @@ def _times(column: pl.Series, missing: Sequence[str]) -> npt.NDArray[np.float64]
 
 
 def _weights(
-    data: pl.DataFrame, name: str | None, missing: Sequence[str], source: str
+    data: pl.DataFrame, name: str | None, missing: Sequence[str], decimal: str | None, source: str
 ) -> npt.NDArray[np.float64] | None:
     if name is None:
         return None
     if name not in data.columns:
         raise DataError(f"{source}: has no column {quoted(name)} for the weights{did_you_mean(name, data.columns)}")
-    column = infer_column(data[name], None, missing)
+    column = infer_column(data[name], None, missing, decimal)
     values = as_numbers(data[name], column.style, missing).values
     weights: npt.NDArray[np.float64] = values.fill_null(np.nan).to_numpy()
     if not (weights >= 0).all() or not weights.any():
