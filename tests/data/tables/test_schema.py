@@ -78,6 +78,19 @@ def test_kind(what: str) -> None:
     assert schema["x"].kind == kind, schema["x"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind", "shown"),
+    [
+        ([b"1,5", b"2,5", b"?"] * 20, "number", "1.5 to 2.5"),
+        ([b"12:%02d" % n for n in range(60)], "clock", "12 to 12.9833"),
+        ([Decimal(10**18 + n % 2) for n in range(60)], "category", f"{10**18} 50%, {10**18 + 1} 50%"),
+    ],
+)
+def test_bytes_and_long_decimals(cells: list[Any], kind: str, shown: str) -> None:
+    found = infer_schema(pl.DataFrame({"x": cells}))["x"]
+    assert (found.kind, found.shown) == (kind, shown)
+
+
 def test_infinities_are_unreadable() -> None:
     cells = [*(f"{n / 2}" for n in range(98)), "inf", "-1e999"]
     for given, note in (
@@ -347,3 +360,16 @@ def test_an_order_too_large_to_be_saved_is_refused(levels: list[str]) -> None:
 def test_labels_beyond_64_bits_are_refused(cells: pl.Series) -> None:
     with pytest.raises(DataError, match=r"^x: the target 'y' has a label beyond 2\*\*63 - 1; labels go up to that"):
         read_targets(cells.alias("y").to_frame(), ["y"], "auto", MISSING, None, "x")
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (pl.Series([datetime.timedelta(hours=n % 3) for n in range(60)], dtype=pl.Duration("ms")), [0, 3600, 7200]),
+        (pl.Series([b"%d,5" % (n % 3) for n in range(60)]), [[0.5], [1.5], [2.5]]),
+        (pl.Series([b"cat", b"dog", b"NA"] * 20), ["cat", "dog", "cat"]),
+    ],
+)
+def test_targets_of_bytes_and_of_lengths_of_time(cells: pl.Series, labels: list[Any]) -> None:
+    targets = read_targets(cells.alias("y").to_frame(), ["y"], "auto", MISSING, None, "x")
+    assert targets.labels[:3].tolist() == labels

@@ -145,7 +145,7 @@ def _counted(frame: pl.DataFrame) -> pl.DataFrame:
 def as_numbers(cells: pl.Series, style: NumberStyle, missing: Sequence[str]) -> Reading:
     """Read cells as float64; NaN becomes a missing value, infinities are unreadable."""
     dtype = cells.dtype
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+    if dtype in (pl.String, pl.Binary) or isinstance(dtype, pl.Categorical | pl.Enum):
         if style == NumberStyle() and (plain := plain_numbers(cells, missing)) is not None:
             return Reading(_finite(plain), 0)
         texts = as_texts(cells, missing)

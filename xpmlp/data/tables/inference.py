@@ -244,7 +244,7 @@ def _of_typed(cells: pl.Series, missing: Sequence[str]) -> _Found:
         zone = (dtype.time_zone or "") if isinstance(dtype, pl.Datetime) else ""
         return _Found("date", f"dates and times of {zone}" if zone else "dates", zone=zone)
     if dtype.is_numeric():
-        if dtype.is_integer() and _are_too_long(values, values.cast(pl.Float64)):
+        if not dtype.is_float() and _are_too_long(values, values.cast(pl.Float64)):
             return _of_words(distinct_texts(cells, missing), told=TOO_LONG)
         return _of_numbers(values.cast(pl.Float64).to_numpy(), None, cells)
     raise DataError(cannot_be_read(cells))

@@ -16,8 +16,8 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.objects import MAX_LABEL_LENGTH
 from xpmlp.data.saved import Finite, Frozen
 from xpmlp.data.table_options import Task
-from xpmlp.data.tables.cells import as_numbers, as_texts, number_style
-from xpmlp.data.tables.columns import Name
+from xpmlp.data.tables.cells import as_numbers, as_texts, cast_to_texts, number_style
+from xpmlp.data.tables.columns import Name, NumberStyle
 from xpmlp.data.tables.inference import FEW
 from xpmlp.errors import DataError
 
@@ -110,12 +110,12 @@ def read_targets(
         If no row has a target, values are not numbers, or labels cannot be classes.
     """
     if len(names) > 1:
-        columns = [_numbers(data[name], missing, decimal, source) for name in names]
+        columns = [_numbers(_cells(data[name]), missing, decimal, source) for name in names]
         values = np.stack(columns, axis=1)
         kept = np.asarray(~np.isnan(values).any(axis=1))
         _refuse_none(kept, names, source)
         return Targets("values", f"{len(names)} columns of numbers", values[kept], kept)
-    column = data[names[0]]
+    column = _cells(data[names[0]])
     texts = _texts(column, missing, source)
     kept = texts.is_not_null().to_numpy()
     _refuse_none(kept, names, source)
@@ -194,13 +194,20 @@ def _task(numbers: npt.NDArray[np.float64] | None, task: Task) -> tuple[Literal[
     return "classes", f"it has {distinct} distinct whole numbers, at most {FEW}"
 
 
+def _cells(column: pl.Series) -> pl.Series:
+    """Return bytes as texts, and lengths of time in seconds; other cells as they are."""
+    if isinstance(column.dtype, pl.Duration):
+        return as_numbers(column, NumberStyle(), ()).values
+    return cast_to_texts(column) if column.dtype == pl.Binary else column
+
+
 def _texts(column: pl.Series, missing: Sequence[str], source: str) -> pl.Series:
-    if column.dtype.is_temporal() and not isinstance(column.dtype, pl.Duration):
+    if column.dtype.is_temporal():
         raise DataError(
             f"{source}: the target {quoted(column.name)} has dates or times, which are neither labels nor numbers: "
             "give the days or hours since one of them"
         )
-    texts = as_texts(column.cast(pl.Float64) if isinstance(column.dtype, pl.Duration) else column, missing)
+    texts = as_texts(column, missing)
     if column.dtype.is_float():
         return texts.set(~column.is_finite().fill_null(False), None)
     return texts
