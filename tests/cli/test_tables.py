@@ -234,6 +234,8 @@ def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
             ["pets.csv", "--target", "kind", "--features", "price,kind"],
             "'kind' cannot be a feature and the target: leave it out of --features",
         ),
+        (["pets.csv", "--target", "kind", "--group", "kind"], "'kind' cannot be the group and the target"),
+        (["pets.csv", "--target", "price", "--weights", "price"], "leave it out of --weights"),
         (
             ["pets.csv", "--target", "kind", "--features", "price", "--drop", "price"],
             "no other column to learn from than the target 'kind'",

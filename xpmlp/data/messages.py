@@ -1,4 +1,4 @@
-"""Parts of error messages about unknown names."""
+"""Parts of messages: names, lists of names, shares."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def listed(names: Sequence[str], at_most: int = 8) -> str:
         return "none"
     shown = ", ".join(map(quoted, names[:at_most]))
     return shown if len(names) <= at_most else f"{shown} and {len(names) - at_most} more"
+
+
+def percent(share: float) -> str:
+    """Write a share in percent: in whole ones, or with as many decimals as tell it from 0% and from 100%.
+
+    Examples
+    --------
+    >>> percent(0.25), percent(0.9983), percent(0.00004), percent(1.0)
+    ('25%', '99.8%', '0.004%', '100%')
+    """
+    told = (f"{share:.{decimals}%}" for decimals in range(9))
+    return next((text for text in told if 0 < float(text[:-1]) < 100), f"{share:.0%}")

@@ -46,6 +46,13 @@ def test_random_columns_tell_no_target(target: npt.NDArray[Any], as_text: bool) 
     assert not any(TELLS in one for one in found), found
 
 
+def test_shares_of_rare_values_are_neither_nothing_nor_all() -> None:
+    rare = np.arange(3000) % 1000 == 7
+    frame = pl.DataFrame({"a": normal(3000), "b": rare, "c": np.where(rare, "x", "y"), "y": rare})
+    assert "'False' is 99.9% of the target: consider --class-weight balanced" in said("y", **frame.to_dict())
+    assert [column.shown for column in infer_schema(frame[["b", "c"]]).columns] == ["true 0.1%", "y 99.9%, x 0.1%"]
+
+
 @pytest.mark.parametrize("every", [80, 110, 300])
 def test_nor_do_they_tell_a_rare_class(every: int) -> None:
     random, rare = np.random.default_rng(2), np.arange(2000) % every == 0

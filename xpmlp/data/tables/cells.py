@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from xpmlp.data.messages import quoted
+from xpmlp.data.messages import percent, quoted
 from xpmlp.data.tables.columns import Kind, NumberStyle
 from xpmlp.errors import DataError
 
@@ -385,7 +385,7 @@ def shown_values(values: pl.Series, counts: npt.NDArray[np.int64] | None, kind: 
         return f"{low:.6g} to {high:.6g}"
     times = np.ones(len(values), np.int64) if counts is None else counts
     if kind == "truth":
-        return f"true {times[values.to_numpy()].sum() / times.sum():.0%}"
+        return f"true {percent(times[values.to_numpy()].sum() / times.sum())}"
     few = pl.DataFrame({"value": values, "count": times}).group_by("value", maintain_order=True).sum()
     few = few.sort("count", descending=True, maintain_order=True).head(1 if kind == "text" else 3)
-    return ", ".join(f"{str(value)[:40]} {count / times.sum():.0%}" for value, count in few.iter_rows())
+    return ", ".join(f"{str(value)[:40]} {percent(count / times.sum())}" for value, count in few.iter_rows())

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from xpmlp.data.messages import listed, quoted
+from xpmlp.data.messages import listed, percent, quoted
 from xpmlp.data.tables.columns import Column, Schema
 from xpmlp.data.tables.frames import columns_of
 from xpmlp.data.tables.header import NO_VALUE
@@ -226,8 +226,8 @@ def _of_target(targets: Targets, names: Sequence[str]) -> Iterator[str]:
             yield _nothing_to_learn(names[0], str(classes[0]))
         elif counts.max() > 0.9 * counts.sum():
             common = str(classes[counts.argmax()])
-            share = counts.max() / counts.sum()
-            yield f"{quoted(common)} is {share:.0%} of the target: consider --class-weight balanced"
+            share = percent(counts.max() / counts.sum())
+            yield f"{quoted(common)} is {share} of the target: consider --class-weight balanced"
         return
     for name, values in zip(names, targets.labels.T, strict=True):
         if values.min() == values.max():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from xpmlp.data.labels import MISSING
-from xpmlp.data.messages import did_you_mean, listed, quoted
+from xpmlp.data.messages import did_you_mean, listed, percent, quoted
 from xpmlp.data.tables.cells import (
     LIKE_A_NUMBER,
     Distinct,
@@ -384,7 +384,7 @@ def _of_words(texts: Distinct, told: str = "") -> _Found:
     words = words.drop_nulls().unique()
     recurring = words.filter(pl.col("count").sum().over("word").is_between(RARE, COMMON * rows))
     share = recurring.unique("row")["count"].sum() / rows
-    seldom = f"{rare / rows:.0%} of the rows have a value seen under {RARE} times"
+    seldom = f"{percent(rare / rows)} of the rows have a value seen under {RARE} times"
     if share >= RECURRING:
         return _Found("text", f"{seldom}; its words recur")
     if rows < texts.total:

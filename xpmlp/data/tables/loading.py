@@ -166,10 +166,11 @@ def _other_columns(columns: Sequence[str], names: Sequence[str], options: TableO
     for name in told:
         if name not in columns:
             raise DataError(f"{source}: has no column {quoted(name)}{did_you_mean(name, list(columns))}")
-    if twice := {*names} & {*(options.features or ())}:
-        raise DataError(
-            f"{source}: {listed(sorted(twice))} cannot be a feature and the target: leave it out of --features"
-        )
+    roles = (("a feature", "features"), ("the group", "group"), ("the weight", "weights"))
+    for (role, option), some in zip(roles, (options.features, (options.group,), (options.weights,)), strict=True):
+        if twice := {*names} & {*(some or ())}:
+            said = f"{listed(sorted(twice))} cannot be {role} and the target"
+            raise DataError(f"{source}: {said}: leave it out of --{option}")
     wanted = options.features if options.features is not None else columns
     gone = {*names, *options.drop}
     return [name for name in wanted if name not in gone]
