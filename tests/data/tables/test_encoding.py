@@ -302,6 +302,14 @@ def test_dates_may_have_other_times_than_in_training(form: str) -> None:
     equal(encoding.encode({"d": told[:1]}), encoding.encode({"d": [datetime.datetime(2020, 4, 3)]}))
 
 
+@pytest.mark.parametrize(("form", "shown"), [("%d/%m/%y", "31/12/24"), ("%d.%m.%Y %H:%M", "31.12.2024 14:05")])
+def test_dates_of_another_form_are_refused_with_that_of_training(form: str, shown: str) -> None:
+    days = [datetime.datetime(2020, n % 12 + 1, n % 28 + 1, n % 24) for n in range(60)]
+    encoding = fitted({"d": [day.strftime(form) for day in days], "n": list(range(60))})
+    with pytest.raises(DataError, match=f"such as '2020-01-02': write its dates as in training, as '{shown}'$"):
+        encoding.encode({"d": ["2020-01-02"], "n": [1]})
+
+
 @pytest.mark.parametrize(
     ("trained", "new", "mark"),
     [(["1.25", "3"], ["1,25", "3,0"], ","), (["1,25", "3"], ["1.25", "3.0"], "."), (["$1,000.5"], ["$1.000,5"], ",")],

@@ -6,6 +6,7 @@ missing; the others have codes from 2, the commonest first, and the rare ones sh
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, Self
 
@@ -18,6 +19,7 @@ from xpmlp.data.messages import did_you_mean, listed, quoted
 from xpmlp.data.saved import Saved
 from xpmlp.data.tables.cells import as_numbers
 from xpmlp.data.tables.columns import MAX_COLUMNS, Column, Schema
+from xpmlp.data.tables.dates import ISO_FORMATS
 from xpmlp.data.tables.features import UNSEEN, EncodedColumn, EncodedPair, Feature, Indicator
 from xpmlp.data.tables.frames import as_frame, columns_of
 from xpmlp.data.tables.pairs import MOST_PAIRS
@@ -228,12 +230,15 @@ class TableEncoding(Saved):
                 example = str(values[0]) if len(values) else ""
                 raise DataError(
                     f"{what}: column {quoted(name)} is no {one.column.kind}, as it was in training, but has values "
-                    f"such as {quoted(example)}{_other_decimal(one.column, data[name], self.table_schema.missing)}"
+                    f"such as {quoted(example)}{_advice(one.column, data[name], self.table_schema.missing)}"
                 )
 
 
-def _other_decimal(column: Column, cells: pl.Series, missing: tuple[str, ...]) -> str:
-    """Return the advice for numbers with the decimal mark that training had not, else ""."""
+def _advice(column: Column, cells: pl.Series, missing: tuple[str, ...]) -> str:
+    """Return the advice for numbers with the decimal mark that training had not, and for dates; "" for others."""
+    if column.kind == "date":
+        shown = dt.datetime(2024, 12, 31, 14, 5).strftime((*column.date_formats, *ISO_FORMATS)[0])
+        return f": write its dates as in training, as {quoted(shown)}"
     mark: Literal[".", ","] = "." if column.style.decimal == "," else ","
     present = len(cells) - cells.null_count()
     if column.kind != "number" or 2 * as_numbers(cells, column.style.with_decimal(mark), missing).unreadable > present:
