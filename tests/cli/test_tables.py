@@ -224,6 +224,7 @@ def test_values_are_values_again(there: Path, xpmlp: Run) -> None:
         (["pets.csv"], "which column is to be predicted"),
         (["pets.csv", "--target", "kin"], "did you mean 'kind'"),
         (["pets.csv", "--target", "id"], "is it the right column"),
+        (["pets.csv", "--target", "id"], "such as 'r0', which are neither classes nor numbers"),
         (["pets.csv", "--target", "kind", "--types", "town=place"], "'town' cannot be 'place'"),
         (["pets.csv", "--target", "kind", "--group", "towns"], "did you mean 'town'"),
         (["none.csv", "--target", "kind"], "no such file"),

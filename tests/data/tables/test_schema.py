@@ -341,6 +341,12 @@ def test_ordered_categories_with_outer_blanks(levels: tuple[str, ...]) -> None:
         assert (found.order, found.missing) == (("lo", "mid", "hi"), 60 // len(levels) * levels.count(""))
 
 
+def test_values_outside_an_order_are_named() -> None:
+    levels = [f"level {place}" for place in range(30)]
+    found = infer_schema({"a": levels * 5}, types={"a": "<".join(levels[:-1])})["a"]
+    assert found.note == "'level 29' not in the order, read as missing"
+
+
 def test_a_whole_number_too_large_for_a_float_is_text() -> None:
     found = infer_schema({"a": [10**400, *range(59)]})["a"]
     assert (found.kind, found.missing) == ("number", 1)

@@ -176,7 +176,7 @@ def _column(
     present = values.drop_nulls() if values.null_count() else values
     odd = f"{unreadable:,} unreadable values are read as missing" if unreadable and not note else ""
     if order:
-        unknown = present.unique().filter(~present.unique().is_in(list(order)))
+        unknown = present.filter(~present.is_in(list(order))).unique()
         if len(unknown):
             odd = f"{listed(sorted(unknown.to_list()), 3)} not in the order, read as missing"
     return column.model_copy(

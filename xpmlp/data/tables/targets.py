@@ -269,7 +269,7 @@ def _labels(column: pl.Series, texts: pl.Series, source: str) -> npt.NDArray[Any
     if distinct > MAX_CLASSES or (distinct > FEW and distinct > 0.5 * len(texts)):
         raise DataError(
             f"{source}: the target {quoted(column.name)} has {distinct:,} different texts in {len(texts):,} rows, "
-            "which are no classes; is it the right column?"
+            f"such as {quoted(texts[0])}, which are neither classes nor numbers; is it the right column?"
         )
     longest = int(texts.str.len_chars().max() or 0)  # type: ignore[arg-type]
     if longest > MAX_LABEL_LENGTH:
