@@ -83,6 +83,18 @@ def test_merged_cells_above_a_single_column_of_numbers(tmp_path: Path) -> None:
     assert (table.data.columns, table.data.height) == (["height", "kind"], 12)
 
 
+def test_a_title_above_rows_without_a_header_is_none(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{n % 5},{n * 3 % 11},{n % 2}\n" for n in range(12))
+    table = read_table(written(tmp_path, "Report,2020\n" + rows))
+    assert (table.data.columns[0], table.data.shape) == ("column 1", (12, 4))
+
+
+def test_row_names_without_a_name_are_no_merged_cells(tmp_path: Path) -> None:
+    rows = "".join(f"r{n},{n / 2 if n else 'none yet'},{'cat' if n % 2 else 'dog'}\n" for n in range(12))
+    table = read_table(written(tmp_path, ",height,kind\n" + rows))
+    assert (table.data.columns, table.data.height) == (["column 1", "height", "kind"], 12)
+
+
 def test_merged_cells_of_which_the_last_is_over_several_columns(tmp_path: Path) -> None:
     rows = "".join(f"{n / 2},{n % 5},{n * 3 % 11},{n * 7 % 13}\n" for n in range(12))
     table = read_table(written(tmp_path, "2019,,2020\nlow,high,low,high\n" + rows))
@@ -90,7 +102,7 @@ def test_merged_cells_of_which_the_last_is_over_several_columns(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n", "-,-,--\n"]
+    "first", ["x,unknown,unknown\n", "x,NaN,null\n", "x,?,?\n", "x,1.5,low\n", "x,,\n", "-,-,--\n", ",---,\n"]
 )
 def test_a_row_of_the_table_is_no_second_header(first: str, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("name,height,weight\n" + first + BELOW)

@@ -56,7 +56,8 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], k
     Below the names of training's numbers, as told by ``kinds``, one value is enough to tell units.
     """
     titles, in_header, names = _titles(rows, given), 1, None
-    if titles and len(set(rows[titles])) < len(rows[titles]) and len(rows[titles - 1]) > 1:
+    repeated = len(set(rows[titles])) < len(rows[titles]) and is_header(rows[titles], rows[titles + 1 :])
+    if titles and repeated and len(rows[titles - 1]) > 1:
         titles -= 1  # merged cells, of which the last is over several columns
     first, rest = rows[titles], rows[titles + 1 :]
     second = rest[0] if rest else ()
@@ -64,17 +65,20 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], k
     complete = all(map(str.strip, above)) and len(set(above)) == len(above)
     if given.header is not None:
         names = tuple(first) if given.header else None
-    elif _RULE.match(" ".join(second)):
+    elif _RULE.match(" ".join(second)) and ("-+-" in second[0] or _fills(second, first)):
         in_header, names = 2, tuple(first)
         notes.append("the row of dashes below the header is left out")
     elif numeric := _above_numbers(second, rest[1:], [kinds.get(name.strip()) == "number" for name in first]):
+        below_merged = (
+            not complete and all(map(str.strip, second)) and (numeric > 1 or not all(map(str.strip, above[1:])))
+        )
         if complete and numeric > 1:
             in_header, names = 2, tuple(first)
             units = [unit.strip() for unit in second if unit.strip()]
             notes.append(f"the row below the header has units, and is left out: {listed(units, 3)}")
-        elif not complete and all(map(str.strip, second)) and len(set(second)) == len(second):
+        elif below_merged and len(set(second)) == len(second):
             titles, names = titles + 1, tuple(second)
-        elif not complete and all(map(str.strip, second)):
+        elif below_merged:
             for place, group in enumerate(above):  # the text of merged cells is in the first of them
                 above[place] = group.strip() or (above[place - 1] if place else "")
             in_header, names = 2, tuple(f"{group} {name}".strip() for group, name in zip(above, second, strict=False))
@@ -84,6 +88,13 @@ def find_header(rows: Sequence[Sequence[str]], given: Given, notes: list[str], k
     if titles:
         notes.append(f"{titles} lines before the header are left out")
     return Header(titles, in_header if names is not None else 0, names)
+
+
+def _fills(row: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a row has a field for each name."""
+    return len(row) >= len(names) and all(
+        field.strip() for field, name in zip(row, names, strict=False) if name.strip()
+    )
 
 
 def _above_numbers(row: Sequence[str], rest: Sequence[Sequence[str]], known: Sequence[bool]) -> int:
