@@ -294,6 +294,19 @@ def test_a_child_of_a_process_that_has_fitted_fits_the_same(name: str, get_backe
 
 
 @forking
+def test_tables_are_refused_in_a_child_of_a_process_that_has_read_some() -> None:
+    frame = {"a": [1.0, 2.0] * 6}
+    xpmlp.TableEncoder().fit(frame)
+
+    def refused() -> bool:
+        with pytest.raises(BackendError, match="forked from one that has read some: start processes by"):
+            xpmlp.TableEncoder().fit(frame)
+        return True
+
+    assert _in_child(refused)
+
+
+@forking
 def test_jax_is_refused_in_a_forked_child(get_backend: Any) -> None:
     get_backend("jax")
 

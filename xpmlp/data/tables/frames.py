@@ -6,6 +6,8 @@ pandas, pyarrow and the other libraries are never imported: whoever passes a tab
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +21,7 @@ import polars as pl
 
 from xpmlp.data.messages import quoted
 from xpmlp.data.tables.cells import as_texts
-from xpmlp.errors import DataError
+from xpmlp.errors import BackendError, DataError
 
 _GAPS = ("NoneType", "NAType", "NaTType")
 _NESTED = (list, tuple, set, dict, np.ndarray)
@@ -54,7 +56,10 @@ def as_frame(source: Any, what: str = "the table") -> Frame:
     ------
     DataError
         If it is not a table, or two columns share a name.
+    BackendError
+        In a process that was forked from one that has read a table.
     """
+    refuse_fork()
     if isinstance(source, Frame):
         return source
     if isinstance(source, pl.DataFrame | pl.LazyFrame):
@@ -82,6 +87,21 @@ def as_frame(source: Any, what: str = "the table") -> Frame:
         array = np.asarray(source, dtype=object)
         return _of_array(array, what)
     return _of_others(source, what)
+
+
+@functools.cache
+def _reader() -> int:
+    """Return the id of the process that has polars' threads: the first to ask, also in processes forked from it."""
+    return os.getpid()
+
+
+def refuse_fork() -> None:
+    """Raise a `BackendError` in a process forked from the one with polars' threads, where it would wait for them."""
+    if os.getpid() != _reader():
+        raise BackendError(
+            "tables cannot be read in a process that was forked from one that has read some: start processes by "
+            'multiprocessing.get_context("spawn"), or with joblib by its own default, "loky".'
+        )
 
 
 def columns_of(data: pl.DataFrame) -> dict[str, pl.Series]:

@@ -14,6 +14,7 @@ from xpmlp._paths import given_path
 from xpmlp.data.table_options import Given
 from xpmlp.data.tables.csv_rows import csv_batches
 from xpmlp.data.tables.dialect import Dialect, find_dialect
+from xpmlp.data.tables.frames import refuse_fork
 from xpmlp.data.tables.streams import CHUNK, opened
 from xpmlp.data.tables.typed_files import scanned, workbook
 from xpmlp.errors import DataError
@@ -115,6 +116,7 @@ def _batches(
     encoding: str | None = None,
     kinds: Mapping[str, str] = {},
 ) -> tuple[list[str], Iterator[pl.DataFrame], str | None]:
+    refuse_fork()
     if path.is_dir():
         return [], scanned(path, rows), None
     with opened(path) as file:
