@@ -241,3 +241,16 @@ def test_masked_targets_are_refused() -> None:
             with pytest.raises(ValueError, match=r"^Input y contains masked values, which are missing"):
                 model.fit(FRAME, **given)
         model.fit(FRAME, np.ma.masked_array(y, False))
+
+
+@pytest.mark.parametrize("changed", [0.01, {"yes": 1000}])
+def test_a_threshold_that_is_set_after_fit_chooses(changed: Any, tmp_path: Path) -> None:
+    model = classifier(threshold=0.99).fit(FRAME, WORDS)
+    assert set(model.predict(FRAME)) == {"no"}
+    assert set(model.set_params(threshold=changed).predict(FRAME)) == {"yes"}
+    model.save(tmp_path / "model")
+    assert set(TabularClassifier.load(tmp_path / "model").predict(FRAME)) == {"yes"}
+    most_probable = WORDS[[0, 1]][::-1][model.predict_proba(FRAME).argmax(axis=1)]
+    assert model.set_params(threshold=None).predict(FRAME).tolist() == most_probable.tolist()
+    with pytest.raises(ValueError, match="balanced needs the training rows"):
+        model.set_params(threshold="balanced").predict(FRAME)

@@ -80,6 +80,10 @@ class FittedTabular(TableInput, TabularParameters):
             encoder.feature_names_in_ = self.feature_names_in_
         return encoder
 
+    def _decided_network(self) -> SavedNetwork:
+        """Return the network, for a classifier with the rule of its present ``threshold``."""
+        return self.network_
+
     def save(self, path: str | Path) -> None:
         """Save the fitted estimator in a folder: JSON and safetensors, nothing pickled.
 
@@ -91,9 +95,9 @@ class FittedTabular(TableInput, TabularParameters):
         check_is_fitted(self, "network_")
         parameters = {name: encoded(name, value) for name, value in self.get_params().items()}
         text = json.dumps({"class": type(self).__name__, "parameters": parameters, **self._facts()})
-        folder = given_path(path)
+        folder, network = given_path(path), self._decided_network()
         folder.mkdir(parents=True, exist_ok=True)
-        save_network(folder / _NETWORK, self.network_)
+        save_network(folder / _NETWORK, network)
         write_text(folder / _PARAMETERS, text)
 
     def to_onnx(self, path: str | Path) -> None:
@@ -109,7 +113,7 @@ class FittedTabular(TableInput, TabularParameters):
             If the folder is missing or cannot be written to.
         """
         check_is_fitted(self, "network_")
-        write_onnx(given_path(path), self.network_)
+        write_onnx(given_path(path), self._decided_network())
 
     def _facts(self) -> dict[str, Any]:
         names = getattr(self, "feature_names_in_", None)

@@ -21,7 +21,8 @@ from xpmlp.estimator.parameters import parameter
 from xpmlp.estimator.saving import encoded
 from xpmlp.estimator.tables import as_value_errors
 from xpmlp.estimator.tabular_fitting import FittingTabular
-from xpmlp.training.decision import Decision, saved_decision
+from xpmlp.storage import SavedNetwork
+from xpmlp.training.decision import Decision, decided_by, saved_decision
 from xpmlp.training.table_prediction import interval_ends
 
 
@@ -52,7 +53,8 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
     threshold : float, "balanced" or dict, optional
         How `predict` chooses a class, as a config's ``model.threshold``: the second of two classes if its probability
         exceeds a number; by probabilities divided by the classes' shares of the rows ("balanced"); or by the cost of
-        mistakes, ``{"ill": 20}``.  By default the most probable class.
+        mistakes, ``{"ill": 20}``.  By default the most probable class.  It can be changed after `fit`, except to
+        "balanced".
 
     Attributes
     ----------
@@ -86,7 +88,7 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
         return {**super()._asked, "model.threshold": self.threshold}
 
     def _targets(self, y: Any, frame: Frame) -> npt.NDArray[Any]:
-        labels = _labels(y, frame.data.height)
+        labels, self._fitted_threshold = _labels(y, frame.data.height), self.threshold
         self.classes_, indices = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -124,8 +126,15 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the class of each row, (n,): the most probable one, or the one chosen by ``threshold``."""
         probabilities = self.predict_proba(X)
-        chosen: npt.NDArray[Any] = self.classes_[(saved_decision(self.network_) or Decision()).choose(probabilities)]
+        decision = saved_decision(self._decided_network()) or Decision()
+        chosen: npt.NDArray[Any] = self.classes_[decision.choose(probabilities)]
         return chosen
+
+    def _decided_network(self) -> SavedNetwork:
+        if self.threshold == self._fitted_threshold:
+            return self.network_
+        with as_value_errors():
+            return decided_by(self.network_, "none" if self.threshold is None else self.threshold)
 
     def _facts(self) -> dict[str, Any]:
         plain = self.classes_.astype(np.int64) if self.classes_.dtype.kind in "mM" else self.classes_
@@ -134,6 +143,7 @@ class TabularClassifier(ClassifierMixin, FittingTabular):
 
     def _restore(self, facts: Mapping[str, Any]) -> None:
         self.classes_ = np.asarray(facts["classes"], dtype=facts.get("classes_dtype"))
+        self._fitted_threshold = self.threshold
 
 
 @dataclass(eq=False, repr=False)
