@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import array_api_strict
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -161,6 +162,8 @@ def test_values_as_categories() -> None:
         (np.zeros(ROWS), "at least one non-zero"),
         (np.where(FLAGS, 1.0, np.nan), "sample_weight contains NaN"),
         (np.where(FLAGS, 1.0, np.inf), "sample_weight contains infinity"),
+        (np.full(ROWS, 1e308), "sums to inf, beyond float32: multiply all by a constant"),
+        (np.full(ROWS, 1e-310), "sums to 6e-309, beyond float32: multiply all by a constant"),
     ],
 )
 def test_weights_that_are_refused(weights: Any, message: str) -> None:
@@ -254,3 +257,54 @@ def test_a_threshold_that_is_set_after_fit_chooses(changed: Any, tmp_path: Path)
     assert model.set_params(threshold=None).predict(FRAME).tolist() == most_probable.tolist()
     with pytest.raises(ValueError, match="balanced needs the training rows"):
         model.set_params(threshold="balanced").predict(FRAME)
+
+
+def test_names_that_training_lacked_are_reported() -> None:
+    model = classifier().fit(FRAME.to_numpy(), NUMBERS)
+    with pytest.warns(UserWarning, match="X has feature names, but TabularClassifier was fitted without"):
+        model.predict(FRAME[["b", "a"]])
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_arrays_without_names_of_columns() -> None:
+    model = classifier().fit(FRAME.to_numpy(), NUMBERS)
+    for X in (np.matrix(FRAME.to_numpy()), array_api_strict.asarray(FRAME.to_numpy())):
+        same = classifier().fit(X, NUMBERS)
+        assert not hasattr(same, "feature_names_in_")
+        assert np.array_equal(same.predict_proba(X), model.predict_proba(FRAME.to_numpy()))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (pa.array(NUMBERS), "X is an Arrow array of one column, and a table is needed"),
+        (pa.chunked_array([NUMBERS]), "X is an Arrow array of one column, and a table is needed"),
+        ({"a": 1.0, "b": 2}, "column 'a' is of type float, which is no column: give a list or an array"),
+        (None, "X is of type NoneType, which is no table"),
+        (pd.DataFrame(np.ones((ROWS, 2)), columns=["a", "a"]), "X: several columns are called 'a'"),
+    ],
+)
+def test_features_that_are_no_table(X: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(X, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros((ROWS, 0)), r"y has the shape \(60, 0\)"),
+        ([10**400] * ROWS, "y has values that are no numbers"),
+        (pd.Series([None] + [True] * (ROWS - 1), dtype="boolean"), "Input y contains NaN"),
+        (pd.DataFrame(np.ones((ROWS, 2)), columns=["a", "a"]), "y: several columns are called 'a'"),
+    ],
+)
+def test_values_that_are_refused(y: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TabularRegressor(settings=QUICK).fit(FRAME, y)
+
+
+@pytest.mark.parametrize("coverage", ["0.9", None, [0.9]])
+def test_a_coverage_that_is_no_number(coverage: Any) -> None:
+    model = TabularRegressor(folds=2, settings=QUICK).fit(FRAME, NUMBERS)
+    with pytest.raises(ValueError, match="has to be between 0 and 1, as 0"):
+        model.predict_interval(FRAME, coverage)

@@ -52,8 +52,8 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
             "pandas' by X.to_frame().T, or take it by frame.iloc[[0]]"
         )
     with as_value_errors():
-        names = names_of(X)
         frame = as_frame(X, "X")
+    names = names_of(X, frame)
     rows, columns = frame.data.shape
     if not columns:
         raise ValueError(f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required.")
@@ -67,7 +67,7 @@ def given_frame(estimator: BaseEstimator, X: Any, *, reset: bool) -> Frame:
             del estimator.feature_names_in_
         return frame
     known = getattr(estimator, "feature_names_in_", None)
-    if names is None and known is not None:
+    if (names is None) != (known is None):
         _check_feature_names(estimator, X, reset=False)  # warns
     if names is None or known is None:
         if columns != estimator.n_features_in_:

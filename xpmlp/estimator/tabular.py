@@ -253,17 +253,19 @@ def _values(y: Any, rows: int) -> npt.NDArray[np.float64]:
     """Convert values to an array (n,) or (n, n_targets); all must be finite."""
     _refuse_gaps(y)
     if hasattr(y, "columns"):
-        y = np.stack([np.asarray(column.to_list(), object) for column in as_frame(y).data.get_columns()], axis=1)
+        y = np.stack([np.asarray(column.to_list(), object) for column in as_frame(y, "y").data.get_columns()], axis=1)
     values = np.asarray(y)
     if values.dtype.kind == "c":
         raise ValueError("Complex data not supported.")
     if values.dtype.kind in "mM":
         raise ValueError("y has times, and numbers are needed: give it in seconds or days, as y.dt.total_seconds()")
+    if values.dtype.kind == "O" and any(map(is_missing, values.ravel())):
+        raise ValueError("Input y contains NaN or infinity.")
     try:
         values = values.astype(np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise ValueError("y has values that are no numbers; for labels there is TabularClassifier") from None
-    if values.ndim not in (1, 2):
+    if values.ndim not in (1, 2) or values.shape[1:] == (0,):
         raise ValueError(f"y has the shape {values.shape}; (n,) or (n, n_targets) is needed")
     check_consistent_length(range(rows), values)
     if not np.isfinite(values).all():

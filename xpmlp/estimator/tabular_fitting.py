@@ -80,6 +80,9 @@ class FittingTabular(FittedTabular):
                 raise ValueError("Negative values in data passed to `sample_weight`.")
             if weights is not None and not weights.any():
                 raise ValueError("Sample weights must contain at least one non-zero number.")
+            if weights is not None and not 0 < _sum(weights, np.float32) < np.inf:
+                total = _sum(weights, np.float64)
+                raise ValueError(f"sample_weight sums to {total:g}, beyond float32: multiply all by a constant")
             given = None if eval_set is None else self._given(eval_set, targets)
             config = self._config(_seed(self.random_state))
             if given is not None and self.folds is not None:
@@ -212,6 +215,11 @@ class _Warning(Reporter):
     def warning(self, text: str) -> None:
         """Issue a `ConvergenceWarning`."""
         warnings.warn(text, ConvergenceWarning, stacklevel=4)
+
+
+def _sum(weights: npt.NDArray[np.float64], dtype: type[np.floating[Any]]) -> float:
+    with np.errstate(over="ignore"):
+        return float(weights.sum(dtype=dtype))
 
 
 def _seed(random_state: Any) -> int:

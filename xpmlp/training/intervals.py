@@ -98,8 +98,8 @@ class Intervals(Saved):
         DataError
             If the coverage is not between 0 and 1, or too high for the number of examples.
         """
-        if not 0 < coverage < 1:
-            raise DataError(f"the coverage of intervals is {coverage:g}, and has to be between 0 and 1, as 0.9")
+        if not (isinstance(coverage, float | np.floating) and 0 < coverage < 1):
+            raise DataError(f"the coverage of intervals is {coverage!r}, and has to be between 0 and 1, as 0.9")
         level = coverage * (1 + 1 / self.rows)
         if level > 1:
             raise DataError(

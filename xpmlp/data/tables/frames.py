@@ -109,13 +109,12 @@ def columns_of(data: pl.DataFrame) -> dict[str, pl.Series]:
     return dict(zip(data.columns, data.get_columns(), strict=True))
 
 
-def names_of(source: Any) -> tuple[str, ...] | None:
-    """Return the names of a table's columns; None if it has none, as a plain array."""
-    if isinstance(source, np.ndarray):
-        return None if source.dtype.names is None else tuple(source.dtype.names)
-    if isinstance(source, Sequence) and not (source and isinstance(source[0], Mapping)):
-        return None
-    return tuple(as_frame(source).data.columns)
+def names_of(source: Any, frame: Frame) -> tuple[str, ...] | None:
+    """Return the names of the columns of a frame made of a table; None if this has none, as a plain array."""
+    rows = source[:1] if isinstance(source, list | tuple) else ()
+    records = getattr(getattr(source, "dtype", None), "names", None) or any(isinstance(row, Mapping) for row in rows)
+    named = records or isinstance(source, Mapping) or hasattr(source, "columns")
+    return tuple(frame.data.columns) if named else None
 
 
 def as_series(values: Any, name: str, what: str = "y") -> pl.Series:
@@ -160,6 +159,8 @@ def _is_pandas(source: Any) -> bool:
 
 
 def _of_arrow(source: Any, what: str) -> Frame:
+    if not hasattr(source, "schema"):
+        raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
     names = list(map(str, source.schema.names))
     _refuse_repeated(names, what)
     orders: dict[str, tuple[str, ...]] = {}
@@ -182,8 +183,7 @@ def _of_arrow(source: Any, what: str) -> Frame:
         for name, column in zip(names, source.columns, strict=True):
             as_series(column, name)  # raises the error of the unreadable one
         raise
-    if not isinstance(data, pl.DataFrame):
-        raise DataError(f"{what} is an Arrow array of one column, and a table is needed.")
+    assert isinstance(data, pl.DataFrame)
     data.columns = names
     return Frame(data.with_columns(pl.col(words).cast(pl.Categorical)), orders)
 
@@ -262,6 +262,11 @@ def _aware(instants: pl.Series, zone: str) -> pl.Series:
 def _of_columns(labels: Sequence[Any], columns: Sequence[Any], what: str) -> Frame:
     names = list(map(str, labels))
     _refuse_repeated(names, what)
+    for name, column in zip(names, columns, strict=True):
+        if column is None or np.isscalar(column):
+            raise DataError(
+                f"column {quoted(name)} is of type {type(column).__name__}, which is no column: give a list or an array"
+            )
     series = [as_series(column, name, what) for name, column in zip(names, columns, strict=True)]
     lengths = {len(one) for one in series}
     if len(lengths) > 1:
@@ -270,6 +275,8 @@ def _of_columns(labels: Sequence[Any], columns: Sequence[Any], what: str) -> Fra
 
 
 def _of_array(array: np.ndarray[Any, Any], what: str) -> Frame:
+    if isinstance(array, np.matrix):
+        array = array.A
     if array.dtype.names:
         return _of_columns(array.dtype.names, [array[name] for name in array.dtype.names], what)
     if array.ndim != 2:
