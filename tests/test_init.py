@@ -111,6 +111,15 @@ def test_fitted_to_one_row_or_to_constants() -> None:
         np.testing.assert_allclose(x @ weights + biases, np.zeros((len(x), 4)), atol=1e-15)
 
 
+def test_rounding_errors_around_zero_are_not_scaled_up() -> None:
+    fit = initializers["data"].from_data
+    assert fit is not None
+    x = 1e-16 * np.random.default_rng(0).standard_normal((50, 20))  # what a constant input leaves behind a layer
+    weights, biases = fit(generator(0, Purpose.WEIGHTS), x, 30, 1.0)
+    assert np.abs(weights).max() < 10
+    assert np.abs(biases).max() < 1e-12
+
+
 def test_fitted_to_few_rows_no_unit_is_out_of_proportion() -> None:
     fit = initializers["data"].from_data
     assert fit is not None

@@ -61,6 +61,9 @@ def _zeros(rng: np.random.Generator, n_in: int, n_out: int, scale: float) -> Flo
 FEW_ROWS = 10
 """Minimum number of rows for a unit's own deviation; with fewer it is chance, and may be close to zero."""
 
+ROUNDING = 1e-12
+"""Deviations up to this may be rounding errors of earlier layers, and are not scaled up."""
+
 BIAS_PLACES = 5
 """The number of data points averaged for an initial bias."""
 
@@ -70,7 +73,7 @@ def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scal
 
     Normal weights are divided by the standard deviation of ``forward_scale * x @ weights``, unit by unit, or with few
     rows by that of all units together.  A tenth of the latter is the least divisor, so that other data than ``x`` have
-    sums of a like size; units whose sums vary by their rounding only are not scaled.  A bias is minus a random mean of
+    sums of a like size; units whose sums vary by rounding only are not scaled.  A bias is minus a random mean of
     the unit's sums at five rows of ``x``, with coefficients uniformly distributed over those that sum to 1.
 
     Parameters
@@ -95,7 +98,7 @@ def fitted_to_data(rng: np.random.Generator, x: Floats, n_out: int, forward_scal
     deviation = sums.std(axis=0)
     together = np.sqrt(np.mean(deviation**2))
     deviation = np.maximum(deviation, together if len(x) < FEW_ROWS else 0.1 * together)
-    deviation[deviation <= 1e-9 * np.abs(sums).max()] = 1.0
+    deviation[deviation <= max(1e-9 * np.abs(sums).max(), ROUNDING)] = 1.0
     places = rng.integers(0, len(x), (BIAS_PLACES, n_out))
     parts = rng.standard_exponential((BIAS_PLACES, n_out))
     parts /= parts.sum(axis=0)
