@@ -90,6 +90,14 @@ def test_a_network_so_large_is_read_if_it_can_be(tmp_path: Path, description: di
     assert load_network(path).parameters[0][0].shape == (2**22, 2)
 
 
+def test_members_without_rows_are_refused(tmp_path: Path) -> None:
+    arrays = {f"layers.0.{name}": ("F32", [2, 2], 16) for name in ("weights", "inputs", "outputs", "biases")}
+    adapters = {"kind": "chain", "layers": [{"kind": "adapters", "units": 2, "members": 2}]}
+    description = DESCRIBED | {"widths": {"numbers": 2, "codes": []}, "layers": adapters}
+    with pytest.raises(RunFolderError, match="its members need more rows of each example"):
+        load_network(with_header(tmp_path / "weights", arrays, description))
+
+
 def test_a_foreign_file_is_no_checkpoint_before_its_arrays_are_read(tmp_path: Path) -> None:
     with_header(tmp_path / "step-000000000001.safetensors", WIDE, DESCRIBED)
     with at_most(8 * MEBIBYTE), pytest.raises(RunFolderError, match="every checkpoint"):

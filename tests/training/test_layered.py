@@ -32,6 +32,7 @@ CENTRING = "tests.nn.layers.test_state:centring"
 """A layer with a running mean."""
 
 RELU = {"kind": "activation", "name": "relu"}
+ADAPTERS = {"kind": "adapters", "units": 4, "members": 3}
 
 NETWORKS: dict[str, list[dict[str, Any]]] = {
     "tabular": [
@@ -224,6 +225,9 @@ def test_its_sizes_and_its_memory() -> None:
         ([{"kind": "scaling"}, {"kind": "embedding"}], r"model\.layers\[1\], of kind \"embedding\", does not fit"),
         ([{"kind": "embedding"}], r"gives no numbers for these data: leave it out, or give codes"),
         ([{"kind": "categories"}, {"kind": "dense", "units": 3}], r"gives no numbers for these data: leave it out"),
+        ([ADAPTERS], r'layers\[0\].* 3 rows of each example, not 1: put a layer of kind "repeat" with members = 3'),
+        ([{"kind": "repeat", "members": 2}, {"kind": "chain", "layers": [ADAPTERS]}], r"layers\[1\].* rows .* not 2:"),
+        ([{"kind": "plus", "layers": [{"kind": "repeat", "members": 2}]}], r"side by side make 1 and 2 rows of each"),
     ],
 )
 def test_what_only_the_data_tell(given: list[dict[str, Any]], message: str) -> None:

@@ -144,6 +144,8 @@ class Layer(NamedTuple):
         Number of random numbers that it draws for an example.
     repeats : int
         Rows of its output for each row of its input; see `xpmlp.nn.layers.repeat`.
+    members : int
+        Number of members among which it divides its rows; each example needs a multiple of it.
     fit : (ops, generator, parameters, x) -> parameters, optional
         Initial values that depend on the data: ``parameters`` are those of `init`, ``x`` an input with some rows of the
         training part, ``(batch, n)``; host arrays of float64, all of them, and ``ops`` of NumPy.
@@ -169,6 +171,7 @@ class Layer(NamedTuple):
     streams: int = 0
     drawn: int = 0
     repeats: int = 1
+    members: int = 1
     fit: Callable[[Ops, np.random.Generator, Tree, Any], Tree] | None = None
     overwrites: bool = False
     fresh: bool = False

@@ -156,6 +156,8 @@ def _read(file: Any, path: Path) -> SavedNetwork:
     if names is not None and len(names) != n_features:
         raise ValueError(f"its {n_features} inputs have {len(names)} names")
     parameters = _parameters(file, network.root.slots)
+    if network.root.members != 1:
+        raise ValueError("its members need more rows of each example than it makes")
     return SavedNetwork(parameters, network, classes, preprocessing, names, targets, sections or None)
 
 

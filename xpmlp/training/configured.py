@@ -186,10 +186,17 @@ def layers_of(model: ModelConfig, widths: Widths, n_outputs: int) -> LayerSpec:
     drawn = {"init": model.init, **({"init_scale": model.init_scale} if model.init == "normal" else {})}
     specs = [LayerSpec.of(_with_init(table, drawn)) for table in model.layers]
     taken: Widths | int = widths
+    rows = 1
     for number, spec in enumerate(specs):
         place = f'model.layers[{number}], of kind "{spec.kind}",'
         try:
-            taken = spec.maker()(taken).width
+            layer = spec.maker()(taken)
+            if rows % layer.members:
+                raise ValueError(
+                    f"{layer.members} members need a multiple of {layer.members} rows of each example, not {rows}: "
+                    f'put a layer of kind "repeat" with members = {layer.members} before it.'
+                )
+            taken, rows = layer.width, rows * layer.repeats
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             raise ConfigError(f"{place} does not fit what it is given: {str(error).rstrip('.')}.") from error
         if not taken:

@@ -90,7 +90,9 @@ def adapters(units: Count, members: Count, random: bool = False) -> LayerMaker:
             Slot("biases", members, units),
         )
         settings = {"units": units, "members": members, "random": random}
-        return Layer.of("adapters", settings, units, slots, forward, backward, gradients, init=init, fresh=True)
+        return Layer.of(
+            "adapters", settings, units, slots, forward, backward, gradients, members=members, init=init, fresh=True
+        )
 
     return make
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import operator
 import sys
 from collections.abc import Callable, Sequence
@@ -183,21 +184,21 @@ def vote(*makers: LayerMaker) -> LayerMaker:
     Raises
     ------
     ValueError
-        If the members have outputs of different widths, or make different numbers of rows.
+        If the members have outputs of different widths.
     """
 
     def make(widths: Widths | int) -> Layer:
         layers = [maker(widths) for maker in makers]
-        (width, repeats), *others = {(layer.width, layer.repeats) for layer in layers}
+        width, *others = {layer.width: None for layer in layers}
         if others:
-            raise ValueError(f"the members of a vote have {width} and {others[0][0]} outputs: make them alike.")
+            raise ValueError(f"the members of a vote have {width} and {others[0]} outputs: make them alike.")
 
         def parts(upstream: Array) -> list[Array]:
             rows = upstream.shape[-2] // len(layers)
             return [copied(upstream[..., first * rows : (first + 1) * rows, :]) for first in range(len(layers))]
 
         layer = _parallel("vote", layers, layers, width, lambda ops, outputs: ops.xp.concat(outputs, axis=-2), parts)
-        return layer._replace(repeats=repeats * len(layers))
+        return layer._replace(repeats=layer.repeats * len(layers))
 
     return make
 
@@ -226,7 +227,16 @@ def _parallel(
     join: Callable[[Ops, Sequence[Array]], Array],
     parts: Callable[[Array], list[Array]],
 ) -> Layer:
-    """Build a layer of parallel layers: ``join`` combines their outputs, ``parts`` returns the derivative for each."""
+    """Build a layer of parallel layers: ``join`` combines their outputs, ``parts`` returns the derivative for each.
+
+    Raises
+    ------
+    ValueError
+        If they make different numbers of rows.
+    """
+    repeats, *others = {layer.repeats: None for layer in layers}
+    if others:
+        raise ValueError(f"layers side by side make {repeats} and {others[0]} rows of each example: make them alike.")
     members = _Members([sparing(layer) for layer in layers])
 
     def forward(ops: Ops, parameters: Sequence[Tree], x: Any, noise: Tree) -> tuple[Array, list[Tree]]:
@@ -252,6 +262,10 @@ def _joined(name: str, members: _Members, described: Sequence[Layer], width: int
     in_turn = name == "chain"
     counts = itertools.accumulate([1, *(layer.repeats for layer in members.layers)], _product if in_turn else max)
     *rows_before, repeats = counts
+    needs = (
+        layer.members // math.gcd(layer.members, rows if in_turn else 1)
+        for layer, rows in zip(members.layers, rows_before, strict=True)
+    )
     return Layer(
         name,
         {"layers": [{"kind": layer.name, **layer.settings} for layer in described]},
@@ -266,6 +280,7 @@ def _joined(name: str, members: _Members, described: Sequence[Layer], width: int
         sum(layer.streams for layer in members.layers),
         sum(layer.drawn * rows for layer, rows in zip(members.layers, rows_before, strict=True)),
         repeats,
+        functools.reduce(lambda some, more: min(math.lcm(some, more), sys.maxsize), needs, 1),
         partial(members.fit, in_turn=in_turn) if any(layer.fit for layer in members.layers) else None,
         within=sum(
             (layer.within + layer.width) * rows for layer, rows in zip(members.layers, rows_before, strict=True)
