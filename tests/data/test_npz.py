@@ -66,6 +66,7 @@ def test_number_types_keep_their_values(tmp_path: Path, dtype: str) -> None:
         (Y.astype(bool), [False, True]),
         (Y.astype("u1") + 7, [7, 8]),
         (Y.astype("f4"), [0, 1]),
+        (Y.astype("f2"), [0, 1]),
         (np.array(["b", "a"] * 20), ["a", "b"]),
         (np.array([b"b", b"a"] * 20), ["a", "b"]),
         (np.where(Y, 2**62, 2**62 + 1), [2**62, 2**62 + 1]),

@@ -96,10 +96,12 @@ def test_from_a_file_to_a_prediction(tmp_path: Path) -> None:
     prediction = xpmlp.predict(tmp_path / "run", X, codes=CODES)
     assert (prediction.decided == Y).mean() > 0.9
     np.savez(tmp_path / "new.npz", features=X, codes=CODES)
+    (tmp_path / "NEW.NPZ").write_bytes((tmp_path / "new.npz").read_bytes())
     from xpmlp.training.prediction import predict_file
 
-    again = predict_file(tmp_path / "run", tmp_path / "new.npz", tmp_path / "out.csv")
-    np.testing.assert_array_equal(again.outputs, prediction.outputs)
+    for name in ("new.npz", "NEW.NPZ"):
+        again = predict_file(tmp_path / "run", tmp_path / name, tmp_path / "out.csv")
+        np.testing.assert_array_equal(again.outputs, prediction.outputs)
     np.save(tmp_path / "new.npy", X)
     for features in ({}, {"codes": CODES[:, :2]}):
         with pytest.raises(DataError, match=r"codes"):

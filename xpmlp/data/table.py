@@ -239,7 +239,7 @@ def as_labels(labels: NDArray[Any], source: str, *, keep_reals: bool = False) ->
                 f"{source}: the target of row {fraction.argmax() + 1} is {labels[fraction][0]:g}; classes are "
                 'whole numbers or names; to predict a quantity, set model.loss = "squared"'
             )
-        if np.abs(labels).max() > 2**53:
+        if int(np.abs(labels).max()) > 2**53:  # a number of Python: float16 does not hold the bound
             raise DataError(f"{source}: the targets are reals too large to be told apart; store them as integers")
         return labels.astype(np.float64 if keep_reals else np.int64)
     raise DataError(f"{source}: targets of type {labels.dtype} cannot be classes; use whole numbers or strings")

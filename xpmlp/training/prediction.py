@@ -296,7 +296,7 @@ def predict_file(
         target=config.data.target,
         missing=config.data.missing,
     )
-    codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix == ".npz" else None
+    codes = read_npz_codes(source) if saved.network.widths.codes and source.suffix.lower() == ".npz" else None
     outputs = _predicted(config, saved, features, codes)
     prediction = _prediction(saved, outputs)
     with os_errors_as(DataError, unwritable):
