@@ -12,7 +12,7 @@ import pytest
 
 import xpmlp
 from tests.digits import STEPS, digits_config
-from xpmlp.errors import DataError, RunFolderError
+from xpmlp.errors import BackendError, ConfigError, DataError, RunFolderError
 
 
 def refused(folder: Path, *parts: str, **options: Any) -> None:
@@ -164,3 +164,25 @@ def test_missing_data_leave_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         xpmlp.train(config, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.threshold": 0.5},
+        {"train.best_by": "rmse"},
+        {"train.class_weight": {"77": 2.0}},
+        {"grid.runs": 2, "model.threshold": 0.5},
+        {"grid.runs": 2, "train.best_by": "rmse"},
+        {"grid.runs": 2, "grid.scheduler": "nowhere"},
+    ],
+)
+def test_settings_that_do_not_fit_the_data_leave_the_run_to_overwrite(tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "grid.scheduler" in changes:
+        pytest.importorskip("distributed")
+    xpmlp.train(digits_config({"train.epochs": 1}), tmp_path)
+    before, config = contents(tmp_path), digits_config(changes)
+    train = xpmlp.train_grid if config.grid.is_grid else xpmlp.train
+    with pytest.raises((ConfigError, BackendError), match=max(changes)):
+        train(config, tmp_path, overwrite=True)
+    assert contents(tmp_path) == before

@@ -19,7 +19,7 @@ from xpmlp.data.source import check_source
 from xpmlp.errors import GridError, RunFolderError
 from xpmlp.grid.plan import Block, Member, blocks_of, members_of
 from xpmlp.grid.resuming import GridSetup, ended_runs, read_setup
-from xpmlp.grid.schedule import run_here, run_in_processes, run_on_dask
+from xpmlp.grid.schedule import connected, run_here, run_in_processes, run_on_dask
 from xpmlp.grid.summary import Summary, summarize, summary_csv
 from xpmlp.storage import SavedNetwork, run_folder
 from xpmlp.storage.provenance import check_config, check_data, differences, provenance_of, resume_point
@@ -149,6 +149,10 @@ def train_grid(
             config = config.named(before.provenance["name"])
             members = members_of(config)
         setup = _setup(config, members, dataset, choice.backend, before)
+        trainable = ConfigTrainable(config, dataset, choice.backend)
+        trainable.check_settings()  # before earlier runs are removed
+        if config.grid.scheduler is not None:
+            connected(config.grid.scheduler).close()
         if folder is not None:
             if not resume:
                 held.enter_context(run_folder.locked(folder))
@@ -156,9 +160,8 @@ def train_grid(
             with run_folder.as_run_folder_errors(folder):
                 (folder / run_folder.RUNS).mkdir(exist_ok=True)
                 setup.write(folder)
-        network = ConfigTrainable(config, dataset, choice.backend).network
-        reporter.prepared(choice, dataset, network)
-        for note in (*notes_on_targets(config, dataset), *notes_on_codes(network)):
+        reporter.prepared(choice, dataset, trainable.network)
+        for note in (*notes_on_targets(config, dataset), *notes_on_codes(trainable.network)):
             reporter.note(note)
         for note in () if before is None else differences(before.provenance, setup.provenance):
             reporter.note(note)

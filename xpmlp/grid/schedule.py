@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xpmlp._malloc import keep_freed_memory
 from xpmlp._notices import notice_once
@@ -114,6 +114,25 @@ def run_in_processes(
     return trained.failures
 
 
+def connected(scheduler: str) -> Any:
+    """Return a client of the Dask scheduler at an address.
+
+    Raises
+    ------
+    BackendError
+        If Dask is not installed or is broken, or the scheduler does not answer.
+    """
+    with DASK.needed_by(f"grid.scheduler = {scheduler!r}"):
+        from distributed import Client
+
+        try:
+            return Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise BackendError(
+                f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}."
+            ) from error
+
+
 def run_on_dask(
     blocks: Iterable[Block], scheduler: str, should_stop: Callable[[], bool], done: OnBlockDone
 ) -> dict[int, str]:
@@ -136,17 +155,11 @@ def run_on_dask(
     Raises
     ------
     BackendError
-        If Dask is not installed or is broken, or the scheduler does not answer.
+        As `connected`.
     """
-    with DASK.needed_by(f"grid.scheduler = {scheduler!r}"):
-        from distributed import Client, KilledWorker
+    client = connected(scheduler)
+    from distributed import KilledWorker
 
-        try:
-            client = Client(scheduler, timeout=10)
-        except (OSError, ValueError) as error:
-            raise BackendError(
-                f"there is no Dask scheduler at grid.scheduler = {scheduler!r}: {_words(error)}."
-            ) from error
     queue, looked = list(blocks), time.monotonic()
 
     def poll() -> bool:

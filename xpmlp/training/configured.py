@@ -120,14 +120,16 @@ class ConfigTrainable(Trainable):
         """The data's validation part."""
         return self.dataset.validation
 
-    def check_judging(self) -> None:
-        """Check that there are examples to judge the epochs by, and a network to calibrate, if ``[train]`` asks for it.
+    def check_settings(self) -> None:
+        """Check the settings whose validity depends on the data.
 
         Raises
         ------
         ConfigError
-            If there is neither a validation part nor folds, the targets are not classes, or it is a batch ensemble.
+            Also if ``[train]`` asks to judge the epochs, with neither a validation part nor folds, or to calibrate,
+            where the targets are not classes or it is a batch ensemble.
         """
+        _ = self.decision, self.optimizer, self.policy, self.train_part
         train = self.config.train
         judged = {"patience": train.patience, "best_by": train.best_by != "loss", "calibrate": train.calibrate}
         if self.validation_part is None and train.folds is None and (keys := [key for key in judged if judged[key]]):

@@ -217,6 +217,7 @@ def train(
             if trainable.length != (config.train.epochs, config.train.batch_size):
                 epochs, batch_size = trainable.length
                 reporter.note(f"{epochs} epochs of batches of {batch_size}, by the size of the data or the time")
+            trainable.check_settings()  # before an earlier run is removed
             if folder is not None:
                 run_folder.begin(folder, trainable.config, overwrite=overwrite, resume=resume, start=start)
             checkpoints = None if folder is None else folder / run_folder.CHECKPOINTS
@@ -274,8 +275,7 @@ def train_to_the_end(
         If a checkpoint cannot be written, or the one to resume from does not fit.
     """
     start, saver = None, None
-    trainable.check_judging()
-    _ = trainable.decision  # raises before the training if it does not fit
+    trainable.check_settings()
     if checkpoints is not None:
         now = provenance_of(trainable.config, trainable.dataset, trainable.backend, len(settings))
         if resumed is not None:
