@@ -43,6 +43,15 @@ MESSAGES = {
     "epochs = 1": (
         "epochs = 1: there is no such key at the top level; it belongs in a section: did you mean train.epochs?"
     ),
+    "seed = 1": (
+        "seed = 1: there is no such key at the top level; it belongs in a section: "
+        "did you mean data.seed or train.seed?"
+    ),
+    "[model]\nseed = 1": "model.seed = 1: there is no such key in [model]; it belongs in [data] or [train].",
+    '[train]\nextends = "base.toml"': (
+        'train.extends = "base.toml": there is no such key in [train]; '
+        "it belongs at the top of the file, above all sections."
+    ),
     "zzz = 1": (
         "zzz = 1: there is no such key at the top level; "
         "the sections are [backend], [data], [model], [train], [grid], [output]."

@@ -84,6 +84,14 @@ def test_syntax(mistakes: Mistakes, text: str, place: str, line: str) -> None:
     assert len(message) < 250
 
 
+@pytest.mark.parametrize("value", ["mnist", "True", ".1"])
+def test_a_value_that_is_none_to_toml(mistakes: Mistakes, value: str) -> None:
+    (message,) = mistakes(f"[data]\nname = {value}")
+    assert message.endswith(
+        f'"name = {value}"; text needs quotes, a number a digit in front, true and false lower case.'
+    )
+
+
 def test_an_integer_that_python_will_not_read(mistakes: Mistakes) -> None:
     assert mistakes("epochs = " + "1" * 5000) == ["net.toml: an integer in this file has thousands of digits."]
 

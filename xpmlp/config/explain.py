@@ -66,12 +66,18 @@ def advice(given: Any, schema: JsonSchema) -> str:
 
 def _unknown_section(name: str, given: Any, schemas: dict[str, JsonSchema]) -> str:
     if not isinstance(given, dict):
-        home = next((section for section in schemas if name in schemas[section]["properties"]), None)
-        hint = f"it belongs in a section: did you mean {home}.{name}?" if home else _sections_are(schemas)
+        homes = " or ".join(f"{home}.{name}" for home in _homes(name, schemas))
+        hint = f"it belongs in a section: did you mean {homes}?" if homes else _sections_are(schemas)
         return f"{show_key(name)} = {show(given)}: there is no such key at the top level; {hint}"
     close = closest(name, schemas)
     hint = f"did you mean [{close}]?" if close else _sections_are(schemas)
     return f"[{show_key(name)}]: there is no such section; {hint}"
+
+
+def _homes(key: str, schemas: dict[str, JsonSchema]) -> list[str]:
+    """Return the sections that have a key; [grid], which has lists of other sections' values, only if no other has."""
+    homes = [section for section in schemas if key in schemas[section]["properties"]]
+    return [home for home in homes if home != "grid"] or homes
 
 
 def _sections_are(schemas: dict[str, JsonSchema]) -> str:
@@ -80,10 +86,12 @@ def _sections_are(schemas: dict[str, JsonSchema]) -> str:
 
 def _unknown_key(section: str, key: str, given: Any, schemas: dict[str, JsonSchema]) -> str:
     names = list(schemas[section]["properties"])
-    elsewhere = [name for name in schemas if key in schemas[name]["properties"]]
+    homes = " or ".join(f"[{home}]" for home in _homes(key, schemas))
     close = closest(key, names)
-    if elsewhere:
-        hint = f"it belongs in [{elsewhere[0]}]."
+    if key == "extends":
+        hint = "it belongs at the top of the file, above all sections."
+    elif homes:
+        hint = f"it belongs in {homes}."
     elif close:
         hint = f"did you mean '{close}'?"
     else:

@@ -26,6 +26,9 @@ _LONG_KEY = re.compile(rf"(?<![A-Za-z0-9_\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART})
 _ESCAPE = re.compile("[Ee]scaped|hex value")
 """Words in the parser's messages about backslashes."""
 
+_NOTATION = "; text needs quotes, a number a digit in front, true and false lower case"
+"""Advice on a value that is none to TOML."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read the tables of a TOML file.
@@ -103,5 +106,5 @@ def _syntax_mistake(path: Path, text: str, message: str) -> str:
     else:
         line, column = len(lines), len(lines[-1]) + 1
     written = lines[line - 1].strip() if line <= len(lines) else ""
-    advice = f"; {SINGLE_QUOTES}" if _ESCAPE.search(message) else ""
+    advice = f"; {SINGLE_QUOTES}" if _ESCAPE.search(message) else _NOTATION if message == "Invalid value" else ""
     return f"{path}, line {line}, column {column}: not valid TOML ({message}): {show(written)}{advice}."
