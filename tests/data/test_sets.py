@@ -143,6 +143,7 @@ X = np.ones((20, 2))
     ("read", "message"),
     [
         (None, "own: its `read` returned a NoneType; it has to be a Table or a Dataset"),
+        (Table("t", np.ones((2, 2)), np.ones((2, 0))), r"the labels \(2, 0\); they have to"),
         (Table("t", X, np.zeros(19)), r"t: the features have the shape \(20, 2\) and the labels \(19,\)"),
         (Table("t", X[:, 0], np.zeros(20)), r"t: the features have the shape \(20,\)"),
         (Table("t", X * np.nan, np.zeros(20)), r"t: row 1, column 1 is missing \(NaN\)"),

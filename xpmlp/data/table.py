@@ -133,7 +133,7 @@ def checked_table(table: Any, name: str) -> Table:
     if not isinstance(table, Table):
         raise DataError(f"{name}: its `read` returned a {type(table).__name__}; it has to be a Table or a Dataset")
     features, labels = np.asarray(table.features), np.asarray(table.labels)
-    if features.ndim != 2 or labels.ndim not in (1, 2) or len(labels) != len(features):
+    if features.ndim != 2 or labels.ndim not in (1, 2) or len(labels) != len(features) or 0 in labels.shape[1:]:
         raise DataError(
             f"{table.name}: the features have the shape {features.shape} and the labels {labels.shape}; they have to "
             "be (n, n_features) and (n,) or (n, n_targets)"
