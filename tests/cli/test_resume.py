@@ -44,6 +44,8 @@ def test_nothing_to_do(xpmlp: Run, folder: Path) -> None:
     outcome = xpmlp("resume", folder)
     assert outcome.status == 0
     assert outcome.out.splitlines()[3] == "nothing is left to train: it has ended after 82 steps"
+    outcome = xpmlp("resume", folder, "--set", "backend.fused=false")
+    assert (outcome.status, "not bitwise" in outcome.out) == (0, False)
 
 
 def test_quiet(xpmlp: Run, folder: Path) -> None:

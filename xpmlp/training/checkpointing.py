@@ -335,8 +335,8 @@ def notes_on_resuming(before: Provenance, snapshot: Snapshot, now: Provenance, s
     epochs = now["config"]["train"]["epochs"]
     if not snapshot.running or snapshot.epoch > epochs:
         yield f"nothing is left to train: it has ended after {snapshot.steps:,} steps"
-    else:
-        done = snapshot.steps_under_way
-        where = f"with {done:,} of its {steps:,} steps done" if done else "at its beginning"
-        yield f"resuming after {snapshot.steps:,} steps, in epoch {snapshot.epoch} of {epochs}, {where}"
+        return
+    done = snapshot.steps_under_way
+    where = f"with {done:,} of its {steps:,} steps done" if done else "at its beginning"
+    yield f"resuming after {snapshot.steps:,} steps, in epoch {snapshot.epoch} of {epochs}, {where}"
     yield from differences(before, now)
