@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import xpmlp
 from tests.digits import digits_config
-from xpmlp.errors import XpmlpError
+from xpmlp.errors import RunFolderError, XpmlpError
 from xpmlp.pages import compare, write_comparison
 from xpmlp.pages.comparing import names_of
+from xpmlp.pages.material import read_facts
 from xpmlp.pages.measures import Measure, intervals
 from xpmlp.pages.paired import holm, paired, sign_flips
 
@@ -133,3 +136,21 @@ def test_names_and_settings_are_text(runs: Runs, tmp_path: Path) -> None:
     assert "&lt;script&gt;alert" in page
     assert "<img>" not in page
     assert "\u202e" not in page
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [],
+        {"data": None},
+        {"data": {"sha256": {"d.csv": 1}}},
+        {"versions": "1.0"},
+        {"seconds": {"training": "long"}},
+        {"seconds": {"training": 1e999}},
+        {"run": -1},
+    ],
+)
+def test_facts_of_other_types_are_damage(tmp_path: Path, facts: Any) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(RunFolderError, match=r"run\.json is damaged: train again"):
+        read_facts(tmp_path)

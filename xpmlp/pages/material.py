@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import numpy as numpy_namespace
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, ValidationError
 
 from xpmlp.backend import DTypeName, resolve
 from xpmlp.config import Config
@@ -162,6 +163,23 @@ def read_material(
     return Material(folder, config, saved, facts, rows, absent, shown)
 
 
+class _Data(BaseModel):
+    sha256: dict[str, str] = {}
+
+
+class _Seconds(BaseModel):
+    training: FiniteFloat | None = None
+
+
+class _Facts(BaseModel):
+    """The entries of ``run.json`` of which pages need the types."""
+
+    data: _Data = _Data()
+    versions: dict[str, Any] = {}
+    seconds: _Seconds = _Seconds()
+    run: NonNegativeInt = 0
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """Read a run's ``run.json``.
 
@@ -174,9 +192,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{folder / 'run.json'} cannot be read: {error}.") from None
-    if not isinstance(facts, dict):
-        raise RunFolderError(f"{folder / 'run.json'} is damaged: train again to get a whole one.")
-    return facts
+    try:
+        _Facts.model_validate(facts)
+    except ValidationError:
+        raise RunFolderError(f"{folder / 'run.json'} is damaged: train again to get a whole one.") from None
+    whole: dict[str, Any] = facts
+    return whole
 
 
 def _looked_at(saved: SavedNetwork, dataset: Dataset, part: Part, split: str) -> Rows:
