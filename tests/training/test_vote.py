@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,14 @@ def test_figures_on_the_training_part_are_means_of_the_members(tmp_path: Path) -
     expected = np.mean([one.run.train_scores for one in alone], axis=0)
     np.testing.assert_allclose(vote.run.train_scores, expected, rtol=1e-12)
     assert len((tmp_path / "run" / "train_after.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("keys", [{"train.folds": 5}, {"train.members": 2}, {}])
+def test_the_steps_of_an_epoch_are_those_of_a_member(keys: dict[str, Any], tmp_path: Path) -> None:
+    config = digits_config({"train.epochs": 2, "train.batch_size": 300, **keys})
+    result = xpmlp.train(config, tmp_path / "run")
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert 2 * facts["steps_per_epoch"] == len(result.history.batch_losses) == len(result.run.losses)
 
 
 @pytest.mark.parametrize("how", ["apart", "together"])

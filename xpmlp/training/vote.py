@@ -203,14 +203,16 @@ class VoteTrainable(ConfigTrainable):
 
     def voting(self, runs: Sequence[Run]) -> ConfigTrainable:
         """Return a trainable with the same data and config, and the network of the vote."""
-        return _Voting(self.config, self.dataset, self.backend, voters=max(1, len(_voters(runs))))
+        voters = max(1, len(_voters(runs)))
+        return _Voting(self.config, self.dataset, self.backend, voters=voters, steps_per_epoch=self.steps_per_epoch)
 
 
 @dataclass(frozen=True)
 class _Voting(ConfigTrainable):
-    """Trainable of a vote after its training."""
+    """Trainable of a vote after its training, in which each member had ``steps_per_epoch``, of its own folds."""
 
     voters: int = 1
+    steps_per_epoch: int = 1
 
     @cached_property
     def network(self) -> Network:
