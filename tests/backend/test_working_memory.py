@@ -36,6 +36,15 @@ def test_memory_is_freed_before_more_is_allocated() -> None:
         assert old() is None
 
 
+def test_memory_that_is_kept_can_be_freed() -> None:
+    memory = WorkingMemory()
+    with memory.of(100) as first:
+        old = weakref.ref(first)
+    del first
+    memory.free()
+    assert old() is None
+
+
 def test_a_call_within_another_gets_memory_of_its_own() -> None:
     memory = WorkingMemory()
     with memory.of(100) as outer, memory.of(100) as inner:

@@ -32,3 +32,7 @@ class WorkingMemory:
             lent = np.empty(size, np.uint8)
         yield lent
         self._kept = lent
+
+    def free(self) -> None:
+        """Free the memory that is kept."""
+        self._kept = np.empty(0, np.uint8)

@@ -132,11 +132,12 @@ class CompiledSteps:
         arguments = Arguments(state, map_leaves(_row_by_row, batches), constants)
         taken = batch_arguments(arguments.batches)
         key = threads, *kind, _described(constants, [], partial(_kind_of_constant, self._dtype))
-        ready = self._ready(step, arguments, key, len(arrays) + len(taken) + len(fixed))
+        working_memory = working_memory or WorkingMemory()
+        ready = self._ready(step, arguments, key, len(arrays) + len(taken) + len(fixed), working_memory)
         if ready is None:
             return None
         outputs = tuple(np.empty((steps, *shape), self._dtype) for shape in ready.shapes)
-        with (working_memory or WorkingMemory()).of(ready.program.memory + ALIGNMENT) as memory:
+        with working_memory.of(ready.program.memory + ALIGNMENT) as memory:
             start = address(memory)
             addresses = [
                 *map(address, (*arrays, *taken, *fixed, *ready.captured, *outputs)),
@@ -188,12 +189,15 @@ class CompiledSteps:
                 if instructions_seconds:
                     self.spent[name] = self.spent.get(name, 0.0) + instructions_seconds
 
-    def _ready(self, step: Step, arguments: Arguments, key: Any, count: int) -> _Ready | None:
+    def _ready(
+        self, step: Step, arguments: Arguments, key: Any, count: int, working_memory: WorkingMemory
+    ) -> _Ready | None:
         """Return the step's program for the ``count`` argument arrays described by ``key``, tracing it if it is new."""
         with _LOCK:
             known = self._programs.setdefault(step, {})
             if key in known:
                 return known[key]
+        working_memory.free()  # since tracing allocates, too
         ready = self._made(step, arguments, count, threads=key[0])
         with _LOCK:
             if len(known) >= MOST:
